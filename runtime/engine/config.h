@@ -1,0 +1,53 @@
+/* config.h: the configuration, read once: a Lua file that returns a table and can call only `secret` and `env`.
+** An unknown key is an error that names the nearest known one.  Texts live as long as the configuration. */
+#ifndef LN_CONFIG_H
+#define LN_CONFIG_H
+
+#include "engine/values.h"
+#include "store/store.h"
+
+typedef enum ln_writes { LN_WRITES_NEVER, LN_WRITES_ASK, LN_WRITES_ALLOW } ln_writes;
+
+typedef struct ln_list { ln_str *v; size_t n; } ln_list;
+
+typedef struct ln_connector_config {
+  ln_str name, url;
+  ln_writes writes;                                      /* default: never; on loopback: allow              */
+  bool loopback;                                         /* http://127.…, localhost, [::1], or simulated    */
+  int64_t pace;                                          /* 1, or N on loopback only                        */
+  ln_str keys;                                           /* an encoded object: the connector's further keys; a secret stands as { secret = "name" } */
+} ln_connector_config;
+
+typedef struct ln_credential {                           /* for http's `auth` and crypto's keys             */
+  ln_str name, kind;                                     /* "bearer" "basic" "header" "hmac" "key"          */
+  ln_str secret, user, header;                           /* secret: its name                                */
+  ln_list hosts;
+} ln_credential;
+
+typedef struct ln_config {
+  ln_str file;                                           /* "" : defaults                                   */
+  ln_str store, listen;
+  ln_list scripts, stdlib, connectors_path, egress, files;
+  ln_connector_config *connectors; size_t n_connectors;
+  ln_credential *credentials; size_t n_credentials;
+  ln_str playbooks;                                      /* an encoded object: playbook name -> site inputs */
+  size_t memory, response;
+  int64_t slice_us, cpu_us;
+  ln_list allow_sha256, allow_path;
+  ln_str approvals_self;                                 /* "" (false) or "interactive"                     */
+  ln_list protect_host, protect_user;
+  int64_t per_run, per_hour;
+  double share;                                          /* 0: none                                         */
+  bool approve_destructive;                              /* guards.approve == "destructive" (else "never")  */
+  ln_list unasked;
+} ln_config;
+
+/* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua, /etc/lunette/lunette.conf.lua, none). */
+ln_config *ln_config_load(const char *path, ln_err *err);
+void ln_config_free(ln_config *c);
+const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
+const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
+/* Turns every connector into a simulated one (run --sim): url "https://NAME.sim", writes allowed, loopback. */
+bool ln_config_simulate(ln_config *c, const char *const *names, ln_err *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* engine.h: what a worker stands on: the five seams, the host state, the configuration. */
+#ifndef LN_ENGINE_H
+#define LN_ENGINE_H
+
+#include "engine/config.h"
+#include "engine/effect.h"
+#include "engine/secret.h"
+#include "engine/values.h"
+#include "engine/vm.h"
+
+typedef struct ln_module {                               /* what `require NAME` gives a playbook             */
+  const char *name;
+  lua_CFunction open;                                    /* pushes the module's table; once a VM            */
+} ln_module;
+
+struct ln_engine {
+  ln_loop *loop;                                         /* its clock is the engine's                       */
+  ln_rand *rand;
+  ln_transport *transport;
+  ln_store *store;
+  ln_host *host;
+  ln_vault *vault;
+  const ln_config *config;
+  ln_owner *owner;                                       /* NULL: this process runs nothing                  */
+  const ln_module *modules;                              /* ends with { NULL, NULL }                         */
+  void (*open_words)(lua_State *L);                      /* modules/words.c                                 */
+  int (*open_connector)(lua_State *L, ln_str name);      /* modules/connector.c: [-0, +1, e]                */
+  void *connectors;                                      /* modules/connector.c's registry                  */
+  void *library;                                         /* engine/library.c                                */
+  void *state;                                           /* engine/run.c: the runs under way                */
+};
+
+ln_engine *lnL_engine(lua_State *L);                     /* of the run that L belongs to                    */
+ln_run *lnL_run(lua_State *L);
+bool lnL_granted(lua_State *L, ln_str what);             /* does the branch's playbook name it in `uses`?    */
+
+#endif

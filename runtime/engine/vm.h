@@ -1,0 +1,65 @@
+/* vm.h: one sandboxed Lua state a run: a memory cap, a slice after which others get a turn, a CPU budget that
+** ends a runaway, and the deterministic library.  Memory, budget, stack and being stopped are not errors of the
+** language: they end the attempt ("killed"), and our pcall, xpcall and coroutine.* let them through. */
+#ifndef LN_VM_H
+#define LN_VM_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <lua.h>
+
+typedef struct ln_vm ln_vm;
+
+typedef struct ln_vm_limits {
+  size_t memory;                                         /* bytes, all of the state                         */
+  int64_t slice_us;                                      /* CPU until others get a turn                     */
+  int64_t cpu_us;                                        /* CPU between two effects of a branch             */
+} ln_vm_limits;
+
+typedef enum ln_vm_turn {
+  LN_VM_RETURNED,                                        /* the function returned: results on co            */
+  LN_VM_ASKED,                                           /* it waits: an effect was asked (lnL_wait)        */
+  LN_VM_SLICE,                                           /* its slice is over: resume it again with 0 arguments, no other branch before it */
+  LN_VM_RAISED,                                          /* a Lua error: its value is on top of co          */
+  LN_VM_KILLED                                           /* the attempt is over; err says why and at which line */
+} ln_vm_turn;
+
+ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err);    /* globals: the deterministic library only         */
+void ln_vm_free(ln_vm *vm);
+lua_State *ln_vm_main(ln_vm *vm);                        /* never runs playbook code itself                 */
+ln_vm *ln_vm_of(lua_State *L);                           /* from any state or coroutine of it               */
+void **ln_vm_user(ln_vm *vm);                            /* a slot for the engine                           */
+size_t ln_vm_memory(const ln_vm *vm);                    /* bytes in use                                    */
+
+/* Resumes a branch's coroutine with nargs values on its stack. */
+ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err);
+void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us); /* the branch about to run has used this much; updated after each resume */
+void ln_vm_interrupt(ln_vm *vm);                         /* from any thread or signal: the running turn is KILLED "cancelled" */
+
+/* Runs fn protected on the main state, outside of any slice, with memory errors as values: for the core's own
+** pushing into a capped state.  False: err "memory". */
+bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err);
+
+/* In a C function called by a playbook: give the turn back to the engine; goes on in k when resumed.  Raises
+** "cannot wait inside gsub (at …)" where waiting is impossible, naming the culprit.  Passes through author
+** coroutines.  Must be the last thing a C function does. */
+int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k);
+bool lnL_can_wait(lua_State *L);
+
+/* For C loops that can run long (string.find, table.concat …): looks at the slice flag; ends the attempt when the
+** budget is used up.  Cheap: one atomic load. */
+void lnL_tick(lua_State *L);
+
+/* Where the playbook is: "scripts/t1059/harden.lua:14" of the nearest Lua function. */
+void lnL_where(lua_State *L, char *out, size_t n);
+
+/* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
+** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
+typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e] */
+void ln_vm_globals(ln_vm *vm, ln_global_fn fn);
+
+/* Loads text (never bytecode) with the VM's globals as its environment; the function is on top of L. */
+bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/* server.h: a small HTTP server on a loop (server_mhd.c).  It refuses what HTTP leaves open to smuggling
+** (Content-Length beside Transfer-Encoding, repeated lengths, odd header names) before a handler sees it. */
+#ifndef LN_SERVER_H
+#define LN_SERVER_H
+
+#include "net/transport.h"
+
+typedef struct ln_server ln_server;
+typedef struct ln_exchange ln_exchange;                  /* one request until it is replied to or cut      */
+
+typedef struct ln_server_request {                       /* lent until the exchange ends                   */
+  ln_str method, path, query;                            /* as sent: path not decoded, query without '?'   */
+  const ln_header *headers;
+  size_t n_headers;
+  ln_str body;
+} ln_server_request;
+
+typedef void (*ln_handler_fn)(void *arg, ln_exchange *x, const ln_server_request *r);
+
+typedef struct ln_server_limits {
+  size_t max_body, max_connections;
+  int64_t whole_ms;                                      /* header and body must have come by then          */
+} ln_server_limits;
+
+ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
+                         ln_handler_fn handle, void *arg, ln_err *err); /* port 0: any                      */
+uint16_t ln_server_port(const ln_server *s);
+void ln_server_free(ln_server *s);                       /* cuts what is open                               */
+
+bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body); /* copies */
+void ln_exchange_cut(ln_exchange *x, ln_str partial);    /* sends those raw bytes, if any, and closes        */
+
+#endif

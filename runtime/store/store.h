@@ -1,0 +1,169 @@
+/* store.h: what a store must do.  Reads go over the opener's own connection; every write is a job that the
+** one writer applies inside a transaction: it takes whatever has queued, applies all, commits with one sync,
+** and calls the jobs' done.  A job must look before it writes: when its apply answers false nothing of it
+** may have been written, and only it fails.  When the commit fails, all of its batch fail, the store is
+** reopened, and nothing is tried again behind the callers' backs.  SQL lives in this folder alone. */
+#ifndef LN_STORE_H
+#define LN_STORE_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/loop.h"
+
+typedef struct ln_store ln_store;
+typedef struct ln_tx ln_tx;
+
+typedef struct ln_store_opts {
+  const char *vfs;                                       /* NULL: SQLite's own                              */
+  bool must_exist;                                       /* else it is created (mode 0600)                  */
+  ln_clock *clock;                                       /* for expiries                                    */
+} ln_store_opts;
+
+/* Opens "sqlite:PATH".  Fails "store" with what to do: not a database, a newer version (application_id and
+** user_version are checked), not writable, full. */
+ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err);
+void ln_store_close(ln_store *s);                        /* waits for the writer's last commit               */
+const char *ln_store_path(const ln_store *s);            /* of the file                                      */
+bool ln_store_changed(ln_store *s);                      /* has another connection committed since last asked (data_version)? */
+
+/* --- the writer --- */
+typedef bool (*ln_apply_fn)(ln_tx *tx, void *arg, ln_err *err);
+typedef void (*ln_done_fn)(void *arg, const ln_err *err); /* on the loop `back`; NULL: committed             */
+
+/* Starts the writer: a thread of its own, or, with a loop, tasks on that loop (the simulated set). */
+bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err);
+bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
+typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
+void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
+
+/* --- runs --- */
+typedef struct ln_run_row {
+  int64_t id;
+  char ulid[LN_ULID + 1], owner[LN_ULID + 1];            /* owner "": none                                   */
+  int64_t epoch;                                         /* grows with every take-over                       */
+  int64_t parent, root;                                  /* ids; 0: none, itself                             */
+  ln_str playbook, snapshot, state, outcome;             /* state as INTERFACE.md; outcome "" until the end  */
+  ln_str input, result, error, waiting, options;         /* encoded values (engine/value.h); "" : none       */
+  ln_str started_by;
+  int64_t created_ms, finished_ms;                       /* finished 0: not yet                              */
+  uint8_t seed[16];
+  int64_t deaths;                                        /* owners that died with it                         */
+} ln_run_row;
+
+typedef struct ln_run_change {                           /* a NULL text leaves the column as it is           */
+  ln_str state, outcome, result, error, waiting;
+  int64_t finished_ms;                                   /* 0 leaves it                                      */
+} ln_run_change;
+
+bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* sets row->id; root 0: itself   */
+bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err); /* epoch_was + 1; else "conflict" */
+bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);   /* else "stale"     */
+bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
+bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
+bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
+
+typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops                     */
+typedef struct ln_run_query {
+  ln_str state, playbook;                                /* empty: any                                       */
+  int64_t since_ms, before_id;                           /* 0: any                                           */
+  int64_t limit;                                         /* 0: all                                           */
+} ln_run_query;
+bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, ln_err *err); /* newest first  */
+/* One run by ULID, unique prefix (any case) or "last"; fn is called once.  "not_found", "ambiguous". */
+bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
+bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
+
+/* --- the journal: the log's tail and the segments --- */
+bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);        /* joined with the batch's others of that run: one row */
+bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err); /* what came since the last one becomes a segment; the log below the floor may then go */
+typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent                                            */
+bool ln_store_journal(ln_store *s, int64_t run, ln_entries_fn fn, void *arg, ln_err *err); /* in order, in one snapshot */
+
+/* --- values shared by runs (the store library) --- */
+typedef struct ln_kv {
+  ln_str key, value;                                     /* an encoded value, lent                           */
+  int64_t version, expires_ms;                           /* 0: never                                         */
+} ln_kv;
+typedef bool (*ln_kv_fn)(void *arg, const ln_kv *kv);
+bool ln_tx_kv_get(ln_tx *tx, ln_str key, ln_buf *value, int64_t *version, ln_err *err); /* version 0: absent  */
+bool ln_tx_kv_set(ln_tx *tx, ln_str key, ln_str value, int64_t expires_ms, int64_t if_version, int64_t *version, ln_err *err); /* if_version -1: any, 0: absent; else "conflict" */
+bool ln_tx_kv_delete(ln_tx *tx, ln_str key, bool *was, ln_err *err);
+bool ln_tx_kv_list(ln_tx *tx, ln_str prefix, int64_t limit, ln_kv_fn fn, void *arg, ln_err *err);
+
+/* --- the ledger --- */
+typedef struct ln_hold {
+  int64_t id, run;
+  char ulid[LN_ULID + 1];                                /* of the run, on reading                           */
+  ln_str entity, facet, step, op;
+  ln_str state, before;                                  /* what we set; what it was ("" unknown)             */
+  ln_str status;                                         /* "pending" "held" "doubt" "released" "foreign"     */
+  ln_str undo;                                           /* an encoded value: what taking it back needs       */
+  int64_t since_ms, until_ms;                            /* until 0: no end                                   */
+} ln_hold;
+typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
+/* Puts the row of (run, step); "busy" when another run has a pending or doubtful write on entity and facet. */
+bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
+bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms, int64_t until_ms, ln_err *err);
+bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
+bool ln_tx_holds(ln_tx *tx, ln_str entity, ln_str facet, ln_hold_fn fn, void *arg, ln_err *err);
+typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
+bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
+
+/* --- caps: which entities destructive writes touched --- */
+bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, int64_t *in_tree, int64_t *in_window, bool *known, ln_err *err); /* distinct entities; known: this one is counted already in the tree */
+bool ln_tx_act_add(ln_tx *tx, int64_t root, int64_t run, ln_str entity, ln_str op, int64_t ms, ln_err *err);
+
+/* --- approvals --- */
+typedef struct ln_approval {
+  int64_t id, run;
+  char ulid[LN_ULID + 1];
+  ln_str step, kind;                                     /* "approve" "approved" "ask" "write"                 */
+  ln_str title, detail, digest, effects, options;        /* detail, effects, options: encoded values          */
+  ln_str state, by, comment, answer;                     /* waiting approved denied expired lapsed             */
+  int64_t quorum, created_ms, expires_ms, decided_ms;
+} ln_approval;
+typedef bool (*ln_approval_fn)(void *arg, const ln_approval *a);
+bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id                        */
+/* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting, or this person has voted. */
+bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err);
+bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
+bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
+bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
+bool ln_store_approvals(ln_store *s, int64_t run, bool waiting_only, ln_approval_fn fn, void *arg, ln_err *err); /* run 0: all */
+
+/* --- what is addressed by its content: script sources, manifests, raw answers, big values, blobs --- */
+typedef struct ln_content {
+  char sha256[2 * LN_SHA256 + 1];
+  ln_str bytes;                                          /* as stored (sealed or not): the engine seals blobs  */
+  ln_str kind;                                           /* "source" "manifest" "answer" "value" "blob"        */
+  int64_t expires_ms;                                    /* 0: kept                                            */
+} ln_content;
+bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there           */
+bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
+
+/* --- the vault's sealed values (engine/secret.c seals) --- */
+bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err);
+bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
+bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err); /* "not_found"               */
+typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
+bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
+
+/* --- audit: what was refused or decided, append-only --- */
+bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json, ln_err *err);
+
+/* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
+typedef struct ln_owner ln_owner;
+ln_owner *ln_owner_take(const ln_store *s, ln_rand *rand, int64_t wall_ms, ln_err *err); /* a fresh id     */
+const char *ln_owner_id(const ln_owner *o);
+bool ln_owner_alive(const ln_store *s, ln_str id);       /* does a living process hold that id's lock?       */
+void ln_owner_drop(ln_owner *o);                         /* and removes the file                             */
+
+/* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be lost --- */
+typedef struct ln_vfs_sim ln_vfs_sim;
+ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name`       */
+void ln_vfs_sim_power_cut(ln_vfs_sim *v);                /* drops or tears unsynced writes by the seed; open files become stale */
+void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never       */
+void ln_vfs_sim_free(ln_vfs_sim *v);
+
+#endif
