@@ -271,7 +271,7 @@ static void test_seed_decides(void **s) {
   assert_true(different >= 6);
 }
 
-/* Timers of different times never change places, whatever the seed; cancelled ones in the middle go quietly. */
+/* Timers of different times never change places, whatever the seed; cancelled ones go quietly. */
 static void on_nth(void *arg) {
   ln_timer *t = arg;
   trace *tr = *(trace **)(t + 1);
