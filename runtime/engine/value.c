@@ -33,6 +33,7 @@ bool ln_v_bool(ln_buf *b, bool v) { return ln_buf_addc(b, v ? 't' : 'f'); }
 bool ln_v_str(ln_buf *b, ln_str s) { return ln_buf_addc(b, 'S') && put_text(b, s); }
 bool ln_v_key(ln_buf *b, ln_str key) { return put_text(b, key); }
 bool ln_v_raw(ln_buf *b, ln_str encoded) { return ln_buf_add(b, encoded); }
+bool ln_v_more(ln_buf *b, size_t count) { return put_varint(b, count); }
 
 bool ln_v_int(ln_buf *b, int64_t v) {
   uint64_t zigzag = ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0);
@@ -133,12 +134,12 @@ static bool take_int(ln_str *rest, int64_t *out) {
 
 static bool take_body(ln_str *rest, ln_vitem *out) {
   switch (out->tag) {
-    case 'n': case '0': case 't': case 'f': return true;
-    case 'I': return take_int(rest, &out->i);
-    case 'F': return take_float(rest, &out->f);
-    case 'S': return take_text(rest, &out->s);
-    case 'A': case 'O': case 'M': case 'B': case 'P': return take_container(rest, out);
-    default: return false;
+  case 'n': case '0': case 't': case 'f': return true;
+  case 'I': return take_int(rest, &out->i);
+  case 'F': return take_float(rest, &out->f);
+  case 'S': return take_text(rest, &out->s);
+  case 'A': case 'O': case 'M': case 'B': case 'P': return take_container(rest, out);
+  default: return false;
   }
 }
 
@@ -285,72 +286,79 @@ static void json_text(ln_str s, ln_json *j) {
   else json_bytes(s, j);
 }
 
-static void json_pairs(ln_vitem *v, ln_json *j) {
+static void put_json(ln_str v, ln_json *j, int depth);
+
+static void json_pairs(ln_vitem *v, ln_json *j, int depth) {
   for (size_t i = 0; i < v->count; i++) {
     ln_str key;
     ln_vitem item;
     if (!ln_v_read_key(&v->body, &key) || !ln_v_read(&v->body, &item)) return;
     ln_json_key(j, key);
-    ln_v_to_json(item.whole, j);
+    put_json(item.whole, j, depth);
   }
 }
 
-static void json_items(ln_str items, size_t count, ln_json *j, bool keyed) {
+static void json_items(ln_str items, size_t count, ln_json *j, bool keyed, int depth) {
   for (size_t i = 0; i < count; i++) {
     char key[24];
     ln_vitem item;
     if (!ln_v_read(&items, &item)) return;
     if (keyed) ln_json_key(j, (ln_str){key, (size_t)snprintf(key, sizeof key, "%zu", i + 1)});
-    ln_v_to_json(item.whole, j);
+    put_json(item.whole, j, depth);
   }
 }
 
 /* A mixed table is an object whose positions are keys as well. */
-static void json_container(ln_vitem *v, ln_json *j) {
+static void json_container(ln_vitem *v, ln_json *j, int depth) {
   ln_str items = {NULL, 0};
   size_t n = 0;
   bool array = v->tag == 'A';
   ln_json_open(j, array ? '[' : '{');
   if (array) {
-    json_items(v->body, v->count, j, false);
+    json_items(v->body, v->count, j, false, depth);
   } else {
-    if (ln_v_positions(v, &items, &n)) json_items(items, n, j, true);
-    json_pairs(v, j);
+    if (ln_v_positions(v, &items, &n)) json_items(items, n, j, true, depth);
+    json_pairs(v, j, depth);
   }
   ln_json_close(j, array ? ']' : '}');
 }
 
 /* The JSON writer nests less deep than a value may: what lies deeper is written apart and put in whole. */
-static void json_deep(ln_vitem *v, ln_json *j) {
+static void json_deep(ln_vitem *v, ln_json *j, int depth) {
   ln_buf apart;
   ln_json inner;
   ln_buf_init(&apart, j->out->max);
   ln_json_init(&inner, &apart);
-  json_container(v, &inner);
-  if (ln_buf_failed(&apart)) j->out->failed = true;
-  else ln_json_raw(j, ln_buf_view(&apart));
+  json_container(v, &inner, depth);
+  ln_json_raw(j, ln_buf_view(&apart));
+  if (ln_buf_failed(&apart)) {
+    j->out->failed = true;
+    j->out->full = apart.full;
+  }
   ln_buf_free(&apart);
 }
 
-void ln_v_to_json(ln_str v, ln_json *j) {
+static void put_json(ln_str v, ln_json *j, int depth) {
   ln_vitem item;
-  if (!ln_v_read(&v, &item)) {
+  if (!ln_v_read(&v, &item) || depth > LN_VALUE_DEPTH) {
     ln_json_null(j);
     return;
   }
   switch (item.tag) {
-    case 't': case 'f': ln_json_bool(j, item.tag == 't'); break;
-    case 'I': ln_json_int(j, item.i); break;
-    case 'F': json_float(item.f, j); break;
-    case 'S': json_text(item.s, j); break;
-    case 'P': ln_json_str(j, LN_STR("⟨unknown⟩")); break;
-    case 'A': case 'O': case 'M': case 'B':
-      if (j->depth >= JSON_NEST) json_deep(&item, j);
-      else json_container(&item, j);
-      break;
-    default: ln_json_null(j);
+  case 't': case 'f': ln_json_bool(j, item.tag == 't'); break;
+  case 'I': ln_json_int(j, item.i); break;
+  case 'F': json_float(item.f, j); break;
+  case 'S': json_text(item.s, j); break;
+  case 'P': ln_json_str(j, LN_STR("⟨unknown⟩")); break;
+  case 'A': case 'O': case 'M': case 'B':
+    if (j->depth >= JSON_NEST) json_deep(&item, j, depth + 1);
+    else json_container(&item, j, depth + 1);
+    break;
+  default: ln_json_null(j);
   }
 }
+
+void ln_v_to_json(ln_str v, ln_json *j) { put_json(v, j, 0); }
 
 /* --- merging ---------------------------------------------------------------------------------------------- */
 

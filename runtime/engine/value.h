@@ -22,8 +22,9 @@ bool ln_v_bool(ln_buf *b, bool v);
 bool ln_v_int(ln_buf *b, int64_t v);
 bool ln_v_float(ln_buf *b, double v);
 bool ln_v_str(ln_buf *b, ln_str s);
-size_t ln_v_begin(ln_buf *b, char tag, size_t count);    /* 'A' 'O' 'B' 'P'; count items (pairs) must follow; returns a mark */
+size_t ln_v_begin(ln_buf *b, char tag, size_t count);    /* 'A' 'O' 'M' 'B' 'P'; count items (pairs) must follow; returns a mark */
 bool ln_v_key(ln_buf *b, ln_str key);
+bool ln_v_more(ln_buf *b, size_t count);                 /* in an 'M', after its pairs: count items follow  */
 bool ln_v_end(ln_buf *b, size_t mark);
 bool ln_v_raw(ln_buf *b, ln_str encoded);                /* one encoded value                               */
 
