@@ -125,10 +125,19 @@ int lnL_give_up(lua_State *L) {
   return lua_yield(L, 0);
 }
 
+enum { DEEP = 20000 };                                   /* calls; Lua itself stops at about 200,000        */
+
+/* An endless recursion may find the memory's end before the stack's; it is to be called what it is. */
 static void die_of_memory(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
-  snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
-  die(vm, L, "memory", what);
+  lua_Debug ar;
+  bool deep = lua_getstack(L, DEEP, &ar);
+  if (deep)
+    snprintf(what, sizeof what, "calls nest so deep that they need more than its %zu bytes of memory (does a function "
+             "call itself without end?)", vm->limits.memory);
+  else
+    snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
+  die(vm, L, deep ? "stack" : "memory", what);
 }
 
 /* Lua says "stack overflow" and "C stack overflow" in a text of its own; a text that the author raised is an
@@ -222,7 +231,7 @@ static void turn_due(void *arg) {
   ln_vm *vm = arg;
   lua_State *L = vm->running;
   atomic_store(&vm->look, true);
-  if (L) arm(L);
+  if (L && !lua_gethookmask(L)) arm(L);
 }
 
 static bool slice_over(const ln_vm *vm) { return ln_preempt_now_us() >= vm->turn.at_us; }
