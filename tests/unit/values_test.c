@@ -306,20 +306,27 @@ static void bad_json_says_where(void **state) {
   json("01", "bad_json: at byte 1: this is no number of JSON");
   json("1.", "bad_json: at byte 1: this is no number of JSON");
   json("[-]", "bad_json: at byte 2: this is no number of JSON");
-  json("[1e5x]", "bad_json: at byte 5: expected comma or array end but found invalid token");
+  json("[1e5x]", "bad_json: at byte 2: this is no number of JSON");
+  json("[9, 1-2]", "bad_json: at byte 5: this is no number of JSON");
+  json("[9,1[]]", "bad_json: at byte 4: this is no number of JSON");
+  json("[9,[]1]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,[]-1]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,[][]]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,true1]", "bad_json: at byte 8: expected comma or array end but found a number or []");
+  json("{\"a\":1,\"b\":2\"c\":3}", "bad_json: at byte 12: this is no number of JSON");
   json("[NaN]", "bad_json: at byte 2: expected value but found invalid token");
   json("[nan, inf]", "bad_json: at byte 2: expected value but found invalid token");
-  json("[0x10]", "bad_json: at byte 3: expected comma or array end but found invalid token");
+  json("[0x10]", "bad_json: at byte 2: this is no number of JSON");
   json("[1e999]", "bad_json: at byte 2: a number that is too large");
   json("{} x", "bad_json: at byte 4: expected the end but found invalid token");
   json("1 2", "bad_json: at byte 3: expected the end but found a number or []");
-  json("\"abc", "bad_json: at byte 1: expected value but found unexpected end of string");
+  json("\"abc", "bad_json: at byte 5: expected value but found unexpected end of string");
   json("\"\\ud800\"", "bad_json: at byte 2: expected value but found invalid unicode escape code");
   json("\"\\x\"", "bad_json: at byte 2: expected value but found invalid escape code");
   json("\"a\nb\"", "bad_json: at byte 3: a control character in a text: escape it");
   json("[\"a\xff\"]", "bad_json: at byte 4: this is not UTF-8");
   json("[\"\xed\xa0\x80\"]", "bad_json: at byte 3: this is not UTF-8");
-  json_n("[1,\0]", 5, "bad_json: at byte 4: expected value but found invalid token");
+  json_n("[1,\0]", 5, "bad_json: at byte 4: expected value but found the end");
   json("\xEF\xBB\xBF{x", "bad_json: at byte 5: expected object key string but found invalid token");
 }
 
