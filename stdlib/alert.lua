@@ -79,7 +79,9 @@ local function finish_process(record)
   if next(p) == nil then record.process = nil end
 end
 
+---`tactic`: a vendor's word ("Defense Evasion", "DefenseEvasion"), made ATT&CK's ("defense-evasion").
 local function technique(id, basis, tactic, name)
+  tactic = tactic and tactic:gsub("(%l)(%u)", "%1-%2"):gsub("%s+", "-"):lower()
   return { id = id, name = attack.name(id) or name, tactic = attack.tactic(id) or tactic, basis = basis }
 end
 

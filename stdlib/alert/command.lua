@@ -134,7 +134,8 @@ end
 ---A PowerShell command: the script that it only starts, or its text.
 local function powershell_text(s, depth)
   s = unquote(s)
-  local path = s:match("^[&.]?%s*'([^']+)'") or s:match('^[&.]?%s*"([^"]+)"') or s:match("^[&.]?%s*([^%s'\"|;]+)")
+  local call = s:match("^[&.]%s+(.*)$") or s:match("^&(.*)$") or s           -- `& x` and `. x` start x
+  local path = call:match("^'([^']+)'") or call:match('^"([^"]+)"') or call:match("^([^%s'\"|;]+)")
   if path and is_script(path) then return { script = path } end
   if path and attack.interpreter(path) then return inner(s, depth) end
   return { text = s }
@@ -262,7 +263,7 @@ local function plain(...)
     local list = words(rest)
     for i, w in ipairs(list) do
       if switches[w.text] and list[i + 1] then return { text = unquote(rest:sub(list[i + 1].first)) } end
-      if not w.text:find("^[-/]%a") and not w.text:find("^%-%-") then return { script = w.text } end
+      if not w.text:find("^%-") and not w.text:find("^/%w+$") then return { script = w.text } end
     end
     return {}
   end

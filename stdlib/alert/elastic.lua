@@ -63,7 +63,7 @@ local function security_alert(doc)
   local r = common(doc)
   local stated, tactic = threats(get(doc, "threat") or get(doc, "kibana.alert.rule.threat"))
   local raw = get(doc, "kibana.alert.severity")
-  r.id = fields.id(get(doc, "kibana.alert.uuid")) or fields.id(doc._id)
+  r.id = fields.id(get(doc, "kibana.alert.uuid"))
   r.severity, r.severity_raw = severity.word(raw), raw
   r.title = fields.text(get(doc, "rule.name")) or fields.text(get(doc, "kibana.alert.rule.name"))
   r.stated, r.tactic, r.starts = stated, tactic, true
@@ -81,7 +81,11 @@ local function winlogbeat(doc)
   return r
 end
 
-function elastic.format(doc)
+---A search hit has its document under _source.
+local function body(doc) return type(doc._source) == "table" and doc._source or doc end
+
+function elastic.format(hit)
+  local doc = body(hit)
   if get(doc, "kibana.alert.rule.uuid") or get(doc, "kibana.alert.severity") or get(doc, "kibana.alert.uuid") then
     return "elastic_security_alert"
   end
@@ -89,10 +93,10 @@ function elastic.format(doc)
   return nil
 end
 
----Reads a document that format() knows.
-function elastic.read(doc, format)
-  if format == "winlogbeat_ecs" then return winlogbeat(doc) end
-  return security_alert(doc)
+function elastic.read(hit, format)
+  local r = (format == "winlogbeat_ecs" and winlogbeat or security_alert)(body(hit))
+  r.id = r.id or fields.id(hit._id)
+  return r
 end
 
 return elastic

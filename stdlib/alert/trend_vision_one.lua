@@ -57,23 +57,26 @@ local function by_field(indicators)
   return out
 end
 
+---An image's name and, where it has one, its folder: of the file's path, else of the command line.
+local function image(path, cmd_line)
+  path = fields.text(path) or command.image(cmd_line)
+  return { name = fields.base(path), path = path and path:find("[/\\]") and path or nil, cmd_line = fields.text(cmd_line) }
+end
+
 ---The process, its parent and the object that it acted on, out of fields named process*, parent* and object*.
 local function processes(f)
-  local p = {
-    path = fields.text(f.processFilePath) or command.image(f.processCmd), cmd_line = fields.text(f.processCmd),
-    pid = fields.pid(f.processPid), started = fields.time(f.processLaunchTime),
-    sha256 = fields.hash("sha256", f.processFileHashSha256), sha1 = fields.hash("sha1", f.processFileHashSha1),
-    md5 = fields.hash("md5", f.processFileHashMd5),
-    parent = { path = fields.text(f.parentFilePath) or command.image(f.parentCmd), cmd_line = fields.text(f.parentCmd),
-               pid = fields.pid(f.parentPid) },
-  }
-  local object = {
-    path = fields.text(f.objectFilePath) or command.image(f.objectCmd), cmd_line = fields.text(f.objectCmd),
-    pid = fields.pid(f.objectPid), sha256 = fields.hash("sha256", f.objectFileHashSha256),
-    sha1 = fields.hash("sha1", f.objectFileHashSha1), md5 = fields.hash("md5", f.objectFileHashMd5),
-  }
-  if object.path and p.path and object.path:lower() == p.path:lower() then       -- the same image: the same hashes
-    for _, kind in ipairs { "sha256", "sha1", "md5" } do p[kind] = p[kind] or object[kind] end
+  local p = image(f.processFilePath, f.processCmd)
+  p.pid, p.started = fields.pid(f.processPid), fields.time(f.processLaunchTime)
+  p.parent = image(f.parentFilePath, f.parentCmd)
+  p.parent.pid = fields.pid(f.parentPid)
+  local object = image(f.objectFilePath, f.objectCmd)
+  object.pid = fields.pid(f.objectPid)
+  for kind, suffix in pairs { sha256 = "Sha256", sha1 = "Sha1", md5 = "Md5" } do
+    p[kind] = fields.hash(kind, f["processFileHash" .. suffix])
+    object[kind] = fields.hash(kind, f["objectFileHash" .. suffix])
+    if object.path and p.path and object.path:lower() == p.path:lower() then     -- the same image: the same hashes
+      p[kind] = p[kind] or object[kind]
+    end
   end
   return p, object
 end
@@ -113,9 +116,9 @@ local function guess(indicators)
     if i.objectType == "command_line" then p.cmd_line = p.cmd_line or fields.text(i.objectValue) end
   end
   for _, line in ipairs(others) do
-    local image = command.image(line)
-    if image and fields.base(image):lower() ~= "explorer.exe" then
-      p.parent = { path = image, cmd_line = line }
+    local parent = image(nil, line)
+    if parent.name and parent.name:lower() ~= "explorer.exe" then
+      p.parent = parent
       break
     end
   end
