@@ -1,18 +1,22 @@
 -- kit.lua: what every vendor simulator is made with.
 --
--- A simulator is declared (`sim { vendor, new, routes, before, none, faults, config }`, see docs/connectors.md) and
--- becomes a *definition*.  `definition:start { … }` gives an *instance*: one pretended vendor with a state of its own.
--- Whoever carries bytes (an HTTP server, or a transport in the same process) calls `instance:handle(raw)` for each
--- request and does what the *reply* says.  Nothing here waits, opens anything, or reads a clock: time is `raw.now`,
--- chance is a generator seeded at the start.  So the same requests at the same times give the same answers.
+-- A simulator is declared (`sim { vendor, new, routes, before, none, faults, config }`, see
+-- docs/connectors.md) and becomes a *definition*.  `definition:start { … }` gives an *instance*: one
+-- pretended vendor with a state of its own. Whoever carries bytes (an HTTP server, or a transport in the
+-- same process) calls `instance:handle(raw)` for each request and does what the *reply* says.  Nothing here
+-- waits, opens anything, or reads a clock: time is `raw.now`, chance is a generator seeded at the start.  So
+-- the same requests at the same times give the same answers.
 --
--- definition:start { world?, seed? = 1, faults? = "", base?, latency? = 0 }   raises a text when `faults` is wrong
---   world    what all simulators agree on; default `require "sim.world".new()`.  Hosts that run several simulators
---            in one VM give them the same table
+-- definition:start { world?, seed? = 1, faults? = "", base?, latency? = 0 }; raises a text for wrong `faults`
+--   world    what all simulators agree on; default `require "sim.world".new()`.  Hosts that run several
+--            simulators in one VM give them the same table
 --   base     "http://127.0.0.1:7001": how answers that hold absolute addresses spell this server
---   latency  seconds that each answer takes: it is added to `delay`, and is how long a request counts as running
--- definition.vendor, definition.config (connector keys that reach this simulator, secrets in clear: what a written
--- configuration or an in-process run uses beside `url`), definition.operations (names for fault specs)
+--   latency  seconds that each answer takes: it is added to `delay`, and is how long a request counts as
+--            running
+-- definition.vendor, definition.config (connector keys that reach this simulator, secrets in clear: what a
+-- written configuration or an in-process run uses beside `url`), definition.operations (names for fault
+-- specs)
+--
 -- instance.vendor, instance.state (the declaration's own), instance.log (= state.log: what was written)
 --
 -- raw, from the carrier:
@@ -25,16 +29,19 @@
 --
 -- reply, to the carrier:
 --   status, headers (list of { name, value }), body (text)
---            The carrier adds Content-Length and whatever its protocol needs, but no Date: it is here, by `now`
+--            The carrier adds Content-Length and what its protocol needs, but no Date: it is here, by `now`
 --   delay    seconds of simulated time before the answer is delivered; 0 is at once
---   times    1, or how often `body` is sent in a row: an answer of times * #body bytes that nobody has to hold
---   truncate nil, or how many bytes of the body are sent before the connection is cut; Content-Length promises all
---   cut      nil, "before" (the vendor never saw the request) or "after" (it acted): close without a byte.
---            A client cannot tell the two apart: both are "perhaps sent".  status, headers and body are absent
+--   times    1, or how often `body` is sent in a row: an answer of times * #body bytes that nobody has to
+--            hold
+--   truncate nil, or how many bytes of the body are sent before the connection is cut, although
+--            Content-Length promises all
+--   cut      nil, "before" (the vendor never saw the request) or "after" (it acted): close without a byte. A
+--            client cannot tell the two apart: both are "perhaps sent".  status, headers and body are absent
 --   op       the operation's name, or nil; fault: what was injected ("slow:3"), or nil.  For logs only
 --
--- A fault spec is a comma list of VENDOR[.OPERATION][#N][@P]=FAULT[:ARG]: without #N and @P at every call; #N at the
--- Nth call that the left side matches; @P with that probability.  Rules for other vendors are left alone.
+-- A fault spec is a comma list of VENDOR[.OPERATION][#N][@P]=FAULT[:ARG]: without #N and @P at every call;
+-- #N at the Nth call that the left side matches; @P with that probability.  Rules for other vendors are left
+-- alone.
 --   429[:S]      not done; wait S (default 1)          409        not done, a conflict
 --   5xx[:STATUS] not done (default 500); 504: done, but the gateway gave up waiting
 --   reset-before, reset-after   cut                    truncate   done, half the answer arrives
@@ -42,14 +49,15 @@
 --   partial      as the vendor half-succeeds           twice      done twice, the second answer arrives
 --   html[:STATUS] not done, a gateway's page (503)     empty      done, the body is missing
 --   huge[:MIB]   done, the body is MIB MiB (1024)
--- `faults = { ["429"] = function(req, state, arg, answer) … end }` is a vendor's own spelling: it returns a response,
--- or nil for "this fault means nothing here"; `answer()` does the request as usual and returns its response.
+-- `faults = { ["429"] = function(req, state, arg, answer) … end }` is a vendor's own spelling: it returns a
+-- response, or nil for "this fault means nothing here"; `answer()` does the request as usual and returns its
+-- response.
 
 local json = require "json"
 
 local kit = {}
 
--- Text, time and chance --------------------------------------------------------------------------------------------
+-- Text, time and chance -----------------------------------------------------------------------------------
 
 ---Decodes percent-encoding; `plus` also turns "+" into a blank, as queries and forms do.
 function kit.decode(s, plus)
@@ -132,7 +140,8 @@ function kit.http_date(seconds)
                                                         s // 3600, s // 60 % 60, s % 60)
 end
 
----A seeded generator (SplitMix64): a function that returns the next number in [0, 1).  `name` tells streams apart.
+---A seeded generator (SplitMix64): a function that returns the next number in [0, 1).
+---`name` tells streams of one seed apart.
 function kit.rand(seed, name)
   local x = math.tointeger(seed) or error("kit.rand: the seed must be an integer", 2)
   for i = 1, #(name or "") do x = (x ~ name:byte(i)) * 0x100000001b3 end
@@ -176,7 +185,7 @@ function kit.copy(v)
   return setmetatable(out, getmetatable(v))
 end
 
--- Requests -----------------------------------------------------------------------------------------------------------
+-- Requests ------------------------------------------------------------------------------------------------
 
 -- multipart/form-data as a list of { name, filename?, type?, data }; nil when it is malformed.
 local function multipart(body, boundary)
@@ -192,7 +201,8 @@ local function multipart(body, boundary)
     local name = head:match '[;%s]name="([^"]*)"'
     if not name then return nil end
     out[#out + 1] = { name = name, filename = head:match 'filename="([^"]*)"',
-                      type = head:lower():match "content%-type:%s*([^\r\n]*)", data = body:sub(head_end + 4, next_at - 1) }
+                      type = head:lower():match "content%-type:%s*([^\r\n]*)", data = body:sub(head_end + 4,
+                                                                                               next_at - 1) }
     at = next_at + 2
   end
   return nil
@@ -216,8 +226,9 @@ function kit.first(value)
   return value
 end
 
--- What handlers see.  The body is decoded by its declared type; what does not decode leaves `form`, `json` or
--- `multipart` nil (and `json_error` set), and it is the simulator's business to refuse it as its vendor does.
+-- What handlers see.  The body is decoded by its declared type; what does not decode leaves `form`, `json`
+-- or `multipart` nil (and `json_error` set), and it is the simulator's business to refuse it as its vendor
+-- does.
 local function request_of(raw, self)
   local path, query_text = raw.target:match "^([^?#]*)%??([^#]*)"
   local req = { method = raw.method, path = path, query_text = query_text, query = kit.form(query_text),
@@ -236,7 +247,7 @@ local function request_of(raw, self)
   return req
 end
 
--- Routes ---------------------------------------------------------------------------------------------------------------
+-- Routes --------------------------------------------------------------------------------------------------
 
 local function segments(path)
   local out = {}
@@ -270,8 +281,8 @@ local function matches(parts, given)
   return params
 end
 
--- The route of a request, its operation's name in req.op and its parameters in req.params.  When only the method is
--- wrong, req.allow lists those that would do.
+-- The route of a request, its operation's name in req.op and its parameters in req.params.  When only the
+-- method is wrong, req.allow lists those that would do.
 local function route(self, req)
   local given, allow = segments(req.path), {}
   for _, r in ipairs(self.routes) do
@@ -289,29 +300,29 @@ local function route(self, req)
   return nil
 end
 
--- Faults -----------------------------------------------------------------------------------------------------------------
+-- Faults --------------------------------------------------------------------------------------------------
 
+local FAULTS = "429 409 5xx reset-before reset-after truncate slow expire partial twice html empty huge"
 local KNOWN = {}
-for name in ("429 409 5xx reset-before reset-after truncate slow expire partial twice html empty huge"):gmatch "%S+" do
-  KNOWN[name] = true
-end
+for name in FAULTS:gmatch "%S+" do KNOWN[name] = true end
 
 local function parse_rule(text)
   local left, right = text:match "^%s*([^=%s]+)=(%S+)%s*$"
   if not left then error(("faults: \"%s\" is not VENDOR[.OPERATION][#N][@P]=FAULT[:ARG]"):format(text), 0) end
   local name, arg = right:match "^([^:]+):?(.*)$"
   if not name or not KNOWN[name] then
-    error(("faults: \"%s\" names no fault; they are 429 409 5xx reset-before reset-after truncate slow:S expire "
-           .. "partial twice html empty huge"):format(text), 0)
+    error(("faults: \"%s\" names no fault; they are %s"):format(text, FAULTS), 0)
   end
   local where, tail = left:match "^([%w_%.]+)(.*)$"
   local nth, chance = (tail or ""):match "^#?(%d*)@?([%d%.]*)$"
-  local rebuilt = where and nth and where .. (nth ~= "" and "#" .. nth or "") .. (chance ~= "" and "@" .. chance or "")
+  local rebuilt = where and nth
+              and where .. (nth ~= "" and "#" .. nth or "") .. (chance ~= "" and "@" .. chance or "")
   if rebuilt ~= left or nth == "0" or (chance ~= "" and (tonumber(chance) or 2) > 1) then
     error(("faults: the left side of \"%s\" is not VENDOR[.OPERATION][#N][@P] with N >= 1 and 0 <= P <= 1")
           :format(text), 0)
   end
-  if arg ~= "" and not tonumber(arg) then error(("faults: \"%s\": %s is not a number"):format(text, arg), 0) end
+  if arg ~= "" and not tonumber(arg) then error(("faults: \"%s\": %s is not a number"):format(text, arg),
+                                                0) end
   if name == "slow" and arg == "" then error(("faults: \"%s\" wants seconds: slow:S"):format(text), 0) end
   local vendor, op = where:match "^([^%.]+)%.?(.*)$"
   if not vendor then error(("faults: \"%s\" names no vendor"):format(text), 0) end
@@ -326,8 +337,8 @@ function kit.faults(spec)
   return out
 end
 
--- The rule that strikes this call, if any.  Every rule that matches counts the call, so #N means the same whatever
--- stands before it in the spec.
+-- The rule that strikes this call, if any.  Every rule that matches counts the call, so #N means the same
+-- whatever stands before it in the spec.
 local function strike(self, op)
   local hit
   for _, rule in ipairs(self.rules) do
@@ -340,10 +351,12 @@ local function strike(self, op)
   return hit
 end
 
-local PAGE = "<!DOCTYPE html><html><head><title>%d</title></head><body><h1>The service is unavailable</h1></body></html>"
+local PAGE = "<!DOCTYPE html><html><head><title>%d</title></head>"
+          .. "<body><h1>The service is unavailable</h1></body></html>"
 
 local plain = {
-  ["429"] = function(arg) return { status = 429, headers = { { "Retry-After", tostring(math.floor(arg or 1)) } } } end,
+  ["429"] = function(arg) return { status = 429, headers = { { "Retry-After",
+                                                               tostring(math.floor(arg or 1)) } } } end,
   ["409"] = function() return { status = 409 } end,
   ["5xx"] = function(arg, answer)
     if arg == 504 then answer() end
@@ -381,7 +394,7 @@ local plain = {
   end,
 }
 
--- Replies ----------------------------------------------------------------------------------------------------------------
+-- Replies -------------------------------------------------------------------------------------------------
 
 local function has(headers, name)
   for _, h in ipairs(headers) do if h[1]:lower() == name then return true end end
@@ -391,12 +404,14 @@ end
 -- A handler's response as a reply: the body is text, the type is said, the date is the simulated one.
 local function reply_of(r, req)
   if r.cut then return { cut = r.cut, delay = r.delay or 0, op = req.op } end
-  local out = { status = r.status or 200, headers = {}, body = r.body or "", delay = r.delay or 0, times = r.times or 1,
+  local out = { status = r.status or 200, headers = {}, body = r.body or "", delay = r.delay or 0,
+                times = r.times or 1,
                 truncate = r.truncate, op = req.op }
   for i, h in ipairs(r.headers or {}) do out.headers[i] = { h[1], tostring(h[2]) } end
   if r.json ~= nil then
     out.body = json.encode(r.json)
-    if not has(out.headers, "content-type") then out.headers[#out.headers + 1] = { "Content-Type", "application/json" } end
+    if not has(out.headers, "content-type") then out.headers[#out.headers + 1] = { "Content-Type",
+                                                                                   "application/json" } end
   end
   if not has(out.headers, "date") then out.headers[#out.headers + 1] = { "Date", kit.http_date(req.now) } end
   return out
@@ -455,7 +470,8 @@ function definition:start(options)
   local rand = kit.rand(seed, self.vendor)
   local state = self.new(world, rand)
   state.log = state.log or {}
-  return setmetatable({ vendor = self.vendor, definition = self, routes = self.compiled, state = state, log = state.log,
+  return setmetatable({ vendor = self.vendor, definition = self, routes = self.compiled, state = state,
+                        log = state.log,
                         world = world, rand = rand, luck = kit.rand(seed, "faults/" .. self.vendor),
                         rules = kit.faults(options.faults), base = options.base or "http://127.0.0.1:7001",
                         latency = options.latency or 0, busy = {} }, instance)
