@@ -37,44 +37,47 @@ end
 
 local function image_of(p) return p.path or p.name or "" end
 
----What the interpreter was given, as process.script, process.child and a file of the alert.
+---A file of the alert, unless it is there already.
+local function add_file(record, path)
+  record.files = record.files or {}
+  for _, f in ipairs(record.files) do
+    if f.path and f.path:lower() == path:lower() then return end
+  end
+  table.insert(record.files, { path = path })
+end
+
+---What an interpreter was given: a script, a library (a file of the alert), or a program (its child).
 local function look_inside(record, p, cwd)
   local got = p.cmd_line and command.read(p.cmd_line, image_of(p)) or {}
-  if got.script or got.text or got.encoded then
-    p.script = p.script or { path = locate(got.script, cwd), text = not got.script and got.text or nil,
-                             encoded = got.encoded }
+  if got.program and p.child == nil then
+    p.child = { name = fields.base(got.program), path = locate(got.program, cwd), cmd_line = got.text }
+  elseif p.script == nil and (got.script or got.text or got.encoded) then
+    p.script = { path = locate(got.script, cwd), text = got.text, encoded = got.encoded }
   end
   if p.script and p.script.text and not p.script.path then
     p.script.sha256 = crypto.hash("sha256", p.script.text)
   end
-  if got.program and p.child == nil then
-    p.child = { name = fields.base(got.program), path = locate(got.program, cwd), cmd_line = got.text }
-  end
-  if got.library then
-    local path = locate(got.library, cwd)
-    for _, f in ipairs(record.files or {}) do
-      if f.path and f.path:lower() == path:lower() then return end
-    end
-    record.files = record.files or {}
-    table.insert(record.files, { path = path })
-  end
+  if got.library then add_file(record, locate(got.library, cwd)) end
+end
+
+---Names, whether it is an interpreter, and what that was given; for a process and for its child.
+local function finish_image(record, p, original, cwd)
+  p.name = p.name or fields.base(p.path)
+  if attack.interpreter(image_of(p)) or attack.interpreter(original or "") then p.interpreter = true end
+  if p.interpreter or (p.name == nil and p.cmd_line) then look_inside(record, p, cwd) end
 end
 
 local function finish_process(record)
   local p = record.process
   if p == nil then return end
-  p.name = p.name or fields.base(p.path)
   local cwd = p.cwd
   record.original = p.original
   p.original, p.cwd = nil, nil
-  if attack.interpreter(image_of(p)) or attack.interpreter(record.original or "") then p.interpreter = true end
-  if p.interpreter or (p.name == nil and p.cmd_line) then look_inside(record, p, cwd) end
+  finish_image(record, p, record.original, cwd)
+  if p.child then finish_image(record, p.child, nil, cwd) end
+  if p.parent then p.parent.name = p.parent.name or fields.base(p.parent.path) end
   for _, role in ipairs { "parent", "child" } do
-    local other = p[role]
-    if other then
-      other.name = other.name or fields.base(other.path)
-      if next(other) == nil then p[role] = nil end
-    end
+    if p[role] and next(p[role]) == nil then p[role] = nil end
   end
   if next(p) == nil then record.process = nil end
 end

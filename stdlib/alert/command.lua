@@ -7,6 +7,7 @@
 
 local attack = require "attack"
 local crypto = require "crypto"
+local json   = require "json"
 local text   = require "text"
 
 local command = {}
@@ -84,7 +85,7 @@ end
 
 local function readable(s)
   if s == "" or s:find("[\0-\8\14-\31]") then return nil end
-  return utf8.len(s) and s or nil
+  return pcall(json.encode, s) and s or nil                -- which refuses what is not UTF-8
 end
 
 ---What was encoded: UTF-16LE as PowerShell has it, or plain text as others write it.

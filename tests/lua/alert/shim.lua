@@ -76,6 +76,7 @@ end
 function json.decode(s) return (value(s, s:find("%S"))) end
 
 local function quote(s)
+  assert(utf8.len(s), "not UTF-8")
   return '"' .. s:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
 end
 
@@ -167,17 +168,15 @@ function text.utf16(bytes)
   assert(#bytes % 2 == 0, "half a unit")
   for i = 1, #bytes, 2 do
     local u = string.unpack("<I2", bytes, i)
-    if high then
-      assert(u >= 0xDC00 and u < 0xE000, "a lone surrogate")
-      out[#out + 1], high = utf8.char(0x10000 + ((high - 0xD800) << 10) + (u - 0xDC00)), nil
-    elseif u >= 0xD800 and u < 0xDC00 then
-      high = u
-    elseif not (i == 1 and u == 0xFEFF) then
-      out[#out + 1] = utf8.char(u)
+    local low = u >= 0xDC00 and u < 0xE000
+    if high and not low then out[#out + 1] = "\u{FFFD}" end
+    if high and low then u = 0x10000 + ((high - 0xD800) << 10) + (u - 0xDC00) end
+    high = u >= 0xD800 and u < 0xDC00 and u or nil
+    if not high and not (i == 1 and u == 0xFEFF) then
+      out[#out + 1] = u >= 0xD800 and u < 0xE000 and "\u{FFFD}" or utf8.char(u)
     end
   end
-  assert(not high, "a lone surrogate")
-  return table.concat(out)
+  return table.concat(out) .. (high and "\u{FFFD}" or "")
 end
 
 local time = {}
