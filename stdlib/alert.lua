@@ -1,12 +1,13 @@
--- alert.lua: a vendor's document in, normalised alerts out.  Which product a document is from is told by its content;
--- an adapter (stdlib/alert/NAME.lua) reads its facts into one record, and what all alerts have in common is done here:
--- the technique and where we have it from, what an interpreter was given, the id of a document that has none.
+-- alert.lua: a vendor's document in, normalised alerts out.  Which product a document is from is told by its
+-- content; an adapter (stdlib/alert/NAME.lua) reads its facts into one record, and what all alerts have in
+-- common is done here: the technique and where we have it from, what an interpreter was given, the id of a
+-- document that has none.
 --
--- An adapter is { format = function(document) → format or nil, read = function(document, format) → record }.  Its
--- record is the normalised alert, but for: `stated` (ids as the document spells them), `title`, `starts` (true: the
--- document says that `process` was started, or is an alert about it), `telemetry` (true: an event, whose title is no
--- finding), `technique_name`, `tactic`, and process.cwd and process.original (the name the image was built with), which
--- end here.  Adapters do not raise: what is missing or misspelt is absent.
+-- An adapter is { format = function(document) → format or nil, read = function(document, format) → record }.
+-- Its record is the normalised alert, but for: `stated` (ids as the document spells them), `title`, `starts`
+-- (true: the document says that `process` was started, or is an alert about it), `telemetry` (true: an event,
+-- whose title is no finding), `technique_name`, `tactic`, and process.cwd and process.original (the name the
+-- image was built with), which end here.  Adapters do not raise: what is missing or misspelt is absent.
 
 local attack  = require "attack"
 local command = require "alert.command"
@@ -18,12 +19,14 @@ local alert = {}
 
 -- In the order in which they are asked: the ones whose marks are plainest first.
 local ADAPTERS = {
-  require "alert.crowdstrike", require "alert.trend_vision_one", require "alert.okta", require "alert.microsoft",
+  require "alert.crowdstrike", require "alert.trend_vision_one", require "alert.okta",
+  require "alert.microsoft",
   require "alert.cortex_xdr", require "alert.sentinelone", require "alert.elastic", require "alert.wazuh",
   require "alert.ocsf", require "alert.falco", require "alert.log_analytics", (require "alert.windows"),
 }
 
--- Where the vendors' pages keep their elements, and a member that tells the page from an alert that has such a list.
+-- Where the vendors' pages keep their elements, and a member that tells the page from an alert that has such
+-- a list.
 local PAGES = {
   { "resources", "meta" }, { "value", "@odata.context" }, { "items", "totalCount" }, { "data", "pagination" },
   { "incidents", "total_count" }, { "hits", "total" }, { "Records" },
@@ -92,10 +95,12 @@ end
 local function stated_ids(list)
   local out, seen = {}, {}
   for _, text in ipairs(list or {}) do
-    local id = attack.id(text)
-    if id and not seen[id] then
-      seen[id] = true
-      out[#out + 1] = id
+    for word in (type(text) == "string" and text or ""):gmatch('[^%s,;"%[%]]+') do
+      local id = attack.id(word)
+      if id and not seen[id] then
+        seen[id] = true
+        out[#out + 1] = id
+      end
     end
   end
   return out
@@ -128,8 +133,8 @@ local function observed(record)
   return id
 end
 
----What the alert is about, and how we know: the document states it, or its title speaks of an interpreter, or an
----interpreter was seen to start.  Where only the title speaks, the process tells which interpreter it was.
+---What the alert is about, and how we know: the document states it, or its title speaks of an interpreter, or
+---an interpreter was seen to start.  Where only the title speaks, the process tells which interpreter it was.
 local function find_technique(record)
   local t = stated(record)
   if t then return t end
@@ -173,7 +178,10 @@ local function page(document)
   if type(document.hits) == "table" and document.hits.hits then return page(document.hits) end
   for _, p in ipairs(PAGES) do
     local list, mark = document[p[1]], p[2]
-    if type(list) == "table" and (mark == nil or document[mark] ~= nil) and (list[1] or next(list) == nil) then return list end
+    if type(list) == "table" and (mark == nil or document[mark] ~= nil)
+      and (list[1] or next(list) == nil) then
+      return list
+    end
   end
   return nil
 end
@@ -185,7 +193,8 @@ local function describe(document)
   for name in pairs(document) do names[#names + 1] = tostring(name) end
   table.sort(names)
   if #names == 0 then return "an empty object" end
-  return "an object with " .. table.concat(names, ", ", 1, math.min(#names, 8)) .. (#names > 8 and " …" or "")
+  local more = #names > 8 and " …" or ""
+  return "an object with " .. table.concat(names, ", ", 1, math.min(#names, 8)) .. more
 end
 
 local function collect(document, out, skipped, where)
@@ -209,7 +218,8 @@ end
 ---Normalises a decoded document: one alert, a page of an API, or a list of documents (a set), in order.
 ---@param document table
 ---@return table[]? alerts   normalised; an empty page gives none.  nil when nothing in it is known
----@return string|string[]|nil why  with nil: why not; else the elements that no adapter knows, or nil when there are none
+---@return string|string[]|nil why  with nil: why not; else the elements that no adapter knows, or nil when
+---there are none
 function alert.normalise(document)
   local out, skipped = {}, {}
   collect(document, out, skipped, "")

@@ -1,6 +1,6 @@
--- attack.lua: MITRE ATT&CK as a playbook needs it: is this alert about that technique?  It knows T1059 (Command and
--- Scripting Interpreter) with its sub-techniques, the ids that ATT&CK has retired around it with what replaced them,
--- and which interpreter belongs to which sub-technique.  Everything here is pure.
+-- attack.lua: MITRE ATT&CK as a playbook needs it: is this alert about that technique?  It knows T1059
+-- (Command and Scripting Interpreter) with its sub-techniques, the ids that ATT&CK has retired around it with
+-- what replaced them, and which interpreter belongs to which sub-technique.  Everything here is pure.
 --
 -- Ids and names: MITRE ATT&CK v20.0 (October 2026), (c) The MITRE Corporation, under the ATT&CK Terms of Use.
 
@@ -33,13 +33,14 @@ local SUCCESSORS = {
   T1191 = "T1218.003", T1196 = "T1218.002", T1223 = "T1218.001",
 }
 
--- What an interpreter is: base name without extension or version → sub-technique.  `false`: a system binary that
--- runs what it is given, but whose use is another technique.
+-- What an interpreter is: base name without extension or version → sub-technique.  `false`: a system binary
+-- that runs what it is given, but whose use is another technique.
 local INTERPRETERS = {
   powershell = "T1059.001", pwsh = "T1059.001", powershell_ise = "T1059.001",
   osascript = "T1059.002",
   cmd = "T1059.003", command = "T1059.003",
-  sh = "T1059.004", bash = "T1059.004", dash = "T1059.004", zsh = "T1059.004", ksh = "T1059.004", ash = "T1059.004",
+  sh = "T1059.004", bash = "T1059.004", dash = "T1059.004", zsh = "T1059.004", ksh = "T1059.004",
+  ash = "T1059.004",
   csh = "T1059.004", tcsh = "T1059.004", fish = "T1059.004", busybox = "T1059.004",
   wscript = "T1059.005", cscript = "T1059.005",
   python = "T1059.006", pythonw = "T1059.006", py = "T1059.006", pyw = "T1059.006", pypy = "T1059.006",
@@ -60,8 +61,8 @@ local TITLE_WORDS = {
   { "autoit", "T1059.010" }, { "scripting interpreter", "T1059" },
 }
 
----The ATT&CK id within a text ("V9.T1059.003", "T1059.001 - Command and Scripting Interpreter: PowerShell"), with a
----retired one replaced by its successor.
+---The ATT&CK id within a text ("V9.T1059.003", "T1059.001 - Command and Scripting Interpreter: PowerShell"),
+---with a retired one replaced by its successor.
 ---@param text any
 ---@return string? id      nil when there is none
 ---@return string? retired the id as the text has it, if it is retired
@@ -83,8 +84,8 @@ function attack.successor(id) return SUCCESSORS[id] end
 ---True for `family` itself and for its sub-techniques.
 local function within(id, family) return id == family or id:sub(1, #family + 1) == family .. "." end
 
----Of several ids that a document states, the one that the alert is about: an interpreter's before all others (it is
----what can be acted on), a sub-technique before a technique, then the one named first.
+---Of several ids that a document states, the one that the alert is about: an interpreter's before all others
+---(it is what can be acted on), a sub-technique before a technique, then the one named first.
 ---@param ids string[]
 ---@return string?
 function attack.pick(ids)
@@ -103,7 +104,8 @@ local function stem(image)
   return (base:gsub("[%d%.]+$", ""))
 end
 
----Whether an image is an interpreter, or a system binary that runs what it is given (mshta, rundll32, regsvr32).
+---Whether an image is an interpreter, or a system binary that runs what it is given (mshta, rundll32,
+---regsvr32).
 ---@param image string a path or a name
 ---@return string? stem "powershell", "python" …; nil: it is not
 function attack.interpreter(image)
@@ -112,7 +114,8 @@ function attack.interpreter(image)
   return nil
 end
 
----The sub-technique of an interpreter that was started; what it was given decides where one interpreter has several.
+---The sub-technique of an interpreter that was started; what it was given decides where one interpreter has
+---several.
 ---@param image string
 ---@param given string? the script's path or text
 ---@return string? id
@@ -122,7 +125,9 @@ function attack.execution(image, given)
   local low = given and given:lower() or ""
   local javascript = low:find("^%s*javascript:") or low:find("%.jse?$")
   if s == "wscript" or s == "cscript" then return javascript and "T1059.007" or "T1059.005" end
-  if s == "mshta" and (javascript or low:find("^%s*vbscript:")) then return javascript and "T1059.007" or "T1059.005" end
+  if s == "mshta" and (javascript or low:find("^%s*vbscript:")) then
+    return javascript and "T1059.007" or "T1059.005"
+  end
   if s == "rundll32" and javascript then return "T1059.007" end
   return INTERPRETERS[s] or nil
 end

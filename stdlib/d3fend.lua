@@ -1,8 +1,8 @@
--- d3fend.lua: MITRE D3FEND as a playbook's `d3fend` list and `lunette coverage` need it: a technique's label and
--- tactic, retired ids with what replaced them, and which countermeasures the loaded playbooks take.
+-- d3fend.lua: MITRE D3FEND as a playbook's `d3fend` list and `lunette coverage` need it: a technique's label
+-- and tactic, retired ids with what replaced them, and which countermeasures the loaded playbooks take.
 --
--- A playbook's stage and the tactics of its techniques need not agree: D3FEND 1.x files User Account Permissions and
--- Local File Permissions under Isolate, where responses have long called them hardening.
+-- A playbook's stage and the tactics of its techniques need not agree: D3FEND 1.x files User Account
+-- Permissions and Local File Permissions under Isolate, where responses have long called them hardening.
 
 local data = require "d3fend_t1059"
 
@@ -78,8 +78,9 @@ end
 ---The countermeasures for T1059 against playbooks.
 ---@param playbooks { name: string, d3fend?: string[] }[]
 ---@return table { ontology, attack, countermeasures, covered, total, related, by_tactic, retired, unknown }:
----`countermeasures` and `related` are techniques with `covered` and `playbooks`; `by_tactic` counts both, in the
----ontology's order: { tactic, covered, total, related }; `retired` and `unknown` name the playbooks to mend
+---`countermeasures` and `related` are techniques with `covered` and `playbooks`; `by_tactic` counts both, in
+---the ontology's order: { tactic, covered, total, related }; `retired` and `unknown` name the playbooks to
+---mend
 function d3fend.coverage(playbooks)
   local by_id, retired, unknown = takers(playbooks)
   local main, covered = rows(data.countermeasures, by_id)

@@ -1,12 +1,14 @@
--- d3fend_t1059.lua: the part of the D3FEND ontology that has to do with ATT&CK T1059: which countermeasures counter it,
--- which are used besides, and what was retired or moved.  Data only; d3fend.lua reads it.
+-- d3fend_t1059.lua: the part of the D3FEND ontology that has to do with ATT&CK T1059: which countermeasures
+-- counter it, which are used besides, and what was retired or moved.  Data only; d3fend.lua reads it.
 --
--- A countermeasure counters T1059 when the ontology restricts it to an artifact that is an executable script or one of
--- its superclasses (executable file, file …), the one artifact that T1059 and its sub-techniques have.  What acts on
--- processes, accounts, hosts or traffic is therefore not inferred, though responses use it: that is `related`.
+-- A countermeasure counters T1059 when the ontology restricts it to an artifact that is an executable script
+-- or one of its superclasses (executable file, file …), the one artifact that T1059 and its sub-techniques
+-- have.  What acts on processes, accounts, hosts or traffic is therefore not inferred, though responses use
+-- it: that is `related`.
 --
 -- From the D3FEND ontology 1.2.0 of 2025-08-01 (commit f767485ced18), MIT, Copyright (c) 2022 The MITRE
--- Corporation; identifiers and labels as there.  D3FEND is a trademark of The MITRE Corporation; no endorsement is implied.
+-- Corporation; identifiers and labels as there.  D3FEND is a trademark of The MITRE Corporation; no
+-- endorsement is implied.
 
 return {
   ontology = { name = "D3FEND", version = "1.2.0", released = "2025-08-01" },

@@ -1,7 +1,7 @@
--- decoy.lua: files that look worth stealing and hold nothing.  Each is made from a token (`uuid()`), so that no two are
--- alike and the same token gives the same bytes: a replay makes the very file that the run wrote, and its hash is known
--- to nobody else.  No real names, addresses from the documentation ranges only, and no credential that works anywhere:
--- where one would stand there is a reference to a vault that does not exist.
+-- decoy.lua: files that look worth stealing and hold nothing.  Each is made from a token (`uuid()`), so that
+-- no two are alike and the same token gives the same bytes: a replay makes the very file that the run wrote,
+-- and its hash is known to nobody else.  No real names, addresses from the documentation ranges only, and no
+-- credential that works anywhere: where one would stand there is a reference to a vault that does not exist.
 
 local crypto = require "crypto"
 local json   = require "json"
@@ -29,7 +29,8 @@ local TOPICS = {
   { name = "access-review", title = "Access review", unit = "Information Security" },
 }
 local HOSTS = { "fs01", "fs02", "sql03", "app11", "bkp01", "jump02", "mail01", "ci04" }
-local ROLES = { "file server", "database", "application server", "backup target", "jump host", "build server" }
+local ROLES = { "file server", "database", "application server", "backup target", "jump host",
+                "build server" }
 local QUARTERS = { "q1", "q2", "q3", "q4" }
 local STATES = { "open", "in review", "approved", "postponed" }
 
@@ -38,12 +39,14 @@ local function facts(token)
   local pick, seed = chooser(token)
   local topic = pick(TOPICS)
   local f = {
-    title = topic.title, unit = topic.unit, quarter = pick(QUARTERS), reference = seed:sub(1, 4) .. "-" .. seed:sub(5, 10),
+    title = topic.title, unit = topic.unit, quarter = pick(QUARTERS), reference = seed:sub(1, 4) .. "-"
+      .. seed:sub(5, 10),
     name = topic.name, rows = {},
   }
   for i = 1, 6 do
     f.rows[i] = {
-      host = pick(HOSTS) .. ".corp.example", address = "192.0.2." .. (10 + i * 7), role = pick(ROLES), state = pick(STATES),
+      host = pick(HOSTS) .. ".corp.example", address = "192.0.2." .. (10 + i * 7), role = pick(ROLES),
+      state = pick(STATES),
       secret = "vault:ops/" .. seed:sub(10 + i * 4, 13 + i * 4),
     }
   end
@@ -51,7 +54,8 @@ local function facts(token)
 end
 
 local function lines_of(f, content)
-  local out = { f.title, f.unit .. ", " .. f.quarter:upper() .. ", ref. " .. f.reference, "Internal. Do not forward.", "" }
+  local out = { f.title, f.unit .. ", " .. f.quarter:upper() .. ", ref. " .. f.reference,
+                "Internal. Do not forward.", "" }
   if content then
     for line in (content .. "\n"):gmatch("([^\n]*)\r?\n") do out[#out + 1] = line end
     return out
@@ -62,10 +66,11 @@ local function lines_of(f, content)
   return out
 end
 
-local function escape(s) return (s:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" })) end
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+local function escape(s) return (s:gsub('[&<>"]', ENTITIES)) end
 
--- One maker a format: (facts, content or nil) → bytes.  Content is what the author wants in it; the reference that
--- makes the file unique is added to it.
+-- One maker a format: (facts, content or nil) → bytes.  Content is what the author wants in it; the reference
+-- that makes the file unique is added to it.
 local MAKERS = {}
 
 function MAKERS.txt(f, content) return table.concat(lines_of(f, content), "\r\n") .. "\r\n" end
@@ -81,8 +86,11 @@ end
 
 function MAKERS.json(f, content)
   local entries = {}
-  for i, r in ipairs(f.rows) do entries[i] = { host = r.host, address = r.address, role = r.role, secret_ref = r.secret } end
-  return json.encode { title = f.title, owner = f.unit, reference = f.reference, note = content, entries = entries } .. "\n"
+  for i, r in ipairs(f.rows) do
+    entries[i] = { host = r.host, address = r.address, role = r.role, secret_ref = r.secret }
+  end
+  return json.encode { title = f.title, owner = f.unit, reference = f.reference, note = content,
+                       entries = entries } .. "\n"
 end
 
 function MAKERS.html(f, content)
@@ -112,7 +120,8 @@ function MAKERS.docx(f, content)
     ["_rels/.rels"] = XML .. '<Relationships xmlns="' .. OFFICE .. 'package/2006/relationships">' ..
       '<Relationship Id="rId1" Type="' .. OFFICE .. 'officeDocument/2006/relationships/officeDocument" ' ..
       'Target="word/document.xml"/></Relationships>',
-    ["word/document.xml"] = XML .. '<w:document xmlns:w="' .. OFFICE .. 'wordprocessingml/2006/main"><w:body>' ..
+    ["word/document.xml"] = XML .. '<w:document xmlns:w="' .. OFFICE
+      .. 'wordprocessingml/2006/main"><w:body>' ..
       table.concat(body) .. "<w:sectPr/></w:body></w:document>",
   }
 end
@@ -133,8 +142,10 @@ end
 ---@return { name: string, data: string, format: string, token: string }
 function decoy.make(args)
   local make = MAKERS[args.format]
-  if make == nil then error("decoy.make: format is one of txt, csv, json, html, docx; got " .. tostring(args.format), 2) end
-  if type(args.token) ~= "string" or #args.token < 8 then error("decoy.make: token must be a text such as uuid()", 2) end
+  if make == nil then error("decoy.make: format is one of txt, csv, json, html, docx; got "
+                            .. tostring(args.format), 2) end
+  if type(args.token) ~= "string"
+    or #args.token < 8 then error("decoy.make: token must be a text such as uuid()", 2) end
   if args.content ~= nil then check_text("content", args.content) end
   local f = facts(args.token)
   local name = args.name or (f.name .. "-" .. f.quarter .. "-" .. f.reference:sub(1, 4) .. "." .. args.format)

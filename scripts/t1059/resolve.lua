@@ -1,7 +1,9 @@
--- resolve.lua: who and where that is, for each vendor.  An alert names a user and a device as its own product knows
--- them; every other vendor has names and ids of its own.  Each function here answers with exactly one, or raises
+-- resolve.lua: who and where that is, for each vendor.  An alert names a user and a device as its own product
+-- knows them; every other vendor has names and ids of its own.  Each function here answers with exactly one,
+-- or raises
 -- `not_found`, `ambiguous` or `stale` with the reason; a stage that needs it is skipped with that reason
--- (`try(resolve.okta, alert.user)`).  Values from alerts go to operations as arguments, never into a query's text.
+-- (`try(resolve.okta, alert.user)`).  Values from alerts go to operations as arguments, never into a query's
+-- text.
 
 local resolve = {}
 
@@ -31,7 +33,8 @@ function resolve.okta(user)
   if user == nil then fail("not_found", "the alert names no user") end
   local why = user.kind and NOBODY[user.kind]
   if why then fail("not_found", told(user) .. " " .. why .. ": not looked up in Okta") end
-  local alive = where(candidates(require "connectors.okta", user), function(u) return u.status ~= "DEPROVISIONED" end)
+  local alive = where(candidates(require "connectors.okta", user),
+                      function(u) return u.status ~= "DEPROVISIONED" end)
   return only(alive, "an Okta user for " .. told(user)).login
 end
 
@@ -71,8 +74,8 @@ local function address_of(found)
   return where(ip, private)[1] or ip[1]
 end
 
----The address at which a host can be scanned: the alert's own, where that is one of a private network (one from
----outside may be a router's), else the one that an EDR knows.
+---The address at which a host can be scanned: the alert's own, where that is one of a private network (one
+---from outside may be a router's), else the one that an EDR knows.
 ---@async
 ---@return string ip
 function resolve.ip(device)
@@ -83,8 +86,10 @@ function resolve.ip(device)
   local ip = address_of(host)
   if ip then return ip end
   local endpoint, no_endpoint = try(resolve.visionone, device)
-  return address_of(endpoint)
-      or fail("not_found", "no address is known: " .. (no_endpoint or no_host or { message = "none is recorded" }).message)
+  ip = address_of(endpoint)
+  if ip then return ip end
+  local why = no_endpoint or no_host
+  return fail("not_found", "no address is known: " .. (why and why.message or "neither EDR records one"))
 end
 
 return resolve

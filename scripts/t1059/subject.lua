@@ -1,31 +1,34 @@
--- subject.lua: what is malicious here.  The process of a T1059 alert is an interpreter nearly always: PowerShell, cmd,
--- bash, wscript, mshta, python.  Blocking, ending or removing that would take it from the whole company, or allow the
--- attack.  So a response first asks what the interpreter was given: a script or library, a command (written out or
--- decoded, and kept as a sample with its own hash), a dropped file, a child that is not a system binary.  Where none
--- is known the subject is the interpreter by name alone, without hash or path, and nothing is done to it.
+-- subject.lua: what is malicious here.  The process of a T1059 alert is an interpreter nearly always:
+-- PowerShell, cmd, bash, wscript, mshta, python.  Blocking, ending or removing that would take it from the
+-- whole company, or allow the attack.  So a response first asks what the interpreter was given: a script or
+-- library, a command (written out or decoded, and kept as a sample with its own hash), a dropped file, a
+-- child that is not a system binary.  Where none is known the subject is the interpreter by name alone,
+-- without hash or path, and nothing is done to it.
 
 local attack = require "attack"
 
 local subject = {}
 
--- Binaries that belong to the operating system, wherever an alert says that they are: a copy of cmd.exe in a user's
--- folder has the hash of cmd.exe.
+-- Binaries that belong to the operating system, wherever an alert says that they are: a copy of cmd.exe in a
+-- user's folder has the hash of cmd.exe.
 local SYSTEM = {}
 for name in ([[
-  explorer svchost services lsass csrss smss wininit winlogon spoolsv taskhost taskhostw dllhost conhost userinit
-  sihost ctfmon runtimebroker sppsvc wmiprvse wmic reg regedit schtasks at net net1 sc tasklist taskkill whoami
-  ipconfig nltest systeminfo quser query hostname ping nslookup arp route netsh certutil bitsadmin msiexec msbuild
-  installutil regasm regsvcs cmstp forfiles vssadmin wbadmin bcdedit wevtutil fsutil icacls takeown attrib copy xcopy
-  robocopy find findstr choice timeout notepad calc dsregcmd curl tar ssh
-  launchd sudo su env xargs nohup find awk sed cat echo cp mv rm chmod chown ls ps base64 wget java git
+  explorer svchost services lsass csrss smss wininit winlogon spoolsv taskhost taskhostw dllhost
+  conhost userinit sihost ctfmon runtimebroker sppsvc wmiprvse wmic reg regedit schtasks at net net1
+  sc tasklist taskkill whoami ipconfig nltest systeminfo quser query hostname ping nslookup arp
+  route netsh certutil bitsadmin msiexec msbuild installutil regasm regsvcs cmstp forfiles vssadmin
+  wbadmin bcdedit wevtutil fsutil icacls takeown attrib copy xcopy robocopy find findstr choice
+  timeout notepad calc dsregcmd curl tar ssh launchd sudo su env xargs nohup find awk sed cat echo
+  cp mv rm chmod chown ls ps base64 wget java git
 ]]):gmatch("%S+") do
   SYSTEM[name] = true
 end
 
 local SYSTEM_FOLDERS = {
   "^%a:\\windows\\system32\\", "^%a:\\windows\\syswow64\\", "^\\device\\[^\\]+\\windows\\system32\\",
-  "^\\device\\[^\\]+\\windows\\syswow64\\", "^\\systemroot\\", "^/bin/", "^/sbin/", "^/usr/bin/", "^/usr/sbin/",
-  "^/usr/lib/", "^/usr/libexec/", "^/lib/", "^/system/library/",
+  "^\\device\\[^\\]+\\windows\\syswow64\\", "^\\systemroot\\",
+  "^/bin/", "^/sbin/", "^/usr/bin/", "^/usr/sbin/", "^/usr/lib/", "^/usr/libexec/", "^/lib/",
+  "^/system/library/",
 }
 
 local function base(path) return path and path:match("[^/\\]*$") or nil end
@@ -35,7 +38,9 @@ local function base(path) return path and path:match("[^/\\]*$") or nil end
 ---@return boolean
 function subject.is_system(path)
   local name = base(path):lower()
-  if attack.interpreter(name) or SYSTEM[name] or SYSTEM[name:match("^(.*)%.exe$") or name] then return true end
+  if attack.interpreter(name) or SYSTEM[name] or SYSTEM[name:match("^(.*)%.exe$") or name] then
+    return true
+  end
   for _, folder in ipairs(SYSTEM_FOLDERS) do
     if path:lower():find(folder) then return true end
   end
@@ -44,7 +49,8 @@ end
 
 local function absolute(path) return path:find("^%a:[\\/]") ~= nil or path:find("^[\\/]") ~= nil end
 
----The hashes of every image in the alert that is a system binary: whatever else carries one of them is that binary.
+---The hashes of every image in the alert that is a system binary: whatever else carries one of them is that
+---binary.
 local function system_hashes(p)
   local out = {}
   for _, image in ipairs { p, p.parent or {}, p.child or {} } do
@@ -73,7 +79,8 @@ local function on_disk(kind, path, hashes)
            sha1 = hashes.sha1 }
 end
 
-local TYPES = { powershell = "ps1", pwsh = "ps1", cmd = "cmd", python = "py", pythonw = "py", node = "js", lua = "lua",
+local TYPES = { powershell = "ps1", pwsh = "ps1", cmd = "cmd", python = "py", pythonw = "py", node = "js",
+                lua = "lua",
                 osascript = "applescript", mshta = "hta", perl = "pl", ruby = "rb", php = "php" }
 
 ---What the command is called as a sample: a sandbox goes by the extension.
@@ -130,15 +137,17 @@ end
 
 ---What is malicious in an alert, never the interpreter.
 ---@param alert table a normalised alert
----@return { kind: "script"|"command"|"file"|"child"|"interpreter", name: string, path?: string, sha256?: string,
+---@return { kind: "script"|"command"|"file"|"child"|"interpreter", name: string, path?: string, sha256?:
+---string,
 ---  sha1?: string, text?: string, host?: string, pid?: integer, started?: string, image?: string }
----`path`: only where it says where it is; `sha256` of a command is that of its text; `pid`, `started` and `image` are
----of the process that ran it
+---`path`: only where it says where it is; `sha256` of a command is that of its text; `pid`, `started` and
+---`image` are of the process that ran it
 function subject.subject(alert)
   local p = alert.process or {}
   local never = system_hashes(p)
   local child = p.child or {}
-  local found = given(alert, p, never) or dropped(alert, never) or own_child(p, never) or given(alert, child, never)
+  local found = given(alert, p, never) or dropped(alert, never) or own_child(p, never)
+    or given(alert, child, never)
              or own_image(p) or child_command(p)
              or { kind = "interpreter", name = p.name or (alert.technique or {}).name or "unknown" }
   local runs = found.kind == "child" and child or p

@@ -1,9 +1,10 @@
--- command.lua: what an interpreter was given.  A command line is read as its interpreter would: a script on disk, a
--- command written out or encoded, a library (rundll32, regsvr32), a program that a shell was only a vehicle for.
--- What was encoded is decoded, so that a person and a sandbox see what ran.  Nothing is run, and nothing raises.
+-- command.lua: what an interpreter was given.  A command line is read as its interpreter would: a script on
+-- disk, a command written out or encoded, a library (rundll32, regsvr32), a program that a shell was only a
+-- vehicle for. What was encoded is decoded, so that a person and a sandbox see what ran.  Nothing is run, and
+-- nothing raises.
 --
--- Recorded command lines have lost their quoting (sensors join the arguments with blanks), so this is reading, not
--- parsing: what is unclear stays the text that it is.
+-- Recorded command lines have lost their quoting (sensors join the arguments with blanks), so this is
+-- reading, not parsing: what is unclear stays the text that it is.
 
 local attack = require "attack"
 local crypto = require "crypto"
@@ -17,8 +18,9 @@ local MAX_WORDS = 128
 local MAX_DEPTH = 4                                        -- cmd /c powershell -c cmd /c …
 
 local SCRIPT_TYPES = {}
-for ext in ("ps1 psm1 bat cmd vbs vbe js jse wsf wsh hta py pyw sh bash pl rb lua php scpt osa applescript ahk au3 sct")
-           :gmatch("%S+") do
+for ext in ([[
+  ps1 psm1 bat cmd vbs vbe js jse wsf wsh hta sct py pyw sh bash pl rb lua php scpt osa applescript ahk au3
+]]):gmatch("%S+") do
   SCRIPT_TYPES[ext] = true
 end
 
@@ -66,7 +68,8 @@ local function split_image(line)
     return line:sub(2, close - 1), line:sub(close + 1)
   end
   local stop = line:find("[%s]") or #line + 1
-  if line:find("^%a:\\") and not line:sub(1, stop - 1):find("%.%w+\"?$") then    -- C:\Program Files\x\y.exe, unquoted
+  -- An unquoted C:\Program Files\x\y.exe.
+  if line:find("^%a:\\") and not line:sub(1, stop - 1):find("%.%w+\"?$") then
     local _, exe = line:lower():find("%.exe%f[^%w]")
     if exe then stop = exe + 1 end
   end
@@ -117,8 +120,10 @@ end
 
 -- PowerShell's own parameters that take a value, by the shortest spelling that it accepts.
 local POWERSHELL_VALUES = {
-  { "executionpolicy", 2 }, { "ep", 2 }, { "windowstyle", 1 }, { "inputformat", 2 }, { "if", 2 }, { "outputformat", 1 },
-  { "of", 2 }, { "psconsolefile", 2 }, { "version", 1 }, { "configurationname", 6 }, { "configurationfile", 14 },
+  { "executionpolicy", 2 }, { "ep", 2 }, { "windowstyle", 1 }, { "inputformat", 2 }, { "if", 2 },
+  { "outputformat", 1 },
+  { "of", 2 }, { "psconsolefile", 2 }, { "version", 1 }, { "configurationname", 6 },
+  { "configurationfile", 14 },
   { "encodedarguments", 8 }, { "ea", 2 }, { "workingdirectory", 2 }, { "wd", 2 }, { "settingsfile", 2 },
   { "custompipename", 2 },
 }
@@ -198,7 +203,9 @@ local function shell(rest, depth)
       return inner(body, depth)
     elseif not w.text:find("^[-+]") then
       local before = list[i - 1] and list[i - 1].text or ""
-      if not before:find("^[-+]o$") and before ~= "--rcfile" and before ~= "--init-file" then return { script = w.text } end
+      if not before:find("^[-+]o$") and before ~= "--rcfile" and before ~= "--init-file" then
+        return { script = w.text }
+      end
     end
   end
   return {}
@@ -214,7 +221,9 @@ end
 local function mshta(rest)
   local what = trim(rest)
   local low = what:lower():gsub('^"', "")
-  if low:find("^vbscript:") or low:find("^javascript:") or low:find("^https?:") then return { text = unquote(what) } end
+  if low:find("^vbscript:") or low:find("^javascript:") or low:find("^https?:") then
+    return { text = unquote(what) }
+  end
   local first = words(rest)[1]
   return { script = first and first.text }
 end
@@ -272,7 +281,8 @@ end
 
 local HANDLERS = {
   powershell = powershell, pwsh = powershell, cmd = cmd, command = cmd,
-  wscript = windows_script_host, cscript = windows_script_host, mshta = mshta, rundll32 = rundll32, regsvr32 = regsvr32,
+  wscript = windows_script_host, cscript = windows_script_host, mshta = mshta, rundll32 = rundll32,
+  regsvr32 = regsvr32,
   python = python, pythonw = python, py = python, pyw = python, pypy = python,
   osascript = plain("-e"), node = plain("-e", "--eval", "-p"), nodejs = plain("-e", "--eval", "-p"),
   lua = plain("-e"), luajit = plain("-e"), perl = plain("-e", "-E"), ruby = plain("-e"), php = plain("-r"),
@@ -297,8 +307,10 @@ end
 ---Reads what an interpreter was given.
 ---@param cmd_line string
 ---@param image string? the interpreter, where the line does not name one
----@return table { script?: a path as written, text?: what was to run, encoded?: it had to be decoded (without text: it
----could not be), library?: a path as written, program?: a path as written }; empty: it was given nothing, or cannot be read
+---@return table { script?: a path as written, text?: what was to run, encoded?: it had to be decoded (without
+---text: it
+---could not be), library?: a path as written, program?: a path as written }; empty: it was given nothing, or
+---cannot be read
 function command.read(cmd_line, image)
   if type(cmd_line) ~= "string" or #cmd_line > MAX_LINE then return {} end
   local first = split_image(cmd_line)

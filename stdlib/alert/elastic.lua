@@ -1,5 +1,5 @@
--- elastic.lua: Elastic Security alerts and Winlogbeat events, in ECS.  One document may have flat dotted names
--- ("kibana.alert.severity") beside nested objects ("process": { "name": … }); both are read.
+-- elastic.lua: Elastic Security alerts and Winlogbeat events, in ECS.  One document may have flat dotted
+-- names ("kibana.alert.severity") beside nested objects ("process": { "name": … }); both are read.
 
 local fields   = require "alert.fields"
 local severity = require "alert.severity"
@@ -38,9 +38,12 @@ local function process_of(doc)
   if type(p) ~= "table" then return nil end
   local hash, parent = fields.object(p.hash), fields.object(p.parent)
   return {
-    name = fields.text(p.name), path = fields.text(p.executable), cmd_line = fields.text(p.command_line), pid = fields.pid(p.pid),
-    started = fields.time(p.start), cwd = fields.text(p.working_directory), original = fields.text(get(p, "pe.original_file_name")),
-    sha256 = fields.hash("sha256", hash.sha256), sha1 = fields.hash("sha1", hash.sha1), md5 = fields.hash("md5", hash.md5),
+    name = fields.text(p.name), path = fields.text(p.executable), cmd_line = fields.text(p.command_line),
+    pid = fields.pid(p.pid),
+    started = fields.time(p.start), cwd = fields.text(p.working_directory),
+    original = fields.text(get(p, "pe.original_file_name")),
+    sha256 = fields.hash("sha256", hash.sha256), sha1 = fields.hash("sha1", hash.sha1),
+    md5 = fields.hash("md5", hash.md5),
     parent = { name = fields.text(parent.name), path = fields.text(parent.executable),
                cmd_line = fields.text(parent.command_line), pid = fields.pid(parent.pid) },
   }
@@ -52,7 +55,8 @@ local function common(doc)
   local hostname = fields.text(host.name) or fields.text(host.hostname)
   return {
     source = "elastic", time = fields.time(doc["@timestamp"]), process = process_of(doc),
-    device = fields.device { hostname = hostname, ip = fields.ips(host.ip), agent_id = get(doc, "agent.id"), whose = "elastic",
+    device = fields.device { hostname = hostname, ip = fields.ips(host.ip), agent_id = get(doc, "agent.id"),
+                             whose = "elastic",
                              os = fields.os(os.type or os.family or os.platform or os.name),
                              role = fields.role(fields.object(os.Ext).variant or os.full or os.name) },
     user = fields.user({ name = user.name, domain = user.domain, email = user.email }, hostname),
@@ -86,7 +90,8 @@ local function body(doc) return type(doc._source) == "table" and doc._source or 
 
 function elastic.format(hit)
   local doc = body(hit)
-  if get(doc, "kibana.alert.rule.uuid") or get(doc, "kibana.alert.severity") or get(doc, "kibana.alert.uuid") then
+  if get(doc, "kibana.alert.rule.uuid") or get(doc, "kibana.alert.severity")
+    or get(doc, "kibana.alert.uuid") then
     return "elastic_security_alert"
   end
   if type(doc.winlog) == "table" and type(doc.ecs) == "table" then return "winlogbeat_ecs" end

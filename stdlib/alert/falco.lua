@@ -1,5 +1,5 @@
--- falco.lua: Falco events.  What happened is in output_fields under dotted keys ("proc.cmdline", "fd.name"), each there
--- only when the rule's output names it.
+-- falco.lua: Falco events.  What happened is in output_fields under dotted keys ("proc.cmdline", "fd.name"),
+-- each there only when the rule's output names it.
 
 local attack   = require "attack"
 local fields   = require "alert.fields"
@@ -32,9 +32,11 @@ function falco.read(doc)
     stated = stated, tactic = tactic,
     device = fields.device { hostname = hostname, os = "linux" },
     user = fields.user({ name = f["user.name"] }, hostname),
-    process = { name = fields.text(f["proc.name"]), path = fields.text(f["proc.exepath"]), cmd_line = fields.text(f["proc.cmdline"]),
+    process = { name = fields.text(f["proc.name"]), path = fields.text(f["proc.exepath"]),
+                cmd_line = fields.text(f["proc.cmdline"]),
                 pid = fields.pid(f["proc.pid"]), cwd = fields.text(f["proc.cwd"]),
-                parent = { name = fields.text(f["proc.pname"]), cmd_line = fields.text(f["proc.pcmdline"]) } },
+                parent = { name = fields.text(f["proc.pname"]),
+                           cmd_line = fields.text(f["proc.pcmdline"]) } },
     files = { fields.file(f["fd.name"], {}) }, starts = f["proc.name"] ~= nil,
   }
 end

@@ -1,6 +1,6 @@
--- fields.lua: what every adapter needs to read a vendor's spelling: text that is there, hashes that are hashes, times
--- as RFC 3339, addresses, users, devices.  A value that says nothing ("", "-", "N/A", forty zeros, a masked hash) is
--- absent.  Nothing here raises on bad input: what cannot be read is nil.
+-- fields.lua: what every adapter needs to read a vendor's spelling: text that is there, hashes that are
+-- hashes, times as RFC 3339, addresses, users, devices.  A value that says nothing ("", "-", "N/A", forty
+-- zeros, a masked hash) is absent.  Nothing here raises on bad input: what cannot be read is nil.
 
 local time = require "time"
 
@@ -8,7 +8,8 @@ local fields = {}
 
 -- Texts that vendors put where they know nothing.
 local NOTHING = {
-  [""] = true, ["-"] = true, ["n/a"] = true, ["null"] = true, ["none"] = true, ["(null)"] = true, ["-\\-"] = true,
+  [""] = true, ["-"] = true, ["n/a"] = true, ["null"] = true, ["none"] = true, ["(null)"] = true,
+  ["-\\-"] = true,
 }
 
 ---A text that says something.
@@ -35,6 +36,14 @@ function fields.object(v) return type(v) == "table" and v or {} end
 function fields.one(v)
   if type(v) == "table" then return v[1] end
   return v
+end
+
+---Its arguments as a list, without those that are nil.
+---@return any[]
+function fields.list(...)
+  local out = {}
+  for i = 1, select("#", ...) do out[#out + 1] = (select(i, ...)) end
+  return out
 end
 
 ---The base name of a path of either kind.
@@ -124,8 +133,8 @@ local function from_date(text)
   return stamp(math.floor(seconds) - off, fraction)
 end
 
----A time in any of the vendors' spellings (a date with or without T and zone, an epoch as number or text) as RFC 3339
----in UTC, with the document's own precision.  Without a zone it is taken as UTC.
+---A time in any of the vendors' spellings (a date with or without T and zone, an epoch as number or text) as
+---RFC 3339 in UTC, with the document's own precision.  Without a zone it is taken as UTC.
 ---@return string?
 function fields.time(v)
   if math.type(v) == "float" then
@@ -138,8 +147,8 @@ function fields.time(v)
   return from_date(v)
 end
 
----A process id of the operating system: a number, or text in decimal or "0x…".  Vendors' own 64-bit process ids are
----none, and are absent.
+---A process id of the operating system: a number, or text in decimal or "0x…".  Vendors' own 64-bit process
+---ids are none, and are absent.
 ---@return integer?
 function fields.pid(v)
   if type(v) == "string" then v = (v:find("^%d+$") or v:find("^0[xX]%x+$")) and tonumber(v) end
@@ -158,7 +167,8 @@ local function is_address(v)
   return v:find("^[%x:]+$") ~= nil and v:find(":.*:") ~= nil
 end
 
----A list of addresses out of texts and lists of them, in the order given, each once; what is no address is dropped.
+---A list of addresses out of texts and lists of them, in the order given, each once; what is no address is
+---dropped.
 ---@return string[]? nil when there is none
 function fields.ips(...)
   local out, seen = {}, {}
@@ -205,7 +215,8 @@ function fields.role(v)
   local low = type(v) == "string" and v:lower() or ""
   if low:find("domain.?controller") then return "domain_controller" end
   if low:find("server", 1, true) then return "server" end
-  for _, word in ipairs { "workstation", "desktop", "laptop", "windows 7", "windows 8", "windows 10", "windows 11",
+  for _, word in ipairs { "workstation", "desktop", "laptop", "windows 7", "windows 8", "windows 10",
+                          "windows 11",
                           "windows10", "windows11" } do
     if low:find(word, 1, true) then return "workstation" end
   end
@@ -215,10 +226,12 @@ end
 local SYSTEM_DOMAINS = { ["nt authority"] = true, ["window manager"] = true, ["font driver host"] = true }
 local SERVICE_DOMAINS = { ["nt service"] = true, ["iis apppool"] = true, ["nt virtual machine"] = true }
 local SYSTEM_NAMES = {
-  ["system"] = true, ["localsystem"] = true, ["local service"] = true, ["network service"] = true, ["root"] = true,
+  ["system"] = true, ["localsystem"] = true, ["local service"] = true, ["network service"] = true,
+  ["root"] = true,
 }
 local SERVICE_NAMES = {
-  tomcat = true, ["www-data"] = true, nginx = true, apache = true, nobody = true, daemon = true, postgres = true,
+  tomcat = true, ["www-data"] = true, nginx = true, apache = true, nobody = true, daemon = true,
+  postgres = true,
   mysql = true, jenkins = true, sshd = true,
 }
 

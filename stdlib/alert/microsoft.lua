@@ -1,8 +1,9 @@
--- microsoft.lua: Microsoft's five shapes: Graph Security alerts v1 and v2, Defender for Endpoint's own API, Microsoft
--- 365 Defender incidents, and Sentinel's SecurityAlert table (Security Center and Defender alerts).
+-- microsoft.lua: Microsoft's five shapes: Graph Security alerts v1 and v2, Defender for Endpoint's own API,
+-- Microsoft 365 Defender incidents, and Sentinel's SecurityAlert table (Security Center and Defender alerts).
 --
--- Traps: evidence is a list of unlike objects; Sentinel's entities are JSON text within JSON, and point at each other
--- by $id and $ref, nested ones too; the user of an alert and the account of its process need not agree.
+-- Traps: evidence is a list of unlike objects; Sentinel's entities are JSON text within JSON, and point at
+-- each other by $id and $ref, nested ones too; the user of an alert and the account of its process need not
+-- agree.
 
 local fields   = require "alert.fields"
 local json     = require "json"
@@ -10,7 +11,7 @@ local severity = require "alert.severity"
 
 local microsoft = {}
 
--- Graph v1 --------------------------------------------------------------------------------------------------------------
+-- Graph v1 -----------------------------------------------------------------------------------------------
 local function graph_v1_process(p)
   if p == nil then return nil end
   local hash = fields.object(p.fileHash)
@@ -29,7 +30,8 @@ local function graph_v1_files(list)
   for _, f in ipairs(fields.object(list)) do
     local hash = fields.object(f.fileHash)
     local kind = type(hash.hashType) == "string" and hash.hashType:lower() or ""
-    local hashes = (kind == "sha256" or kind == "sha1") and { [kind] = fields.hash(kind, hash.hashValue) } or {}
+    local known = kind == "sha256" or kind == "sha1"
+    local hashes = known and { [kind] = fields.hash(kind, hash.hashValue) } or {}
     out[#out + 1] = fields.file(fields.text(f.path) or f.name, hashes)
   end
   return out
@@ -40,16 +42,19 @@ local function graph_v1(doc)
   local u = fields.object(doc.userStates)[1] or {}
   local hostname = fields.text(host.netBiosName) or fields.text(host.fqdn)
   return {
-    id = fields.id(doc.id), source = "microsoft", time = fields.time(doc.eventDateTime) or fields.time(doc.createdDateTime),
+    id = fields.id(doc.id), source = "microsoft",
+    time = fields.time(doc.eventDateTime) or fields.time(doc.createdDateTime),
     severity = severity.word(doc.severity), severity_raw = doc.severity, title = fields.text(doc.title),
     device = fields.device { hostname = hostname, os = fields.os(host.os),
                              ip = fields.ips(host.privateIpAddress, host.publicIpAddress) },
-    user = fields.user({ name = u.accountName, domain = u.domainName, email = u.userPrincipalName }, hostname),
-    process = graph_v1_process(fields.object(doc.processes)[1]), files = graph_v1_files(doc.fileStates), starts = true,
+    user = fields.user({ name = u.accountName, domain = u.domainName, email = u.userPrincipalName },
+                       hostname),
+    process = graph_v1_process(fields.object(doc.processes)[1]), files = graph_v1_files(doc.fileStates),
+    starts = true,
   }
 end
 
--- Graph v2 --------------------------------------------------------------------------------------------------------------
+-- Graph v2 -----------------------------------------------------------------------------------------------
 
 ---The first piece of evidence of each kind ("deviceEvidence", "processEvidence", …), and all of the files.
 local function by_kind(evidence)
@@ -94,12 +99,13 @@ local function graph_v2(doc)
                                                                   device.lastExternalIpAddress),
                              agent_id = device.mdeDeviceId, whose = "microsoft",
                              os = fields.os(device.osPlatform), role = fields.role(device.osPlatform) },
-    user = fields.user({ name = account.accountName, domain = account.domainName, email = account.userPrincipalName }, hostname),
+    user = fields.user({ name = account.accountName, domain = account.domainName,
+                         email = account.userPrincipalName }, hostname),
     process = graph_v2_process(e.processEvidence), files = out, starts = true,
   }
 end
 
--- Defender for Endpoint, and the incidents of Microsoft 365 Defender ---------------------------------------------------
+-- Defender for Endpoint, and the incidents of Microsoft 365 Defender -------------------------------------
 
 ---The first entity of each type, and all of the files.  Every entity has all members, mostly empty.
 local function by_type(entities)
@@ -117,10 +123,12 @@ end
 local function entity_process(p)
   if p == nil then return nil end
   return fields.take_hashes({
-    name = fields.text(p.fileName), path = fields.join(p.filePath, p.fileName), cmd_line = fields.text(p.processCommandLine),
+    name = fields.text(p.fileName), path = fields.join(p.filePath, p.fileName),
+    cmd_line = fields.text(p.processCommandLine),
     pid = fields.pid(p.processId), started = fields.time(p.processCreationTime),
     parent = { name = fields.text(p.parentProcessFileName),
-               path = fields.join(p.parentProcessFilePath, p.parentProcessFileName), pid = fields.pid(p.parentProcessId) },
+               path = fields.join(p.parentProcessFilePath, p.parentProcessFileName),
+               pid = fields.pid(p.parentProcessId) },
   }, p, HASHES)
 end
 
@@ -135,7 +143,8 @@ local function mde(doc)
     stated = doc.mitreTechniques, tactic = fields.text(doc.category),
     device = fields.device { hostname = hostname, agent_id = doc.machineId, whose = "microsoft" },
     user = fields.user({ name = u.userName, domain = u.domainName,
-                         email = u.userName == person.accountName and person.userPrincipalName or nil }, hostname),
+                         email = u.userName == person.accountName and person.userPrincipalName or nil },
+                         hostname),
     process = entity_process(e.Process), files = files, starts = true,
   }
 end
@@ -153,17 +162,21 @@ local function incident(doc)
   local hostname = fields.text(device.deviceDnsName)
   return {
     id = fields.id(doc.incidentId), source = "microsoft", time = fields.time(doc.createdTime),
-    severity = severity.word(doc.severity), severity_raw = doc.severity, title = fields.text(doc.incidentName),
-    stated = ids, device = fields.device { hostname = hostname, agent_id = device.mdatpDeviceId, whose = "microsoft",
-                                           os = fields.os(device.osPlatform), role = fields.role(device.osPlatform) },
-    user = fields.user({ name = u.accountName, domain = u.domainName, email = u.userPrincipalName or u.mailboxAddress }, hostname),
+    severity = severity.word(doc.severity), severity_raw = doc.severity,
+    title = fields.text(doc.incidentName),
+    stated = ids,
+    device = fields.device { hostname = hostname, agent_id = device.mdatpDeviceId, whose = "microsoft",
+                             os = fields.os(device.osPlatform), role = fields.role(device.osPlatform) },
+    user = fields.user({ name = u.accountName, domain = u.domainName,
+                         email = u.userPrincipalName or u.mailboxAddress }, hostname),
     process = entity_process(e.Process), files = files, starts = true,
   }
 end
 
--- Sentinel --------------------------------------------------------------------------------------------------------------
+-- Sentinel -----------------------------------------------------------------------------------------------
 
----Sentinel's entities: a flat list, with each $ref replaced by what it points at.  Nested ones carry ids, too.
+---Sentinel's entities: a flat list, with each $ref replaced by what it points at.  Nested ones carry ids,
+---too.
 local function entities_of(text)
   local ok, list = pcall(json.decode, text)
   if not ok or type(list) ~= "table" then return {}, function(e) return e end end
@@ -211,7 +224,8 @@ local function sentinel_process(list, deref)
   local p = leaf(list, deref)
   if p == nil then return nil end
   local out = sentinel_image(p, deref)
-  out.cmd_line, out.pid, out.started = fields.text(p.CommandLine), fields.pid(p.ProcessId), fields.time(p.CreationTimeUtc)
+  out.cmd_line, out.pid = fields.text(p.CommandLine), fields.pid(p.ProcessId)
+  out.started = fields.time(p.CreationTimeUtc)
   local parent = deref(p.ParentProcess)
   if parent then
     local image = sentinel_image(parent, deref)
@@ -234,24 +248,31 @@ local function sentinel(doc)
   local defender = fields.text(host.MdatpDeviceId)
   local raw = doc.AlertSeverity or doc.Severity
   return {
-    id = fields.id(doc.SystemAlertId), source = "microsoft", time = fields.time(doc.StartTimeUtc or doc.StartTime),
+    id = fields.id(doc.SystemAlertId), source = "microsoft",
+    time = fields.time(doc.StartTimeUtc or doc.StartTime),
     severity = severity.word(raw), severity_raw = raw,
     title = fields.text(doc.DisplayName) or fields.text(doc.AlertDisplayName) or fields.text(doc.AlertName),
     stated = { doc.Techniques }, tactic = fields.text(doc.Tactics),
-    device = fields.device { hostname = hostname, ip = fields.ips(host.LastIpAddress, host.LastExternalIpAddress),
-                             agent_id = defender or doc.SourceComputerId, whose = defender and "microsoft" or "log_analytics",
-                             os = fields.os(host.OSFamily) },
-    user = fields.user({ name = account.Name, domain = account.NTDomain }, hostname), process = process, starts = true,
+    device = fields.device {
+      hostname = hostname, ip = fields.ips(host.LastIpAddress, host.LastExternalIpAddress),
+      agent_id = defender or doc.SourceComputerId, whose = defender and "microsoft" or "log_analytics",
+      os = fields.os(host.OSFamily),
+    },
+    user = fields.user({ name = account.Name, domain = account.NTDomain }, hostname), process = process,
+    starts = true,
   }
 end
 
 local READERS = {
-  ms_graph_alert_v1 = graph_v1, ms_graph_alert_v2 = graph_v2, ms_mde_alert = mde, ms_m365d_incident = incident,
+  ms_graph_alert_v1 = graph_v1, ms_graph_alert_v2 = graph_v2, ms_mde_alert = mde,
+  ms_m365d_incident = incident,
   ms_sentinel_securityalert = sentinel,
 }
 
 function microsoft.format(doc)
-  if doc["@odata.type"] == "#microsoft.graph.security.alert" or (doc.providerAlertId and doc.evidence) then return "ms_graph_alert_v2" end
+  if doc["@odata.type"] == "#microsoft.graph.security.alert" or (doc.providerAlertId and doc.evidence) then
+    return "ms_graph_alert_v2"
+  end
   if type(doc.vendorInformation) == "table" and doc.eventDateTime then return "ms_graph_alert_v1" end
   if doc.alertCreationTime and doc.machineId then return "ms_mde_alert" end
   if doc.incidentId and doc.incidentName and type(doc.alerts) == "table" then return "ms_m365d_incident" end

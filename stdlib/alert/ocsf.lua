@@ -1,9 +1,9 @@
--- ocsf.lua: the Open Cybersecurity Schema Framework: Process Activity (1007) and Detection Finding (2004), whoever
--- wrote them; the product is read off metadata.product.
+-- ocsf.lua: the Open Cybersecurity Schema Framework: Process Activity (1007) and Detection Finding (2004),
+-- whoever wrote them; the product is read off metadata.product.
 --
--- Traps: what a mapper could not place is under `unmapped` (hashes and parent among it); time is milliseconds by the
--- schema and seconds in practice; actor.process is the parent of the process that was started; a placeholder such as
--- "<finding_uid>" is no id.
+-- Traps: what a mapper could not place is under `unmapped` (hashes and parent among it); time is milliseconds
+-- by the schema and seconds in practice; actor.process is the parent of the process that was started; a
+-- placeholder such as "<finding_uid>" is no id.
 
 local fields   = require "alert.fields"
 local severity = require "alert.severity"
@@ -38,7 +38,8 @@ local function hashes_of(file, unmapped)
     local kind = ALGORITHMS[h.algorithm_id]
     if kind then out[kind] = fields.hash(kind, h.value) end
   end
-  return fields.take_hashes(out, unmapped, { sha256 = "SHA256HashData", sha1 = "SHA1HashData", md5 = "MD5HashData" })
+  return fields.take_hashes(out, unmapped, { sha256 = "SHA256HashData", sha1 = "SHA1HashData",
+                                             md5 = "MD5HashData" })
 end
 
 ---A process object; what is not run by its own image (a module's file) has only the actor's command line.
@@ -48,10 +49,13 @@ local function process_of(p, actor, unmapped)
   if next(parent) == nil then parent = actor end
   local parent_file = fields.object(parent.file)
   local out = {
-    name = fields.text(p.name) or fields.text(file.name), path = fields.text(file.path), cmd_line = fields.text(p.cmd_line),
+    name = fields.text(p.name) or fields.text(file.name), path = fields.text(file.path),
+    cmd_line = fields.text(p.cmd_line),
     pid = fields.pid(p.pid), started = fields.time(p.created_time),
-    parent = { name = fields.text(parent.name) or fields.text(parent_file.name) or fields.text(unmapped.ParentBaseFileName),
-               path = fields.text(parent_file.path), cmd_line = fields.text(parent.cmd_line), pid = fields.pid(parent.pid) },
+    parent = { name = fields.text(parent.name) or fields.text(parent_file.name)
+               or fields.text(unmapped.ParentBaseFileName),
+               path = fields.text(parent_file.path), cmd_line = fields.text(parent.cmd_line),
+               pid = fields.pid(parent.pid) },
   }
   for kind, value in pairs(hashes_of(file, unmapped)) do out[kind] = value end
   return out
@@ -92,7 +96,8 @@ local function process_activity(doc)
   return {
     id = fields.id(fields.object(doc.metadata).uid), source = source, time = fields.time(doc.time),
     severity = severity.ocsf(doc.severity_id), severity_raw = fields.text(doc.severity) or doc.severity_id,
-    title = fields.text(doc.message) or fields.text(doc.activity_name), telemetry = true, stated = stated, tactic = tactic,
+    title = fields.text(doc.message) or fields.text(doc.activity_name), telemetry = true, stated = stated,
+    tactic = tactic,
     device = device_of(doc, source), files = files, process = process,
     user = fields.user({ name = user.name, domain = user.domain, email = user.email_addr },
                        fields.text(fields.object(doc.device).hostname)),

@@ -1,5 +1,6 @@
--- okta.lua: Okta's System Log.  There is no endpoint in it: the address is the client's.  The person is the target of
--- type User (the actor may be Okta itself, or an administrator who acted on somebody); log pipelines lower some keys.
+-- okta.lua: Okta's System Log.  There is no endpoint in it: the address is the client's.  The person is the
+-- target of type User (the actor may be Okta itself, or an administrator who acted on somebody); log
+-- pipelines lower some keys.
 
 local fields   = require "alert.fields"
 local severity = require "alert.severity"
@@ -24,7 +25,9 @@ end
 
 function okta.format(doc)
   local kind = doc.eventType or doc.eventtype
-  if type(kind) == "string" and doc.uuid and type(doc.actor) == "table" and doc.published then return "okta_system_log" end
+  if type(kind) == "string" and doc.uuid and type(doc.actor) == "table" and doc.published then
+    return "okta_system_log"
+  end
   return nil
 end
 
@@ -33,7 +36,8 @@ function okta.read(doc)
   return {
     id = fields.id(doc.uuid), source = "okta", time = fields.time(doc.published),
     severity = severity.word(doc.severity), severity_raw = doc.severity,
-    title = fields.text(doc.displayMessage) or fields.text(doc.displaymessage) or fields.text(doc.eventType or doc.eventtype),
+    title = fields.text(doc.displayMessage) or fields.text(doc.displaymessage)
+      or fields.text(doc.eventType or doc.eventtype),
     telemetry = true, device = fields.device { ip = fields.ips(client.ipAddress) }, user = user_of(doc),
   }
 end

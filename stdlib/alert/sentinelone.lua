@@ -1,5 +1,6 @@
--- sentinelone.lua: SentinelOne threats, the older flat shape and the newer one with threatInfo.  What is named is the
--- file that the agent stopped; fileContentHash is a SHA-1 or an MD5, which only its length tells.
+-- sentinelone.lua: SentinelOne threats, the older flat shape and the newer one with threatInfo.  What is
+-- named is the file that the agent stopped; fileContentHash is a SHA-1 or an MD5, which only its length
+-- tells.
 
 local fields   = require "alert.fields"
 
@@ -7,7 +8,9 @@ local sentinelone = {}
 
 function sentinelone.format(doc)
   if doc.agentComputerName and (doc.threatName or doc.fileContentHash) then return "sentinelone_threat" end
-  if type(doc.threatInfo) == "table" and type(doc.agentRealtimeInfo) == "table" then return "sentinelone_threat" end
+  if type(doc.threatInfo) == "table" and type(doc.agentRealtimeInfo) == "table" then
+    return "sentinelone_threat"
+  end
   return nil
 end
 
@@ -48,10 +51,13 @@ function sentinelone.read(doc)
   return {
     id = fields.id(d.id), source = "sentinelone", time = fields.time(d.createdAt),
     title = fields.text(d.threatName), stated = stated(d.indicators), telemetry = true,
-    device = fields.device { hostname = hostname, ip = fields.ips(d.agentIp, d.externalIp), agent_id = d.agentId,
-                             whose = "sentinelone", os = fields.os(d.agentOsType), role = fields.role(d.agentMachineType) },
+    device = fields.device { hostname = hostname, ip = fields.ips(d.agentIp, d.externalIp),
+                             agent_id = d.agentId,
+                             whose = "sentinelone", os = fields.os(d.agentOsType),
+                             role = fields.role(d.agentMachineType) },
     user = fields.user({ name = d.username }, hostname),
-    process = { cmd_line = fields.text(d.maliciousProcessArguments), sha256 = hashes.sha256, sha1 = hashes.sha1,
+    process = { cmd_line = fields.text(d.maliciousProcessArguments), sha256 = hashes.sha256,
+                sha1 = hashes.sha1,
                 md5 = hashes.md5 },
     files = { fields.file(path and path:gsub("\\\\", "\\"), hashes) },
   }

@@ -3,7 +3,8 @@
 local severity = {}
 
 local WORDS = {
-  informational = "informational", information = "informational", info = "informational", debug = "informational",
+  informational = "informational", information = "informational", info = "informational",
+  debug = "informational",
   notice = "informational", verbose = "informational",
   low = "low", minor = "low",
   medium = "medium", moderate = "medium", warn = "medium", warning = "medium",
@@ -28,7 +29,8 @@ end
 
 ---0 to 100, as Falcon, Defender and Elastic count.
 function severity.percent(v)
-  return step(v, { { 0, "informational" }, { 20, "low" }, { 40, "medium" }, { 60, "high" }, { 80, "critical" } })
+  return step(v, { { 0, "informational" }, { 20, "low" }, { 40, "medium" }, { 60, "high" },
+                   { 80, "critical" } })
 end
 
 ---1 to 5, as Falcon's older event has it.
@@ -38,7 +40,8 @@ end
 
 ---0 to 15, a Wazuh rule's level.
 function severity.wazuh(v)
-  return step(v, { { 0, "informational" }, { 4, "low" }, { 7, "medium" }, { 12, "high" }, { 15, "critical" } })
+  return step(v, { { 0, "informational" }, { 4, "low" }, { 7, "medium" }, { 12, "high" },
+                   { 15, "critical" } })
 end
 
 ---OCSF's severity_id: 6 is fatal, 99 other.

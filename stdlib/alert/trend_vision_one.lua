@@ -1,9 +1,10 @@
--- trend_vision_one.lua: Trend Vision One's Workbench alerts (v3, and v2 with its alert as JSON text within JSON) and
--- Observed Attack Techniques.
+-- trend_vision_one.lua: Trend Vision One's Workbench alerts (v3, and v2 with its alert as JSON text within
+-- JSON) and Observed Attack Techniques.
 --
--- Traps: technique ids carry "V9." and the like in front; the facts sit in indicators[] by `field`, several times over;
--- three processes take part (parent, process, object: the object is what the process acted on, a child or a file);
--- hashes are in upper case; in v2 indicators have no field, so which command line is the process's is a guess.
+-- Traps: technique ids carry "V9." and the like in front; the facts sit in indicators[] by `field`, several
+-- times over; three processes take part (parent, process, object: the object is what the process acted on, a
+-- child or a file); hashes are in upper case; in v2 indicators have no field, so which command line is the
+-- process's is a guess.
 
 local command  = require "alert.command"
 local fields   = require "alert.fields"
@@ -31,7 +32,8 @@ local function scope_device(s, doc)
   local counts = fields.object(doc.impactScope)
   local role = counts.desktopCount == 1 and counts.serverCount == 0 and "workstation"
     or counts.serverCount == 1 and counts.desktopCount == 0 and "server" or nil
-  return fields.device { hostname = s.hostname, ip = fields.ips(s.ips), agent_id = s.agent, whose = "trend_vision_one",
+  return fields.device { hostname = s.hostname, ip = fields.ips(s.ips), agent_id = s.agent,
+                         whose = "trend_vision_one",
                          role = s.hostname and role or nil }
 end
 
@@ -40,13 +42,15 @@ local function techniques(rules)
   local out = {}
   for _, rule in ipairs(fields.object(rules)) do
     for _, filter in ipairs(fields.object(rule.matchedFilters)) do
-      for _, id in ipairs(fields.object(filter.mitreTechniqueIds or filter.mitreTechniques)) do out[#out + 1] = id end
+      for _, id in ipairs(fields.object(filter.mitreTechniqueIds or filter.mitreTechniques)) do
+        out[#out + 1] = id
+      end
     end
   end
   return out
 end
 
--- Workbench v3 ----------------------------------------------------------------------------------------------------------
+-- Workbench v3 -------------------------------------------------------------------------------------------
 
 ---The first value of each field.
 local function by_field(indicators)
@@ -60,7 +64,8 @@ end
 ---An image's name and, where it has one, its folder: of the file's path, else of the command line.
 local function image(path, cmd_line)
   path = fields.text(path) or command.image(cmd_line)
-  return { name = fields.base(path), path = path and path:find("[/\\]") and path or nil, cmd_line = fields.text(cmd_line) }
+  return { name = fields.base(path), path = path and path:find("[/\\]") and path or nil,
+           cmd_line = fields.text(cmd_line) }
 end
 
 ---The process, its parent and the object that it acted on, out of fields named process*, parent* and object*.
@@ -74,7 +79,8 @@ local function processes(f)
   for kind, suffix in pairs { sha256 = "Sha256", sha1 = "Sha1", md5 = "Md5" } do
     p[kind] = fields.hash(kind, f["processFileHash" .. suffix])
     object[kind] = fields.hash(kind, f["objectFileHash" .. suffix])
-    if object.path and p.path and object.path:lower() == p.path:lower() then     -- the same image: the same hashes
+    -- the same image: the same hashes
+    if object.path and p.path and object.path:lower() == p.path:lower() then
       p[kind] = p[kind] or object[kind]
     end
   end
@@ -102,11 +108,11 @@ local function workbench_v3(doc)
   }, processes(by_field(doc.indicators)))
 end
 
--- Workbench v2 ----------------------------------------------------------------------------------------------------------
+-- Workbench v2 -------------------------------------------------------------------------------------------
 local HASH_TYPES = { file_sha256 = "sha256", file_sha1 = "sha1", file_md5 = "md5" }
 
----Command lines and hashes by type: the first command line is taken for the process's, a shell's among the others for
----its parent's.
+---Command lines and hashes by type: the first command line is taken for the process's, a shell's among the
+---others for its parent's.
 local function guess(indicators)
   local p, others = {}, {}
   for _, i in ipairs(fields.object(indicators)) do
@@ -134,14 +140,15 @@ local function workbench_v2(doc)
   local detail = fields.object(a.detail)
   local s = scope(detail.impactScope)
   return {
-    id = fields.id(a.workbenchId), source = "trend_vision_one", time = fields.time(a.createdTime) or fields.time(doc.occurred),
+    id = fields.id(a.workbenchId), source = "trend_vision_one",
+    time = fields.time(a.createdTime) or fields.time(doc.occurred),
     severity = severity.word(a.severity), severity_raw = a.severity, title = fields.text(a.workbenchName),
     stated = techniques(detail.matchedRules), device = scope_device(s, a),
     user = fields.user({ name = s.account }, s.hostname), process = guess(detail.indicators), starts = true,
   }
 end
 
--- Observed Attack Techniques --------------------------------------------------------------------------------------------
+-- Observed Attack Techniques -----------------------------------------------------------------------------
 local function oat_user(d, hostname)
   local u = fields.user({ name = d.processUser, domain = d.processUserDomain }, hostname)
   if u and u.kind == "system" then u.domain = nil end       -- a built-in account is the same on every host
@@ -149,7 +156,8 @@ local function oat_user(d, hostname)
 end
 
 local function oat(doc)
-  local d, endpoint, filter = fields.object(doc.detail), fields.object(doc.endpoint), fields.object(doc.filters)[1] or {}
+  local d, endpoint, filter = fields.object(doc.detail), fields.object(doc.endpoint),
+    fields.object(doc.filters)[1] or {}
   local ids = {}
   for _, f in ipairs(fields.object(doc.filters)) do
     for _, id in ipairs(fields.object(f.mitreTechniqueIds)) do ids[#ids + 1] = id end
@@ -160,7 +168,8 @@ local function oat(doc)
   return place({
     id = fields.id(doc.uuid), source = "trend_vision_one", time = fields.time(doc.detectedDateTime),
     severity = severity.word(raw), severity_raw = raw, title = fields.text(filter.name), stated = ids,
-    device = fields.device { hostname = hostname, ip = fields.ips(endpoint.ips, d.endpointIp), whose = "trend_vision_one",
+    device = fields.device { hostname = hostname, ip = fields.ips(endpoint.ips, d.endpointIp),
+                             whose = "trend_vision_one",
                              agent_id = fields.text(endpoint.agentGuid) or fields.text(d.endpointGuid),
                              os = fields.os(d.osName), role = fields.role(d.osDescription) },
     user = oat_user(d, hostname), starts = true,
@@ -168,10 +177,14 @@ local function oat(doc)
 end
 
 function trend.format(doc)
-  if type(doc.rawJSON) == "string" and doc.rawJSON:find('"workbenchId"', 1, true) then return "trend_vision_one_workbench_v2" end
+  if type(doc.rawJSON) == "string" and doc.rawJSON:find('"workbenchId"', 1, true) then
+    return "trend_vision_one_workbench_v2"
+  end
   if doc.workbenchId and type(doc.detail) == "table" then return "trend_vision_one_workbench_v2" end
   if doc.workbenchLink and type(doc.impactScope) == "table" then return "trend_vision_one_workbench_v3" end
-  if type(doc.filters) == "table" and doc.uuid and (doc.endpoint or doc.detail) then return "trend_vision_one_oat" end
+  if type(doc.filters) == "table" and doc.uuid and (doc.endpoint or doc.detail) then
+    return "trend_vision_one_oat"
+  end
   return nil
 end
 

@@ -1,5 +1,6 @@
--- windows.lua: Windows events as four shippers write them: NXLog and the Windows event forwarder (flat), the XML read
--- into JSON (System beside EventData), and the evtx converter that Sigma's regression data comes from ("#attributes").
+-- windows.lua: Windows events as four shippers write them: NXLog and the Windows event forwarder (flat), the
+-- XML read into JSON (System beside EventData), and the evtx converter that Sigma's regression data comes
+-- from ("#attributes").
 
 local event    = require "alert.windows_event"
 local fields   = require "alert.fields"
@@ -19,7 +20,8 @@ end
 
 local function flat(doc)
   return event.read(doc, {
-    id = doc.EventID, provider = doc.SourceName or doc.Channel, host = doc.Hostname or doc.Computer, message = doc.Message,
+    id = doc.EventID, provider = doc.SourceName or doc.Channel, host = doc.Hostname or doc.Computer,
+    message = doc.Message,
     time = doc["@timestamp"] or doc.TimeCreated, level = doc.Level,
   })
 end
@@ -37,12 +39,14 @@ local function sigma(doc)
   local s = doc.Event.System
   local id = type(s.EventID) == "table" and s.EventID["#text"] or s.EventID
   return event.read(fields.object(doc.Event.EventData), {
-    id = id, provider = attributes(s.Provider).Name, host = s.Computer, time = attributes(s.TimeCreated).SystemTime,
+    id = id, provider = attributes(s.Provider).Name, host = s.Computer,
+    time = attributes(s.TimeCreated).SystemTime,
     level = s.Level,
   })
 end
 
-local READERS = { nxlog_flat = nxlog, evtx_flat = flat, windows_parsed_xml = parsed_xml, sigma_evtx_json = sigma }
+local READERS = { nxlog_flat = nxlog, evtx_flat = flat, windows_parsed_xml = parsed_xml,
+                  sigma_evtx_json = sigma }
 
 function windows.format(doc)
   if type(doc.Event) == "table" and type(doc.Event.System) == "table" then return "sigma_evtx_json" end

@@ -1,9 +1,9 @@
--- windows_event.lua: what a Windows event (or one of Sysmon for Linux) says, whichever shipper carried it: the facts of
--- a process that started (Sysmon 1, Security 4688), of a PowerShell script block (4104) or cmdlet (4103), and, of all
--- other events, who and where.
+-- windows_event.lua: what a Windows event (or one of Sysmon for Linux) says, whichever shipper carried it:
+-- the facts of a process that started (Sysmon 1, Security 4688), of a PowerShell script block (4104) or
+-- cmdlet (4103), and, of all other events, who and where.
 --
--- Traps: Sysmon's UtcTime is right where the shipper's clock is not; 4688's ProcessId is the parent's; the account
--- that shipped an event is not the one that it is about; "Level" is no severity.
+-- Traps: Sysmon's UtcTime is right where the shipper's clock is not; 4688's ProcessId is the parent's; the
+-- account that shipped an event is not the one that it is about; "Level" is no severity.
 
 local fields   = require "alert.fields"
 local severity = require "alert.severity"
@@ -13,8 +13,10 @@ local event = {}
 local function sysmon_start(d)
   local p = {
     path = fields.text(d.Image), cmd_line = fields.text(d.CommandLine), pid = fields.pid(d.ProcessId),
-    started = fields.time(d.UtcTime), cwd = fields.text(d.CurrentDirectory), original = fields.text(d.OriginalFileName),
-    parent = { path = fields.text(d.ParentImage), cmd_line = fields.text(d.ParentCommandLine), pid = fields.pid(d.ParentProcessId) },
+    started = fields.time(d.UtcTime), cwd = fields.text(d.CurrentDirectory),
+    original = fields.text(d.OriginalFileName),
+    parent = { path = fields.text(d.ParentImage), cmd_line = fields.text(d.ParentCommandLine),
+               pid = fields.pid(d.ParentProcessId) },
   }
   for kind, value in pairs(fields.hashes(d.Hashes)) do p[kind] = value end
   return p
@@ -22,7 +24,8 @@ end
 
 local function audit_start(d, time)
   return {
-    path = fields.text(d.NewProcessName), cmd_line = fields.text(d.CommandLine), pid = fields.pid(d.NewProcessId), started = time,
+    path = fields.text(d.NewProcessName), cmd_line = fields.text(d.CommandLine),
+    pid = fields.pid(d.NewProcessId), started = time,
     parent = { path = fields.text(d.ParentProcessName), pid = fields.pid(d.ProcessId) },
   }
 end
@@ -61,9 +64,10 @@ local function user_of(d, hostname)
   local context = fields.object(d.ContextInfo)
   local name = fields.text(d.User) or fields.text(context.User)
   if name then return fields.user({ name = name }, hostname) end
-  return fields.user({ name = d.TargetUserName ~= "-" and d.NewProcessName and d.TargetUserName or d.SubjectUserName,
-                       domain = d.TargetUserName ~= "-" and d.NewProcessName and d.TargetDomainName or d.SubjectDomainName },
-                     hostname)
+  if d.NewProcessName and fields.text(d.TargetUserName) then            -- started for somebody else
+    return fields.user({ name = d.TargetUserName, domain = d.TargetDomainName }, hostname)
+  end
+  return fields.user({ name = d.SubjectUserName, domain = d.SubjectDomainName }, hostname)
 end
 
 ---What a Windows level says beyond "this is an event": 0 (always) and 4 (information) say nothing.

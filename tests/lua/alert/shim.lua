@@ -1,11 +1,12 @@
--- shim.lua: the core's modules that stdlib needs, for running its tests in a plain lua5.4: json, crypto, text, time,
--- zip, with the meaning that the real ones have.  Only tests load it.
+-- shim.lua: the core's modules that stdlib needs, for running its tests in a plain lua5.4: json, crypto,
+-- text, time, zip, with the meaning that the real ones have.  Each test is a program of its own, run from the
+-- root of the tree:   lua5.4 tests/lua/alert/expected_test.lua
 
 local shim = {}
 
 package.path = "stdlib/?.lua;scripts/?.lua;tests/lua/alert/?.lua;" .. package.path
 
--- json: integers stay integers, a null member is absent, keys are sorted ----------------------------------------------
+-- json: integers stay integers, a null member is absent, keys are sorted ---------------------------------
 local json = { null = setmetatable({}, { __tostring = function() return "null" end }) }
 local ARRAY = {}
 function json.array(t) return setmetatable(t or {}, ARRAY) end
@@ -96,7 +97,7 @@ function json.encode(v)
   return "{" .. table.concat(out, ",") .. "}"
 end
 
--- crypto: SHA-256 and base64 --------------------------------------------------------------------------------------------
+-- crypto: SHA-256 and base64 -----------------------------------------------------------------------------
 local crypto = {}
 
 local K = {}
@@ -127,7 +128,8 @@ local function block(h, w)
   local v = table.move(h, 1, 8, 1, {})
   for i = 1, 64 do
     local e, a = v[5], v[1]
-    local t1 = v[8] + (rotate(e, 6) ~ rotate(e, 11) ~ rotate(e, 25)) + ((e & v[6]) ~ (~e & v[7])) + K[i] + w[i]
+    local t1 = v[8] + (rotate(e, 6) ~ rotate(e, 11) ~ rotate(e,
+                                                             25)) + ((e & v[6]) ~ (~e & v[7])) + K[i] + w[i]
     local t2 = (rotate(a, 2) ~ rotate(a, 13) ~ rotate(a, 22)) + ((a & v[2]) ~ (a & v[3]) ~ (v[2] & v[3]))
     table.move(v, 1, 7, 2)
     v[5], v[1] = (v[5] + t1) & 0xFFFFFFFF, (t1 + t2) & 0xFFFFFFFF
@@ -161,7 +163,7 @@ function crypto.unbase64(s)
   return table.concat(out)
 end
 
--- text, time, zip -------------------------------------------------------------------------------------------------------
+-- text, time, zip ----------------------------------------------------------------------------------------
 local text = {}
 function text.utf16(bytes)
   local out, high = {}, nil
@@ -204,6 +206,29 @@ end
 for name, module in pairs { json = json, crypto = crypto, text = text, time = time, zip = zip } do
   package.loaded[name] = module
 end
+
+-- Tests --------------------------------------------------------------------------------------------------
+local passed, failed = 0, 0
+
+---Runs a test, and prints a line of TAP.
+function shim.test(name, fn)
+  local ok, why = xpcall(fn, function(e) return type(e) == "table" and e.message or debug.traceback(e) end)
+  if ok then passed = passed + 1 else failed = failed + 1 end
+  print(("%s %d - %s"):format(ok and "ok" or "not ok", passed + failed, name))
+  if not ok then print("# " .. tostring(why):gsub("\n", "\n# ")) end
+end
+
+---Prints the plan and the count, and ends the program.
+function shim.done()
+  print(("1..%d\n%d passed, %d failed"):format(passed + failed, passed, failed))
+  os.exit(failed == 0 and 0 or 1)
+end
+
+-- Reading an unknown global, or making one, is an error, as in a run.
+setmetatable(_G, {
+  __index = function(_, name) error("unknown name '" .. tostring(name) .. "'", 2) end,
+  __newindex = function(_, name) error("a global is made: " .. tostring(name), 2) end,
+})
 
 ---A whole file's bytes.
 function shim.slurp(path)

@@ -1,8 +1,12 @@
--- attack.lua: ids, their successors, and whether an alert is about a technique.
+-- attack_test.lua: ids, their successors, and whether an alert is about a technique.
 
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local attack = require "attack"
 
-local function about(id, basis, also) return { technique = { id = id, basis = basis or "stated", also = also } } end
+local function about(id, basis, also) return { technique = { id = id, basis = basis or "stated",
+                                                             also = also } } end
 
 test("attack: a technique and its sub-techniques, and no namesake", function()
   assert(attack.under(about "T1059", "T1059") and attack.under(about "T1059.001", "T1059"))
@@ -27,7 +31,8 @@ test("attack: ids within texts, retired ones with their successors", function()
   assert(id == "T1059.001" and retired == "T1086")
   assert(attack.id "V9.T1059.003" == "T1059.003" and attack.id "MITREV9.T1569.002" == "T1569.002")
   assert(attack.id "T1059.001 - Command and Scripting Interpreter: PowerShell" == "T1059.001")
-  assert(attack.id "CST0004" == nil and attack.id "T105" == nil and attack.id(7) == nil and attack.id "N/A" == nil)
+  assert(attack.id "CST0004" == nil and attack.id "T105" == nil and attack.id(7) == nil
+         and attack.id "N/A" == nil)
   assert(attack.successor "T1064" == "T1059" and attack.successor "T1059" == nil)
   assert(attack.under(about "T1059.001", "T1086"))
   assert(attack.name "T1059.011" == "Lua")
@@ -46,12 +51,16 @@ end)
 
 test("attack: interpreters by their many names", function()
   for image, stem in pairs {
-    ["C:\\Windows\\System32\\cmd.exe"] = "cmd", ["/usr/bin/python3.11"] = "python", ["-bash"] = "bash", ["lua5.4"] = "lua",
+    ["C:\\Windows\\System32\\cmd.exe"] = "cmd", ["/usr/bin/python3.11"] = "python", ["-bash"] = "bash",
+    ["lua5.4"] = "lua",
     ["POWERSHELL.EXE"] = "powershell", ["AutoIt3.exe"] = "autoit", ["regsvr32.exe"] = "regsvr32",
   } do
     assert(attack.interpreter(image) == stem, image)
   end
   assert(attack.interpreter "conhost.exe" == nil and attack.interpreter "shell32.dll" == nil)
-  assert(attack.execution("wscript.exe", "x.js") == "T1059.007" and attack.execution("wscript.exe", "x.vbs") == "T1059.005")
+  assert(attack.execution("wscript.exe", "x.js") == "T1059.007"
+         and attack.execution("wscript.exe", "x.vbs") == "T1059.005")
   assert(attack.execution("rundll32.exe", "x.dll") == nil and attack.execution("mshta.exe", "x.hta") == nil)
 end)
+
+shim.done()

@@ -1,5 +1,8 @@
--- d3fend.lua: techniques, retired ids, coverage.
+-- d3fend_test.lua: techniques, retired ids, coverage.
 
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local d3fend = require "d3fend"
 
 test("d3fend: labels and tactics of the ontology, whose version is said", function()
@@ -29,3 +32,5 @@ test("d3fend: coverage counts what playbooks take", function()
   assert(evict.covered == 1 and evict.total == 1 and isolate.covered == 0 and isolate.related == 1)
   for _, t in ipairs(c.countermeasures) do assert(t.covered == (#t.playbooks > 0)) end
 end)
+
+shim.done()

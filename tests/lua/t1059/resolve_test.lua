@@ -1,6 +1,8 @@
--- resolve.lua: who and where, exactly one or a reason why not; the connectors are stood in for.
+-- resolve_test.lua: who and where, exactly one or a reason why not; the connectors are stood in for.
 
-require "shim"
+package.path = "tests/lua/alert/?.lua;" .. package.path
+local shim = require "shim"
+local test = shim.test
 
 -- The words of a playbook that resolve uses.
 local function word(name, value) rawset(_G, name, value) end
@@ -53,7 +55,8 @@ local function refused(code, fn, ...)
 end
 
 test("resolve: a domain account, an address, a login", function()
-  assert(resolve.okta { name = "pgustavo", domain = "THESHIRE", kind = "person" } == "pgustavo@theshire.example")
+  assert(resolve.okta { name = "pgustavo", domain = "THESHIRE",
+                        kind = "person" } == "pgustavo@theshire.example")
   assert(asked.name == "pgustavo" and asked.search == nil, "asked by text")
   assert(resolve.okta { name = "x", email = "pgustavo@theshire.example" } == "pgustavo@theshire.example")
   assert(resolve.okta { name = "x", email = "pedro.gustavo@theshire.example" } == "pgustavo@theshire.example")
@@ -96,3 +99,5 @@ test("resolve: else the address that an EDR knows", function()
   falcon, endpoint = nobody, function() return { ip = { "2001:db8::1", "192.168.1.9" } } end
   assert(resolve.ip { hostname = "h", ip = { "10.0.0.1", "10.0.0.2" } } == "192.168.1.9")
 end)
+
+shim.done()
