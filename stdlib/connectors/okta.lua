@@ -218,7 +218,7 @@ local function challenge(answer)
   if not header then return nil end
   if header:find("insufficient_scope", 1, true) then
     local scope = header:match 'scope="([^"]*)"' or "that this call needs"
-    return "forbidden", ("the token lacks the scope %s: grant it to the app in Okta, name it in `scopes`"):format(scope)
+    return "forbidden", ("the token lacks the scope %s: grant it in Okta, name it in `scopes`"):format(scope)
   end
   if header:find("dpop", 1, true) or header:find("DPoP", 1, true) then
     return "unauthorised", DPOP
@@ -240,7 +240,7 @@ local function message(answer, body)
   if not body then return ("status %d without an explanation"):format(answer.status) end
   local text = tostring(body.errorSummary or "no summary") .. causes(body)
   if body.errorCode == "E0000006" then
-    text = text .. ": the administrator role behind the token does not cover this, or the group cannot be edited"
+    text = text .. ": the role behind the token does not cover this, or the group cannot be edited"
   end
   return text
 end
@@ -335,7 +335,7 @@ return connector {
 
   operations = {
     users = {
-      summary = "Lists the users of this login, e-mail, id or status, or those that a search expression finds.",
+      summary = "Lists the users of this login, e-mail, id or status, or whom a search expression finds.",
       source = "Okta Management API, GET /api/v1/users (listUsers)",
       class = "read", list = true, select = { "login", "email", "id", "status", "search" },
       params = { login = "string?", email = "string?", id = "string?", status = "string?",
