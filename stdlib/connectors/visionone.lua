@@ -106,7 +106,8 @@ local function duplicate(e)
 end
 
 local CODE = { BadRequest = "bad_argument", ParameterNotAccepted = "bad_argument",
-               NotSupported = "bad_argument", Unsupported = "bad_argument", InvalidCredentials = "unauthorised", AccessDenied = "forbidden",
+               NotSupported = "bad_argument", Unsupported = "bad_argument",
+               InvalidCredentials = "unauthorised", AccessDenied = "forbidden",
                NotFound = "not_found", ConditionNotMet = "conflict", RequestEntityTooLarge = "too_big",
                TooManyRequests = "rate_limited" }
 local BY_STATUS = { [400] = "bad_argument", [401] = "unauthorised", [403] = "forbidden", [404] = "not_found",
