@@ -34,6 +34,7 @@ local function first_of(body, what)
   return resources(body)[1] or fail("not_found", what .. ": not there")
 end
 
+-- The first of a list, or the thing itself.
 local function one(x)
   if type(x) == "table" then return x[1] end
   return x
@@ -88,11 +89,12 @@ local function path_key(path) return path:find "\\" and path:lower() or path end
 
 -- What answers mean ---------------------------------------------------------------------------------------
 
+local function header(answer, name) return tonumber(one(answer.headers[name]) or "") end
+
 -- X-RateLimit-RetryAfter is a point in time, in seconds although documented as milliseconds; it is compared
 -- with the vendor's own clock.
 local function wait_of(answer)
-  local at = tonumber(answer.headers["x-ratelimit-retryafter"] or "")
-  local plain = tonumber(answer.headers["retry-after"] or "")
+  local at, plain = header(answer, "x-ratelimit-retryafter"), header(answer, "retry-after")
   if not at then return plain and math.max(1, math.min(plain, 120)) end
   if at > 1e11 then at = at / 1000 end
   local date = one(answer.headers.date) or ""
@@ -105,6 +107,8 @@ end
 
 local CODE = { [400] = "bad_argument", [401] = "unauthorised", [403] = "forbidden", [404] = "not_found",
                [409] = "conflict", [413] = "too_big" }
+
+local OFF_LINE = 40401                                     -- "Could not establish sensor comms"
 
 local function quota_used_up(answer)
   local meta = type(answer.body) == "table" and answer.body.meta
@@ -125,7 +129,7 @@ local function fault(answer)
     f.code, f.executed = "quota", false
     f.message = ("the sandbox's quota is used up (%s of %s)"):format(tostring(body.meta.quota.used),
                                                                   tostring(body.meta.quota.total))
-  elseif status == 40401 then                              -- "Could not establish sensor comms"
+  elseif tonumber(e.code) == OFF_LINE then
     f.code, f.executed, f.message = "unavailable", false, "the host is off line (" .. f.message .. ")"
   elseif status == 429 then
     f.code, f.executed, f.retry, f.after = "rate_limited", false, true, wait_of(answer) or 60
@@ -155,12 +159,13 @@ end
 -- A session that another run closed between its opening and the command: nothing ran, and the next attempt
 -- gets a new one.
 local function session_gone(answer)
-  if answer.status ~= 404 then return false end
+  local errors = type(answer.body) == "table" and list(answer.body.errors) or {}
+  if answer.status ~= 404 or tonumber((errors[1] or {}).code) == OFF_LINE then return false end
   return { code = "unavailable", message = "the session has ended", retry = true, executed = false }
 end
 
 local function limit(answer)
-  local remaining = tonumber(answer.headers["x-ratelimit-remaining"] or "")
+  local remaining = header(answer, "x-ratelimit-remaining")
   if answer.status == 429 and not quota_used_up(answer) then
     return { remaining = remaining, wait = wait_of(answer) or 60 }
   end
@@ -185,8 +190,9 @@ local SUBMISSIONS = "/falconx/entities/submissions/v1"
 local function report_of(r)
   local box = list(r.sandbox)[1] or {}
   local out = { id = r.id, verdict = r.verdict or box.verdict or "no verdict",
-                threat_score = box.threat_score, sha256 = box.sha256, submit_name = box.submit_name, created = r.created_timestamp,
-                environment = box.environment_id, sandbox = list(r.sandbox), intel = r.intel }
+                threat_score = box.threat_score, sha256 = box.sha256, submit_name = box.submit_name,
+                created = r.created_timestamp, environment = box.environment_id,
+                sandbox = list(r.sandbox), intel = r.intel }
   if box.error_type or box.error_message or box.error_origin then
     out.error = { type = box.error_type, message = box.error_message, origin = box.error_origin }
   end
@@ -1186,7 +1192,7 @@ local function same_tail(name, path)
 end
 
 operations.rtr_get = {
-  summary = "Has a host send a file to the vendor's cloud; it is there once the session lists it as complete.",
+  summary = "Has a host send a file to the vendor's cloud; it is there once the session says complete.",
   source = "CrowdStrike Falcon API, 2.6",
   class = "write", idempotent = true, effect = "note",
   params = { host = "host", path = "string" },
