@@ -378,7 +378,7 @@ operations.upload_sample = {
   summary = "Puts a file into the sample store, for our own eyes only.",
   source = "CrowdStrike Falcon API, 2.1a",
   class = "write", idempotent = true, effect = "note",
-  params = { sample = "table", name = "string?", comment = "string?", confidential = "boolean = true" },
+  params = { sample = "blob", name = "string?", comment = "string?", confidential = "boolean = true" },
   method = "POST", path = "/samples/entities/samples/v3",
   multipart = function(a, ctx)
     if a.sample.bytes > 256 * MIB then fail("too_big", "the sandbox takes files of at most 256 MiB") end
@@ -430,7 +430,7 @@ operations.upload_archive = {
   summary = "Gives the archive service a sealed file, to unpack it there.",
   source = "CrowdStrike Falcon API, 2.6",
   class = "write", idempotent = true, effect = "note",
-  params = { sample = "table", name = "string", password = "string = infected", comment = "string?" },
+  params = { sample = "blob", name = "string", password = "string = infected", comment = "string?" },
   method = "POST", path = "/archives/entities/archives/v2",
   multipart = function(a, ctx)
     if a.sample.bytes > 100 * MIB then fail("too_big", "the archive service takes at most 100 MiB") end
@@ -772,10 +772,8 @@ operations.create_ioc = {
               out.unchanged = true
               return out
             end },
-  resolve = function(a)
-    if a.sha256 then return resolve_file() end
-    return { names = function() return report_names({}, a) end }
-  end,
+  resolve = { op = function(a) return a.sha256 and "reports" or nil end, args = resolve_file().args,
+              names = report_names },
   result = function(body, a, _, ctx)
     local i = resources(body)[1] or fail("failed", "no indicator was made")
     return ioc_result(i, a, ((ctx or {}).looked or {})[1])

@@ -600,7 +600,7 @@ return kit.sim {
     ["409"] = function() return refuse(409, "Conflict", "The request conflicts with another one.") end,
     ["5xx"] = function(_, _, arg, answer)
       if arg == 504 then answer() end
-      return refuse(req, math.floor(arg or 500), "InternalServerError", "Something went wrong.")
+      return refuse(math.floor(arg or 500), "InternalServerError", "Something went wrong.")
     end,
     expire = function() return refuse(401, "InvalidCredentials", "The API key is expired.") end,
     partial = half_done,
