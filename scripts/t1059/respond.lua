@@ -18,12 +18,13 @@ end
 local function account(input, looked_at)
   local user = input.alert.user
   local name = user and (user.email or (user.domain and user.domain .. "\\" .. user.name) or user.name)
-  local known, why = try(resolve.okta, user)
-  local by
+  local known, nobody = try(resolve.okta, user)
+  local by, why
   if known then by, why = try(confirmed, input, name) end
   await_until(looked_at, { every = "1s", timeout = "1d" })
   stage("harden", { user = user, confirmed_by = by },
-        { when = by ~= nil, why = why and "not confirmed as compromised: " .. why.message })
+        { when = by ~= nil, why = why and "not confirmed as compromised: " .. why.message
+                                  or nobody and nobody.message })
 end
 
 ---Why a verdict leaves the host alone.
