@@ -20,6 +20,8 @@ typedef struct ln_op ln_op;
 typedef enum ln_class { LN_PURE, LN_READ, LN_LOCAL, LN_WRITE, LN_WAIT } ln_class;
 typedef enum ln_move { LN_NOTE, LN_CONFINE, LN_FREE } ln_move; /* what a write does to someone or something */
 
+struct ln_write;                                         /* below                                           */
+
 /* What the engine asks of a write's module.  Every function runs on the worker's loop; those marked async answer
 ** exactly once by the call named with them, at once or later.  None may touch the run's Lua state. */
 typedef struct ln_write_ops {
