@@ -12,46 +12,19 @@ static const int64_t keep_ms = 7 * 86400000LL;
 
 /* --- handles --- */
 
-static bool text_member(lua_State *L, int idx, const char *key, ln_str *out) {
-  lnL_field(L, idx, key);                                 /* value */
-  bool ok = lua_type(L, -1) == LUA_TSTRING;
-  if (ok) out->p = lua_tolstring(L, -1, &out->n);
-  lua_pop(L, 1);                                          /* the handle keeps the text alive */
-  return ok;
-}
-
 bool lnL_to_blob(lua_State *L, int idx, ln_blob *out) {
-  ln_blob b;
-  if (!lua_istable(L, idx) || !lua_getmetatable(L, idx)) return false; /* meta */
-  luaL_getmetatable(L, "blob");                           /* meta blob */
-  bool is = lua_istable(L, -1) && lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  if (!is || !text_member(L, idx, "name", &b.name) || !text_member(L, idx, "sha256", &b.sha256) ||
-      !text_member(L, idx, "sha1", &b.sha1) || !text_member(L, idx, "md5", &b.md5))
-    return false;
-  lnL_field(L, idx, "bytes");
-  b.bytes = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  if (out) *out = b;
-  return true;
+  ln_str encoded;
+  return lnL_handle(L, idx, &encoded) && lnL_blob_read(encoded, out);
 }
 
 bool lnL_blob_read(ln_str value, ln_blob *out) {
-  ln_vitem item;
-  ln_str rest = value, key;
-  *out = (ln_blob){0};
-  if (!ln_v_read(&rest, &item) || item.tag != 'B') return false;
-  ln_str body = item.body;
-  for (size_t i = 0; i < item.count; i++) {
-    ln_vitem m;
-    if (!ln_v_read_key(&body, &key) || !ln_v_read(&body, &m)) return false;
-    if (ln_str_eq(key, LN_STR("bytes"))) out->bytes = m.i;
-    else if (ln_str_eq(key, LN_STR("name"))) out->name = m.s;
-    else if (ln_str_eq(key, LN_STR("sha256"))) out->sha256 = m.s;
-    else if (ln_str_eq(key, LN_STR("sha1"))) out->sha1 = m.s;
-    else if (ln_str_eq(key, LN_STR("md5"))) out->md5 = m.s;
-  }
-  return out->sha256.n == 64;
+  if (!value.n || value.p[0] != 'B') return false;
+  *out = (ln_blob){.name = ln_v_get_str(value, "name"),
+                   .sha256 = ln_v_get_str(value, "sha256"),
+                   .sha1 = ln_v_get_str(value, "sha1"),
+                   .md5 = ln_v_get_str(value, "md5"),
+                   .bytes = ln_v_get_int(value, "bytes", 0)};
+  return out->sha256.n == 2 * LN_SHA256;
 }
 
 static bool handle_value(ln_str name, size_t bytes, const ln_digests *d, ln_buf *value, ln_err *err) {

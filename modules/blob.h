@@ -12,7 +12,7 @@ typedef struct ln_blob {                                 /* borrowed from the ha
   int64_t bytes;
 } ln_blob;
 
-/* Is the value at idx a handle?  Then *out (may be NULL) is what it says. [-0, +0, -] */
+/* Is the value at idx a handle?  Then *out is what it says. [-0, +0, -] */
 bool lnL_to_blob(lua_State *L, int idx, ln_blob *out);
 /* The same of an encoded value. */
 bool lnL_blob_read(ln_str value, ln_blob *out);

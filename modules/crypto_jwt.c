@@ -14,7 +14,8 @@ static void to_json(lua_State *L) {
 
 /* Replaces the JSON text at the top by its value. */
 static void from_json(lua_State *L) {
-  lua_pushcfunction(L, lnL_json_decode);
+  lua_pushlightuserdata(L, lnL_host(L));
+  lua_pushcclosure(L, lnL_json_decode, 1);                /* text f */
   lua_insert(L, -2);
   lua_call(L, 1, 1);
 }

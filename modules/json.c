@@ -1,4 +1,4 @@
-/* json.c: JSON as Lua sees it.  The work is engine/values.c's, over lua-cjson: integers stay integers up to 64
+/* json.c: JSON as Lua sees it.  The work is engine/json_lua.c's, over lua-cjson: integers stay integers up to 64
 ** bits, an empty array stays an array, keys come out sorted, and what is not UTF-8 is refused. */
 #include "modules/modules.h"
 
@@ -15,10 +15,8 @@ static int l_array(lua_State *L) {
 }
 
 int luaopen_json(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"encode", lnL_json_encode}, {"decode", lnL_json_decode}, {"array", l_array}, {NULL, NULL}};
-  luaL_newlib(L, functions);
-  lnL_push_null(L);
-  lua_setfield(L, -2, "null");
+  lnL_push_json(L, lnL_host(L));
+  lua_pushcfunction(L, l_array);
+  lua_setfield(L, -2, "array");
   return 1;
 }

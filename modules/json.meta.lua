@@ -9,7 +9,7 @@ local json = {}
 ---```lua
 ---assert(json.encode({ b = 1, a = { true, "x" } }) == '{"a":[true,"x"],"b":1}')
 ---```
----@param value any    what cannot be written (a function, a mixed table, text that is not UTF-8) raises `bad_argument`
+---@param value any    what cannot be written (a function, text that is not UTF-8) raises `bad_argument`
 ---@return string
 function json.encode(value) end
 
@@ -19,7 +19,8 @@ function json.encode(value) end
 ---assert(v.id == 9007199254740993 and v.gone == nil and json.encode(v.tags) == "[]")
 ---```
 ---@param text string
----@return any         or raises `bad_argument` with the offset of the fault
+---@param options? { null?: boolean }  `null = true` keeps members that are null, as `json.null`
+---@return any         or raises `bad_json` with the byte of the fault
 function json.decode(text) end
 
 ---Marks a table as an array, so that it is one even when it is empty.

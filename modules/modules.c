@@ -13,13 +13,6 @@ const ln_module lnL_modules[] = {
     {NULL, NULL},
 };
 
-int lnL_raise(lua_State *L, const ln_err *err) {
-  char at[256];
-  lnL_where(L, at, sizeof at);
-  lnL_push_error(L, err, ln_str_of(at));
-  return lua_error(L);
-}
-
 int lnL_raise_in(lua_State *L, const char *fn, ln_err *err) {
   ln_err_prefix(err, "%s", fn);
   return lnL_raise(L, err);
@@ -27,6 +20,7 @@ int lnL_raise_in(lua_State *L, const char *fn, ln_err *err) {
 
 int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx) {
   ln_err err;
+  if (idx && lnL_is_opaque(L, idx)) luaL_len(L, idx);     /* raises what a plan cannot know                  */
   const char *got = idx ? luaL_typename(L, idx) : NULL;
   ln_fail(&err, "bad_argument", LN_FINAL, "%s: %s must be %s%s%s", fn, arg, wanted, got ? ", got " : "",
           got ? got : "");
@@ -120,26 +114,6 @@ void lnL_field(lua_State *L, int idx, const char *key) {
   idx = lua_absindex(L, idx);
   lua_pushstring(L, key);                                 /* key */
   lua_rawget(L, idx);                                     /* value */
-}
-
-#define BUFFER "lunette.buffer"
-
-static int buffer_gc(lua_State *L) {
-  ln_buf_wipe(luaL_checkudata(L, 1, BUFFER));
-  return 0;
-}
-
-ln_buf *lnL_new_buf(lua_State *L, size_t max) {
-  ln_buf *b = lua_newuserdatauv(L, sizeof *b, 0);         /* buffer */
-  ln_buf_init(b, max);
-  if (luaL_newmetatable(L, BUFFER)) {                     /* buffer meta */
-    lua_pushcfunction(L, buffer_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
-  }
-  lua_setmetatable(L, -2);                                /* buffer */
-  return b;
 }
 
 int lnL_push_buf(lua_State *L, ln_buf *b) {

@@ -21,10 +21,10 @@ int luaopen_xml(lua_State *L);
 int luaopen_zip(lua_State *L);
 
 /* --- failing --- */
-int lnL_raise(lua_State *L, const ln_err *err);          /* as an error table with the caller's line; never returns */
 /* Raises err with "FN: " before its message; never returns. */
 int lnL_raise_in(lua_State *L, const char *fn, ln_err *err);
-/* bad_argument: "crypto.hash: data must be a text or a blob, got nil"; never returns.  idx 0: nothing was got. */
+/* bad_argument: "crypto.hash: data must be a text or a blob, got nil"; never returns.  idx 0:
+** nothing was got.  An opaque value raises "unknown" instead, which ends a plan's branch. */
 int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx);
 
 /* --- arguments: fn and arg name them in errors --- */
@@ -38,9 +38,8 @@ void lnL_options(lua_State *L, const char *fn, int idx, const char *const known[
 /* Pushes a member, without metamethods; nil when idx is no table. [-0, +1, -] */
 void lnL_field(lua_State *L, int idx, const char *key);
 
-/* --- buffers of the state --- */
-ln_buf *lnL_new_buf(lua_State *L, size_t max);           /* pushes its owner, which wipes it when collected [-0,+1,m] */
-int lnL_push_buf(lua_State *L, ln_buf *b);               /* pushes its bytes as a text, and frees it; returns 1 [-0,+1,m] */
+/* --- buffers of the state (lnL_new_buf makes them) --- */
+int lnL_push_buf(lua_State *L, ln_buf *b);               /* pushes its bytes as a text, and wipes it; returns 1 [-0,+1,m] */
 
 /* The engine's host state; where there is no run (a simulator), one of this state's own. [-0, +0, e] */
 ln_host *lnL_host(lua_State *L);

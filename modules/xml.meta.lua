@@ -7,7 +7,7 @@ local xml = {}
 ---@class xml.Element
 ---@field name string                   with its prefix, as written
 ---@field attrs table<string, string>
----@field text string                   all text directly within it
+---@field text string                   all text directly within it, without the blanks around it
 ---@field [integer] xml.Element         its children, in order
 
 ---The root element of a document.
@@ -16,7 +16,7 @@ local xml = {}
 ---assert(root.name == "list" and root.attrs.n == "2" and root[2].text == "two")
 ---```
 ---@param text string
----@return xml.Element  or raises `bad_argument` with the place of the fault
+---@return xml.Element  or raises `bad_xml` with the line of the fault
 function xml.decode(text) end
 
 return xml
