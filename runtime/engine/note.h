@@ -1,12 +1,11 @@
-/* note.h: records a note of the run: found, not_done, evidence, log; buffered into the journal, deduplicated
-** on replay. */
+/* note.h: notes of a run, for modules. */
 #ifndef LN_NOTE_H
 #define LN_NOTE_H
 
-#include <lua.h>
+#include "engine/effect.h"
 
-/* kind: "log", …; idx: the note's value, a table.  Returns at once; the table may be changed afterwards.
-** Raises bad_argument when the value cannot be stored. [-0, +0, e] */
-void lnL_note(lua_State *L, const char *kind, int idx);
+/* Records the value at idx as a note of the run: "found", "not_done", "evidence", "log"; buffered into the journal,
+** not repeated by a replay.  Raises bad_argument when the value cannot be stored. */
+LN_RAISES void lnL_note(lua_State *L, const char *kind, int idx);
 
 #endif
