@@ -14,6 +14,7 @@ enum {
   NAME_MAX_BYTES = 1024,
   RATIO_MAX = 250,            /* unpacked to packed; beyond it is a bomb, where it is more than …         */
   RATIO_FROM = 1 << 20,       /* … this                                                                   */
+  END_RECORD = 22,            /* bytes that every archive has at least                                     */
   FIRST_DATE = 1 << 5 | 1     /* 1980-01-01, the earliest that a zip can say                               */
 };
 
@@ -26,6 +27,10 @@ static bool zip_fail(ln_err *err, const char *code, const char *what, zip_error_
 /* Opens data, which must outlive the archive; zip_discard it. */
 static zip_t *open_data(ln_str data, ln_err *err) {
   zip_error_t e;
+  if (data.n < END_RECORD) { /* libzip takes nothing at all for an archive of nothing */
+    ln_fail(err, "bad_argument", LN_FINAL, "not a zip archive, or it is cut: %zu bytes", data.n);
+    return NULL;
+  }
   zip_error_init(&e);
   zip_source_t *source = zip_source_buffer_create(data.p, data.n, 0, &e);
   zip_t *z = source ? zip_open_from_source(source, ZIP_RDONLY, &e) : NULL;
