@@ -11,7 +11,7 @@
 typedef struct ln_buf {
   char *p;
   size_t n, cap, max;
-  bool failed;
+  bool failed, full;             /* full: failed because of max, else for want of memory */
 } ln_buf;
 
 void ln_buf_init(ln_buf *b, size_t max);                 /* empty; nothing is allocated yet             */
@@ -19,7 +19,7 @@ bool ln_buf_add(ln_buf *b, ln_str s);                    /* copies s; false: ful
 bool ln_buf_addz(ln_buf *b, const char *z);              /* the same of a NUL-ended text                */
 bool ln_buf_addc(ln_buf *b, char c);
 bool ln_buf_addf(ln_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap);
+bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 char *ln_buf_room(ln_buf *b, size_t n);                  /* n writable bytes at the end, or NULL; then ln_buf_grew */
 void ln_buf_grew(ln_buf *b, size_t n);
 void ln_buf_cut(ln_buf *b, size_t n);                    /* shortens to n bytes                         */

@@ -1,0 +1,76 @@
+/* rand.c: chance.  The real one is OpenSSL's generator.  The seeded one is xoroshiro128++, its state spread
+** from the seed by splitmix64 (both by Blackman and Vigna): repeatable everywhere, and no secret. */
+#include "base/rand.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool real_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
+  (void)r;
+  unsigned char *p = out;
+  while (n) {
+    int k = n > 1 << 20 ? 1 << 20 : (int)n;
+    if (RAND_bytes(p, k) != 1)
+      return ln_fail(err, "unavailable", LN_AGAIN, "the system's random generator gave no bytes");
+    p += k;
+    n -= (size_t)k;
+  }
+  return true;
+}
+
+ln_rand *ln_rand_real(void) {
+  static ln_rand real = {real_bytes, {0, 0}};
+  return &real;
+}
+
+static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
+
+static uint64_t seeded_next(uint64_t s[2]) {
+  uint64_t a = s[0], b = s[1], out = rotl(a + b, 17) + a;
+  b ^= a;
+  s[0] = rotl(a, 49) ^ b ^ b << 21;
+  s[1] = rotl(b, 28);
+  return out;
+}
+
+static bool seeded_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
+  (void)err;
+  unsigned char *p = out;
+  while (n) {
+    uint64_t x = seeded_next(r->state);
+    size_t k = n < sizeof x ? n : sizeof x;
+    for (size_t i = 0; i < k; i++) p[i] = (unsigned char)(x >> 8 * i);
+    p += k;
+    n -= k;
+  }
+  return true;
+}
+
+static uint64_t splitmix(uint64_t *x) {
+  uint64_t z = *x += 0x9E3779B97F4A7C15u;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+  return z ^ z >> 31;
+}
+
+void ln_rand_seed(ln_rand *r, uint64_t seed) {
+  r->bytes = seeded_bytes;
+  r->state[0] = splitmix(&seed);
+  r->state[1] = splitmix(&seed);
+}
+
+uint64_t ln_rand_u64(ln_rand *r) {
+  unsigned char b[8];
+  ln_err err;
+  if (!r->bytes(r, b, sizeof b, &err)) {
+    fprintf(stderr, "lunette: %s\n", err.message);
+    abort();
+  }
+  uint64_t x = 0;
+  for (int i = 7; i >= 0; i--) x = x << 8 | b[i];
+  return x;
+}
+
+double ln_rand_unit(ln_rand *r) { return (double)(ln_rand_u64(r) >> 11) * 0x1.0p-53; }
