@@ -12,7 +12,7 @@
 
 enum {
   SEGMENT_BYTES = 8 << 20,                               /* a longer journal is several segments             */
-  TIDY_RUNS = 16,                                        /* gathered in one step                             */
+  TIDY_RUNS = 64,                                        /* gathered in one step                             */
   SLOT_BYTES = 4096                                      /* what a slot keeps from batch to batch            */
 };
 

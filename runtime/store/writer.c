@@ -2,11 +2,14 @@
 ** gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the simulated set, a task of
 ** a loop; a store whose writer was not started (a command that writes once) applies on the caller's thread.
 **
-** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no wait. */
+** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no wait.
+**
+** Jobs that were given back are often followed by the next ones of the same runs.  So the thread does not take the first
+** of them, and make the others wait for a sync of its own, while a loop is still about giving the last batch back:
+** it waits for that, but at most a part of what a sync takes. */
 #include "base/log.h"
 #include "store/inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -18,9 +21,10 @@ struct job {
   ln_done_fn done;
   void *arg;
   ln_err *err;                                           /* why it failed; NULL: committed                   */
-  bool failed;
+  bool failed, held;
   struct waiter *waiter;                                 /* of ln_writer_run; such a job is not freed        */
   job *other, *last;                                     /* of the first of a loop: the next loop's; its end */
+  ln_writer *writer;                                     /* of the first of a loop                           */
 };
 
 typedef struct waiter {
@@ -33,11 +37,17 @@ struct ln_writer {
   pthread_t thread;
   pthread_mutex_t mx;
   pthread_cond_t some;                                   /* something has queued, or it is to stop           */
+  pthread_cond_t given;                                  /* giving is 0                                      */
   job *first, *last;
   bool stopping;
+  int refs;                                              /* the store, and each post under way               */
+  int giving;                                            /* posts under way                                  */
   ln_loop *loop;                                         /* NULL: a thread                                   */
   ln_timer timer;
+  job *out_first, *out_last;                             /* with a loop: firsts of batches, by `other`       */
 };
+
+enum { GIVING_NS = 200000 };                             /* so long the thread waits for the loops           */
 
 /* --- giving back --- */
 
@@ -55,29 +65,75 @@ static void fail_job(job *j, const ln_err *err) {
 
 static void finish(job *j) {
   if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
-  if (j->back) j->back->hold(j->back, -1);
+  if (j->held) j->back->hold(j->back, -1);
   free(j->err);
   free(j);
 }
 
-static void finish_all(void *first) {
+static void finish_all(job *first) {
   for (job *j = first, *next; j; j = next) {
     next = j->next;
     finish(j);
   }
 }
 
-/* One post a loop.  Without memory to post: on the loop's own thread it may as well be done now; the writer's thread
-** waits, and what is queued behind it too. */
+static void release(ln_writer *w) {
+  pthread_mutex_lock(&w->mx);
+  bool last = --w->refs == 0;
+  pthread_mutex_unlock(&w->mx);
+  if (!last) return;
+  pthread_cond_destroy(&w->some);
+  pthread_cond_destroy(&w->given);
+  pthread_mutex_destroy(&w->mx);
+  free(w);
+}
+
+/* --- through a loop: each post holds the writer, which may have been stopped meanwhile --- */
+
+static void posted(ln_writer *w, int by) {
+  pthread_mutex_lock(&w->mx);
+  w->giving += by;
+  w->refs += by > 0;
+  if (w->giving == 0) pthread_cond_signal(&w->given);
+  pthread_mutex_unlock(&w->mx);
+  if (by < 0) release(w);
+}
+
+static void finish_posted(void *arg) {
+  job *first = arg;
+  ln_writer *w = first->writer;
+  finish_all(first);
+  posted(w, -1);
+}
+
+/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts gives back
+** what has waited longest, whichever post that was of. */
+static void finish_oldest(void *arg) {
+  ln_writer *w = arg;
+  job *first = w->out_first;
+  if (first && !(w->out_first = first->other)) w->out_last = NULL;
+  finish_all(first);
+  posted(w, -1);
+}
+
+static void post_task(ln_writer *w, job *first) {
+  first->other = NULL;
+  if (w->out_last) w->out_last->other = first;
+  else w->out_first = first;
+  w->out_last = first;
+  if (!ln_post(w->loop, finish_oldest, w)) finish_oldest(w);
+}
+
+/* One post a loop.  Without memory for it the writer's thread waits, and what is queued behind it too. */
 static void post(ln_writer *w, job *first) {
   static const struct timespec pause = {0, 1000000};
-  while (!ln_post(first->back, finish_all, first)) {
-    if (!w || w->loop) {
-      finish_all(first);
-      return;
-    }
-    nanosleep(&pause, NULL);
+  posted(w, +1);
+  first->writer = w;
+  if (w->loop && w->loop == first->back) {
+    post_task(w, first);
+    return;
   }
+  while (!ln_post(first->back, finish_posted, first)) nanosleep(&pause, NULL);
 }
 
 static void wake(ln_writer *w, job *j) {
@@ -87,7 +143,7 @@ static void wake(ln_writer *w, job *j) {
   if (w) pthread_mutex_unlock(&w->mx);
 }
 
-/* Jobs from list up to end, which is not one of them. */
+/* Jobs from list up to end, which is not one of them.  w is NULL for a waiter's job alone. */
 static void give_back(ln_writer *w, job *list, job *end) {
   job *loops = NULL;
   for (job *j = list, *next; j != end; j = next) {
@@ -202,11 +258,22 @@ static bool tidy(ln_writer *w) {
   return more && idle;
 }
 
+/* With w->mx held. */
+static void wait_for_work(ln_writer *w) {
+  while (!w->first && !w->stopping) pthread_cond_wait(&w->some, &w->mx);
+  if (w->giving == 0 || w->stopping) return;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += GIVING_NS;
+  if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+  while (w->giving > 0 && !w->stopping && pthread_cond_timedwait(&w->given, &w->mx, &until) == 0) continue;
+}
+
 static void *thread_main(void *arg) {
   ln_writer *w = arg;
   for (;;) {
     pthread_mutex_lock(&w->mx);
-    while (!w->first && !w->stopping) pthread_cond_wait(&w->some, &w->mx);
+    wait_for_work(w);
     job *list = take_all(w);
     pthread_mutex_unlock(&w->mx);
     if (!list) return NULL;
@@ -233,22 +300,27 @@ static void task_main(void *arg) {
   if (!w->timer.impl && !w->loop->timer(w->loop, &w->timer, 0)) drain(w);
 }
 
+static void init(ln_writer *w) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&w->mx, NULL);
+  pthread_cond_init(&w->some, NULL);
+  pthread_cond_init(&w->given, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+}
+
 bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err) {
   if (s->writer) return true;
   ln_writer *w = calloc(1, sizeof *w);
   if (!w) return ln_fail(err, "memory", LN_AGAIN, "no memory for the store's writer");
-  w->store = s;
-  w->loop = as_tasks_of;
-  w->timer = (ln_timer){.fn = task_main, .arg = w};
-  pthread_mutex_init(&w->mx, NULL);
-  pthread_cond_init(&w->some, NULL);
+  *w = (ln_writer){.store = s, .refs = 1, .loop = as_tasks_of, .timer = {.fn = task_main, .arg = w}};
+  init(w);
   s->writer = w;
   int rc = w->loop ? 0 : pthread_create(&w->thread, NULL, thread_main, w);
   if (rc == 0) return true;
   s->writer = NULL;
-  pthread_cond_destroy(&w->some);
-  pthread_mutex_destroy(&w->mx);
-  free(w);
+  release(w);
   return ln_fail(err, "store", LN_AGAIN, "the store's writer cannot be started: %s", strerror(rc));
 }
 
@@ -258,6 +330,7 @@ void ln_writer_stop(ln_store *s) {
   pthread_mutex_lock(&w->mx);
   w->stopping = true;
   pthread_cond_signal(&w->some);
+  pthread_cond_signal(&w->given);
   pthread_mutex_unlock(&w->mx);
   if (w->loop) {
     w->loop->cancel(w->loop, &w->timer);
@@ -266,9 +339,7 @@ void ln_writer_stop(ln_store *s) {
     pthread_join(w->thread, NULL);
   }
   s->writer = NULL;
-  pthread_cond_destroy(&w->some);
-  pthread_mutex_destroy(&w->mx);
-  free(w);
+  release(w);
 }
 
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
@@ -280,7 +351,8 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
   bool ok = !w->stopping;
   if (ok && w->loop && !w->timer.impl) ok = w->loop->timer(w->loop, &w->timer, 0);
   if (ok) {
-    if (back) back->hold(back, +1);
+    j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
+    if (j->held) back->hold(back, +1);
     enqueue(w, j);
     pthread_cond_signal(&w->some);
   }
