@@ -10,7 +10,7 @@ local SAID = { malicious = "malicious", suspicious = "suspicious" }
 
 local SEVERITY = { malicious = "critical", suspicious = "medium" }
 
-local function verdict(report) return SAID[(report.verdict or ""):lower()] or "unknown" end
+local function verdict_of(report) return SAID[(report.verdict or ""):lower()] or "unknown" end
 
 local function reasons(report)
   local out = { "the sandbox says \"" .. report.verdict .. "\"" }
@@ -40,6 +40,15 @@ local function completed(s, sample)
   return out
 end
 
+---A verdict: reported, and kept for t1059.restore.
+local function kept(verdict, why, s, report)
+  if s.sha256 then store.set("t1059/verdict/" .. s.sha256, { verdict = verdict, at = now() }) end
+  if SEVERITY[verdict] then
+    found { severity = SEVERITY[verdict], title = s.name .. " is " .. verdict, why = why, sha256 = s.sha256 }
+  end
+  return { verdict = verdict, why = why, subject = s, report = report }
+end
+
 return playbook {
   name    = "t1059.detect",
   summary = "Have what ran analysed: a verdict with its reasons",
@@ -58,15 +67,10 @@ return playbook {
     local report = s.sha256 and crowdstrike.reports { sha256 = s.sha256 }[1]
     local sample = not report and sample_of(s, input.device)
     s = completed(s, sample)
-    if contains(input.benign, s.sha256) then
-      return { verdict = "benign", why = { "the site's list says so" }, subject = s }
-    end
+    if contains(input.benign, s.sha256) then return kept("benign", { "the site's list says so" }, s) end
     report = report or crowdstrike.analyse { sample = sample, name = s.name, environment = input.environment,
                                              wait = "1h" }
     evidence("sandbox report", report)
-    local v, why = verdict(report), reasons(report)
-    if SEVERITY[v] then found { severity = SEVERITY[v], title = s.name .. " is " .. v, why = why,
-                                sha256 = s.sha256 } end
-    return { verdict = v, why = why, subject = s, report = report.id }
+    return kept(verdict_of(report), reasons(report), s, report.id)
   end,
 }
