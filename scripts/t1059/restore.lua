@@ -8,8 +8,8 @@ local okta    = require "connectors.okta"
 local resolve = require "t1059.resolve"
 local time    = require "time"
 
----The holds of an entity that can be lifted;
-refuses when another open run has one.local function holds_of(entity)
+---The holds of an entity that can be lifted; refuses when another open run has one.
+local function holds_of(entity)
   local held = where(ledger.holds { entity = entity }, function(h) return h.status == "held" end)
   for _, h in ipairs(held) do
     if h.open and h.run ~= run.id then
