@@ -41,14 +41,13 @@ bool ln_err_is(const ln_err *e, const char *code) { return e && strcmp(e->code, 
 
 bool ln_err_prefix(ln_err *e, const char *fmt, ...) {
   if (!e) return false;
-  char text[2 * LN_ERR_TEXT];
+  char text[2 * LN_ERR_TEXT], lead[LN_ERR_TEXT];
   va_list ap;
   va_start(ap, fmt);
-  int n = vsnprintf(text, LN_ERR_TEXT, fmt, ap);
+  vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  if (n < 0) return false;
-  if (n >= LN_ERR_TEXT) n = LN_ERR_TEXT - 1;
-  snprintf(text + n, sizeof text - (size_t)n, ": %s", e->message);
+  put(lead, sizeof lead, text);
+  snprintf(text, sizeof text, "%s: %s", lead, e->message);
   put(e->message, sizeof e->message, text);
   return false;
 }

@@ -1,7 +1,8 @@
 /* loop.h: the seam of scheduling: one thread's queue of tasks and timers.  loop_uv.c is the real one;
 ** loop_sim.c has virtual time: it jumps to the next timer when nothing else is to do, and a seed shuffles
 ** tasks that are due at once.  Callbacks run on the loop's thread, from the top of the loop, never from
-** within post or start. */
+** within post or start.  A timer never fires early.  While something is held, virtual time stands still:
+** what is outside takes real time.  Cancel every timer before the loop is freed. */
 #ifndef LN_LOOP_H
 #define LN_LOOP_H
 
@@ -25,7 +26,8 @@ struct ln_loop {
   void (*cancel)(ln_loop *l, ln_timer *t);               /* quiet if it does not run                      */
   void (*run)(ln_loop *l);                               /* until stop, or nothing is left to do          */
   void (*stop)(ln_loop *l);                              /* from any thread                               */
-  void (*hold)(ln_loop *l, int by);                      /* +1/-1: outside work under way; run does not end while > 0 */
+  void (*hold)(ln_loop *l, int by);                      /* +1/-1: outside work under way; run does not end
+                                                            while > 0; from any thread                    */
   void (*free)(ln_loop *l);
   void *uv;                                              /* loop_uv: its uv_loop_t, for transport and server; else NULL */
 };
