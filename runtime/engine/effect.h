@@ -12,6 +12,10 @@
 
 #include <lua.h>
 
+#ifndef LN_RAISES
+#define LN_RAISES /* may raise a Lua error: nothing that C owns may be held across it */
+#endif
+
 typedef struct ln_engine ln_engine;                      /* engine/engine.h                                 */
 typedef struct ln_run ln_run;
 typedef struct ln_effect ln_effect;                      /* one ask, until it is delivered                  */
@@ -22,6 +26,7 @@ typedef enum ln_move { LN_NOTE, LN_CONFINE, LN_FREE } ln_move; /* what a write d
 
 /* What the engine asks of a write's module.  Every function runs on the worker's loop; those marked async answer
 ** exactly once by the call named with them, at once or later.  None may touch the run's Lua state. */
+struct ln_write;
 typedef struct ln_write_ops {
   /* What this write is: fills w (see below) from ln_effect_args.  False: refused before anything is sent. */
   bool (*describe)(ln_effect *e, struct ln_write *w, ln_err *err);
