@@ -16,6 +16,23 @@ void lnC_unref(const lnC_connector *c, int *ref) {
   *ref = LUA_NOREF;
 }
 
+/* Is there an opaque value in it? */
+bool lnC_has_opaque(ln_str value) {
+  ln_vitem v;
+  ln_str rest = value, key;
+  if (!ln_v_read(&rest, &v)) return false;
+  if (v.tag == 'P') return true;
+  if (v.tag != 'A' && v.tag != 'O') return false;
+  ln_str body = v.body;
+  for (size_t i = 0; i < v.count; i++) {
+    ln_vitem item;
+    if (v.tag == 'O' && !ln_v_read_key(&body, &key)) return false;
+    if (!ln_v_read(&body, &item)) return false;
+    if (lnC_has_opaque(item.whole)) return true;
+  }
+  return false;
+}
+
 /* --- the answer as a table --- */
 
 typedef struct judging {

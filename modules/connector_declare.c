@@ -327,9 +327,8 @@ static void finish_op(reader *r, lnC_operation *o, int64_t settle_ms) {
   for (size_t i = 0; i < o->d3fend.n; i++) o->d3fend_z[i] = o->d3fend.v[i].p;
   base.d3fend = o->d3fend_z;
   if (o->write) {
-    lua_getfield(r->L, -1, "follow");
-    base.write = lua_isnil(r->L, -1) ? &lnC_write_ops_blind : &lnC_write_ops;
-    lua_pop(r->L, 1);
+    bool probed = of_kind(r, "probe", "t", false), read = of_kind(r, "state", "t", false);
+    base.write = &lnC_write_ops[probed || read][of_kind(r, "follow", "t", false)];
   } else {
     base.start = lnC_start;
   }

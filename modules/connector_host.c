@@ -100,6 +100,11 @@ static int l_require(lua_State *L) {
   const ln_module *m = lua_touserdata(L, lua_upvalueindex(1));
   int i = 0;
   while (pure[i] && strcmp(pure[i], name)) i++;
+  if (i == 0 || i == 3) {                                /* the host state has its own json and xml          */
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
+    lua_pop(L, 2);
+  }
   while (m && m->name && strcmp(m->name, name)) m++;
   if (!pure[i] || !m || !m->name)
     return luaL_error(L, "a declaration cannot require '%s': there are json, text, time, xml, crypto", name);
@@ -191,16 +196,25 @@ static ln_str hole(ln_str s) {
   return i > 1 && i < s.n && s.p[i] == '}' ? (ln_str){s.p + 1, i - 1} : (ln_str){NULL, 0};
 }
 
+/* Pushes the argument of that name, or nil. */
 static int push_arg(lua_State *L, int args, ln_str name) {
   lua_pushlstring(L, name.p, name.n);                    /* name                                             */
   return lua_gettable(L, args);                          /* value                                            */
 }
 
-/* Replaces the value on top by its text; raises for what has none. */
+/* Replaces the value on top by its text; raises for what has none.  An opaque one, in a plan, is shown by its name. */
 static void as_text(lua_State *L, ln_str name) {
   int type = lua_type(L, -1);
+  ln_str handle;
   if (type == LUA_TSTRING) return;
-  if (type != LUA_TNUMBER && type != LUA_TBOOLEAN && type != LUA_TUSERDATA)
+  if (lnL_is_opaque(L, -1) && lnL_handle(L, -1, &handle)) {
+    ln_str what = ln_v_get_str(handle, "what");
+    lua_pushfstring(L, "\xE2\x9F\xA8%s\xE2\x9F\xA9", lua_pushlstring(L, what.p ? what.p : "", what.n));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return;
+  }
+  if (type != LUA_TNUMBER && type != LUA_TBOOLEAN)
     luaL_error(L, "\"{%s}\" is %s, and cannot stand within a text", lua_pushlstring(L, name.p, name.n),
                luaL_typename(L, -2));
   luaL_tolstring(L, -1, NULL);                           /* value text                                       */

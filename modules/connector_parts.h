@@ -131,6 +131,7 @@ bool lnC_page(const lnC_operation *o, int answer, ln_str args, int request, ln_b
 ** list, nth (from 1) says which of it. */
 bool lnC_call(const lnC_operation *o, const char *part, int nth, const char *key, const ln_str *values, size_t n,
               const lnC_ctx *ctx, lnC_value *v, ln_err *err);
+bool lnC_has_opaque(ln_str value);                       /* is there an opaque value in it?                  */
 void lnC_unref(const lnC_connector *c, int *ref);
 
 /* --- connector_ask.c: an operation carried out --- */
@@ -170,8 +171,7 @@ lnC_work *lnC_work_of(ln_effect *e);                     /* made at first; NULL:
 void lnC_look_free(struct lnC_look *l);
 void lnC_start(ln_effect *e);                            /* ln_op.start of reads                             */
 void lnC_start_page(ln_effect *e);
-extern const ln_write_ops lnC_write_ops;                 /* connector_write.c                                */
-extern const ln_write_ops lnC_write_ops_blind;           /* without follow                                   */
+extern const ln_write_ops lnC_write_ops[2][2];           /* [can be probed][is followed]                     */
 
 /* --- connector_site.c: what the configuration makes of it --- */
 /* The vendor, made at first use.  "unavailable": it is not configured; "bad_config". */

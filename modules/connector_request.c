@@ -249,12 +249,11 @@ static void make_path(lua_State *L, making *m) {
 /* --- bodies --- */
 
 static void make_json(lua_State *L, making *m) {
-  size_t n;
-  lua_pushcfunction(L, lnL_json_encode);
-  lua_pushvalue(L, -2);
-  lua_call(L, 1, 1);                                     /* value text                                       */
-  const char *p = lua_tolstring(L, -1, &n);
-  ln_buf_add(&m->r->body, (ln_str){p, n});
+  ln_err err;
+  ln_buf *value = lnL_new_buf(L, BODY_MAX);              /* value owner                                      */
+  if (!lnL_encode(L, -2, value, &err) || !ln_json_encode(ln_buf_view(value), &m->r->body, &err))
+    luaL_error(L, "json: %s", err.message);
+  lua_pop(L, 1);
   m->type = "application/json";
 }
 

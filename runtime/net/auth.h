@@ -22,7 +22,6 @@ typedef struct ln_auth {                                 /* borrowed: it outlive
   size_t n_regions;                                      /* token call may lead to, and no others            */
 } ln_auth;
 
-bool ln_base64(ln_str in, bool url_safe, ln_buf *out);   /* url_safe: RFC 7515, without padding              */
 bool ln_form_add(ln_buf *out, ln_str name, ln_str value);/* "&name=value", percent-encoded; no '&' at first  */
 bool ln_percent(ln_buf *out, ln_str s);                  /* all but RFC 3986's unreserved characters         */
 
@@ -32,6 +31,6 @@ typedef struct ln_assertion {                            /* a client assertion (
   const char *jti;                                       /* used once, ever                                  */
 } ln_assertion;
 /* Appends the signed JWT.  "bad_argument": the key cannot be read, or is not of the algorithm's kind. */
-bool ln_jwt_sign(const ln_assertion *a, ln_str pem, ln_buf *out, ln_err *err);
+bool ln_assertion_sign(const ln_assertion *a, ln_str pem, ln_buf *out, ln_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 ** declares; that base then serves all later calls, for a token of one region is good nowhere else. */
 #include "net/vendor_parts.h"
 
+#include "base/base64.h"
 #include "base/hash.h"
 #include "base/log.h"
 
@@ -42,7 +43,7 @@ static bool header_basic(ln_vendor *v, ln_buf *out, ln_err *err) {
   ln_buf_init(&pair, SECRET_MAX);
   bool ok = value_of(v, v->auth->user, &pair, err) && ln_buf_addc(&pair, ':') &&
             value_of(v, v->auth->secret, &pair, err) && ln_buf_add(out, LN_STR("Basic ")) &&
-            ln_base64(ln_buf_view(&pair), false, out);
+            ln_base64(ln_buf_view(&pair), out);
   ln_buf_wipe(&pair);
   return ok;
 }
@@ -90,7 +91,7 @@ static bool add_assertion(ln_vendor *v, ln_str url, ln_buf *body, ln_err *err) {
     ln_hex(raw, sizeof raw, jti);
     ln_assertion s = {a->alg, ln_buf_view(&kid), ln_buf_view(&client), url,
                       ln_now_ms(v->loop->clock) / 1000, ASSERTION_LIFE_S, jti};
-    ok = ln_jwt_sign(&s, ln_buf_view(&key), &jwt, err) &&
+    ok = ln_assertion_sign(&s, ln_buf_view(&key), &jwt, err) &&
          ln_form_add(body, LN_STR("client_assertion_type"),
                      LN_STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")) &&
          ln_form_add(body, LN_STR("client_assertion"), ln_buf_view(&jwt));
