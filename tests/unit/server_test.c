@@ -58,7 +58,8 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   copy(f->query, sizeof f->query, r->query);
   f->body_n = r->body.n;
   for (size_t i = 0; i < r->n_headers; i++)
-    if (ln_str_ieq(r->headers[i].name, LN_STR("x-test"))) copy(f->header, sizeof f->header, r->headers[i].value);
+    if (ln_str_ieq(r->headers[i].name, LN_STR("x-test")))
+      copy(f->header, sizeof f->header, r->headers[i].value);
   ln_header two[] = {{LN_STR("X-A"), LN_STR("1")}, {LN_STR("X-A"), LN_STR("2")}};
   if (ln_str_eq(r->path, LN_STR("/cut"))) {
     ln_exchange_cut(x, LN_STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
@@ -208,8 +209,8 @@ static void refused(const char *text, int status) {
 static void test_smuggling(void **s) {
   (void)s;
 #define SMUGGLED "GET /admin HTTP/1.1\r\n" HEAD "\r\n"
-  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
-          400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+          SMUGGLED, 400);
   refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 0\r\nContent-Length: 32\r\n\r\n" SMUGGLED, 400);
   refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc" SMUGGLED, 400);
   refused("POST / HTTP/1.1\r\n" HEAD "Content-Length : 3\r\n\r\nabc" SMUGGLED, 400);
@@ -220,8 +221,8 @@ static void test_smuggling(void **s) {
   refused("GET / HTTP/1.1\r\n" HEAD HEAD "\r\n" SMUGGLED, 400);
   refused("GET / HTTP/1.1\r\n\r\n" SMUGGLED, 400);
   refused("POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 501);
-  refused("POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-          400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "0\r\n\r\n", 400);
   refused("POST / HTTP/1.0\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 400);
   refused("GET http://x/ HTTP/1.1\r\n" HEAD "\r\n" SMUGGLED, 400);
 }
@@ -367,10 +368,12 @@ static void test_addresses(void **s) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_plain),     cmocka_unit_test(test_keep_alive), cmocka_unit_test(test_smuggling),
-      cmocka_unit_test(test_oversize),  cmocka_unit_test(test_big_header), cmocka_unit_test(test_late),
-      cmocka_unit_test(test_cut),       cmocka_unit_test(test_bad_reply),  cmocka_unit_test(test_head),
-      cmocka_unit_test(test_slow),      cmocka_unit_test(test_limit),      cmocka_unit_test(test_free_while_held),
+      cmocka_unit_test(test_plain),      cmocka_unit_test(test_keep_alive),
+      cmocka_unit_test(test_smuggling),  cmocka_unit_test(test_oversize),
+      cmocka_unit_test(test_big_header), cmocka_unit_test(test_late),
+      cmocka_unit_test(test_cut),        cmocka_unit_test(test_bad_reply),
+      cmocka_unit_test(test_head),       cmocka_unit_test(test_slow),
+      cmocka_unit_test(test_limit),      cmocka_unit_test(test_free_while_held),
       cmocka_unit_test(test_addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
