@@ -67,8 +67,8 @@ end)
 test("a list that is cut and does not go on is an error, and a reply never chooses the action", function()
   local page = qualys().declaration.operations.scanned_hosts.page
   local function cut(url, form)
-    local body = ("<HOST_LIST_OUTPUT><RESPONSE><DATETIME>x</DATETIME><WARNING><CODE>1980</CODE><URL><![CDATA[%s]]></URL>"
-                  .. "</WARNING></RESPONSE></HOST_LIST_OUTPUT>"):format(url)
+    local body = ("<HOST_LIST_OUTPUT><RESPONSE><WARNING><CODE>1980</CODE><URL><![CDATA[%s]]></URL></WARNING>"
+                  .. "</RESPONSE></HOST_LIST_OUTPUT>"):format(url)
     return page(answer(200, body), {}, { form = form })
   end
   raises("failed", function() cut("https://x/?action=list&id_min=5", { id_min = "5" }) end)
@@ -320,10 +320,10 @@ end)
 test("limits are read off good answers too, and a concurrency block has no wait", function()
   local c, q = qualys()
   q.scanned_hosts { ips = HOST }
-  eq(c.told, { remaining = 299, running = 1, concurrency = 2 })
+  eq(c.told, { remaining = 299, running = 1, concurrency = 2, own = true })
   eq(c.declaration.limit { headers = { ["x-concurrency-limit-limit"] = "2",
                                        ["x-concurrency-limit-running"] = "3" } },
-     { running = 3, concurrency = 2 })
+     { running = 3, concurrency = 2, own = true })
   eq(c.declaration.limit { headers = {} }, nil)
 end)
 
