@@ -98,8 +98,9 @@ end)
 
 test("multipart is decoded, and a malformed one is not", function()
   local s = start()
-  local body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a b.vbs\"\r\nContent-Type: text/plain\r\n\r\n"
-            .. "one\r\ntwo\r\n--b\r\nContent-Disposition: form-data; name=\"c\"\r\n\r\n\r\n--b--\r\n"
+  local body = table.concat({ "--b", 'Content-Disposition: form-data; name="file"; filename="a b.vbs"',
+                              "Content-Type: text/plain", "", "one", "two", "--b",
+                              'Content-Disposition: form-data; name="c"', "", "", "--b--", "" }, "\r\n")
   local type_ = { { "Content-Type", "multipart/form-data; boundary=b" } }
   ask(s, "POST", "/count", { body = body, headers = type_ })
   eq(s.state.req.multipart, { { name = "file", filename = "a b.vbs", type = "text/plain",
