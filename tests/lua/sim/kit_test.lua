@@ -19,7 +19,8 @@ local function make(more)
       end },
       { "PUT", "/things/{id}/parts/{part}", "put", function(req) return { status = 204,
           headers = { { "X-Id", req.params.id } } } end },
-      { "GET", "/slash/", function() return "slash" end, function() return { body = "x" } end },
+      { "GET", "/slash/", function(req) return not req.query.anonymous and "slash" or nil end,
+        function() return { body = "x" } end },
     },
     none = function(req) return { status = req.allow and 405 or 404,
                                   body = table.concat(req.allow or {}, ",") } end,
@@ -133,6 +134,7 @@ test("a wrong method, a wrong path, an empty segment and a missing slash are the
   eq(ask(s, "PUT", "/things//parts/1").status, 404)
   eq(ask(s, "GET", "/slash").status, 404)
   eq(ask(s, "GET", "/slash/").op, "slash")
+  eq(ask(s, "GET", "/slash/?anonymous=1").op, nil)
 end)
 
 -- Replies ------------------------------------------------------------------------------------------------
