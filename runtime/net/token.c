@@ -135,10 +135,10 @@ static void fetch_failed(ln_vendor *v, const ln_err *err) {
   if (v->token.value.n && lnV_now(v) < v->token.until) { /* it was an early renewal: the old one serves on  */
     v->token.renew_at = lnV_now(v) + lnV_paced(v, SHUT_MS);
     v->shut_until = 0;
-    lnV_pump(v);
-    return;
+  } else {
+    lnV_fail_waiting(v, &e);
   }
-  lnV_fail_waiting(v, &e);
+  lnV_pump(v);
 }
 
 static void fetch_again(ln_vendor *v, const ln_err *err, int64_t after_ms) {
