@@ -260,12 +260,13 @@ static bool selects(const lnC_operation *o, ln_str given, ln_err *err) {
     ln_str name = o->select.n ? o->select.v[i] : ln_str_of(o->params.v[i].name);
     if (ln_v_get(given, name, &v) && v.tag != '0' && v.tag != 'n') return true;
   }
+  if (n == 0) return true;                               /* there is nothing to select by                    */
   ln_buf list;
   ln_buf_init(&list, 300);
   for (size_t i = 0; i < n; i++)
     ln_buf_addf(&list, "%s%s", i ? ", " : "", o->select.n ? o->select.v[i].p : o->params.v[i].name);
-  ln_fail(err, "bad_argument", LN_FINAL, "%s: nothing says which: give %s%.*s%s all = true", o->full, n > 1 ? "one of " : "",
-          (int)list.n, list.p ? list.p : "", n ? ", or" : "");
+  ln_fail(err, "bad_argument", LN_FINAL, "%s: nothing says which: give %s%.*s, or all = true", o->full,
+          n > 1 ? "one of " : "", (int)list.n, list.p ? list.p : "");
   ln_buf_free(&list);
   return false;
 }

@@ -221,12 +221,46 @@ static ln_str path_of(lua_State *L, ln_str url) {
   return url;
 }
 
+static int hex_digit(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static void push_decoded(lua_State *L, ln_str s) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < s.n; i++) {
+    int hi = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1, lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
+    if (lo >= 0) i += 2;
+    luaL_addchar(&b, lo >= 0 ? (char)(hi * 16 + lo) : s.p[i] == '+' ? ' ' : s.p[i]);
+  }
+  luaL_pushresult(&b);
+}
+
+/* The next page is an address: its path and query, which page functions see decoded. */
+static void take_url(lua_State *L, making *m, ln_str url) {
+  ln_str path, query, pair, name, value;
+  url = path_of(L, url);
+  ln_buf_add(&m->r->path, url);
+  ln_str_cut(url, '?', &path, &query);
+  lua_pushlstring(L, path.p, path.n);
+  lua_setfield(L, REQ, "path");
+  lua_newtable(L);                                       /* query                                            */
+  while (query.n) {
+    ln_str_cut(query, '&', &pair, &query);
+    ln_str_cut(pair, '=', &name, &value);
+    push_decoded(L, name);
+    push_decoded(L, value);
+    lua_rawset(L, -3);
+  }
+  lua_setfield(L, REQ, "query");
+}
+
 static void make_path(lua_State *L, making *m) {
   size_t n;
   if (lua_istable(L, NEXT) && lua_getfield(L, NEXT, "url") == LUA_TSTRING) { /* url                          */
     const char *p = lua_tolstring(L, -1, &n);
-    ln_buf_add(&m->r->path, path_of(L, (ln_str){p, n}));
-    lua_setfield(L, REQ, "url");
+    take_url(L, m, (ln_str){p, n});
+    lua_settop(L, NEXT);
     return;
   }
   lua_settop(L, NEXT);
