@@ -4,6 +4,8 @@
 
 #include "engine/inside.h"
 
+#include <lauxlib.h>
+
 void lnL_open_words(lua_State *L);                       /* sets them as globals of a VM                     */
 bool lnL_lazy_word(lua_State *L, ln_str name);           /* attack, log, store, … at first touch             */
 

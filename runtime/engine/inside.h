@@ -11,6 +11,8 @@
 #include "engine/journal.h"
 #include "engine/run.h"
 
+#include "base/units.h"
+
 typedef struct ln_tally_slot { ln_str key; int64_t count; } ln_tally_slot;
 typedef struct ln_tally {                                /* how often each text was counted (tally.c)       */
   ln_tally_slot *slots;
@@ -43,6 +45,7 @@ struct ln_branch {
   ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all             */
   void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                 */
   void *on_end_arg;
+  ln_branch **held_by;                                   /* set to NULL when it is freed                      */
   size_t index;                                          /* among its siblings                               */
   ln_branch *next_runnable;
   char *name;                                            /* "harden/group/00g1"; "" the root                 */
@@ -173,6 +176,7 @@ struct ln_run {
 };
 
 /* run.c */
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
 bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
 void ln_run_deliver_cancel(ln_run *r);
