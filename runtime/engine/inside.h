@@ -172,7 +172,7 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require              */
   bool creating;                                         /* its row is on its way                             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                  */
-  bool notified_waiting, is_call;
+  bool notified_waiting, is_call, parked;
 };
 
 /* run.c */

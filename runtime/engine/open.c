@@ -366,18 +366,22 @@ static void unlink_run(ln_run *r) {
     }
 }
 
-/* Jobs of the run that the writer still has point into it: whoever closes a live run has let the loop come to
-** rest first, or closes the store's writer before (ln_store_close waits for the last commit). */
-void ln_run_close(ln_run *r) {
+/* Jobs that the writer still has point into the run; parking is a job behind them, and waits for it. */
+void ln_run_park(ln_run *r) {
   ln_err err = {0};
+  parting p = {.run = r};
+  if (r->parked || r->ended || ln_err_is(&r->why, "stale")) return;
+  ln_buf_init(&p.waiting, 1 << 20);
+  put_waiting(r, &p.waiting);
+  r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
+  ln_buf_free(&p.waiting);
+}
+
+bool ln_run_is_plan(const ln_run *r) { return r->planning; }
+
+void ln_run_close(ln_run *r) {
   if (!r) return;
-  if (!r->ended && !ln_err_is(&r->why, "stale")) {
-    parting p = {.run = r};
-    ln_buf_init(&p.waiting, 1 << 20);
-    put_waiting(r, &p.waiting);
-    ln_writer_run(r->engine->store, parting_apply, &p, &err);
-    ln_buf_free(&p.waiting);
-  }
+  ln_run_park(r);
   r->closing = true;
   r->engine->loop->cancel(r->engine->loop, &r->poll);
   unlink_run(r);
