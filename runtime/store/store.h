@@ -165,6 +165,8 @@ typedef struct ln_vfs_sim ln_vfs_sim;
 ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name`       */
 void ln_vfs_sim_power_cut(ln_vfs_sim *v);                /* drops or tears unsynced writes by the seed; open files become stale */
 void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never       */
-void ln_vfs_sim_free(ln_vfs_sim *v);
+void ln_vfs_sim_cut_after(ln_vfs_sim *v, int64_t steps); /* the power goes within the write, sync, or removal after so many; -1: never */
+void ln_vfs_sim_lie(ln_vfs_sim *v, bool lie);            /* a disk whose syncs do nothing: what a check must catch */
+void ln_vfs_sim_free(ln_vfs_sim *v);                     /* after the last store on it was closed            */
 
 #endif

@@ -1,0 +1,347 @@
+/* writer.c: group commit.  Jobs queue; the one writer takes what has queued, applies it as one batch (commit.c) and
+** gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the simulated set, a task of
+** a loop; a store whose writer was not started (a command that writes once) applies on the caller's thread.
+**
+** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no wait. */
+#include "base/log.h"
+#include "store/inside.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct job job;
+struct job {
+  job *next;
+  ln_loop *back;
+  ln_apply_fn apply;
+  ln_done_fn done;
+  void *arg;
+  ln_err *err;                                           /* why it failed; NULL: committed                   */
+  bool failed, held;
+  struct waiter *waiter;                                 /* of ln_writer_run; such a job is not freed        */
+  job *other, *last;                                     /* of the first of a loop: the next loop's; its end */
+};
+
+typedef struct waiter {
+  pthread_cond_t over;
+  bool finished;
+} waiter;
+
+/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts gives back
+** what has waited longest, whichever post that was of.  It outlives the writer while posts are under way. */
+typedef struct outbox {
+  job *first, *last;                                     /* firsts of batches, by `other`                    */
+  int refs;                                              /* the writer, and posts                            */
+} outbox;
+
+struct ln_writer {
+  ln_store *store;
+  pthread_t thread;
+  pthread_mutex_t mx;
+  pthread_cond_t some;                                   /* something has queued, or it is to stop           */
+  job *first, *last;
+  bool stopping;
+  ln_loop *loop;                                         /* NULL: a thread                                   */
+  ln_timer timer;
+  outbox *outbox;                                        /* with a loop                                      */
+};
+
+/* --- giving back --- */
+
+/* A job whose error could not even be kept. */
+static const ln_err no_memory = {.code = "memory", .message = "no memory to say what failed", .retry = LN_AGAIN};
+
+static void fail_job(job *j, const ln_err *err) {
+  j->failed = true;
+  if (j->waiter) {
+    *j->err = *err;
+  } else if ((j->err = malloc(sizeof *err))) {
+    *j->err = *err;
+  }
+}
+
+static void finish_all(void *first) {
+  for (job *j = first, *next; j; j = next) {
+    next = j->next;
+    if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
+    if (j->held) j->back->hold(j->back, -1);
+    free(j->err);
+    free(j);
+  }
+}
+
+static void outbox_release(outbox *o) {
+  if (o && --o->refs == 0) free(o);
+}
+
+static void finish_next(void *arg) {
+  outbox *o = arg;
+  job *first = o->first;
+  if (first && !(o->first = first->other)) o->last = NULL;
+  finish_all(first);
+  outbox_release(o);
+}
+
+static void post_task(ln_writer *w, job *first) {
+  outbox *o = w->outbox;
+  first->other = NULL;
+  if (o->last) o->last->other = first;
+  else o->first = first;
+  o->last = first;
+  o->refs++;
+  if (!ln_post(w->loop, finish_next, o)) finish_next(o);
+}
+
+/* One post a loop.  Without memory for it the writer's thread waits, and what is queued behind it too. */
+static void post(ln_writer *w, job *first) {
+  static const struct timespec pause = {0, 1000000};
+  if (w->loop && w->loop == first->back) {
+    post_task(w, first);
+    return;
+  }
+  while (!ln_post(first->back, finish_all, first)) nanosleep(&pause, NULL);
+}
+
+static void wake(ln_writer *w, job *j) {
+  if (w) pthread_mutex_lock(&w->mx);
+  j->waiter->finished = true;
+  if (w) pthread_cond_signal(&j->waiter->over);
+  if (w) pthread_mutex_unlock(&w->mx);
+}
+
+/* Jobs from list up to end, which is not one of them.  w is NULL for a waiter's job alone. */
+static void give_back(ln_writer *w, job *list, job *end) {
+  job *loops = NULL;
+  for (job *j = list, *next; j != end; j = next) {
+    next = j->next;
+    j->next = NULL;
+    if (j->waiter) {
+      wake(w, j);
+    } else if (!j->back) {
+      finish_all(j);
+    } else {
+      job *l = loops;
+      while (l && l->back != j->back) l = l->other;
+      if (l) {
+        l->last = l->last->next = j;
+      } else {
+        j->last = j;
+        j->other = loops;
+        loops = j;
+      }
+    }
+  }
+  for (job *l = loops, *next; l; l = next) {
+    next = l->other;
+    post(w, l);
+  }
+}
+
+/* --- one batch --- */
+
+static void fail_all(job *list, job *end, const ln_err *why) {
+  ln_err err;
+  ln_fail(&err, "store", why->retry, "%s", why->message);
+  for (job *j = list; j != end; j = j->next)
+    if (!j->failed) fail_job(j, &err);
+    else if (j->err) *j->err = err; /* it was judged by what is not so */
+}
+
+/* Applies jobs of the list within the bounds of a batch; *end: the first that is not of it. */
+static bool apply_jobs(ln_tx *tx, job *list, job **end, uint64_t *committed, ln_err *err) {
+  int n = 0;
+  bool spoilt = false;
+  *committed = 0;
+  job *j = list;
+  for (; j && n < LN_BATCH_JOBS && tx->bytes < LN_BATCH_BYTES && !spoilt; j = j->next, n++) {
+    if (ln_batch_apply(tx, j->apply, j->arg, &spoilt, err)) ++*committed;
+    else if (!spoilt) fail_job(j, err);
+  }
+  *end = j;
+  if (spoilt) ln_batch_abort(tx);
+  return !spoilt && ln_batch_commit(tx, err);
+}
+
+/* Returns what is left of the list. */
+static job *run_batch(ln_store *s, job *list) {
+  ln_err err;
+  job *end = list;
+  uint64_t committed = 0;
+  pthread_mutex_lock(&s->write_mx);
+  bool ok = ln_batch_begin(&s->tx, &err);
+  if (!ok)
+    for (int n = 0; end && n < LN_BATCH_JOBS; n++) end = end->next;
+  else ok = apply_jobs(&s->tx, list, &end, &committed, &err);
+  pthread_mutex_unlock(&s->write_mx);
+  if (ok) {
+    pthread_mutex_lock(&s->count_mx);
+    s->stats.jobs += committed;
+    pthread_mutex_unlock(&s->count_mx);
+  } else {
+    ln_log(LN_ERROR, "store.commit", "error=%s", err.message);
+    fail_all(list, end, &err);
+  }
+  give_back(s->writer, list, end);
+  return end;
+}
+
+/* --- the queue --- */
+
+static void enqueue(ln_writer *w, job *j) {
+  if (w->last) w->last->next = j;
+  else w->first = j;
+  w->last = j;
+}
+
+static job *take_all(ln_writer *w) {
+  job *list = w->first;
+  w->first = w->last = NULL;
+  return list;
+}
+
+/* On the writer's own thread or task: everything that has queued, in as many batches as it takes. */
+static void drain(ln_writer *w) {
+  for (;;) {
+    pthread_mutex_lock(&w->mx);
+    job *list = take_all(w);
+    pthread_mutex_unlock(&w->mx);
+    if (!list) return;
+    while (list) list = run_batch(w->store, list);
+  }
+}
+
+/* A step of tidying the log, when it is due and nobody waits, or long overdue.  True: there may be more to do. */
+static bool tidy(ln_writer *w) {
+  ln_tx *tx = &w->store->tx;
+  pthread_mutex_lock(&w->mx);
+  bool idle = !w->first && !w->stopping;
+  pthread_mutex_unlock(&w->mx);
+  pthread_mutex_lock(&w->store->write_mx);
+  int64_t rows = tx->next - tx->floor;
+  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > 2 * LN_TAIL_KEEP);
+  bool more = due && ln_tx_tidy(tx);
+  pthread_mutex_unlock(&w->store->write_mx);
+  return more && idle;
+}
+
+static void *thread_main(void *arg) {
+  ln_writer *w = arg;
+  for (;;) {
+    pthread_mutex_lock(&w->mx);
+    while (!w->first && !w->stopping) pthread_cond_wait(&w->some, &w->mx);
+    job *list = take_all(w);
+    pthread_mutex_unlock(&w->mx);
+    if (!list) return NULL;
+    while (list) list = run_batch(w->store, list);
+    while (tidy(w)) continue;
+  }
+}
+
+/* The task: one batch a time, so that other tasks come in between. */
+static void task_main(void *arg) {
+  ln_writer *w = arg;
+  pthread_mutex_lock(&w->mx);
+  job *list = take_all(w);
+  pthread_mutex_unlock(&w->mx);
+  if (!list) return;
+  job *rest = run_batch(w->store, list);
+  tidy(w);
+  if (!rest) return;
+  job *end = rest;
+  while (end->next) end = end->next;
+  end->next = w->first;
+  if (!w->last) w->last = end;
+  w->first = rest;
+  if (!w->timer.impl && !w->loop->timer(w->loop, &w->timer, 0)) drain(w);
+}
+
+bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err) {
+  if (s->writer) return true;
+  ln_writer *w = calloc(1, sizeof *w);
+  if (w && as_tasks_of && !(w->outbox = calloc(1, sizeof *w->outbox))) {
+    free(w);
+    w = NULL;
+  }
+  if (!w) return ln_fail(err, "memory", LN_AGAIN, "no memory for the store's writer");
+  if (w->outbox) w->outbox->refs = 1;
+  w->store = s;
+  w->loop = as_tasks_of;
+  w->timer = (ln_timer){.fn = task_main, .arg = w};
+  pthread_mutex_init(&w->mx, NULL);
+  pthread_cond_init(&w->some, NULL);
+  s->writer = w;
+  int rc = w->loop ? 0 : pthread_create(&w->thread, NULL, thread_main, w);
+  if (rc == 0) return true;
+  s->writer = NULL;
+  outbox_release(w->outbox);
+  pthread_cond_destroy(&w->some);
+  pthread_mutex_destroy(&w->mx);
+  free(w);
+  return ln_fail(err, "store", LN_AGAIN, "the store's writer cannot be started: %s", strerror(rc));
+}
+
+void ln_writer_stop(ln_store *s) {
+  ln_writer *w = s->writer;
+  if (!w) return;
+  pthread_mutex_lock(&w->mx);
+  w->stopping = true;
+  pthread_cond_signal(&w->some);
+  pthread_mutex_unlock(&w->mx);
+  if (w->loop) {
+    w->loop->cancel(w->loop, &w->timer);
+    drain(w);
+  } else {
+    pthread_join(w->thread, NULL);
+  }
+  s->writer = NULL;
+  outbox_release(w->outbox);
+  pthread_cond_destroy(&w->some);
+  pthread_mutex_destroy(&w->mx);
+  free(w);
+}
+
+bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  ln_writer *w = s->writer;
+  job *j = w ? calloc(1, sizeof *j) : NULL;
+  if (!j) return false;
+  *j = (job){.back = back, .apply = apply, .done = done, .arg = arg};
+  pthread_mutex_lock(&w->mx);
+  bool ok = !w->stopping;
+  if (ok && w->loop && !w->timer.impl) ok = w->loop->timer(w->loop, &w->timer, 0);
+  if (ok) {
+    j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
+    if (j->held) back->hold(back, +1);
+    enqueue(w, j);
+    pthread_cond_signal(&w->some);
+  }
+  pthread_mutex_unlock(&w->mx);
+  if (!ok) free(j);
+  return ok;
+}
+
+bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
+  ln_err own;
+  waiter wait = {.finished = false};
+  job j = {.apply = apply, .arg = arg, .err = err ? err : &own, .waiter = &wait};
+  ln_writer *w = s->writer;
+  if (!w) {
+    run_batch(s, &j);
+    return !j.failed;
+  }
+  pthread_cond_init(&wait.over, NULL);
+  pthread_mutex_lock(&w->mx);
+  enqueue(w, &j);
+  pthread_cond_signal(&w->some);
+  while (!w->loop && !wait.finished) pthread_cond_wait(&wait.over, &w->mx);
+  pthread_mutex_unlock(&w->mx);
+  if (w->loop) drain(w);
+  pthread_cond_destroy(&wait.over);
+  return !j.failed;
+}
+
+void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out) {
+  pthread_mutex_t *mx = (pthread_mutex_t *)&s->count_mx;
+  pthread_mutex_lock(mx);
+  *out = s->stats;
+  pthread_mutex_unlock(mx);
+}
