@@ -37,14 +37,27 @@ bool ln_app_colour(FILE *f);                             /* a terminal, and NO_C
 const char *ln_app_user(void);                           /* the OS user's name; static                       */
 bool ln_app_read(const char *path, ln_buf *out, ln_err *err); /* a file, or "-": standard input; 64 MiB at most */
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d, ln_buf *value, ln_err *err);
-const char *ln_app_user_of_terminal(void);
-int ln_app_exit_of(const ln_run *r);                     /* a run's exit status                              */
 
-/* The commands: argv[0] is the command's name. */
+/* Options that all commands share; a command's own come first in getopt's table. */
+enum { LN_OPT_CONFIG = 1000, LN_OPT_JSON, LN_OPT_HELP };
+#define LN_COMMON_OPTIONS                                                                                                    \
+  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"json", no_argument, NULL, LN_OPT_JSON}, {"help", no_argument, NULL, LN_OPT_HELP}, { NULL, 0, NULL, 0 }
+
+/* The commands, one a file: argv[0] is the command's name; each answers its exit status. */
 int ln_cmd_run(int argc, char **argv);
 int ln_cmd_resume(int argc, char **argv);
 int ln_cmd_call(int argc, char **argv);
 int ln_cmd_show(int argc, char **argv);
 int ln_cmd_runs(int argc, char **argv);
+int ln_cmd_cancel(int argc, char **argv);
+int ln_cmd_approvals(int argc, char **argv);
+int ln_cmd_approve(int argc, char **argv);               /* and deny                                         */
+int ln_cmd_alert(int argc, char **argv);
+int ln_cmd_sim(int argc, char **argv);
+int ln_cmd_check(int argc, char **argv);
+int ln_cmd_new(int argc, char **argv);
+int ln_cmd_secret(int argc, char **argv);
+int ln_cmd_entity(int argc, char **argv);
+int ln_cmd_bench(int argc, char **argv);
 
 #endif
