@@ -8,6 +8,7 @@
 
 static volatile sig_atomic_t interrupted;
 static ln_loop *stopping;
+static ln_run *watched;
 
 static void on_signal(int sig) {
   (void)sig;
@@ -17,6 +18,7 @@ static void on_signal(int sig) {
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
+  ln_run_look_for_cancel(watched);
   if (interrupted) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
@@ -113,6 +115,7 @@ static void run_loop(ln_carrying *c) {
   ln_loop *l = c->app->g.loop;
   ln_timer watch = {0};
   stopping = l;
+  watched = c->run;
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);

@@ -60,9 +60,9 @@ struct listing { ln_app *app; bool json; ln_str state; };
 
 /* A run whose owner is dead is not running: it waits to be resumed. */
 static ln_str true_state(ln_app *app, const ln_run_row *row) {
-  bool running = ln_str_eq(row->state, LN_STR("running"));
+  bool running = ln_str_eq(row->state, LN_STR("running")) || ln_str_eq(row->state, LN_STR("cancelling"));
   if (running && (!row->owner[0] || !ln_owner_alive(app->g.store, ln_str_of(row->owner)))) return LN_STR("waiting");
-  return row->state;
+  return running ? LN_STR("running") : row->state;
 }
 
 static void print_json_row(const ln_run_row *row, ln_str state) {

@@ -172,7 +172,8 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require              */
   bool creating;                                         /* its row is on its way                             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                  */
-  bool notified_waiting, is_call, parked;
+  bool notified_waiting, is_call, parked, cancel_wanted;
+  char cancel_why[128];
 };
 
 /* run.c */

@@ -73,7 +73,8 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   return false;
 }
 
-static bool owner_is_dead(const report *r) {
+static bool owner_is_dead(report *r) {
+  if (ln_str_eq(r->state, LN_STR("cancelling"))) r->state = LN_STR("running");
   bool running = ln_str_eq(r->state, LN_STR("running"));
   return running && (!r->owner[0] || !ln_owner_alive(r->g->store, ln_str_of(r->owner)));
 }
