@@ -184,6 +184,10 @@ void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_end_attempt(ln_run *r, const ln_err *why);   /* thrown away: the journal stays, it can be resumed */
 bool ln_run_cancelled_entry(ln_run *r);
+/* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+void ln_scratch_free(ln_run *r);
 /* branch.c */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
