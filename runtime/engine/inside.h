@@ -193,7 +193,7 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
 void ln_branch_free_all(ln_run *r);
-ln_branch *lnL_branch(lua_State *L);                     /* the one that runs                                */
+ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);

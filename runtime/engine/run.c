@@ -448,6 +448,7 @@ static int l_open(lua_State *L) {
 
 static int l_push_root(lua_State *L) {
   ln_run *r = lua_touserdata(L, 1);
+  lua_pushcfunction(r->root->co, lnL_branch);
   lua_pushcfunction(r->root->co, r->is_call ? l_call_root : l_root);
   return 0;
 }
