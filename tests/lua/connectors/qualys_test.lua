@@ -252,6 +252,7 @@ test("a scan that runs can be cancelled, one that has ended is unchanged", funct
   local undo = c.declaration.operations.launch_scan.undo
   eq(undo({}, nil, handle).op, "qualys.cancel_scan")
   eq(undo({}, nil, { ref = "x", ended = true }), nil)
+  assert(not pcall(undo, {}, nil, nil))               -- it waits for the result
 end)
 
 -- Doubt --------------------------------------------------------------------------------------------------
@@ -281,6 +282,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   eq(found(list, {}, { tag = "01JD2M6Q8R5T" }), nil)
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
+  local args = c.declaration.operations.launch_scan.probe.args
+  eq(args({}, { now = c.now, since = c.now - 7200 }).within, 7800)
+  eq(args({}, { now = c.now }).within, 30 * 86400 + 600)
 end)
 
 test("a launch lives through every fault, and happens once", function()
