@@ -264,6 +264,13 @@ test("a launch that was cut after it was done is found by its title, and not don
   eq(c.doubts, 1)
 end)
 
+test("a launch that is listed late is still found, since \"not there\" is not believed at once", function()
+  local c, q = qualys { faults = "qualys.launch_scan#1=reset-after" }
+  c.sim.state.listed_after = 20
+  eq(launch(q, { wait = "2h" }).state, "Finished")
+  eq(#c.sim.log, 1)
+end)
+
 test("a launch that was cut before it was done is done once", function()
   local c, q = qualys { faults = "qualys.launch_scan#1=reset-before" }
   eq(launch(q, { wait = "2h" }).state, "Finished")
