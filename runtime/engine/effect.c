@@ -297,13 +297,6 @@ void ln_effect_begin(ln_effect *e) {
 
 /* ------------------------------------------------------------------ the Lua side */
 
-int lnL_raise(lua_State *L, const ln_err *err) {
-  char where[256];
-  lnL_where(L, where, sizeof where);
-  lnL_push_error(L, err, ln_str_of(where));
-  return lua_error(L);
-}
-
 int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) {
   ln_err err;
   char text[LN_ERR_TEXT];
