@@ -54,7 +54,9 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
 static char *child_name(ln_branch *b, const char *own) {
   ln_buf full;
   ln_buf_init(&full, 4096);
-  int64_t turn = ln_tally_add(&b->turns, ln_str_of(own));
+  ln_buf_addf(&full, "/%s", own); /* counted apart from operations of the same name */
+  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full));
+  ln_buf_cut(&full, 0);
   if (b->name[0]) ln_buf_addf(&full, "%s/", b->name);
   ln_buf_addz(&full, own);
   if (turn > 1) ln_buf_addf(&full, "~%lld", (long long)turn);
@@ -418,8 +420,8 @@ int lnL_flow(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   ln_fork *f = fork_or_raise(L, 1);
-  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
   ln_buf_init(&own, 512);
+  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
   ln_buf_addf(&own, "%s#%lld", lua_tostring(L, 1), (long long)turn);
   bool named = turn && name_child(f, b, 0, "", ln_buf_take(&own, NULL));
   ln_buf_free(&own);

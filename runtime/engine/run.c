@@ -399,9 +399,10 @@ void ln_run_cancel(ln_run *r, ln_str why) {
 /* ------------------------------------------------------------------ the root branch */
 
 static int l_returned(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
   (void)status;
   (void)ctx;
-  return lua_gettop(L) > 1 ? 1 : 0;
+  return 1;
 }
 
 /* (playbook's module, input) → what its run returns.  Runs in the root branch. */
