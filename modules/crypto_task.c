@@ -240,7 +240,7 @@ static void set_digest(lua_State *L, const char *key, ln_str bytes) {
 
 static int ask(lua_State *L, const task *t) {
   ln_err err;
-  if (!lnL_engine(L)) {
+  if (!lnL_engine_here(L)) {
     ln_fail(&err, "unavailable", LN_FINAL, "this is a step of a run, and there is no run here");
     return lnL_raise_in(L, names[t->kind], &err);
   }
@@ -269,7 +269,7 @@ static int ask(lua_State *L, const task *t) {
 
 /* Is the key at idx the name of a configured credential? */
 static bool is_credential(lua_State *L, ln_str key) {
-  ln_engine *engine = lnL_engine(L);
+  ln_engine *engine = lnL_engine_here(L);
   return engine && engine->config && ln_config_credential(engine->config, key) != NULL;
 }
 

@@ -174,12 +174,10 @@ static void put_undo(ln_buf *b, ln_str path, ln_str sha256) {
   ln_v_end(b, object);
 }
 
-/* Was what is there in its place before the write was sent?  Then the write did not happen: its rename, or its
-** removal and whatever came after, would have changed the file's time.  File systems keep time by a coarse clock. */
-static bool older_than(const place *p, int64_t since_ms) {
-  enum { COARSE_MS = 2000 };
-  int64_t changed;
-  return ln_beneath_changed(p->root, p->rel, &changed, NULL) && changed < since_ms - COARSE_MS;
+/* Is it still as look found it, before the write was sent? */
+static bool as_before(ln_effect *e, const ln_digests *there) {
+  ln_str before = ln_effect_before(e);
+  return before.n && ln_str_eq(before, there->sha256[0] ? ln_str_of(there->sha256) : LN_STR("absent"));
 }
 
 static void tell_doubt(ln_effect *e, const place *p) {
@@ -300,6 +298,7 @@ static void send_write(ln_effect *e) {
 }
 
 static void probe_write(ln_effect *e, int64_t since_ms) {
+  (void)since_ms;
   place p;
   ln_err err;
   ln_digests there, d;
@@ -314,7 +313,7 @@ static void probe_write(ln_effect *e, int64_t since_ms) {
     put_file(&value, p.path, bytes, &d, false);
     ln_write_probed(e, LN_DID, ln_buf_view(&value), NULL);
     ln_buf_free(&value);
-  } else if (!there.sha256[0] || older_than(&p, since_ms)) {
+  } else if (as_before(e, &there)) {
     ln_fail(&err, "failed", LN_AGAIN, "the file was not written");
     ln_write_probed(e, LN_DID_NOT, (ln_str){0}, &err);
   } else {
@@ -357,18 +356,14 @@ static bool describe_remove(ln_effect *e, ln_write *w, ln_err *err) {
   return keep_write(e, w, p.path, &would, &planned, err);
 }
 
-/* What is there, if it is what the arguments want it to be.  It is kept as the effect's work: it is what will be removed. */
+/* What is there, if it is what the arguments want it to be. */
 static bool look_at_victim(ln_effect *e, const place *p, ln_digests *there, ln_err *err) {
   size_t n;
   ln_str wanted = ln_v_get_str(ln_effect_args(e), "sha256");
   if (!digest_there(p, there, &n, err)) return false;
-  if (there->sha256[0] && wanted.n && !ln_str_ieq(wanted, ln_str_of(there->sha256)))
-    return ln_fail(err, "conflict", LN_FINAL, "%.*s has another content (sha256 %s): it is left alone",
-                   p->path.n > 200 ? 200 : (int)p->path.n, p->path.p, there->sha256);
-  char *seen = ln_str_dup(ln_str_of(there->sha256));
-  if (!seen) return ln_fail(err, "memory", LN_AGAIN, "no memory");
-  ln_effect_set_work(e, seen, free);
-  return true;
+  if (!there->sha256[0] || !wanted.n || ln_str_ieq(wanted, ln_str_of(there->sha256))) return true;
+  return ln_fail(err, "conflict", LN_FINAL, "%.*s has another content (sha256 %s): it is left alone",
+                 p->path.n > 200 ? 200 : (int)p->path.n, p->path.p, there->sha256);
 }
 
 static void look_remove(ln_effect *e) {
@@ -394,19 +389,12 @@ static void look_remove(ln_effect *e) {
   ln_buf_free(&unchanged);
 }
 
-/* The hash that the file must have: the one that was asked for, else the one that was looked at. */
-static ln_str victim_of(ln_effect *e) {
-  ln_str wanted = ln_v_get_str(ln_effect_args(e), "sha256");
-  const char *seen = ln_effect_work(e);
-  return wanted.n ? wanted : ln_str_of(seen ? seen : "");
-}
-
 static void send_remove(ln_effect *e) {
   place p;
   ln_err err;
-  ln_str sha256 = victim_of(e);
+  ln_str sha256 = ln_effect_before(e);                   /* nothing but what was looked at is removed      */
   bool ready = place_of(e, &p, &err) &&
-               (sha256.n || ln_fail(&err, "failed", LN_AGAIN, "the file was not looked at before its removal"));
+               (sha256.n == 64 || ln_fail(&err, "failed", LN_AGAIN, "the file was not looked at before its removal"));
   if (ready && ln_beneath_remove(p.root, p.rel, sha256, FILE_MAX, &err)) {
     ln_buf value;
     ln_buf_init(&value, 1 << 16);
@@ -419,20 +407,20 @@ static void send_remove(ln_effect *e) {
 }
 
 static void probe_remove(ln_effect *e, int64_t since_ms) {
+  (void)since_ms;
   place p;
   ln_err err;
   ln_digests there;
   size_t n;
-  ln_str sha256 = victim_of(e);
   if (!place_of(e, &p, &err) || !digest_there(&p, &there, &n, &err)) {
     ln_write_probed(e, LN_UNKNOWN, (ln_str){0}, &err);
   } else if (!there.sha256[0]) {
     ln_buf value;
     ln_buf_init(&value, 1 << 16);
-    put_removed(&value, p.path, sha256);
+    put_removed(&value, p.path, ln_effect_before(e));
     ln_write_probed(e, LN_DID, ln_buf_view(&value), NULL);
     ln_buf_free(&value);
-  } else if (ln_str_ieq(sha256, ln_str_of(there.sha256)) || older_than(&p, since_ms)) {
+  } else if (as_before(e, &there)) {
     ln_fail(&err, "failed", LN_AGAIN, "the file was not removed");
     ln_write_probed(e, LN_DID_NOT, (ln_str){0}, &err);
   } else {

@@ -41,6 +41,8 @@ void lnL_field(lua_State *L, int idx, const char *key);
 /* --- buffers of the state (lnL_new_buf makes them) --- */
 int lnL_push_buf(lua_State *L, ln_buf *b);               /* pushes its bytes as a text, and wipes it; returns 1 [-0,+1,m] */
 
+/* The engine of the run that L belongs to; NULL where there is no run: in a simulator, or a connector's declaration. */
+ln_engine *lnL_engine_here(lua_State *L);
 /* The engine's host state; where there is no run (a simulator), one of this state's own. [-0, +0, e] */
 ln_host *lnL_host(lua_State *L);
 

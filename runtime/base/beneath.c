@@ -153,16 +153,6 @@ bool ln_beneath_read(ln_str root, ln_str rel, ln_buf *out, ln_err *err) {
   return ok;
 }
 
-bool ln_beneath_changed(ln_str root, ln_str rel, int64_t *ms, ln_err *err) {
-  place p;
-  struct stat st;
-  if (!place_open(&p, root, rel, "reading", err)) return false;
-  bool ok = fstatat(p.dir, p.name, &st, AT_SYMLINK_NOFOLLOW) == 0 || sys_fail(err, "reading", p.shown, errno);
-  if (ok) *ms = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
-  place_close(&p);
-  return ok;
-}
-
 static bool write_all(int fd, ln_str data) {
   while (data.n) {
     ssize_t n = write(fd, data.p, data.n);

@@ -7,8 +7,6 @@
 
 #include "base/buf.h"
 
-#include <stdint.h>
-
 /* Does a path consist of plain names only? */
 bool ln_beneath_plain(ln_str rel);
 /* Appends the content; stops with "too_big" at out's max. */
@@ -20,8 +18,6 @@ bool ln_beneath_write(ln_str root, ln_str rel, ln_str data, ln_str mark, bool re
 /* Removes the file, if its content has this SHA-256 in hex ("" : whatever it has), else "conflict"; to compare, at
 ** most `max` bytes are read. */
 bool ln_beneath_remove(ln_str root, ln_str rel, ln_str sha256, size_t max, ln_err *err);
-/* When name or content last changed, in milliseconds since 1970. */
-bool ln_beneath_changed(ln_str root, ln_str rel, int64_t *ms, ln_err *err);
 
 /* For tests: true makes it walk folder by folder, as on a kernel without openat2. */
 extern bool ln_beneath_walks;

@@ -93,6 +93,7 @@ void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work))
 int64_t ln_effect_timeout_ms(const ln_effect *e);        /* 0: the operation's own                          */
 int64_t ln_effect_lease_ms(const ln_effect *e);          /* 0: none                                         */
 bool ln_effect_looped_back(const ln_effect *e);
+ln_str ln_effect_before(const ln_effect *e);             /* of a write: the live state that look found, also after a restart; "" unknown */
 char *ln_effect_keep(ln_effect *e, ln_str s, ln_str *kept); /* copies s; lives as long as e; NULL: no memory */
 /* Called when the effect is no longer wanted (cancel, end of the attempt): stop the transport; do not answer. */
 void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e));

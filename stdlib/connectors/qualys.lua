@@ -750,7 +750,10 @@ return connector {
       settle = 30,
       probe = {
         op = "recent_scans",
-        args = function(_, ctx) return { within = math.max(ctx.now - (ctx.since or ctx.now), 0) + 600 } end,
+        args = function(_, ctx)
+          local since = ctx.since or ctx.now - 30 * 86400    -- not known: as far back as a month
+          return { within = math.max(ctx.now - since, 0) + 600 }
+        end,
         found = function(list, _, ctx)
           for _, s in ipairs(list) do
             if (s.title .. " "):find("lunette " .. ctx.tag .. " ", 1, true) then return { ref = s.ref } end
@@ -759,10 +762,9 @@ return connector {
         end,
       },
       result = function(list) return list[1] end,
+      -- Needs the result: a call without one fails, and is made again when there is one.
       undo = function(_, _, result)
-        if result and result.ref and not result.ended then
-          return { op = "qualys.cancel_scan", args = { ref = result.ref } }
-        end
+        if not result.ended then return { op = "qualys.cancel_scan", args = { ref = result.ref } } end
       end,
       undo_why = "the scan has ended; the packets that it sent cannot be taken back",
       plan = { ref = opaque "string", state = opaque "string", target = "{ip}" },

@@ -32,7 +32,26 @@ end
 
 function connector(declaration) return declaration end
 
+---A value that is not known before the thing is done.
 function opaque(what) return { opaque = what } end
+
+function where(list, fn)
+  local out = {}
+  for _, x in ipairs(list) do if fn(x) then out[#out + 1] = x end end
+  return out
+end
+
+log = { info = function() end }
+
+-- Blobs: what Lua sees of one is a handle; the bytes stay here.
+local bytes_of = setmetatable({}, { __mode = "k" })
+
+---A blob's handle, as the word `blob` makes one.
+function harness.blob(name, data)
+  local handle = { name = name, bytes = #data, sha256 = require "crypto".hash("sha256", data) }
+  bytes_of[handle] = data
+  return handle
+end
 
 -- Arguments -----------------------------------------------------------------------------------------------
 
@@ -68,6 +87,11 @@ local function checked(op, name, p, v)
                                                                          where .. " must be an integer") end
   if p.kind == "number" then return tonumber(v) or fail("bad_argument", where .. " must be a number") end
   if p.kind == "boolean" and type(v) ~= "boolean" then fail("bad_argument", where .. " must be a boolean") end
+  if p.kind == "sha256" then
+    return type(v) == "string" and #v == 64 and not v:find "%X" and v:lower()
+           or fail("bad_argument", where .. " must be a SHA-256")
+  end
+  if p.kind == "host" or p.kind == "device" then return type(v) == "string" and { hostname = v } or v end
   if p.kind == "duration" then return duration(v) end
   if p.kind == "time" then
     local time = require "time"
@@ -148,13 +172,29 @@ local function query_text(t)
 end
 
 local function built(op, args, ctx)
-  return { method = op.method, path = part(op, "path", args, ctx), query = part(op, "query", args, ctx) or {},
+  return { method = part(op, "method", args, ctx), path = part(op, "path", args, ctx),
+           query = part(op, "query", args, ctx) or {},
            headers = part(op, "headers", args, ctx) or {}, form = part(op, "form", args, ctx),
-           json = part(op, "json", args, ctx) }
+           json = part(op, "json", args, ctx), multipart = op.multipart and op.multipart(args, ctx) }
+end
+
+-- A multipart body: { name, value } or { name, filename, blob, type }.
+local BOUNDARY = "lunette0123456789abcdef"
+local function multipart_text(parts)
+  local out = {}
+  for _, p in ipairs(parts) do
+    local file = p.filename and ('; filename="%s"'):format(p.filename:gsub('"', "%%22")) or ""
+    local kind = p.type and ("Content-Type: %s\r\n"):format(p.type) or ""
+    local head = ('--%s\r\nContent-Disposition: form-data; name="%s"%s\r\n%s\r\n')
+                 :format(BOUNDARY, p.name, file, kind)
+    out[#out + 1] = head .. (p.blob and bytes_of[p.blob] or p.value) .. "\r\n"
+  end
+  return table.concat(out) .. "--" .. BOUNDARY .. "--\r\n"
 end
 
 local function overridden(request, over)
   local out = kit.copy(request)
+  out.query = out.query or {}
   if over.url then
     local path, text = over.url:gsub("^%w+://[^/]*", ""):match "^([^?]*)%??(.*)$"
     out.path, out.query = path, kit.form(text)
@@ -211,6 +251,26 @@ function client:token(a)
   return self.bearer.text
 end
 
+-- Client credentials.  A 308 names the region that we belong to: the rest is asked there, if the declaration
+-- knows it.
+function client:client_token(a)
+  if self.bearer and self.bearer.till > self.now then return self.bearer.text end
+  local r = self:wire { method = "POST", path = a.path, query = {}, headers = {}, form = {
+    grant_type = "client_credentials", client_id = self.config[a.id], client_secret = self.config[a.secret] } }
+  if r and r.status == 308 then
+    local base = tostring(r.headers.location):match "^https://[^/]+"
+    local known = false
+    for _, region in ipairs(a.regions or {}) do known = known or region == base end
+    if not known then fail("refused", "the token call leads to " .. tostring(base)) end
+    self.region, self.sim.state.home = base, nil
+    return self:client_token(a)
+  end
+  local f = r and (r.status ~= a.expect or nil) and self.declaration.fault(r)
+  if not r or f then fail(f and f.code or "unavailable", f and f.message or "no token", f) end
+  self.bearer = { text = r.body.access_token, till = self.now + r.body.expires_in - a.early }
+  return self.bearer.text
+end
+
 function client:authorise(headers)
   local list = self.declaration.auth
   for _, a in ipairs(list.kind and { list } or list) do
@@ -218,6 +278,7 @@ function client:authorise(headers)
       if a.kind == "header" then headers[a.header] = a.prefix .. self.config[a.secret]
       elseif a.kind == "basic" then
         headers.Authorization = "Basic " .. base64(self.config[a.user] .. ":" .. self.config[a.secret])
+      elseif a.kind == "oauth2" then headers.Authorization = "Bearer " .. self:client_token(a)
       else headers.Authorization = "Bearer " .. self:token(a) end
       return
     end
@@ -242,7 +303,12 @@ function client:wire(request)
   local headers = kit.copy(request.headers)
   if request.form then raw.body, headers["Content-Type"] = query_text(request.form),
   "application/x-www-form-urlencoded" end
-  if request.json then raw.body, headers["Content-Type"] = json.encode(request.json), "application/json" end
+  if request.json then
+    raw.body, headers["Content-Type"] = json.encode(request.json), headers["Content-Type"] or "application/json"
+  elseif request.multipart then
+    raw.body = multipart_text(request.multipart)
+    headers["Content-Type"] = "multipart/form-data; boundary=" .. BOUNDARY
+  end
   if request.method ~= "GET" and request.method ~= "DELETE" then headers["Content-Length"] = #raw.body end
   for k, v in pairs(headers) do raw.headers[#raw.headers + 1] = { k, tostring(v) } end
 
@@ -254,6 +320,7 @@ function client:wire(request)
   if reply.times * #reply.body > 16 * 1024 * 1024 then return nil, "too_big" end
   local answer = { status = reply.status, headers = {}, text = reply.body:sub(1, 4096),
                    body = decoded(reply.body) }
+  answer.whole = reply.body
   for _, h in ipairs(reply.headers) do
     local name = h[1]:lower()
     local had = answer.headers[name]
@@ -268,6 +335,7 @@ end
 function client:verdict(op, answer)
   local f
   if op.fault then f = op.fault(answer, op) else f = false end
+  if f == nil then return nil end                          -- the operation itself vouches for it
   if f == false then f = self.declaration.fault(answer, op) end
   if f then return f end
   local good = answer.status >= 200 and answer.status < 300
@@ -277,9 +345,12 @@ function client:verdict(op, answer)
 end
 
 -- Sends until there is an answer that tells something.  Returns it; or nil when a write was perhaps done.
-function client:sent(op, request, write)
+function client:sent(op, request, write, again)
   for attempt = 1, 6 do
-    local out = kit.copy(request)
+    if attempt > 1 and again then request = again() end
+    local out = { method = request.method, path = request.path, query = request.query,
+                  headers = kit.copy(request.headers), form = request.form, json = request.json,
+                  multipart = request.multipart }
     for k, v in pairs(self.declaration.headers or {}) do out.headers[k] = out.headers[k] or v end
     self:authorise(out.headers)
     local answer, why = self:wire(out)
@@ -301,13 +372,32 @@ end
 
 -- Operations ----------------------------------------------------------------------------------------------
 
+-- What an operation asks first, by name.
+function client:asked_first(op, args)
+  local out = {}
+  for name, s in pairs(op.first or {}) do out[name] = self:read(self.operations[s.op], s.args(args)) end
+  return out
+end
+
+-- A body that is kept as a blob; its handle carries the first bytes for the declaration to look at.
+local function as_blob(answer, args)
+  local blob = harness.blob(args.name or "download", answer.whole)
+  blob.head = answer.whole:sub(1, 16)
+  answer.blob = blob
+end
+
 function client:read(op, given)
   local args = arguments(op, given)
-  local ctx = { now = self.now, config = self.config, tag = "none" }
+  local ctx = { now = self.now, config = self.config, tag = "none", first = self:asked_first(op, args) }
   local request = built(op, args, ctx)
   if not op.list then
-    local answer = self:sent(op, request)
-    if op.result then return op.result(answer.body, args, answer) end
+    local answer = self:sent(op, request, false, function()
+      ctx.first = self:asked_first(op, args)
+      return built(op, args, ctx)
+    end)
+    if op.binary then as_blob(answer, args) end
+    if op.follow then return self:followed(op, args, op.handle(answer.body, args, answer), ctx) end
+    if op.result then return op.result(answer.body, args, answer, ctx) end
     return answer.body
   end
   local out, pages, last = json.array {}, 0, nil
@@ -326,27 +416,33 @@ function client:read(op, given)
   end
 end
 
-local function each_of(spec_, one)
-  local list = type(spec_.op) == "table" and spec_.op or { spec_ }
-  for _, s in ipairs(list) do
-    local v = one(s)
-    if v ~= nil then return v end
-  end
+-- The parts of a `state` or `resolve`: one, or a list in its `op`.
+local function parts_of(spec_) return type(spec_.op) == "table" and spec_.op or { spec_ } end
+
+function client:asked(s, args, ctx)
+  local name = s.op
+  if type(name) == "function" then name = name(args, ctx) end
+  return name and self:read(self.operations[name], s.args(args, ctx)) or nil
 end
 
+-- The live state, the value that told it, and the part that read it.
 function client:before(op, args)
-  return each_of(op.state, function(s)
-    return s.of(self:read(self.operations[s.op], s.args(args)), args)
-  end)
+  for _, s in ipairs(parts_of(op.state)) do
+    local value = self:asked(s, args)
+    local state = s.of(value, args)
+    if state ~= nil then return state, value, s end
+  end
 end
 
 function client:names(op, args)
   local all = {}
-  each_of(op.resolve, function(s)
-    local value = s.op and self:read(self.operations[s.op], s.args(args)) or nil
-    for k, v in pairs(s.names(value, args)) do all[k] = v end
-    return nil
-  end)
+  for _, s in ipairs(parts_of(op.resolve)) do
+    for k, v in pairs(s.names(self:asked(s, args), args)) do
+      local into = type(v) == "table" and all[k] or nil
+      for _, name in ipairs(into and v or {}) do into[#into + 1] = name end
+      if not into then all[k] = v end
+    end
+  end
   return all
 end
 
@@ -355,14 +451,14 @@ local function said(v, args, ctx)
   return filled(v, args)
 end
 
-function client:followed(op, args, handle, wait)
+function client:followed(op, args, handle, ctx, wait)
   if wait == false then return handle end
   local f, till, turn = op.follow, self.now + duration(wait or "20m"), 1
   while true do
     local value = self:read(self.operations[f.op], f.args(handle, args))
     local state, why = f.of(value, args, handle)
     self.seen[#self.seen + 1] = state
-    if state == "done" then return op.result and op.result(value, args) or value end
+    if state == "done" then return op.result and op.result(value, args, nil, ctx) or value end
     if state == "failed" then fail("failed", why, { handle = handle }) end
     local pause = f.every[turn] or f.every[#f.every]
     if self.now + pause > till then fail("pending", why or "it still runs", { handle = handle }) end
@@ -376,39 +472,72 @@ function client:doubt(op, args, ctx, to)
   self.doubts = self.doubts + 1
   ctx.now = self.now
   if op.state then
-    if self:before(op, args) == to then return { state = to } end
-    return nil
+    local state, value, s = self:before(op, args)
+    if state == to then return nil, s.unchanged and s.unchanged(value, args) or { state = to } end
+    if not op.probe then return nil end
+  elseif not op.probe then
+    fail("doubt", op.name .. ": nothing tells whether it was done")
   end
-  if not op.probe then fail("doubt", op.name .. ": nothing tells whether it was done") end
   local value = self:read(self.operations[op.probe.op], op.probe.args(args, ctx))
   local found = op.probe.found(value, args, ctx)
   if found == false then fail("doubt", op.name .. ": it cannot be told whether it was done") end
   return found
 end
 
-function client:write(op, given)
-  local args = arguments(op, given)
-  local ctx = { now = self.now, since = self.now, config = self.config, tag = self.tag }
-  local to = said(op.to, args, ctx)
-  self.entity, self.facet = said(op.entity, args, ctx), said(op.facet, args, ctx)
-  local request = built(op, args, ctx)
-  if op.state then
-    ctx.before = self:before(op, args)
-    if ctx.before == to then return { unchanged = true, state = to } end
+-- One write after the look: sent, and what it comes to.
+function client:carried_out(op, args, ctx, to, wait)
+  local function fresh()
+    ctx.first = self:asked_first(op, args)
+    return built(op, args, ctx)
   end
-  if op.resolve then self.resolved = self:names(op, args) end
   for _ = 1, 3 do
-    local answer, doubtful = self:sent(op, request, true)
-    if answer and op.handle then
-      return self:followed(op, args, op.handle(answer.body, args, answer), given.wait)
-    end
-    if answer then return op.result and op.result(answer.body, args, answer) or answer.body end
-    local found = self:doubt(op, args, ctx, to)
-    if found and op.follow then return self:followed(op, args, found, given.wait) end
+    local answer, doubtful = self:sent(op, fresh(), true, fresh)
+    local handle = answer and op.handle and op.handle(answer.body, args, answer)
+    if handle then return self:followed(op, args, handle, ctx, wait) end
+    if answer then return op.result and op.result(answer.body, args, answer, ctx) or answer.body end
+    local found, done = self:doubt(op, args, ctx, to)
+    if done then return done end
+    if found and op.follow then return self:followed(op, args, found, ctx, wait) end
     if found then return found end
     if doubtful and doubtful.code == "too_big" then fail("too_big", doubtful.message) end
   end
   fail("failed", op.name .. ": tried three times")
+end
+
+function client:write(op, given)
+  local args = arguments(op, given)
+  if op.one_by then
+    local out = {}
+    for i, item in ipairs(args[op.one_by]) do
+      local one = kit.copy(args)
+      one[op.one_by] = { item }
+      local ok, value = pcall(self.write_one, self, op, one, given)
+      out[i] = { item = item, ok = ok, value = ok and value or nil, error = not ok and value or nil }
+    end
+    return out
+  end
+  return self:write_one(op, args, given)
+end
+
+function client:write_one(op, args, given)
+  local ctx = { now = self.now, since = self.now, config = self.config, tag = self.tag,
+                lease = given.lease and duration(given.lease) }
+  local to, plan = said(op.to, args, ctx), said(op.plan, args, ctx)
+  self.entity, self.facet, self.effect = said(op.entity, args, ctx), said(op.facet, args, ctx),
+                                         said(op.effect, args, ctx)
+  built(op, args, ctx)                                     -- as a plan would show it: before anything is asked
+  if op.state then
+    local s
+    ctx.before, ctx.looked, s = self:before(op, args)
+    if ctx.before == to then
+      return s.unchanged and s.unchanged(ctx.looked, args) or { unchanged = true, state = to }
+    end
+  end
+  if op.resolve then self.resolved = self:names(op, args) end
+  if self.planning then return plan end
+  local value = self:carried_out(op, args, ctx, to, given.wait)
+  self.undo = op.undo and op.undo(args, ctx.before, value)
+  return value
 end
 
 -- Words that need the clock.

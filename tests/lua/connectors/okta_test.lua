@@ -208,6 +208,9 @@ test("the last member of a group, and the account of our own token, are told to 
   local group = only(c.okta.groups { name = "Break Glass" })
   c.okta.remove_from_group { group = group.id, user = last.id }
   eq(c.resolved.last_member, true)
+  local one = only(c.okta.users { login = "pgustavo@theshire.example" })
+  c.okta.remove_from_group { group = only(c.okta.groups { name = "Domain Admins" }).id, user = one.id }
+  eq(c.resolved.last_member, false)
   local own = only(c.okta.users { login = "svc-lunette@theshire.example" })
   c.okta.clear_sessions { user = own.id }
   eq(c.resolved.self, true)
@@ -357,6 +360,12 @@ test("errors say Okta's own words, and what 403 may mean", function()
   eq(f.code, "forbidden")
   assert(f.message:find("an object", 1, true) and f.message:find("group cannot be edited", 1, true),
          f.message)
+  for status, code in pairs { [409] = "E0000268", [429] = "E0000047", [503] = "E0000010" } do
+    f = d.fault { status = status, headers = {}, text = "{", body = { errorCode = code } }
+    eq({ f.retry, f.executed }, { true, false }, code)
+  end
+  f = d.fault { status = 500, headers = {}, text = "{", body = { errorCode = "E0000009" } }
+  eq({ f.retry, f.executed == nil }, { true, true })                      -- nobody knows
   f = d.fault { status = 418, headers = {}, text = "", body = nil }
   eq(f, nil)
   eq(d.fault { status = 502, headers = {}, text = "bad gateway" }.code, "unavailable")

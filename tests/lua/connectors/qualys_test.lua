@@ -252,6 +252,7 @@ test("a scan that runs can be cancelled, one that has ended is unchanged", funct
   local undo = c.declaration.operations.launch_scan.undo
   eq(undo({}, nil, handle).op, "qualys.cancel_scan")
   eq(undo({}, nil, { ref = "x", ended = true }), nil)
+  assert(not pcall(undo, {}, nil, nil))               -- it waits for the result
 end)
 
 -- Doubt --------------------------------------------------------------------------------------------------
@@ -261,6 +262,13 @@ test("a launch that was cut after it was done is found by its title, and not don
   eq(launch(q, { wait = "2h" }).state, "Finished")
   eq(#c.sim.log, 1)
   eq(c.doubts, 1)
+end)
+
+test("a launch that is listed late is still found, since \"not there\" is not believed at once", function()
+  local c, q = qualys { faults = "qualys.launch_scan#1=reset-after" }
+  c.sim.state.listed_after = 20
+  eq(launch(q, { wait = "2h" }).state, "Finished")
+  eq(#c.sim.log, 1)
 end)
 
 test("a launch that was cut before it was done is done once", function()
@@ -281,6 +289,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   eq(found(list, {}, { tag = "01JD2M6Q8R5T" }), nil)
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
+  local args = c.declaration.operations.launch_scan.probe.args
+  eq(args({}, { now = c.now, since = c.now - 7200 }).within, 7800)
+  eq(args({}, { now = c.now }).within, 30 * 86400 + 600)
 end)
 
 test("a launch lives through every fault, and happens once", function()

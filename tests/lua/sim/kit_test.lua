@@ -219,6 +219,10 @@ test("a vendor, an operation, the Nth call, a probability", function()
   assert(pattern(1):find "200" and pattern(1):find "429")
 end)
 
+test("of two rules that strike, the first one does", function()
+  eq(ask(start "toy=409,toy=429", "GET", "/count").status, 409)
+end)
+
 test("#N counts the same whatever stands before it", function()
   local s = start "toy#1=409,toy#2=429"
   eq(ask(s, "GET", "/count").status, 409)
