@@ -1,5 +1,6 @@
-/* blob.c: bytes kept beside the journal (see blob.h).  They are sealed under the vault's key and bound to their own
-** SHA-256 as additional data, so that whoever can write to the store can neither read them nor exchange them. */
+/* blob.c: bytes kept beside the journal (see blob.h).  They are sealed under the vault's key and bound to
+** their own SHA-256 as additional data, so that whoever can write to the store can neither read them nor
+** exchange them. */
 #include "modules/blob.h"
 
 #include "base/digest.h"
@@ -54,8 +55,8 @@ bool lnL_blob_put(ln_engine *engine, ln_tx *tx, ln_str name, ln_str bytes, ln_bu
   ln_digests d;
   ln_buf sealed;
   if (bytes.n > LN_BLOB_MAX)
-    return ln_fail(err, "too_big", LN_FINAL, "a blob of %zu bytes, more than the %d that are allowed", bytes.n,
-                   LN_BLOB_MAX);
+    return ln_fail(err, "too_big", LN_FINAL, "a blob of %zu bytes, more than the %d that are allowed",
+                   bytes.n, LN_BLOB_MAX);
   if (!ln_digests_of(bytes, &d, err)) return false;
   ln_buf_init(&sealed, (size_t)LN_BLOB_MAX + 4096);
   bool ok = ln_seal(engine->vault, bytes, ln_str_of(d.sha256), &sealed, err) &&
@@ -73,11 +74,13 @@ bool lnL_blob_put(ln_engine *engine, ln_tx *tx, ln_str name, ln_str bytes, ln_bu
 
 bool lnL_blob_get(ln_engine *engine, ln_str sha256, ln_buf *bytes, ln_err *err) {
   ln_buf sealed;
-  if (sha256.n != 64) return ln_fail(err, "bad_argument", LN_FINAL, "not a blob: its hash has %zu digits", sha256.n);
+  if (sha256.n != 64)
+    return ln_fail(err, "bad_argument", LN_FINAL, "not a blob: its hash has %zu digits", sha256.n);
   ln_buf_init(&sealed, (size_t)LN_BLOB_MAX + 4096);
   bool ok = ln_store_content_get(engine->store, sha256, &sealed, err);
   if (!ok && ln_err_is(err, "not_found"))
-    ln_fail(err, "not_found", LN_FINAL, "the blob %.16s… is not kept any more: blobs expire after a week", sha256.p);
+    ln_fail(err, "not_found", LN_FINAL, "the blob %.16s… is not kept any more: blobs expire after a week",
+            sha256.p);
   ok = ok && ln_unseal(engine->vault, ln_buf_view(&sealed), sha256, bytes, err);
   ln_buf_free(&sealed);
   return ok;
