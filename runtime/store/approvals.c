@@ -80,7 +80,7 @@ bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comm
   int64_t missing = 0;
   if (!may_vote(tx, id, by, ms, &missing, err)) return false;
   if (!ln_conn_exec(tx->c, NULL, err, "INSERT INTO vote(approval, by, yes, comment, answer, ms) VALUES(?, ?, ?, ?, ?, ?)",
-                    "itittii", id, by, (int64_t)yes, comment, answer, ms))
+                    "ititti", id, by, (int64_t)yes, comment, answer, ms))
     return false;
   if (!yes) return decide(tx, id, LN_STR("denied"), comment, answer, ms, err);
   return missing > 1 || decide(tx, id, LN_STR("approved"), comment, answer, ms, err);

@@ -43,10 +43,19 @@ void ln_conn_close(ln_conn *c) {
 
 /* --- failures in words --- */
 
+static bool means_full(int os) { return os == ENOSPC || os == EDQUOT || os == EFBIG; }
+
+/* SQLite knows ENOSPC, but calls a quota or a size limit an I/O error, and its rolling back may hide the errno: the
+** file still has it. */
 static bool disk_full(const ln_conn *c, int rc) {
   if (rc == SQLITE_FULL) return true;
-  int os = c->db ? sqlite3_system_errno(c->db) : 0;
-  return (rc & 0xff) == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT || os == EFBIG);
+  if ((rc & 0xff) != SQLITE_IOERR || !c->db) return false;
+  int db = 0, log = 0;
+  sqlite3_file *f = NULL;
+  sqlite3_file_control(c->db, "main", SQLITE_FCNTL_LAST_ERRNO, &db);
+  sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &f);
+  if (f && f->pMethods) f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &log);
+  return means_full(sqlite3_system_errno(c->db)) || means_full(db) || means_full(log);
 }
 
 bool ln_conn_fail(ln_conn *c, int rc, ln_err *err) {

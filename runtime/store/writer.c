@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "store/inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -18,7 +17,7 @@ struct job {
   ln_done_fn done;
   void *arg;
   ln_err *err;                                           /* why it failed; NULL: committed                   */
-  bool failed;
+  bool failed, held;
   struct waiter *waiter;                                 /* of ln_writer_run; such a job is not freed        */
   job *other, *last;                                     /* of the first of a loop: the next loop's; its end */
 };
@@ -27,6 +26,13 @@ typedef struct waiter {
   pthread_cond_t over;
   bool finished;
 } waiter;
+
+/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts gives back
+** what has waited longest, whichever post that was of.  It outlives the writer while posts are under way. */
+typedef struct outbox {
+  job *first, *last;                                     /* firsts of batches, by `other`                    */
+  int refs;                                              /* the writer, and posts                            */
+} outbox;
 
 struct ln_writer {
   ln_store *store;
@@ -37,6 +43,7 @@ struct ln_writer {
   bool stopping;
   ln_loop *loop;                                         /* NULL: a thread                                   */
   ln_timer timer;
+  outbox *outbox;                                        /* with a loop                                      */
 };
 
 /* --- giving back --- */
@@ -53,31 +60,46 @@ static void fail_job(job *j, const ln_err *err) {
   }
 }
 
-static void finish(job *j) {
-  if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
-  if (j->back) j->back->hold(j->back, -1);
-  free(j->err);
-  free(j);
-}
-
 static void finish_all(void *first) {
   for (job *j = first, *next; j; j = next) {
     next = j->next;
-    finish(j);
+    if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
+    if (j->held) j->back->hold(j->back, -1);
+    free(j->err);
+    free(j);
   }
 }
 
-/* One post a loop.  Without memory to post: on the loop's own thread it may as well be done now; the writer's thread
-** waits, and what is queued behind it too. */
+static void outbox_release(outbox *o) {
+  if (o && --o->refs == 0) free(o);
+}
+
+static void finish_next(void *arg) {
+  outbox *o = arg;
+  job *first = o->first;
+  if (first && !(o->first = first->other)) o->last = NULL;
+  finish_all(first);
+  outbox_release(o);
+}
+
+static void post_task(ln_writer *w, job *first) {
+  outbox *o = w->outbox;
+  first->other = NULL;
+  if (o->last) o->last->other = first;
+  else o->first = first;
+  o->last = first;
+  o->refs++;
+  if (!ln_post(w->loop, finish_next, o)) finish_next(o);
+}
+
+/* One post a loop.  Without memory for it the writer's thread waits, and what is queued behind it too. */
 static void post(ln_writer *w, job *first) {
   static const struct timespec pause = {0, 1000000};
-  while (!ln_post(first->back, finish_all, first)) {
-    if (!w || w->loop) {
-      finish_all(first);
-      return;
-    }
-    nanosleep(&pause, NULL);
+  if (w->loop && w->loop == first->back) {
+    post_task(w, first);
+    return;
   }
+  while (!ln_post(first->back, finish_all, first)) nanosleep(&pause, NULL);
 }
 
 static void wake(ln_writer *w, job *j) {
@@ -87,7 +109,7 @@ static void wake(ln_writer *w, job *j) {
   if (w) pthread_mutex_unlock(&w->mx);
 }
 
-/* Jobs from list up to end, which is not one of them. */
+/* Jobs from list up to end, which is not one of them.  w is NULL for a waiter's job alone. */
 static void give_back(ln_writer *w, job *list, job *end) {
   job *loops = NULL;
   for (job *j = list, *next; j != end; j = next) {
@@ -96,7 +118,7 @@ static void give_back(ln_writer *w, job *list, job *end) {
     if (j->waiter) {
       wake(w, j);
     } else if (!j->back) {
-      finish(j);
+      finish_all(j);
     } else {
       job *l = loops;
       while (l && l->back != j->back) l = l->other;
@@ -236,7 +258,12 @@ static void task_main(void *arg) {
 bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err) {
   if (s->writer) return true;
   ln_writer *w = calloc(1, sizeof *w);
+  if (w && as_tasks_of && !(w->outbox = calloc(1, sizeof *w->outbox))) {
+    free(w);
+    w = NULL;
+  }
   if (!w) return ln_fail(err, "memory", LN_AGAIN, "no memory for the store's writer");
+  if (w->outbox) w->outbox->refs = 1;
   w->store = s;
   w->loop = as_tasks_of;
   w->timer = (ln_timer){.fn = task_main, .arg = w};
@@ -246,6 +273,7 @@ bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err) {
   int rc = w->loop ? 0 : pthread_create(&w->thread, NULL, thread_main, w);
   if (rc == 0) return true;
   s->writer = NULL;
+  outbox_release(w->outbox);
   pthread_cond_destroy(&w->some);
   pthread_mutex_destroy(&w->mx);
   free(w);
@@ -266,6 +294,7 @@ void ln_writer_stop(ln_store *s) {
     pthread_join(w->thread, NULL);
   }
   s->writer = NULL;
+  outbox_release(w->outbox);
   pthread_cond_destroy(&w->some);
   pthread_mutex_destroy(&w->mx);
   free(w);
@@ -280,7 +309,8 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
   bool ok = !w->stopping;
   if (ok && w->loop && !w->timer.impl) ok = w->loop->timer(w->loop, &w->timer, 0);
   if (ok) {
-    if (back) back->hold(back, +1);
+    j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
+    if (j->held) back->hold(back, +1);
     enqueue(w, j);
     pthread_cond_signal(&w->some);
   }
