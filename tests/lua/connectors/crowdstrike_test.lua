@@ -563,6 +563,25 @@ test("a process is ended only if pid, image and start are those that are meant",
   eq(cs.rtr_kill_process { host = id, pid = 2440, image = WSCRIPT, started = STARTED }.unchanged, true)
 end)
 
+test("a file that is exchanged between the look and the deed is not removed", function()
+  local c, id, cs = scene()
+  local read, looks = c.operations.rtr_check_hash.result, 0
+  c.operations.rtr_check_hash.result = function(...)
+    looks = looks + 1
+    if looks == 1 then device(c, "ws5").files[LAUNCHER:lower()] = c.sim.world.files[NOTES] end
+    return read(...)
+  end
+  raises("stale", function() cs.rtr_remove_file { host = id, path = LAUNCHER, sha256 = HASH } end)
+  eq(#logged(c, "rm"), 0)
+end)
+
+test("a process of another image with the same pid and start is not ended", function()
+  local _, id, cs = scene()
+  local args = { host = id, pid = 2440, image = [[C:\Windows\System32\mshta.exe]], started = STARTED }
+  raises("stale", function() cs.rtr_kill_process(args) end)
+  raises("stale", function() cs.rtr_kill(args) end)
+end)
+
 test("a pid that was given away between the look and the deed is not ended", function()
   local c, id, cs = scene()
   local processes = device(c, "ws5").processes
