@@ -90,7 +90,7 @@ test("a good status with errors is not success", function()
   raises("unavailable", function() cs.hosts { hostname = "WORKSTATION5" } end)
 end)
 
-test("the wait after a 429 is an absolute time, in seconds or milliseconds, and two minutes at most", function()
+test("the wait after a 429 is an absolute time, in seconds or milliseconds, two minutes at most", function()
   local fault = falcon().declaration.fault
   local date = "Tue, 24 Nov 2026 06:00:00 GMT"
   local function after(at)
@@ -451,7 +451,8 @@ end)
 test("a path that cannot be quoted, or is not one file, is refused before anything is sent", function()
   local c, id, cs = scene()
   for _, path in ipairs { [[C:\a"b.vbs]], "C:\\a\nb.vbs", [[C:\Users\]], [[Desktop\launcher.vbs]],
-                          [[C:\*.vbs]], [[C:\Users\..\x.vbs]], "launcher.vbs", "/", [[C:\a\.\b]], "%TEMP%\\x" } do
+                          [[C:\*.vbs]], [[C:\Users\..\x.vbs]], "launcher.vbs", "/", [[C:\a\.\b]],
+                          "%TEMP%\\x" } do
     raises("bad_argument", function() cs.rtr_remove_file { host = id, path = path, sha256 = HASH } end)
     raises("bad_argument", function() cs.rtr_rm { host = id, path = path, sha256 = HASH } end)
   end
