@@ -4,13 +4,15 @@
 
 #include "engine/library.h"
 #include "engine/play.h"
+#include "modules/blob.h"
+#include "modules/connector.h"
 
 #include <lauxlib.h>
 
 static int l_require(lua_State *L) { return lnL_require(L); }
 static int l_playbook(lua_State *L) { return lnL_playbook(L); }
 
-static const luaL_Reg base_words[] = {{"require", l_require}, {"playbook", l_playbook}, {NULL, NULL}};
+static const luaL_Reg base_words[] = {{"require", l_require}, {"playbook", l_playbook}, {"blob", lnL_blob}, {NULL, NULL}};
 
 static void set_words(lua_State *L, const luaL_Reg *words) {
   for (; words->name; words++) {
@@ -40,6 +42,11 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
   return false;
 }
 
+/* For "did you mean": every word there is. */
+static const char *const names[] = {"playbook", "require", "stage", "found", "not_done", "evidence", "log", "approve", "approved", "ask",
+                                    "step", "map", "parallel", "only", "contains", "where", "each", "all_ok", "sleep", "await_until",
+                                    "now", "ago", "random", "uuid", "fail", "try", "attack", "d3fend", "store", "blob", "run", NULL};
+
 void lnL_open_words(lua_State *L) {
   lua_pushglobaltable(L);
   set_words(L, base_words);
@@ -48,6 +55,9 @@ void lnL_open_words(lua_State *L) {
   set_words(L, lnL_wait_words);
   set_words(L, lnL_note_words);
   set_words(L, lnL_chance_words);
+  set_words(L, lnL_page_words);
   lua_pop(L, 1);
-  ln_vm_globals(ln_vm_of(L), lnL_lazy_word);
+  lua_pushcfunction(L, lnL_flow);
+  lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
+  ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
 }

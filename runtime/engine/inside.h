@@ -11,6 +11,8 @@
 #include "engine/journal.h"
 #include "engine/run.h"
 
+#include "base/units.h"
+
 typedef struct ln_tally_slot { ln_str key; int64_t count; } ln_tally_slot;
 typedef struct ln_tally {                                /* how often each text was counted (tally.c)       */
   ln_tally_slot *slots;
@@ -43,6 +45,7 @@ struct ln_branch {
   ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all             */
   void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                 */
   void *on_end_arg;
+  ln_branch **held_by;                                   /* set to NULL when it is freed                      */
   size_t index;                                          /* among its siblings                               */
   ln_branch *next_runnable;
   char *name;                                            /* "harden/group/00g1"; "" the root                 */
@@ -169,22 +172,28 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require              */
   bool creating;                                         /* its row is on its way                             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                  */
-  bool notified_waiting, is_call;
+  bool notified_waiting, is_call, parked, cancel_wanted;
+  char cancel_why[128];
 };
 
 /* run.c */
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
 bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_end_attempt(ln_run *r, const ln_err *why);   /* thrown away: the journal stays, it can be resumed */
 bool ln_run_cancelled_entry(ln_run *r);
+/* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+void ln_scratch_free(ln_run *r);
 /* branch.c */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
 void ln_branch_free_all(ln_run *r);
-ln_branch *lnL_branch(lua_State *L);                     /* the one that runs                                */
+ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);
@@ -215,7 +224,6 @@ bool ln_run_flush(ln_run *r);                            /* hands pending to the
 bool ln_run_flush_with(ln_run *r, ln_effect *e, ln_apply_fn apply, ln_done_fn done, void *arg);
 /* note.c */
 void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data); /* a note or stage entry, once */
-LN_RAISES int lnL_raise(lua_State *L, const ln_err *err); /* as an error table, with the script's line          */
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ln_permit_free(ln_permit *p);
 ln_permit *ln_permit_of(ln_str effects, int64_t now_ms); /* from encoded effects, one after another; NULL: no memory */

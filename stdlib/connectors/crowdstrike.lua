@@ -146,10 +146,11 @@ local function fault(answer)
   return f
 end
 
--- For reads by id and for deletions: what is not there is simply not in the list.
+-- For reads by id and for deletions: what is not there is simply not in the list.  A 404 that says nothing is
+-- a gateway's, and proves nothing.
 local function absent_is_good(answer)
   local errors = type(answer.body) == "table" and list(answer.body.errors) or {}
-  if answer.status ~= 404 and (answer.status >= 300 or #errors == 0) then return false end
+  if #errors == 0 or answer.status ~= 404 and answer.status >= 300 then return false end
   for _, e in ipairs(errors) do
     if tonumber(e.code) ~= 404 then return false end
   end
@@ -160,7 +161,7 @@ end
 -- gets a new one.
 local function session_gone(answer)
   local errors = type(answer.body) == "table" and list(answer.body.errors) or {}
-  if answer.status ~= 404 or tonumber((errors[1] or {}).code) == OFF_LINE then return false end
+  if answer.status ~= 404 or not errors[1] or tonumber(errors[1].code) == OFF_LINE then return false end
   return { code = "unavailable", message = "the session has ended", retry = true, executed = false }
 end
 
@@ -778,7 +779,7 @@ operations.create_ioc = {
     local i = resources(body)[1] or fail("failed", "no indicator was made")
     return ioc_result(i, a, ((ctx or {}).looked or {})[1])
   end,
-  undo = function(a, before, result)
+  undo = function(_, before, result)
     if before == "absent" then
       return { op = "crowdstrike.delete_iocs", args = { ids = { result.id }, value = result.value } }
     end
@@ -1227,6 +1228,7 @@ operations.rtr_download = {
   class = "read", binary = true,
   params = { session = "string", sha256 = "sha256", name = "string = sample" },
   method = "GET", path = "/real-time-response/entities/extracted-file-contents/v1",
+  headers = { Accept = "*/*" },
   query = function(a)
     return { session_id = a.session, sha256 = a.sha256, filename = (a.name:gsub("[^%w%._%-]", "_")) }
   end,
@@ -1263,6 +1265,7 @@ operations.rtr_delete_file = {
 
 local flows = {}
 
+-- Of a host only the id is handed on: when it was last seen must not make another question of the same deed.
 local function falcon() return require "connectors.crowdstrike" end
 
 -- Cleaning up is no reason to fail: it is told, and left to the vendor's own expiry.
@@ -1335,21 +1338,21 @@ flows.rtr_get_file = {
   uses = { "rtr_check_hash", "rtr_get", "rtr_refresh", "rtr_files", "rtr_download", "rtr_delete_file",
            "rtr_close" },
   run = function(a)
-    local cs = falcon()
-    local at = cs.rtr_check_hash { host = a.host, path = a.path }
+    local cs, host = falcon(), host_id(a.host)
+    local at = cs.rtr_check_hash { host = host, path = a.path }
     if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, at.host)) end
     if a.sha256 and at.sha256 ~= a.sha256 then
       fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, at.host, at.sha256, a.sha256))
     end
     local out = { host = at.host, path = a.path, name = base_name(a.path), sha256 = at.sha256, sha1 = at.sha1,
                   md5 = at.md5, archive = "7z" }
-    local got = cs.rtr_get { host = a.host, path = a.path }
+    local got = cs.rtr_get { host = host, path = a.path }
     if got.planned then
       out.blob, out.planned = got.blob, true
       return out
     end
 
-    local file = arrived(cs, a.host, got)
+    local file = arrived(cs, host, got)
     local why = file.sha256 ~= at.sha256 and "it changed while it was fetched"
              or (file.bytes or 0) > 100 * MIB and "it is larger than the archive service takes (100 MiB)"
     if not why then
@@ -1368,8 +1371,8 @@ flows.rtr_remove_file = {
   params = { host = "host", path = "string", sha256 = "sha256" },
   uses = { "rtr_check_hash", "rtr_rm" },
   run = function(a)
-    local cs = falcon()
-    local at = cs.rtr_check_hash { host = a.host, path = a.path }
+    local cs, host = falcon(), host_id(a.host)
+    local at = cs.rtr_check_hash { host = host, path = a.path }
     if not at.exists then
       return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent", unchanged = true }
     end
@@ -1377,10 +1380,10 @@ flows.rtr_remove_file = {
       fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, at.host, at.sha256,
                                                                                  a.sha256))
     end
-    local removed, err = try(cs.rtr_rm, { host = a.host, path = a.path, sha256 = a.sha256 })
+    local removed, err = try(cs.rtr_rm, { host = host, path = a.path, sha256 = a.sha256 })
     if err and err.code ~= "failed" then error(err, 0) end
     if removed and removed.planned then return removed end
-    if cs.rtr_check_hash { host = a.host, path = a.path }.exists then
+    if cs.rtr_check_hash { host = host, path = a.path }.exists then
       fail("failed", ("%s is still on host %s: %s"):format(a.path, at.host, err and err.message or "?"))
     end
     return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent" }
@@ -1392,9 +1395,9 @@ flows.rtr_kill_process = {
   params = { host = "host", pid = "integer", image = "string", started = "time" },
   uses = { "rtr_processes", "rtr_kill" },
   run = function(a)
-    local cs = falcon()
-    local state, p = process_state(cs.rtr_processes { host = a.host }, a)
-    local out = { host = host_id(a.host), pid = a.pid, state = "ended" }
+    local cs, host = falcon(), host_id(a.host)
+    local state, p = process_state(cs.rtr_processes { host = host }, a)
+    local out = { host = host, pid = a.pid, state = "ended" }
     if state == "ended" then
       out.unchanged = true
       return out
@@ -1403,10 +1406,10 @@ flows.rtr_kill_process = {
       fail("stale", ("process %d is %s, started %s; %s, started %s, was meant")
                     :format(a.pid, p.path or p.name, p.started, a.image, time.format(seconds(a.started))))
     end
-    local ended, err = try(cs.rtr_kill, { host = a.host, pid = a.pid, image = a.image, started = a.started })
+    local ended, err = try(cs.rtr_kill, { host = host, pid = a.pid, image = a.image, started = a.started })
     if err and err.code ~= "failed" then error(err, 0) end
     if ended and ended.planned then return ended end
-    if process_state(cs.rtr_processes { host = a.host }, a) == "running" then
+    if process_state(cs.rtr_processes { host = host }, a) == "running" then
       fail("failed", ("process %d still runs: %s"):format(a.pid, err and err.message or "?"))
     end
     return out

@@ -142,8 +142,7 @@ end
 
 -- Taking off a list what is not on it.
 local function gone_is_good(answer)
-  local e = element(answer)
-  if e.status == 404 or e.error.code == "NotFound" then return nil end
+  if element(answer).error.code == "NotFound" then return nil end
   return false
 end
 
