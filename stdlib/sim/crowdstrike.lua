@@ -1084,10 +1084,10 @@ local function new(world, rand)
 end
 
 -- Good on the face of it, and an error within.
-local function half_done(req, _, _, answer)
+local function half_done(_, _, _, answer)
   local r = answer()
   local ok, body = pcall(json.decode, r.body)
-  if not ok or type(body) ~= "table" or body.access_token then return nil end
+  if not ok or type(body) ~= "table" or body.access_token then return r end
   body.errors = { { code = 500, message = "internal error: only a part was done" } }
   r.body = json.encode(body)
   return r
