@@ -3,6 +3,7 @@
 ** whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
+#include "engine/library.h"
 #include "engine/simhost.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
@@ -75,6 +76,7 @@ void ln_app_close(ln_app *a) {
   ln_store_close(a->g.store);
   ln_owner_drop(a->g.owner);
   if (a->simhost) ln_simhost_free(a->simhost);
+  ln_snapshot_drop(a->g.library);
   ln_host_free(a->g.host);
   if (a->g.loop) a->g.loop->free(a->g.loop);
   ln_config_free(a->config);
