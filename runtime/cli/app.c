@@ -16,8 +16,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char *const simulated[] = {"okta", "qualys", "crowdstrike", "visionone", NULL};
-
 static const ln_op *find_op(ln_engine *g, ln_str name) {
   ln_err quiet = {0};
   return ln_connectors_op(g, name, &quiet);
@@ -32,17 +30,38 @@ static bool open_real(ln_app *a, ln_err *err) {
 
 static uint64_t seed_of(const ln_app_opts *o) { return o->seed ? o->seed : ln_rand_u64(ln_rand_real()); }
 
+enum { SIMULATORS = 64, KEYS_MAX = 1 << 20 };
+
+/* Every simulator that there is becomes a configured connector. */
+static bool configure(ln_app *a, ln_simhost *h, ln_err *err) {
+  ln_list names = ln_simhost_names(h);
+  ln_simulated v[SIMULATORS];
+  ln_buf keys[SIMULATORS], site;
+  size_t n = 0;
+  bool ok = true;
+  ln_buf_init(&site, KEYS_MAX);
+  for (; ok && n < names.n && n < SIMULATORS; n++) {
+    ln_buf_init(&keys[n], KEYS_MAX);
+    ok = ln_simhost_start(h, names.v[n], NULL, err) && ln_simhost_config(h, names.v[n], &keys[n], err);
+    v[n] = (ln_simulated){names.v[n], ln_buf_view(&keys[n])};
+  }
+  ok = ok && ln_simhost_site(h, &site, err) && ln_config_simulate(a->config, v, n, ln_buf_view(&site), err);
+  while (n > 0) ln_buf_wipe(&keys[--n]);
+  ln_buf_free(&site);
+  return ok;
+}
+
 static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   uint64_t seed = seed_of(o);
   ln_rand_seed(&a->seeded, seed);
   a->g.rand = &a->seeded;
   if (!(a->g.loop = ln_loop_sim(seed, ln_now_ms(ln_clock_real()), err))) return false;
-  ln_simhost_opts so = {.loop = a->g.loop, .vendors = simulated, .seed = seed, .faults = o->faults ? o->faults : "",
-                        .stdlib = a->config->stdlib, .modules = lnL_modules, .speed = 1};
+  ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .speed = 1,
+                        .seed = seed, .faults = o->faults};
   ln_simhost *h = ln_simhost_new(&so, err);
   if (!h) return false;
   a->simhost = h;
-  return ln_simhost_configure(h, a->config, err) && (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, h, err));
+  return configure(a, h, err) && (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, h, err));
 }
 
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {

@@ -47,7 +47,9 @@ ln_config *ln_config_load(const char *path, ln_err *err);
 void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
-/* Turns every connector into a simulated one (run --sim): url "https://NAME.sim", writes allowed, loopback. */
-bool ln_config_simulate(ln_config *c, const char *const *names, ln_err *err);
+/* Simulated connectors instead of the configured ones (run --sim): url "https://NAME.sim", writes allowed, loopback.
+** keys: an encoded object each.  site: facts of playbooks, below what the file says.  Copies all. */
+typedef struct ln_simulated { ln_str name, keys; } ln_simulated;
+bool ln_config_simulate(ln_config *c, const ln_simulated *v, size_t n, ln_str site, ln_err *err);
 
 #endif

@@ -356,6 +356,18 @@ static int l_do(lua_State *L) {
   return 0;
 }
 
+static int l_site(lua_State *L) {
+  looking *j = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->h->world);
+  if (lua_getfield(L, -1, "site") != LUA_TTABLE) lua_newtable(L);
+  return encode_top(L, j->out);
+}
+
+bool ln_simhost_site(ln_simhost *h, ln_buf *out, ln_err *err) {
+  looking j = {.h = h, .out = out};
+  return protect(h, l_site, &j, "bad_simulator", err);
+}
+
 static bool look(ln_simhost *h, ln_str name, lua_CFunction fn, const char *chunk, ln_buf *out, ln_err *err) {
   looking j = {.it = find(h, name), .chunk = chunk, .out = out, .h = h};
   if (!j.it) return ln_fail(err, "not_found", LN_FINAL, "no simulator of " LN_STR_FMT " is running", LN_STR_ARG(name));
