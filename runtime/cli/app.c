@@ -16,8 +16,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char *const simulated[] = {"okta", "qualys", "crowdstrike", "visionone", NULL};
-
 static const ln_op *find_op(ln_engine *g, ln_str name) {
   ln_err quiet = {0};
   return ln_connectors_op(g, name, &quiet);
@@ -32,17 +30,31 @@ static bool open_real(ln_app *a, ln_err *err) {
 
 static uint64_t seed_of(const ln_app_opts *o) { return o->seed ? o->seed : ln_rand_u64(ln_rand_real()); }
 
+static bool simulate_one(ln_app *a, ln_str name, ln_err *err) {
+  ln_buf keys;
+  ln_buf_init(&keys, 1 << 20);
+  bool ok = ln_simhost_start(a->simhost, name, NULL, err) && ln_simhost_config(a->simhost, name, &keys, err) &&
+            ln_config_simulate(a->config, name, ln_buf_view(&keys), err);
+  ln_buf_free(&keys);
+  return ok;
+}
+
+static bool simulate_all(ln_app *a, ln_err *err) {
+  ln_list names = ln_simhost_names(a->simhost);
+  ln_config_clear_connectors(a->config);
+  for (size_t i = 0; i < names.n; i++)
+    if (!simulate_one(a, names.v[i], err)) return false;
+  return true;
+}
+
 static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   uint64_t seed = seed_of(o);
   ln_rand_seed(&a->seeded, seed);
   a->g.rand = &a->seeded;
   if (!(a->g.loop = ln_loop_sim(seed, ln_now_ms(ln_clock_real()), err))) return false;
-  ln_simhost_opts so = {.loop = a->g.loop, .vendors = simulated, .seed = seed, .faults = o->faults ? o->faults : "",
-                        .stdlib = a->config->stdlib, .modules = lnL_modules, .speed = 1};
-  ln_simhost *h = ln_simhost_new(&so, err);
-  if (!h) return false;
-  a->simhost = h;
-  return ln_simhost_configure(h, a->config, err) && (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, h, err));
+  ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .seed = seed, .faults = o->faults, .latency_s = 0.02};
+  if (!(a->simhost = ln_simhost_new(&so, err)) || !simulate_all(a, err)) return false;
+  return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;
 }
 
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
