@@ -5,15 +5,18 @@
 
 #include "engine/library.h"
 #include "engine/simhost.h"
+#include "engine/site.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const ln_op *find_op(ln_engine *g, ln_str name) {
@@ -57,6 +60,19 @@ static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;
 }
 
+/* Nothing has to be configured against simulators: scripts bring their facts, and files go to a folder beside. */
+static bool simulate_site(ln_app *a, ln_err *err) {
+  char here[PATH_MAX], root[PATH_MAX + 16];
+  ln_buf facts;
+  if (!getcwd(here, sizeof here)) return ln_fail(err, "config", LN_FINAL, "the working folder has no name");
+  snprintf(root, sizeof root, "%s/lunette.sim", here);
+  if (mkdir(root, 0700) != 0 && errno != EEXIST) return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
+  ln_buf_init(&facts, 1 << 20);
+  bool ok = ln_site_facts(&a->g, root, &facts, err) && ln_config_site(a->config, ln_buf_view(&facts), root, err);
+  ln_buf_free(&facts);
+  return ok;
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .clock = a->g.loop->clock};
   if (!(a->g.store = ln_store_open(a->config->store, &so, err))) return false;
@@ -77,6 +93,7 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->g.find_op = find_op;
   if (!(o->sim ? open_simulated(a, o, err) : open_real(a, err))) return false;
   if (!(a->g.host = ln_host_new(err)) || !ln_connectors_open(&a->g, err)) return false;
+  if (o->sim && !simulate_site(a, err)) return false;
   return o->no_store || open_store(a, o, err);
 }
 

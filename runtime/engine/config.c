@@ -437,3 +437,9 @@ bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
   c->connectors[c->n_connectors++] = k;
   return true;
 }
+
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err) {
+  loaded *l = (loaded *)c;
+  bool ok = list_add(&c->files, own(l, files)) && (c->playbooks.n || own_bytes(l, playbooks, &c->playbooks));
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+}

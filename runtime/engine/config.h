@@ -51,5 +51,7 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 ** with the keys that reach it; writes allowed, as on loopback. */
 void ln_config_clear_connectors(ln_config *c);
 bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err);
+/* For the same: facts where the configuration has none (an encoded object), and one more root for files. */
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err);
 
 #endif
