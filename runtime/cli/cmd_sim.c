@@ -5,12 +5,14 @@
 ** tests count. */
 #include "cli/app.h"
 #include "engine/simhost.h"
+#include "engine/site.h"
 #include "modules/modules.h"
 #include "net/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -265,8 +267,22 @@ static void put_members(ln_buf *out, ln_str object, const char *form) {
   }
 }
 
+/* The scripts' facts of a simulated site, and a folder that files may be written to. */
+static bool site_facts(const sim *s, char *root, size_t n, ln_buf *out, ln_err *err) {
+  char here[PATH_MAX];
+  ln_engine g = {.config = s->config, .loop = s->loop};
+  if (!getcwd(here, sizeof here) || snprintf(root, n, "%s/lunette.sim", here) >= (int)n)
+    return ln_fail(err, "config", LN_FINAL, "the working folder has no name that could be used");
+  if (mkdir(root, 0700) != 0 && errno != EEXIST)
+    return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
+  bool ok = (g.host = ln_host_new(err)) && ln_site_facts(&g, root, out, err);
+  ln_host_free(g.host);
+  return ok;
+}
+
 static bool put_config(sim *s, ln_buf *out, ln_err *err) {
   ln_buf part;
+  char root[PATH_MAX] = "";
   bool ok = true;
   ln_buf_addz(out, "-- Written by `lunette sim`: its simulators, as long as they run.\n"
                    "-- The credentials are theirs alone.\nreturn {\n  connectors = {\n");
@@ -280,8 +296,10 @@ static bool put_config(sim *s, ln_buf *out, ln_err *err) {
     ln_buf_free(&part);
   }
   ln_buf_init(&part, CONFIG_MAX);
-  ok = ok && ln_simhost_site(s->host, &part, err);
-  ln_buf_addz(out, "  },\n  playbooks = {\n");
+  ok = ok && site_facts(s, root, sizeof root, &part, err);
+  ln_buf_addz(out, "  },\n  files = { ");
+  put_text(out, ln_str_of(root));
+  ln_buf_addz(out, " },\n  playbooks = {\n");
   put_members(out, ln_buf_view(&part), "    ");
   ln_buf_addz(out, "  },\n}\n");
   ln_buf_free(&part);

@@ -21,18 +21,33 @@ typedef struct loaded {                                  /* the configuration an
 
 /* ------------------------------------------------------------------ texts of our own */
 
-/* A copy that ends with the configuration, NUL-ended: names of files and hosts must be. */
-static ln_str own_str(loaded *l, ln_str s) {
+static ln_str own(loaded *l, const char *z) {
   char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown);
   if (!grown) return (ln_str){"", 0};
   l->texts = grown;
-  char *copy = ln_str_dup(s);
+  char *copy = ln_str_dup(ln_str_of(z));
   if (!copy) return (ln_str){"", 0};
   l->texts[l->n_texts++] = copy;
-  return (ln_str){copy, s.n};
+  return ln_str_of(copy);
 }
 
-static ln_str own(loaded *l, const char *z) { return own_str(l, ln_str_of(z)); }
+/* An encoded text is not NUL-ended; names of files and hosts must be. */
+static ln_str own_str(loaded *l, ln_str s) {
+  char *z = ln_str_dup(s);
+  ln_str out = z ? own(l, z) : (ln_str){"", 0};
+  free(z);
+  return out;
+}
+
+static bool own_bytes(loaded *l, ln_str s, ln_str *out) {
+  char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown), *copy;
+  if (!grown) return false;
+  l->texts = grown;
+  if (!(copy = ln_str_dup(s))) return false;
+  l->texts[l->n_texts++] = copy;
+  *out = (ln_str){copy, s.n};
+  return true;
+}
 
 static bool list_add(ln_list *list, ln_str s) {
   ln_str *v = realloc(list->v, (list->n + 1) * sizeof *v);
@@ -404,23 +419,27 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
-bool ln_config_simulate(ln_config *c, const ln_simulated *v, size_t n, ln_str site, ln_err *err) {
-  loaded *l = (loaded *)c;
-  ln_buf facts;
-  ln_connector_config *k = calloc(n + 1, sizeof *k);
-  if (!k) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-  for (size_t i = 0; i < n; i++) {
-    char url[100];
-    snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(v[i].name));
-    k[i] = (ln_connector_config){.name = own_str(l, v[i].name), .url = own(l, url), .writes = LN_WRITES_ALLOW,
-                                 .loopback = true, .pace = 1, .keys = own_str(l, v[i].keys)};
-  }
+void ln_config_clear_connectors(ln_config *c) {
   free(c->connectors);
-  c->connectors = k;
-  c->n_connectors = n;
-  ln_buf_init(&facts, 1 << 20);
-  c->playbooks = own_str(l, ln_v_merge(&facts, site, c->playbooks) ? ln_buf_view(&facts) : site);
-  bool ok = ln_buf_ok(&facts, err);
-  ln_buf_free(&facts);
-  return ok;
+  c->connectors = NULL;
+  c->n_connectors = 0;
+}
+
+bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
+  loaded *l = (loaded *)c;
+  char url[100];
+  snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(name));
+  ln_connector_config k = {.name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
+  if (!own_bytes(l, keys, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  c->connectors = v;
+  c->connectors[c->n_connectors++] = k;
+  return true;
+}
+
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err) {
+  loaded *l = (loaded *)c;
+  bool ok = list_add(&c->files, own(l, files)) && (c->playbooks.n || own_bytes(l, playbooks, &c->playbooks));
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
 }

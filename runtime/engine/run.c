@@ -16,7 +16,7 @@ static void finish(ln_run *r);
 /* ------------------------------------------------------------------ events */
 
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!r->options.event) return;
+  if (!r->options.event || (e && !ln_effect_logged(e))) return;
   ln_event ev = {.what = what, .text = text, .name = more};
   if (e) {
     ev.name = ln_str_of(e->name);

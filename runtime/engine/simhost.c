@@ -356,18 +356,6 @@ static int l_do(lua_State *L) {
   return 0;
 }
 
-static int l_site(lua_State *L) {
-  looking *j = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, j->h->world);
-  if (lua_getfield(L, -1, "site") != LUA_TTABLE) lua_newtable(L);
-  return encode_top(L, j->out);
-}
-
-bool ln_simhost_site(ln_simhost *h, ln_buf *out, ln_err *err) {
-  looking j = {.h = h, .out = out};
-  return protect(h, l_site, &j, "bad_simulator", err);
-}
-
 static bool look(ln_simhost *h, ln_str name, lua_CFunction fn, const char *chunk, ln_buf *out, ln_err *err) {
   looking j = {.it = find(h, name), .chunk = chunk, .out = out, .h = h};
   if (!j.it) return ln_fail(err, "not_found", LN_FINAL, "no simulator of " LN_STR_FMT " is running", LN_STR_ARG(name));
@@ -592,13 +580,26 @@ static void free_reply(ln_sim_reply *r) {
   free(c);
 }
 
+/* What the wire would add: a simulator sees the headers of a real client. */
+static ln_sim_action *ask_as_on_the_wire(ln_simhost *h, const instance *it, const ln_request *r, ln_str target) {
+  ln_err err;
+  char length[24];
+  bool has_body = r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) || ln_str_eq(r->method, LN_STR("PATCH"));
+  ln_header *headers = calloc(r->n_headers + 1, sizeof *headers);
+  if (!headers) return NULL;
+  if (r->n_headers) memcpy(headers, r->headers, r->n_headers * sizeof *headers);
+  snprintf(length, sizeof length, "%zu", r->body.n);
+  headers[r->n_headers] = (ln_header){LN_STR("Content-Length"), ln_str_of(length)};
+  ln_sim_action *a = ln_simhost_ask(h, ln_str_of(it->name), r->method, target, headers, r->n_headers + has_body, r->body, &err);
+  free(headers);
+  return a;
+}
+
 bool ln_simhost_handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   ln_simhost *h = arg;
   ln_str target;
-  ln_err err;
   const instance *it = owner_of(h, r->url, &target);
-  ln_sim_action *a = it ? ln_simhost_ask(h, ln_str_of(it->name), r->method, target, r->headers, r->n_headers, r->body, &err)
-                        : NULL;
+  ln_sim_action *a = it ? ask_as_on_the_wire(h, it, r, target) : NULL;
   carried *c = a ? malloc(sizeof *c + (a->n_headers + 1) * sizeof *c->headers) : NULL;
   if (!c) {
     ln_sim_action_free(a);

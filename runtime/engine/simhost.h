@@ -28,8 +28,6 @@ ln_list ln_simhost_names(const ln_simhost *h);
 bool ln_simhost_start(ln_simhost *h, ln_str name, const char *base, ln_err *err);
 /* Appends the keys of a configuration that reach it, secrets in clear, as an encoded object. */
 bool ln_simhost_config(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err);
-/* Appends the simulated site's facts: an encoded object, playbook -> its inputs, as a configuration's `playbooks`. */
-bool ln_simhost_site(ln_simhost *h, ln_buf *out, ln_err *err);
 /* Appends what was written there, an encoded array of { op, at, … }: for tests and checkers. */
 bool ln_simhost_log(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err);
 /* Runs a Lua chunk with the simulator's state and world as its arguments: a test arranges things. */

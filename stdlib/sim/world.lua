@@ -291,11 +291,6 @@ function world.new()
       [f.notes.sha256] = { verdict = "no specific threat", score = 0, sample = "notes.txt" },
       [f.logon.sha256] = { verdict = "suspicious", score = 45, sample = "logon.cmd" },
     },
-    -- The site's facts: what its configuration says to the playbooks.
-    site = {
-      ["t1059.harden"] = { group = "ir-restricted", privileged = { "Domain Admins", "Break Glass" } },
-      ["t1059.model"]  = { option = "Initial Options", scanner = "dc1-appliance" },
-    },
     system = { [WSCRIPT.sha256] = WSCRIPT.name, [POWERSHELL.sha256] = POWERSHELL.name,
                [EXPLORER.sha256] = EXPLORER.name },
   }
