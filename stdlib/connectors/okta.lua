@@ -163,10 +163,11 @@ local function concurrency(answer)
   return answer.status == 429 and number(answer, "x-rate-limit-limit") == 0
 end
 
+-- Buckets are kept by family of paths, so what is left is told of the call's own only.
 local function limit(answer)
   local remaining = number(answer, "x-rate-limit-remaining")
   if not remaining or concurrency(answer) then return nil end
-  return { remaining = remaining, reset_after = reset_after(answer) }
+  return { remaining = remaining, reset_after = reset_after(answer), own = true }
 end
 
 -- Faults --------------------------------------------------------------------------------------------------
@@ -327,7 +328,7 @@ return connector {
   name = "okta",
   config = {
     token = "secret?", client_id = "string?", private_key = "secret?", key_id = "string?",
-    scopes = [=[[string] = ["okta.users.manage", "okta.groups.manage"]]=],
+    scopes = "[string] = okta.users.manage okta.groups.manage",
   },
   auth = {
     { kind = "header", header = "Authorization", prefix = "SSWS ", secret = "token", when = "token" },

@@ -360,7 +360,7 @@ local STATUSES = {
 
 -- What a code alone would not tell.
 local HINT = {
-  [2000] = ": a wrong password, an account without API access and a wrong `url` (platform) all look like this",
+  [2000] = ": a wrong password, no API access and a wrong `url` (platform) all look like this",
   [15003] = ": ask scan_status first; results can be fetched once the scan is finished",
   [1901] = ": the version of this action may be too old for it, or this user may not use it",
 }
@@ -409,14 +409,16 @@ local function fault(answer)
   return out
 end
 
--- The headers are on good answers too.  A concurrency block has neither a rest nor a wait.
+-- The headers are on good answers too, and speak of one API each.  A concurrency block tells neither what is
+-- left nor how long to wait.
 local function limit(answer)
   local remaining, wait = header(answer, "x-ratelimit-remaining"), header(answer, "x-ratelimit-towait-sec")
   local running, most = header(answer, "x-concurrency-limit-running"),
     header(answer, "x-concurrency-limit-limit")
   if not remaining and not running then return nil end
   wait = wait and wait > 0 and wait or nil
-  return { remaining = remaining, reset_after = wait, wait = wait, running = running, concurrency = most }
+  return { remaining = remaining, reset_after = wait, wait = wait, running = running, concurrency = most,
+           own = true }
 end
 
 -- Launching -----------------------------------------------------------------------------------------------
@@ -674,7 +676,7 @@ return connector {
     },
 
     knowledge = {
-      summary = "Reads the knowledge base's entries of QIDs: title, severity, remedy; unknown ones are missing.",
+      summary = "Reads what the knowledge base says of QIDs: title, severity, remedy.  Unknown: left out.",
       source = "Qualys VM API, KnowledgeBase; at most 350 QIDs a call (BigFix integration requirements)",
       class = "read", list = true, params = { qids = "[integer]" },
       method = "POST", path = KNOWLEDGE, expect = { 200 },
@@ -748,7 +750,10 @@ return connector {
       settle = 30,
       probe = {
         op = "recent_scans",
-        args = function(_, ctx) return { within = math.max(ctx.now - (ctx.since or ctx.now), 0) + 600 } end,
+        args = function(_, ctx)
+          local since = ctx.since or ctx.now - 30 * 86400    -- not known: as far back as a month
+          return { within = math.max(ctx.now - since, 0) + 600 }
+        end,
         found = function(list, _, ctx)
           for _, s in ipairs(list) do
             if (s.title .. " "):find("lunette " .. ctx.tag .. " ", 1, true) then return { ref = s.ref } end
@@ -757,13 +762,12 @@ return connector {
         end,
       },
       result = function(list) return list[1] end,
+      -- Needs the result: a call without one fails, and is made again when there is one.
       undo = function(_, _, result)
-        if result and result.ref and not result.ended then
-          return { op = "qualys.cancel_scan", args = { ref = result.ref } }
-        end
+        if not result.ended then return { op = "qualys.cancel_scan", args = { ref = result.ref } } end
       end,
       undo_why = "the scan has ended; the packets that it sent cannot be taken back",
-      plan = { ref = 'opaque "string"', state = 'opaque "string"', target = "{ip}" },
+      plan = { ref = opaque "string", state = opaque "string", target = "{ip}" },
     },
 
     cancel_scan = {
@@ -784,13 +788,13 @@ return connector {
       },
       result = function(list) return list[1] end,
       undo_why = "a scan that was cancelled cannot be resumed; launch another",
-      plan = { ref = "{ref}", state = 'opaque "string"' },
+      plan = { ref = "{ref}", state = opaque "string" },
     },
   },
 
   flows = {
     scan = {
-      summary = "Scans hosts: launches, follows, and raises not_reached or partial where not all were looked at.",
+      summary = "Scans hosts and follows it; raises not_reached or partial where not all were looked at.",
       params = LAUNCH, effect = "note", uses = { "qualys.launch_scan" }, run = run_scan,
     },
     wait_scan = {

@@ -289,7 +289,8 @@ local function route(self, req)
     local params = matches(r.parts, given)
     if params and r.methods[req.method] then
       req.params = params
-      req.op = type(r.name) == "function" and r.name(req) or r.name
+      req.op = r.name
+      if type(r.name) == "function" then req.op = r.name(req) end
       return r
     elseif params then
       for m in pairs(r.methods) do allow[#allow + 1] = m end

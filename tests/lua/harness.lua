@@ -93,13 +93,17 @@ local function checked(op, name, p, v)
   end
   if p.kind == "host" or p.kind == "device" then return type(v) == "string" and { hostname = v } or v end
   if p.kind == "duration" then return duration(v) end
-  if p.kind == "time" then return type(v) == "number" and v or require "time".parse(v) end
+  if p.kind == "time" then
+    local time = require "time"
+    return time.format(type(v) == "number" and v or time.parse(v))
+  end
   if p.kind == "string" and type(v) ~= "string" then fail("bad_argument", where .. " must be a string") end
   return v
 end
 
 local function default_of(p)
   if p.kind == "string" or p.kind:find "^one of" then return p.default end
+  if p.kind == "[string]" then return { p.default } end
   if p.kind == "duration" then return duration(p.default) end
   return json.decode(p.default)
 end
@@ -146,11 +150,14 @@ local function filled(v, args, encode)
   end))
 end
 
-local function part(op, key, args, ctx, encode)
+-- What a function says is not filled again, but for a path: its texts may come from an alert.
+local function part(op, key, args, ctx)
   local v = op[key]
-  if type(v) == "function" then v = v(args, ctx) end
-  if v == nil then return nil end
-  return filled(v, args, encode)
+  if type(v) == "function" then
+    v = v(args, ctx)
+    return key == "path" and filled(v, args, true) or v
+  end
+  return v ~= nil and filled(v, args, key == "path") or nil
 end
 
 local function query_text(t)
@@ -165,7 +172,7 @@ local function query_text(t)
 end
 
 local function built(op, args, ctx)
-  return { method = part(op, "method", args, ctx), path = part(op, "path", args, ctx, true),
+  return { method = part(op, "method", args, ctx), path = part(op, "path", args, ctx),
            query = part(op, "query", args, ctx) or {},
            headers = part(op, "headers", args, ctx) or {}, form = part(op, "form", args, ctx),
            json = part(op, "json", args, ctx), multipart = op.multipart and op.multipart(args, ctx) }

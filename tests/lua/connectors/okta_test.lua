@@ -25,7 +25,7 @@ local function ops(c)
   return table.concat(out, " ")
 end
 
--- Reading --------------------------------------------------------------------------------------------------
+-- Reading -------------------------------------------------------------------------------------------------
 
 test("a user is found by login, with the fields that playbooks use", function()
   local _, user = scene()
@@ -42,6 +42,12 @@ test("a login is never read as part of the search", function()
   eq(#c.okta.users { login = [[\]] }, 0)
   local call = c.calls[1].request.target
   assert(call:find("%%5C%%22", 1) and not call:find('"', 1, true), call)
+end)
+
+test("what looks like a template in an argument stays a text", function()
+  local c = okta()
+  eq(#c.okta.users { login = "{status}", status = "ACTIVE" }, 0)
+  assert(c.calls[1].request.target:find("%7Bstatus%7D", 1, true), c.calls[1].request.target)
 end)
 
 test("a name with quotes and a backslash is found", function()
@@ -98,8 +104,8 @@ end)
 
 test("a Link header that joins both links is read too", function()
   local page = okta().declaration.operations.users.page
-  local _, more = page({ body = {},
-                         headers = { link = '<https://a/x?limit=1>; rel="self", <https://a/x?after=2>; rel="next"' } })
+  local both = '<https://a/x?limit=1>; rel="self", <https://a/x?after=2>; rel="next"'
+  local _, more = page({ body = {}, headers = { link = both } })
   eq(more.url, "https://a/x?after=2")
   local _, none = page({ body = {}, headers = { link = { '<https://a/x?limit=1>; rel="self"' } } })
   eq(none, nil)
@@ -141,7 +147,7 @@ test("a search is behind a change, a read by id is not", function()
   eq(only(c.okta.users { login = user.login }).status, "PASSWORD_EXPIRED")
 end)
 
--- Writing ----------------------------------------------------------------------------------------------------
+-- Writing -------------------------------------------------------------------------------------------------
 
 test("a user is put into a group: type first, then membership, then the write", function()
   local c, user, group = scene()
@@ -202,6 +208,9 @@ test("the last member of a group, and the account of our own token, are told to 
   local group = only(c.okta.groups { name = "Break Glass" })
   c.okta.remove_from_group { group = group.id, user = last.id }
   eq(c.resolved.last_member, true)
+  local one = only(c.okta.users { login = "pgustavo@theshire.example" })
+  c.okta.remove_from_group { group = only(c.okta.groups { name = "Domain Admins" }).id, user = one.id }
+  eq(c.resolved.last_member, false)
   local own = only(c.okta.users { login = "svc-lunette@theshire.example" })
   c.okta.clear_sessions { user = own.id }
   eq(c.resolved.self, true)
@@ -234,7 +243,7 @@ test("an expired password: once, then unchanged; not where the status forbids it
   eq(raises("conflict", function() c.okta.expire_password { user = gone.id } end).vendor_code, "E0000038")
 end)
 
--- Faults -----------------------------------------------------------------------------------------------------
+-- Faults --------------------------------------------------------------------------------------------------
 
 test("a 429 is waited for by the vendor's clock and asked again", function()
   local c = okta { faults = "okta.users#1=429:17" }
@@ -313,7 +322,7 @@ test("a token that is not taken is unauthorised, and not tried again", function(
   eq(#c.calls, 1)
 end)
 
--- OAuth --------------------------------------------------------------------------------------------------------
+-- OAuth ---------------------------------------------------------------------------------------------------
 
 local function app(options)
   options = options or {}
@@ -351,6 +360,12 @@ test("errors say Okta's own words, and what 403 may mean", function()
   eq(f.code, "forbidden")
   assert(f.message:find("an object", 1, true) and f.message:find("group cannot be edited", 1, true),
          f.message)
+  for status, code in pairs { [409] = "E0000268", [429] = "E0000047", [503] = "E0000010" } do
+    f = d.fault { status = status, headers = {}, text = "{", body = { errorCode = code } }
+    eq({ f.retry, f.executed }, { true, false }, code)
+  end
+  f = d.fault { status = 500, headers = {}, text = "{", body = { errorCode = "E0000009" } }
+  eq({ f.retry, f.executed == nil }, { true, true })                      -- nobody knows
   f = d.fault { status = 418, headers = {}, text = "", body = nil }
   eq(f, nil)
   eq(d.fault { status = 502, headers = {}, text = "bad gateway" }.code, "unavailable")

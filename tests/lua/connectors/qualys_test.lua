@@ -67,8 +67,8 @@ end)
 test("a list that is cut and does not go on is an error, and a reply never chooses the action", function()
   local page = qualys().declaration.operations.scanned_hosts.page
   local function cut(url, form)
-    local body = ("<HOST_LIST_OUTPUT><RESPONSE><DATETIME>x</DATETIME><WARNING><CODE>1980</CODE><URL><![CDATA[%s]]></URL>"
-                  .. "</WARNING></RESPONSE></HOST_LIST_OUTPUT>"):format(url)
+    local body = ("<HOST_LIST_OUTPUT><RESPONSE><WARNING><CODE>1980</CODE><URL><![CDATA[%s]]></URL></WARNING>"
+                  .. "</RESPONSE></HOST_LIST_OUTPUT>"):format(url)
     return page(answer(200, body), {}, { form = form })
   end
   raises("failed", function() cut("https://x/?action=list&id_min=5", { id_min = "5" }) end)
@@ -252,6 +252,7 @@ test("a scan that runs can be cancelled, one that has ended is unchanged", funct
   local undo = c.declaration.operations.launch_scan.undo
   eq(undo({}, nil, handle).op, "qualys.cancel_scan")
   eq(undo({}, nil, { ref = "x", ended = true }), nil)
+  assert(not pcall(undo, {}, nil, nil))               -- it waits for the result
 end)
 
 -- Doubt --------------------------------------------------------------------------------------------------
@@ -261,6 +262,13 @@ test("a launch that was cut after it was done is found by its title, and not don
   eq(launch(q, { wait = "2h" }).state, "Finished")
   eq(#c.sim.log, 1)
   eq(c.doubts, 1)
+end)
+
+test("a launch that is listed late is still found, since \"not there\" is not believed at once", function()
+  local c, q = qualys { faults = "qualys.launch_scan#1=reset-after" }
+  c.sim.state.listed_after = 20
+  eq(launch(q, { wait = "2h" }).state, "Finished")
+  eq(#c.sim.log, 1)
 end)
 
 test("a launch that was cut before it was done is done once", function()
@@ -281,6 +289,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   eq(found(list, {}, { tag = "01JD2M6Q8R5T" }), nil)
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
+  local args = c.declaration.operations.launch_scan.probe.args
+  eq(args({}, { now = c.now, since = c.now - 7200 }).within, 7800)
+  eq(args({}, { now = c.now }).within, 30 * 86400 + 600)
 end)
 
 test("a launch lives through every fault, and happens once", function()
@@ -320,10 +331,10 @@ end)
 test("limits are read off good answers too, and a concurrency block has no wait", function()
   local c, q = qualys()
   q.scanned_hosts { ips = HOST }
-  eq(c.told, { remaining = 299, running = 1, concurrency = 2 })
+  eq(c.told, { remaining = 299, running = 1, concurrency = 2, own = true })
   eq(c.declaration.limit { headers = { ["x-concurrency-limit-limit"] = "2",
                                        ["x-concurrency-limit-running"] = "3" } },
-     { running = 3, concurrency = 2 })
+     { running = 3, concurrency = 2, own = true })
   eq(c.declaration.limit { headers = {} }, nil)
 end)
 
