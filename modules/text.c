@@ -1,5 +1,6 @@
-/* text.c: two things that are done with texts in reports of malware: UTF-16, in which PowerShell takes its encoded
-** commands, becomes UTF-8; and links that must not be clicked on are written so that nothing takes them for links. */
+/* text.c: two things that are done with texts in reports of malware: UTF-16, in which PowerShell takes its
+** encoded commands, becomes UTF-8; and links that must not be clicked on are written so that nothing takes
+** them for links. */
 #include "modules/modules.h"
 
 #include "base/buf.h"
@@ -56,7 +57,9 @@ static int l_utf16(lua_State *L) {
 /* --- defanging --- */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80; }
+static bool is_letter(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80;
+}
 static bool in_label(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '_'; }
 static bool ends_link(char c) { return (unsigned char)c <= ' ' || strchr("\"'<>`{}|^", c) != NULL; }
 
@@ -95,7 +98,8 @@ static size_t scheme_at(ln_str s, const char **written) {
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].name);
     *written = schemes[i].written;
-    if (s.n >= n + 3 && ln_str_ieq((ln_str){s.p, n}, ln_str_of(schemes[i].name)) && memcmp(s.p + n, "://", 3) == 0)
+    if (s.n >= n + 3 && ln_str_ieq((ln_str){s.p, n}, ln_str_of(schemes[i].name)) &&
+        memcmp(s.p + n, "://", 3) == 0)
       return n;
   }
   return 0;
@@ -134,7 +138,8 @@ static void defang(ln_str s, ln_buf *out) {
     ln_str rest = {s.p + i, s.n - i};
     size_t n = defang_link(rest, out);
     char before = i ? s.p[i - 1] : ' ';
-    if (!n && (in_label(rest.p[0]) || rest.p[0] == '.')) n = defang_run(rest, before == '/' || before == '\\', out);
+    if (!n && (in_label(rest.p[0]) || rest.p[0] == '.'))
+      n = defang_run(rest, before == '/' || before == '\\', out);
     if (!n) ln_buf_addc(out, s.p[i]), n = 1;
     i += n;
   }

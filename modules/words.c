@@ -4,13 +4,15 @@
 
 #include "engine/library.h"
 #include "engine/play.h"
+#include "modules/blob.h"
+#include "modules/connector.h"
 
 #include <lauxlib.h>
 
 static int l_require(lua_State *L) { return lnL_require(L); }
 static int l_playbook(lua_State *L) { return lnL_playbook(L); }
 
-static const luaL_Reg base_words[] = {{"require", l_require}, {"playbook", l_playbook}, {NULL, NULL}};
+static const luaL_Reg base_words[] = {{"require", l_require}, {"playbook", l_playbook}, {"blob", lnL_blob}, {NULL, NULL}};
 
 static void set_words(lua_State *L, const luaL_Reg *words) {
   for (; words->name; words++) {
@@ -48,6 +50,9 @@ void lnL_open_words(lua_State *L) {
   set_words(L, lnL_wait_words);
   set_words(L, lnL_note_words);
   set_words(L, lnL_chance_words);
+  set_words(L, lnL_page_words);
   lua_pop(L, 1);
+  lua_pushcfunction(L, lnL_flow);
+  lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
   ln_vm_globals(ln_vm_of(L), lnL_lazy_word);
 }

@@ -378,6 +378,61 @@ static int l_stage(lua_State *L) {
   return lnL_fork_wait(L, f, 0, stage_joined);
 }
 
+/* ------------------------------------------------------------------ flows of connectors */
+
+static bool fill_play(lua_State *L, ln_play *p) {
+  size_t n = lua_rawlen(L, 2);
+  p->refs = 1;
+  p->name = ln_str_dup(ln_str_of(lua_tostring(L, 1)));
+  p->stage = ln_str_dup(LN_STR(""));
+  p->uses = calloc(n ? n : 1, sizeof *p->uses);
+  if (!p->name || !p->stage || !p->uses) return false;
+  for (size_t i = 0; i < n; i++, p->n_uses++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    p->uses[i] = ln_str_dup(ln_str_of(lua_tostring(L, -1)));
+    lua_pop(L, 1);
+    if (!p->uses[i]) return false;
+  }
+  return true;
+}
+
+/* name uses run args results: a branch's only result is the call's */
+static int only_result(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  lua_rawgeti(L, -1, 1);
+  lua_getfield(L, -1, "value");
+  lua_getfield(L, -2, "ok");
+  bool ok = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return ok ? 1 : lua_error(L);
+}
+
+/* (name, uses, run, args): a connector's flow, as a branch NAME#turn under its own grants */
+int lnL_flow(lua_State *L) {
+  ln_branch *b = lnL_branch(L);
+  ln_buf own;
+  lua_settop(L, 4);
+  luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  ln_fork *f = fork_or_raise(L, 1);
+  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
+  ln_buf_init(&own, 512);
+  ln_buf_addf(&own, "%s#%lld", lua_tostring(L, 1), (long long)turn);
+  bool named = turn && name_child(f, b, 0, "", ln_buf_take(&own, NULL));
+  ln_buf_free(&own);
+  f->play = calloc(1, sizeof *f->play);
+  if (!named || !f->play || !fill_play(L, f->play)) return names_failed(L);
+  lua_pushvalue(L, 3);
+  f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 4);
+  lua_rawseti(L, -2, 1);
+  f->items_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return lnL_fork_wait(L, f, 0, only_result);
+}
+
 /* ------------------------------------------------------------------ step */
 
 static void step_start(ln_effect *e) { e->go = true, ln_branch_wake(e->branch); }
@@ -454,18 +509,6 @@ static int l_step(lua_State *L) {
 
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k);
 
-/* opts fn results: fn has run inside its digest */
-static int approved_done(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  lua_rawgeti(L, -1, 1);
-  lua_getfield(L, -1, "value");
-  lua_getfield(L, -2, "ok");
-  bool ok = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return ok ? 1 : lua_error(L);
-}
-
 static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
   ln_branch *b = lnL_branch(L);
   ln_effect *e = b->asked;
@@ -477,7 +520,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
   lua_pushlstring(L, effects.p, effects.n);           /* opts fn effects: outlives the effect */
   effects.p = lua_tolstring(L, 3, &effects.n);
   ln_effect_free(e);
-  return run_inside(L, effects, approved_done);
+  return run_inside(L, effects, only_result);
 }
 
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
@@ -557,7 +600,7 @@ static int approved_planned(lua_State *L) {
   if (b->fork->plan_into->n) return ask_for(L, b->fork->plan_into);
   ln_fork_free(b);
   lua_settop(L, 2);
-  return run_inside(L, (ln_str){NULL, 0}, approved_done);
+  return run_inside(L, (ln_str){NULL, 0}, only_result);
 }
 
 static int approved_plan_joined(lua_State *L, int status, lua_KContext ctx) {
@@ -572,7 +615,7 @@ static int l_approved(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_branch(L);
-  if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, approved_done);
+  if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||
       !name_child(f, b, 0, "", ln_str_dup(LN_STR("approved?"))))

@@ -43,12 +43,12 @@ static int l_sleep(lua_State *L) {
 
 /* ------------------------------------------------------------------ await_until */
 
-typedef struct polling { lua_State *main; int fn_ref; int64_t every_ms, until_ms; char *name; } polling;
+typedef struct polling { lua_State *main; int fn_ref; int64_t every_ms, until_ms; ln_branch *branch; } polling;
 
 static void free_polling(void *work) {
   polling *p = work;
   luaL_unref(p->main, LUA_REGISTRYINDEX, p->fn_ref);
-  free(p->name);
+  if (p->branch) p->branch->on_end_arg = NULL, p->branch->held_by = NULL;
   free(p);
 }
 
@@ -80,8 +80,7 @@ static void poll_failed(ln_effect *e, lua_State *co) {
   ln_effect_finish_err(e, "failed", &err);
 }
 
-static void poll_ended(ln_branch *b) {
-  ln_effect *e = b->on_end_arg;
+static void polled(ln_effect *e, ln_branch *b) {
   lua_State *co = b->co;
   ln_err err = {0};
   ln_buf value;
@@ -91,6 +90,12 @@ static void poll_ended(ln_branch *b) {
   else if (lnL_encode(co, -b->nres, &value, &err)) ln_effect_finish(e, true, "done", ln_buf_view(&value));
   else ln_effect_fail(e, &err);
   ln_buf_free(&value);
+}
+
+/* The effect may be gone, or cancelled, by the time that its poll has ended. */
+static void poll_ended(ln_branch *b) {
+  ln_effect *e = b->on_end_arg;
+  if (e && !e->finished) polled(e, b);
   ln_branch_free(b);
 }
 
@@ -107,6 +112,8 @@ static void poll_now(void *arg) {
   b->polling = true;
   b->on_end = poll_ended;
   b->on_end_arg = e;
+  b->held_by = &p->branch;
+  p->branch = b;
   ln_branch_wake(b);
   ln_run_pump_soon(e->run);
 }

@@ -1,6 +1,7 @@
-/* zip.c: zip archives in memory, by libzip.  An archive that somebody sent is never unpacked as a whole: it is listed, and
-** one entry is read, within bounds of size and of how much larger it gets, which its directory must promise and
-** its bytes must keep.  What is packed is the same bytes for the same input (sorted, one date), as a replay wants. */
+/* zip.c: zip archives in memory, by libzip.  An archive that somebody sent is never unpacked as a whole: it
+** is listed, and one entry is read, within bounds of size and of how much larger it gets, which its directory
+** must promise and its bytes must keep.  What is packed is the same bytes for the same input (sorted, one
+** date), as a replay wants. */
 #include "modules/modules.h"
 
 #include <stdio.h>
@@ -149,7 +150,7 @@ static int l_read(lua_State *L) {
 /* --- packing --- */
 
 typedef struct entry {
-  ln_str name, data;                                     /* borrowed from the table                          */
+  ln_str name, data; /* borrowed from the table */
 } entry;
 
 static int by_name(const void *a, const void *b) {
@@ -176,10 +177,12 @@ static bool check_packed(const entry *e, ln_err *err) {
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "\"%.100s\" is no name for an entry: a relative path with / between plain names, in UTF-8",
                    e->name.p);
-  return e->data.p || ln_fail(err, "bad_argument", LN_FINAL, "the data of \"%.100s\" must be a text", e->name.p);
+  return e->data.p ||
+         ln_fail(err, "bad_argument", LN_FINAL, "the data of \"%.100s\" must be a text", e->name.p);
 }
 
-/* Pushes an array, owned by Lua, of the table's entries, sorted.  The table at idx keeps their bytes. [-0, +1, e] */
+/* Pushes an array, owned by Lua, of the entries of the table at idx, sorted; the table keeps their bytes.
+** [-0, +1, e] */
 static entry *gather(lua_State *L, int idx, size_t *count) {
   size_t n = 0;
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) { /* key value */

@@ -95,6 +95,7 @@ fail:
 }
 
 static void branch_free(ln_branch *b) {
+  if (b->held_by) *b->held_by = NULL;
   if (b->asked) ln_effect_free(b->asked);
   if (b->fork) ln_fork_free(b);
   ln_tally_free(&b->turns);

@@ -25,6 +25,7 @@ struct ln_engine {
   const ln_module *modules;                              /* ends with { NULL, NULL }                         */
   void (*open_words)(lua_State *L);                      /* modules/words.c                                 */
   int (*open_connector)(lua_State *L, ln_str name);      /* modules/connector.c: [-0, +1, e]                */
+  const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation     */
   void *connectors;                                      /* modules/connector.c's registry                  */
   void *library;                                         /* engine/library.c                                */
   void *state;                                           /* engine/run.c: the runs under way                */

@@ -11,6 +11,8 @@
 #include "engine/journal.h"
 #include "engine/run.h"
 
+#include "base/units.h"
+
 typedef struct ln_tally_slot { ln_str key; int64_t count; } ln_tally_slot;
 typedef struct ln_tally {                                /* how often each text was counted (tally.c)       */
   ln_tally_slot *slots;
@@ -43,6 +45,7 @@ struct ln_branch {
   ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all             */
   void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                 */
   void *on_end_arg;
+  ln_branch **held_by;                                   /* set to NULL when it is freed                      */
   size_t index;                                          /* among its siblings                               */
   ln_branch *next_runnable;
   char *name;                                            /* "harden/group/00g1"; "" the root                 */
@@ -169,16 +172,22 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require              */
   bool creating;                                         /* its row is on its way                             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                  */
-  bool notified_waiting, is_call;
+  bool notified_waiting, is_call, parked, cancel_wanted;
+  char cancel_why[128];
 };
 
 /* run.c */
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
 bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_end_attempt(ln_run *r, const ln_err *why);   /* thrown away: the journal stays, it can be resumed */
 bool ln_run_cancelled_entry(ln_run *r);
+/* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+void ln_scratch_free(ln_run *r);
 /* branch.c */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */

@@ -169,7 +169,7 @@ static int l_push_look(lua_State *L) {
   return 0;
 }
 
-static bool look_turns(ln_run *r, ln_err *err) {
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err) {
   for (;;) {
     int nres;
     r->current = r->root;
@@ -177,17 +177,31 @@ static bool look_turns(ln_run *r, ln_err *err) {
     ln_vm_turn turn = ln_vm_resume(r->vm, r->root->co, 0, &nres, err);
     if (turn == LN_VM_SLICE) continue;
     if (turn == LN_VM_RETURNED) return true;
-    if (turn == LN_VM_RAISED) lnL_to_error(r->root->co, -1, err);
-    else if (turn == LN_VM_ASKED) ln_fail(err, "bad_argument", LN_FINAL, "a script may not act while it is being loaded");
-    return false;
+    if (turn == LN_VM_RAISED) return lnL_to_error(r->root->co, -1, err), false;
+    if (turn == LN_VM_KILLED) return false;
+    if (!asked || !r->root->asked)
+      return ln_fail(err, "bad_argument", LN_FINAL, "a script may not act while it is being looked at");
+    if (!asked(r->root->asked, err)) return false;
   }
+}
+
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
+  ln_run_options none = {0};
+  ln_run *r = run_new(g, &none, err);
+  if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) && ln_run_begin_vm(r, err)) return r;
+  ln_scratch_free(r);
+  return NULL;
+}
+
+void ln_scratch_free(ln_run *r) {
+  if (r) run_free(r);
 }
 
 static bool look(ln_run *r, struct looking *k, ln_err *err) {
   k->run = r;
   k->err = err;
   if (!ln_run_begin_vm(r, err)) return false;
-  bool ok = ln_vm_protect(r->vm, l_push_look, k, err) && look_turns(r, err);
+  bool ok = ln_vm_protect(r->vm, l_push_look, k, err) && ln_scratch_turns(r, NULL, err);
   r->current = NULL;
   ln_branch_free_all(r);
   ln_vm_free(r->vm);
@@ -366,18 +380,22 @@ static void unlink_run(ln_run *r) {
     }
 }
 
-/* Jobs of the run that the writer still has point into it: whoever closes a live run has let the loop come to
-** rest first, or closes the store's writer before (ln_store_close waits for the last commit). */
-void ln_run_close(ln_run *r) {
+/* Jobs that the writer still has point into the run; parking is a job behind them, and waits for it. */
+void ln_run_park(ln_run *r) {
   ln_err err = {0};
+  parting p = {.run = r};
+  if (r->parked || r->ended || ln_err_is(&r->why, "stale")) return;
+  ln_buf_init(&p.waiting, 1 << 20);
+  put_waiting(r, &p.waiting);
+  r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
+  ln_buf_free(&p.waiting);
+}
+
+bool ln_run_is_plan(const ln_run *r) { return r->planning; }
+
+void ln_run_close(ln_run *r) {
   if (!r) return;
-  if (!r->ended && !ln_err_is(&r->why, "stale")) {
-    parting p = {.run = r};
-    ln_buf_init(&p.waiting, 1 << 20);
-    put_waiting(r, &p.waiting);
-    ln_writer_run(r->engine->store, parting_apply, &p, &err);
-    ln_buf_free(&p.waiting);
-  }
+  ln_run_park(r);
   r->closing = true;
   r->engine->loop->cancel(r->engine->loop, &r->poll);
   unlink_run(r);

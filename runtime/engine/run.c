@@ -123,8 +123,11 @@ static void nobody_waits(ln_run *r, const ln_record *rec) {
   ln_run_end_attempt(r, &err);
 }
 
+static void put_cancel(ln_run *r);
+
 static bool go_live(ln_run *r) {
   r->live = true;
+  if (r->cancel_wanted) put_cancel(r);
   for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
     if (b->state == LN_B_ASKING && b->asked && !b->asked->finished) ln_effect_start_live(b->asked);
   return true;
@@ -372,17 +375,24 @@ void ln_run_deliver_cancel(ln_run *r) {
   ln_branch_cancel(r->root);
 }
 
-void ln_run_cancel(ln_run *r, ln_str why) {
+/* A cancel is a delivery like any other: a replay meets it at the same place. */
+static void put_cancel(ln_run *r) {
   ln_err gone;
   ln_buf data;
   if (r->ended || r->broken || r->cancelling) return;
   ln_buf_init(&data, 4096);
-  ln_fail(&gone, "cancelled", LN_FINAL, "%.*s", LN_STR_ARG(why));
+  ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
   ln_entry e = {.kind = LN_E_DONE, .name = LN_STR("run.cancel"), .op = LN_STR("cancel"), .cls = LN_LOCAL,
                 .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
-  if (r->live && ln_run_put(r, &e)) ln_run_deliver_cancel(r);
+  if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
   ln_buf_free(&data);
+}
+
+void ln_run_cancel(ln_run *r, ln_str why) {
+  r->cancel_wanted = true;
+  snprintf(r->cancel_why, sizeof r->cancel_why, "%.*s", LN_STR_ARG(why));
+  if (r->live) put_cancel(r);
   ln_run_pump_soon(r);
 }
 

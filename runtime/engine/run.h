@@ -35,6 +35,16 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
 void ln_run_cancel(ln_run *r, ln_str why);
 /* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed. */
 void ln_run_close(ln_run *r);
+/* Writes down what an unfinished one waits for, and gives it up: others may then resume it.  Quiet when it has ended. */
+void ln_run_park(ln_run *r);
+bool ln_run_is_plan(const ln_run *r);
+/* A document rendered for people by stdlib/report.lua: format "text" or "markdown". */
+bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_err *err);
+
+/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over first. */
+bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
+/* Has another process asked this run to cancel?  Cheap: looks only when the store changed. */
+void ln_run_look_for_cancel(ln_run *r);
 
 const char *ln_run_ulid(const ln_run *r);
 int64_t ln_run_id(const ln_run *r);

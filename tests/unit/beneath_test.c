@@ -1,5 +1,5 @@
-/* beneath_test.c: files below a root: nothing leads out of it, and nothing is half written.  Each test runs twice: by openat2,
-** and walking name by name. */
+/* beneath_test.c: files below a root: nothing leads out of it, and nothing is half written.  Each test runs
+** twice: by openat2, and walking name by name. */
 #include "base/beneath.h"
 #include "base/hash.h"
 #include "tests/unit/scratch.h"
@@ -206,7 +206,8 @@ static void test_root(void **s) {
   assert_false(ln_beneath_read(S("relative"), S("a"), &b, &err));
   assert_string_equal(err.code, "bad_argument");
   put("root/a", "abc");
-  assert_int_equal(symlink("root", in_scratch("alias")), 0); /* the root itself is the operator's: it may be a link */
+  assert_int_equal(symlink("root", in_scratch("alias")),
+                   0); /* the root itself is the operator's: it may be a link */
   assert_true(ln_beneath_read(S(in_scratch("alias")), S("a"), &b, &err));
   ln_buf_free(&b);
 }
@@ -215,8 +216,8 @@ static void test_root(void **s) {
   {#fn " (openat2)", fn, fresh, drop, NULL}, {#fn " (walking)", fn, fresh, drop, (void *)1}
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TWICE(test_plain_names), TWICE(test_write_and_read), TWICE(test_leftovers),
-                                     TWICE(test_links_out),   TWICE(test_odd_files),      TWICE(test_remove),
-                                     TWICE(test_root)};
+  const struct CMUnitTest tests[] = {
+      TWICE(test_plain_names), TWICE(test_write_and_read), TWICE(test_leftovers), TWICE(test_links_out),
+      TWICE(test_odd_files),   TWICE(test_remove),         TWICE(test_root)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

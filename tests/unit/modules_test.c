@@ -1,6 +1,6 @@
-/* modules_test.c: the modules as Lua sees them, on a plain Lua state with a small engine behind it (door.h): the Lua tests of
-** tests/lua/modules, the examples and names of the .meta.lua files, and what only C can see: what an effect's
-** journal would hold, what a write says of itself, and that no failing allocation leaks. */
+/* modules_test.c: the modules as Lua sees them, on a plain Lua state with a small engine behind it (door.h):
+** the Lua tests of tests/lua/modules, the examples and names of the .meta.lua files, and what only C can see:
+** what an effect's journal would hold, what a write says of itself, and that no failing allocation leaks. */
 #include "modules/blob.h"
 #include "modules/modules.h"
 #include "tests/unit/door.h"
@@ -20,9 +20,11 @@
 
 #define S(z) ln_str_of(z)
 
-static const ln_module opened[] = {
-    {"crypto", luaopen_crypto}, {"file", luaopen_file}, {"json", luaopen_json}, {"log", luaopen_log}, {"store", luaopen_store},
-    {"text", luaopen_text},     {"time", luaopen_time}, {"xml", luaopen_xml},   {"zip", luaopen_zip}, {NULL, NULL}};
+static const ln_module opened[] = {{"crypto", luaopen_crypto}, {"file", luaopen_file},
+                                   {"json", luaopen_json},     {"log", luaopen_log},
+                                   {"store", luaopen_store},   {"text", luaopen_text},
+                                   {"time", luaopen_time},     {"xml", luaopen_xml},
+                                   {"zip", luaopen_zip},       {NULL, NULL}};
 
 static ln_credential credentials[] = {
     {.name = {"hook", 4}, .kind = {"hmac", 4}, .secret = {"hook", 4}},
@@ -149,7 +151,8 @@ static int set_up(void **s) {
   door.engine.vault = no_vault;
   door.in_run = true;
   if (!(door.engine.loop = ln_loop_uv(&err)) || !(door.engine.host = ln_host_new(&err)) ||
-      !(door.engine.store = ln_store_open(S(uri), &o, &err)) || !ln_writer_start(door.engine.store, NULL, &err)) {
+      !(door.engine.store = ln_store_open(S(uri), &o, &err)) ||
+      !ln_writer_start(door.engine.store, NULL, &err)) {
     fprintf(stderr, "%s\n", err.message);
     return 1;
   }
@@ -204,22 +207,26 @@ static const char *push_file(lua_State *L, const char *path) {
   return lua_tostring(L, -1);
 }
 
-/* Examples and names of one .meta.lua, looked at by a Lua function: every block between ```lua and ``` runs, every function of
-** the module is declared, and every declared one is there and has an example. */
+/* Examples and names of one .meta.lua, looked at by a Lua function: every block between ```lua and ``` runs,
+** every function of the module is declared, and every declared one is there and has an example. */
 static const char examine[] =
     "local text, name, module = ...\n"
     "local declared, runs = {}, {}\n"
     "local example, seen\n"
     "for line in text:gmatch('[^\\n]*') do\n"
     "  if line == '---```lua' then example = {}\n"
-    "  elseif line == '---```' then runs[#runs + 1] = table.concat(example, '\\n') example, seen = nil, true\n"
+    "  elseif line == '---```' then runs[#runs + 1] = table.concat(example, '\\n') example, seen = nil, "
+    "true\n"
     "  elseif example then example[#example + 1] = line:match '^%-%-%-(.*)$' end\n"
-    "  local fn = line:match('^function ' .. name .. '%.([%w_]+)%(') or line:match('^function (' .. name .. ')%(')\n"
+    "  local fn = line:match('^function ' .. name .. '%.([%w_]+)%(') or line:match('^function (' .. name .. "
+    "')%(')\n"
     "  if fn then assert(seen, fn .. ' has no example') declared[fn], seen = true, nil end\n"
     "end\n"
     "if type(module) == 'table' then\n"
-    "  for fn, f in pairs(module) do assert(type(f) ~= 'function' or declared[fn], name .. '.' .. fn .. ' is not documented') end\n"
-    "  for fn in pairs(declared) do assert(type(module[fn]) == 'function', name .. '.' .. fn .. ' does not exist') end\n"
+    "  for fn, f in pairs(module) do assert(type(f) ~= 'function' or declared[fn], name .. '.' .. fn .. ' is "
+    "not documented') end\n"
+    "  for fn in pairs(declared) do assert(type(module[fn]) == 'function', name .. '.' .. fn .. ' does not "
+    "exist') end\n"
     "else assert(declared[name]) end\n"
     "for _, text in ipairs(runs) do assert(load(text, '=' .. text))() end\n"
     "assert(#runs > 0)\n";
@@ -320,9 +327,11 @@ static void test_credentials(void **s) {
   (void)s;
   lua_State *L = new_state();
   int before = door.effects;
-  run_text(L, "assert(crypto.hmac('sha256', 'no such name', 'x') == crypto.hmac('sha256', 'no such name', 'x'))");
+  run_text(
+      L, "assert(crypto.hmac('sha256', 'no such name', 'x') == crypto.hmac('sha256', 'no such name', 'x'))");
   assert_int_equal(door.effects, before); /* its arguments alone decide: no effect */
-  run_text(L, "assert(crypto.hmac('sha256', 'hook', 'secret text') == crypto.hmac('sha256', 'value of hook', 'secret text'))");
+  run_text(L, "assert(crypto.hmac('sha256', 'hook', 'secret text') == crypto.hmac('sha256', 'value of hook', "
+              "'secret text'))");
   assert_int_equal(door.effects, before + 1);
   assert_string_equal(door.e.op->name, "crypto.hmac");
   assert_true(args_have("hook") && !args_have("value of hook") && !args_have("secret text"));
@@ -340,7 +349,9 @@ static void test_what_is_journaled(void **s) {
   lua_State *L = new_state();
   run_text(L, "local k = crypto.random_bytes(32) assert(#k == 32 and k ~= crypto.random_bytes(32))");
   assert_true(door.e.op->cls == LN_PURE && !door.e.op->uses);
-  run_text(L, "local s = crypto.seal(('q'):rep(32), 'plain text', { aad = 'with it' }) assert(#s == 12 + 10 + 16)");
+  run_text(
+      L,
+      "local s = crypto.seal(('q'):rep(32), 'plain text', { aad = 'with it' }) assert(#s == 12 + 10 + 16)");
   assert_false(args_have("plain text") || args_have("qqqq") || args_have("with it"));
   run_text(L, "crypto.jwt_sign('HS256', ('q'):rep(32), { sub = 'alice' })");
   assert_false(args_have("alice") || args_have("qqqq"));
@@ -356,9 +367,11 @@ static void test_without_a_run(void **s) {
   (void)s;
   door.in_run = false;
   lua_State *L = new_state();
-  run_text(L, "assert(crypto.hmac('md5', 'Jefe', 'what do ya want for nothing?') == '750c783e6ab0b503eaa86e310a5db738')");
+  run_text(L, "assert(crypto.hmac('md5', 'Jefe', 'what do ya want for nothing?') == "
+              "'750c783e6ab0b503eaa86e310a5db738')");
   run_text(L, "assert(json.decode('[1]')[1] == 1 and xml.decode('<a b=\"c\"/>').attrs.b == 'c')");
-  run_text(L, "assert(zip.read(zip.pack { a = 'b' }, 'a') == 'b' and time.parse('1970-01-01T00:00:01Z') == 1)");
+  run_text(L,
+           "assert(zip.read(zip.pack { a = 'b' }, 'a') == 'b' and time.parse('1970-01-01T00:00:01Z') == 1)");
   says(fails(L, "crypto.random_bytes(1)", "unavailable"), "there is no run here");
   lua_close(L);
   door.in_run = true;
@@ -384,7 +397,12 @@ static void test_blobs(void **s) {
   ln_buf_init(&stored, 1000);
   assert_true(lnL_blob_get(&door.engine, b.sha256, &bytes, &err));
   assert_true(ln_str_eq(ln_buf_view(&bytes), S("the bytes")));
-  assert_true(ln_store_content_get(door.engine.store, b.sha256, &stored, &err));
+  assert_false(ln_store_content_get(door.engine.store, b.sha256, &stored, &err)); /* there unsealed answers may lie */
+  char address[65];
+  uint8_t raw[LN_SHA256];
+  assert_true(ln_sha256_2(LN_STR("blob"), b.sha256, raw));
+  ln_hex(raw, sizeof raw, address);
+  assert_true(ln_store_content_get(door.engine.store, S(address), &stored, &err));
   assert_true(ln_str_find(ln_buf_view(&stored), S("the bytes")) < 0); /* sealed */
   ln_buf_cut(&bytes, 0);
   char other[65];
@@ -427,13 +445,15 @@ static void put(const char *rel, const char *text) {
 static void test_file_write(void **s) {
   (void)s;
   lua_State *L = new_state();
-  run_text(L, "local f = file.write { path = ROOT .. '//./w.txt', data = 'abc' } assert(f.path == ROOT .. '/w.txt' and not f.unchanged)");
+  run_text(L, "local f = file.write { path = ROOT .. '//./w.txt', data = 'abc' } assert(f.path == ROOT .. "
+              "'/w.txt' and not f.unchanged)");
   do_describe("file:path:/", ABC);
   assert_true(door.e.op->move == LN_NOTE && ln_str_eq(ln_buf_view(&door.e.before), S("absent")));
   ln_str undo_args = ln_buf_view(&door.e.undo);
   ln_vitem item;
   assert_true(ln_str_eq(ln_v_get_str(undo_args, "op"), S("file.remove")));
-  assert_true(ln_v_get(undo_args, LN_STR("args"), &item) && ln_str_eq(ln_v_get_str(item.whole, "sha256"), S(ABC)));
+  assert_true(ln_v_get(undo_args, LN_STR("args"), &item) &&
+              ln_str_eq(ln_v_get_str(item.whole, "sha256"), S(ABC)));
   assert_int_equal(probe(), LN_DID);
   put("root/w.txt", "somebody else's");
   assert_int_equal(probe(), LN_UNKNOWN);
@@ -441,10 +461,13 @@ static void test_file_write(void **s) {
   assert_int_equal(probe(), LN_DID_NOT);
   put("root/w.txt", "abc");
   run_text(L, "assert(file.write { path = ROOT .. '/w.txt', data = 'abc' }.unchanged)");
-  says(fails(L, "file.write { path = ROOT .. '/w.txt', data = 'abd' }", "conflict"), "`new = false` writes over it");
-  run_text(L, "file.write { path = ROOT .. '/w.txt', data = 'abd', new = false } assert(file.read(ROOT .. '/w.txt') == 'abd')");
+  says(fails(L, "file.write { path = ROOT .. '/w.txt', data = 'abd' }", "conflict"),
+       "`new = false` writes over it");
+  run_text(L, "file.write { path = ROOT .. '/w.txt', data = 'abd', new = false } assert(file.read(ROOT .. "
+              "'/w.txt') == 'abd')");
   assert_int_equal(door.effects > 0, 1);
-  says(fails(L, "file.write { path = '/etc/passwd', data = 'x' }", "refused"), "/etc/passwd is not below a folder");
+  says(fails(L, "file.write { path = '/etc/passwd', data = 'x' }", "refused"),
+       "/etc/passwd is not below a folder");
   says(fails(L, "file.write { path = ROOT .. 'x/a', data = 'x' }", "refused"), "not below");
   says(fails(L, "file.write { path = ROOT .. '/none/a', data = 'x' }", "not_found"), "no folder none below");
   lua_close(L);
@@ -468,11 +491,13 @@ static void test_file_remove(void **s) {
   (void)s;
   lua_State *L = new_state();
   put("root/r.txt", "abc");
-  says(fails(L, "file.remove { path = ROOT .. '/r.txt', sha256 = ('0'):rep(64) }", "conflict"), "it is left alone");
+  says(fails(L, "file.remove { path = ROOT .. '/r.txt', sha256 = ('0'):rep(64) }", "conflict"),
+       "it is left alone");
   run_text(L, "assert(file.remove { path = ROOT .. '/r.txt' }.sha256 == '" ABC "')");
   do_describe("/r.txt", "absent");
   assert_true(door.e.op->move == LN_CONFINE && door.e.undo.n == 0);
-  assert_true(ln_str_find(ln_buf_view(&door.e.names), S(ABC)) > 0 && ln_str_find(ln_buf_view(&door.e.names), S("r.txt")) > 0);
+  assert_true(ln_str_find(ln_buf_view(&door.e.names), S(ABC)) > 0 &&
+              ln_str_find(ln_buf_view(&door.e.names), S("r.txt")) > 0);
   assert_int_equal(probe(), LN_DID);
   put("root/r.txt", "abc");
   assert_int_equal(probe(), LN_DID_NOT);
@@ -482,7 +507,8 @@ static void test_file_remove(void **s) {
   run_text(L, "assert(file.remove { path = ROOT .. '/r.txt' }.unchanged)");
   fails(L, "file.hash { path = ROOT .. '/r.txt' }", "not_found");
   config.files.n = 0;
-  says(fails(L, "file.read { path = ROOT .. '/x' }", "refused"), "list folders in the configuration's `files`");
+  says(fails(L, "file.read { path = ROOT .. '/x' }", "refused"),
+       "list folders in the configuration's `files`");
   config.files.n = 2;
   lua_close(L);
 }
@@ -496,8 +522,10 @@ static void test_log(void **s) {
   assert_string_equal(door.note_kind, "log");
   ln_str note = ln_buf_view(&door.note);
   ln_vitem fields;
-  assert_true(ln_str_eq(ln_v_get_str(note, "level"), S("warn")) && ln_str_eq(ln_v_get_str(note, "message"), S("the host is slow")));
-  assert_true(ln_v_get(note, LN_STR("fields"), &fields) && ln_str_eq(ln_v_get_str(fields.whole, "host"), S("WS-042")));
+  assert_true(ln_str_eq(ln_v_get_str(note, "level"), S("warn")) &&
+              ln_str_eq(ln_v_get_str(note, "message"), S("the host is slow")));
+  assert_true(ln_v_get(note, LN_STR("fields"), &fields) &&
+              ln_str_eq(ln_v_get_str(fields.whole, "host"), S("WS-042")));
   says(fails(L, "log.info('x', { f = print })", "bad_argument"), "a function cannot be stored");
   lua_close(L);
 }
@@ -526,7 +554,8 @@ static const char busy[] =
     "crypto.hex(crypto.unhex('00ff')) text.utf16('a\\0b\\0') text.defang('http://a.example/x')\n"
     "xml.decode('<a><b/>c</a>') json.decode(json.encode { a = { 1 } })\n"
     "store.set('busy', { a = 1 }, { ttl = '1h' }) store.get('busy') store.list('bu')\n"
-    "file.read(file.write { path = ROOT .. '/busy', data = 'x', new = false }.path) file.remove(ROOT .. '/busy')\n"
+    "file.read(file.write { path = ROOT .. '/busy', data = 'x', new = false }.path) file.remove(ROOT .. "
+    "'/busy')\n"
     "blob('n', 'bytes') log.info('x', { y = 1 })\n";
 
 static int run_busy(lua_State *L) {
@@ -557,10 +586,12 @@ static void test_allocations(void **s) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lua_files),   cmocka_unit_test(test_meta_files),   cmocka_unit_test(test_arguments),
-      cmocka_unit_test(test_opaque),      cmocka_unit_test(test_credentials),  cmocka_unit_test(test_what_is_journaled),
-      cmocka_unit_test(test_without_a_run), cmocka_unit_test(test_blobs),      cmocka_unit_test(test_file_write),
-      cmocka_unit_test(test_file_overwrite_in_doubt), cmocka_unit_test(test_file_remove), cmocka_unit_test(test_log),
+      cmocka_unit_test(test_lua_files),     cmocka_unit_test(test_meta_files),
+      cmocka_unit_test(test_arguments),     cmocka_unit_test(test_opaque),
+      cmocka_unit_test(test_credentials),   cmocka_unit_test(test_what_is_journaled),
+      cmocka_unit_test(test_without_a_run), cmocka_unit_test(test_blobs),
+      cmocka_unit_test(test_file_write),    cmocka_unit_test(test_file_overwrite_in_doubt),
+      cmocka_unit_test(test_file_remove),   cmocka_unit_test(test_log),
       cmocka_unit_test(test_allocations)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
