@@ -30,6 +30,8 @@ local function list(x) return type(x) == "table" and x or {} end
 
 local function resources(body) return list(type(body) == "table" and body.resources or nil) end
 
+local function paging_of(answer) return list(list(list(answer.body).meta).pagination) end
+
 local function first_of(body, what)
   return resources(body)[1] or fail("not_found", what .. ": not there")
 end
@@ -146,10 +148,11 @@ local function fault(answer)
   return f
 end
 
--- For reads by id and for deletions: what is not there is simply not in the list.
+-- For reads by id and for deletions: what is not there is simply not in the list.  A 404 that says nothing is
+-- a gateway's, and proves nothing.
 local function absent_is_good(answer)
   local errors = type(answer.body) == "table" and list(answer.body.errors) or {}
-  if answer.status ~= 404 and (answer.status >= 300 or #errors == 0) then return false end
+  if #errors == 0 or answer.status ~= 404 and answer.status >= 300 then return false end
   for _, e in ipairs(errors) do
     if tonumber(e.code) ~= 404 then return false end
   end
@@ -160,7 +163,7 @@ end
 -- gets a new one.
 local function session_gone(answer)
   local errors = type(answer.body) == "table" and list(answer.body.errors) or {}
-  if answer.status ~= 404 or tonumber((errors[1] or {}).code) == OFF_LINE then return false end
+  if answer.status ~= 404 or not errors[1] or tonumber(errors[1].code) == OFF_LINE then return false end
   return { code = "unavailable", message = "the session has ended", retry = true, executed = false }
 end
 
@@ -444,6 +447,8 @@ operations.upload_archive = {
   state = { op = "archive_status", args = function(a) return { archive = a.sample.sha256 } end,
             of = function(x) return x.status == "done" and "stored" or x.status end,
             unchanged = function(x) return { archive = x.archive, files = x.files, unchanged = true } end },
+  probe = { op = "archive_status", args = function(a) return { archive = a.sample.sha256 } end,
+            found = function(x) return x.status ~= "absent" and { archive = x.archive } or nil end },
   handle = function(body)
     local x = resources(body)[1] or fail("failed", "the archive service took nothing")
     return { archive = x.sha256 }
@@ -552,8 +557,7 @@ operations.hosts = {
     return { filter = all_of(terms), limit = "1000", sort = "last_seen.desc" }
   end,
   page = function(answer)
-    local paging = list(list(answer.body.meta).pagination)
-    local after = paging.next
+    local after = paging_of(answer).next
     return resources(answer.body), after and after ~= "" and { query = { offset = after } } or nil
   end,
   item = host_of,
@@ -660,7 +664,7 @@ operations.iocs = {
   method = "GET", path = "/iocs/combined/indicator/v1",
   query = function(a) return { filter = ioc_filter(a), limit = "2000" } end,
   page = function(answer)
-    local after = list(list(answer.body.meta).pagination).after
+    local after = paging_of(answer).after
     local found = resources(answer.body)
     return found, after and after ~= "" and #found > 0 and { query = { after = after } } or nil
   end,
@@ -689,9 +693,8 @@ operations.ioc_hosts = {
   fault = absent_is_good,                                  -- 404: nobody saw it
   page = function(answer, _, request)
     local found = resources(answer.body)
-    local paging = type(answer.body) == "table" and list(list(answer.body.meta).pagination) or {}
     local seen = (tonumber((request.query or {}).offset) or 0) + #found
-    local more = #found > 0 and seen < (tonumber(paging.total) or 0)
+    local more = #found > 0 and seen < (tonumber(paging_of(answer).total) or 0)
     return found, more and { query = { offset = tostring(seen) } } or nil
   end,
 }
@@ -703,6 +706,10 @@ local function ioc_state(found)
   if i.expired then return "expired" end
   return i.applied_globally == false and i.action .. ":some hosts" or i.action
 end
+
+local function ioc_wanted(a) return a.groups and a.action .. ":some hosts" or a.action end
+
+local function ioc_object(a) return { sha256 = a.sha256, md5 = a.md5, domain = a.domain, ip = a.ip } end
 
 local function ioc_entity(kind, value)
   local what = (kind == "sha256" or kind == "md5") and "file" or kind == "domain" and "domain" or "ip"
@@ -763,14 +770,17 @@ operations.create_ioc = {
   json = ioc_body,
   expect = { 200, 201 },
   entity = function(a) return ioc_entity(indicator(a)) end, facet = "ioc",
-  to = function(a) return a.groups and a.action .. ":some hosts" or a.action end,
-  state = { op = "iocs", args = function(a) return { sha256 = a.sha256, md5 = a.md5, domain = a.domain,
-                                                     ip = a.ip } end,
-            of = ioc_state,
+  to = ioc_wanted,
+  state = { op = "iocs", args = ioc_object, of = ioc_state,
             unchanged = function(found, a)
               local out = ioc_result(found[1], a)
               out.unchanged = true
               return out
+            end },
+  -- The state tells as much, but not the id, by which it is deleted.
+  probe = { op = "iocs", args = ioc_object,
+            found = function(found, a)
+              return ioc_state(found) == ioc_wanted(a) and ioc_result(found[1], a) or nil
             end },
   resolve = { op = function(a) return a.sha256 and "reports" or nil end, args = resolve_file().args,
               names = report_names },
@@ -778,7 +788,7 @@ operations.create_ioc = {
     local i = resources(body)[1] or fail("failed", "no indicator was made")
     return ioc_result(i, a, ((ctx or {}).looked or {})[1])
   end,
-  undo = function(a, before, result)
+  undo = function(_, before, result)
     if before == "absent" then
       return { op = "crowdstrike.delete_iocs", args = { ids = { result.id }, value = result.value } }
     end
@@ -1227,6 +1237,7 @@ operations.rtr_download = {
   class = "read", binary = true,
   params = { session = "string", sha256 = "sha256", name = "string = sample" },
   method = "GET", path = "/real-time-response/entities/extracted-file-contents/v1",
+  headers = { Accept = "*/*" },
   query = function(a)
     return { session_id = a.session, sha256 = a.sha256, filename = (a.name:gsub("[^%w%._%-]", "_")) }
   end,
@@ -1263,6 +1274,7 @@ operations.rtr_delete_file = {
 
 local flows = {}
 
+-- Of a host only the id is handed on: when it was last seen must not make another question of the same deed.
 local function falcon() return require "connectors.crowdstrike" end
 
 -- Cleaning up is no reason to fail: it is told, and left to the vendor's own expiry.
@@ -1335,21 +1347,21 @@ flows.rtr_get_file = {
   uses = { "rtr_check_hash", "rtr_get", "rtr_refresh", "rtr_files", "rtr_download", "rtr_delete_file",
            "rtr_close" },
   run = function(a)
-    local cs = falcon()
-    local at = cs.rtr_check_hash { host = a.host, path = a.path }
+    local cs, host = falcon(), host_id(a.host)
+    local at = cs.rtr_check_hash { host = host, path = a.path }
     if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, at.host)) end
     if a.sha256 and at.sha256 ~= a.sha256 then
       fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, at.host, at.sha256, a.sha256))
     end
     local out = { host = at.host, path = a.path, name = base_name(a.path), sha256 = at.sha256, sha1 = at.sha1,
                   md5 = at.md5, archive = "7z" }
-    local got = cs.rtr_get { host = a.host, path = a.path }
+    local got = cs.rtr_get { host = host, path = a.path }
     if got.planned then
       out.blob, out.planned = got.blob, true
       return out
     end
 
-    local file = arrived(cs, a.host, got)
+    local file = arrived(cs, host, got)
     local why = file.sha256 ~= at.sha256 and "it changed while it was fetched"
              or (file.bytes or 0) > 100 * MIB and "it is larger than the archive service takes (100 MiB)"
     if not why then
@@ -1368,8 +1380,8 @@ flows.rtr_remove_file = {
   params = { host = "host", path = "string", sha256 = "sha256" },
   uses = { "rtr_check_hash", "rtr_rm" },
   run = function(a)
-    local cs = falcon()
-    local at = cs.rtr_check_hash { host = a.host, path = a.path }
+    local cs, host = falcon(), host_id(a.host)
+    local at = cs.rtr_check_hash { host = host, path = a.path }
     if not at.exists then
       return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent", unchanged = true }
     end
@@ -1377,10 +1389,10 @@ flows.rtr_remove_file = {
       fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, at.host, at.sha256,
                                                                                  a.sha256))
     end
-    local removed, err = try(cs.rtr_rm, { host = a.host, path = a.path, sha256 = a.sha256 })
+    local removed, err = try(cs.rtr_rm, { host = host, path = a.path, sha256 = a.sha256 })
     if err and err.code ~= "failed" then error(err, 0) end
     if removed and removed.planned then return removed end
-    if cs.rtr_check_hash { host = a.host, path = a.path }.exists then
+    if cs.rtr_check_hash { host = host, path = a.path }.exists then
       fail("failed", ("%s is still on host %s: %s"):format(a.path, at.host, err and err.message or "?"))
     end
     return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent" }
@@ -1392,9 +1404,9 @@ flows.rtr_kill_process = {
   params = { host = "host", pid = "integer", image = "string", started = "time" },
   uses = { "rtr_processes", "rtr_kill" },
   run = function(a)
-    local cs = falcon()
-    local state, p = process_state(cs.rtr_processes { host = a.host }, a)
-    local out = { host = host_id(a.host), pid = a.pid, state = "ended" }
+    local cs, host = falcon(), host_id(a.host)
+    local state, p = process_state(cs.rtr_processes { host = host }, a)
+    local out = { host = host, pid = a.pid, state = "ended" }
     if state == "ended" then
       out.unchanged = true
       return out
@@ -1403,10 +1415,10 @@ flows.rtr_kill_process = {
       fail("stale", ("process %d is %s, started %s; %s, started %s, was meant")
                     :format(a.pid, p.path or p.name, p.started, a.image, time.format(seconds(a.started))))
     end
-    local ended, err = try(cs.rtr_kill, { host = a.host, pid = a.pid, image = a.image, started = a.started })
+    local ended, err = try(cs.rtr_kill, { host = host, pid = a.pid, image = a.image, started = a.started })
     if err and err.code ~= "failed" then error(err, 0) end
     if ended and ended.planned then return ended end
-    if process_state(cs.rtr_processes { host = a.host }, a) == "running" then
+    if process_state(cs.rtr_processes { host = host }, a) == "running" then
       fail("failed", ("process %d still runs: %s"):format(a.pid, err and err.message or "?"))
     end
     return out

@@ -1084,10 +1084,10 @@ local function new(world, rand)
 end
 
 -- Good on the face of it, and an error within.
-local function half_done(req, _, _, answer)
+local function half_done(_, _, _, answer)
   local r = answer()
   local ok, body = pcall(json.decode, r.body)
-  if not ok or type(body) ~= "table" or body.access_token then return nil end
+  if not ok or type(body) ~= "table" or body.access_token then return r end
   body.errors = { { code = 500, message = "internal error: only a part was done" } }
   r.body = json.encode(body)
   return r
@@ -1105,7 +1105,7 @@ local function look_name(req)
   return LOOK[type(req.json) == "table" and req.json.base_command or ""] or "rtr_command"
 end
 
-return kit.sim {
+local simulator = kit.sim {
   vendor = "crowdstrike",
   config = { client_id = CLIENT, client_secret = SECRET },
   new = new,
@@ -1165,3 +1165,12 @@ return kit.sim {
     partial = half_done,
   },
 }
+
+-- One path runs many commands; each has a name that a fault can be given to.
+for _, names in ipairs { LOOK, OPERATION } do
+  for _, name in pairs(names) do simulator.operations[#simulator.operations + 1] = name end
+end
+simulator.operations[#simulator.operations + 1] = "rtr_command"
+table.sort(simulator.operations)
+
+return simulator

@@ -87,7 +87,7 @@ local function filter_of(text, fields)
     return function(x)
       local have = fields[name](x)
       for _, v in ipairs(type(have) == "table" and have or { have }) do
-        if v:lower() == value:lower() then return true end
+        if v == value or name == "endpointName" and v:lower() == value:lower() then return true end
       end
       return false
     end
@@ -562,7 +562,7 @@ end
 local function half_done(_, _, _, answer)
   local r = answer()
   local ok, body = pcall(json.decode, r.body)
-  if r.status ~= 207 or not ok then return nil end
+  if r.status ~= 207 or not ok then return r end
   body[#body] = { status = 500, body = refusal("InternalServerError", "Something went wrong.") }
   r.body = json.encode(body)
   return r

@@ -256,7 +256,8 @@ end
 function client:client_token(a)
   if self.bearer and self.bearer.till > self.now then return self.bearer.text end
   local r = self:wire { method = "POST", path = a.path, query = {}, headers = {}, form = {
-    grant_type = "client_credentials", client_id = self.config[a.id], client_secret = self.config[a.secret] } }
+    grant_type = "client_credentials", client_id = self.config[a.id],
+    client_secret = self.config[a.secret] } }
   if r and r.status == 308 then
     local base = tostring(r.headers.location):match "^https://[^/]+"
     local known = false
@@ -304,7 +305,8 @@ function client:wire(request)
   if request.form then raw.body, headers["Content-Type"] = query_text(request.form),
   "application/x-www-form-urlencoded" end
   if request.json then
-    raw.body, headers["Content-Type"] = json.encode(request.json), headers["Content-Type"] or "application/json"
+    raw.body = json.encode(request.json)
+    headers["Content-Type"] = headers["Content-Type"] or "application/json"
   elseif request.multipart then
     raw.body = multipart_text(request.multipart)
     headers["Content-Type"] = "multipart/form-data; boundary=" .. BOUNDARY
@@ -471,14 +473,16 @@ function client:doubt(op, args, ctx, to)
   self.now = self.now + (op.settle or 5)
   self.doubts = self.doubts + 1
   ctx.now = self.now
-  if op.state then
-    local state, value, s = self:before(op, args)
-    if state == to then return nil, s.unchanged and s.unchanged(value, args) or { state = to } end
-    if not op.probe then return nil end
-  elseif not op.probe then
-    fail("doubt", op.name .. ": nothing tells whether it was done")
+  if not op.probe and not op.state then fail("doubt", op.name .. ": nothing tells whether it was done") end
+  if not op.probe then
+    if self:before(op, args) ~= to then return nil end
+    local known = said(op.plan, args, ctx) or { state = to }
+    for k, v in pairs(known) do
+      if k == "planned" or type(v) == "table" and v.opaque then known[k] = nil end
+    end
+    return nil, known
   end
-  local value = self:read(self.operations[op.probe.op], op.probe.args(args, ctx))
+  local value = self:asked(op.probe, args, ctx)
   local found = op.probe.found(value, args, ctx)
   if found == false then fail("doubt", op.name .. ": it cannot be told whether it was done") end
   return found
@@ -525,7 +529,7 @@ function client:write_one(op, args, given)
   local to, plan = said(op.to, args, ctx), said(op.plan, args, ctx)
   self.entity, self.facet, self.effect = said(op.entity, args, ctx), said(op.facet, args, ctx),
                                          said(op.effect, args, ctx)
-  built(op, args, ctx)                                     -- as a plan would show it: before anything is asked
+  built(op, args, ctx)                                     -- as a plan shows it, before anything is asked
   if op.state then
     local s
     ctx.before, ctx.looked, s = self:before(op, args)

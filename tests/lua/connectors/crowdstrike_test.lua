@@ -90,11 +90,12 @@ test("a good status with errors is not success", function()
   raises("unavailable", function() cs.hosts { hostname = "WORKSTATION5" } end)
 end)
 
-test("the wait after a 429 is an absolute time, in seconds or milliseconds, kept within two minutes", function()
+test("the wait after a 429 is an absolute time, in seconds or milliseconds, two minutes at most", function()
   local fault = falcon().declaration.fault
+  local date = "Tue, 24 Nov 2026 06:00:00 GMT"
   local function after(at)
     return fault { status = 429, body = { errors = { { code = 429, message = "slow down" } } },
-                   headers = { ["x-ratelimit-retryafter"] = at, date = "Tue, 24 Nov 2026 06:00:00 GMT" } }.after
+                   headers = { ["x-ratelimit-retryafter"] = at, date = date } }.after
   end
   local now = require "time".parse "2026-11-24T06:00:00Z"
   eq(after(tostring(now + 7)), 7)
@@ -108,6 +109,18 @@ test("a 429 is waited for and asked again", function()
   local before = c.now
   eq(#cs.hosts { hostname = "WORKSTATION6" }, 1)
   eq(c.now - before, 7)
+  local limit = c.declaration.limit
+  eq(limit { status = 429, headers = {}, body = {} }.wait, 60)
+  eq(limit { status = 429, headers = {}, body = { meta = { quota = {} } } }, nil)
+  eq(limit({ status = 200, headers = { ["x-ratelimit-remaining"] = { "5999", "5999" } } }).remaining, 5999)
+end)
+
+test("a 404 that is not the vendor's own proves nothing", function()
+  local c, id, cs = scene { faults = "crowdstrike.delete_iocs=html:404,crowdstrike.ioc_hosts=html:404" }
+  raises("not_found", function() cs.ioc_hosts { sha256 = HASH } end)
+  local mine = cs.create_ioc { sha256 = HASH }
+  eq(cs.delete_iocs { ids = { mine.id } }[1].ok, false)
+  assert(c and id)
 end)
 
 test("a missing scope is forbidden, and says what may be wrong", function()
@@ -180,7 +193,7 @@ end)
 
 -- The sandbox ---------------------------------------------------------------------------------------------
 
-test("a text sample is uploaded confidentially, submitted, followed through its states and reported", function()
+test("a text sample is uploaded confidentially, submitted, followed and reported", function()
   local c, _, cs = scene()
   local r = cs.analyse { sample = text_sample "command.ps1" }
   eq(r.verdict, "no specific threat")
@@ -328,8 +341,9 @@ end)
 test("a creation that was perhaps done is found by type and value", function()
   for _, fault in ipairs { "reset-after", "5xx:504", "truncate", "partial", "twice" } do
     local c, _, cs = scene { faults = "crowdstrike.create_ioc#1=" .. fault }
-    local ok = pcall(cs.create_ioc, { sha256 = HASH })
+    local ok, i = pcall(cs.create_ioc, { sha256 = HASH })
     eq(#c.sim.state.iocs, 1, fault)
+    if ok then eq(i.id, c.sim.state.iocs[1].id, fault) end
     eq(ok, fault ~= "twice", fault)                         -- twice: the second is a duplicate, and is told
   end
 end)
@@ -360,7 +374,8 @@ end)
 
 test("only our own indicators are deleted, by id, and each is kept whole", function()
   local c, _, cs = scene()
-  local mine = cs.create_ioc { sha256 = HASH, tags = { "INC-1" }, description = "dropper", filename = "l.vbs" }
+  local mine = cs.create_ioc { sha256 = HASH, tags = { "INC-1" }, description = "dropper",
+                               filename = "l.vbs" }
   table.insert(c.sim.state.iocs, { id = ("f"):rep(64), type = "sha256", value = NOTES, action = "prevent",
                                    source = "somebody", platforms = { "windows" }, applied_globally = true })
   local out = cs.delete_iocs { ids = { ("f"):rep(64), mine.id } }
@@ -436,8 +451,9 @@ end)
 
 test("a path that cannot be quoted, or is not one file, is refused before anything is sent", function()
   local c, id, cs = scene()
-  for _, path in ipairs { [[C:\a"b.vbs]], "C:\\a\nb.vbs", [[C:\Users\]], [[Desktop\launcher.vbs]], [[C:\*.vbs]],
-                          [[C:\Users\..\x.vbs]], "launcher.vbs", "/", [[C:\a\.\b]], "%TEMP%\\x" } do
+  for _, path in ipairs { [[C:\a"b.vbs]], "C:\\a\nb.vbs", [[C:\Users\]], [[Desktop\launcher.vbs]],
+                          [[C:\*.vbs]], [[C:\Users\..\x.vbs]], "launcher.vbs", "/", [[C:\a\.\b]],
+                          "%TEMP%\\x" } do
     raises("bad_argument", function() cs.rtr_remove_file { host = id, path = path, sha256 = HASH } end)
     raises("bad_argument", function() cs.rtr_rm { host = id, path = path, sha256 = HASH } end)
   end
@@ -482,7 +498,9 @@ end)
 
 test("a command that completes with stderr has failed, whatever the status says", function()
   local c, id, cs = scene()
-  local e = raises("failed", function() cs.rtr_check_hash { host = id, path = [[C:\Users\pgustavo\Desktop]] } end)
+  local e = raises("failed", function()
+    cs.rtr_check_hash { host = id, path = [[C:\Users\pgustavo\Desktop]] }
+  end)
   assert(e.message:find("directory", 1, true), e.message)
   raises("failed", function()
     cs.rtr_kill { host = id, pid = 2440, image = WSCRIPT, started = STARTED }
@@ -493,7 +511,7 @@ test("a command that completes with stderr has failed, whatever the status says"
 end)
 
 test("an error that is not \"no such file\" is no proof that a file is gone", function()
-  local c, id, cs = scene()
+  local c, id = scene()
   local result = c.operations.rtr_check_hash.result
   raises("failed", function()
     result({ { stdout = "", stderr = "Access is denied.", complete = true } }, { host = id, path = LAUNCHER })
@@ -534,15 +552,16 @@ end)
 test("output that comes in pieces is put together", function()
   local c, id, cs = scene()
   local all = cs.rtr_processes { host = id }
+  local folder = [[C:\Program Files\Some Company\A Rather Long Product Name\]]
   for n = 1, 60 do
-    table.insert(device(c, "ws5").processes, { pid = 9000 + n, name = "p" .. n .. ".exe", started = STARTED,
-                                               image = [[C:\Program Files\Some Company\A Rather Long Product Name\p]]
-                                                       .. n .. ".exe" })
+    local name = "p" .. n .. ".exe"
+    table.insert(device(c, "ws5").processes, { pid = 9000 + n, name = name, started = STARTED,
+                                               image = folder .. name })
   end
   c.sim.state.piece = 1024
   local list = cs.rtr_processes { host = id }
   eq(#list, #all + 60)
-  eq(list[#list].path, [[C:\Program Files\Some Company\A Rather Long Product Name\p60.exe]])
+  eq(list[#list].path, folder .. "p60.exe")
   eq(list[#list].started, STARTED)
 end)
 
@@ -561,6 +580,25 @@ test("a process is ended only if pid, image and start are those that are meant",
   eq(cs.rtr_kill_process { host = id, pid = 2440, image = "WScript.exe", started = STARTED }.state, "ended")
   eq(logged(c, "kill")[1].pid, 2440)
   eq(cs.rtr_kill_process { host = id, pid = 2440, image = WSCRIPT, started = STARTED }.unchanged, true)
+end)
+
+test("a file that is exchanged between the look and the deed is not removed", function()
+  local c, id, cs = scene()
+  local read, looks = c.operations.rtr_check_hash.result, 0
+  c.operations.rtr_check_hash.result = function(...)
+    looks = looks + 1
+    if looks == 1 then device(c, "ws5").files[LAUNCHER:lower()] = c.sim.world.files[NOTES] end
+    return read(...)
+  end
+  raises("stale", function() cs.rtr_remove_file { host = id, path = LAUNCHER, sha256 = HASH } end)
+  eq(#logged(c, "rm"), 0)
+end)
+
+test("a process of another image with the same pid and start is not ended", function()
+  local _, id, cs = scene()
+  local args = { host = id, pid = 2440, image = [[C:\Windows\System32\mshta.exe]], started = STARTED }
+  raises("stale", function() cs.rtr_kill_process(args) end)
+  raises("stale", function() cs.rtr_kill(args) end)
 end)
 
 test("a pid that was given away between the look and the deed is not ended", function()
@@ -679,7 +717,9 @@ end)
 test("an archive that cannot be opened is an error with its reason", function()
   local _, id, cs = scene()
   local f = cs.rtr_get_file { host = id, path = LAUNCHER }
-  local e = raises("failed", function() cs.upload_archive { sample = f.blob, name = "x.7z", password = "no" } end)
+  local e = raises("failed", function()
+    cs.upload_archive { sample = f.blob, name = "x.7z", password = "no" }
+  end)
   assert(e.message:find("password", 1, true), e.message)
 end)
 
