@@ -36,10 +36,10 @@ struct ln_writer {
   ln_store *store;
   pthread_t thread;
   pthread_mutex_t mx;
-  pthread_cond_t some;                                   /* something has queued, or it is to stop           */
-  pthread_cond_t given;                                  /* giving is 0                                      */
+  pthread_cond_t wake;                                   /* the thread's                                     */
   job *first, *last;
   bool stopping;
+  bool eager;                                            /* the thread wants the first job that comes        */
   int refs;                                              /* the store, and each post under way               */
   int giving;                                            /* posts under way                                  */
   ln_loop *loop;                                         /* NULL: a thread                                   */
@@ -82,8 +82,7 @@ static void release(ln_writer *w) {
   bool last = --w->refs == 0;
   pthread_mutex_unlock(&w->mx);
   if (!last) return;
-  pthread_cond_destroy(&w->some);
-  pthread_cond_destroy(&w->given);
+  pthread_cond_destroy(&w->wake);
   pthread_mutex_destroy(&w->mx);
   free(w);
 }
@@ -94,7 +93,7 @@ static void posted(ln_writer *w, int by) {
   pthread_mutex_lock(&w->mx);
   w->giving += by;
   w->refs += by > 0;
-  if (w->giving == 0) pthread_cond_signal(&w->given);
+  if (w->giving == 0 && !w->eager) pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->mx);
   if (by < 0) release(w);
 }
@@ -252,21 +251,29 @@ static bool tidy(ln_writer *w) {
   pthread_mutex_unlock(&w->mx);
   pthread_mutex_lock(&w->store->write_mx);
   int64_t rows = tx->next - tx->floor;
-  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > 2 * LN_TAIL_KEEP);
+  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > LN_TAIL_MOST);
   bool more = due && ln_tx_tidy(tx);
   pthread_mutex_unlock(&w->store->write_mx);
   return more && idle;
 }
 
-/* With w->mx held. */
+static struct timespec in_a_while(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  t.tv_nsec += GIVING_NS;
+  if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+  return t;
+}
+
+/* With w->mx held.  Until there is work, and the last batch has been given back, or that takes too long. */
 static void wait_for_work(ln_writer *w) {
-  while (!w->first && !w->stopping) pthread_cond_wait(&w->some, &w->mx);
-  if (w->giving == 0 || w->stopping) return;
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += GIVING_NS;
-  if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-  while (w->giving > 0 && !w->stopping && pthread_cond_timedwait(&w->given, &w->mx, &until) == 0) continue;
+  struct timespec until = in_a_while();
+  w->eager = w->giving == 0;
+  while (!w->stopping && !(w->first && (w->eager || w->giving == 0))) {
+    if (w->eager) pthread_cond_wait(&w->wake, &w->mx);
+    else w->eager = pthread_cond_timedwait(&w->wake, &w->mx, &until) != 0 || w->giving == 0;
+  }
+  w->eager = false;
 }
 
 static void *thread_main(void *arg) {
@@ -305,8 +312,7 @@ static void init(ln_writer *w) {
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&w->mx, NULL);
-  pthread_cond_init(&w->some, NULL);
-  pthread_cond_init(&w->given, &monotonic);
+  pthread_cond_init(&w->wake, &monotonic);
   pthread_condattr_destroy(&monotonic);
 }
 
@@ -329,8 +335,7 @@ void ln_writer_stop(ln_store *s) {
   if (!w) return;
   pthread_mutex_lock(&w->mx);
   w->stopping = true;
-  pthread_cond_signal(&w->some);
-  pthread_cond_signal(&w->given);
+  pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->mx);
   if (w->loop) {
     w->loop->cancel(w->loop, &w->timer);
@@ -354,7 +359,7 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
     j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
     if (j->held) back->hold(back, +1);
     enqueue(w, j);
-    pthread_cond_signal(&w->some);
+    if (w->eager) pthread_cond_signal(&w->wake);
   }
   pthread_mutex_unlock(&w->mx);
   if (!ok) free(j);
@@ -373,7 +378,7 @@ bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
   pthread_cond_init(&wait.over, NULL);
   pthread_mutex_lock(&w->mx);
   enqueue(w, &j);
-  pthread_cond_signal(&w->some);
+  if (w->eager) pthread_cond_signal(&w->wake);
   while (!w->loop && !wait.finished) pthread_cond_wait(&wait.over, &w->mx);
   pthread_mutex_unlock(&w->mx);
   if (w->loop) drain(w);

@@ -50,7 +50,7 @@ static void done(void *arg, const ln_err *err) {
   if (--w->b->under_way == 0) w->b->loop->stop(w->b->loop);
 }
 
-static void ours(const char *path, int at_once, double seconds, double *rows_s, double *cpu_us) {
+static void ours(const char *path, int at_once, double seconds, double *rows_s, double *cpu_us, double *batch) {
   ln_err err;
   char uri[600];
   snprintf(uri, sizeof uri, "sqlite:%s", path);
@@ -66,6 +66,9 @@ static void ours(const char *path, int at_once, double seconds, double *rows_s, 
   b.loop->run(b.loop);
   *rows_s = (double)b.rows / (now(CLOCK_MONOTONIC) - start);
   *cpu_us = 1e6 * (now(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)b.rows;
+  ln_writer_stats stats;
+  ln_writer_stats_get(b.store, &stats);
+  *batch = (double)stats.jobs / (double)stats.commits;
   ln_store_close(b.store);
   b.loop->free(b.loop);
   free(w);
@@ -116,14 +119,14 @@ int main(int argc, char **argv) {
   char path[512];
   snprintf(path, sizeof path, "%s/store_bench-%d.db", folder, (int)getpid());
   for (int i = 0; i < 3; i++) {
-    double rows, cpu, bare_rows, bare_cpu;
-    ours(path, at_once[i], seconds, &rows, &cpu);
+    double rows, cpu, batch, bare_rows, bare_cpu;
+    ours(path, at_once[i], seconds, &rows, &cpu, &batch);
     remove_store(path);
     bare(path, at_once[i], seconds, &bare_rows, &bare_cpu);
     remove_store(path);
-    printf("{\"bench\":\"store\",\"at_once\":%d,\"rows_per_s\":%.0f,\"cpu_us\":%.2f,\"sqlite_rows_per_s\":%.0f,"
+    printf("{\"bench\":\"store\",\"at_once\":%d,\"rows_per_s\":%.0f,\"cpu_us\":%.2f,\"batch\":%.1f,\"sqlite_rows_per_s\":%.0f,"
            "\"sqlite_cpu_us\":%.2f,\"ratio\":%.2f}\n",
-           at_once[i], rows, cpu, bare_rows, bare_cpu, rows / bare_rows);
+           at_once[i], rows, cpu, batch, bare_rows, bare_cpu, rows / bare_rows);
   }
   return 0;
 }
