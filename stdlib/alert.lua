@@ -94,7 +94,7 @@ end
 ---The ids that the document states, cleaned, each once.
 local function stated_ids(list)
   local out, seen = {}, {}
-  for _, text in ipairs(list or {}) do
+  for _, text in ipairs(fields.object(list)) do
     for word in (type(text) == "string" and text or ""):gmatch('[^%s,;"%[%]]+') do
       local id = attack.id(word)
       if id and not seen[id] then
@@ -204,7 +204,9 @@ local function collect(document, out, skipped, where)
   end
   local adapter, format = adapter_of(document)
   if adapter then
-    out[#out + 1] = normal(document, adapter, format)
+    -- A document so misshapen that its adapter trips over it must not take the others of its page along.
+    local ok, a = pcall(normal, document, adapter, format)
+    if ok then out[#out + 1] = a else skipped[#skipped + 1] = where .. "a damaged document of " .. format end
     return
   end
   local list = document[1] ~= nil and document or page(document)

@@ -69,7 +69,7 @@ end
 ---Technique ids, which only newer events carry.
 local function event_stated(e)
   local out = fields.list(e.TechniqueId)
-  for _, m in ipairs(fields.object(e.MitreAttack)) do out[#out + 1] = fields.object(m).TechniqueID end
+  for _, m in ipairs(fields.objects(e.MitreAttack)) do out[#out + 1] = m.TechniqueID end
   return out
 end
 
@@ -151,11 +151,9 @@ end
 ---Files that were quarantined or written: files of the alert beside the process's own.
 local function entity_files(b)
   local out = {}
-  for _, list in ipairs { b.quarantined_files or {}, b.files_written or {} } do
+  for _, list in ipairs { fields.objects(b.quarantined_files), fields.objects(b.files_written) } do
     for _, f in ipairs(list) do
-      if type(f) == "table" then
-        out[#out + 1] = fields.file(path_of(f.filepath, f.filename), fields.take_hashes({}, f, ENTITY_HASHES))
-      end
+      out[#out + 1] = fields.file(path_of(f.filepath, f.filename), fields.take_hashes({}, f, ENTITY_HASHES))
     end
   end
   return out
@@ -164,8 +162,8 @@ end
 ---Every technique that an entity or its behaviours state.
 local function entity_stated(doc, b)
   local out = fields.list(b.technique_id, doc.technique_id)
-  for _, m in ipairs(fields.object(doc.mitre_attack)) do out[#out + 1] = m.technique_id end
-  for _, other in ipairs(fields.object(doc.behaviors)) do out[#out + 1] = other.technique_id end
+  for _, m in ipairs(fields.objects(doc.mitre_attack)) do out[#out + 1] = m.technique_id end
+  for _, other in ipairs(fields.objects(doc.behaviors)) do out[#out + 1] = other.technique_id end
   return out
 end
 
@@ -194,11 +192,11 @@ local READERS = {
   crowdstrike_fdr = fdr,
   crowdstrike_alerts_v2 = function(doc) return entity(doc, doc, doc.severity) end,
   crowdstrike_detects = function(doc)
-    local b = fields.object(doc.behaviors)[1] or doc
+    local b = fields.objects(doc.behaviors)[1] or doc
     return entity(doc, b, doc.max_severity or b.severity)
   end,
   crowdstrike_logscale = function(doc)
-    local b = fields.object(doc.behaviors)[1] or doc
+    local b = fields.objects(doc.behaviors)[1] or doc
     return entity(doc, b, doc.max_severity or b.severity)
   end,
 }

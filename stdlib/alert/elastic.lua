@@ -21,11 +21,11 @@ end
 local function threats(list)
   local out, tactic = {}, nil
   if type(list) == "table" and list[1] == nil then list = { list } end
-  for _, t in ipairs(fields.object(list)) do
+  for _, t in ipairs(fields.objects(list)) do
     tactic = tactic or fields.text(fields.one(fields.object(t.tactic).name))
     local techniques = fields.object(t.technique)
     if techniques[1] == nil then techniques = { techniques } end
-    for _, technique in ipairs(techniques) do
+    for _, technique in ipairs(fields.objects(techniques)) do
       for _, sub in ipairs(fields.object(technique.subtechnique)) do out[#out + 1] = sub.id end
       out[#out + 1] = fields.one(technique.id)
     end

@@ -32,6 +32,16 @@ end
 ---@return table
 function fields.object(v) return type(v) == "table" and v or {} end
 
+---The objects of a list, in order; what is none is left out.
+---@return table[]
+function fields.objects(v)
+  local out = {}
+  for _, x in ipairs(fields.object(v)) do
+    if type(x) == "table" then out[#out + 1] = x end
+  end
+  return out
+end
+
 ---The first value, where the document has a list and might have one value or none.
 function fields.one(v)
   if type(v) == "table" then return v[1] end

@@ -27,7 +27,7 @@ end
 
 local function graph_v1_files(list)
   local out = {}
-  for _, f in ipairs(fields.object(list)) do
+  for _, f in ipairs(fields.objects(list)) do
     local hash = fields.object(f.fileHash)
     local kind = type(hash.hashType) == "string" and hash.hashType:lower() or ""
     local known = kind == "sha256" or kind == "sha1"
@@ -38,8 +38,8 @@ local function graph_v1_files(list)
 end
 
 local function graph_v1(doc)
-  local host = fields.object(doc.hostStates)[1] or {}
-  local u = fields.object(doc.userStates)[1] or {}
+  local host = fields.objects(doc.hostStates)[1] or {}
+  local u = fields.objects(doc.userStates)[1] or {}
   local hostname = fields.text(host.netBiosName) or fields.text(host.fqdn)
   return {
     id = fields.id(doc.id), source = "microsoft",
@@ -49,7 +49,7 @@ local function graph_v1(doc)
                              ip = fields.ips(host.privateIpAddress, host.publicIpAddress) },
     user = fields.user({ name = u.accountName, domain = u.domainName, email = u.userPrincipalName },
                        hostname),
-    process = graph_v1_process(fields.object(doc.processes)[1]), files = graph_v1_files(doc.fileStates),
+    process = graph_v1_process(fields.objects(doc.processes)[1]), files = graph_v1_files(doc.fileStates),
     starts = true,
   }
 end
@@ -59,7 +59,7 @@ end
 ---The first piece of evidence of each kind ("deviceEvidence", "processEvidence", …), and all of the files.
 local function by_kind(evidence)
   local out, files = {}, {}
-  for _, e in ipairs(fields.object(evidence)) do
+  for _, e in ipairs(fields.objects(evidence)) do
     local kind = type(e["@odata.type"]) == "string" and e["@odata.type"]:match("(%w+)$") or ""
     out[kind] = out[kind] or e
     if kind == "fileEvidence" then files[#files + 1] = fields.object(e.fileDetails) end
@@ -110,7 +110,7 @@ end
 ---The first entity of each type, and all of the files.  Every entity has all members, mostly empty.
 local function by_type(entities)
   local out, files = {}, {}
-  for _, e in ipairs(fields.object(entities)) do
+  for _, e in ipairs(fields.objects(entities)) do
     local kind = type(e.entityType) == "string" and e.entityType or ""
     out[kind] = out[kind] or e
     if kind == "File" then
@@ -152,9 +152,9 @@ end
 ---An incident is one alert: what its alerts agree on is taken from the first that has it.
 local function incident(doc)
   local entities, devices, ids = {}, {}, {}
-  for _, a in ipairs(fields.object(doc.alerts)) do
-    for _, e in ipairs(fields.object(a.entities)) do entities[#entities + 1] = e end
-    for _, d in ipairs(fields.object(a.devices)) do devices[#devices + 1] = d end
+  for _, a in ipairs(fields.objects(doc.alerts)) do
+    for _, e in ipairs(fields.objects(a.entities)) do entities[#entities + 1] = e end
+    for _, d in ipairs(fields.objects(a.devices)) do devices[#devices + 1] = d end
     for _, id in ipairs(fields.object(a.mitreTechniques)) do ids[#ids + 1] = id end
   end
   local e, files = by_type(entities)
@@ -179,7 +179,7 @@ end
 ---too.
 local function entities_of(text)
   local ok, list = pcall(json.decode, text)
-  if not ok or type(list) ~= "table" then return {}, function(e) return e end end
+  list = fields.objects(ok and list or nil)
   local by_id, depth = {}, 0
   local function index(e)
     if depth > 8 then return end
@@ -212,7 +212,7 @@ end
 local function sentinel_image(p, deref)
   local file = fields.object(deref(p.ImageFile))
   local out = { name = fields.text(file.Name), path = fields.join(file.Directory, file.Name) }
-  for _, h in ipairs(fields.object(file.FileHashes)) do
+  for _, h in ipairs(fields.objects(file.FileHashes)) do
     h = fields.object(deref(h))
     local kind = type(h.Algorithm) == "string" and h.Algorithm:lower() or ""
     if HASHES[kind] then out[kind] = fields.hash(kind, h.Value) end

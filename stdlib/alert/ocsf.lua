@@ -34,7 +34,7 @@ local ALGORITHMS = { [1] = "md5", [2] = "sha1", [3] = "sha256" }
 ---A file's hashes: a list by the schema; beside it those that a mapper left unmapped.
 local function hashes_of(file, unmapped)
   local out = {}
-  for _, h in ipairs(fields.object(file.hashes or file.fingerprints)) do
+  for _, h in ipairs(fields.objects(file.hashes or file.fingerprints)) do
     local kind = ALGORITHMS[h.algorithm_id]
     if kind then out[kind] = fields.hash(kind, h.value) end
   end
@@ -65,7 +65,7 @@ end
 local function attacks(...)
   local out, tactic = {}, nil
   for _, list in ipairs { ... } do
-    for _, a in ipairs(fields.object(list)) do
+    for _, a in ipairs(fields.objects(list)) do
       out[#out + 1] = fields.object(a.sub_technique).uid
       out[#out + 1] = fields.object(a.technique).uid
       tactic = tactic or fields.text(fields.object(a.tactic).name)
@@ -107,10 +107,10 @@ end
 
 ---The first of a finding's evidences that names a process.
 local function evidence_of(doc)
-  for _, e in ipairs(fields.object(doc.evidences)) do
+  for _, e in ipairs(fields.objects(doc.evidences)) do
     if type(e.process) == "table" then return e end
   end
-  return fields.object(fields.object(doc.evidences)[1])
+  return fields.objects(doc.evidences)[1] or {}
 end
 
 local function detection_finding(doc)

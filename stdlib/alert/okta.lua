@@ -16,7 +16,7 @@ local function person(p)
 end
 
 local function user_of(doc)
-  for _, t in ipairs(fields.object(doc.target)) do
+  for _, t in ipairs(fields.objects(doc.target)) do
     local u = person(t)
     if u then return u end
   end

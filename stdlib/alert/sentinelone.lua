@@ -32,9 +32,9 @@ end
 ---Ids of the techniques within indicators[].tactics[].techniques[]; the older shape has numbers there.
 local function stated(indicators)
   local out = {}
-  for _, i in ipairs(fields.object(indicators)) do
-    for _, tactic in ipairs(fields.object(fields.object(i).tactics)) do
-      for _, t in ipairs(fields.object(tactic.techniques)) do out[#out + 1] = t.name end
+  for _, i in ipairs(fields.objects(indicators)) do
+    for _, tactic in ipairs(fields.objects(i.tactics)) do
+      for _, t in ipairs(fields.objects(tactic.techniques)) do out[#out + 1] = t.name end
     end
   end
   return out

@@ -16,7 +16,7 @@ local trend = {}
 ---What the alert's impact scope says of account and host.
 local function scope(entities)
   local out = { ips = {} }
-  for _, e in ipairs(fields.object(entities)) do
+  for _, e in ipairs(fields.objects(entities)) do
     local v = e.entityValue
     if e.entityType == "account" and out.account == nil then out.account = fields.text(v) end
     if e.entityType == "host" and type(v) == "table" and out.hostname == nil then
@@ -40,8 +40,8 @@ end
 ---Technique ids of all matched filters, under either spelling of the member.
 local function techniques(rules)
   local out = {}
-  for _, rule in ipairs(fields.object(rules)) do
-    for _, filter in ipairs(fields.object(rule.matchedFilters)) do
+  for _, rule in ipairs(fields.objects(rules)) do
+    for _, filter in ipairs(fields.objects(rule.matchedFilters)) do
       for _, id in ipairs(fields.object(filter.mitreTechniqueIds or filter.mitreTechniques)) do
         out[#out + 1] = id
       end
@@ -55,7 +55,7 @@ end
 ---The first value of each field.
 local function by_field(indicators)
   local out = {}
-  for _, i in ipairs(fields.object(indicators)) do
+  for _, i in ipairs(fields.objects(indicators)) do
     if type(i.field) == "string" and out[i.field] == nil then out[i.field] = fields.text(i.value) end
   end
   return out
@@ -115,7 +115,7 @@ local HASH_TYPES = { file_sha256 = "sha256", file_sha1 = "sha1", file_md5 = "md5
 ---others for its parent's.
 local function guess(indicators)
   local p, others = {}, {}
-  for _, i in ipairs(fields.object(indicators)) do
+  for _, i in ipairs(fields.objects(indicators)) do
     local kind = HASH_TYPES[i.objectType]
     if kind then p[kind] = p[kind] or fields.hash(kind, i.objectValue) end
     if i.objectType == "command_line" and p.cmd_line then others[#others + 1] = fields.text(i.objectValue) end
@@ -157,9 +157,9 @@ end
 
 local function oat(doc)
   local d, endpoint, filter = fields.object(doc.detail), fields.object(doc.endpoint),
-    fields.object(doc.filters)[1] or {}
+    fields.objects(doc.filters)[1] or {}
   local ids = {}
-  for _, f in ipairs(fields.object(doc.filters)) do
+  for _, f in ipairs(fields.objects(doc.filters)) do
     for _, id in ipairs(fields.object(f.mitreTechniqueIds)) do ids[#ids + 1] = id end
   end
   for _, tag in ipairs(fields.object(d.tags)) do ids[#ids + 1] = tag end

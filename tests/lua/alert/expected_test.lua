@@ -107,4 +107,35 @@ test("alert: alerts of a page that carry placeholders for ids do not become one"
   end
 end)
 
+---Replaces the n-th leaf of a document, wherever it is, by something that does not belong there.
+local function misshape(value, at, wrong)
+  for k, v in pairs(value) do
+    if type(v) == "table" and next(v) then
+      at = misshape(v, at, wrong)
+    else
+      at = at - 1
+      if at == 0 then value[k] = wrong end
+    end
+    if at <= 0 then return at end
+  end
+  return at
+end
+
+local WRONG = { 7, true, "x", { "y" }, { {} } }
+
+test("alert: a member of the wrong type never raises, and the rest of the document is read", function()
+  for line in shim.slurp(ROOT .. "expected.jsonl"):gmatch("[^\n]+") do
+    local file = require "json".decode(line).file
+    local text = not file:find("^sets") and shim.slurp(ROOT .. file)
+    for n = 1, text and 40 or 0 do
+      local document = require "json".decode(text)
+      misshape(document, n, WRONG[n % #WRONG + 1])
+      local alerts, why = alert.normalise(document)
+      assert(alerts or type(why) == "string", file)
+      why = type(why) == "table" and why[1] or why
+      assert(not (why and why:find("damaged", 1, true)), file .. ": " .. tostring(why))
+    end
+  end
+end)
+
 shim.done()
