@@ -56,6 +56,7 @@ struct pushing { lua_State *co; int ref; };
 
 static int l_push_fn(lua_State *L) {
   struct pushing *p = lua_touserdata(L, 1);
+  lua_pushcfunction(p->co, lnL_branch);
   lua_rawgeti(p->co, LUA_REGISTRYINDEX, p->ref);
   return 0;
 }
@@ -189,7 +190,7 @@ static const ln_op ask_op = {.name = "ask", .cls = LN_WAIT, .start = question_st
 static int question_answered(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  return lnL_effect_result(L, lnL_branch(L)->asked);
+  return lnL_effect_result(L, lnL_here(L)->asked);
 }
 
 /* In a plan nobody is asked: it goes on as if somebody had said yes. */
@@ -203,7 +204,7 @@ static int planned_answer(lua_State *L) {
 static int question(lua_State *L, const ln_op *op) {
   ln_err err = {0};
   char where[256];
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   if (b->run->planning || b->plan_into) return planned_answer(L);

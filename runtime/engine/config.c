@@ -39,6 +39,16 @@ static ln_str own_str(loaded *l, ln_str s) {
   return out;
 }
 
+static bool own_bytes(loaded *l, ln_str s, ln_str *out) {
+  char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown), *copy;
+  if (!grown) return false;
+  l->texts = grown;
+  if (!(copy = ln_str_dup(s))) return false;
+  l->texts[l->n_texts++] = copy;
+  *out = (ln_str){copy, s.n};
+  return true;
+}
+
 static bool list_add(ln_list *list, ln_str s) {
   ln_str *v = realloc(list->v, (list->n + 1) * sizeof *v);
   if (!v) return false;
@@ -409,20 +419,27 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
-bool ln_config_simulate(ln_config *c, const char *const *names, ln_err *err) {
-  loaded *l = (loaded *)c;
-  char url[100];
+void ln_config_clear_connectors(ln_config *c) {
   free(c->connectors);
   c->connectors = NULL;
   c->n_connectors = 0;
-  for (size_t i = 0; names[i]; i++) {
-    ln_connector_config k = {.name = own(l, names[i]), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
-    snprintf(url, sizeof url, "https://%s.sim", names[i]);
-    k.url = own(l, url);
-    ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
-    if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-    c->connectors = v;
-    c->connectors[c->n_connectors++] = k;
-  }
+}
+
+bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
+  loaded *l = (loaded *)c;
+  char url[100];
+  snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(name));
+  ln_connector_config k = {.name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
+  if (!own_bytes(l, keys, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  c->connectors = v;
+  c->connectors[c->n_connectors++] = k;
   return true;
+}
+
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err) {
+  loaded *l = (loaded *)c;
+  bool ok = list_add(&c->files, own(l, files)) && (c->playbooks.n || own_bytes(l, playbooks, &c->playbooks));
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
 }

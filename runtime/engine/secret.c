@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, KEY = 32, NONCE = 12, TAG = 16, OVERHEAD = 1 + NONCE + TAG, VALUE_MAX = 64 << 10, NAME_MAX_ = 64 };
+enum { FORMAT = 1, KEY = 32, NONCE = 12, TAG = 16, OVERHEAD = 1 + NONCE + TAG, VALUE_MAX = 64 << 10, NAME_BYTES = 64 };
 
 #define CHECK LN_STR("#check")                           /* no name that a secret can have                   */
 
@@ -152,10 +152,10 @@ static bool seal(const uint8_t key[KEY], ln_str plain, ln_str aad, ln_buf *out, 
   return true;
 }
 
-/* False with err "sealed" when it was not sealed with this key and aad; nothing is added to out then. */
+/* Nothing is added to out when it fails. */
 static bool unseal(const uint8_t key[KEY], ln_str sealed, ln_str aad, ln_buf *out, ln_err *err) {
   if (sealed.n < OVERHEAD || (uint8_t)sealed.p[0] != FORMAT)
-    return ln_fail(err, "sealed", LN_FINAL, "a sealed value is of a form that this Lunette does not know: upgrade");
+    return ln_fail(err, "store", LN_FINAL, "a sealed value is of a form that this Lunette does not know: upgrade");
   if (too_long(sealed, aad, err)) return false;
   size_t len = sealed.n - OVERHEAD;
   uint8_t *to = (uint8_t *)ln_buf_room(out, len);
@@ -172,14 +172,9 @@ static bool unseal(const uint8_t key[KEY], ln_str sealed, ln_str aad, ln_buf *ou
   EVP_CIPHER_CTX_free(c);
   if (!same) OPENSSL_cleanse(to, len);
   if (!able) return crypto_failed(err);
-  if (!same) return ln_fail(err, "sealed", LN_FINAL, "the value was sealed with another key, or was changed");
+  if (!same) return ln_fail(err, "store", LN_FINAL, "a sealed value was changed, or sealed with another key: make it anew");
   ln_buf_grew(out, len);
   return true;
-}
-
-static bool wrong_key(const ln_vault *v, ln_err *err) {
-  return bad_key(v->key_path, "is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it",
-                 err);
 }
 
 /* --- which key, and is it the right one --- */
@@ -196,7 +191,9 @@ static bool read_check(ln_vault *v, ln_buf *check, bool *found, ln_err *err) {
 static bool fits(ln_vault *v, ln_str check, ln_err *err) {
   ln_buf plain;
   ln_buf_init(&plain, VALUE_MAX);
-  bool ok = unseal(v->key, check, CHECK, &plain, err) || wrong_key(v, err);
+  bool ok = unseal(v->key, check, CHECK, &plain, err) ||
+            bad_key(v->key_path,
+                    "is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it", err);
   ln_buf_free(&plain);
   return ok;
 }
@@ -222,7 +219,7 @@ static bool need_key(ln_vault *v, bool make, bool *made, ln_err *err) {
 /* A copy of the key for one use. */
 static bool key_for(ln_vault *v, bool make, bool *made, uint8_t key[KEY], ln_err *err) {
   pthread_mutex_lock(&v->mx);
-  bool ok = v->have_key && !made ? true : need_key(v, make, made ? made : &(bool){false}, err);
+  bool own, ok = (v->have_key && !made) || need_key(v, make, made ? made : &own, err);
   if (ok) memcpy(key, v->key, KEY);
   pthread_mutex_unlock(&v->mx);
   return ok;
@@ -246,7 +243,7 @@ bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err)
 /* --- secrets --- */
 
 static bool check_name(ln_str name, ln_err *err) {
-  bool ok = name.n >= 1 && name.n <= NAME_MAX_, dots = true;
+  bool ok = name.n >= 1 && name.n <= NAME_BYTES, dots = true;
   for (size_t i = 0; ok && i < name.n; i++) {
     ok = isalnum((unsigned char)name.p[i]) || memchr("_.-", name.p[i], 3);
     dots = dots && name.p[i] == '.';
@@ -257,7 +254,7 @@ static bool check_name(ln_str name, ln_err *err) {
 
 /* "okta_token" is LUNETTE_SECRET_OKTA_TOKEN.  False: not set, or empty. */
 static bool from_env(ln_str name, ln_buf *out, bool *found, ln_err *err) {
-  char var[sizeof "LUNETTE_SECRET_" + NAME_MAX_];
+  char var[sizeof "LUNETTE_SECRET_" + NAME_BYTES];
   int n = snprintf(var, sizeof var, "LUNETTE_SECRET_");
   for (size_t i = 0; i < name.n; i++) {
     unsigned char c = (unsigned char)name.p[i];
@@ -307,7 +304,7 @@ static bool from_vault(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
   bool ok = ln_store_secret_get(v->store, name, &sealed, err);
   if (ok) {
     ok = key_for(v, false, NULL, key, err) &&
-         (unseal(key, ln_buf_view(&sealed), name, out, err) || (ln_err_is(err, "sealed") && wrong_key(v, err)));
+         (unseal(key, ln_buf_view(&sealed), name, out, err) || ln_err_prefix(err, "secret '" LN_STR_FMT "'", LN_STR_ARG(name)));
   } else if (ln_err_is(err, "not_found")) {
     ln_fail(err, "not_found", LN_FINAL,
             "the secret '" LN_STR_FMT "' is neither in $LUNETTE_SECRET_…, nor in $CREDENTIALS_DIRECTORY, nor in the vault: "

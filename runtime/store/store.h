@@ -74,7 +74,7 @@ bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, 
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
 
-/* --- the journal: the log's tail and the segments --- */
+/* --- the journal: the log's tail and the segments.  A run is one that ln_tx_run_create made: ids grow --- */
 bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);        /* joined with the batch's others of that run: one row */
 bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err); /* what came since the last one becomes a segment; the log below the floor may then go */
 typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent                                            */
