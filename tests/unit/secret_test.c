@@ -1,5 +1,5 @@
-/* secret_test.c: where a secret is found, and that the vault never mixes keys, never makes do with a wrong one, and
-** never keeps a value in the clear. */
+/* secret_test.c: where a secret is found, and that the vault never mixes keys, never makes do with a wrong
+** one, and never keeps a value in the clear. */
 #include "tests/unit/store_help.h"
 
 #include "engine/secret.h"
@@ -309,7 +309,8 @@ static void test_too_big(void **state) {
 int main(void) {
   unsetenv("LUNETTE_KEY");
   unsetenv("CREDENTIALS_DIRECTORY");
-  const struct CMUnitTest tests[] = {T(test_set_and_get), T(test_names), T(test_where_it_is_looked_for), T(test_keys),
-                                     T(test_tampering), T(test_blobs), T(test_too_big)};
+  const struct CMUnitTest tests[] = {T(test_set_and_get), T(test_names),     T(test_where_it_is_looked_for),
+                                     T(test_keys),        T(test_tampering), T(test_blobs),
+                                     T(test_too_big)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
