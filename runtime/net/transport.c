@@ -7,16 +7,16 @@ static bool token_char(char c) {
          (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static bool token(ln_str s) {
-  for (size_t i = 0; i < s.n; i++)
-    if (!token_char(s.p[i])) return false;
-  return s.n > 0;
+bool ln_header_name_ok(ln_str name) {
+  for (size_t i = 0; i < name.n; i++)
+    if (!token_char(name.p[i])) return false;
+  return name.n > 0;
 }
 
-/* No controls but a tab: a line end would start another header. */
-static bool value_ok(ln_str s) {
-  for (size_t i = 0; i < s.n; i++)
-    if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 127) return false;
+/* A line end would start another header. */
+bool ln_header_value_ok(ln_str value) {
+  for (size_t i = 0; i < value.n; i++)
+    if (((unsigned char)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127) return false;
   return true;
 }
 
@@ -31,15 +31,16 @@ static bool frames(ln_str name) {
 static int shown(ln_str s) { return s.n > 60 ? 60 : (int)s.n; }
 
 bool ln_request_check(const ln_request *r, ln_err *err) {
-  if (!token(r->method) || r->method.n > 32 || ln_str_ieq(r->method, LN_STR("CONNECT")))
+  if (!ln_header_name_ok(r->method) || r->method.n > 32 || ln_str_ieq(r->method, LN_STR("CONNECT")))
     return ln_fail(err, "bad_argument", LN_FINAL, "not a method: write GET, POST and the like");
   for (size_t i = 0; i < r->n_headers; i++) {
     ln_str name = r->headers[i].name;
-    if (!token(name)) return ln_fail(err, "bad_argument", LN_FINAL, "header %zu has no proper name", i + 1);
+    if (!ln_header_name_ok(name))
+      return ln_fail(err, "bad_argument", LN_FINAL, "header %zu has no proper name", i + 1);
     if (frames(name))
       return ln_fail(err, "bad_argument", LN_FINAL, "the header %.*s is set by the core: leave it out",
                      shown(name), name.p);
-    if (!value_ok(r->headers[i].value))
+    if (!ln_header_value_ok(r->headers[i].value))
       return ln_fail(err, "bad_argument", LN_FINAL, "the header %.*s has a control character in its value",
                      shown(name), name.p);
   }

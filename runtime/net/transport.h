@@ -11,6 +11,9 @@ typedef struct ln_header {
   ln_str name, value;
 } ln_header;
 
+bool ln_header_name_ok(ln_str name);                     /* a token of RFC 9110                           */
+bool ln_header_value_ok(ln_str value);                   /* no control characters but tabs                */
+
 typedef bool (*ln_sink_fn)(void *arg, ln_str chunk);     /* false: stop, the answer is "too_big"          */
 
 typedef struct ln_request {                              /* borrowed until send returns                   */

@@ -21,6 +21,11 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err) {
                       c->expires_ms, sha);
 }
 
+bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err) {
+  int64_t one = 0;
+  return ln_conn_ints(tx->c, &one, 1, has, err, "SELECT 1 FROM content WHERE sha256 = ?", "t", sha256_hex);
+}
+
 static bool get(ln_store *s, ln_str key, const char *sql, ln_buf *out, bool *found, ln_err *err) {
   ln_store_lock(s);
   return ln_store_unlock(s, ln_conn_bytes(s->reader, out, found, err, sql, "t", key));

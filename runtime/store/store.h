@@ -140,6 +140,7 @@ typedef struct ln_content {
   int64_t expires_ms;                                    /* 0: kept                                            */
 } ln_content;
 bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there           */
+bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
 
 /* --- the vault's sealed values (engine/secret.c seals) --- */
