@@ -2,17 +2,18 @@
 **
 **   byte 1 (AES-256-GCM under the key file) | 12 bytes nonce | ciphertext | 16 bytes tag
 **
-** with the secret's name as associated data, so that one value cannot be put in another's place.  The key file
-** is 64 hexadecimal digits, readable by its owner alone; it is made at first need, never replaced.  Beside the
-** secrets the vault keeps a value of its own, sealed with the same key: by that a wrong key is known before
-** anything is sealed with it, and a vault never comes to hold values of two keys. */
+** with the secret's name as associated data, so that one value cannot be put in another's place.  The key
+** file is 64 hexadecimal digits, readable by its owner alone; it is made at first need, never replaced.
+** Beside the secrets the vault keeps a value of its own, sealed with the same key: by that a wrong key is
+** known before anything is sealed with it, and a vault never comes to hold values of two keys. */
 #include "engine/secret.h"
+
+#include "base/gcm.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,10 +23,8 @@
 
 enum {
   FORMAT = 1,
-  KEY = 32,
-  NONCE = 12,
-  TAG = 16,
-  OVERHEAD = 1 + NONCE + TAG,
+  KEY = LN_GCM_KEY,
+  OVERHEAD = 1 + LN_GCM_NONCE + LN_GCM_TAG,
   VALUE_MAX = 64 << 10,
   NAME_BYTES = 64
 };
@@ -72,8 +71,16 @@ static bool bad_key(const char *path, const char *why, ln_err *err) {
   return ln_fail(err, "store", LN_FINAL, "the vault's key file %s %s", path, why);
 }
 
+/* A simulated disk has no key file, and keeps nothing that is secret: its key follows from its name. */
+static bool simulated_key(ln_vault *v, ln_err *err) {
+  return ln_sha256_2(LN_STR("simulated"), ln_str_of(v->key_path), v->key) ||
+         ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do SHA-256");
+}
+
 /* *missing: there is no such file, which err says as well. */
 static bool read_key(ln_vault *v, bool *missing, ln_err *err) {
+  *missing = false;
+  if (ln_store_simulated(v->store)) return simulated_key(v, err);
   int fd = open(v->key_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   *missing = fd < 0 && errno == ENOENT;
   if (*missing)
@@ -134,40 +141,15 @@ static bool make_key(ln_vault *v, bool *made, ln_err *err) {
 
 /* --- sealing --- */
 
-static bool crypto_failed(ln_err *err) {
-  return ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do AES-256-GCM");
-}
-
-static bool add_aad(EVP_CIPHER_CTX *c, ln_str aad) {
-  int n;
-  return aad.n == 0 || EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)aad.p, (int)aad.n) == 1;
-}
-
-/* Bytes of one EVP call, whose lengths are ints. */
-static bool too_long(ln_str s, ln_str aad, ln_err *err) {
-  enum { LONGEST = 1 << 30 };
-  if (s.n <= LONGEST && aad.n <= LONGEST) return false;
-  ln_fail(err, "too_big", LN_FINAL, "a value of %zu bytes is too big to be sealed", s.n);
-  return true;
-}
-
 static bool seal(const uint8_t key[KEY], ln_str plain, ln_str aad, ln_buf *out, ln_err *err) {
-  if (too_long(plain, aad, err)) return false;
-  uint8_t *p = (uint8_t *)ln_buf_room(out, plain.n + OVERHEAD);
-  if (!p) return ln_buf_ok(out, err);
-  uint8_t *nonce = p + 1, *text = nonce + NONCE, *tag = text + plain.n;
-  int n;
-  p[0] = FORMAT;
-  EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  bool ok = c && RAND_bytes(nonce, NONCE) == 1 &&
-            EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce) == 1 && add_aad(c, aad) &&
-            (plain.n == 0 || EVP_EncryptUpdate(c, text, &n, (const uint8_t *)plain.p, (int)plain.n) == 1) &&
-            EVP_EncryptFinal_ex(c, tag, &n) == 1 &&
-            EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, tag) == 1;
-  EVP_CIPHER_CTX_free(c);
-  if (!ok) return crypto_failed(err);
-  ln_buf_grew(out, plain.n + OVERHEAD);
-  return true;
+  size_t was = out->n;
+  uint8_t head[1 + LN_GCM_NONCE] = {FORMAT};
+  if (RAND_bytes(head + 1, LN_GCM_NONCE) != 1)
+    return ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes to seal with");
+  if (!ln_buf_add(out, (ln_str){(const char *)head, sizeof head})) return ln_buf_ok(out, err);
+  if (ln_gcm_seal(key, head + 1, aad, plain, out, err)) return true;
+  ln_buf_cut(out, was);
+  return false;
 }
 
 /* Nothing is added to out when it fails. */
@@ -175,27 +157,10 @@ static bool unseal(const uint8_t key[KEY], ln_str sealed, ln_str aad, ln_buf *ou
   if (sealed.n < OVERHEAD || (uint8_t)sealed.p[0] != FORMAT)
     return ln_fail(err, "store", LN_FINAL,
                    "a sealed value is of a form that this Lunette does not know: upgrade");
-  if (too_long(sealed, aad, err)) return false;
-  size_t len = sealed.n - OVERHEAD;
-  uint8_t *to = (uint8_t *)ln_buf_room(out, len);
-  if (!to) return ln_buf_ok(out, err);
-  const uint8_t *nonce = (const uint8_t *)sealed.p + 1, *text = nonce + NONCE;
-  uint8_t tag[TAG], end[16];
-  memcpy(tag, text + len, TAG);
-  int n;
-  EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  bool able = c && EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce) == 1 && add_aad(c, aad) &&
-              (len == 0 || EVP_DecryptUpdate(c, to, &n, text, (int)len) == 1) &&
-              EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1;
-  bool same = able && EVP_DecryptFinal_ex(c, end, &n) == 1;
-  EVP_CIPHER_CTX_free(c);
-  if (!same) OPENSSL_cleanse(to, len);
-  if (!able) return crypto_failed(err);
-  if (!same)
-    return ln_fail(err, "store", LN_FINAL,
-                   "a sealed value was changed, or sealed with another key: make it anew");
-  ln_buf_grew(out, len);
-  return true;
+  ln_str cipher = {sealed.p + 1 + LN_GCM_NONCE, sealed.n - 1 - LN_GCM_NONCE};
+  if (ln_gcm_open(key, (const uint8_t *)sealed.p + 1, aad, cipher, out, err)) return true;
+  if (!ln_err_is(err, "failed")) return false;
+  return ln_fail(err, "store", LN_FINAL, "a sealed value was changed, or sealed with another key: make it anew");
 }
 
 /* --- which key, and is it the right one --- */

@@ -116,6 +116,8 @@ void ln_store_close(ln_store *s) {
 
 const char *ln_store_path(const ln_store *s) { return s->path; }
 
+bool ln_store_simulated(const ln_store *s) { return s->vfs != NULL; }
+
 void ln_store_lock(ln_store *s) { pthread_mutex_lock(&s->read_mx); }
 
 bool ln_store_unlock(ln_store *s, bool ok) {

@@ -24,6 +24,7 @@ typedef struct ln_store_opts {
 ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err);
 void ln_store_close(ln_store *s);                        /* waits for the writer's last commit; before its loop is freed */
 const char *ln_store_path(const ln_store *s);            /* of the file                                      */
+bool ln_store_simulated(const ln_store *s);              /* it lies on a VFS of ours, not on the machine's disk */
 bool ln_store_changed(ln_store *s);                      /* has another connection committed since last asked (data_version)? */
 
 /* --- the writer --- */
