@@ -1,12 +1,14 @@
-/* writer.c: group commit.  Jobs queue; the one writer takes what has queued, applies it as one batch (commit.c) and
-** gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the simulated set, a task of
-** a loop; a store whose writer was not started (a command that writes once) applies on the caller's thread.
+/* writer.c: group commit.  Jobs queue; the one writer takes what has queued, applies it as one batch
+** (commit.c) and gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the
+** simulated set, a task of a loop; a store whose writer was not started (a command that writes once) applies
+** on the caller's thread.
 **
-** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no wait.
+** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no
+** wait.
 **
-** Jobs that were given back are often followed by the next ones of the same runs.  So the thread does not take the first
-** of them, and make the others wait for a sync of its own, while a loop is still about giving the last batch back:
-** it waits for that, but at most a part of what a sync takes. */
+** Jobs that were given back are often followed by the next ones of the same runs.  So the thread does not
+** take the first of them, and make the others wait for a sync of its own, while a loop is still about giving
+** the last batch back: it waits for that, but at most a part of what a sync takes. */
 #include "base/log.h"
 #include "store/inside.h"
 
@@ -20,11 +22,11 @@ struct job {
   ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
-  ln_err *err;                                           /* why it failed; NULL: committed                   */
+  ln_err *err; /* why it failed; NULL: committed */
   bool failed, held;
-  struct waiter *waiter;                                 /* of ln_writer_run; such a job is not freed        */
-  job *other, *last;                                     /* of the first of a loop: the next loop's; its end */
-  ln_writer *writer;                                     /* of the first of a loop                           */
+  struct waiter *waiter; /* of ln_writer_run; such a job is not freed */
+  job *other, *last;     /* of the first of a loop: the next loop's; its end */
+  ln_writer *writer;     /* of the first of a loop */
 };
 
 typedef struct waiter {
@@ -36,23 +38,24 @@ struct ln_writer {
   ln_store *store;
   pthread_t thread;
   pthread_mutex_t mx;
-  pthread_cond_t wake;                                   /* the thread's                                     */
+  pthread_cond_t wake; /* the thread's */
   job *first, *last;
   bool stopping;
-  bool eager;                                            /* the thread wants the first job that comes        */
-  int refs;                                              /* the store, and each post under way               */
-  int giving;                                            /* posts under way                                  */
-  ln_loop *loop;                                         /* NULL: a thread                                   */
+  bool eager; /* the thread wants the first job that comes */
+  int refs;   /* the store, and each post under way */
+  int giving; /* posts under way */
+  ln_loop *loop; /* NULL: a thread */
   ln_timer timer;
-  job *out_first, *out_last;                             /* with a loop: firsts of batches, by `other`       */
+  job *out_first, *out_last; /* with a loop: firsts of batches, by `other` */
 };
 
-enum { GIVING_NS = 200000 };                             /* so long the thread waits for the loops           */
+enum { GIVING_NS = 200000 }; /* so long the thread waits for the loops */
 
 /* --- giving back --- */
 
 /* A job whose error could not even be kept. */
-static const ln_err no_memory = {.code = "memory", .message = "no memory to say what failed", .retry = LN_AGAIN};
+static const ln_err no_memory = {
+    .code = "memory", .message = "no memory to say what failed", .retry = LN_AGAIN};
 
 static void fail_job(job *j, const ln_err *err) {
   j->failed = true;
@@ -105,8 +108,8 @@ static void finish_posted(void *arg) {
   posted(w, -1);
 }
 
-/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts gives back
-** what has waited longest, whichever post that was of. */
+/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts
+** gives back what has waited longest, whichever post that was of. */
 static void finish_oldest(void *arg) {
   ln_writer *w = arg;
   job *first = w->out_first;
@@ -243,7 +246,8 @@ static void drain(ln_writer *w) {
   }
 }
 
-/* A step of tidying the log, when it is due and nobody waits, or long overdue.  True: there may be more to do. */
+/* A step of tidying the log, when it is due and nobody waits, or long overdue.  True: there may be more to
+** do. */
 static bool tidy(ln_writer *w) {
   ln_tx *tx = &w->store->tx;
   pthread_mutex_lock(&w->mx);

@@ -1,5 +1,6 @@
-/* store_bench.c: durable entries a second, as many runs as said writing at once, beside bare SQLite appending the same
-** bytes at the same grouping.  Usage: store_bench [FOLDER [SECONDS]]; prints one JSON object a line. */
+/* store_bench.c: durable entries a second, as many runs as said writing at once, beside bare SQLite
+** appending the same bytes at the same grouping.  Usage: store_bench [FOLDER [SECONDS]]; prints one JSON
+** object a line. */
 #include "store/store.h"
 
 #include <sqlite3.h>
@@ -50,11 +51,13 @@ static void done(void *arg, const ln_err *err) {
   if (--w->b->under_way == 0) w->b->loop->stop(w->b->loop);
 }
 
-static void ours(const char *path, int at_once, double seconds, double *rows_s, double *cpu_us, double *batch) {
+static void ours(const char *path, int at_once, double seconds, double *rows_s, double *cpu_us,
+                 double *batch) {
   ln_err err;
   char uri[600];
   snprintf(uri, sizeof uri, "sqlite:%s", path);
-  bench b = {.store = ln_store_open(ln_str_of(uri), NULL, &err), .loop = ln_loop_uv(&err), .under_way = at_once};
+  bench b = {
+      .store = ln_store_open(ln_str_of(uri), NULL, &err), .loop = ln_loop_uv(&err), .under_way = at_once};
   if (!b.store || !b.loop || !ln_writer_start(b.store, NULL, &err)) die(err.message);
   writer *w = calloc((size_t)at_once, sizeof *w);
   double start = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
@@ -124,7 +127,8 @@ int main(int argc, char **argv) {
     remove_store(path);
     bare(path, at_once[i], seconds, &bare_rows, &bare_cpu);
     remove_store(path);
-    printf("{\"bench\":\"store\",\"at_once\":%d,\"rows_per_s\":%.0f,\"cpu_us\":%.2f,\"batch\":%.1f,\"sqlite_rows_per_s\":%.0f,"
+    printf("{\"bench\":\"store\",\"at_once\":%d,\"rows_per_s\":%.0f,\"cpu_us\":%.2f,\"batch\":%.1f,\"sqlite_"
+           "rows_per_s\":%.0f,"
            "\"sqlite_cpu_us\":%.2f,\"ratio\":%.2f}\n",
            at_once[i], rows, cpu, batch, bare_rows, bare_cpu, rows / bare_rows);
   }

@@ -21,7 +21,8 @@ static void test_take_and_drop(void **state) {
   (void)state;
   ln_err err;
   ln_store *s = open_store();
-  ln_owner *a = ln_owner_take(s, ln_rand_real(), 1000, &err), *b = ln_owner_take(s, ln_rand_real(), 1000, &err);
+  ln_owner *a = ln_owner_take(s, ln_rand_real(), 1000, &err),
+           *b = ln_owner_take(s, ln_rand_real(), 1000, &err);
   assert_non_null(a);
   assert_non_null(b);
   assert_string_not_equal(ln_owner_id(a), ln_owner_id(b));
@@ -88,7 +89,8 @@ static void test_no_folder(void **state) {
   fclose(f);
   assert_null(ln_owner_take(s, ln_rand_real(), 1000, &err));
   assert_string_equal(err.code, "store");
-  assert_true(ln_owner_alive(s, LN_STR("01JD0000000000000000000001"))); /* nobody can tell: not taken for dead */
+  assert_true(
+      ln_owner_alive(s, LN_STR("01JD0000000000000000000001"))); /* nobody can tell: not taken for dead */
   ln_store_close(s);
 }
 
@@ -111,7 +113,7 @@ static void test_simulated(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_no_paths), T(test_killed), T(test_no_folder),
-                                     T(test_simulated)};
+  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_no_paths), T(test_killed),
+                                     T(test_no_folder), T(test_simulated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

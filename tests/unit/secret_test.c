@@ -1,5 +1,5 @@
-/* secret_test.c: where a secret is found, and that the vault never mixes keys, never makes do with a wrong one, and
-** never keeps a value in the clear. */
+/* secret_test.c: where a secret is found, and that the vault never mixes keys, never makes do with a wrong
+** one, and never keeps a value in the clear. */
 #include "tests/unit/store_help.h"
 
 #include "engine/secret.h"
@@ -304,12 +304,30 @@ static void test_too_big(void **state) {
   ln_store_close(s);
 }
 
+static void test_simulated(void **state) {
+  (void)state;
+  ln_err err;
+  ln_vfs_sim *sim = ln_vfs_sim_new("vault", 1, &err);
+  ln_store *s = open_vfs("vault");
+  ln_vault *v = open_vault(s);
+  assert_null(set(v, "a", "one"));
+  ln_vault_free(v);
+  v = open_vault(s);
+  is(v, "a", "one");
+  assert_int_equal(access(key_path(), F_OK), -1); /* nothing on the real disk */
+  ln_vault_free(v);
+  ln_store_close(s);
+  ln_vfs_sim_free(sim);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
   unsetenv("LUNETTE_KEY");
   unsetenv("CREDENTIALS_DIRECTORY");
-  const struct CMUnitTest tests[] = {T(test_set_and_get), T(test_names), T(test_where_it_is_looked_for), T(test_keys),
-                                     T(test_tampering), T(test_blobs), T(test_too_big)};
+  const struct CMUnitTest tests[] = {T(test_set_and_get), T(test_names),     T(test_where_it_is_looked_for),
+                                     T(test_keys),        T(test_tampering), T(test_blobs),
+                                     T(test_too_big),
+                                     T(test_simulated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* vfs_test.c: many lives of a store on a disk that loses power at any write, sync or removal, also while it is made,
-** recovered or checkpointed.  After each, the store opens; what was acknowledged is there; the batch that was under way
-** is there whole, or not at all.  That the check can fail is shown by a disk whose syncs do nothing. */
+/* vfs_test.c: many lives of a store on a disk that loses power at any write, sync or removal, also while it
+** is made, recovered or checkpointed.  After each, the store opens; what was acknowledged is there; the
+** batch that was under way is there whole, or not at all.  That the check can fail is shown by a disk whose
+** syncs do nothing. */
 #include "tests/unit/store_help.h"
 
 #include "base/log.h"
@@ -12,15 +13,15 @@ enum { RUNS = 5, TEXT = 8192, BATCH = 8, LIVES = 5 };
 /* What a store should hold: each run's journal, and one value that every job sets. */
 typedef struct model {
   char journal[RUNS][TEXT];
-  int64_t value, made;                                   /* made: runs that exist                            */
+  int64_t value, made; /* made: runs that exist */
 } model;
 
 typedef struct world {
   ln_vfs_sim *vfs;
   ln_rand rand;
-  model sure, hoped;                                     /* acknowledged; and with the batch under way       */
+  model sure, hoped; /* acknowledged; and with the batch under way */
   int64_t counter;
-  bool lost;                                             /* the check has failed                             */
+  bool lost; /* the check has failed */
 } world;
 
 typedef struct work {
@@ -47,14 +48,15 @@ static bool apply(ln_tx *tx, void *arg, ln_err *err) {
   work *j = arg;
   int64_t version;
   return ln_tx_kv_set(tx, LN_STR("n"), (ln_str){(char *)&j->n, sizeof j->n}, 0, -1, &version, err) &&
-         ln_tx_log(tx, j->run + 1, ln_str_of(j->text), err) && (!j->segment || ln_tx_segment(tx, j->run + 1, err));
+         ln_tx_log(tx, j->run + 1, ln_str_of(j->text), err) &&
+         (!j->segment || ln_tx_segment(tx, j->run + 1, err));
 }
 
 static void done(void *arg, const ln_err *err) { ((work *)arg)->failed = err != NULL; }
 
 static void expect(model *m, const work *j) {
   size_t n = strlen(m->journal[j->run]);
-  if (n + strlen(j->text) < TEXT) strcpy(m->journal[j->run] + n, j->text);
+  snprintf(m->journal[j->run] + n, TEXT - n, "%s", j->text);
   m->value = j->n;
 }
 

@@ -1,5 +1,5 @@
-/* writer_test.c: group commit, and the log with its segments: what is acknowledged, in which order, and what a batch
-** that fails costs. */
+/* writer_test.c: group commit, and the log with its segments: what is acknowledged, in which order, and what
+** a batch that fails costs. */
 #include "tests/unit/store_help.h"
 
 #include <pthread.h>
@@ -29,10 +29,10 @@ typedef struct task {
   int64_t run;
   const char *text;
   enum { LOGS, REFUSES, LOGS_THEN_REFUSES, HALF, SEGMENTS, WAITS, STOPS } kind;
-  int *turn, done_at;                                    /* done_at: which done it was, from 1               */
+  int *turn, done_at; /* done_at: which done it was, from 1 */
   char code[LN_ERR_CODE];
   ln_loop *loop;
-  int *left;                                             /* the last one stops the loop                      */
+  int *left; /* the last one stops the loop */
 } task;
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -49,7 +49,8 @@ static bool apply(ln_tx *tx, void *arg, ln_err *err) {
   case LOGS_THEN_REFUSES:
     return ln_tx_log(tx, t->run, ln_str_of(t->text), err) && ln_fail(err, "conflict", LN_FINAL, "no");
   case HALF:
-    return ln_tx_audit(tx, 1, LN_STR("half"), LN_STR(""), 0, LN_STR("{}"), err) && ln_fail(err, "conflict", LN_FINAL, "no");
+    return ln_tx_audit(tx, 1, LN_STR("half"), LN_STR(""), 0, LN_STR("{}"), err) &&
+           ln_fail(err, "conflict", LN_FINAL, "no");
   case SEGMENTS:
     ok = (!t->text || ln_tx_log(tx, t->run, ln_str_of(t->text), err)) && ln_tx_segment(tx, t->run, err);
     break;
@@ -114,7 +115,8 @@ static void test_order_and_batches(void **state) {
   int turn = 0, left = MANY;
   pthread_mutex_lock(&gate);
   for (int i = 0; i < MANY; i++) {
-    t[i] = (task){.run = i % 7, .text = "x", .kind = i ? LOGS : WAITS, .turn = &turn, .loop = l, .left = &left};
+    t[i] =
+        (task){.run = i % 7, .text = "x", .kind = i ? LOGS : WAITS, .turn = &turn, .loop = l, .left = &left};
     assert_true(ln_writer_submit(s, l, apply, done, &t[i]));
   }
   pthread_mutex_unlock(&gate);
@@ -222,7 +224,8 @@ static void test_one_fails_alone(void **state) {
   assert_int_equal(number("SELECT count(*) FROM log"), 1);
 }
 
-/* What wrote and then failed breaks the contract: nothing of its batch may stay, and what comes next is fine. */
+/* What wrote and then failed breaks the contract: nothing of its batch may stay, and what comes next is
+** fine. */
 static void test_half_a_job(void **state) {
   (void)state;
   task t[] = {{.run = 1, .text = "a"}, {.kind = REFUSES}, {.kind = HALF}, {.run = 1, .text = "b"}};
@@ -388,7 +391,8 @@ static bool ids_are_fine(ln_store *s) {
          number("SELECT floor FROM meta") <= number("SELECT coalesce(min(id), 1 << 60) FROM log");
 }
 
-/* 140,000 rows come after a run's last one: its journal is gathered, the log's front is deleted, and nothing is lost. */
+/* 140,000 rows come after a run's last one: its journal is gathered, the log's front is deleted, and nothing
+** is lost. */
 static void test_floor_moves(void **state) {
   (void)state;
   ln_err err;
@@ -400,7 +404,8 @@ static void test_floor_moves(void **state) {
   s = open_store();
   assert_true(ln_writer_start(s, NULL, &err));
   for (int i = 0; i < 70; i++) run_job(s, flood, NULL);
-  for (int i = 0; i < 1000 && number("SELECT floor FROM meta") < 20000; i++) log_now(s, 2, "."); /* a step a batch at least */
+  for (int i = 0; i < 1000 && number("SELECT floor FROM meta") < 20000; i++)
+    log_now(s, 2, "."); /* a step a batch at least */
   assert_true(number("SELECT floor FROM meta") >= 20000);
   assert_int_equal(number("SELECT count(*) FROM segment WHERE run = 1"), 1);
   assert_true(ids_are_fine(s));
@@ -484,10 +489,19 @@ static void test_two_processes(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      T(test_order_and_batches), T(test_close_applies_what_has_queued), T(test_run_waits), T(test_many_threads),
-      T(test_one_fails_alone), T(test_half_a_job), T(test_nothing_written_is_no_commit), T(test_full_disk),
-      T(test_tasks_follow_tasks), T(test_segments), T(test_long_journal), T(test_floor_moves), T(test_changed),
-      T(test_two_processes)};
+  const struct CMUnitTest tests[] = {T(test_order_and_batches),
+                                     T(test_close_applies_what_has_queued),
+                                     T(test_run_waits),
+                                     T(test_many_threads),
+                                     T(test_one_fails_alone),
+                                     T(test_half_a_job),
+                                     T(test_nothing_written_is_no_commit),
+                                     T(test_full_disk),
+                                     T(test_tasks_follow_tasks),
+                                     T(test_segments),
+                                     T(test_long_journal),
+                                     T(test_floor_moves),
+                                     T(test_changed),
+                                     T(test_two_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
