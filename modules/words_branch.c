@@ -11,14 +11,6 @@
 
 /* ------------------------------------------------------------------ names */
 
-static void put_escaped(ln_buf *b, ln_str s) {
-  for (size_t i = 0; i < s.n; i++) {
-    if (s.p[i] == '/') ln_buf_addz(b, "%2F");
-    else if (s.p[i] == '%') ln_buf_addz(b, "%25");
-    else ln_buf_addc(b, s.p[i]);
-  }
-}
-
 /* What an item is known by: itself, or its member `key`, id, name, hostname or path, else its index. */
 static bool key_of_table(lua_State *L, int item, const char *key, ln_str *out) {
   const char *const keys[] = {key, "id", "name", "hostname", "path"};
@@ -43,7 +35,7 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
   else if (lua_type(L, item) == LUA_TNUMBER) ln_buf_addf(&b, "%.17g", lua_tonumber(L, item));
   else if (!lua_istable(L, item) || !key_of_table(L, item, key, &s)) ln_buf_addf(&b, "%zu", index);
   if (s.n > 400) s.n = 400;
-  put_escaped(&b, s);
+  ln_name_escape(&b, s);
   lua_settop(L, top);
   char *out = ln_buf_take(&b, NULL);
   ln_buf_free(&b);
@@ -263,6 +255,7 @@ static int l_parallel(lua_State *L) {
 
 static void put_stage(lua_State *L, const char *stage, const char *state, const char *why) {
   ln_buf b;
+  ln_err err = {0};
   ln_branch *branch = lnL_here(L);
   ln_buf_init(&b, 8192);
   size_t mark = ln_v_begin(&b, 'O', why ? 3 : 2);
@@ -272,8 +265,9 @@ static void put_stage(lua_State *L, const char *stage, const char *state, const 
   ln_v_str(&b, ln_str_of(state));
   if (why) ln_v_key(&b, LN_STR("why")), ln_v_str(&b, ln_str_of(why));
   ln_v_end(&b, mark);
-  ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b));
+  bool ok = ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b), &err);
   ln_buf_free(&b);
+  if (!ok) lnL_raise(L, &err);
 }
 
 static bool ends_the_run(const char *code) {
@@ -297,7 +291,7 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   }
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
-  lnL_here(L)->run->partial++;
+  if (!lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
   put_stage(L, stage, strcmp(e.code, "skipped") == 0 ? "skipped" : strcmp(e.code, "pending") == 0 ? "waiting" : "failed", e.message);
   lua_pushnil(L);
   return 1;
@@ -445,7 +439,6 @@ static int step_keep(lua_State *L, bool ok) {
   ln_branch *b = lnL_here(L);
   ln_effect *e = b->asked;
   ln_err err = {0};
-  ln_entry entry;
   b->in_step = false;
   e->ok = ok && lnL_encode(L, -1, &e->outcome, &err);
   if (ok && !e->ok) {
@@ -458,9 +451,7 @@ static int step_keep(lua_State *L, bool ok) {
   }
   e->state = e->ok ? "done" : "failed";
   e->finished = true;
-  ln_effect_entry(e, LN_E_DONE, &entry);
-  if (ln_effect_logged(e)) ln_run_put(b->run, &entry), b->run->now_ms = entry.at_ms;
-  ln_run_event(b->run, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
+  if (ln_effect_logged(e)) ln_effect_put_done(e, LN_E_DONE);
   return lnL_effect_result(L, e);
 }
 
@@ -479,6 +470,7 @@ static int step_go(lua_State *L, int status, lua_KContext ctx) {
   if (!b->asked->go) return lnL_effect_result(L, b->asked);
   b->asked->go = false;
   b->in_step = true;
+  b->step_rolls = 0;
   lua_settop(L, 2);
   lua_pushcfunction(L, lnL_pcall);
   lua_pushvalue(L, 2);                                /* name fn pcall fn */
@@ -528,7 +520,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
 
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
-  if (effects.n) f->permit = ln_permit_of(effects, lnL_run(L)->now_ms);
+  if (effects.n) f->permit = ln_permit_of(effects);
   if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -618,6 +610,7 @@ static int l_approved(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
+  if (b->polling) return lnL_raisef(L, "bad_argument", "approved inside await_until: what is polled may only read");
   if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BRANCHES_DEEP = 40 };
-
 /* ------------------------------------------------------------------ playbooks' grants */
 
 ln_play *ln_play_keep(ln_play *p) {
@@ -73,8 +71,8 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
     ln_fail(err, "memory", LN_AGAIN, "no memory for a branch");
     return NULL;
   }
-  if (parent && parent->depth >= BRANCHES_DEEP) {
-    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", BRANCHES_DEEP);
+  if (parent && parent->depth >= LN_BRANCHES_DEEP) {
+    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", LN_BRANCHES_DEEP);
     goto fail;
   }
   if (!ln_vm_protect(r->vm, l_thread, &a, err)) goto fail;
@@ -136,6 +134,12 @@ static bool below(const ln_branch *b, const ln_branch *top) {
   return b == top;
 }
 
+/* What a cancel does not stop: what may have been sent, what is in the writer's queue, and what the journal knows. */
+static bool is_bound(const ln_effect *e) {
+  if (e->record && (e->record->has_result || ln_effect_is_open(e))) return true;
+  return e->op->cls == LN_WRITE ? ln_write_is_under_way(e) : e->op->cls == LN_LOCAL && e->started;
+}
+
 /* A wait or a read in flight is let go at once; a write that may have been sent is finished and recorded first
 ** (write.c looks at the branch's flag before it sends).  In a replay the recorded delivery says how it ended. */
 void ln_branch_cancel(ln_branch *top) {
@@ -144,11 +148,10 @@ void ln_branch_cancel(ln_branch *top) {
     if (b->cancelled || b->state == LN_B_ENDED || !below(b, top)) continue;
     b->cancelled = true;
     ln_effect *e = b->asked;
-    if (!e || e->finished || !top->run->live || b->state != LN_B_ASKING) continue;
-    if (e->op->cls == LN_WRITE && e->stand >= LN_W_INTENT) continue;
-    if (e->op->cls == LN_LOCAL && e->started) continue;
+    if (!e || e->finished || !top->run->live || b->state != LN_B_ASKING || is_bound(e)) continue;
     ln_effect_drop(e);
-    ln_effect_finish_err(e, "cancelled", &gone);
+    if (e->op->cls == LN_WRITE) ln_write_cancel(e);
+    else ln_effect_finish_err(e, "cancelled", &gone);
   }
 }
 
@@ -162,6 +165,21 @@ ln_engine *lnL_engine(lua_State *L) { return lnL_run(L)->engine; }
 bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)->play, what); }
 
 /* ------------------------------------------------------------------ names */
+
+static bool is_special(char c) { return c == '/' || c == '%' || c == '#' || (unsigned char)c < 0x20 || c == 0x7f; }
+
+bool ln_name_is_plain(ln_str s) {
+  for (size_t i = 0; i < s.n; i++)
+    if (is_special(s.p[i])) return false;
+  return true;
+}
+
+void ln_name_escape(ln_buf *out, ln_str s) {
+  for (size_t i = 0; i < s.n; i++) {
+    if (is_special(s.p[i])) ln_buf_addf(out, "%%%02X", (unsigned)(unsigned char)s.p[i]);
+    else ln_buf_addc(out, s.p[i]);
+  }
+}
 
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err) {
   ln_buf name;
