@@ -201,10 +201,19 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
   ask(q);
 }
 
+/* One that is still being looked at may belong to the same question. */
+static bool is_complete(const ln_run *r, const ln_effect *first) {
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    const ln_effect *e = b->asked;
+    if (b->state == LN_B_ASKING && e && !e->finished && e->stand == LN_W_LOOKING && same_kind(first, e)) return false;
+  }
+  return true;
+}
+
 void ln_approval_gather(ln_run *r) {
   if (!r->live) return;
   for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
-    if (wants_asking(b)) ask_for_writes(r, b->asked);
+    if (wants_asking(b) && is_complete(r, b->asked)) ask_for_writes(r, b->asked);
 }
 
 /* ------------------------------------------------------------------ what was decided */
