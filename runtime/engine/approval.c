@@ -215,10 +215,16 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
   ask(q);
 }
 
+static void look_again(ln_run *r);
+
 void ln_approval_gather(ln_run *r) {
+  bool left = false;
   if (!r->live) return;
-  for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
+  for (ln_branch *b = r->branches; b && !r->broken; b = b->next) {
     if (wants_asking(b) && !siblings_come(b->asked)) ask_for_writes(r, b->asked);
+    left |= wants_asking(b);
+  }
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ what was decided */
@@ -296,7 +302,16 @@ static bool is_watched(const ln_branch *b) {
 }
 
 static void watch_tick(void *arg) {
+  ln_approval_gather(arg);
   ln_approval_watch(arg);
+}
+
+static void look_again(ln_run *r) {
+  ln_loop *l = r->engine->loop;
+  if (r->poll.impl || r->broken) return;
+  r->poll.fn = watch_tick;
+  r->poll.arg = r;
+  l->timer(l, &r->poll, l->uv ? LOOK_MS : LOOK_SIM_MS);
 }
 
 /* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where nobody
@@ -308,10 +323,7 @@ void ln_approval_watch(ln_run *r) {
     if (is_watched(b)) look_at(b->asked);
     left |= is_watched(b);
   }
-  if (!left || r->poll.impl) return;
-  r->poll.fn = watch_tick;
-  r->poll.arg = r;
-  r->engine->loop->timer(r->engine->loop, &r->poll, r->engine->loop->uv ? LOOK_MS : LOOK_SIM_MS);
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ deciding */
