@@ -94,6 +94,7 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   if (!(o->sim ? open_simulated(a, o, err) : open_real(a, err))) return false;
   if (!(a->g.host = ln_host_new(err)) || !ln_connectors_open(&a->g, err)) return false;
   if (o->sim && !simulate_site(a, err)) return false;
+  if (!o->sim && o->runs && !ln_connectors_check(&a->g, err)) return false;
   return o->no_store || open_store(a, o, err);
 }
 

@@ -216,8 +216,31 @@ static bool is_loopback(ln_str host) {
   return ln_str_ieq(host, LN_STR("localhost")) || ln_str_eq(host, LN_STR("::1")) || ln_str_starts(host, LN_STR("127."));
 }
 
+/* The members that only the connector itself knows. */
+static bool own_further(loaded *l, ln_str object, ln_str *out) {
+  static const char *const ours[] = {"pace", "url", "writes"};
+  ln_buf b;
+  ln_str rest = object, key;
+  ln_vitem v, item;
+  if (!ln_v_read(&rest, &v)) return false;
+  size_t left = v.count;
+  for (size_t i = 0; i < 3; i++) left -= ln_v_get(object, ln_str_of(ours[i]), &item);
+  ln_buf_init(&b, object.n + 16);
+  size_t mark = ln_v_begin(&b, 'O', left);
+  for (rest = v.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);) {
+    bool is_ours = false;
+    for (size_t i = 0; i < 3; i++) is_ours = is_ours || ln_str_eq(key, ln_str_of(ours[i]));
+    if (is_ours) continue;
+    ln_v_key(&b, key);
+    ln_v_raw(&b, item.whole);
+  }
+  bool ok = ln_v_end(&b, mark) && own_bytes(l, ln_buf_view(&b), out);
+  ln_buf_wipe(&b);
+  return ok;
+}
+
 static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
-  ln_connector_config k = {.name = own_str(l, name), .keys = value, .pace = 1};
+  ln_connector_config k = {.name = own_str(l, name), .pace = 1};
   ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
   if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
   k.url = own_str(l, url);
@@ -232,7 +255,7 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   k.pace = ln_v_get_int(value, "pace", 1);
   if (k.pace != 1 && (!k.loopback || k.pace < 1)) return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more", k.name.p);
   ln_connector_config *v = realloc(l->c.connectors, (l->c.n_connectors + 1) * sizeof *v);
-  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  if (!v || !own_further(l, value, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   l->c.connectors = v;
   l->c.connectors[l->c.n_connectors++] = k;
   return true;
