@@ -98,6 +98,7 @@ typedef struct known { char *path; char sha[2 * LN_SHA256 + 1]; long long sec, n
 
 struct index {
   long long written_s;
+  char hash[8 + 2 * LN_SHA256];
   known *v;
   size_t n;
 };
@@ -140,7 +141,10 @@ static struct index *index_read(ln_engine *g) {
   bool ok = x && ln_store_hint(g->store, LN_STR("scripts"), &text, &quiet) && text.n;
   rest = ln_buf_view(&text);
   if (ok && ln_str_cut(rest, '\n', &line, &rest) && (x->v = calloc(SCRIPTS_MAX, sizeof *x->v))) {
-    x->written_s = strtoll(line.p, NULL, 10);
+    ln_str time, hash;
+    ln_str_cut(line, ' ', &time, &hash);
+    x->written_s = strtoll(time.p, NULL, 10);
+    snprintf(x->hash, sizeof x->hash, "%.*s", LN_STR_ARG(hash));
     while (rest.n && x->n < SCRIPTS_MAX && ln_str_cut(rest, '\n', &line, &rest) && read_known(line, &x->v[x->n])) x->n++;
     qsort(x->v, x->n, sizeof *x->v, by_path);
   }
@@ -151,7 +155,7 @@ static struct index *index_read(ln_engine *g) {
 static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
   ln_buf text;
   ln_buf_init(&text, 4 << 20);
-  ln_buf_addf(&text, "%lld\n", (long long)(ln_now_ms(ln_clock_real()) / 1000));
+  ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
   for (size_t i = 0; i < s->n; i++) {
     const script *c = &s->v[i];
     ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec, (long long)c->changed.tv_nsec,
@@ -261,6 +265,10 @@ static bool take_root(ln_snapshot *s, const char *root, ln_err *err) {
 
 static bool name_snapshot(ln_snapshot *s, ln_err *err) {
   uint8_t sha[LN_SHA256];
+  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) { /* the same files: the same manifest */
+    memcpy(s->hash, s->index->hash, sizeof s->hash);
+    return true;
+  }
   ln_buf_addz(&s->manifest, "lunette snapshot 1\n");
   for (size_t i = 0; i < s->n; i++) ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
   if (!ln_buf_ok(&s->manifest, err) || !ln_sha256(ln_buf_view(&s->manifest), sha)) return false;
@@ -380,6 +388,7 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
   if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
+  if (!s->manifest.n) return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: remove nothing from it by hand");
   for (size_t i = 0; i < s->n; i++) {
     ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
     memcpy(source.sha256, s->v[i].sha, sizeof source.sha256);
