@@ -157,6 +157,16 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
 
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
 
+bool ln_connectors_check(ln_engine *g, ln_err *err) {
+  for (size_t i = 0; i < g->config->n_connectors; i++) {
+    lnC_connector *c = loaded(g, g->config->connectors[i].name, err);
+    if (c && lnC_settings(c, err)) continue;
+    ln_err why = *err;
+    return ln_fail(err, "config", LN_FINAL, "%s%s", c ? "" : "connectors: ", why.message);
+  }
+  return true;
+}
+
 static lnC_operation *operation(ln_engine *g, ln_str full, ln_err *err) {
   ln_str head, tail;
   ln_str_cut(full, '.', &head, &tail);

@@ -20,6 +20,9 @@ bool ln_connectors_is(const ln_engine *g, ln_str name);
 /* Loads one.  "not_found", or "bad_connector": FILE: what is wrong in which field. */
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err);
 
+/* Are all configured connectors there, and do they know their keys?  Loads them.  "config": which does not. */
+bool ln_connectors_check(ln_engine *g, ln_err *err);
+
 typedef struct ln_op_info {                              /* lives as long as the registry                    */
   ln_str connector, name;                                /* "okta", "okta.users"                             */
   const char *summary, *source;

@@ -13,6 +13,7 @@ extern const ln_module lnL_modules[];                    /* ends with { NULL, NU
 int luaopen_crypto(lua_State *L);
 int luaopen_file(lua_State *L);
 int luaopen_json(lua_State *L);
+int luaopen_ledger(lua_State *L);
 int luaopen_log(lua_State *L);
 int luaopen_store(lua_State *L);
 int luaopen_text(lua_State *L);

@@ -84,9 +84,12 @@ static bool is_host(ln_str s) {
   return n > 1 && ((label.n > 1 && all(label, is_letter)) || ln_str_starts(label, LN_STR("xn--")));
 }
 
-static void add_dots_defanged(ln_buf *out, ln_str s) {
+/* A dot becomes "[.]", and what is so already stays so; a link's "@" likewise. */
+static void add_defanged(ln_buf *out, ln_str s) {
   for (size_t i = 0; i < s.n; i++) {
-    if (s.p[i] == '.') ln_buf_addz(out, "[.]");
+    bool already = i > 0 && i + 1 < s.n && s.p[i - 1] == '[' && s.p[i + 1] == ']';
+    if (s.p[i] == '.' && !already) ln_buf_addz(out, "[.]");
+    else if (s.p[i] == '@' && !already) ln_buf_addz(out, "[@]");
     else ln_buf_addc(out, s.p[i]);
   }
 }
@@ -105,28 +108,38 @@ static size_t scheme_at(ln_str s, const char **written) {
   return 0;
 }
 
-/* A whole link at s: its scheme and the dots up to its path.  Returns its length; 0: there is none. */
+/* Where the link at s ends its part from `at` on: at a character that no link has, at one of `also`, or where
+** another link begins, as in a redirect's query. */
+static size_t part_end(ln_str s, size_t at, const char *also) {
+  const char *written;
+  while (at < s.n && !ends_link(s.p[at]) && !strchr(also, s.p[at]) &&
+         !scheme_at((ln_str){s.p + at, s.n - at}, &written))
+    at++;
+  return at;
+}
+
+/* A link at s: its scheme, and the dots up to its path.  Returns its length; 0: there is none. */
 static size_t defang_link(ln_str s, ln_buf *out) {
   const char *written;
   size_t n = scheme_at(s, &written);
   if (!n) return 0;
+  size_t host_end = part_end(s, n + 3, "/?#"), end = part_end(s, host_end, "");
   ln_buf_addz(out, written);
-  size_t i = n, end = n + 3;
-  while (end < s.n && !ends_link(s.p[end]) && !strchr("/?#", s.p[end])) end++;
-  add_dots_defanged(out, (ln_str){s.p + i, end - i});
-  for (i = end; end < s.n && !ends_link(s.p[end]);) end++;
-  ln_buf_add(out, (ln_str){s.p + i, end - i});
+  add_defanged(out, (ln_str){s.p + n, host_end - n});
+  ln_buf_add(out, (ln_str){s.p + host_end, end - host_end});
   return end;
 }
 
 /* A run of labels and dots at s, at least one byte.  `path`: it is part of a file's path, so no host. */
 static size_t defang_run(ln_str s, bool path, ln_buf *out) {
-  size_t n = 0;
-  while (n < s.n && (in_label(s.p[n]) || s.p[n] == '.')) n++;
+  const char *written;
+  size_t n = 1;
+  while (n < s.n && (in_label(s.p[n]) || s.p[n] == '.') && !scheme_at((ln_str){s.p + n, s.n - n}, &written))
+    n++;
   ln_str run = {s.p, n};
   while (run.n && run.p[run.n - 1] == '.') run.n--; /* the end of a sentence */
   bool mail = n == run.n && n + 1 < s.n && s.p[n] == '@' && in_label(s.p[n + 1]);
-  if (!path && is_host(run)) add_dots_defanged(out, run);
+  if (!path && is_host(run)) add_defanged(out, run);
   else ln_buf_add(out, run);
   ln_buf_add(out, (ln_str){run.p + run.n, n - run.n});
   if (mail) ln_buf_addz(out, "[@]");

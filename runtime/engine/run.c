@@ -16,7 +16,7 @@ static void finish(ln_run *r);
 /* ------------------------------------------------------------------ events */
 
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!r->options.event) return;
+  if (!r->options.event || (e && !ln_effect_logged(e))) return;
   ln_event ev = {.what = what, .text = text, .name = more};
   if (e) {
     ev.name = ln_str_of(e->name);
@@ -303,7 +303,7 @@ static void ending_done(void *arg, const ln_err *err) {
 }
 
 static const char *outcome_of(const ln_run *r) {
-  if (!r->partial) return "complete";
+  if (!r->partial && !r->why.code[0] && !r->cancelling) return "complete";
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
 
@@ -312,7 +312,6 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
   if (!e) return;
   e->run = r;
   e->state = state;
-  e->outcome = outcome_of(r);
   ln_buf_init(&e->result, (size_t)64 << 20);
   ln_buf_init(&e->error, 1 << 20);
   ln_buf_add(&e->result, result);
@@ -320,6 +319,7 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
     r->why = *why;
     lnL_error_encode(why, where, (ln_str){NULL, 0}, &e->error);
   }
+  e->outcome = outcome_of(r);
   ln_run_flush_with(r, NULL, ending_apply, ending_done, e);
 }
 

@@ -580,13 +580,26 @@ static void free_reply(ln_sim_reply *r) {
   free(c);
 }
 
+/* What the wire would add: a simulator sees the headers of a real client. */
+static ln_sim_action *ask_as_on_the_wire(ln_simhost *h, const instance *it, const ln_request *r, ln_str target) {
+  ln_err err;
+  char length[24];
+  bool has_body = r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) || ln_str_eq(r->method, LN_STR("PATCH"));
+  ln_header *headers = calloc(r->n_headers + 1, sizeof *headers);
+  if (!headers) return NULL;
+  if (r->n_headers) memcpy(headers, r->headers, r->n_headers * sizeof *headers);
+  snprintf(length, sizeof length, "%zu", r->body.n);
+  headers[r->n_headers] = (ln_header){LN_STR("Content-Length"), ln_str_of(length)};
+  ln_sim_action *a = ln_simhost_ask(h, ln_str_of(it->name), r->method, target, headers, r->n_headers + has_body, r->body, &err);
+  free(headers);
+  return a;
+}
+
 bool ln_simhost_handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   ln_simhost *h = arg;
   ln_str target;
-  ln_err err;
   const instance *it = owner_of(h, r->url, &target);
-  ln_sim_action *a = it ? ln_simhost_ask(h, ln_str_of(it->name), r->method, target, r->headers, r->n_headers, r->body, &err)
-                        : NULL;
+  ln_sim_action *a = it ? ask_as_on_the_wire(h, it, r, target) : NULL;
   carried *c = a ? malloc(sizeof *c + (a->n_headers + 1) * sizeof *c->headers) : NULL;
   if (!c) {
     ln_sim_action_free(a);

@@ -30,6 +30,8 @@ local function list(x) return type(x) == "table" and x or {} end
 
 local function resources(body) return list(type(body) == "table" and body.resources or nil) end
 
+local function paging_of(answer) return list(list(list(answer.body).meta).pagination) end
+
 local function first_of(body, what)
   return resources(body)[1] or fail("not_found", what .. ": not there")
 end
@@ -445,6 +447,8 @@ operations.upload_archive = {
   state = { op = "archive_status", args = function(a) return { archive = a.sample.sha256 } end,
             of = function(x) return x.status == "done" and "stored" or x.status end,
             unchanged = function(x) return { archive = x.archive, files = x.files, unchanged = true } end },
+  probe = { op = "archive_status", args = function(a) return { archive = a.sample.sha256 } end,
+            found = function(x) return x.status ~= "absent" and { archive = x.archive } or nil end },
   handle = function(body)
     local x = resources(body)[1] or fail("failed", "the archive service took nothing")
     return { archive = x.sha256 }
@@ -553,8 +557,7 @@ operations.hosts = {
     return { filter = all_of(terms), limit = "1000", sort = "last_seen.desc" }
   end,
   page = function(answer)
-    local paging = list(list(answer.body.meta).pagination)
-    local after = paging.next
+    local after = paging_of(answer).next
     return resources(answer.body), after and after ~= "" and { query = { offset = after } } or nil
   end,
   item = host_of,
@@ -661,7 +664,7 @@ operations.iocs = {
   method = "GET", path = "/iocs/combined/indicator/v1",
   query = function(a) return { filter = ioc_filter(a), limit = "2000" } end,
   page = function(answer)
-    local after = list(list(answer.body.meta).pagination).after
+    local after = paging_of(answer).after
     local found = resources(answer.body)
     return found, after and after ~= "" and #found > 0 and { query = { after = after } } or nil
   end,
@@ -690,9 +693,8 @@ operations.ioc_hosts = {
   fault = absent_is_good,                                  -- 404: nobody saw it
   page = function(answer, _, request)
     local found = resources(answer.body)
-    local paging = type(answer.body) == "table" and list(list(answer.body.meta).pagination) or {}
     local seen = (tonumber((request.query or {}).offset) or 0) + #found
-    local more = #found > 0 and seen < (tonumber(paging.total) or 0)
+    local more = #found > 0 and seen < (tonumber(paging_of(answer).total) or 0)
     return found, more and { query = { offset = tostring(seen) } } or nil
   end,
 }
@@ -704,6 +706,10 @@ local function ioc_state(found)
   if i.expired then return "expired" end
   return i.applied_globally == false and i.action .. ":some hosts" or i.action
 end
+
+local function ioc_wanted(a) return a.groups and a.action .. ":some hosts" or a.action end
+
+local function ioc_object(a) return { sha256 = a.sha256, md5 = a.md5, domain = a.domain, ip = a.ip } end
 
 local function ioc_entity(kind, value)
   local what = (kind == "sha256" or kind == "md5") and "file" or kind == "domain" and "domain" or "ip"
@@ -764,14 +770,17 @@ operations.create_ioc = {
   json = ioc_body,
   expect = { 200, 201 },
   entity = function(a) return ioc_entity(indicator(a)) end, facet = "ioc",
-  to = function(a) return a.groups and a.action .. ":some hosts" or a.action end,
-  state = { op = "iocs", args = function(a) return { sha256 = a.sha256, md5 = a.md5, domain = a.domain,
-                                                     ip = a.ip } end,
-            of = ioc_state,
+  to = ioc_wanted,
+  state = { op = "iocs", args = ioc_object, of = ioc_state,
             unchanged = function(found, a)
               local out = ioc_result(found[1], a)
               out.unchanged = true
               return out
+            end },
+  -- The state tells as much, but not the id, by which it is deleted.
+  probe = { op = "iocs", args = ioc_object,
+            found = function(found, a)
+              return ioc_state(found) == ioc_wanted(a) and ioc_result(found[1], a) or nil
             end },
   resolve = { op = function(a) return a.sha256 and "reports" or nil end, args = resolve_file().args,
               names = report_names },

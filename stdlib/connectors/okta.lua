@@ -62,12 +62,20 @@ local function equals(parts, attribute, value, what)
   if value then parts[#parts + 1] = attribute .. " eq " .. literal(value, what) end
 end
 
+-- A domain account's name: what a login has before its @, or the whole of one.
+local function named(parts, name)
+  if not name then return end
+  parts[#parts + 1] = ("(profile.login sw %s or profile.login eq %s)")
+                      :format(literal(name .. "@", "name"), literal(name, "name"))
+end
+
 local function users_query(a)
   local parts = {}
   equals(parts, "id", a.id, "id")
   equals(parts, "profile.login", a.login, "login")
   equals(parts, "profile.email", a.email, "email")
   equals(parts, "status", a.status, "status")
+  named(parts, a.name)
   local search = expression(a.search, parts)
   return { search = search ~= "" and search or nil, limit = 200 }
 end
@@ -336,10 +344,10 @@ return connector {
 
   operations = {
     users = {
-      summary = "Lists the users of this login, e-mail, id or status, or whom a search expression finds.",
+      summary = "Lists the users of a login, e-mail, id, status or account name, or that a search finds.",
       source = "Okta Management API, GET /api/v1/users (listUsers)",
-      class = "read", list = true, select = { "login", "email", "id", "status", "search" },
-      params = { login = "string?", email = "string?", id = "string?", status = "string?",
+      class = "read", list = true, select = { "login", "email", "id", "status", "name", "search" },
+      params = { login = "string?", email = "string?", id = "string?", status = "string?", name = "string?",
                  search = "string?" },
       method = "GET", path = "/api/v1/users", query = users_query, expect = { 200 }, page = page, item = user,
     },

@@ -297,7 +297,9 @@ end
 -- Was this write sent?  Our tag in the task's description tells.
 local function task_probe(action)
   return { op = "tasks",
-           args = function(_, ctx) return { action = action(ctx), since = ctx.since - 60 } end,
+           args = function(_, ctx)
+             return { action = action, since = (ctx.since or ctx.now - 86400) - 60 }
+           end,
            found = function(tasks, _, ctx)
              for _, t in ipairs(tasks) do
                if (t.description or ""):find(ctx.tag:sub(1, 256), 1, true) then return { task = t.id } end
@@ -353,7 +355,7 @@ local function isolation_write(w)
                 return { host = agent(a.host), hostname = e.hostname, state = w.to, unchanged = true }
               end },
     resolve = RESOLVE_HOST,
-    probe = task_probe(function() return w.action end), settle = 10,
+    probe = task_probe(w.action), settle = 10,
     handle = task_handle,
     follow = { op = "isolation_progress",
                args = function(handle, a) return { task = handle.task, host = a.host } end,
@@ -424,7 +426,7 @@ operations.terminate_process = {
                 names.file = file_names(a)
                 return names
               end },
-  probe = task_probe(function() return "terminateProcess" end), settle = 10,
+  probe = task_probe "terminateProcess", settle = 10,
   handle = task_handle, follow = FOLLOW_TASK,
   result = function(t, a)
     return { host = agent(a.host), sha1 = (image(a)), state = "ended", task = t.id }
@@ -617,9 +619,53 @@ local function block_path(suffix)
   return function(a) return (through_block_list(a) and BLOCK_LIST or SUSPICIOUS) .. suffix end
 end
 
--- The block list answers with a task, the other one at once: then there is nothing to follow.
+-- How far a block, or its end, has come: the block list's task, or the entry of the other list.
+operations.block_progress = {
+  summary = "How far a block, or its end, has come.",
+  source = "Trend Vision One API v3.0, 6.1 and 8",
+  class = "read", list = true,
+  params = { task = "string?", sha256 = "sha256?" },
+  method = "GET", path = function(a) return a.task and "/v3.0/response/tasks/{task}" or SUSPICIOUS end,
+  query = function(a) return not a.task and { top = "200" } or nil end, headers = list_filter,
+  page = function(answer, a)
+    if a.task then return { answer.body }, nil end
+    return page(answer)
+  end,
+  item = function(x, a) return a.task and x or listed(x) end,
+}
+
+-- The block list answers with a task, the other one at once; then its entry is looked at.  (Taking off what
+-- is not on it is as good as done, too.)
 local function block_handle(body, a, answer)
-  return through_block_list(a) and task_handle(body, a, answer) or nil
+  local e = element(answer)
+  if through_block_list(a) and (e.status < 300 or duplicate(e)) then return task_handle(body, a, answer) end
+  return { listed = true }
+end
+
+local function follow_block(blocked)
+  return { op = "block_progress", every = EVERY,
+           args = function(handle, a)
+             return handle.task and { task = handle.task } or same_object(a, "sha1")
+           end,
+           of = function(found, a, handle)
+             if handle.task then return task_state(found[1]) end
+             local i = find(found, (select(2, object(a, "sha1"))))
+             return (i ~= nil and i.action == "block") == blocked and "done" or "running"
+           end }
+end
+
+-- Was it sent?  The task has our tag; without one, the entry is there or not.
+local function block_probe(action, blocked)
+  local by_task = task_probe(action)
+  return { op = function(a) return through_block_list(a) and "tasks" or "suspicious_objects" end,
+           args = function(a, ctx)
+             return through_block_list(a) and by_task.args(a, ctx) or same_object(a, "sha1")
+           end,
+           found = function(found, a, ctx)
+             if through_block_list(a) then return by_task.found(found, a, ctx) end
+             local i = find(found, (select(2, object(a, "sha1"))))
+             return (i ~= nil and i.action == "block") == blocked and { listed = true } or nil
+           end }
 end
 
 local function days(a, ctx)
@@ -645,8 +691,8 @@ operations.block = {
   entity = entity "sha1", facet = "suspicious", to = "block",
   state = effective_state("sha1", unchanged_result("sha1", "block")),
   resolve = object_names "sha1",
-  probe = task_probe(function() return "block" end), settle = 10,
-  handle = block_handle, follow = FOLLOW_TASK,
+  probe = block_probe("block", true), settle = 10,
+  handle = block_handle, follow = follow_block(true),
   result = function(_, a, _, ctx) return object_result("sha1", "block")(a, ctx) end,
   undo = function(a, before, result)
     local o = same_object(a, "sha1")
@@ -674,12 +720,8 @@ operations.unblock = {
   entity = entity "sha1", facet = "suspicious", to = "absent",
   state = entry_state("sha1", unchanged_result("sha1", "absent")),
   resolve = object_names "sha1",
-  probe = task_probe(function() return "restoreBlock" end), settle = 10,
-  handle = function(body, a, answer)
-    local e = element(answer)                              -- gone_is_good: there was nothing to take off
-    return e.status < 300 and block_handle(body, a, answer) or duplicate(e) and { task = task_of(e) } or nil
-  end,
-  follow = FOLLOW_TASK,
+  probe = block_probe("restoreBlock", false), settle = 10,
+  handle = block_handle, follow = follow_block(false),
   result = function(_, a, _, ctx) return object_result("sha1", "absent")(a, ctx) end,
   undo = function(a, before)
     return before == "block" and { op = "visionone.block", args = same_object(a, "sha1") } or nil

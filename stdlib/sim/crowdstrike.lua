@@ -1105,7 +1105,7 @@ local function look_name(req)
   return LOOK[type(req.json) == "table" and req.json.base_command or ""] or "rtr_command"
 end
 
-return kit.sim {
+local simulator = kit.sim {
   vendor = "crowdstrike",
   config = { client_id = CLIENT, client_secret = SECRET },
   new = new,
@@ -1165,3 +1165,12 @@ return kit.sim {
     partial = half_done,
   },
 }
+
+-- One path runs many commands; each has a name that a fault can be given to.
+for _, names in ipairs { LOOK, OPERATION } do
+  for _, name in pairs(names) do simulator.operations[#simulator.operations + 1] = name end
+end
+simulator.operations[#simulator.operations + 1] = "rtr_command"
+table.sort(simulator.operations)
+
+return simulator

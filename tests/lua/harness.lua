@@ -473,14 +473,16 @@ function client:doubt(op, args, ctx, to)
   self.now = self.now + (op.settle or 5)
   self.doubts = self.doubts + 1
   ctx.now = self.now
-  if op.state then
-    local state, value, s = self:before(op, args)
-    if state == to then return nil, s.unchanged and s.unchanged(value, args) or { state = to } end
-    if not op.probe then return nil end
-  elseif not op.probe then
-    fail("doubt", op.name .. ": nothing tells whether it was done")
+  if not op.probe and not op.state then fail("doubt", op.name .. ": nothing tells whether it was done") end
+  if not op.probe then
+    if self:before(op, args) ~= to then return nil end
+    local known = said(op.plan, args, ctx) or { state = to }
+    for k, v in pairs(known) do
+      if k == "planned" or type(v) == "table" and v.opaque then known[k] = nil end
+    end
+    return nil, known
   end
-  local value = self:read(self.operations[op.probe.op], op.probe.args(args, ctx))
+  local value = self:asked(op.probe, args, ctx)
   local found = op.probe.found(value, args, ctx)
   if found == false then fail("doubt", op.name .. ": it cannot be told whether it was done") end
   return found

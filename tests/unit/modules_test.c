@@ -397,7 +397,8 @@ static void test_blobs(void **s) {
   ln_buf_init(&stored, 1000);
   assert_true(lnL_blob_get(&door.engine, b.sha256, &bytes, &err));
   assert_true(ln_str_eq(ln_buf_view(&bytes), S("the bytes")));
-  assert_false(ln_store_content_get(door.engine.store, b.sha256, &stored, &err)); /* there unsealed answers may lie */
+  assert_false(
+      ln_store_content_get(door.engine.store, b.sha256, &stored, &err)); /* there unsealed answers may lie */
   char address[65];
   uint8_t raw[LN_SHA256];
   assert_true(ln_sha256_2(LN_STR("blob"), b.sha256, raw));

@@ -203,6 +203,13 @@ test("a scope that is missing is a 403; the write level is asked for where it is
   eq((s.ask("GET", "/iocs/combined/indicator/v1")), 403)
 end)
 
+test("every operation has a name that a fault can be given to", function()
+  local names = table.concat(require "sim.crowdstrike".operations, " ")
+  for name in ("rtr_rm rtr_kill rtr_get rtr_check_hash rtr_processes submit create_ioc"):gmatch "%S+" do
+    assert(names:find("%f[%w_]" .. name .. "%f[^%w_]"), name)
+  end
+end)
+
 test("the same seed makes the same answers", function()
   local function run()
     local s = falcon { seed = 7 }

@@ -341,8 +341,9 @@ end)
 test("a creation that was perhaps done is found by type and value", function()
   for _, fault in ipairs { "reset-after", "5xx:504", "truncate", "partial", "twice" } do
     local c, _, cs = scene { faults = "crowdstrike.create_ioc#1=" .. fault }
-    local ok = pcall(cs.create_ioc, { sha256 = HASH })
+    local ok, i = pcall(cs.create_ioc, { sha256 = HASH })
     eq(#c.sim.state.iocs, 1, fault)
+    if ok then eq(i.id, c.sim.state.iocs[1].id, fault) end
     eq(ok, fault ~= "twice", fault)                         -- twice: the second is a duplicate, and is told
   end
 end)

@@ -23,9 +23,28 @@ for from, to in pairs {
   ["no link, e.g. 1.5 or v1.2.3"] = "no link, e.g. 1.5 or v1.2.3",
   ["C:\\Users\\bob\\run.exe"] = "C:\\Users\\bob\\run.exe",
   ["/usr/bin/x.py and bücher.example"] = "/usr/bin/x.py and bücher[.]example",
+  ["http://a.example/?to=http://b.example/x.y&z"] = "hxxp://a[.]example/?to=hxxp://b[.]example/x.y&z",
+  ["http://http://b.example"] = "hxxp://hxxp://b[.]example",
+  ["http://half[.]done.example"] = "hxxp://half[.]done[.]example",
+  ["http://bank.example@evil.example/"] = "hxxp://bank[.]example[@]evil[.]example/",
   [""] = "", ["..."] = "...", ["@"] = "@", ["http://"] = "hxxp://",
 } do
   local got = text.defang(from)
   assert(got == to, from .. " -> " .. got)
   assert(text.defang(got) == got, "a second time changes nothing: " .. got)
+end
+
+-- whatever is put together, nothing is left that could be clicked on
+local parts = { "http://", "https:", "//", "a", ".", "com", "@", "-", "10.0.0.1", "é", "\0", " ", "/", "\\", "[.]", "FTP://", "<", "xn--" }
+local seed = 7
+local function chance(n)
+  seed = (seed * 1103515245 + 12345) % 2147483648
+  return seed // 65536 % n + 1
+end
+for _ = 1, 5000 do
+  local t = {}
+  for i = 1, chance(12) do t[i] = parts[chance(#parts)] end
+  local from = table.concat(t)
+  local got = text.defang(from):lower()
+  assert(not got:find "https?://" and not got:find "ftp://", ("%q"):format(from))
 end
