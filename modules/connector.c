@@ -159,7 +159,7 @@ bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loa
 
 bool ln_connectors_check(ln_engine *g, ln_err *err) {
   for (size_t i = 0; i < g->config->n_connectors; i++) {
-    lnC_connector *c = loaded(g, g->config->connectors[i].name, err);
+    lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, err);
     if (c && lnC_settings(c, err)) continue;
     ln_err why = *err;
     return ln_fail(err, "config", LN_FINAL, "%s%s", c ? "" : "connectors: ", why.message);
