@@ -131,6 +131,7 @@ static int client_gc(lua_State *L) {
   if (!k->f) return 0;
   ln_connectors_close(&k->f->engine);
   k->f->engine.transport->free(k->f->engine.transport);
+  fake_store_free(&k->f->engine);
   k->f->engine.loop->free(k->f->engine.loop);
   ln_buf_free(&k->f->keys[0]);
   free(k->f);
@@ -160,6 +161,7 @@ static int l_client(lua_State *L) {
   ln_rand_seed(&f->rand, 11);
   f->engine.loop = ln_loop_sim(3, (int64_t)(luaL_checknumber(L, 4) * 1000), &err);
   f->engine.rand = &f->rand;
+  fake_store(&f->engine);
   f->engine.host = shared_host;
   f->engine.config = &f->config;
   f->engine.modules = lnL_modules;
@@ -229,17 +231,28 @@ static int l_doubts(lua_State *L) {
   return 1;
 }
 
-/* core.blob(name, bytes) -> handle */
+typedef struct blob_job { ln_engine *g; ln_str name, bytes; ln_buf *out; ln_err err; } blob_job;
+
+static bool put_blob(ln_tx *tx, void *arg, ln_err *err) {
+  blob_job *j = arg;
+  return lnL_blob_put(j->g, tx, j->name, j->bytes, j->out, err);
+}
+
+static void blob_put(void *arg, const ln_err *err) {
+  blob_job *j = arg;
+  if (err) j->err = *err;
+}
+
+/* core.blob(name, bytes) -> handle, kept in the store of the client that is in use */
 static int l_blob_of(lua_State *L) {
-  ln_err err;
-  ln_buf *b = lnL_new_buf(L, 1 << 16);
-  ln_engine g = {.loop = fake_vm_of ? fake_vm_of->engine.loop : NULL};
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
-  ln_loop *own = g.loop ? NULL : (g.loop = ln_loop_sim(1, 0, &err));
-  if (!lnL_blob_put(&g, NULL, ln_str_of(luaL_checkstring(L, 1)), (ln_str){bytes, n}, b, &err)) return luaL_error(L, "%s", err.message);
-  if (own) own->free(own);
-  lnL_decode(L, ln_buf_view(b));
+  blob_job j = {.g = &fake_vm_of->engine, .name = ln_str_of(luaL_checkstring(L, 1)), .bytes = {bytes, n}};
+  j.out = lnL_new_buf(L, 1 << 16);
+  if (!ln_writer_submit(j.g->store, j.g->loop, put_blob, blob_put, &j)) return luaL_error(L, "no memory");
+  j.g->loop->run(j.g->loop);
+  if (j.err.code[0]) return luaL_error(L, "%s", j.err.message);
+  lnL_decode(L, ln_buf_view(j.out));
   return 1;
 }
 
@@ -318,6 +331,5 @@ int main(int argc, char **argv) {
   }
   fake_vm_of = NULL;
   ln_host_free(shared_host);
-  forget_contents();
   return failed != 0;
 }

@@ -49,6 +49,7 @@ typedef struct fake {
 
 /* What stands in for a part of the engine is weak: where a test links the real one, that is used. */
 #define WEAK __attribute__((weak))
+#define HELPER static __attribute__((unused))             /* not every test needs all of them                 */
 
 /* --- what modules ask of an effect --- */
 
@@ -125,7 +126,28 @@ WEAK const char *ln_class_name(ln_class c) { return c == LN_WRITE ? "write" : "o
 
 /* --- the world --- */
 
-static fake *fake_new(const char *stdlib, const char *faults) {
+/* A store on a disk in memory, whose writer is a task of the loop. */
+HELPER void fake_store(ln_engine *g) {
+  ln_err err = {0};
+  static int n;
+  char name[32], uri[64];
+  snprintf(name, sizeof name, "fake%d", n++);
+  snprintf(uri, sizeof uri, "sqlite:/%s", name);
+  ln_vfs_sim *disk = ln_vfs_sim_new(name, 1, &err);
+  ln_store_opts o = {.vfs = name, .clock = g->loop->clock};
+  if (!disk || !(g->store = ln_store_open(ln_str_of(uri), &o, &err)) || !ln_writer_start(g->store, g->loop, &err) ||
+      !(g->vault = ln_vault_open(g->store, &err)))
+    fail_msg("%s", err.message);
+  g->state = disk;                                       /* kept for fake_store_free                         */
+}
+
+HELPER void fake_store_free(ln_engine *g) {
+  ln_vault_free(g->vault);
+  ln_store_close(g->store);
+  ln_vfs_sim_free(g->state);
+}
+
+HELPER fake *fake_new(const char *stdlib, const char *faults) {
   ln_err err = {0};
   fake *f = calloc(1, sizeof *f);
   assert_non_null(f);
@@ -137,6 +159,7 @@ static fake *fake_new(const char *stdlib, const char *faults) {
   ln_engine *g = &f->engine;
   g->loop = ln_loop_sim(3, 1795510000000, &err);
   g->rand = &f->rand;
+  fake_store(g);
   g->host = ln_host_new(&err);
   g->config = &f->config;
   g->modules = lnL_modules;
@@ -150,7 +173,7 @@ static fake *fake_new(const char *stdlib, const char *faults) {
 }
 
 /* Starts a vendor's simulator and configures its connector to it. */
-static ln_connector_config *fake_vendor(fake *f, const char *name) {
+HELPER ln_connector_config *fake_vendor(fake *f, const char *name) {
   ln_err err = {0};
   static char urls[8][64];
   size_t i = f->config.n_connectors++;
@@ -163,11 +186,12 @@ static ln_connector_config *fake_vendor(fake *f, const char *name) {
   return &f->connectors[i];
 }
 
-static void fake_free(fake *f) {
+HELPER void fake_free(fake *f) {
   ln_connectors_close(&f->engine);
   f->engine.transport->free(f->engine.transport);
   ln_simhost_free(f->sims);
   ln_host_free(f->engine.host);
+  fake_store_free(&f->engine);
   f->engine.loop->free(f->engine.loop);
   for (size_t i = 0; i < f->config.n_connectors; i++) ln_buf_free(&f->keys[i]);
   free(f);
@@ -175,7 +199,7 @@ static void fake_free(fake *f) {
 
 /* --- effects --- */
 
-static void effect_free(ln_effect *e) {
+HELPER void effect_free(ln_effect *e) {
   if (!e->finished && e->drop) e->drop(e);
   if (e->free_work) e->free_work(e->work);
   for (size_t i = 0; i < e->n_kept; i++) free(e->kept[i]);
@@ -184,7 +208,7 @@ static void effect_free(ln_effect *e) {
   free(e);
 }
 
-static ln_effect *effect_with(fake *f, const ln_op *op, ln_str args) {
+HELPER ln_effect *effect_with(fake *f, const ln_op *op, ln_str args) {
   ln_effect *e = calloc(1, sizeof *e);
   assert_non_null(e);
   e->engine = &f->engine;
@@ -196,7 +220,7 @@ static ln_effect *effect_with(fake *f, const ln_op *op, ln_str args) {
 }
 
 /* An effect of an operation with arguments as JSON, checked as the door in the VM checks them. */
-static ln_effect *effect_new(fake *f, const char *op, const char *json) {
+HELPER ln_effect *effect_new(fake *f, const char *op, const char *json) {
   static const char *const core[] = {"limit", "all", NULL};
   ln_err err = {0};
   ln_op_info info;
@@ -213,7 +237,7 @@ static ln_effect *effect_new(fake *f, const char *op, const char *json) {
 }
 
 /* A value as JSON; valid until the next eight calls. */
-static const char *json_of(ln_str value) {
+HELPER const char *json_of(ln_str value) {
   static ln_buf ring[8];
   static int at;
   ln_buf *b = &ring[at++ % 8];
@@ -227,13 +251,13 @@ static const char *json_of(ln_str value) {
   return b->p;
 }
 
-static void wait_for(ln_effect *e) {
+HELPER void wait_for(ln_effect *e) {
   e->engine->loop->run(e->engine->loop);
   assert_true(e->finished);
 }
 
 /* A read, to its end. */
-static ln_effect *read_op(fake *f, const char *op, const char *json) {
+HELPER ln_effect *read_op(fake *f, const char *op, const char *json) {
   ln_effect *e = effect_new(f, op, json);
   e->op->start(e);
   wait_for(e);
@@ -241,7 +265,7 @@ static ln_effect *read_op(fake *f, const char *op, const char *json) {
 }
 
 /* The value of a read as JSON. */
-static const char *read_value(fake *f, const char *op, const char *json) {
+HELPER const char *read_value(fake *f, const char *op, const char *json) {
   ln_effect *e = read_op(f, op, json);
   if (!e->good) fail_msg("%s: %s: %s", op, e->err.code, e->err.message);
   const char *out = json_of(ln_buf_view(&e->value));
@@ -250,7 +274,7 @@ static const char *read_value(fake *f, const char *op, const char *json) {
 }
 
 /* The code of the error that a read ends with. */
-static const char *read_error(fake *f, const char *op, const char *json) {
+HELPER const char *read_error(fake *f, const char *op, const char *json) {
   static char code[LN_ERR_CODE + LN_ERR_TEXT + 4];
   ln_effect *e = read_op(f, op, json);
   if (e->good) fail_msg("%s: %s", op, json_of(ln_buf_view(&e->value)));
@@ -260,37 +284,37 @@ static const char *read_error(fake *f, const char *op, const char *json) {
 }
 
 /* The parts of a write, each to its end. */
-static void w_describe(ln_effect *e) {
+HELPER void w_describe(ln_effect *e) {
   ln_err err = {0};
   if (!e->op->write->describe(e, &e->w, &err)) fail_msg("describe: %s: %s", err.code, err.message);
 }
 
-static void w_look(ln_effect *e) {
+HELPER void w_look(ln_effect *e) {
   e->finished = false;
   e->op->write->look(e);
   wait_for(e);
 }
 
-static void w_send(ln_effect *e) {
+HELPER void w_send(ln_effect *e) {
   e->finished = false;
   e->op->write->send(e);
   wait_for(e);
 }
 
-static void w_probe(ln_effect *e, int64_t since_ms) {
+HELPER void w_probe(ln_effect *e, int64_t since_ms) {
   e->finished = false;
   e->op->write->probe(e, since_ms);
   wait_for(e);
 }
 
-static void nap(fake *f, int64_t ms) {
+HELPER void nap(fake *f, int64_t ms) {
   ln_timer t = {.loop = f->engine.loop, .fn = (ln_task_fn)f->engine.loop->stop, .arg = f->engine.loop};
   f->engine.loop->timer(f->engine.loop, &t, ms);
   f->engine.loop->run(f->engine.loop);
 }
 
 /* Looks until it is over, or `most` looks were taken. */
-static void w_follow(fake *f, ln_effect *e, int most) {
+HELPER void w_follow(fake *f, ln_effect *e, int most) {
   ln_buf handle = e->value;
   ln_buf_init(&e->value, 64 << 20);
   for (int i = 0; i < most; i++) {
@@ -303,67 +327,6 @@ static void w_follow(fake *f, ln_effect *e, int most) {
   ln_buf_free(&handle);
 }
 
-/* --- the store and the vault: contents in memory, sealed by nothing --- */
-
-typedef struct content { char sha256[65]; char *bytes; size_t n; } content;
-static content fake_contents[64];
-static size_t n_fake_contents;
-
-WEAK bool ln_seal(ln_vault *v, ln_str plain, ln_str aad, ln_buf *out, ln_err *err) {
-  (void)v, (void)aad, (void)err;
-  return ln_buf_add(out, plain);
-}
-
-WEAK bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err) {
-  (void)v, (void)aad, (void)err;
-  return ln_buf_add(out, sealed);
-}
-
-WEAK bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
-  (void)v, (void)err;
-  return ln_buf_add(out, name);
-}
-
-WEAK bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err) {
-  (void)tx, (void)err;
-  assert_true(n_fake_contents < 64);
-  content *k = &fake_contents[n_fake_contents++];
-  memcpy(k->sha256, c->sha256, sizeof k->sha256);
-  k->bytes = ln_str_dup(c->bytes);
-  k->n = c->bytes.n;
-  return true;
-}
-
-WEAK bool ln_store_content_get(ln_store *st, ln_str sha256, ln_buf *bytes, ln_err *err) {
-  (void)st;
-  for (size_t i = 0; i < n_fake_contents; i++)
-    if (ln_str_eq(ln_str_of(fake_contents[i].sha256), sha256))
-      return ln_buf_add(bytes, (ln_str){fake_contents[i].bytes, fake_contents[i].n});
-  return ln_fail(err, "not_found", LN_FINAL, "no such content");
-}
-
-static void forget_contents(void) {
-  while (n_fake_contents) free(fake_contents[--n_fake_contents].bytes);
-}
-
-typedef struct fake_job { ln_apply_fn apply; ln_done_fn done; void *arg; } fake_job;
-
-static void do_job(void *arg) {
-  fake_job j = *(fake_job *)arg;
-  ln_err err = {0};
-  free(arg);
-  bool ok = j.apply(NULL, j.arg, &err);
-  j.done(j.arg, ok ? NULL : &err);
-}
-
-WEAK bool ln_writer_submit(ln_store *st, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
-  fake_job *j = malloc(sizeof *j);
-  (void)st;
-  assert_non_null(j);
-  *j = (fake_job){apply, done, arg};
-  return ln_post(back, do_job, j);
-}
-
 /* --- a Lua state that stands for a run's VM: an effect happens while its caller waits --- */
 
 static fake *fake_vm_of;                                 /* the world that the state belongs to              */
@@ -372,22 +335,6 @@ static int fake_doubts;
 static bool fake_planning;
 
 WEAK ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
-WEAK ln_vm *ln_vm_of(lua_State *L) { (void)L; return NULL; }
-
-WEAK bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err) {
-  (void)vm;
-  if (luaL_loadbufferx(L, source.p, source.n, chunk, "t") == LUA_OK) return true;
-  ln_fail(err, "syntax", LN_FINAL, "%s", lua_tostring(L, -1));
-  lua_pop(L, 1);
-  return false;
-}
-
-WEAK void lnL_where(lua_State *L, char *out, size_t n) {
-  luaL_where(L, 1);
-  snprintf(out, n, "%s", lua_tostring(L, -1));
-  lua_pop(L, 1);
-}
-
 /* An answer that told nothing: the vendor is asked, and the write is made again when it shows no trace. */
 static void settle_doubt(fake *f, ln_effect *e, int64_t since_ms) {
   for (int i = 0; i < 3 && e->outcome == LN_UNKNOWN; i++) {
