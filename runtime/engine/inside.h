@@ -240,6 +240,7 @@ void ln_permit_take(ln_effect *e);                       /* an approval that cov
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
+void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                      */
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                            */
