@@ -13,7 +13,7 @@ int lnL_raise_in(lua_State *L, const char *fn, ln_err *err) {
 
 int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx) {
   ln_err err;
-  if (idx && lnL_is_opaque(L, idx)) luaL_len(L, idx);     /* raises what a plan cannot know                  */
+  if (idx && lnL_is_opaque(L, idx)) luaL_len(L, idx); /* raises what a plan cannot know */
   const char *got = idx ? luaL_typename(L, idx) : NULL;
   ln_fail(&err, "bad_argument", LN_FINAL, "%s: %s must be %s%s%s", fn, arg, wanted, got ? ", got " : "",
           got ? got : "");
@@ -83,7 +83,8 @@ static bool is_one_of(const char *key, const char *const known[]) {
   return false;
 }
 
-/* Of several unknown options the first by name is told, for the order of a table differs from process to process. */
+/* Of several unknown options the first by name is told, for the order of a table differs from process to
+** process. */
 void lnL_options(lua_State *L, const char *fn, int idx, const char *const known[]) {
   if (lua_isnoneornil(L, idx)) return;
   if (!lua_istable(L, idx)) lnL_bad(L, fn, "its options", "a table", idx);

@@ -1,5 +1,6 @@
-/* blob.c: bytes kept beside the journal (see blob.h).  They are sealed under the vault's key and bound to their own
-** SHA-256 as additional data, so that whoever can write to the store can neither read them nor exchange them. */
+/* blob.c: bytes kept beside the journal (see blob.h).  They are sealed under the vault's key and bound to
+** their own SHA-256 as additional data, so that whoever can write to the store can neither read them nor
+** exchange them. */
 #include "modules/blob.h"
 
 #include "base/digest.h"
@@ -50,34 +51,43 @@ bool lnL_blob_value(ln_str name, ln_str bytes, ln_buf *value, ln_err *err) {
 
 /* --- keeping --- */
 
+/* Where the store keeps a blob: not under its own hash, where a vendor's answer or a script of the same bytes may
+** lie unsealed. */
+static bool address_of(ln_str sha256, char out[2 * LN_SHA256 + 1], ln_err *err) {
+  uint8_t raw[LN_SHA256];
+  if (!ln_sha256_2(LN_STR("blob"), sha256, raw)) return ln_fail(err, "failed", LN_FINAL, "no SHA-256");
+  ln_hex(raw, sizeof raw, out);
+  return true;
+}
+
 bool lnL_blob_put(ln_engine *engine, ln_tx *tx, ln_str name, ln_str bytes, ln_buf *value, ln_err *err) {
   ln_digests d;
   ln_buf sealed;
+  ln_content c = {.kind = LN_STR("blob"), .expires_ms = ln_now_ms(engine->loop->clock) + keep_ms};
   if (bytes.n > LN_BLOB_MAX)
-    return ln_fail(err, "too_big", LN_FINAL, "a blob of %zu bytes, more than the %d that are allowed", bytes.n,
-                   LN_BLOB_MAX);
-  if (!ln_digests_of(bytes, &d, err)) return false;
+    return ln_fail(err, "too_big", LN_FINAL, "a blob of %zu bytes, more than the %d that are allowed",
+                   bytes.n, LN_BLOB_MAX);
+  if (!ln_digests_of(bytes, &d, err) || !address_of(ln_str_of(d.sha256), c.sha256, err)) return false;
   ln_buf_init(&sealed, (size_t)LN_BLOB_MAX + 4096);
   bool ok = ln_seal(engine->vault, bytes, ln_str_of(d.sha256), &sealed, err) &&
             handle_value(name, bytes.n, &d, value, err);
-  if (ok) {
-    ln_content c = {.bytes = ln_buf_view(&sealed),
-                    .kind = LN_STR("blob"),
-                    .expires_ms = ln_now_ms(engine->loop->clock) + keep_ms};
-    memcpy(c.sha256, d.sha256, sizeof c.sha256);
-    ok = ln_tx_content_put(tx, &c, err);
-  }
+  c.bytes = ln_buf_view(&sealed);
+  ok = ok && ln_tx_content_put(tx, &c, err);
   ln_buf_free(&sealed);
   return ok;
 }
 
 bool lnL_blob_get(ln_engine *engine, ln_str sha256, ln_buf *bytes, ln_err *err) {
   ln_buf sealed;
-  if (sha256.n != 64) return ln_fail(err, "bad_argument", LN_FINAL, "not a blob: its hash has %zu digits", sha256.n);
+  char address[2 * LN_SHA256 + 1];
+  if (sha256.n != 2 * LN_SHA256)
+    return ln_fail(err, "bad_argument", LN_FINAL, "not a blob: its hash has %zu digits", sha256.n);
   ln_buf_init(&sealed, (size_t)LN_BLOB_MAX + 4096);
-  bool ok = ln_store_content_get(engine->store, sha256, &sealed, err);
+  bool ok = address_of(sha256, address, err) &&
+            ln_store_content_get(engine->store, ln_str_of(address), &sealed, err);
   if (!ok && ln_err_is(err, "not_found"))
-    ln_fail(err, "not_found", LN_FINAL, "the blob %.16s… is not kept any more: blobs expire after a week", sha256.p);
+    ln_fail(err, "not_found", LN_FINAL, "the blob %.16s… is not kept any more: blobs expire after a week",
+            sha256.p);
   ok = ok && ln_unseal(engine->vault, ln_buf_view(&sealed), sha256, bytes, err);
   ln_buf_free(&sealed);
   return ok;

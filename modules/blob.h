@@ -1,5 +1,6 @@
-/* blob.h: a handle to bytes that are kept beside the journal by their SHA-256, sealed, with an expiry.  Lua sees name,
-** size and hashes, never the bytes: samples and fetched files pass through a playbook without becoming its text. */
+/* blob.h: a handle to bytes that are kept beside the journal by their SHA-256, sealed, with an expiry.  Lua
+** sees name, size and hashes, never the bytes: samples and fetched files pass through a playbook without
+** becoming its text. */
 #ifndef LN_BLOB_H
 #define LN_BLOB_H
 

@@ -1,5 +1,5 @@
-/* crypto.c: cryptography as Lua sees it: the functions' arguments are checked here, and what they do is a task
-** (crypto_task.c) or a line. */
+/* crypto.c: cryptography as Lua sees it: the functions' arguments are checked here, and what they do is a
+** task (crypto_task.c) or a line. */
 #include "modules/crypto.h"
 
 #include "base/base64.h"
@@ -31,7 +31,8 @@ static int l_hash(lua_State *L) {
   ln_str alg = lnL_text(L, "crypto.hash", "the algorithm", 1);
   if (lnL_to_blob(L, 2, &blob)) return hash_blob(L, alg, &blob);
   if (lua_type(L, 2) != LUA_TSTRING) lnL_bad(L, "crypto.hash", "data", "a text or a blob", 2);
-  if (!ln_digest(alg, lnL_text(L, "crypto.hash", "data", 2), raw, &n, &err)) return lnL_raise_in(L, "crypto.hash", &err);
+  if (!ln_digest(alg, lnL_text(L, "crypto.hash", "data", 2), raw, &n, &err))
+    return lnL_raise_in(L, "crypto.hash", &err);
   ln_hex(raw, n, hex);
   lua_pushstring(L, hex);
   return 1;
@@ -41,7 +42,8 @@ static int l_hash(lua_State *L) {
 static int l_hmac(lua_State *L) {
   ln_str alg = lnL_text(L, "crypto.hmac", "the algorithm", 1);
   ln_str key = lnL_crypto_key(L, HMAC, 2);
-  return lnL_crypto(L, &(task){.kind = HMAC, .alg = alg, .key = key, .data = lnL_crypto_data(L, HMAC, "data", 3)});
+  return lnL_crypto(
+      L, &(task){.kind = HMAC, .alg = alg, .key = key, .data = lnL_crypto_data(L, HMAC, "data", 3)});
 }
 
 /* --- sealing --- */
@@ -68,7 +70,8 @@ static int l_open(lua_State *L) { return seal_or_open(L, OPEN, "the sealed text"
 static int l_sign(lua_State *L) {
   ln_str alg = lnL_text(L, "crypto.sign", "the algorithm", 1);
   ln_str key = lnL_crypto_key(L, SIGN, 2);
-  return lnL_crypto(L, &(task){.kind = SIGN, .alg = alg, .key = key, .data = lnL_crypto_data(L, SIGN, "data", 3)});
+  return lnL_crypto(
+      L, &(task){.kind = SIGN, .alg = alg, .key = key, .data = lnL_crypto_data(L, SIGN, "data", 3)});
 }
 
 /* crypto.verify(alg, key, data, signature) -> boolean */
@@ -83,7 +86,8 @@ static int l_verify(lua_State *L) {
 
 /* crypto.random_bytes(n) -> bytes */
 static int l_random_bytes(lua_State *L) {
-  return lnL_crypto(L, &(task){.kind = RANDOM, .n = lnL_whole(L, "crypto.random_bytes", "n", 1, 1, RANDOM_MAX)});
+  return lnL_crypto(L,
+                    &(task){.kind = RANDOM, .n = lnL_whole(L, "crypto.random_bytes", "n", 1, 1, RANDOM_MAX)});
 }
 
 /* crypto.hex(bytes) -> hex */
@@ -160,10 +164,10 @@ int luaopen_crypto(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"hash", l_hash},           {"hmac", l_hmac},           {"seal", l_seal},
       {"open", l_open},           {"sign", l_sign},           {"verify", l_verify},
-      {"jwt_sign", lnL_crypto_jwt_sign}, {"jwt_verify", lnL_crypto_jwt_verify}, {"random_bytes", l_random_bytes},
-      {"hex", l_hex},             {"unhex", l_unhex},         {"base64", l_base64},
-      {"unbase64", l_unbase64},   {"base64url", l_base64url}, {"unbase64url", l_unbase64url},
-      {"equal", l_equal},         {"x509", l_x509},           {NULL, NULL}};
+      {"hex", l_hex},             {"unhex", l_unhex},         {"random_bytes", l_random_bytes},
+      {"base64", l_base64},       {"unbase64", l_unbase64},   {"base64url", l_base64url},
+      {"unbase64url", l_unbase64url}, {"equal", l_equal},     {"x509", l_x509},
+      {"jwt_sign", lnL_crypto_jwt_sign}, {"jwt_verify", lnL_crypto_jwt_verify}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

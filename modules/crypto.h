@@ -1,10 +1,11 @@
-/* crypto.h: what the parts of the crypto module share: a call described as a task, which is done at once or asked for as
-** an effect.
+/* crypto.h: what the parts of the crypto module share: a call described as a task, which is done at once or
+** asked for as an effect.
 **
-** What depends on its arguments alone is done at once.  What draws random numbers, or takes a key that is a configured
-** credential, is a `pure` effect: its result is journaled, so that a replay sees the same one, also where the credential
-** was changed since or is not at hand.  Such an effect's arguments in the journal name the bytes by their SHA-256; the bytes
-** themselves, and the credential's value, are seen by the task alone. */
+** What depends on its arguments alone is done at once.  What draws random numbers, or takes a key that is a
+** configured credential, is a `pure` effect: its result is journaled, so that a replay sees the same one,
+** also where the credential was changed since or is not at hand.  Such an effect's arguments in the journal
+** name the bytes by their SHA-256; the bytes themselves, and the credential's value, are seen by the task
+** alone. */
 #ifndef LN_CRYPTO_H
 #define LN_CRYPTO_H
 
@@ -18,18 +19,20 @@ typedef enum task_kind {
 
 typedef struct task {                                    /* texts are borrowed from the Lua stack           */
   task_kind kind;
-  bool credential;                                       /* key is a credential's name: lnL_crypto finds out */
+  bool credential;                                       /* key is a credential's name (set by lnL_crypto)  */
   int64_t n;                                             /* RANDOM: how many bytes                          */
   ln_str alg, key;
-  ln_str data;                                           /* HASH_BLOB: the blob's SHA-256; JWT_SIGN: claims; JWT_OPEN: token */
-  ln_str extra;                                          /* SEAL, OPEN: aad; VERIFY: signature; JWT_SIGN: header */
+  ln_str data;                                           /* also a blob's SHA-256, claims, a token          */
+  ln_str extra;                                          /* aad, a signature, a token's header              */
 } task;
 
-/* Ends a C function: pushes the task's result at once, or asks for it where it must be remembered. [-0, +1, e] */
+/* Ends a C function: pushes the task's result, at once, or by an effect where it must be remembered.
+** [-0, +1, e] */
 int lnL_crypto(lua_State *L, task *t);
 const char *lnL_crypto_name(task_kind kind);             /* "crypto.hmac", for errors                       */
-ln_str lnL_crypto_data(lua_State *L, task_kind kind, const char *arg, int idx); /* a text of at most DATA_MAX */
-ln_str lnL_crypto_key(lua_State *L, task_kind kind, int idx); /* a text, not empty                          */
+/* The arguments at idx: a text of at most DATA_MAX; a key, which is not empty. */
+ln_str lnL_crypto_data(lua_State *L, task_kind kind, const char *arg, int idx);
+ln_str lnL_crypto_key(lua_State *L, task_kind kind, int idx);
 
 /* crypto_jwt.c */
 int lnL_crypto_jwt_sign(lua_State *L);                   /* (alg, key, claims, header) -> token             */

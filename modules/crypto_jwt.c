@@ -1,6 +1,6 @@
-/* crypto_jwt.c: signing and checking JSON Web Tokens.  base/jwt sees to the signature; what header and claims say is
-** looked at here, where JSON is at hand: the algorithm is the caller's, extensions that are not known refuse the token,
-** and times are compared with a clock that the caller gives. */
+/* crypto_jwt.c: signing and checking JSON Web Tokens.  base/jwt sees to the signature; what header and claims
+** say is looked at here, where JSON is at hand: the algorithm is the caller's, extensions that are not known
+** refuse the token, and times are compared with a clock that the caller gives. */
 #include "modules/crypto.h"
 
 #include "base/jwt.h"
@@ -92,7 +92,8 @@ static void check_times(lua_State *L) {
     return;
   }
   if (lua_type(L, -1) != LUA_TNUMBER)
-    lnL_bad(L, "crypto.jwt_verify", "now", "given (now = now()), as the token holds for a time only, or false", 0);
+    lnL_bad(L, "crypto.jwt_verify", "now",
+            "given (now = now()), as the token holds for a time only, or false", 0);
   double now = lua_tonumber(L, -1);
   lnL_field(L, JWT_OPTIONS, "leeway");                    /* now leeway */
   if (!lua_isnil(L, -1)) leeway = (double)lnL_whole(L, "crypto.jwt_verify", "leeway", -1, 0, 86400);
@@ -144,9 +145,11 @@ static int jwt_opened(lua_State *L, int status, lua_KContext ctx) {
   if (!lua_istable(L, JWT_HEADER) || !lua_istable(L, JWT_CLAIMS))
     return refuse_token(L, "unauthorised", "header and claims must be JSON objects");
   lnL_field(L, JWT_HEADER, "alg");
-  if (!is_or_has(L, ln_str_of(alg))) return refuse_token(L, "unauthorised", "the token names another algorithm");
+  if (!is_or_has(L, ln_str_of(alg)))
+    return refuse_token(L, "unauthorised", "the token names another algorithm");
   lnL_field(L, JWT_HEADER, "crit");
-  if (!lua_isnil(L, -1)) return refuse_token(L, "unauthorised", "the token wants extensions that are not known here");
+  if (!lua_isnil(L, -1))
+    return refuse_token(L, "unauthorised", "the token wants extensions that are not known here");
   lua_pop(L, 2);
   check_times(L);
   check_member(L, "iss", "the token was issued by somebody else");
@@ -158,7 +161,9 @@ static int jwt_opened(lua_State *L, int status, lua_KContext ctx) {
 static int jwt_open(lua_State *L) {                      /* alg key token */
   ln_str alg = lnL_text(L, "crypto.jwt_verify", "the algorithm", 1);
   ln_str key = lnL_crypto_key(L, JWT_OPEN, 2);
-  return lnL_crypto(L, &(task){.kind = JWT_OPEN, .alg = alg, .key = key, .data = lnL_crypto_data(L, JWT_OPEN, "the token", 3)});
+  return lnL_crypto(
+      L, &(task){
+             .kind = JWT_OPEN, .alg = alg, .key = key, .data = lnL_crypto_data(L, JWT_OPEN, "the token", 3)});
 }
 
 /* crypto.jwt_verify(alg, key, token, { now, leeway, iss, aud }) -> claims, header */

@@ -1,5 +1,5 @@
-/* crypto_task.c: what crypto does, and when it is an effect (see crypto.h).  All of it is OpenSSL's, by base/digest, gcm,
-** sign and jwt. */
+/* crypto_task.c: what crypto does, and when it is an effect (see crypto.h).  All of it is OpenSSL's, by
+** base/digest, gcm, sign and jwt. */
 #include "modules/crypto.h"
 
 #include "base/base64.h"
@@ -27,7 +27,8 @@ static bool do_hash_blob(const task *t, ln_engine *engine, ln_buf *value, ln_err
   size_t n;
   ln_buf bytes;
   ln_buf_init(&bytes, LN_BLOB_MAX);
-  bool ok = lnL_blob_get(engine, t->data, &bytes, err) && ln_digest(t->alg, ln_buf_view(&bytes), raw, &n, err);
+  bool ok =
+      lnL_blob_get(engine, t->data, &bytes, err) && ln_digest(t->alg, ln_buf_view(&bytes), raw, &n, err);
   ln_buf_free(&bytes);
   return ok && put_hex(raw, n, value);
 }
@@ -48,7 +49,8 @@ static bool aes_key(const task *t, ln_str key, uint8_t out[LN_GCM_KEY], ln_err *
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "the credential \"%.*s\" must be 32 bytes, plain or as hex or base64", LN_STR_ARG(t->key));
   return ln_fail(err, "bad_argument", LN_FINAL,
-                 "the key must be 32 bytes or the name of a credential; it has %zu bytes, and names none", key.n);
+                 "the key must be 32 bytes or the name of a credential; it has %zu bytes, and names none",
+                 key.n);
 }
 
 /* A sealed text is nonce, ciphertext, tag. */
@@ -74,7 +76,8 @@ static bool do_open(const task *t, ln_str key, ln_buf *value, ln_err *err) {
     return ln_fail(err, "failed", LN_FINAL, "too short to be a sealed text: it was cut");
   ln_buf_init(&plain, RESULT_MAX);
   ln_str rest = {t->data.p + LN_GCM_NONCE, t->data.n - LN_GCM_NONCE};
-  bool ok = aes_key(t, key, aes, err) && ln_gcm_open(aes, (const uint8_t *)t->data.p, t->extra, rest, &plain, err);
+  bool ok =
+      aes_key(t, key, aes, err) && ln_gcm_open(aes, (const uint8_t *)t->data.p, t->extra, rest, &plain, err);
   explicit_bzero(aes, sizeof aes);
   if (ok) ln_v_str(value, ln_buf_view(&plain));
   ln_buf_wipe(&plain);
@@ -155,9 +158,10 @@ static bool fetch_key(const task *t, ln_engine *engine, ln_buf *key, ln_err *err
   const ln_credential *c = ln_config_credential(engine->config, t->key);
   if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no credential \"%.*s\"", LN_STR_ARG(t->key));
   if (!ln_str_eq(c->kind, LN_STR("key")) && !ln_str_eq(c->kind, LN_STR("hmac")))
-    return ln_fail(err, "refused", LN_FINAL,
-                   "the credential \"%.*s\" is of kind %.*s, for requests only: crypto takes those with `key` or `hmac`",
-                   LN_STR_ARG(t->key), LN_STR_ARG(c->kind));
+    return ln_fail(
+        err, "refused", LN_FINAL,
+        "the credential \"%.*s\" is of kind %.*s, for requests only: crypto takes those with `key` or `hmac`",
+        LN_STR_ARG(t->key), LN_STR_ARG(c->kind));
   return ln_secret_get(engine->vault, c->secret, key, err);
 }
 
@@ -296,7 +300,8 @@ ln_str lnL_crypto_data(lua_State *L, task_kind kind, const char *arg, int idx) {
 
 ln_str lnL_crypto_key(lua_State *L, task_kind kind, int idx) {
   ln_str key;
-  if (lua_type(L, idx) != LUA_TSTRING) lnL_bad(L, names[kind], "the key", "the name of a credential, or bytes", idx);
+  if (lua_type(L, idx) != LUA_TSTRING)
+    lnL_bad(L, names[kind], "the key", "the name of a credential, or bytes", idx);
   key.p = lua_tolstring(L, idx, &key.n);
   if (!key.n) lnL_bad(L, names[kind], "the key", "not empty", 0);
   return key;

@@ -1,9 +1,10 @@
-/* file.c: files below the configured roots, as effects.  A file's entity is its path, its state the SHA-256 of its content or
-** "absent"; so writing and removing can be looked at before, probed after a crash, and taken back by comparing.
-** base/beneath does the work, at once, on the loop's thread: files here are small.
+/* file.c: files below the configured roots, as effects.  A file's entity is its path, its state the SHA-256
+** of its content or "absent"; so writing and removing can be looked at before, probed after a crash, and
+** taken back by comparing. base/beneath does the work, at once, on the loop's thread: files here are small.
 **
-** Which roots there are is asked when the effect is carried out, never before: a replay must not depend on today's
-** configuration.  The journal holds a content's digests; the content itself waits in the effect's work. */
+** Which roots there are is asked when the effect is carried out, never before: a replay must not depend on
+** today's configuration.  The journal holds a content's digests; the content itself waits in the effect's
+** work. */
 #include "base/beneath.h"
 #include "base/digest.h"
 #include "modules/blob.h"
@@ -41,7 +42,8 @@ static bool find_root(const ln_config *config, ln_str path, ln_str *root, ln_str
   }
   if (found) return true;
   if (!config->files.n)
-    return ln_fail(err, "refused", LN_FINAL, "no files may be touched: list folders in the configuration's `files`");
+    return ln_fail(err, "refused", LN_FINAL,
+                   "no files may be touched: list folders in the configuration's `files`");
   return ln_fail(err, "refused", LN_FINAL, "%.*s is not below a folder of the configuration's `files`",
                  path.n > 200 ? 200 : (int)path.n, path.p);
 }
@@ -123,7 +125,8 @@ static void start_hash(ln_effect *e) {
   ln_buf value;
   ln_buf_init(&value, 1 << 16);
   bool ok = place_of(e, &p, &err) && digest_there(&p, &d, &bytes, &err);
-  if (ok && !d.sha256[0]) ok = ln_fail(&err, "not_found", LN_FINAL, "there is no %.*s", (int)p.path.n, p.path.p);
+  if (ok && !d.sha256[0])
+    ok = ln_fail(&err, "not_found", LN_FINAL, "there is no %.*s", (int)p.path.n, p.path.p);
   if (ok) put_file(&value, p.path, (int64_t)bytes, &d, false);
   answer(e, ok, &value, &err);
 }
@@ -138,7 +141,8 @@ static bool keep_write(ln_effect *e, ln_write *w, ln_str path, ln_buf *would, ln
   ln_buf_add(&entity, path);
   bool ok = ln_buf_ok(&entity, err) && ln_buf_ok(would, err) && ln_buf_ok(planned, err);
   w->facet = LN_STR("content");
-  ok = ok && ((ln_effect_keep(e, ln_buf_view(&entity), &w->entity) && ln_effect_keep(e, ln_buf_view(would), &w->would) &&
+  ok = ok && ((ln_effect_keep(e, ln_buf_view(&entity), &w->entity) &&
+               ln_effect_keep(e, ln_buf_view(would), &w->would) &&
                ln_effect_keep(e, ln_buf_view(planned), &w->planned)) ||
               ln_fail(err, "memory", LN_AGAIN, "no memory"));
   ln_buf_free(&entity);
@@ -182,7 +186,8 @@ static bool as_before(ln_effect *e, const ln_digests *there) {
 
 static void tell_doubt(ln_effect *e, const place *p) {
   ln_err err;
-  ln_fail(&err, "doubt", LN_FINAL, "%.*s is neither as before nor as it should be: somebody changed it meanwhile",
+  ln_fail(&err, "doubt", LN_FINAL,
+          "%.*s is neither as before nor as it should be: somebody changed it meanwhile",
           p->path.n > 200 ? 200 : (int)p->path.n, p->path.p);
   ln_write_probed(e, LN_UNKNOWN, (ln_str){0}, &err);
 }
@@ -241,7 +246,8 @@ static void look_write(ln_effect *e) {
   d = digests_of_args(e, &bytes);
   bool ok = place_of(e, &p, &err) && digest_there(&p, &there, &n, &err);
   if (ok && there.sha256[0] && is_new(e) && strcmp(there.sha256, d.sha256) != 0)
-    ok = ln_fail(&err, "conflict", LN_FINAL, "%.*s is there already, with another content: `new = false` writes over it",
+    ok = ln_fail(&err, "conflict", LN_FINAL,
+                 "%.*s is there already, with another content: `new = false` writes over it",
                  p.path.n > 200 ? 200 : (int)p.path.n, p.path.p);
   if (!ok) {
     ln_write_looked(e, NULL, &err);
@@ -393,8 +399,9 @@ static void send_remove(ln_effect *e) {
   place p;
   ln_err err;
   ln_str sha256 = ln_effect_before(e);                   /* nothing but what was looked at is removed      */
-  bool ready = place_of(e, &p, &err) &&
-               (sha256.n == 64 || ln_fail(&err, "failed", LN_AGAIN, "the file was not looked at before its removal"));
+  bool ready =
+      place_of(e, &p, &err) &&
+      (sha256.n == 64 || ln_fail(&err, "failed", LN_AGAIN, "the file was not looked at before its removal"));
   if (ready && ln_beneath_remove(p.root, p.rel, sha256, FILE_MAX, &err)) {
     ln_buf value;
     ln_buf_init(&value, 1 << 16);
@@ -445,7 +452,8 @@ static const ln_op op_remove = {.name = "file.remove", .cls = LN_WRITE, .uses = 
 /* Appends the path without "." and doubled slashes. */
 static bool plain_path(ln_str path, ln_buf *out, ln_err *err) {
   if (!path.n || path.p[0] != '/' || path.n >= PATH_MAX || memchr(path.p, '\0', path.n))
-    return ln_fail(err, "bad_argument", LN_FINAL, "path must be absolute, from / on, and less than %d bytes", PATH_MAX);
+    return ln_fail(err, "bad_argument", LN_FINAL, "path must be absolute, from / on, and less than %d bytes",
+                   PATH_MAX);
   ln_str name, rest = path;
   bool more = true;
   while (more) {
@@ -460,7 +468,8 @@ static bool plain_path(ln_str path, ln_buf *out, ln_err *err) {
   return ln_buf_ok(out, err);
 }
 
-/* Makes the stack: the author's table, the effect's arguments with path and what is the engine's. [-all, +2, e] */
+/* Makes the stack: the author's table, and the effect's arguments with path and what is the engine's.
+** [-all, +2, e] */
 static void push_args(lua_State *L, const char *fn, const char *const known[]) {
   static const char *const engines[] = {"as", "wait", "lease", "timeout", NULL};
   ln_err err;
@@ -512,7 +521,8 @@ static int l_remove(lua_State *L) {
   push_args(L, "file.remove", known);                     /* given args */
   lnL_field(L, 1, "sha256");                              /* given args sha256 */
   if (!lua_isnil(L, 3)) {
-    if (!is_hex(lnL_text(L, "file.remove", "sha256", 3))) lnL_bad(L, "file.remove", "sha256", "64 hexadecimal digits", 0);
+    if (!is_hex(lnL_text(L, "file.remove", "sha256", 3)))
+      lnL_bad(L, "file.remove", "sha256", "64 hexadecimal digits", 0);
     lua_setfield(L, 2, "sha256");
   }
   lua_settop(L, 2);

@@ -1,5 +1,5 @@
-/* json.c: JSON as Lua sees it.  The work is engine/json_lua.c's, over lua-cjson: integers stay integers up to 64
-** bits, an empty array stays an array, keys come out sorted, and what is not UTF-8 is refused. */
+/* json.c: JSON as Lua sees it.  The work is engine/json_lua.c's, over lua-cjson: integers stay integers up to
+** 64 bits, an empty array stays an array, keys come out sorted, and what is not UTF-8 is refused. */
 #include "modules/modules.h"
 
 /* json.array(t) -> t, which stays an array when it is empty; without t a new one. */

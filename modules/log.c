@@ -1,5 +1,5 @@
-/* log.c: remarks of a playbook.  They are notes of the run, kept in its journal and shown with it; not the core's
-** own log. */
+/* log.c: remarks of a playbook.  They are notes of the run, kept in its journal and shown with it; not the
+** core's own log. */
 #include "modules/modules.h"
 
 #include "engine/note.h"

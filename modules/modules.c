@@ -3,7 +3,7 @@
 
 const ln_module lnL_modules[] = {
     {"crypto", luaopen_crypto}, {"file", luaopen_file}, {"json", luaopen_json},
-    {"log", luaopen_log},       {"store", luaopen_store}, {"text", luaopen_text},
-    {"time", luaopen_time},     {"xml", luaopen_xml},   {"zip", luaopen_zip},
-    {NULL, NULL},
+    {"ledger", luaopen_ledger}, {"log", luaopen_log},   {"store", luaopen_store},
+    {"text", luaopen_text},     {"time", luaopen_time}, {"xml", luaopen_xml},
+    {"zip", luaopen_zip},       {NULL, NULL},
 };

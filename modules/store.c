@@ -1,6 +1,6 @@
-/* store.c: values that runs share, and that outlast them.  Each function is one `local` effect: it is applied by the
-** store's writer in the transaction that journals its answer, so what a run was told and what the store holds can
-** never differ, and two runs never see the same version twice. */
+/* store.c: values that runs share, and that outlast them.  Each function is one `local` effect: it is applied
+** by the store's writer in the transaction that journals its answer, so what a run was told and what the
+** store holds can never differ, and two runs never see the same version twice. */
 #include "modules/modules.h"
 
 #include <stdlib.h>
@@ -35,11 +35,14 @@ static bool apply_set(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   ln_vitem item;
   int64_t ttl = ln_v_get_int(args, "ttl_ms", 0), version = 0;
   int64_t expires = ttl ? ln_now_ms(ln_effect_engine(e)->loop->clock) + ttl : 0;
-  if (!ln_v_get(args, LN_STR("value"), &item)) return ln_fail(err, "bad_argument", LN_FINAL, "store.set: no value");
+  if (!ln_v_get(args, LN_STR("value"), &item))
+    return ln_fail(err, "bad_argument", LN_FINAL, "store.set: no value");
   if (item.whole.n > VALUE_MAX)
-    return ln_fail(err, "too_big", LN_FINAL, "store.set: a value of %zu bytes, and %d are allowed: use blob for files",
-                   item.whole.n, VALUE_MAX);
-  return ln_tx_kv_set(tx, key_of(e), item.whole, expires, ln_v_get_int(args, "if_version", -1), &version, err) &&
+    return ln_fail(err, "too_big", LN_FINAL,
+                   "store.set: a value of %zu bytes, and %d are allowed: use blob for files", item.whole.n,
+                   VALUE_MAX);
+  return ln_tx_kv_set(tx, key_of(e), item.whole, expires, ln_v_get_int(args, "if_version", -1), &version,
+                      err) &&
          ln_v_int(value, version);
 }
 
@@ -106,7 +109,8 @@ static bool apply_list(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   ln_buf_init(&l.items, value->max);
   bool ok = ln_tx_kv_list(tx, prefix, limit + 1, add_item, &l, err) && ln_buf_ok(&l.items, err);
   if (ok && (int64_t)l.n > limit)
-    ok = ln_fail(err, "too_many", LN_FINAL, "store.list: more than %lld keys begin with '%.*s': give a longer prefix or a limit",
+    ok = ln_fail(err, "too_many", LN_FINAL,
+                 "store.list: more than %lld keys begin with '%.*s': give a longer prefix or a limit",
                  (long long)limit, prefix.n > 100 ? 100 : (int)prefix.n, prefix.p);
   if (ok) {
     size_t mark = ln_v_begin(value, 'A', l.n);
@@ -128,7 +132,8 @@ static const ln_op op_get = LOCAL("store.get", apply_get), op_set = LOCAL("store
 /* A table of the arguments with the key at stack index 1 in it, at the top. */
 static void push_args(lua_State *L, const char *fn) {
   ln_str key = lnL_text(L, fn, "the key", 1);
-  if (!key.n || key.n > KEY_MAX || !ln_str_utf8(key, NULL)) lnL_bad(L, fn, "the key", "a text of 1 to 512 bytes in UTF-8", 0);
+  if (!key.n || key.n > KEY_MAX || !ln_str_utf8(key, NULL))
+    lnL_bad(L, fn, "the key", "a text of 1 to 512 bytes in UTF-8", 0);
   lua_createtable(L, 0, 4);                               /* … args */
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "key");
@@ -158,7 +163,8 @@ static int l_get(lua_State *L) {
 static int l_set(lua_State *L) {
   static const char *const known[] = {"ttl", "if_version", NULL};
   lnL_options(L, "store.set", 3, known);
-  if (lua_isnoneornil(L, 2)) lnL_bad(L, "store.set", "the value", "something (store.delete removes a key)", 2);
+  if (lua_isnoneornil(L, 2))
+    lnL_bad(L, "store.set", "the value", "something (store.delete removes a key)", 2);
   lua_settop(L, 3);
   push_args(L, "store.set");                              /* key value options args */
   lua_pushvalue(L, 2);
@@ -179,7 +185,8 @@ static int l_set(lua_State *L) {
 
 /* store.incr(key, by = 1) -> the new value */
 static int l_incr(lua_State *L) {
-  int64_t by = lua_isnoneornil(L, 2) ? 1 : lnL_whole(L, "store.incr", "the increment", 2, INT64_MIN, INT64_MAX);
+  int64_t by =
+      lua_isnoneornil(L, 2) ? 1 : lnL_whole(L, "store.incr", "the increment", 2, INT64_MIN, INT64_MAX);
   lua_settop(L, 1);
   push_args(L, "store.incr");                             /* key args */
   lua_pushinteger(L, by);

@@ -1,5 +1,6 @@
-/* text.c: two things that are done with texts in reports of malware: UTF-16, in which PowerShell takes its encoded
-** commands, becomes UTF-8; and links that must not be clicked on are written so that nothing takes them for links. */
+/* text.c: two things that are done with texts in reports of malware: UTF-16, in which PowerShell takes its
+** encoded commands, becomes UTF-8; and links that must not be clicked on are written so that nothing takes
+** them for links. */
 #include "modules/modules.h"
 
 #include "base/buf.h"
@@ -56,7 +57,9 @@ static int l_utf16(lua_State *L) {
 /* --- defanging --- */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80; }
+static bool is_letter(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80;
+}
 static bool in_label(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '_'; }
 static bool ends_link(char c) { return (unsigned char)c <= ' ' || strchr("\"'<>`{}|^", c) != NULL; }
 
@@ -81,9 +84,12 @@ static bool is_host(ln_str s) {
   return n > 1 && ((label.n > 1 && all(label, is_letter)) || ln_str_starts(label, LN_STR("xn--")));
 }
 
-static void add_dots_defanged(ln_buf *out, ln_str s) {
+/* A dot becomes "[.]", and what is so already stays so; a link's "@" likewise. */
+static void add_defanged(ln_buf *out, ln_str s) {
   for (size_t i = 0; i < s.n; i++) {
-    if (s.p[i] == '.') ln_buf_addz(out, "[.]");
+    bool already = i > 0 && i + 1 < s.n && s.p[i - 1] == '[' && s.p[i + 1] == ']';
+    if (s.p[i] == '.' && !already) ln_buf_addz(out, "[.]");
+    else if (s.p[i] == '@' && !already) ln_buf_addz(out, "[@]");
     else ln_buf_addc(out, s.p[i]);
   }
 }
@@ -95,34 +101,45 @@ static size_t scheme_at(ln_str s, const char **written) {
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].name);
     *written = schemes[i].written;
-    if (s.n >= n + 3 && ln_str_ieq((ln_str){s.p, n}, ln_str_of(schemes[i].name)) && memcmp(s.p + n, "://", 3) == 0)
+    if (s.n >= n + 3 && ln_str_ieq((ln_str){s.p, n}, ln_str_of(schemes[i].name)) &&
+        memcmp(s.p + n, "://", 3) == 0)
       return n;
   }
   return 0;
 }
 
-/* A whole link at s: its scheme and the dots up to its path.  Returns its length; 0: there is none. */
+/* Where the link at s ends its part from `at` on: at a character that no link has, at one of `also`, or where
+** another link begins, as in a redirect's query. */
+static size_t part_end(ln_str s, size_t at, const char *also) {
+  const char *written;
+  while (at < s.n && !ends_link(s.p[at]) && !strchr(also, s.p[at]) &&
+         !scheme_at((ln_str){s.p + at, s.n - at}, &written))
+    at++;
+  return at;
+}
+
+/* A link at s: its scheme, and the dots up to its path.  Returns its length; 0: there is none. */
 static size_t defang_link(ln_str s, ln_buf *out) {
   const char *written;
   size_t n = scheme_at(s, &written);
   if (!n) return 0;
+  size_t host_end = part_end(s, n + 3, "/?#"), end = part_end(s, host_end, "");
   ln_buf_addz(out, written);
-  size_t i = n, end = n + 3;
-  while (end < s.n && !ends_link(s.p[end]) && !strchr("/?#", s.p[end])) end++;
-  add_dots_defanged(out, (ln_str){s.p + i, end - i});
-  for (i = end; end < s.n && !ends_link(s.p[end]);) end++;
-  ln_buf_add(out, (ln_str){s.p + i, end - i});
+  add_defanged(out, (ln_str){s.p + n, host_end - n});
+  ln_buf_add(out, (ln_str){s.p + host_end, end - host_end});
   return end;
 }
 
 /* A run of labels and dots at s, at least one byte.  `path`: it is part of a file's path, so no host. */
 static size_t defang_run(ln_str s, bool path, ln_buf *out) {
-  size_t n = 0;
-  while (n < s.n && (in_label(s.p[n]) || s.p[n] == '.')) n++;
+  const char *written;
+  size_t n = 1;
+  while (n < s.n && (in_label(s.p[n]) || s.p[n] == '.') && !scheme_at((ln_str){s.p + n, s.n - n}, &written))
+    n++;
   ln_str run = {s.p, n};
   while (run.n && run.p[run.n - 1] == '.') run.n--; /* the end of a sentence */
   bool mail = n == run.n && n + 1 < s.n && s.p[n] == '@' && in_label(s.p[n + 1]);
-  if (!path && is_host(run)) add_dots_defanged(out, run);
+  if (!path && is_host(run)) add_defanged(out, run);
   else ln_buf_add(out, run);
   ln_buf_add(out, (ln_str){run.p + run.n, n - run.n});
   if (mail) ln_buf_addz(out, "[@]");
@@ -134,7 +151,8 @@ static void defang(ln_str s, ln_buf *out) {
     ln_str rest = {s.p + i, s.n - i};
     size_t n = defang_link(rest, out);
     char before = i ? s.p[i - 1] : ' ';
-    if (!n && (in_label(rest.p[0]) || rest.p[0] == '.')) n = defang_run(rest, before == '/' || before == '\\', out);
+    if (!n && (in_label(rest.p[0]) || rest.p[0] == '.'))
+      n = defang_run(rest, before == '/' || before == '\\', out);
     if (!n) ln_buf_addc(out, s.p[i]), n = 1;
     i += n;
   }

@@ -1,5 +1,6 @@
-/* time.c: points in time as texts and as seconds since 1970.  Zones are UTC and fixed offsets only: what a name such
-** as "Europe/Berlin" means lies in a database that changes, and a replay years later must say the same. */
+/* time.c: points in time as texts and as seconds since 1970.  Zones are UTC and fixed offsets only: what a
+** name such as "Europe/Berlin" means lies in a database that changes, and a replay years later must say the
+** same. */
 #include "modules/modules.h"
 
 #include "base/units.h"
@@ -10,7 +11,8 @@
 static int l_parse(lua_State *L) {
   ln_err err;
   int64_t ms = 0;
-  if (!ln_parse_time(lnL_text(L, "time.parse", "the text", 1), &ms, &err)) return lnL_raise_in(L, "time.parse", &err);
+  if (!ln_parse_time(lnL_text(L, "time.parse", "the text", 1), &ms, &err))
+    return lnL_raise_in(L, "time.parse", &err);
   if (ms % 1000 == 0) lua_pushinteger(L, ms / 1000);
   else lua_pushnumber(L, (double)ms / 1000);
   return 1;
@@ -39,13 +41,15 @@ static const int64_t earliest_ms = -62167219200000, latest_ms = 253402300799999;
 /* time.format(seconds, { zone = "UTC" }) -> RFC 3339 */
 static int l_format(lua_State *L) {
   static const char *const known[] = {"zone", NULL};
-  if (lua_type(L, 1) != LUA_TNUMBER) lnL_bad(L, "time.format", "the time", "a number of seconds since 1970", 1);
+  if (lua_type(L, 1) != LUA_TNUMBER)
+    lnL_bad(L, "time.format", "the time", "a number of seconds since 1970", 1);
   lnL_options(L, "time.format", 2, known);
   lnL_field(L, 2, "zone");
   ln_str zone = lnL_text_or(L, "time.format", "zone", -1, LN_STR("UTC"));
   int east;
   if (!read_zone(zone, &east))
-    lnL_bad(L, "time.format", "zone", "\"UTC\" or an offset such as \"+02:00\" (what a name means changes)", 0);
+    lnL_bad(L, "time.format", "zone", "\"UTC\" or an offset such as \"+02:00\" (what a name means changes)",
+            0);
   double ms = floor(lua_tonumber(L, 1) * 1000 + 0.5) + east * 60000.0;
   if (!(ms >= (double)earliest_ms && ms <= (double)latest_ms))
     lnL_bad(L, "time.format", "the time", "in the years 0 to 9999", 0);

@@ -42,6 +42,11 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
   return false;
 }
 
+/* For "did you mean": every word there is. */
+static const char *const names[] = {"playbook", "require", "stage", "found", "not_done", "evidence", "log", "approve", "approved", "ask",
+                                    "step", "map", "parallel", "only", "contains", "where", "each", "all_ok", "sleep", "await_until",
+                                    "now", "ago", "random", "uuid", "fail", "try", "attack", "d3fend", "store", "blob", "run", NULL};
+
 void lnL_open_words(lua_State *L) {
   lua_pushglobaltable(L);
   set_words(L, base_words);
@@ -54,5 +59,5 @@ void lnL_open_words(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
-  ln_vm_globals(ln_vm_of(L), lnL_lazy_word);
+  ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
 }

@@ -54,7 +54,9 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
 static char *child_name(ln_branch *b, const char *own) {
   ln_buf full;
   ln_buf_init(&full, 4096);
-  int64_t turn = ln_tally_add(&b->turns, ln_str_of(own));
+  ln_buf_addf(&full, "/%s", own); /* counted apart from operations of the same name */
+  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full));
+  ln_buf_cut(&full, 0);
   if (b->name[0]) ln_buf_addf(&full, "%s/", b->name);
   ln_buf_addz(&full, own);
   if (turn > 1) ln_buf_addf(&full, "~%lld", (long long)turn);
@@ -78,14 +80,14 @@ static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, c
 static ln_fork *fork_or_raise(lua_State *L, size_t n) {
   ln_err err = {0};
   if (!lnL_can_wait(L)) lnL_wait(L, 0, NULL); /* raises, naming who is in the way */
-  if (lnL_branch(L)->in_step) lnL_raisef(L, "bad_argument", "branches inside step: a step is the author's own work");
+  if (lnL_here(L)->in_step) lnL_raisef(L, "bad_argument", "branches inside step: a step is the author's own work");
   ln_fork *f = lnL_fork_new(L, n, &err);
   if (!f) lnL_raise(L, &err);
   return f;
 }
 
 static int names_failed(lua_State *L) {
-  ln_fork_free(lnL_branch(L));
+  ln_fork_free(lnL_here(L));
   return lnL_raisef(L, "memory", "no memory for the names of branches");
 }
 
@@ -188,7 +190,7 @@ static int l_map(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_branch(L), i, prefix, lnL_branch_key(L, lua_gettop(L), key, i + 1))) return names_failed(L);
+    if (!name_child(f, lnL_here(L), i, prefix, lnL_branch_key(L, lua_gettop(L), key, i + 1))) return names_failed(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 2);
@@ -249,7 +251,7 @@ static int l_parallel(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_branch(L), i, "", lnL_branch_key(L, lua_gettop(L), NULL, i + 1))) return names_failed(L);
+    if (!name_child(f, lnL_here(L), i, "", lnL_branch_key(L, lua_gettop(L), NULL, i + 1))) return names_failed(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 4);
@@ -261,7 +263,7 @@ static int l_parallel(lua_State *L) {
 
 static void put_stage(lua_State *L, const char *stage, const char *state, const char *why) {
   ln_buf b;
-  ln_branch *branch = lnL_branch(L);
+  ln_branch *branch = lnL_here(L);
   ln_buf_init(&b, 8192);
   size_t mark = ln_v_begin(&b, 'O', why ? 3 : 2);
   ln_v_key(&b, LN_STR("stage"));
@@ -295,13 +297,14 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   }
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
-  lnL_branch(L)->run->partial++;
+  lnL_here(L)->run->partial++;
   put_stage(L, stage, strcmp(e.code, "skipped") == 0 ? "skipped" : strcmp(e.code, "pending") == 0 ? "waiting" : "failed", e.message);
   lua_pushnil(L);
   return 1;
 }
 
 static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
   (void)status;
   (void)ctx;
   return 1;
@@ -309,7 +312,7 @@ static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
 
 /* The body of a stage's branch: (pair { module, input }) → its result */
 static int l_stage_body(lua_State *L) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_err err = {0};
   lua_settop(L, 1);
   lua_rawgeti(L, 1, 1);                               /* pair module            */
@@ -330,7 +333,7 @@ static int l_stage_body(lua_State *L) {
 
 /* "harden" in t1059.respond is t1059.harden; a name with a dot is whole. */
 static const char *push_stage_module(lua_State *L, const char *name) {
-  const char *own = lnL_branch(L)->play->name, *dot = own ? strrchr(own, '.') : NULL;
+  const char *own = lnL_here(L)->play->name, *dot = own ? strrchr(own, '.') : NULL;
   if (strchr(name, '.') || !dot) return lua_pushstring(L, name);
   lua_pushlstring(L, own, (size_t)(dot - own) + 1);
   lua_pushstring(L, name);
@@ -360,10 +363,10 @@ static int l_stage(lua_State *L) {
   lua_settop(L, 3);
   const char *module = push_stage_module(L, name);    /* name input opts module */
   if (!lnL_granted(L, ln_str_of(module)))
-    return lnL_raisef(L, "refused", "%s is not in `uses` of %s", module, lnL_branch(L)->play->name);
+    return lnL_raisef(L, "refused", "%s is not in `uses` of %s", module, lnL_here(L)->play->name);
   ln_fork *f = fork_or_raise(L, 1);
   const char *last = strrchr(name, '.');
-  if (!name_child(f, lnL_branch(L), 0, "", ln_str_dup(ln_str_of(last ? last + 1 : name)))) return names_failed(L);
+  if (!name_child(f, lnL_here(L), 0, "", ln_str_dup(ln_str_of(last ? last + 1 : name)))) return names_failed(L);
   lua_pushcfunction(L, l_stage_body);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_createtable(L, 1, 0);                           /* … items                */
@@ -410,15 +413,15 @@ static int only_result(lua_State *L, int status, lua_KContext ctx) {
 
 /* (name, uses, run, args): a connector's flow, as a branch NAME#turn under its own grants */
 int lnL_flow(lua_State *L) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_buf own;
   lua_settop(L, 4);
   luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   ln_fork *f = fork_or_raise(L, 1);
-  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
   ln_buf_init(&own, 512);
+  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
   ln_buf_addf(&own, "%s#%lld", lua_tostring(L, 1), (long long)turn);
   bool named = turn && name_child(f, b, 0, "", ln_buf_take(&own, NULL));
   ln_buf_free(&own);
@@ -439,7 +442,7 @@ static void step_start(ln_effect *e) { e->go = true, ln_branch_wake(e->branch); 
 
 /* name fn … value: the author's work is done; its result is an entry, and nobody else ran meanwhile */
 static int step_keep(lua_State *L, bool ok) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_effect *e = b->asked;
   ln_err err = {0};
   ln_entry entry;
@@ -470,14 +473,14 @@ static int step_ran(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int step_go(lua_State *L, int status, lua_KContext ctx) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   (void)status;
   (void)ctx;
   if (!b->asked->go) return lnL_effect_result(L, b->asked);
   b->asked->go = false;
   b->in_step = true;
   lua_settop(L, 2);
-  lua_getglobal(L, "pcall");
+  lua_pushcfunction(L, lnL_pcall);
   lua_pushvalue(L, 2);                                /* name fn pcall fn */
   lua_callk(L, 1, 2, 0, step_ran);
   return step_ran(L, LUA_OK, 0);
@@ -492,7 +495,7 @@ static int l_step(lua_State *L) {
   name.p = luaL_checklstring(L, 1, &name.n);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, step_go);
   if (b->in_step) return lnL_raisef(L, "bad_argument", "step inside step");
   ln_effect *e = ln_effect_new(b->run, b, &step_op, &err);
@@ -510,7 +513,7 @@ static int l_step(lua_State *L) {
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k);
 
 static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_effect *e = b->asked;
   (void)status;
   (void)ctx;
@@ -526,7 +529,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
   if (effects.n) f->permit = ln_permit_of(effects, lnL_run(L)->now_ms);
-  if ((effects.n && !f->permit) || !name_child(f, lnL_branch(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
+  if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return lnL_fork_wait(L, f, 0, k);
@@ -569,7 +572,7 @@ static struct held *hold_bytes(ln_str s) {
 }
 
 static int ask_for(lua_State *L, const ln_buf *collected) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_err err = {0};
   char where[256];
   struct held *h = hold_bytes(ln_buf_view(collected));
@@ -588,7 +591,7 @@ static int ask_for(lua_State *L, const ln_buf *collected) {
 
 /* opts fn results: fn was planned; what it would write is in the fork's plan */
 static int approved_planned(lua_State *L) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, b->fork->results_ref);
   lua_rawgeti(L, -1, 1);
   lua_getfield(L, -1, "ok");
@@ -614,7 +617,7 @@ static int l_approved(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static void roll(lua_State *L, uint8_t out[LN_SHA256]) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   char turn[32];
   ln_buf key;
   int n = snprintf(turn, sizeof turn, "%llu", (unsigned long long)b->rolls++);

@@ -133,7 +133,7 @@ static int try_after(lua_State *L, int status, lua_KContext ctx) {
 static int l_try(lua_State *L) {
   luaL_checkany(L, 1);
   int n = lua_gettop(L);
-  lua_getglobal(L, "pcall");
+  lua_pushcfunction(L, lnL_pcall);
   lua_insert(L, 1);                                          /* pcall verb … */
   lua_callk(L, n, LUA_MULTRET, 0, try_after);
   return try_after(L, LUA_OK, 0);

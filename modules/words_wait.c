@@ -56,6 +56,7 @@ struct pushing { lua_State *co; int ref; };
 
 static int l_push_fn(lua_State *L) {
   struct pushing *p = lua_touserdata(L, 1);
+  lua_pushcfunction(p->co, lnL_branch);
   lua_rawgeti(p->co, LUA_REGISTRYINDEX, p->ref);
   return 0;
 }
@@ -128,6 +129,15 @@ static void await_start(ln_effect *e) {
 
 static const ln_op await_op = {.name = "await_until", .cls = LN_WAIT, .start = await_start};
 
+/* A flow polls as its connector's declared polls do: on loopback `pace` times as often. */
+static int64_t paced(lua_State *L, int64_t every_ms) {
+  const ln_branch *b = lnL_here(L);
+  ln_str head, tail;
+  if (!b->play || !ln_str_cut(ln_str_of(b->play->name), '.', &head, &tail)) return every_ms;
+  const ln_connector_config *k = ln_config_connector(b->run->engine->config, head);
+  return !k || every_ms / k->pace < 1 ? every_ms : every_ms / k->pace;
+}
+
 /* await_until(fn, { every, timeout }): what fn returned when it was true */
 static int l_await_until(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -139,7 +149,7 @@ static int l_await_until(lua_State *L) {
   if (!p) return lnL_raisef(L, "memory", "no memory for await_until");
   p->main = ln_vm_main(ln_vm_of(L));
   p->fn_ref = LUA_NOREF;
-  p->every_ms = every;
+  p->every_ms = paced(L, every);
   lua_createtable(L, 0, 2);                      /* fn opts args */
   lua_pushinteger(L, every);
   lua_setfield(L, 3, "every_ms");
@@ -189,7 +199,7 @@ static const ln_op ask_op = {.name = "ask", .cls = LN_WAIT, .start = question_st
 static int question_answered(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  return lnL_effect_result(L, lnL_branch(L)->asked);
+  return lnL_effect_result(L, lnL_here(L)->asked);
 }
 
 /* In a plan nobody is asked: it goes on as if somebody had said yes. */
@@ -203,7 +213,7 @@ static int planned_answer(lua_State *L) {
 static int question(lua_State *L, const ln_op *op) {
   ln_err err = {0};
   char where[256];
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   if (b->run->planning || b->plan_into) return planned_answer(L);

@@ -1,5 +1,5 @@
-/* x509.c: a certificate as a value: who it is for, who issued it, how long it holds, and its fingerprints.  It is read, not
-** judged: whether to trust it is no question that a report asks. */
+/* x509.c: a certificate as a value: who it is for, who issued it, how long it holds, and its fingerprints.
+** It is read, not judged: whether to trust it is no question that a report asks. */
 #include "modules/x509.h"
 
 #include "base/digest.h"
@@ -114,7 +114,7 @@ bool ln_x509_value(ln_str pem, ln_buf *b, ln_err *err) {
   if (!cert) return ln_fail(err, "bad_argument", LN_FINAL, "there is no certificate in PEM form in it");
   bool ok = fingerprints(cert, &d, err);
   GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-  size_t mark = ln_v_begin(b, 'O', 14);                  /* its keys are sorted                              */
+  size_t mark = ln_v_begin(b, 'O', 14); /* its keys are sorted */
   ln_v_key(b, LN_STR("ca"));
   ln_v_bool(b, X509_check_ca(cert) > 0);
   put_names(b, "dns", names, GEN_DNS);

@@ -1,5 +1,5 @@
-/* xml.c: XML as Lua sees it.  The work is engine/xml_lua.c's, over expat, outside of the run's capped state: without external
-** entities, with bounded depth and size. */
+/* xml.c: XML as Lua sees it.  The work is engine/xml_lua.c's, over expat, outside of the run's capped state:
+** without external entities, with bounded depth and size. */
 #include "modules/modules.h"
 
 int luaopen_xml(lua_State *L) {

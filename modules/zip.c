@@ -1,6 +1,7 @@
-/* zip.c: zip archives in memory, by libzip.  An archive that somebody sent is never unpacked as a whole: it is listed, and
-** one entry is read, within bounds of size and of how much larger it gets, which its directory must promise and
-** its bytes must keep.  What is packed is the same bytes for the same input (sorted, one date), as a replay wants. */
+/* zip.c: zip archives in memory, by libzip.  An archive that somebody sent is never unpacked as a whole: it
+** is listed, and one entry is read, within bounds of size and of how much larger it gets, which its directory
+** must promise and its bytes must keep.  What is packed is the same bytes for the same input (sorted, one
+** date), as a replay wants. */
 #include "modules/modules.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ enum {
   NAME_MAX_BYTES = 1024,
   RATIO_MAX = 250,            /* unpacked to packed; beyond it is a bomb, where it is more than …         */
   RATIO_FROM = 1 << 20,       /* … this                                                                   */
+  END_RECORD = 22,            /* bytes that every archive has at least                                     */
   FIRST_DATE = 1 << 5 | 1     /* 1980-01-01, the earliest that a zip can say                               */
 };
 
@@ -26,6 +28,10 @@ static bool zip_fail(ln_err *err, const char *code, const char *what, zip_error_
 /* Opens data, which must outlive the archive; zip_discard it. */
 static zip_t *open_data(ln_str data, ln_err *err) {
   zip_error_t e;
+  if (data.n < END_RECORD) { /* libzip takes nothing at all for an archive of nothing */
+    ln_fail(err, "bad_argument", LN_FINAL, "not a zip archive, or it is cut: %zu bytes", data.n);
+    return NULL;
+  }
   zip_error_init(&e);
   zip_source_t *source = zip_source_buffer_create(data.p, data.n, 0, &e);
   zip_t *z = source ? zip_open_from_source(source, ZIP_RDONLY, &e) : NULL;
@@ -144,7 +150,7 @@ static int l_read(lua_State *L) {
 /* --- packing --- */
 
 typedef struct entry {
-  ln_str name, data;                                     /* borrowed from the table                          */
+  ln_str name, data; /* borrowed from the table */
 } entry;
 
 static int by_name(const void *a, const void *b) {
@@ -171,10 +177,12 @@ static bool check_packed(const entry *e, ln_err *err) {
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "\"%.100s\" is no name for an entry: a relative path with / between plain names, in UTF-8",
                    e->name.p);
-  return e->data.p || ln_fail(err, "bad_argument", LN_FINAL, "the data of \"%.100s\" must be a text", e->name.p);
+  return e->data.p ||
+         ln_fail(err, "bad_argument", LN_FINAL, "the data of \"%.100s\" must be a text", e->name.p);
 }
 
-/* Pushes an array, owned by Lua, of the table's entries, sorted.  The table at idx keeps their bytes. [-0, +1, e] */
+/* Pushes an array, owned by Lua, of the entries of the table at idx, sorted; the table keeps their bytes.
+** [-0, +1, e] */
 static entry *gather(lua_State *L, int idx, size_t *count) {
   size_t n = 0;
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) { /* key value */

@@ -1,5 +1,6 @@
 /* base64.c: RFC 4648 by hand, because OpenSSL's decoder wants whole lines and knows one alphabet.  Bits left
-** over after the last whole byte are dropped; a single left-over letter, which is not even a byte, is a fault. */
+** over after the last whole byte are dropped; a single left-over letter, which is not even a byte, is a
+** fault. */
 #include "base/base64.h"
 
 static const char std_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -54,14 +55,16 @@ static bool decode(ln_str text, bool url, unsigned char *q, size_t *used, ln_err
     int v = value(c, url);
     if (c == '=' && n >= 2 && ++pads + n <= 4) continue;
     if (v < 0 || pads)
-      return ln_fail(err, "bad_argument", LN_FINAL, "not base64: an unexpected byte 0x%02X at offset %zu", c, i);
+      return ln_fail(err, "bad_argument", LN_FINAL, "not base64: an unexpected byte 0x%02X at offset %zu", c,
+                     i);
     bits = bits << 6 | (uint32_t)v;
     if (++n < 4) continue;
     for (int shift = 16; shift >= 0; shift -= 8) q[k++] = (unsigned char)(bits >> shift);
     bits = n = 0;
   }
   if (n == 1)
-    return ln_fail(err, "bad_argument", LN_FINAL, "not base64: it ends within a byte, it is cut or a letter too long");
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "not base64: it ends within a byte, it is cut or a letter too long");
   if (n >= 2) q[k++] = (unsigned char)(bits >> (n == 2 ? 4 : 10));
   if (n == 3) q[k++] = (unsigned char)(bits >> 2);
   *used = k;

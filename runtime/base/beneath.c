@@ -1,11 +1,12 @@
-/* beneath.c: files below a root.  Every operation opens the root, then the file's folder below it by openat2 with
-** RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS (or name by name with O_NOFOLLOW, where the kernel has no openat2),
-** and from there on works on the folder's descriptor and a last name without a slash: whoever moves or relinks
-** folders meanwhile moves us nowhere else.
+/* beneath.c: files below a root.  Every operation opens the root, then the file's folder below it by openat2
+** with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS (or name by name with O_NOFOLLOW, where the kernel has no
+** openat2), and from there on works on the folder's descriptor and a last name without a slash: whoever moves
+** or relinks folders meanwhile moves us nowhere else.
 **
-** A write is a temporary file, sync, rename, sync of the folder.  Whoever reads sees the old content or the new one, and
-** after a power cut it is one of the two.  Removal looks at the file it opened, and unlinks the name only if
-** it still is that file; what is put under the name in the instant between cannot be told apart by Unix. */
+** A write is a temporary file, sync, rename, sync of the folder.  Whoever reads sees the old content or the
+** new one, and after a power cut it is one of the two.  Removal looks at the file it opened, and unlinks the
+** name only if it still is that file; what is put under the name in the instant between cannot be told apart
+** by Unix. */
 #include "base/beneath.h"
 
 #include "base/hash.h"
@@ -35,7 +36,8 @@ bool ln_beneath_plain(ln_str rel) {
   bool more = true;
   while (more) {
     more = ln_str_cut(rest, '/', &name, &rest);
-    if (!name.n || name.n > NAME_MAX || ln_str_eq(name, LN_STR(".")) || ln_str_eq(name, LN_STR(".."))) return false;
+    if (!name.n || name.n > NAME_MAX || ln_str_eq(name, LN_STR(".")) || ln_str_eq(name, LN_STR("..")))
+      return false;
   }
   return true;
 }
@@ -46,8 +48,10 @@ static bool sys_fail(ln_err *err, const char *what, const char *shown, int e) {
   if (!why) why = "an unknown error";
   if (e == ENOENT) return ln_fail(err, "not_found", LN_FINAL, "there is no %s", shown);
   if (e == ELOOP || e == EXDEV)
-    return ln_fail(err, "refused", LN_FINAL, "%s is or passes through a symbolic link, which is not followed", shown);
-  if (e == ENOTDIR) return ln_fail(err, "refused", LN_FINAL, "%s passes through what is not a folder, or a link", shown);
+    return ln_fail(err, "refused", LN_FINAL, "%s is or passes through a symbolic link, which is not followed",
+                   shown);
+  if (e == ENOTDIR)
+    return ln_fail(err, "refused", LN_FINAL, "%s passes through what is not a folder, or a link", shown);
   if (e == EACCES || e == EPERM || e == EROFS)
     return ln_fail(err, "refused", LN_FINAL, "%s of %s is not permitted: %s", what, shown, why);
   return ln_fail(err, "failed", LN_AGAIN, "%s of %s: %s", what, shown, why);
@@ -77,7 +81,8 @@ static int open_dir(int fd, char *path) {
     got = syscall(SYS_openat2, fd, path, &how, sizeof how);
     if (got < 0 && errno != EAGAIN) break;
   }
-  if (got < 0 && (errno == ENOSYS || errno == EPERM)) return walk(fd, path); /* EPERM: a sandbox's old filter */
+  if (got < 0 && (errno == ENOSYS || errno == EPERM))
+    return walk(fd, path); /* EPERM: a sandbox's old filter */
   int e = errno;
   close(fd);
   errno = e;
@@ -110,7 +115,8 @@ static bool place_open(place *p, ln_str root, ln_str rel, const char *what, ln_e
   if (slash) memcpy(dir, p->rel, (size_t)(slash - p->rel));
   p->dir = open_dir(fd, dir);
   if (p->dir >= 0) return true;
-  if (errno == ENOENT) return ln_fail(err, "not_found", LN_FINAL, "there is no folder %s below %s", dir, base);
+  if (errno == ENOENT)
+    return ln_fail(err, "not_found", LN_FINAL, "there is no folder %s below %s", dir, base);
   return sys_fail(err, what, p->shown, errno);
 }
 
@@ -167,7 +173,8 @@ static bool write_all(int fd, ln_str data) {
 static bool put_beside(const place *p, const char *temp, ln_str data, ln_err *err) {
   struct stat st;
   mode_t mode = 0644;
-  if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) mode = st.st_mode & 0777;
+  if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+    mode = st.st_mode & 0777;
   unlinkat(p->dir, temp, 0); /* left by an earlier attempt, if at all */
   int fd = openat(p->dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return sys_fail(err, "writing", p->shown, errno);
@@ -192,8 +199,10 @@ static bool name_new(const place *p, const char *temp) {
 static bool check_target(const place *p, bool replace, ln_err *err) {
   struct stat st;
   if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) != 0) return true;
-  if (!S_ISREG(st.st_mode)) return ln_fail(err, "refused", LN_FINAL, "%s is there and not a regular file", p->shown);
-  return replace || ln_fail(err, "conflict", LN_FINAL, "%s is there already, and is not written over", p->shown);
+  if (!S_ISREG(st.st_mode))
+    return ln_fail(err, "refused", LN_FINAL, "%s is there and not a regular file", p->shown);
+  return replace ||
+         ln_fail(err, "conflict", LN_FINAL, "%s is there already, and is not written over", p->shown);
 }
 
 bool ln_beneath_write(ln_str root, ln_str rel, ln_str data, ln_str mark, bool replace, ln_err *err) {
@@ -230,7 +239,8 @@ static bool agrees(int fd, const place *p, ln_str sha256, size_t max, ln_err *er
   if (!ok) return false;
   ln_hex(digest, LN_SHA256, hex);
   if (ln_str_ieq(sha256, ln_str_of(hex))) return true;
-  return ln_fail(err, "conflict", LN_FINAL, "%s has another content (sha256 %s): it is left alone", p->shown, hex);
+  return ln_fail(err, "conflict", LN_FINAL, "%s has another content (sha256 %s): it is left alone", p->shown,
+                 hex);
 }
 
 bool ln_beneath_remove(ln_str root, ln_str rel, ln_str sha256, size_t max, ln_err *err) {
@@ -243,7 +253,8 @@ bool ln_beneath_remove(ln_str root, ln_str rel, ln_str sha256, size_t max, ln_er
              now.st_dev != st.st_dev || now.st_mtim.tv_sec != st.st_mtim.tv_sec ||
              now.st_mtim.tv_nsec != st.st_mtim.tv_nsec))
     ok = ln_fail(err, "conflict", LN_AGAIN, "%s changed while it was looked at: it is left alone", p.shown);
-  if (ok && (unlinkat(p.dir, p.name, 0) != 0 || fsync(p.dir) != 0)) ok = sys_fail(err, "removal", p.shown, errno);
+  if (ok && (unlinkat(p.dir, p.name, 0) != 0 || fsync(p.dir) != 0))
+    ok = sys_fail(err, "removal", p.shown, errno);
   if (fd >= 0) close(fd);
   place_close(&p);
   return ok;

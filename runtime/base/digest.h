@@ -13,7 +13,7 @@ bool ln_digest(ln_str alg, ln_str data, uint8_t out[LN_DIGEST_MAX], size_t *n, l
 /* The same digests, keyed; an empty key is refused. */
 bool ln_hmac(ln_str alg, ln_str key, ln_str data, uint8_t out[LN_DIGEST_MAX], size_t *n, ln_err *err);
 
-typedef struct ln_digests {                              /* lower-case hex, NUL-ended                        */
+typedef struct ln_digests {                              /* lower-case hex, NUL-ended                       */
   char sha256[65], sha1[41], md5[33];
 } ln_digests;
 

@@ -49,7 +49,8 @@ bool ln_gcm_open(const uint8_t key[LN_GCM_KEY], const uint8_t nonce[LN_GCM_NONCE
                  ln_buf *out, ln_err *err) {
   if (!fits(aad) || !fits(sealed))
     return ln_fail(err, "too_big", LN_FINAL, "%zu bytes are too many to open at once", sealed.n);
-  if (sealed.n < LN_GCM_TAG) return ln_fail(err, "failed", LN_FINAL, "too short to be a sealed text: it was cut");
+  if (sealed.n < LN_GCM_TAG)
+    return ln_fail(err, "failed", LN_FINAL, "too short to be a sealed text: it was cut");
   ln_str cipher = {sealed.p, sealed.n - LN_GCM_TAG};
   unsigned char tag[LN_GCM_TAG];
   memcpy(tag, sealed.p + cipher.n, sizeof tag);

@@ -25,12 +25,14 @@ const char *ln_jwt_alg(ln_str alg) {
 
 static bool check_alg(ln_str alg, ln_str key, ln_err *err) {
   if (!ln_jwt_alg(alg))
-    return ln_fail(err, "bad_argument", LN_FINAL,
-                   "no token is signed with \"%.*s\": use HS256, RS256, PS256, ES256, one of these with 384 or "
-                   "512, or EdDSA",
-                   alg.n > 40 ? 40 : (int)alg.n, alg.p);
+    return ln_fail(
+        err, "bad_argument", LN_FINAL,
+        "no token is signed with \"%.*s\": use HS256, RS256, PS256, ES256, one of these with 384 or "
+        "512, or EdDSA",
+        alg.n > 40 ? 40 : (int)alg.n, alg.p);
   if (hmac_of(alg).n && ln_str_starts(ln_str_trim(key), LN_STR("-----BEGIN")))
-    return ln_fail(err, "bad_argument", LN_FINAL, "%.*s wants a secret, not a key in PEM form", LN_STR_ARG(alg));
+    return ln_fail(err, "bad_argument", LN_FINAL, "%.*s wants a secret, not a key in PEM form",
+                   LN_STR_ARG(alg));
   return true;
 }
 

@@ -123,7 +123,8 @@ static EVP_PKEY *fitting_key(const alg_row *a, ln_str key, bool to_sign, ln_err 
 static bool set_padding(EVP_PKEY_CTX *c, const alg_row *a) {
   if (!a->padding) return true;
   return EVP_PKEY_CTX_set_rsa_padding(c, a->padding) > 0 &&
-         (a->padding != RSA_PKCS1_PSS_PADDING || EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) > 0);
+         (a->padding != RSA_PKCS1_PSS_PADDING ||
+          EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) > 0);
 }
 
 static const unsigned char *bytes(ln_str s) { return (const unsigned char *)(s.n ? s.p : ""); }
@@ -171,7 +172,8 @@ bool ln_sign(ln_str alg, ln_str key, ln_str data, ln_buf *signature, ln_err *err
   if (ok && a->half) ok = der_to_halves(sig, n, a->half, signature);
   else if (ok) ok = ln_buf_add(signature, (ln_str){(const char *)sig, n});
   if (ok) return true;
-  return ln_buf_ok(signature, err) && ln_fail(err, "failed", LN_FINAL, "OpenSSL could not sign with %s", a->name);
+  return ln_buf_ok(signature, err) &&
+         ln_fail(err, "failed", LN_FINAL, "OpenSSL could not sign with %s", a->name);
 }
 
 bool ln_verify(ln_str alg, ln_str key, ln_str data, ln_str signature, bool *valid, ln_err *err) {
@@ -184,7 +186,8 @@ bool ln_verify(ln_str alg, ln_str key, ln_str data, ln_str signature, bool *vali
   if (a->half) sig = der, n = halves_to_der(signature, a->half, der);
   EVP_MD_CTX *c = EVP_MD_CTX_new();
   EVP_PKEY_CTX *pc = NULL;
-  bool ready = c && EVP_DigestVerifyInit_ex(c, &pc, a->digest, NULL, NULL, k, NULL) == 1 && set_padding(pc, a);
+  bool ready =
+      c && EVP_DigestVerifyInit_ex(c, &pc, a->digest, NULL, NULL, k, NULL) == 1 && set_padding(pc, a);
   *valid = ready && n > 0 && EVP_DigestVerify(c, sig, n, bytes(data), data.n) == 1;
   EVP_MD_CTX_free(c);
   EVP_PKEY_free(k);

@@ -3,19 +3,21 @@
 ** whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
+#include "engine/library.h"
 #include "engine/simhost.h"
+#include "engine/site.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-static const char *const simulated[] = {"okta", "qualys", "crowdstrike", "visionone", NULL};
 
 static const ln_op *find_op(ln_engine *g, ln_str name) {
   ln_err quiet = {0};
@@ -31,17 +33,44 @@ static bool open_real(ln_app *a, ln_err *err) {
 
 static uint64_t seed_of(const ln_app_opts *o) { return o->seed ? o->seed : ln_rand_u64(ln_rand_real()); }
 
+static bool simulate_one(ln_app *a, ln_str name, ln_err *err) {
+  ln_buf keys;
+  ln_buf_init(&keys, 1 << 20);
+  bool ok = ln_simhost_start(a->simhost, name, NULL, err) && ln_simhost_config(a->simhost, name, &keys, err) &&
+            ln_config_simulate(a->config, name, ln_buf_view(&keys), err);
+  ln_buf_free(&keys);
+  return ok;
+}
+
+static bool simulate_all(ln_app *a, ln_err *err) {
+  ln_list names = ln_simhost_names(a->simhost);
+  ln_config_clear_connectors(a->config);
+  for (size_t i = 0; i < names.n; i++)
+    if (!simulate_one(a, names.v[i], err)) return false;
+  return true;
+}
+
 static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   uint64_t seed = seed_of(o);
   ln_rand_seed(&a->seeded, seed);
   a->g.rand = &a->seeded;
   if (!(a->g.loop = ln_loop_sim(seed, ln_now_ms(ln_clock_real()), err))) return false;
-  ln_simhost_opts so = {.loop = a->g.loop, .vendors = simulated, .seed = seed, .faults = o->faults ? o->faults : "",
-                        .stdlib = a->config->stdlib, .modules = lnL_modules, .speed = 1};
-  ln_simhost *h = ln_simhost_new(&so, err);
-  if (!h) return false;
-  a->simhost = h;
-  return ln_simhost_configure(h, a->config, err) && (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, h, err));
+  ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .seed = seed, .faults = o->faults, .latency_s = 0.02};
+  if (!(a->simhost = ln_simhost_new(&so, err)) || !simulate_all(a, err)) return false;
+  return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;
+}
+
+/* Nothing has to be configured against simulators: scripts bring their facts, and files go to a folder beside. */
+static bool simulate_site(ln_app *a, ln_err *err) {
+  char here[PATH_MAX], root[PATH_MAX + 16];
+  ln_buf facts;
+  if (!getcwd(here, sizeof here)) return ln_fail(err, "config", LN_FINAL, "the working folder has no name");
+  snprintf(root, sizeof root, "%s/lunette.sim", here);
+  if (mkdir(root, 0700) != 0 && errno != EEXIST) return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
+  ln_buf_init(&facts, 1 << 20);
+  bool ok = ln_site_facts(&a->g, root, &facts, err) && ln_config_site(a->config, ln_buf_view(&facts), root, err);
+  ln_buf_free(&facts);
+  return ok;
 }
 
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
@@ -64,6 +93,8 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->g.find_op = find_op;
   if (!(o->sim ? open_simulated(a, o, err) : open_real(a, err))) return false;
   if (!(a->g.host = ln_host_new(err)) || !ln_connectors_open(&a->g, err)) return false;
+  if (o->sim && !simulate_site(a, err)) return false;
+  if (!o->sim && o->runs && !ln_connectors_check(&a->g, err)) return false;
   return o->no_store || open_store(a, o, err);
 }
 
@@ -75,6 +106,7 @@ void ln_app_close(ln_app *a) {
   ln_store_close(a->g.store);
   ln_owner_drop(a->g.owner);
   if (a->simhost) ln_simhost_free(a->simhost);
+  ln_snapshot_drop(a->g.library);
   ln_host_free(a->g.host);
   if (a->g.loop) a->g.loop->free(a->g.loop);
   ln_config_free(a->config);

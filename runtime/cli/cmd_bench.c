@@ -68,10 +68,14 @@ static void print(const bench *b, double seconds, bool json) {
   getrusage(RUSAGE_SELF, &u);
   double cpu = seconds_of(u.ru_utime) + seconds_of(u.ru_stime), rss = (double)u.ru_maxrss / 1024.0;
   double p50 = b->ended ? (double)b->ms[b->ended / 2] / 1000.0 : 0, p99 = b->ended ? (double)b->ms[(b->ended * 99) / 100] / 1000.0 : 0;
-  const char *form = json ? "{\"runs\":%ld,\"concurrency\":%ld,\"seconds\":%.3f,\"runs_per_s\":%.1f,\"steps_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
-                            "\"cpu_s\":%.3f,\"peak_rss_mib\":%.1f,\"failed\":%ld}\n"
-                          : "%ld runs, %ld at once: %.3f s, %.1f runs/s, %.1f steps/s; p50 %.3f ms, p99 %.3f ms; CPU %.3f s, at most %.1f MiB; %ld failed\n";
-  printf(form, b->ended, b->width, seconds, (double)b->ended / seconds, (double)b->steps / seconds, p50, p99, cpu, rss, b->failed);
+  double runs_s = (double)b->ended / seconds, steps_s = (double)b->steps / seconds;
+  if (json)
+    printf("{\"runs\":%ld,\"concurrency\":%ld,\"seconds\":%.3f,\"runs_per_s\":%.1f,\"steps_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+           "\"cpu_s\":%.3f,\"peak_rss_mib\":%.1f,\"failed\":%ld}\n",
+           b->ended, b->width, seconds, runs_s, steps_s, p50, p99, cpu, rss, b->failed);
+  else
+    printf("%ld runs, %ld at once: %.3f s, %.1f runs/s, %.1f steps/s; p50 %.3f ms, p99 %.3f ms; CPU %.3f s, at most %.1f MiB; %ld failed\n",
+           b->ended, b->width, seconds, runs_s, steps_s, p50, p99, cpu, rss, b->failed);
 }
 
 static int go(bench *b, bool json) {

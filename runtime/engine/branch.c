@@ -152,14 +152,14 @@ void ln_branch_cancel(ln_branch *top) {
   }
 }
 
-ln_branch *lnL_branch(lua_State *L) {
+ln_branch *lnL_here(lua_State *L) {
   ln_run *r = *ln_vm_user(ln_vm_of(L));
   return r ? r->current : NULL;
 }
 
 ln_run *lnL_run(lua_State *L) { return *ln_vm_user(ln_vm_of(L)); }
 ln_engine *lnL_engine(lua_State *L) { return lnL_run(L)->engine; }
-bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_branch(L)->play, what); }
+bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)->play, what); }
 
 /* ------------------------------------------------------------------ names */
 

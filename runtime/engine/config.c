@@ -39,6 +39,16 @@ static ln_str own_str(loaded *l, ln_str s) {
   return out;
 }
 
+static bool own_bytes(loaded *l, ln_str s, ln_str *out) {
+  char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown), *copy;
+  if (!grown) return false;
+  l->texts = grown;
+  if (!(copy = ln_str_dup(s))) return false;
+  l->texts[l->n_texts++] = copy;
+  *out = (ln_str){copy, s.n};
+  return true;
+}
+
 static bool list_add(ln_list *list, ln_str s) {
   ln_str *v = realloc(list->v, (list->n + 1) * sizeof *v);
   if (!v) return false;
@@ -206,8 +216,31 @@ static bool is_loopback(ln_str host) {
   return ln_str_ieq(host, LN_STR("localhost")) || ln_str_eq(host, LN_STR("::1")) || ln_str_starts(host, LN_STR("127."));
 }
 
+/* The members that only the connector itself knows. */
+static bool own_further(loaded *l, ln_str object, ln_str *out) {
+  static const char *const ours[] = {"pace", "url", "writes"};
+  ln_buf b;
+  ln_str rest = object, key;
+  ln_vitem v, item;
+  if (!ln_v_read(&rest, &v)) return false;
+  size_t left = v.count;
+  for (size_t i = 0; i < 3; i++) left -= ln_v_get(object, ln_str_of(ours[i]), &item);
+  ln_buf_init(&b, object.n + 16);
+  size_t mark = ln_v_begin(&b, 'O', left);
+  for (rest = v.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);) {
+    bool is_ours = false;
+    for (size_t i = 0; i < 3; i++) is_ours = is_ours || ln_str_eq(key, ln_str_of(ours[i]));
+    if (is_ours) continue;
+    ln_v_key(&b, key);
+    ln_v_raw(&b, item.whole);
+  }
+  bool ok = ln_v_end(&b, mark) && own_bytes(l, ln_buf_view(&b), out);
+  ln_buf_wipe(&b);
+  return ok;
+}
+
 static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
-  ln_connector_config k = {.name = own_str(l, name), .keys = value, .pace = 1};
+  ln_connector_config k = {.name = own_str(l, name), .pace = 1};
   ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
   if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
   k.url = own_str(l, url);
@@ -222,7 +255,7 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   k.pace = ln_v_get_int(value, "pace", 1);
   if (k.pace != 1 && (!k.loopback || k.pace < 1)) return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more", k.name.p);
   ln_connector_config *v = realloc(l->c.connectors, (l->c.n_connectors + 1) * sizeof *v);
-  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  if (!v || !own_further(l, value, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   l->c.connectors = v;
   l->c.connectors[l->c.n_connectors++] = k;
   return true;
@@ -409,20 +442,27 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
-bool ln_config_simulate(ln_config *c, const char *const *names, ln_err *err) {
-  loaded *l = (loaded *)c;
-  char url[100];
+void ln_config_clear_connectors(ln_config *c) {
   free(c->connectors);
   c->connectors = NULL;
   c->n_connectors = 0;
-  for (size_t i = 0; names[i]; i++) {
-    ln_connector_config k = {.name = own(l, names[i]), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
-    snprintf(url, sizeof url, "https://%s.sim", names[i]);
-    k.url = own(l, url);
-    ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
-    if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-    c->connectors = v;
-    c->connectors[c->n_connectors++] = k;
-  }
+}
+
+bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
+  loaded *l = (loaded *)c;
+  char url[100];
+  snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(name));
+  ln_connector_config k = {.name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
+  if (!own_bytes(l, keys, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  c->connectors = v;
+  c->connectors[c->n_connectors++] = k;
   return true;
+}
+
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err) {
+  loaded *l = (loaded *)c;
+  bool ok = list_add(&c->files, own(l, files)) && (c->playbooks.n || own_bytes(l, playbooks, &c->playbooks));
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
 }

@@ -297,13 +297,6 @@ void ln_effect_begin(ln_effect *e) {
 
 /* ------------------------------------------------------------------ the Lua side */
 
-int lnL_raise(lua_State *L, const ln_err *err) {
-  char where[256];
-  lnL_where(L, where, sizeof where);
-  lnL_push_error(L, err, ln_str_of(where));
-  return lua_error(L);
-}
-
 int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) {
   ln_err err;
   char text[LN_ERR_TEXT];
@@ -395,7 +388,7 @@ int lnL_effect_result(lua_State *L, ln_effect *e) {
 static int delivered(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  return lnL_effect_result(L, lnL_branch(L)->asked);
+  return lnL_effect_result(L, lnL_here(L)->asked);
 }
 
 int lnL_effect_wait(lua_State *L, ln_effect *e) {
@@ -407,7 +400,8 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
   ln_err err = {0};
   ln_str as = {NULL, 0};
   char where[256];
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
+  lnL_tick(L);
   if (!lnL_can_wait(L)) {
     if (free_work) free_work(work);
     return lnL_wait(L, 0, delivered); /* raises, naming who is in the way */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_fork *f = calloc(1, sizeof *f);
   if (!f || !(f->names = calloc(total ? total : 1, sizeof *f->names))) {
     free(f);
@@ -45,7 +45,8 @@ struct starting { ln_fork *f; lua_State *co; size_t i; };
 /* Pushes the child's function, and its item, on its coroutine. */
 static int l_load_child(lua_State *L) {
   struct starting *s = lua_touserdata(L, 1);
-  lua_rawgeti(s->co, LUA_REGISTRYINDEX, s->f->fns_ref);              /* co: fn or list    */
+  lua_pushcfunction(s->co, lnL_branch);
+  lua_rawgeti(s->co, LUA_REGISTRYINDEX, s->f->fns_ref);              /* co: … fn or list  */
   if (lua_istable(s->co, -1)) {
     lua_rawgeti(s->co, -1, (lua_Integer)s->i + 1);                   /* co: list fn       */
     lua_remove(s->co, -2);                                           /* co: fn            */
@@ -136,7 +137,7 @@ static void child_ended(ln_branch *child) {
 void ln_fork_begin(ln_branch *parent) { advance(parent); }
 
 static int joined(lua_State *L, int status, lua_KContext ctx) {
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   lua_KFunction k = b->fork->k;
   lua_KContext then = b->fork->ctx;
   (void)status;

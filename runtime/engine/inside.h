@@ -193,7 +193,7 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
 void ln_branch_free_all(ln_run *r);
-ln_branch *lnL_branch(lua_State *L);                     /* the one that runs                                */
+ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);
@@ -224,7 +224,6 @@ bool ln_run_flush(ln_run *r);                            /* hands pending to the
 bool ln_run_flush_with(ln_run *r, ln_effect *e, ln_apply_fn apply, ln_done_fn done, void *arg);
 /* note.c */
 void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data); /* a note or stage entry, once */
-LN_RAISES int lnL_raise(lua_State *L, const ln_err *err); /* as an error table, with the script's line          */
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ln_permit_free(ln_permit *p);
 ln_permit *ln_permit_of(ln_str effects, int64_t now_ms); /* from encoded effects, one after another; NULL: no memory */

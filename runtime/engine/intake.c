@@ -104,7 +104,7 @@ static int l_on(lua_State *L) {
   lnL_push_chunk(L, t->module);
   lua_call(L, 0, 1);                                   /* playbook      */
   if (!lnL_is_playbook(L, 1)) return 0;
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_play_drop(b->play);
   if (!(b->play = lnL_play_of(L, 1, &err))) return lnL_raise(L, &err);
   if (lua_getfield(L, 1, "on") != LUA_TFUNCTION) return 0;

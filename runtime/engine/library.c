@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { SCRIPT_MAX = 1 << 20, SCRIPTS_MAX = 4000, DEEP = 12 };
+enum { SCRIPT_MAX = 1 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
 
 typedef struct script {
   char *module, *path;
   char sha[2 * LN_SHA256 + 1];
   char *source;                                          /* NULL: in the store, not fetched yet             */
   size_t n;
+  struct timespec changed;                               /* of the file, when it was read                   */
+  off_t size;
 } script;
 
 struct ln_snapshot {
@@ -27,6 +29,9 @@ struct ln_snapshot {
   size_t n, cap;
   ln_buf manifest;
   char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
+  char extra[1024];                                      /* the file that was given by path                 */
+  size_t seen;                                           /* files, while looking whether any changed        */
+  int64_t looked_us;                                     /* when the files were last seen unchanged         */
 };
 
 /* ------------------------------------------------------------------ the struct */
@@ -105,8 +110,8 @@ static char *module_name(const char *relative) {
   return m;
 }
 
-static bool add_file(ln_snapshot *s, const char *path, const char *relative, ln_err *err) {
-  script c = {0};
+static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  script c = {.changed = st->st_mtim, .size = st->st_size};
   ln_buf text;
   uint8_t sha[LN_SHA256];
   if (!read_file(path, &text, err)) return false;
@@ -124,7 +129,9 @@ static bool skipped(const char *relative) {
   return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0;
 }
 
-static bool walk(ln_snapshot *s, const char *root, const char *relative, int depth, ln_err *err) {
+typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
+
+static bool walk(ln_snapshot *s, const char *root, const char *relative, int depth, visit_fn visit, ln_err *err) {
   char path[1024], below[512];
   struct dirent *d;
   struct stat st;
@@ -137,9 +144,9 @@ static bool walk(ln_snapshot *s, const char *root, const char *relative, int dep
     if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >= (int)sizeof below) continue;
     if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path || stat(path, &st) != 0) continue;
     if (skipped(below)) continue;
-    if (S_ISDIR(st.st_mode)) ok = walk(s, root, below, depth + 1, err);
+    if (S_ISDIR(st.st_mode)) ok = walk(s, root, below, depth + 1, visit, err);
     else if (ln_str_ends(ln_str_of(below), LN_STR(".lua")) && !ln_str_ends(ln_str_of(below), LN_STR("_test.lua")))
-      ok = add_file(s, path, below, err);
+      ok = visit(s, path, below, &st, err);
   }
   closedir(dir);
   return ok;
@@ -156,7 +163,7 @@ static bool has_module(const ln_snapshot *s, size_t upto, const char *module) {
 
 static bool take_root(ln_snapshot *s, const char *root, ln_err *err) {
   size_t before = s->n, kept = s->n;
-  if (!walk(s, root, "", 0, err)) return false;
+  if (!walk(s, root, "", 0, add_file, err)) return false;
   for (size_t i = before; i < s->n; i++) {
     if (has_module(s, before, s->v[i].module)) script_free(&s->v[i]);
     else s->v[kept++] = s->v[i];
@@ -180,22 +187,71 @@ static const char *base_of(const char *path) {
   return slash ? slash + 1 : path;
 }
 
+/* ------------------------------------------------------------------ unchanged files are not read again */
+
+static script *find(ln_snapshot *s, ln_str module);
+
+static bool same_file(const script *c, const char *path, const struct stat *st) {
+  return c && strcmp(c->path, path) == 0 && c->size == st->st_size && c->changed.tv_sec == st->st_mtim.tv_sec &&
+         c->changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* A shadowed file is none of the snapshot's: it may change. */
+static bool still_same(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  char *module = module_name(relative);
+  script *c = module ? find(s, ln_str_of(module)) : NULL;
+  bool same = c && (strcmp(c->path, path) != 0 || same_file(c, path, st));
+  free(module);
+  if (same) s->seen++;
+  (void)err;
+  return same;
+}
+
+static bool unchanged(ln_snapshot *s, ln_str extra) {
+  const ln_config *c = s->engine->config;
+  struct stat st;
+  ln_err quiet = {0};
+  int64_t now = ln_mono_us(ln_clock_real());
+  if (!ln_str_eq(ln_str_of(s->extra), extra)) return false;
+  if (now - s->looked_us < FRESH_US) return true;
+  s->seen = 0;
+  if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet))) return false;
+  for (size_t i = 0; i < c->scripts.n; i++)
+    if (!walk(s, c->scripts.v[i].p, "", 0, still_same, &quiet)) return false;
+  for (size_t i = 0; i < c->stdlib.n; i++)
+    if (!walk(s, c->stdlib.v[i].p, "", 0, still_same, &quiet)) return false;
+  s->looked_us = now;
+  return s->seen >= s->n;
+}
+
+static bool add_extra(ln_snapshot *s, ln_str extra, ln_err *err) {
+  struct stat st = {0};
+  if (!extra.n) return true;
+  snprintf(s->extra, sizeof s->extra, "%.*s", LN_STR_ARG(extra));
+  if (stat(s->extra, &st) != 0) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", s->extra, strerror(errno));
+  return add_file(s, s->extra, base_of(s->extra), &st, err);
+}
+
+/* The last snapshot is kept by the engine: runs that start while nothing changes share it. */
+static ln_snapshot *remember(ln_engine *g, ln_snapshot *s) {
+  s->looked_us = ln_mono_us(ln_clock_real());
+  ln_snapshot_drop(g->library);
+  g->library = ln_snapshot_keep(s);
+  return s;
+}
+
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
   const ln_config *c = g->config;
+  if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
   ln_snapshot *s = snapshot_new(g, err);
-  bool ok = s != NULL;
-  char path[1024];
-  if (ok && extra.n) {
-    snprintf(path, sizeof path, "%.*s", LN_STR_ARG(extra));
-    ok = add_file(s, path, base_of(path), err);
-  }
+  bool ok = s != NULL && add_extra(s, extra, err);
   for (size_t i = 0; ok && i < c->scripts.n; i++) ok = take_root(s, c->scripts.v[i].p, err);
   for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = take_root(s, c->stdlib.v[i].p, err);
   if (ok) {
     qsort(s->v, s->n, sizeof *s->v, by_module);
     ok = name_snapshot(s, err);
   }
-  if (ok) return s;
+  if (ok) return remember(g, s);
   ln_snapshot_drop(s);
   return NULL;
 }

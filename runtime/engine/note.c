@@ -25,7 +25,7 @@ void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data
 void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_err err = {0};
   ln_buf data;
-  ln_branch *b = lnL_branch(L);
+  ln_branch *b = lnL_here(L);
   ln_buf_init(&data, 16 << 20);
   bool ok = lnL_encode(L, idx, &data, &err);
   if (ok && b) ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data));

@@ -16,7 +16,7 @@ static void finish(ln_run *r);
 /* ------------------------------------------------------------------ events */
 
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!r->options.event) return;
+  if (!r->options.event || (e && !ln_effect_logged(e))) return;
   ln_event ev = {.what = what, .text = text, .name = more};
   if (e) {
     ev.name = ln_str_of(e->name);
@@ -303,7 +303,7 @@ static void ending_done(void *arg, const ln_err *err) {
 }
 
 static const char *outcome_of(const ln_run *r) {
-  if (!r->partial) return "complete";
+  if (!r->partial && !r->why.code[0] && !r->cancelling) return "complete";
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
 
@@ -312,7 +312,6 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
   if (!e) return;
   e->run = r;
   e->state = state;
-  e->outcome = outcome_of(r);
   ln_buf_init(&e->result, (size_t)64 << 20);
   ln_buf_init(&e->error, 1 << 20);
   ln_buf_add(&e->result, result);
@@ -320,6 +319,7 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
     r->why = *why;
     lnL_error_encode(why, where, (ln_str){NULL, 0}, &e->error);
   }
+  e->outcome = outcome_of(r);
   ln_run_flush_with(r, NULL, ending_apply, ending_done, e);
 }
 
@@ -399,9 +399,10 @@ void ln_run_cancel(ln_run *r, ln_str why) {
 /* ------------------------------------------------------------------ the root branch */
 
 static int l_returned(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
   (void)status;
   (void)ctx;
-  return lua_gettop(L) > 1 ? 1 : 0;
+  return 1;
 }
 
 /* (playbook's module, input) → what its run returns.  Runs in the root branch. */
@@ -448,6 +449,7 @@ static int l_open(lua_State *L) {
 
 static int l_push_root(lua_State *L) {
   ln_run *r = lua_touserdata(L, 1);
+  lua_pushcfunction(r->root->co, lnL_branch);
   lua_pushcfunction(r->root->co, r->is_call ? l_call_root : l_root);
   return 0;
 }

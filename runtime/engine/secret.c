@@ -2,17 +2,18 @@
 **
 **   byte 1 (AES-256-GCM under the key file) | 12 bytes nonce | ciphertext | 16 bytes tag
 **
-** with the secret's name as associated data, so that one value cannot be put in another's place.  The key file is
-** 64 hexadecimal digits, readable by its owner alone; it is made at first need, never replaced.  Beside the secrets
-** the vault keeps a value of its own, sealed with the same key: by that a wrong key is known before anything is sealed
-** with it, and a vault never comes to hold values of two keys. */
+** with the secret's name as associated data, so that one value cannot be put in another's place.  The key
+** file is 64 hexadecimal digits, readable by its owner alone; it is made at first need, never replaced.
+** Beside the secrets the vault keeps a value of its own, sealed with the same key: by that a wrong key is
+** known before anything is sealed with it, and a vault never comes to hold values of two keys. */
 #include "engine/secret.h"
+
+#include "base/gcm.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,14 +21,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, KEY = 32, NONCE = 12, TAG = 16, OVERHEAD = 1 + NONCE + TAG, VALUE_MAX = 64 << 10, NAME_MAX_ = 64 };
+enum {
+  FORMAT = 1,
+  KEY = LN_GCM_KEY,
+  OVERHEAD = 1 + LN_GCM_NONCE + LN_GCM_TAG,
+  VALUE_MAX = 64 << 10,
+  NAME_BYTES = 64
+};
 
-#define CHECK LN_STR("#check")                           /* no name that a secret can have                   */
+#define CHECK LN_STR("#check")                           /* no name that a secret can have */
 
 struct ln_vault {
   ln_store *store;
   char *key_path;
-  pthread_mutex_t mx;                                    /* for what follows                                 */
+  pthread_mutex_t mx; /* for what follows */
   bool have_key;
   uint8_t key[KEY];
 };
@@ -64,17 +71,29 @@ static bool bad_key(const char *path, const char *why, ln_err *err) {
   return ln_fail(err, "store", LN_FINAL, "the vault's key file %s %s", path, why);
 }
 
+/* A simulated disk has no key file, and keeps nothing that is secret: its key follows from its name. */
+static bool simulated_key(ln_vault *v, ln_err *err) {
+  return ln_sha256_2(LN_STR("simulated"), ln_str_of(v->key_path), v->key) ||
+         ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do SHA-256");
+}
+
 /* *missing: there is no such file, which err says as well. */
 static bool read_key(ln_vault *v, bool *missing, ln_err *err) {
+  *missing = false;
+  if (ln_store_simulated(v->store)) return simulated_key(v, err);
   int fd = open(v->key_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   *missing = fd < 0 && errno == ENOENT;
-  if (*missing) return bad_key(v->key_path, "is missing: put it back, or set LUNETTE_KEY to where it is", err);
-  if (fd < 0) return ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be read: %s", v->key_path, strerror(errno));
+  if (*missing)
+    return bad_key(v->key_path, "is missing: put it back, or set LUNETTE_KEY to where it is", err);
+  if (fd < 0)
+    return ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be read: %s", v->key_path,
+                   strerror(errno));
   char text[2 * KEY + 2];
   struct stat st;
   bool ok = false;
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) bad_key(v->key_path, "is not a file", err);
-  else if (st.st_mode & 077) bad_key(v->key_path, "can be read by others: chmod 600 it, and renew the secrets", err);
+  else if (st.st_mode & 077)
+    bad_key(v->key_path, "can be read by others: chmod 600 it, and renew the secrets", err);
   else {
     ssize_t n = read(fd, text, sizeof text);
     if (n == 2 * KEY + 1 && text[2 * KEY] == '\n') n--;
@@ -100,14 +119,17 @@ static bool sync_folder(const char *file) {
 static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   uint8_t key[KEY];
   char text[2 * KEY + 1];
-  if (RAND_bytes(key, KEY) != 1) return ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes for a key");
+  if (RAND_bytes(key, KEY) != 1)
+    return ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes for a key");
   ln_hex(key, KEY, text);
   text[2 * KEY] = '\n'; /* in place of the NUL */
   int fd = open(v->key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   bool ok = fd >= 0, other = !ok && errno == EEXIST;
-  if (ok) ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 && sync_folder(v->key_path);
+  if (ok)
+    ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 && sync_folder(v->key_path);
   if (!ok && !other)
-    ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be made: %s", v->key_path, strerror(errno));
+    ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be made: %s", v->key_path,
+            strerror(errno));
   if (fd >= 0 && !ok) unlink(v->key_path);
   if (fd >= 0) close(fd);
   if (ok) memcpy(v->key, key, KEY);
@@ -119,67 +141,26 @@ static bool make_key(ln_vault *v, bool *made, ln_err *err) {
 
 /* --- sealing --- */
 
-static bool crypto_failed(ln_err *err) { return ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do AES-256-GCM"); }
-
-static bool add_aad(EVP_CIPHER_CTX *c, ln_str aad) {
-  int n;
-  return aad.n == 0 || EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)aad.p, (int)aad.n) == 1;
-}
-
-/* Bytes of one EVP call, whose lengths are ints. */
-static bool too_long(ln_str s, ln_str aad, ln_err *err) {
-  enum { LONGEST = 1 << 30 };
-  if (s.n <= LONGEST && aad.n <= LONGEST) return false;
-  ln_fail(err, "too_big", LN_FINAL, "a value of %zu bytes is too big to be sealed", s.n);
-  return true;
-}
-
 static bool seal(const uint8_t key[KEY], ln_str plain, ln_str aad, ln_buf *out, ln_err *err) {
-  if (too_long(plain, aad, err)) return false;
-  uint8_t *p = (uint8_t *)ln_buf_room(out, plain.n + OVERHEAD);
-  if (!p) return ln_buf_ok(out, err);
-  uint8_t *nonce = p + 1, *text = nonce + NONCE, *tag = text + plain.n;
-  int n;
-  p[0] = FORMAT;
-  EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  bool ok = c && RAND_bytes(nonce, NONCE) == 1 && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
-            add_aad(c, aad) &&
-            (plain.n == 0 || EVP_EncryptUpdate(c, text, &n, (const uint8_t *)plain.p, (int)plain.n) == 1) &&
-            EVP_EncryptFinal_ex(c, tag, &n) == 1 && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, tag) == 1;
-  EVP_CIPHER_CTX_free(c);
-  if (!ok) return crypto_failed(err);
-  ln_buf_grew(out, plain.n + OVERHEAD);
-  return true;
+  size_t was = out->n;
+  uint8_t head[1 + LN_GCM_NONCE] = {FORMAT};
+  if (RAND_bytes(head + 1, LN_GCM_NONCE) != 1)
+    return ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes to seal with");
+  if (!ln_buf_add(out, (ln_str){(const char *)head, sizeof head})) return ln_buf_ok(out, err);
+  if (ln_gcm_seal(key, head + 1, aad, plain, out, err)) return true;
+  ln_buf_cut(out, was);
+  return false;
 }
 
-/* False with err "sealed" when it was not sealed with this key and aad; nothing is added to out then. */
+/* Nothing is added to out when it fails. */
 static bool unseal(const uint8_t key[KEY], ln_str sealed, ln_str aad, ln_buf *out, ln_err *err) {
   if (sealed.n < OVERHEAD || (uint8_t)sealed.p[0] != FORMAT)
-    return ln_fail(err, "sealed", LN_FINAL, "a sealed value is of a form that this Lunette does not know: upgrade");
-  if (too_long(sealed, aad, err)) return false;
-  size_t len = sealed.n - OVERHEAD;
-  uint8_t *to = (uint8_t *)ln_buf_room(out, len);
-  if (!to) return ln_buf_ok(out, err);
-  const uint8_t *nonce = (const uint8_t *)sealed.p + 1, *text = nonce + NONCE;
-  uint8_t tag[TAG], end[16];
-  memcpy(tag, text + len, TAG);
-  int n;
-  EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  bool able = c && EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce) == 1 && add_aad(c, aad) &&
-              (len == 0 || EVP_DecryptUpdate(c, to, &n, text, (int)len) == 1) &&
-              EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1;
-  bool same = able && EVP_DecryptFinal_ex(c, end, &n) == 1;
-  EVP_CIPHER_CTX_free(c);
-  if (!same) OPENSSL_cleanse(to, len);
-  if (!able) return crypto_failed(err);
-  if (!same) return ln_fail(err, "sealed", LN_FINAL, "the value was sealed with another key, or was changed");
-  ln_buf_grew(out, len);
-  return true;
-}
-
-static bool wrong_key(const ln_vault *v, ln_err *err) {
-  return bad_key(v->key_path, "is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it",
-                 err);
+    return ln_fail(err, "store", LN_FINAL,
+                   "a sealed value is of a form that this Lunette does not know: upgrade");
+  ln_str cipher = {sealed.p + 1 + LN_GCM_NONCE, sealed.n - 1 - LN_GCM_NONCE};
+  if (ln_gcm_open(key, (const uint8_t *)sealed.p + 1, aad, cipher, out, err)) return true;
+  if (!ln_err_is(err, "failed")) return false;
+  return ln_fail(err, "store", LN_FINAL, "a sealed value was changed, or sealed with another key: make it anew");
 }
 
 /* --- which key, and is it the right one --- */
@@ -196,7 +177,10 @@ static bool read_check(ln_vault *v, ln_buf *check, bool *found, ln_err *err) {
 static bool fits(ln_vault *v, ln_str check, ln_err *err) {
   ln_buf plain;
   ln_buf_init(&plain, VALUE_MAX);
-  bool ok = unseal(v->key, check, CHECK, &plain, err) || wrong_key(v, err);
+  bool ok =
+      unseal(v->key, check, CHECK, &plain, err) ||
+      bad_key(v->key_path,
+              "is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it", err);
   ln_buf_free(&plain);
   return ok;
 }
@@ -222,7 +206,7 @@ static bool need_key(ln_vault *v, bool make, bool *made, ln_err *err) {
 /* A copy of the key for one use. */
 static bool key_for(ln_vault *v, bool make, bool *made, uint8_t key[KEY], ln_err *err) {
   pthread_mutex_lock(&v->mx);
-  bool ok = v->have_key && !made ? true : need_key(v, make, made ? made : &(bool){false}, err);
+  bool own, ok = (v->have_key && !made) || need_key(v, make, made ? made : &own, err);
   if (ok) memcpy(key, v->key, KEY);
   pthread_mutex_unlock(&v->mx);
   return ok;
@@ -246,18 +230,19 @@ bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err)
 /* --- secrets --- */
 
 static bool check_name(ln_str name, ln_err *err) {
-  bool ok = name.n >= 1 && name.n <= NAME_MAX_, dots = true;
+  bool ok = name.n >= 1 && name.n <= NAME_BYTES, dots = true;
   for (size_t i = 0; ok && i < name.n; i++) {
     ok = isalnum((unsigned char)name.p[i]) || memchr("_.-", name.p[i], 3);
     dots = dots && name.p[i] == '.';
   }
   if (ok && !dots) return true;
-  return ln_fail(err, "bad_argument", LN_FINAL, "a secret's name is 1 to 64 letters, digits, '_', '.' and '-'");
+  return ln_fail(err, "bad_argument", LN_FINAL,
+                 "a secret's name is 1 to 64 letters, digits, '_', '.' and '-'");
 }
 
 /* "okta_token" is LUNETTE_SECRET_OKTA_TOKEN.  False: not set, or empty. */
 static bool from_env(ln_str name, ln_buf *out, bool *found, ln_err *err) {
-  char var[sizeof "LUNETTE_SECRET_" + NAME_MAX_];
+  char var[sizeof "LUNETTE_SECRET_" + NAME_BYTES];
   int n = snprintf(var, sizeof var, "LUNETTE_SECRET_");
   for (size_t i = 0; i < name.n; i++) {
     unsigned char c = (unsigned char)name.p[i];
@@ -293,8 +278,8 @@ static bool from_credentials(ln_str name, ln_buf *out, bool *found, ln_err *err)
   if (!*found) return true;
   if (!to) return ln_buf_ok(out, err);
   if (n < 0 || n > VALUE_MAX)
-    return ln_fail(err, n < 0 ? "store" : "too_big", LN_FINAL, "the credential file of '" LN_STR_FMT "' %s", LN_STR_ARG(name),
-                   n < 0 ? "cannot be read" : "is longer than 64 KiB");
+    return ln_fail(err, n < 0 ? "store" : "too_big", LN_FINAL, "the credential file of '" LN_STR_FMT "' %s",
+                   LN_STR_ARG(name), n < 0 ? "cannot be read" : "is longer than 64 KiB");
   if (n > 0 && to[n - 1] == '\n') n--;
   ln_buf_grew(out, (size_t)n);
   return true;
@@ -307,10 +292,12 @@ static bool from_vault(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
   bool ok = ln_store_secret_get(v->store, name, &sealed, err);
   if (ok) {
     ok = key_for(v, false, NULL, key, err) &&
-         (unseal(key, ln_buf_view(&sealed), name, out, err) || (ln_err_is(err, "sealed") && wrong_key(v, err)));
+         (unseal(key, ln_buf_view(&sealed), name, out, err) ||
+          ln_err_prefix(err, "secret '" LN_STR_FMT "'", LN_STR_ARG(name)));
   } else if (ln_err_is(err, "not_found")) {
     ln_fail(err, "not_found", LN_FINAL,
-            "the secret '" LN_STR_FMT "' is neither in $LUNETTE_SECRET_…, nor in $CREDENTIALS_DIRECTORY, nor in the vault: "
+            "the secret '" LN_STR_FMT
+            "' is neither in $LUNETTE_SECRET_…, nor in $CREDENTIALS_DIRECTORY, nor in the vault: "
             "`lunette secret set " LN_STR_FMT "`",
             LN_STR_ARG(name), LN_STR_ARG(name));
   }

@@ -35,9 +35,7 @@ void lnL_mark_array(lua_State *L, int idx) {
   luaL_checkstack(L, 3, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ARRAY_KEY) != LUA_TTABLE) {
     lua_pop(L, 1);
-    lua_createtable(L, 0, 1);                            /* meta            */
-    lua_pushliteral(L, "array");
-    lua_setfield(L, -2, "__name");
+    lua_newtable(L);                                     /* meta            */
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ARRAY_KEY);
   }

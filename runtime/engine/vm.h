@@ -34,8 +34,10 @@ size_t ln_vm_memory(const ln_vm *vm);                    /* bytes in use        
 
 /* Resumes a branch's coroutine with nargs values on its stack. */
 ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err);
-void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us); /* the branch about to run has used this much; updated after each resume */
-void ln_vm_interrupt(ln_vm *vm);                         /* from any thread or signal: the running turn is KILLED "cancelled" */
+/* The branch about to run (or running) has used this much CPU since its last effect; brought up to date after each
+** turn, and set to 0 by one that ended in LN_VM_ASKED.  Without it the VM counts for itself. */
+void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us);
+void ln_vm_interrupt(ln_vm *vm);                         /* from any thread or signal: the turn, or the next one, is KILLED "cancelled" */
 
 /* Runs fn protected on the main state, outside of any slice, with memory errors as values: for the core's own
 ** pushing into a capped state.  False: err "memory". */
@@ -48,18 +50,35 @@ int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k);
 bool lnL_can_wait(lua_State *L);
 
 /* For C loops that can run long (string.find, table.concat …): looks at the slice flag; ends the attempt when the
-** budget is used up.  Cheap: one atomic load. */
+** budget is used up, or when it has ended already (so an effect begins with it: a __close that runs while an attempt
+** is dying must not ask for anything).  Cheap: one atomic load. */
 void lnL_tick(lua_State *L);
+/* The same, and true if the slice is over and this C function may give the turn away: then it ends with
+** `return lnL_pass(L, ctx, k)` and goes on in k with its stack as it was. */
+bool lnL_turn_over(lua_State *L);
+int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
+/* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table: 1").
+** Pushes the text and returns it.  May call playbook code. [-0, +1, e] */
+const char *lnL_tolstring(lua_State *L, int idx, size_t *n);
+/* print's lines, without the line end; the default drops them. */
+typedef void (*ln_print_fn)(ln_vm *vm, ln_str line);
+void ln_vm_on_print(ln_vm *vm, ln_print_fn fn);
+/* The C function to begin a branch with: calls its first argument with the others as pcall does, so that __close
+** runs when it fails, and raises the error again.  lnL_pcall is the global pcall. */
+int lnL_branch(lua_State *L);
+int lnL_pcall(lua_State *L);
 
 /* Where the playbook is: "scripts/t1059/harden.lua:14" of the nearest Lua function. */
 void lnL_where(lua_State *L, char *out, size_t n);
 
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
 ** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
-typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e] */
-void ln_vm_globals(ln_vm *vm, ln_global_fn fn);
+typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e]; asked once a name            */
+void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names); /* names: all it knows, NULL-ended, for "did you mean"; may be NULL */
 
-/* Loads text (never bytecode) with the VM's globals as its environment; the function is on top of L. */
+/* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its environment;
+** the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …", or "memory". */
 bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err);
 
 #endif

@@ -35,7 +35,10 @@ static void job_free(write_job *j) {
   free(j);
 }
 
-static bool has_hold(const ln_effect *e) { return e->w.entity.n && e->w.to.n; }
+/* The ledger holds what was done to someone or something; of notes only what can be taken back. */
+static bool has_hold(const ln_effect *e) {
+  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n);
+}
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),

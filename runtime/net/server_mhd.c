@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { IDLE_S = 75, POOL = 64 * 1024, BACKLOG = 511 };
+enum { IDLE_S = 75, POOL = 64 * 1024, BLOCK = 64 * 1024, BACKLOG = 511 };
 
 typedef enum state {
   FRESH,                                                 /* its line was read                             */
@@ -286,20 +286,47 @@ static bool add_header(struct MHD_Response *p, const ln_header *h) {
   return ok;
 }
 
-bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body) {
-  if (x->state != HELD || status < 200 || status > 599) return false;
-  void *bytes = (void *)(uintptr_t)(body.n ? body.p : ""); /* it only copies, but wants it unqualified */
-  struct MHD_Response *p = MHD_create_response_from_buffer(body.n, bytes, MHD_RESPMEM_MUST_COPY);
+/* Sends off a response; takes p, which may be NULL. */
+static bool reply_with(ln_exchange *x, int status, const ln_header *headers, size_t n, struct MHD_Response *p) {
   if (!p) return false;
-  for (size_t i = 0; i < n; i++)
-    if (!add_header(p, &headers[i])) {
-      MHD_destroy_response(p);
-      return false;
-    }
+  bool ok = x->state == HELD && status >= 200 && status <= 599;
+  for (size_t i = 0; ok && i < n; i++) ok = add_header(p, &headers[i]);
+  if (!ok) {
+    MHD_destroy_response(p);
+    return false;
+  }
   x->response = p;
   x->status = (unsigned)status;
   resume(x, REPLIED);
   return true;
+}
+
+bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body) {
+  void *bytes = (void *)(uintptr_t)(body.n ? body.p : ""); /* it only copies, but wants it unqualified */
+  return reply_with(x, status, headers, n, MHD_create_response_from_buffer(body.n, bytes, MHD_RESPMEM_MUST_COPY));
+}
+
+typedef struct repeated {
+  size_t n;
+  char bytes[];
+} repeated;
+
+static ssize_t read_repeated(void *arg, uint64_t at, char *out, size_t max) {
+  const repeated *r = arg;
+  size_t from = (size_t)(at % r->n), n = r->n - from < max ? r->n - from : max;
+  memcpy(out, r->bytes + from, n);
+  return (ssize_t)n;
+}
+
+bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body, uint64_t times) {
+  if (body.n == 0 || times > INT64_MAX / body.n) return false;
+  repeated *r = malloc(sizeof *r + body.n);
+  if (!r) return false;
+  r->n = body.n;
+  memcpy(r->bytes, body.p, body.n);
+  struct MHD_Response *p = MHD_create_response_from_callback(times * body.n, BLOCK, read_repeated, r, free);
+  if (!p) free(r);
+  return reply_with(x, status, headers, n, p);
 }
 
 static void on_cut(void *arg) {

@@ -4,9 +4,10 @@
 **   apply    the jobs, one after the other; what they log is gathered in memory, by run
 **   commit   the gathered entries, one row a run; meta; COMMIT, which returns once the WAL is on disk
 **
-** A job that fails by itself has written nothing and costs the others nothing.  Whatever leaves the transaction in
-** doubt (a full disk, an I/O error, a job that failed half-way) costs the whole batch: it is rolled back, the
-** connection is closed, and the next batch begins on a new one.  Nothing is tried a second time. */
+** A job that fails by itself has written nothing and costs the others nothing.  Whatever leaves the
+** transaction in doubt (a full disk, an I/O error, a job that failed half-way) costs the whole batch: it is
+** rolled back, the connection is closed, and the next batch begins on a new one.  Nothing is tried a second
+** time. */
 #include "base/log.h"
 #include "store/inside.h"
 #include "store/schema.h"
@@ -24,7 +25,8 @@ static bool connect(ln_tx *tx, ln_err *err) {
   return false;
 }
 
-/* Runs that do not exist yet will have all their rows from tx->next on: of those the tail will know everything. */
+/* Runs that do not exist yet will have all their rows from tx->next on: of those the tail will know
+** everything. */
 static bool start_tail(ln_tx *tx, ln_err *err) {
   if (tx->tail.end) return true;
   ln_tail_start(&tx->tail, tx->next);
@@ -65,15 +67,17 @@ bool ln_batch_apply(ln_tx *tx, ln_apply_fn apply, void *arg, bool *spoilt, ln_er
   if (!*spoilt && sqlite3_total_changes64(tx->c->db) != changes) {
     ln_log(LN_ERROR, "store.half", "code=%s", err->code);
     *spoilt = true;
-    return ln_fail(err, "store", LN_FINAL, "%s: a job failed after it had written (%s): its batch was rolled back",
-                   tx->store->path, err->message);
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s: a job failed after it had written (%s): its batch was rolled back", tx->store->path,
+                   err->message);
   }
   if (!err->code[0]) return ln_fail(err, "store", LN_FINAL, "%s: the transaction was lost", tx->store->path);
   return false;
 }
 
 static bool save_meta(ln_tx *tx, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "UPDATE meta SET next = ?, floor = ?, version = ?, commits = commits + 1", "iii",
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE meta SET next = ?, floor = ?, version = ?, commits = commits + 1", "iii",
                       tx->next, tx->floor, tx->version);
 }
 

@@ -1,6 +1,6 @@
-/* conn.c: SQLite with less ceremony.  A statement is known by the address of its literal, prepared at first use
-** and kept as long as the connection (there are fewer of them than slots).  Errors that leave a transaction in an unknown state set `broken`: whoever owns the
-** transaction then gives it up as a whole. */
+/* conn.c: SQLite with less ceremony.  A statement is known by the address of its literal, prepared at first
+** use and kept as long as the connection (there are fewer of them than slots).  Errors that leave a
+** transaction in an unknown state set `broken`: whoever owns the transaction then gives it up as a whole. */
 #include "store/conn.h"
 
 #include <errno.h>
@@ -45,8 +45,8 @@ void ln_conn_close(ln_conn *c) {
 
 static bool means_full(int os) { return os == ENOSPC || os == EDQUOT || os == EFBIG; }
 
-/* SQLite knows ENOSPC, but calls a quota or a size limit an I/O error, and its rolling back may hide the errno: the
-** file still has it. */
+/* SQLite knows ENOSPC, but calls a quota or a size limit an I/O error, and its rolling back may hide the
+** errno: the file still has it. */
 static bool disk_full(const ln_conn *c, int rc) {
   if (rc == SQLITE_FULL) return true;
   if ((rc & 0xff) != SQLITE_IOERR || !c->db) return false;
@@ -65,24 +65,31 @@ bool ln_conn_fail(ln_conn *c, int rc, ln_err *err) {
   if (disk_full(c, rc)) return ln_fail(err, "store", LN_AGAIN, "%s: the disk is full: make room on it", path);
   switch (rc & 0xff) {
   case SQLITE_BUSY:
-    return ln_fail(err, "store", LN_AGAIN, "%s: another process has held it for %d s: try again, or end that one", path,
+    return ln_fail(err, "store", LN_AGAIN,
+                   "%s: another process has held it for %d s: try again, or end that one", path,
                    LN_BUSY_MS / 1000);
   case SQLITE_NOTADB:
-    return ln_fail(err, "store", LN_FINAL, "%s is not a Lunette store, nor any SQLite database: name another file", path);
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s is not a Lunette store, nor any SQLite database: name another file", path);
   case SQLITE_CORRUPT:
-    return ln_fail(err, "store", LN_FINAL, "%s is damaged (%s): restore a backup", path, sqlite3_errmsg(c->db));
+    return ln_fail(err, "store", LN_FINAL, "%s is damaged (%s): restore a backup", path,
+                   sqlite3_errmsg(c->db));
   case SQLITE_NOMEM: return ln_fail(err, "memory", LN_AGAIN, "%s: no memory", path);
   case SQLITE_READONLY:
-    return ln_fail(err, "store", LN_FINAL, "%s cannot be written: give this user the right to write it and its folder", path);
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s cannot be written: give this user the right to write it and its folder", path);
   case SQLITE_CANTOPEN:
   case SQLITE_PERM:
-    return ln_fail(err, "store", LN_FINAL, "%s cannot be opened (%s): look at the path, and the rights on it and its folder",
-                   path, os ? strerror(os) : sqlite3_errstr(rc));
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s cannot be opened (%s): look at the path, and the rights on it and its folder", path,
+                   os ? strerror(os) : sqlite3_errstr(rc));
   case SQLITE_IOERR:
     return ln_fail(err, "store", LN_AGAIN, "%s: %s (%s): look at the disk", path, sqlite3_errstr(rc),
                    os ? strerror(os) : "no further word");
   case SQLITE_TOOBIG: return ln_fail(err, "too_big", LN_FINAL, "%s: a value too big to be stored", path);
-  default: return ln_fail(err, "store", LN_FINAL, "%s: %s", path, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
+  default:
+    return ln_fail(err, "store", LN_FINAL, "%s: %s", path,
+                   c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
   }
 }
 
@@ -95,8 +102,8 @@ bool ln_conn_script(ln_conn *c, const char *sql, ln_err *err) {
 
 static unsigned slot_of(const char *sql) { return (unsigned)(((uintptr_t)sql * 0x9E3779B97F4A7C15u) >> 57); }
 
-/* NULL: it could not be prepared.  Nobody holds a statement while a caller's code runs, so one that is wanted is
-** never in use. */
+/* NULL: it could not be prepared.  Nobody holds a statement while a caller's code runs, so one that is
+** wanted is never in use. */
 static sqlite3_stmt *kept(ln_conn *c, const char *sql, ln_err *err) {
   unsigned i = slot_of(sql);
   while (c->kept[i].sql && c->kept[i].sql != sql) i = (i + 1) % LN_STATEMENTS;
@@ -174,7 +181,8 @@ static bool first(ln_conn *c, sqlite3_stmt *q, bool *found, bool *row, ln_err *e
   return ln_fail(err, "store", LN_FINAL, "%s is damaged (a row is missing): restore a backup", c->path);
 }
 
-bool ln_conn_ints(ln_conn *c, int64_t *out, int n, bool *found, ln_err *err, const char *sql, const char *types, ...) {
+bool ln_conn_ints(ln_conn *c, int64_t *out, int n, bool *found, ln_err *err, const char *sql,
+                  const char *types, ...) {
   va_list ap;
   va_start(ap, types);
   sqlite3_stmt *q = start(c, err, sql, types, &ap);
@@ -185,7 +193,8 @@ bool ln_conn_ints(ln_conn *c, int64_t *out, int n, bool *found, ln_err *err, con
   return ok;
 }
 
-bool ln_conn_bytes(ln_conn *c, ln_buf *out, bool *found, ln_err *err, const char *sql, const char *types, ...) {
+bool ln_conn_bytes(ln_conn *c, ln_buf *out, bool *found, ln_err *err, const char *sql, const char *types,
+                   ...) {
   va_list ap;
   va_start(ap, types);
   sqlite3_stmt *q = start(c, err, sql, types, &ap);

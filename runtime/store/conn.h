@@ -1,6 +1,6 @@
-/* conn.h: one connection to SQLite, for the files of this folder.  Statements are prepared once and kept; rows are
-** copied out of SQLite before anybody sees them, so that no snapshot and no lock is held while a caller looks
-** at one; a failure becomes an ln_err "store" that says what to do. */
+/* conn.h: one connection to SQLite, for the files of this folder.  Statements are prepared once and kept;
+** rows are copied out of SQLite before anybody sees them, so that no snapshot and no lock is held while a
+** caller looks at one; a failure becomes an ln_err "store" that says what to do. */
 #ifndef LN_STORE_CONN_H
 #define LN_STORE_CONN_H
 
@@ -46,10 +46,12 @@ bool ln_conn_script(ln_conn *c, const char *sql, ln_err *err);
 bool ln_conn_exec(ln_conn *c, int64_t *changed, ln_err *err, const char *sql, const char *types, ...);
 
 /* The integers of the first row into out[0..n); *found: was there a row?  (NULL: there must be one.) */
-bool ln_conn_ints(ln_conn *c, int64_t *out, int n, bool *found, ln_err *err, const char *sql, const char *types, ...);
+bool ln_conn_ints(ln_conn *c, int64_t *out, int n, bool *found, ln_err *err, const char *sql,
+                  const char *types, ...);
 
 /* The first column of the first row, appended to `out`; *found as above. */
-bool ln_conn_bytes(ln_conn *c, ln_buf *out, bool *found, ln_err *err, const char *sql, const char *types, ...);
+bool ln_conn_bytes(ln_conn *c, ln_buf *out, bool *found, ln_err *err, const char *sql, const char *types,
+                   ...);
 
 /* For inner loops: binds a statement, and steps it.  Each start is followed by one ln_conn_end. */
 sqlite3_stmt *ln_conn_start(ln_conn *c, ln_err *err, const char *sql, const char *types, ...);

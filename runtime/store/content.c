@@ -1,5 +1,5 @@
-/* content.c: what the store keeps whole: bytes addressed by their SHA-256, the vault's sealed values, and the audit,
-** which is only ever added to. */
+/* content.c: what the store keeps whole: bytes addressed by their SHA-256, the vault's sealed values, and
+** the audit, which is only ever added to. */
 #include "store/inside.h"
 
 /* --- by content --- */
@@ -9,13 +9,16 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err) {
   int64_t expires = 0;
   bool found;
   ln_str sha = ln_str_of(c->sha256);
-  if (!ln_conn_ints(tx->c, &expires, 1, &found, err, "SELECT expires_ms FROM content WHERE sha256 = ?", "t", sha))
+  if (!ln_conn_ints(tx->c, &expires, 1, &found, err, "SELECT expires_ms FROM content WHERE sha256 = ?", "t",
+                    sha))
     return false;
   if (!found)
-    return ln_conn_exec(tx->c, NULL, err, "INSERT INTO content(sha256, kind, expires_ms, bytes) VALUES(?, ?, ?, ?)", "ttib",
+    return ln_conn_exec(tx->c, NULL, err,
+                        "INSERT INTO content(sha256, kind, expires_ms, bytes) VALUES(?, ?, ?, ?)", "ttib",
                         sha, c->kind, c->expires_ms, c->bytes);
   if (expires == 0 || (c->expires_ms != 0 && c->expires_ms <= expires)) return true;
-  return ln_conn_exec(tx->c, NULL, err, "UPDATE content SET expires_ms = ? WHERE sha256 = ?", "it", c->expires_ms, sha);
+  return ln_conn_exec(tx->c, NULL, err, "UPDATE content SET expires_ms = ? WHERE sha256 = ?", "it",
+                      c->expires_ms, sha);
 }
 
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err) {
@@ -31,7 +34,8 @@ static bool get(ln_store *s, ln_str key, const char *sql, ln_buf *out, bool *fou
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err) {
   bool found;
   if (!get(s, sha256_hex, "SELECT bytes FROM content WHERE sha256 = ?", bytes, &found, err)) return false;
-  return found || ln_fail(err, "not_found", LN_FINAL, "the store has no content " LN_STR_FMT, LN_STR_ARG(sha256_hex));
+  return found ||
+         ln_fail(err, "not_found", LN_FINAL, "the store has no content " LN_STR_FMT, LN_STR_ARG(sha256_hex));
 }
 
 /* --- the vault --- */
@@ -53,7 +57,8 @@ bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err) {
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err) {
   bool found;
   if (!get(s, name, "SELECT sealed FROM secret WHERE name = ?", sealed, &found, err)) return false;
-  return found || ln_fail(err, "not_found", LN_FINAL, "the vault has no secret '" LN_STR_FMT "'", LN_STR_ARG(name));
+  return found ||
+         ln_fail(err, "not_found", LN_FINAL, "the vault has no secret '" LN_STR_FMT "'", LN_STR_ARG(name));
 }
 
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err) {
@@ -63,8 +68,9 @@ bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err) {
   for (int p = 0; more; p ^= 1) {
     ln_rows_free(&rows[p]);
     /* '#': the vault's own, see engine/secret.c */
-    if (!(ok = ln_store_rows(s, &rows[p], err,
-                             "SELECT name, ms FROM secret WHERE name > ? AND name NOT LIKE '#%' ORDER BY name", "t", last)))
+    if (!(ok = ln_store_rows(
+              s, &rows[p], err,
+              "SELECT name, ms FROM secret WHERE name > ? AND name NOT LIKE '#%' ORDER BY name", "t", last)))
       break;
     more = rows[p].more;
     for (int i = 0; i < rows[p].n; i++) {
@@ -81,7 +87,8 @@ bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err) {
 
 /* --- audit --- */
 
-bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO audit(ms, what, who, run, detail) VALUES(?, ?, ?, ?, ?)", "ittit", ms,
-                      what, who, run, detail_json);
+bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
+                 ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO audit(ms, what, who, run, detail) VALUES(?, ?, ?, ?, ?)",
+                      "ittit", ms, what, who, run, detail_json);
 }

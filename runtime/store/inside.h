@@ -16,8 +16,9 @@ enum {
   LN_BATCH_JOBS = 1024,
   LN_BATCH_BYTES = 4 << 20,                              /* of log; a batch ends at the job that reaches it  */
   LN_TAIL_KEEP = 100000,                                 /* rows older than so many are gathered into segments */
-  LN_TAIL_SLACK = 20000,                                 /* rows beyond that before anything is tidied       */
-  LN_TIDY_ROWS = 1000                                    /* rows deleted in one step                         */
+  LN_TAIL_SLACK = 20000,                                 /* rows beyond that before an idle writer tidies    */
+  LN_TAIL_MOST = 500000,                                 /* rows at which a busy one does, too               */
+  LN_TIDY_ROWS = 8192                                    /* rows gathered and deleted in one step            */
 };
 
 typedef struct ln_log_slot {                             /* one run's entries in the batch under way         */
@@ -25,7 +26,7 @@ typedef struct ln_log_slot {                             /* one run's entries in
   ln_buf entries;
   uint64_t job;                                          /* the last job that wrote here, and where it began: */
   size_t mark;                                           /* what a job that fails has written is cut off     */
-  bool segmented;                                        /* all before this batch went into a segment        */
+  int64_t n, upto;                                       /* tidying: of the run's last segment               */
 } ln_log_slot;
 
 /* The writer's side: one connection, and the batch under way.  Whoever holds store.write_mx owns it. */

@@ -1,19 +1,19 @@
-/* journal.c: what runs remember.  New entries go to the end of the log, all that a run has to say in a batch as one
-** row.  When a run parks or ends, or has rows that 100,000 others came after, its rows are gathered into a segment;
-** the log below the lowest row that some run still needs, the floor, is deleted in small steps.  So the tail is
-** bounded, whatever runs there are, and a run's journal is its segments in order and then its rows in the tail.
+/* journal.c: what runs remember.  New entries go to the end of the log, all that a run has to say in a batch
+** as one row.  When a run parks or ends, or has rows that 100,000 others came after, those are gathered into
+** a segment; the log below the lowest row that some run still needs, the floor, is deleted in small steps.
+** So the tail is bounded, whatever runs there are, and a run's journal is its segments in order and then its
+** rows in the tail.
 **
-** A segment's `upto` is the highest id in it: a row of that run with a higher one is not in a segment yet.  That, not
-** the index in memory, decides which rows are read. */
+** A segment's `upto` is the highest id in it: a row of that run with a higher one is not in a segment yet.
+** That, not the index in memory, decides which rows are read. */
 #include "base/log.h"
 #include "store/inside.h"
 
 #include <stdlib.h>
 
 enum {
-  SEGMENT_BYTES = 8 << 20,                               /* a longer journal is several segments             */
-  TIDY_RUNS = 16,                                        /* gathered in one step                             */
-  SLOT_BYTES = 4096                                      /* what a slot keeps from batch to batch            */
+  SEGMENT_BYTES = 8 << 20, /* a longer journal is several segments */
+  SLOT_BYTES = 4096        /* what a slot keeps from batch to batch */
 };
 
 /* --- the batch's entries --- */
@@ -111,16 +111,19 @@ static bool know(ln_tx *tx, int64_t run, ln_err *err) {
 }
 
 static bool put_segment(ln_tx *tx, int64_t run, int64_t n, int64_t upto, ln_buf *b, ln_err *err) {
-  bool ok = ln_conn_exec(tx->c, NULL, err, "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, 1, ?)",
-                         "iiib", run, n, upto, ln_buf_view(b));
+  bool ok = ln_conn_exec(tx->c, NULL, err,
+                         "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, 1, ?)", "iiib",
+                         run, n, upto, ln_buf_view(b));
   ln_buf_cut(b, 0);
   return ok;
 }
 
 /* Gathers the rows `ids` of the log into segments from *n on; what is not written yet stays in b. */
-static bool gather(ln_tx *tx, int64_t run, const int64_t *ids, size_t count, int64_t *n, ln_buf *b, ln_err *err) {
+static bool gather(ln_tx *tx, int64_t run, const int64_t *ids, size_t count, int64_t *n, ln_buf *b,
+                   ln_err *err) {
   for (size_t i = 0; i < count; i++) {
-    if (!ln_conn_bytes(tx->c, b, NULL, err, "SELECT entries FROM log WHERE id = ?", "i", ids[i])) return false;
+    if (!ln_conn_bytes(tx->c, b, NULL, err, "SELECT entries FROM log WHERE id = ?", "i", ids[i]))
+      return false;
     if (b->n > SEGMENT_BYTES && !put_segment(tx, run, ++*n, ids[i], b, err)) return false;
   }
   return true;
@@ -137,20 +140,26 @@ static bool gather_batch(ln_tx *tx, int64_t run, ln_buf *b, ln_err *err) {
   return true;
 }
 
+static bool last_segment(ln_tx *tx, int64_t run, int64_t *n, int64_t *upto, ln_err *err) {
+  int64_t last[2];
+  bool found,
+      ok = ln_conn_ints(tx->c, last, 2, &found, err,
+                        "SELECT n, upto FROM segment WHERE run = ? ORDER BY n DESC LIMIT 1", "i", run);
+  *n = last[0];
+  *upto = last[1];
+  return ok;
+}
+
 bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err) {
-  int64_t last[2], *ids = NULL;
+  int64_t n, upto, *ids = NULL;
   size_t count = 0;
-  bool found;
-  if (!ln_conn_ints(tx->c, last, 2, &found, err, "SELECT n, upto FROM segment WHERE run = ? ORDER BY n DESC LIMIT 1", "i",
-                    run) ||
-      !know(tx, run, err))
-    return false;
-  if (!ln_tail_of(&tx->tail, run, last[1], &ids, &count))
+  if (!last_segment(tx, run, &n, &upto, err) || !know(tx, run, err)) return false;
+  if (!ln_tail_of(&tx->tail, run, upto, &ids, &count))
     return ln_fail(err, "memory", LN_AGAIN, "no memory to gather a run's journal");
   ln_buf b;
   ln_buf_init(&b, SEGMENT_BYTES + 2 * (size_t)LN_ENTRIES_MAX);
-  bool ok = gather(tx, run, ids, count, &last[0], &b, err) && gather_batch(tx, run, &b, err) &&
-            (b.n == 0 || put_segment(tx, run, last[0] + 1, tx->next - 1, &b, err));
+  bool ok = gather(tx, run, ids, count, &n, &b, err) && gather_batch(tx, run, &b, err) &&
+            (b.n == 0 || put_segment(tx, run, n + 1, tx->next - 1, &b, err));
   if (ok) ln_tail_gone(&tx->tail, run, tx->next - 1); /* a batch that fails throws the tail away */
   ln_buf_free(&b);
   free(ids);
@@ -159,19 +168,58 @@ bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err) {
 
 /* --- moving the floor up --- */
 
-static bool tidy(ln_tx *tx, ln_err *err) {
-  if (!know(tx, 0, err)) return false;
-  int64_t run = 0, first = ln_tail_first(&tx->tail, &run);
-  for (int i = 0; i < TIDY_RUNS && run && first < tx->next - LN_TAIL_KEEP; i++) {
-    if (!ln_tx_segment(tx, run, err)) return false;
-    first = ln_tail_first(&tx->tail, &run);
+/* A row of the log goes to its run's slot, unless a segment has it. */
+static bool gather_row(ln_tx *tx, sqlite3_stmt *q, ln_err *err) {
+  int64_t id = sqlite3_column_int64(q, 0), run = sqlite3_column_int64(q, 1);
+  size_t slots = tx->slots;
+  ln_log_slot *slot = slot_of(tx, run, err);
+  if (!slot || (tx->slots > slots && !last_segment(tx, run, &slot->n, &slot->upto, err))) return false;
+  if (id <= slot->upto) return true;
+  return ln_buf_add(&slot->entries, ln_column(q, 2)) || ln_buf_ok(&slot->entries, err);
+}
+
+/* What runs have in from <= id < to, or the beginning of that when it is much, becomes segments: read in one
+** go, not a run at a time. */
+static bool gather_range(ln_tx *tx, int64_t from, int64_t to, ln_err *err) {
+  sqlite3_stmt *q =
+      ln_conn_start(tx->c, err, "SELECT id, run, entries FROM log WHERE id >= ? AND id < ?", "ii", from, to);
+  bool row = false, ok = q != NULL;
+  size_t bytes = 0;
+  while (ok && (ok = ln_conn_step(tx->c, q, &row, err)) && row) {
+    ok = gather_row(tx, q, err);
+    if ((bytes += ln_column(q, 2).n) < SEGMENT_BYTES) continue;
+    to = sqlite3_column_int64(q, 0) + 1;
+    break;
   }
-  int64_t to = first < tx->floor + LN_TIDY_ROWS ? first : tx->floor + LN_TIDY_ROWS;
+  if (q) ln_conn_end(q);
+  for (size_t i = 0; ok && i < tx->slots; i++) {
+    ln_log_slot *s = &tx->slot[i];
+    if (s->entries.n) ok = put_segment(tx, s->run, s->n + 1, to - 1, &s->entries, err);
+    if (ok) ln_tail_gone(&tx->tail, s->run, to - 1);
+  }
+  return ok;
+}
+
+static bool delete_front(ln_tx *tx, int64_t to, ln_err *err) {
+  if (to > tx->floor + LN_TIDY_ROWS) to = tx->floor + LN_TIDY_ROWS;
   if (to <= tx->floor) return true;
-  if (!ln_conn_exec(tx->c, NULL, err, "DELETE FROM log WHERE id >= ? AND id < ?", "ii", tx->floor, to)) return false;
+  if (!ln_conn_exec(tx->c, NULL, err, "DELETE FROM log WHERE id >= ? AND id < ?", "ii", tx->floor, to))
+    return false;
   tx->floor = to;
   tx->meta_changed = true;
   return true;
+}
+
+static bool tidy(ln_tx *tx, ln_err *err) {
+  int64_t run;
+  if (!know(tx, 0, err)) return false;
+  int64_t first = ln_tail_first(&tx->tail, &run), old = tx->next - LN_TAIL_KEEP;
+  if (first < old && first < tx->floor + LN_TIDY_ROWS) {
+    int64_t to = first + LN_TIDY_ROWS < old ? first + LN_TIDY_ROWS : old;
+    if (!gather_range(tx, first, to, err)) return false;
+    first = ln_tail_first(&tx->tail, &run);
+  }
+  return delete_front(tx, first, err);
 }
 
 bool ln_tx_tidy(ln_tx *tx) {
@@ -179,7 +227,8 @@ bool ln_tx_tidy(ln_tx *tx) {
   if (!ln_batch_begin(tx, &err)) return false;
   int64_t was = tx->floor;
   if (!tidy(tx, &err)) ln_batch_abort(tx);
-  else if (ln_batch_commit(tx, &err)) return tx->floor > was && tx->next - tx->floor > LN_TAIL_KEEP + LN_TAIL_SLACK;
+  else if (ln_batch_commit(tx, &err))
+    return tx->floor > was && tx->next - tx->floor > LN_TAIL_KEEP + LN_TAIL_SLACK;
   ln_log(LN_WARN, "store.tidy", "error=%s", err.message);
   return false;
 }
@@ -187,7 +236,7 @@ bool ln_tx_tidy(ln_tx *tx) {
 /* --- reading a journal --- */
 
 typedef struct cursor {
-  int64_t run, n, upto;                                  /* the last segment that was read                   */
+  int64_t run, n, upto; /* the last segment that was read */
   ln_buf out;
   bool end;
 } cursor;
@@ -208,18 +257,20 @@ static bool read_tail(ln_store *s, cursor *at, ln_err *err) {
   return ok;
 }
 
-/* The next segment, or, when there is none, the rows in the tail: seen in one snapshot, so that what is gathered
-** meanwhile is seen once. */
+/* The next segment, or, when there is none, the rows in the tail: seen in one snapshot, so that what is
+** gathered meanwhile is seen once. */
 static bool read_part(ln_store *s, cursor *at, ln_err *err) {
   bool found = false;
   int64_t where[3];
   if (!ln_conn_ints(s->reader, where, 3, &found, err,
-                    "SELECT id, n, upto FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii", at->run, at->n))
+                    "SELECT id, n, upto FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
+                    at->run, at->n))
     return false;
   if (!found) return read_tail(s, at, err);
   at->n = where[1];
   at->upto = where[2];
-  return ln_conn_bytes(s->reader, &at->out, NULL, err, "SELECT entries FROM segment WHERE id = ?", "i", where[0]);
+  return ln_conn_bytes(s->reader, &at->out, NULL, err, "SELECT entries FROM segment WHERE id = ?", "i",
+                       where[0]);
 }
 
 static bool next_part(ln_store *s, cursor *at, ln_err *err) {

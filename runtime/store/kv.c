@@ -2,7 +2,8 @@
 ** deleted in between, so a comparison by version cannot be fooled; the last one given is kept in meta. */
 #include "store/inside.h"
 
-/* A value whose time is over is as good as absent; it is overwritten, or deleted, when its key is used again. */
+/* A value whose time is over is as good as absent; it is overwritten, or deleted, when its key is used
+** again. */
 static const char live[] = "SELECT version FROM kv WHERE key = ? AND (expires_ms = 0 OR expires_ms > ?)";
 
 static bool version_of(ln_tx *tx, ln_str key, int64_t *version, ln_err *err) {
@@ -12,20 +13,22 @@ static bool version_of(ln_tx *tx, ln_str key, int64_t *version, ln_err *err) {
 
 bool ln_tx_kv_get(ln_tx *tx, ln_str key, ln_buf *value, int64_t *version, ln_err *err) {
   if (!version_of(tx, key, version, err)) return false;
-  return *version == 0 || ln_conn_bytes(tx->c, value, NULL, err, "SELECT value FROM kv WHERE key = ?", "t", key);
+  return *version == 0 ||
+         ln_conn_bytes(tx->c, value, NULL, err, "SELECT value FROM kv WHERE key = ?", "t", key);
 }
 
-bool ln_tx_kv_set(ln_tx *tx, ln_str key, ln_str value, int64_t expires_ms, int64_t if_version, int64_t *version,
-                  ln_err *err) {
+bool ln_tx_kv_set(ln_tx *tx, ln_str key, ln_str value, int64_t expires_ms, int64_t if_version,
+                  int64_t *version, ln_err *err) {
   int64_t was;
   if (!version_of(tx, key, &was, err)) return false;
   if (if_version >= 0 && was != if_version)
     return ln_fail(err, "conflict", LN_FINAL, "'" LN_STR_FMT "' has version %lld, not %lld: read it again",
                    LN_STR_ARG(key), (long long)was, (long long)if_version);
-  if (!ln_conn_exec(tx->c, NULL, err,
-                    "INSERT INTO kv(key, value, version, expires_ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(key) DO UPDATE"
-                    " SET value = ?2, version = ?3, expires_ms = ?4",
-                    "tbii", key, value, tx->version + 1, expires_ms))
+  if (!ln_conn_exec(
+          tx->c, NULL, err,
+          "INSERT INTO kv(key, value, version, expires_ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(key) DO UPDATE"
+          " SET value = ?2, version = ?3, expires_ms = ?4",
+          "tbii", key, value, tx->version + 1, expires_ms))
     return false;
   *version = ++tx->version;
   return true;
@@ -38,7 +41,8 @@ bool ln_tx_kv_delete(ln_tx *tx, ln_str key, bool *was, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "DELETE FROM kv WHERE key = ?", "t", key);
 }
 
-/* Keys come in order of their bytes, so those with the prefix are neighbours: the first without it is the end. */
+/* Keys come in order of their bytes, so those with the prefix are neighbours: the first without it is the
+** end. */
 static bool page(ln_tx *tx, ln_str from, bool above, ln_rows *rows, ln_err *err) {
   int64_t now = ln_now_ms(tx->store->clock);
   if (above)

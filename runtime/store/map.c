@@ -1,5 +1,5 @@
-/* map.c: open addressing with linear probing, never more than half full.  A slot is in use when its round is the
-** map's, so clearing is counting; dropping moves the followers up, so there are no tombstones. */
+/* map.c: open addressing with linear probing, never more than half full.  A slot is in use when its round is
+** the map's, so clearing is counting; dropping moves the followers up, so there are no tombstones. */
 #include "store/map.h"
 
 #include <stdlib.h>

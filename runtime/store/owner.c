@@ -1,6 +1,6 @@
-/* owner.c: who is alive.  A process that runs runs holds an exclusive flock on STORE.owner/ID for life; the kernel
-** lets go of it the moment the process dies, however it dies.  The file gets its name only once it is locked, so a
-** file that is there and not locked always belongs to the dead.
+/* owner.c: who is alive.  A process that runs runs holds an exclusive flock on STORE.owner/ID for life; the
+** kernel lets go of it the moment the process dies, however it dies.  The file gets its name only once it is
+** locked, so a file that is there and not locked always belongs to the dead.
 **
 ** A store on a simulated disk has its owners in a list of this process instead. */
 #include "store/inside.h"
@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SWEEP = 256 };                                    /* files of the dead removed at one start           */
+enum { SWEEP = 256 }; /* files of the dead removed at one start */
 
 struct ln_owner {
   char id[LN_ULID + 1];
-  char *file;                                            /* NULL: simulated                                  */
+  char *file; /* NULL: simulated */
   int fd;
-  char *store;                                           /* simulated: VFS and path                          */
+  char *store; /* simulated: VFS and path */
   ln_owner *next;
 };
 
@@ -77,7 +77,9 @@ static bool make_file(ln_owner *o, const char *folder, ln_err *err) {
   if (ok) {
     o->fd = open(unlocked, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     ok = o->fd >= 0 && flock(o->fd, LOCK_EX | LOCK_NB) == 0 && rename(unlocked, o->file) == 0;
-    if (!ok) ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", o->file, strerror(errno));
+    if (!ok)
+      ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", o->file,
+              strerror(errno));
   }
   if (!ok && o->fd >= 0) unlink(unlocked);
   free(unlocked);
@@ -88,7 +90,8 @@ static bool take_file(ln_owner *o, const ln_store *s, ln_err *err) {
   char *folder = text(ln_store_path(s), ".owner", "");
   if (!folder) return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner's file");
   bool ok = mkdir(folder, 0700) == 0 || errno == EEXIST;
-  if (!ok) ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", folder, strerror(errno));
+  if (!ok)
+    ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", folder, strerror(errno));
   ok = ok && make_file(o, folder, err);
   if (ok) sweep(folder);
   free(folder);
@@ -112,7 +115,8 @@ static bool file_alive(const ln_store *s, ln_str id) {
 /* --- simulated --- */
 
 static bool take_sim(ln_owner *o, const ln_store *s, ln_err *err) {
-  if (!(o->store = text(s->vfs, ":", s->path))) return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner");
+  if (!(o->store = text(s->vfs, ":", s->path)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner");
   pthread_mutex_lock(&sim_mx);
   o->next = sim_owners;
   sim_owners = o;

@@ -10,8 +10,8 @@ enum {
   LN_STORE_PAGE = 4096
 };
 
-/* Makes the tables in an empty file; refuses one that is somebody else's or newer; turns the WAL on.  Two processes
-** may do it to the same file at once. */
+/* Makes the tables in an empty file; refuses one that is somebody else's or newer; turns the WAL on.  Two
+** processes may do it to the same file at once. */
 bool ln_schema_open(ln_conn *c, ln_err *err);
 bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself             */
 

@@ -1,9 +1,9 @@
-/* sqlite.c: opening a store, and reading from it.  The read connection is shared by the threads of the process;
-** its lock is held while one page of rows is copied, never while a caller looks at a row, so a reader that is slow
-** (a terminal that was stopped) holds neither a snapshot nor the others up.
+/* sqlite.c: opening a store, and reading from it.  The read connection is shared by the threads of the
+** process; its lock is held while one page of rows is copied, never while a caller looks at a row, so a
+** reader that is slow (a terminal that was stopped) holds neither a snapshot nor the others up.
 **
-** data_version tells that somebody committed, but counts our own writer among the others; so every commit counts
-** itself in meta, and what is not ours is somebody else's. */
+** data_version tells that somebody committed, but counts our own writer among the others; so every commit
+** counts itself in meta, and what is not ours is somebody else's. */
 #include "store/inside.h"
 #include "store/schema.h"
 
@@ -13,17 +13,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4000 };                              /* with room for "-journal" below PATH_MAX          */
+enum { PATH_BYTES = 4000 }; /* with room for "-journal" below PATH_MAX */
 
 static bool path_of(ln_str uri, ln_str *path, ln_err *err) {
   if (!ln_str_starts(uri, LN_STR("sqlite:")))
-    return ln_fail(err, "store", LN_FINAL, "'" LN_STR_FMT "' names no store that this program knows: write sqlite:PATH",
+    return ln_fail(err, "store", LN_FINAL,
+                   "'" LN_STR_FMT "' names no store that this program knows: write sqlite:PATH",
                    LN_STR_ARG(uri));
   *path = (ln_str){uri.p + 7, uri.n - 7};
   if (path->n == 0 || memchr(path->p, '\0', path->n))
     return ln_fail(err, "store", LN_FINAL, "the store's path is empty or holds a NUL: write sqlite:PATH");
   if (path->n > PATH_BYTES)
-    return ln_fail(err, "store", LN_FINAL, "the store's path is longer than %d bytes: name a shorter one", PATH_BYTES);
+    return ln_fail(err, "store", LN_FINAL, "the store's path is longer than %d bytes: name a shorter one",
+                   PATH_BYTES);
   return true;
 }
 
@@ -36,8 +38,8 @@ static char *full_path(ln_str path, const char *vfs) {
   return ln_buf_take(&b, NULL);
 }
 
-/* Makes an empty file that is nobody else's to read.  Never opens one that is there: closing it again would let
-** go of the locks that this process may hold on it. */
+/* Makes an empty file that is nobody else's to read.  Never opens one that is there: closing it again would
+** let go of the locks that this process may hold on it. */
 static bool create_file(const char *path, ln_err *err) {
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) return close(fd), true;
@@ -49,13 +51,14 @@ static bool look_at_file(const char *path, bool must_exist, ln_err *err) {
   struct stat st;
   if (stat(path, &st) != 0) {
     if (errno == ENOENT && !must_exist) return create_file(path, err);
-    return ln_fail(err, "store", LN_FINAL, "%s cannot be opened (%s): name a store that is there", path, strerror(errno));
+    return ln_fail(err, "store", LN_FINAL, "%s cannot be opened (%s): name a store that is there", path,
+                   strerror(errno));
   }
   if (S_ISDIR(st.st_mode)) return ln_fail(err, "store", LN_FINAL, "%s is a folder: name a file", path);
   if (!S_ISREG(st.st_mode)) return ln_fail(err, "store", LN_FINAL, "%s is not a file: name one", path);
   if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0)
-    return ln_fail(err, "store", LN_FINAL, "%s cannot be read and written (%s): give this user the right to", path,
-                   strerror(errno));
+    return ln_fail(err, "store", LN_FINAL, "%s cannot be read and written (%s): give this user the right to",
+                   path, strerror(errno));
   return true;
 }
 
@@ -113,6 +116,8 @@ void ln_store_close(ln_store *s) {
 
 const char *ln_store_path(const ln_store *s) { return s->path; }
 
+bool ln_store_simulated(const ln_store *s) { return s->vfs != NULL; }
+
 void ln_store_lock(ln_store *s) { pthread_mutex_lock(&s->read_mx); }
 
 bool ln_store_unlock(ln_store *s, bool ok) {
@@ -120,12 +125,14 @@ bool ln_store_unlock(ln_store *s, bool ok) {
   return ok;
 }
 
-/* Our own count and the file's are looked at together, so that a commit of ours is never taken for another's. */
+/* Our own count and the file's are looked at together, so that a commit of ours is never taken for
+** another's. */
 bool ln_store_changed(ln_store *s) {
   int64_t version = 0;
   bool changed = false, ok;
   ln_store_lock(s);
-  if (ln_conn_ints(s->reader, &version, 1, NULL, NULL, "PRAGMA data_version", "") && version != s->data_version) {
+  if (ln_conn_ints(s->reader, &version, 1, NULL, NULL, "PRAGMA data_version", "") &&
+      version != s->data_version) {
     pthread_mutex_lock(&s->count_mx);
     int64_t others = others_commits(s, &ok, NULL);
     pthread_mutex_unlock(&s->count_mx);

@@ -1,7 +1,7 @@
-/* tail.c: the index that the log does not have.  One record an id, in an array, each pointing back to the row of
-** the same run before it; a map holds where each run's chain begins.  It is built by one scan of the tail and then
-** kept up, and it may be thrown away at any time: the log is the truth, and a segment's `upto` says which of a
-** run's rows are needed no more. */
+/* tail.c: the index that the log does not have.  One record an id, in an array, each pointing back to the
+** row of the same run before it; a map holds where each run's chain begins.  It is built by one scan of the
+** tail and then kept up, and it may be thrown away at any time: the log is the truth, and a segment's `upto`
+** says which of a run's rows are needed no more. */
 #include "store/tail.h"
 
 #include <stdlib.h>
@@ -102,7 +102,8 @@ bool ln_tail_read(ln_tail *t, ln_conn *c, int64_t floor, int64_t next, ln_err *e
   if (!t->end || t->base > floor || t->end < floor) ln_tail_start(t, floor);
   ln_tail_cut(t, floor);
   if (t->end >= next) return true;
-  sqlite3_stmt *q = ln_conn_start(c, err, "SELECT id, run FROM log WHERE id >= ? AND id < ?", "ii", t->end, next);
+  sqlite3_stmt *q =
+      ln_conn_start(c, err, "SELECT id, run FROM log WHERE id >= ? AND id < ?", "ii", t->end, next);
   bool row = false, ok = q != NULL;
   while (ok && (ok = ln_conn_step(c, q, &row, err)) && row)
     ok = ln_tail_add(t, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1)) ||

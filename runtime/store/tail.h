@@ -28,7 +28,8 @@ int64_t ln_tail_first(ln_tail *t, int64_t *run);         /* the lowest id that i
 /* The run's ids above `after`, ascending; free() them.  *n 0: none.  False: no memory. */
 bool ln_tail_of(const ln_tail *t, int64_t run, int64_t after, int64_t **ids, size_t *n);
 
-/* Learns the ids floor <= id < next from the log, as far as it does not know them; nothing below floor is kept. */
+/* Learns the ids floor <= id < next from the log, as far as it does not know them; nothing below floor is
+** kept. */
 bool ln_tail_read(ln_tail *t, ln_conn *c, int64_t floor, int64_t next, ln_err *err);
 
 #endif

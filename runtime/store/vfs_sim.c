@@ -1,13 +1,13 @@
 /* vfs_sim.c: a disk in memory that can lose power, as a VFS of SQLite's.
 **
-** A file is what a reader sees now, what is surely on disk, and the changes between the two, in order; a sync makes
-** the changes sure.  A name is the same: the file it means now, and the one it would mean after a power cut; the first
-** sync of a journal makes all names sure, as SQLite syncs the folder then.  A power cut picks by the seed what
-** became of each unsure change: kept, lost, or, a sector of 512 bytes at a time, kept, lost or torn.  Whatever was
-** open then is stale: every call on it fails.
+** A file is what a reader sees now, what is surely on disk, and the changes between the two, in order; a
+** sync makes the changes sure.  A name is the same: the file it means now, and the one it would mean after a
+** power cut; the first sync of a journal makes all names sure, as SQLite syncs the folder then.  A power cut
+** picks by the seed what became of each unsure change: kept, lost, or, a sector of 512 bytes at a time,
+** kept, lost or torn.  Whatever was open then is stale: every call on it fails.
 **
-** Locks and shared memory work between the connections of this process; shared memory does not survive the cut, but
-** stays mapped for those who had it. */
+** Locks and shared memory work between the connections of this process; shared memory does not survive the
+** cut, but stays mapped for those who had it. */
 #include "base/rand.h"
 #include "store/store.h"
 
@@ -23,7 +23,7 @@ typedef struct bytes {
   size_t n, cap;
 } bytes;
 
-typedef struct change {                                  /* a write, or with p NULL a truncation to `at`     */
+typedef struct change { /* a write, or with p NULL a truncation to `at` */
   struct change *next;
   size_t at, n;
   char *p;
@@ -32,14 +32,14 @@ typedef struct change {                                  /* a write, or with p N
 typedef struct shm {
   int users;
   char *region[REGIONS];
-  int readers[LOCKS];                                    /* -1: exclusive                                    */
+  int readers[LOCKS]; /* -1: exclusive */
 } shm;
 
 typedef struct inode {
-  int uses;                                              /* names and handles                                */
+  int uses; /* names and handles */
   bytes now, disk;
   change *first, **last;
-  struct handle *reserved, *pending;                     /* who holds the file's locks                       */
+  struct handle *reserved, *pending; /* who holds the file's locks */
   int shared;
   bool exclusive;
   shm *shm;
@@ -48,7 +48,7 @@ typedef struct inode {
 typedef struct entry {
   struct entry *next;
   char *name;
-  inode *now, *disk;                                     /* NULL: no such file                               */
+  inode *now, *disk; /* NULL: no such file */
 } entry;
 
 struct ln_vfs_sim {
@@ -57,21 +57,21 @@ struct ln_vfs_sim {
   pthread_mutex_t mx;
   ln_rand rand;
   entry *entries;
-  unsigned life;                                         /* grows with every power cut                       */
-  int64_t writes_left, steps_left;                       /* -1: without end                                  */
+  unsigned life; /* grows with every power cut */
+  int64_t writes_left, steps_left; /* -1: without end */
   bool lie;
 };
 
 typedef struct handle {
-  sqlite3_file base;                                     /* first: SQLite sees this                          */
+  sqlite3_file base; /* first: SQLite sees this */
   ln_vfs_sim *v;
   inode *file;
-  char *remove;                                          /* a name to remove on closing, or NULL             */
+  char *remove; /* a name to remove on closing, or NULL */
   unsigned life;
-  int level;                                             /* SQLITE_LOCK_…                                    */
+  int level; /* SQLITE_LOCK_… */
   bool syncs_names;
   shm *shm;
-  unsigned shm_shared, shm_exclusive;                    /* bits: locks held by this handle                  */
+  unsigned shm_shared, shm_exclusive; /* bits: locks held by this handle */
 } handle;
 
 /* --- bytes and inodes --- */
@@ -91,6 +91,7 @@ static bool grow(bytes *b, size_t n) {
 }
 
 static bool put(bytes *b, size_t at, const char *p, size_t n) {
+  if (n == 0) return true;
   if (!grow(b, at + n)) return false;
   memcpy(b->p + at, p, n);
   return true;
@@ -181,7 +182,7 @@ static void lose(ln_vfs_sim *v, inode *f) {
   }
   forget_changes(f);
   f->now.n = 0;
-  put(&f->now, 0, f->disk.n ? f->disk.p : "", f->disk.n);
+  put(&f->now, 0, f->disk.p, f->disk.n);
   f->reserved = f->pending = NULL;
   f->shared = 0;
   f->exclusive = false;
@@ -354,7 +355,8 @@ static int x_shm_map(sqlite3_file *file, int i, int size, int extend, void volat
     h->shm = h->file->shm;
     h->shm->users++;
   }
-  if (!h->shm->region[i] && extend && !(h->shm->region[i] = calloc(1, (size_t)size))) return leave(h, SQLITE_IOERR_NOMEM);
+  if (!h->shm->region[i] && extend && !(h->shm->region[i] = calloc(1, (size_t)size)))
+    return leave(h, SQLITE_IOERR_NOMEM);
   *out = h->shm->region[i];
   return leave(h, SQLITE_OK);
 }
@@ -435,11 +437,23 @@ static int x_device(sqlite3_file *file) {
   return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
-static const sqlite3_io_methods methods = {
-    .iVersion = 2, .xClose = x_close, .xRead = x_read, .xWrite = x_write, .xTruncate = x_truncate, .xSync = x_sync,
-    .xFileSize = x_size, .xLock = x_lock, .xUnlock = x_unlock, .xCheckReservedLock = x_check_reserved,
-    .xFileControl = x_control, .xSectorSize = x_sector, .xDeviceCharacteristics = x_device, .xShmMap = x_shm_map,
-    .xShmLock = x_shm_lock, .xShmBarrier = x_shm_barrier, .xShmUnmap = x_shm_unmap};
+static const sqlite3_io_methods methods = {.iVersion = 2,
+                                           .xClose = x_close,
+                                           .xRead = x_read,
+                                           .xWrite = x_write,
+                                           .xTruncate = x_truncate,
+                                           .xSync = x_sync,
+                                           .xFileSize = x_size,
+                                           .xLock = x_lock,
+                                           .xUnlock = x_unlock,
+                                           .xCheckReservedLock = x_check_reserved,
+                                           .xFileControl = x_control,
+                                           .xSectorSize = x_sector,
+                                           .xDeviceCharacteristics = x_device,
+                                           .xShmMap = x_shm_map,
+                                           .xShmLock = x_shm_lock,
+                                           .xShmBarrier = x_shm_barrier,
+                                           .xShmUnmap = x_shm_unmap};
 
 /* With v->mx held.  A file without a name is nobody else's, and is gone when it is closed. */
 static int open_file(ln_vfs_sim *v, const char *name, handle *h, int flags) {
@@ -450,7 +464,8 @@ static int open_file(ln_vfs_sim *v, const char *name, handle *h, int flags) {
   if (!f && !(f = inode_new())) return SQLITE_NOMEM;
   if (e && e->now != f) refer(&e->now, f);
   *h = (handle){.v = v, .life = v->life};
-  if (name && flags & SQLITE_OPEN_DELETEONCLOSE && !(h->remove = ln_str_dup(ln_str_of(name)))) return SQLITE_NOMEM;
+  if (name && flags & SQLITE_OPEN_DELETEONCLOSE && !(h->remove = ln_str_dup(ln_str_of(name))))
+    return SQLITE_NOMEM;
   h->file = f;
   f->uses++;
   int journal = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
@@ -543,7 +558,8 @@ ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err) {
                          .xFullPathname = x_full, .xRandomness = x_randomness, .xSleep = x_sleep,
                          .xCurrentTime = x_time, .xGetLastError = x_error};
   if (!sqlite3_vfs_find(name) && sqlite3_vfs_register(&v->vfs, 0) == SQLITE_OK) return v;
-  ln_fail(err, "store", LN_FINAL, "the simulated disk '%s' cannot be registered: is there one of that name?", name);
+  ln_fail(err, "store", LN_FINAL, "the simulated disk '%s' cannot be registered: is there one of that name?",
+          name);
   free(v->name);
   free(v);
   return NULL;

@@ -1,8 +1,14 @@
-/* writer.c: group commit.  Jobs queue; the one writer takes what has queued, applies it as one batch (commit.c) and
-** gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the simulated set, a task of
-** a loop; a store whose writer was not started (a command that writes once) applies on the caller's thread.
+/* writer.c: group commit.  Jobs queue; the one writer takes what has queued, applies it as one batch
+** (commit.c) and gives each loop its jobs back with one post, in order.  The writer is a thread, or, in the
+** simulated set, a task of a loop; a store whose writer was not started (a command that writes once) applies
+** on the caller's thread.
 **
-** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no wait. */
+** The queue's lock is held to link and to take, never while a batch is under way, so submitting costs no
+** wait.
+**
+** Jobs that were given back are often followed by the next ones of the same runs.  So the thread does not
+** take the first of them, and make the others wait for a sync of its own, while a loop is still about giving
+** the last batch back: it waits for that, but at most a part of what a sync takes. */
 #include "base/log.h"
 #include "store/inside.h"
 
@@ -16,10 +22,11 @@ struct job {
   ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
-  ln_err *err;                                           /* why it failed; NULL: committed                   */
+  ln_err *err; /* why it failed; NULL: committed */
   bool failed, held;
-  struct waiter *waiter;                                 /* of ln_writer_run; such a job is not freed        */
-  job *other, *last;                                     /* of the first of a loop: the next loop's; its end */
+  struct waiter *waiter; /* of ln_writer_run; such a job is not freed */
+  job *other, *last;     /* of the first of a loop: the next loop's; its end */
+  ln_writer *writer;     /* of the first of a loop */
 };
 
 typedef struct waiter {
@@ -27,29 +34,28 @@ typedef struct waiter {
   bool finished;
 } waiter;
 
-/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts gives back
-** what has waited longest, whichever post that was of.  It outlives the writer while posts are under way. */
-typedef struct outbox {
-  job *first, *last;                                     /* firsts of batches, by `other`                    */
-  int refs;                                              /* the writer, and posts                            */
-} outbox;
-
 struct ln_writer {
   ln_store *store;
   pthread_t thread;
   pthread_mutex_t mx;
-  pthread_cond_t some;                                   /* something has queued, or it is to stop           */
+  pthread_cond_t wake; /* the thread's */
   job *first, *last;
   bool stopping;
-  ln_loop *loop;                                         /* NULL: a thread                                   */
+  bool eager; /* the thread wants the first job that comes */
+  int refs;   /* the store, and each post under way */
+  int giving; /* posts under way */
+  ln_loop *loop; /* NULL: a thread */
   ln_timer timer;
-  outbox *outbox;                                        /* with a loop                                      */
+  job *out_first, *out_last; /* with a loop: firsts of batches, by `other` */
 };
+
+enum { GIVING_NS = 200000 }; /* so long the thread waits for the loops */
 
 /* --- giving back --- */
 
 /* A job whose error could not even be kept. */
-static const ln_err no_memory = {.code = "memory", .message = "no memory to say what failed", .retry = LN_AGAIN};
+static const ln_err no_memory = {
+    .code = "memory", .message = "no memory to say what failed", .retry = LN_AGAIN};
 
 static void fail_job(job *j, const ln_err *err) {
   j->failed = true;
@@ -60,46 +66,76 @@ static void fail_job(job *j, const ln_err *err) {
   }
 }
 
-static void finish_all(void *first) {
+static void finish(job *j) {
+  if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
+  if (j->held) j->back->hold(j->back, -1);
+  free(j->err);
+  free(j);
+}
+
+static void finish_all(job *first) {
   for (job *j = first, *next; j; j = next) {
     next = j->next;
-    if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
-    if (j->held) j->back->hold(j->back, -1);
-    free(j->err);
-    free(j);
+    finish(j);
   }
 }
 
-static void outbox_release(outbox *o) {
-  if (o && --o->refs == 0) free(o);
+static void release(ln_writer *w) {
+  pthread_mutex_lock(&w->mx);
+  bool last = --w->refs == 0;
+  pthread_mutex_unlock(&w->mx);
+  if (!last) return;
+  pthread_cond_destroy(&w->wake);
+  pthread_mutex_destroy(&w->mx);
+  free(w);
 }
 
-static void finish_next(void *arg) {
-  outbox *o = arg;
-  job *first = o->first;
-  if (first && !(o->first = first->other)) o->last = NULL;
+/* --- through a loop: each post holds the writer, which may have been stopped meanwhile --- */
+
+static void posted(ln_writer *w, int by) {
+  pthread_mutex_lock(&w->mx);
+  w->giving += by;
+  w->refs += by > 0;
+  if (w->giving == 0 && !w->eager) pthread_cond_signal(&w->wake);
+  pthread_mutex_unlock(&w->mx);
+  if (by < 0) release(w);
+}
+
+static void finish_posted(void *arg) {
+  job *first = arg;
+  ln_writer *w = first->writer;
   finish_all(first);
-  outbox_release(o);
+  posted(w, -1);
+}
+
+/* The simulated loop runs what is due at once in any order, but jobs come back in theirs: each of its posts
+** gives back what has waited longest, whichever post that was of. */
+static void finish_oldest(void *arg) {
+  ln_writer *w = arg;
+  job *first = w->out_first;
+  if (first && !(w->out_first = first->other)) w->out_last = NULL;
+  finish_all(first);
+  posted(w, -1);
 }
 
 static void post_task(ln_writer *w, job *first) {
-  outbox *o = w->outbox;
   first->other = NULL;
-  if (o->last) o->last->other = first;
-  else o->first = first;
-  o->last = first;
-  o->refs++;
-  if (!ln_post(w->loop, finish_next, o)) finish_next(o);
+  if (w->out_last) w->out_last->other = first;
+  else w->out_first = first;
+  w->out_last = first;
+  if (!ln_post(w->loop, finish_oldest, w)) finish_oldest(w);
 }
 
 /* One post a loop.  Without memory for it the writer's thread waits, and what is queued behind it too. */
 static void post(ln_writer *w, job *first) {
   static const struct timespec pause = {0, 1000000};
+  posted(w, +1);
+  first->writer = w;
   if (w->loop && w->loop == first->back) {
     post_task(w, first);
     return;
   }
-  while (!ln_post(first->back, finish_all, first)) nanosleep(&pause, NULL);
+  while (!ln_post(first->back, finish_posted, first)) nanosleep(&pause, NULL);
 }
 
 static void wake(ln_writer *w, job *j) {
@@ -118,7 +154,7 @@ static void give_back(ln_writer *w, job *list, job *end) {
     if (j->waiter) {
       wake(w, j);
     } else if (!j->back) {
-      finish_all(j);
+      finish(j);
     } else {
       job *l = loops;
       while (l && l->back != j->back) l = l->other;
@@ -210,7 +246,8 @@ static void drain(ln_writer *w) {
   }
 }
 
-/* A step of tidying the log, when it is due and nobody waits, or long overdue.  True: there may be more to do. */
+/* A step of tidying the log, when it is due and nobody waits, or long overdue.  True: there may be more to
+** do. */
 static bool tidy(ln_writer *w) {
   ln_tx *tx = &w->store->tx;
   pthread_mutex_lock(&w->mx);
@@ -218,17 +255,36 @@ static bool tidy(ln_writer *w) {
   pthread_mutex_unlock(&w->mx);
   pthread_mutex_lock(&w->store->write_mx);
   int64_t rows = tx->next - tx->floor;
-  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > 2 * LN_TAIL_KEEP);
+  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > LN_TAIL_MOST);
   bool more = due && ln_tx_tidy(tx);
   pthread_mutex_unlock(&w->store->write_mx);
   return more && idle;
+}
+
+static struct timespec in_a_while(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  t.tv_nsec += GIVING_NS;
+  if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+  return t;
+}
+
+/* With w->mx held.  Until there is work, and the last batch has been given back, or that takes too long. */
+static void wait_for_work(ln_writer *w) {
+  struct timespec until = in_a_while();
+  w->eager = w->giving == 0;
+  while (!w->stopping && !(w->first && (w->eager || w->giving == 0))) {
+    if (w->eager) pthread_cond_wait(&w->wake, &w->mx);
+    else w->eager = pthread_cond_timedwait(&w->wake, &w->mx, &until) != 0 || w->giving == 0;
+  }
+  w->eager = false;
 }
 
 static void *thread_main(void *arg) {
   ln_writer *w = arg;
   for (;;) {
     pthread_mutex_lock(&w->mx);
-    while (!w->first && !w->stopping) pthread_cond_wait(&w->some, &w->mx);
+    wait_for_work(w);
     job *list = take_all(w);
     pthread_mutex_unlock(&w->mx);
     if (!list) return NULL;
@@ -255,28 +311,26 @@ static void task_main(void *arg) {
   if (!w->timer.impl && !w->loop->timer(w->loop, &w->timer, 0)) drain(w);
 }
 
+static void init(ln_writer *w) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&w->mx, NULL);
+  pthread_cond_init(&w->wake, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+}
+
 bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err) {
   if (s->writer) return true;
   ln_writer *w = calloc(1, sizeof *w);
-  if (w && as_tasks_of && !(w->outbox = calloc(1, sizeof *w->outbox))) {
-    free(w);
-    w = NULL;
-  }
   if (!w) return ln_fail(err, "memory", LN_AGAIN, "no memory for the store's writer");
-  if (w->outbox) w->outbox->refs = 1;
-  w->store = s;
-  w->loop = as_tasks_of;
-  w->timer = (ln_timer){.fn = task_main, .arg = w};
-  pthread_mutex_init(&w->mx, NULL);
-  pthread_cond_init(&w->some, NULL);
+  *w = (ln_writer){.store = s, .refs = 1, .loop = as_tasks_of, .timer = {.fn = task_main, .arg = w}};
+  init(w);
   s->writer = w;
   int rc = w->loop ? 0 : pthread_create(&w->thread, NULL, thread_main, w);
   if (rc == 0) return true;
   s->writer = NULL;
-  outbox_release(w->outbox);
-  pthread_cond_destroy(&w->some);
-  pthread_mutex_destroy(&w->mx);
-  free(w);
+  release(w);
   return ln_fail(err, "store", LN_AGAIN, "the store's writer cannot be started: %s", strerror(rc));
 }
 
@@ -285,7 +339,7 @@ void ln_writer_stop(ln_store *s) {
   if (!w) return;
   pthread_mutex_lock(&w->mx);
   w->stopping = true;
-  pthread_cond_signal(&w->some);
+  pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->mx);
   if (w->loop) {
     w->loop->cancel(w->loop, &w->timer);
@@ -294,10 +348,7 @@ void ln_writer_stop(ln_store *s) {
     pthread_join(w->thread, NULL);
   }
   s->writer = NULL;
-  outbox_release(w->outbox);
-  pthread_cond_destroy(&w->some);
-  pthread_mutex_destroy(&w->mx);
-  free(w);
+  release(w);
 }
 
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
@@ -312,7 +363,7 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
     j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
     if (j->held) back->hold(back, +1);
     enqueue(w, j);
-    pthread_cond_signal(&w->some);
+    if (w->eager) pthread_cond_signal(&w->wake);
   }
   pthread_mutex_unlock(&w->mx);
   if (!ok) free(j);
@@ -331,7 +382,7 @@ bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
   pthread_cond_init(&wait.over, NULL);
   pthread_mutex_lock(&w->mx);
   enqueue(w, &j);
-  pthread_cond_signal(&w->some);
+  if (w->eager) pthread_cond_signal(&w->wake);
   while (!w->loop && !wait.finished) pthread_cond_wait(&wait.over, &w->mx);
   pthread_mutex_unlock(&w->mx);
   if (w->loop) drain(w);

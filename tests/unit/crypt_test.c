@@ -85,8 +85,13 @@ static void test_hmac(void **s) { /* RFC 4231, cases 1 and 2 */
 
 static void test_base64(void **s) { /* RFC 4648, section 10 */
   (void)s;
-  static const char *const pairs[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                         {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  static const char *const pairs[][2] = {{"", ""},
+                                         {"f", "Zg=="},
+                                         {"fo", "Zm8="},
+                                         {"foo", "Zm9v"},
+                                         {"foob", "Zm9vYg=="},
+                                         {"fooba", "Zm9vYmE="},
+                                         {"foobar", "Zm9vYmFy"}};
   ln_err err;
   ln_buf b;
   for (size_t i = 0; i < 7; i++) {
@@ -106,7 +111,8 @@ static void test_base64(void **s) { /* RFC 4648, section 10 */
 
 static void test_base64_faults(void **s) {
   (void)s;
-  static const char *const bad[] = {"A", "AAAAA", "AA=A", "A===", "=", "AA===", "A-AA", "A\0AA", "AAAA=", "Zg==Zg=="};
+  static const char *const bad[] = {"A",     "AAAAA", "AA=A",  "A===",  "=",
+                                    "AA===", "A-AA",  "A\0AA", "AAAA=", "Zg==Zg=="};
   ln_err err;
   ln_buf b;
   ln_buf_init(&b, 100);
@@ -138,10 +144,13 @@ static void test_gcm(void **s) { /* McGrew and Viega, cases 13 and 16 */
   unhex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", key);
   unhex("cafebabefacedbaddecaf888", nonce);
   ln_str a = unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2", aad);
-  ln_str p = unhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
-                   "b16aedf5aa0de657ba637b39", plain);
-  const char *sealed = "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838"
-                       "c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b";
+  ln_str p =
+      unhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
+            "b16aedf5aa0de657ba637b39",
+            plain);
+  const char *sealed =
+      "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838"
+      "c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b";
   assert_true(ln_gcm_seal(key, nonce, a, p, &b, &err));
   hex_is(ln_buf_view(&b), sealed);
   ln_buf_free(&b);
@@ -185,7 +194,8 @@ static void test_ed25519(void **s) { /* RFC 8032, 7.1, test 2 */
 static void to_pem(EVP_PKEY *k, char **private, char **public) {
   BIO *a = BIO_new(BIO_s_mem()), *b = BIO_new(BIO_s_mem());
   char *p;
-  assert_true(PEM_write_bio_PrivateKey(a, k, NULL, NULL, 0, NULL, NULL) == 1 && PEM_write_bio_PUBKEY(b, k) == 1);
+  assert_true(PEM_write_bio_PrivateKey(a, k, NULL, NULL, 0, NULL, NULL) == 1 &&
+              PEM_write_bio_PUBKEY(b, k) == 1);
   long n = BIO_get_mem_data(a, &p);
   *private = strndup(p, (size_t)n);
   n = BIO_get_mem_data(b, &p);
@@ -226,7 +236,8 @@ static void test_rsa(void **s) {
   char *private, *public, *weak, *weak_public;
   to_pem(EVP_RSA_gen(2048), &private, &public);
   to_pem(EVP_RSA_gen(1024), &weak, &weak_public);
-  static const char *const algs[] = {"rsa-sha256", "RS384", "rs512", "rsa-pss-sha256", "PS384", "rsa-pss-sha512"};
+  static const char *const algs[] = {"rsa-sha256",     "RS384", "rs512",
+                                     "rsa-pss-sha256", "PS384", "rsa-pss-sha512"};
   for (size_t i = 0; i < 6; i++) there_and_back(algs[i], private, public, 256);
   refused("RS256", weak, "1024 bits is too weak");
   refused("RS256", public, "not a private key");
@@ -234,9 +245,12 @@ static void test_rsa(void **s) {
   refused("ed25519", private, "key of type ED25519");
   refused("RS257", private, "no signature is called \"RS257\"");
   refused("RS256", "", "not a private key");
-  refused("RS256", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n", "not a private key");
-  assert_true(ln_sign_is_random(S("ps256")) && ln_sign_is_random(S("ES256")) && ln_sign_is_random(S("ecdsa-sha256")));
-  assert_false(ln_sign_is_random(S("RS256")) || ln_sign_is_random(S("ed25519")) || ln_sign_is_random(S("none")));
+  refused("RS256", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+          "not a private key");
+  assert_true(ln_sign_is_random(S("ps256")) && ln_sign_is_random(S("ES256")) &&
+              ln_sign_is_random(S("ecdsa-sha256")));
+  assert_false(ln_sign_is_random(S("RS256")) || ln_sign_is_random(S("ed25519")) ||
+               ln_sign_is_random(S("none")));
   free(private), free(public), free(weak), free(weak_public);
 }
 
@@ -256,7 +270,8 @@ static void test_ecdsa(void **s) {
 
 /* --- tokens --- */
 
-#define CLAIMS "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+#define CLAIMS                                                                                               \
+  "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 
 static bool opens(const char *alg, ln_str key, const char *token, ln_err *err) {
   ln_buf header, claims;
@@ -270,19 +285,22 @@ static bool opens(const char *alg, ln_str key, const char *token, ln_err *err) {
 
 static void test_jwt_hmac(void **s) { /* RFC 7515, A.1 */
   (void)s;
-  const char *token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." CLAIMS ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+  const char *token =
+      "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." CLAIMS ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
   ln_buf key, out;
   ln_err err;
   ln_buf_init(&key, 100);
   ln_buf_init(&out, 1000);
-  assert_true(ln_unbase64url(S("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"),
-                             &key, &err));
+  assert_true(ln_unbase64url(
+      S("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"), &key,
+      &err));
   assert_true(opens("hs256", ln_buf_view(&key), token, &err));
   assert_false(opens("HS256", S("another key"), token, &err));
   assert_true(ln_err_is(&err, "unauthorised"));
   assert_false(opens("HS512", ln_buf_view(&key), token, &err));
-  assert_true(ln_jwt_sign(S("HS256"), ln_buf_view(&key), S("{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}"),
-                          S("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}"), &out, &err));
+  assert_true(ln_jwt_sign(
+      S("HS256"), ln_buf_view(&key), S("{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}"),
+      S("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}"), &out, &err));
   assert_string_equal(ln_buf_addc(&out, 0) ? out.p : "", token);
   ln_buf_free(&key);
   ln_buf_free(&out);
@@ -324,8 +342,9 @@ static void test_jwt_es256(void **s) { /* RFC 7515, A.3 */
   hex64("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", &der);
   ln_buf_addc(&der, 0);
   pem_of(der.p, &pem);
-  const char *token = "eyJhbGciOiJFUzI1NiJ9." CLAIMS
-                      ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+  const char *token =
+      "eyJhbGciOiJFUzI1NiJ9." CLAIMS
+      ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
   if (!opens("ES256", ln_buf_view(&pem), token, &err)) fail_msg("%s", err.message);
   assert_false(opens("HS256", ln_buf_view(&pem), token, &err)); /* a public key is no secret */
   assert_true(ln_err_is(&err, "bad_argument"));
@@ -340,19 +359,26 @@ static void test_jwt_rs256(void **s) { /* RFC 7515, A.2 */
   ln_buf_init(&der, 2000);
   ln_buf_init(&pem, 2000);
   ln_buf_addz(&der, "30820122300d06092a864886f70d01010105000382010f003082010a0282010100");
-  hex64("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZ"
-        "S-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2"
-        "R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcD"
-        "TW9gb54h4FRWyuXpoQ", &der);
+  hex64("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-"
+        "yRT-SFd2lZ"
+        "S-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-"
+        "UTo7WTBEMa2"
+        "R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_"
+        "h9iaGNj8q2ethFkMLs91kzk2PAcD"
+        "TW9gb54h4FRWyuXpoQ",
+        &der);
   ln_buf_addz(&der, "0203010001");
   ln_buf_addc(&der, 0);
   pem_of(der.p, &pem);
-  const char *token =
-      "eyJhbGciOiJSUzI1NiJ9." CLAIMS
-      ".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7"
-      "t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12"
-      "jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUP"
-      "QGe77Rw";
+  const char *token = "eyJhbGciOiJSUzI1NiJ9." CLAIMS
+                      ".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_"
+                      "O8W2Fp5jujGbds9uJdbF9CUAr7"
+                      "t1dnZcAcQjbKBYNX4BAynRFdiuB--f_"
+                      "nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12"
+                      "jzDwusC-"
+                      "eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmt"
+                      "VrBp0igcN_IoypGlUP"
+                      "QGe77Rw";
   if (!opens("RS256", ln_buf_view(&pem), token, &err)) fail_msg("%s", err.message);
   assert_false(opens("PS256", ln_buf_view(&pem), token, &err));
   ln_buf_free(&der);
@@ -366,10 +392,12 @@ static void test_jwt_eddsa(void **s) { /* RFC 8037, A.4 */
   ln_buf token;
   ln_buf_init(&token, 1000);
   ln_str k = unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", seed);
-  assert_true(ln_jwt_sign(S("EdDSA"), k, S("{\"alg\":\"EdDSA\"}"), S("Example of Ed25519 signing"), &token, &err));
+  assert_true(
+      ln_jwt_sign(S("EdDSA"), k, S("{\"alg\":\"EdDSA\"}"), S("Example of Ed25519 signing"), &token, &err));
   ln_buf_addc(&token, 0);
-  assert_string_equal(token.p, "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG"
-                               "cvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+  assert_string_equal(
+      token.p, "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG"
+               "cvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
   ln_buf_free(&token);
 }
 
@@ -385,11 +413,12 @@ static void test_jwt_faults(void **s) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_digests),       cmocka_unit_test(test_hmac),      cmocka_unit_test(test_base64),
-      cmocka_unit_test(test_base64_faults), cmocka_unit_test(test_gcm),       cmocka_unit_test(test_ed25519),
-      cmocka_unit_test(test_rsa),           cmocka_unit_test(test_ecdsa),     cmocka_unit_test(test_jwt_hmac),
-      cmocka_unit_test(test_jwt_es256),     cmocka_unit_test(test_jwt_rs256), cmocka_unit_test(test_jwt_eddsa),
-      cmocka_unit_test(test_jwt_faults)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_digests),   cmocka_unit_test(test_hmac),
+                                     cmocka_unit_test(test_base64),    cmocka_unit_test(test_base64_faults),
+                                     cmocka_unit_test(test_gcm),       cmocka_unit_test(test_ed25519),
+                                     cmocka_unit_test(test_rsa),       cmocka_unit_test(test_ecdsa),
+                                     cmocka_unit_test(test_jwt_hmac),  cmocka_unit_test(test_jwt_es256),
+                                     cmocka_unit_test(test_jwt_rs256), cmocka_unit_test(test_jwt_eddsa),
+                                     cmocka_unit_test(test_jwt_faults)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

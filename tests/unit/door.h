@@ -1,7 +1,7 @@
-/* door.h: a small engine for tests of modules: effects are carried out by their classes, one at a time, at once; a
-** write is looked at, sent and recorded; local effects go through the real store's writer.  What a test wants to see
-** (arguments as the journal would have them, what a write said) stays in `door` until the next effect.  In a coroutine
-** an effect yields first, as in a run, and the test's loop resumes it. */
+/* door.h: a small engine for tests of modules: effects are carried out by their classes, one at a time, at
+** once; a write is looked at, sent and recorded; local effects go through the real store's writer.  What a
+** test wants to see (arguments as the journal would have them, what a write said) stays in `door` until the
+** next effect.  In a coroutine an effect yields first, as in a run, and the test's loop resumes it. */
 #ifndef LN_TEST_DOOR_H
 #define LN_TEST_DOOR_H
 
@@ -61,7 +61,8 @@ bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
   (void)v;
   if (ln_str_eq(name, LN_STR("lost"))) return ln_fail(err, "not_found", LN_FINAL, "no secret 'lost'");
   if (ln_str_eq(name, LN_STR("aes"))) return ln_buf_addz(out, "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk");
-  if (ln_str_eq(name, LN_STR("aes64"))) return ln_buf_addz(out, "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=");
+  if (ln_str_eq(name, LN_STR("aes64")))
+    return ln_buf_addz(out, "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=");
   return ln_buf_addz(out, "value of ") && ln_buf_add(out, name);
 }
 
@@ -173,7 +174,8 @@ static void door_take_args(lua_State *L, int args) {
   lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, args); lua_pop(L, 1)) {
     const char *key = lua_tostring(L, -2);
-    if (!strcmp(key, "as") || !strcmp(key, "wait") || !strcmp(key, "lease") || !strcmp(key, "timeout")) continue;
+    if (!strcmp(key, "as") || !strcmp(key, "wait") || !strcmp(key, "lease") || !strcmp(key, "timeout"))
+      continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_rawset(L, -5);

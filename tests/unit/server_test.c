@@ -65,6 +65,10 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
     ln_exchange_cut(x, LN_STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
   } else if (ln_str_eq(r->path, LN_STR("/reset"))) {
     ln_exchange_cut(x, (ln_str){NULL, 0});
+  } else if (ln_str_eq(r->path, LN_STR("/again"))) {
+    assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR(""), 3));
+    assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR("ab"), UINT64_MAX));
+    assert_true(ln_exchange_repeat(x, 200, two, 2, LN_STR("abc"), 5));
   } else if (ln_str_eq(r->path, LN_STR("/late"))) {
     f->held = x;
     f->later = (ln_timer){.fn = reply_late, .arg = f};
@@ -349,6 +353,16 @@ static void test_free_while_held(void **s) {
   close(fd), close(idle);
 }
 
+static void test_repeated(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /again HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "Content-Length: 15\r\n"));
+  assert_non_null(strstr(f.answer, "\r\n\r\nabcabcabcabcabc"));
+  teardown(&f);
+}
+
 static void test_addresses(void **s) {
   (void)s;
   static const ln_server_limits usual = {1000, 10, 10000};
@@ -374,7 +388,7 @@ int main(void) {
       cmocka_unit_test(test_cut),        cmocka_unit_test(test_bad_reply),
       cmocka_unit_test(test_head),       cmocka_unit_test(test_slow),
       cmocka_unit_test(test_limit),      cmocka_unit_test(test_free_while_held),
-      cmocka_unit_test(test_addresses),
+      cmocka_unit_test(test_repeated),   cmocka_unit_test(test_addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* store_help.h: what the tests of the store share: a folder of their own, a store in it, and one job as a line. */
+/* store_help.h: what the tests of the store share: a folder of their own, a store in it, and one job as a
+** line. */
 #ifndef LN_STORE_HELP_H
 #define LN_STORE_HELP_H
 
@@ -16,7 +17,7 @@
 
 #include <ftw.h>
 
-static char folder[64], uri[160], path[128];             /* of the test under way                            */
+static char folder[64], uri[160], path[128];             /* of the test under way */
 
 static inline int make_folder(void **state) {
   (void)state;

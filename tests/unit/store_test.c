@@ -114,7 +114,8 @@ static void test_unreadable(void **state) {
   if (child == 0) {
     if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
     ln_err err;
-    bool ok = !ln_store_open(ln_str_of(uri), NULL, &err) && ln_err_is(&err, "store") && strstr(err.message, "right");
+    bool ok = !ln_store_open(ln_str_of(uri), NULL, &err) && ln_err_is(&err, "store") &&
+              strstr(err.message, "right");
     _exit(ok ? 0 : 1);
   }
   int status;
@@ -130,7 +131,8 @@ static void test_no_room(void **state) {
     struct rlimit r = {8192, 8192};
     if (setrlimit(RLIMIT_FSIZE, &r) != 0) _exit(2);
     ln_err err;
-    bool ok = !ln_store_open(ln_str_of(uri), NULL, &err) && ln_err_is(&err, "store") && strstr(err.message, "full");
+    bool ok =
+        !ln_store_open(ln_str_of(uri), NULL, &err) && ln_err_is(&err, "store") && strstr(err.message, "full");
     _exit(ok ? 0 : 1);
   }
   int status;
@@ -146,7 +148,8 @@ static bool ignore_run(void *arg, const ln_run_row *r) {
 }
 
 static bool make_run(ln_tx *tx, void *arg, ln_err *err) {
-  ln_run_row r = {.playbook = LN_STR("t1059.harden"), .snapshot = LN_STR("sha256:0"), .state = LN_STR("running")};
+  ln_run_row r = {
+      .playbook = LN_STR("t1059.harden"), .snapshot = LN_STR("sha256:0"), .state = LN_STR("running")};
   snprintf(r.ulid, sizeof r.ulid, "%s", (const char *)arg);
   return ln_tx_run_create(tx, &r, err) && ln_tx_log(tx, r.id, LN_STR("entry"), err);
 }
@@ -224,8 +227,11 @@ static seen run_of(ln_store *s, int64_t id) {
 static bool create(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_run_create(tx, arg, err); }
 
 static ln_run_row a_run(const char *ulid) {
-  ln_run_row r = {.playbook = LN_STR("t1059.harden"), .snapshot = LN_STR("sha256:1"), .state = LN_STR("running"),
-                  .started_by = LN_STR("jo"), .created_ms = 1000};
+  ln_run_row r = {.playbook = LN_STR("t1059.harden"),
+                  .snapshot = LN_STR("sha256:1"),
+                  .state = LN_STR("running"),
+                  .started_by = LN_STR("jo"),
+                  .created_ms = 1000};
   snprintf(r.ulid, sizeof r.ulid, "%s", ulid);
   return r;
 }
@@ -342,7 +348,8 @@ static void test_list(void **state) {
   assert_int_equal(got.ids[0], 10);
   assert_int_equal(count_runs(s, (ln_run_query){.state = LN_STR("waiting")}, &got), 100);
   assert_int_equal(count_runs(s, (ln_run_query){.playbook = LN_STR("t1059.model")}, &got), 40);
-  assert_int_equal(count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .playbook = LN_STR("t1059.model")}, &got), 20);
+  assert_int_equal(
+      count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .playbook = LN_STR("t1059.model")}, &got), 20);
   assert_int_equal(count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .since_ms = 190}, &got), 5);
   got.stop_after = 3;
   assert_int_equal(count_runs(s, (ln_run_query){.limit = 0}, &got), 3);
@@ -391,7 +398,8 @@ typedef struct kv_job {
 
 static bool kv_set(ln_tx *tx, void *arg, ln_err *err) {
   kv_job *k = arg;
-  return ln_tx_kv_set(tx, ln_str_of(k->key), ln_str_of(k->value), k->expires, k->if_version, &k->version, err);
+  return ln_tx_kv_set(tx, ln_str_of(k->key), ln_str_of(k->value), k->expires, k->if_version, &k->version,
+                      err);
 }
 
 static bool kv_get(ln_tx *tx, void *arg, ln_err *err) {
@@ -521,8 +529,8 @@ typedef struct hold_job {
 
 static bool hold_set(ln_tx *tx, void *arg, ln_err *err) {
   hold_job *h = arg;
-  return ln_tx_hold_set(tx, h->run, ln_str_of(h->step), ln_str_of(h->status), ln_str_of(h->before), (ln_str){NULL, 0},
-                        h->since, h->until, err);
+  return ln_tx_hold_set(tx, h->run, ln_str_of(h->step), ln_str_of(h->status), ln_str_of(h->before),
+                        (ln_str){NULL, 0}, h->since, h->until, err);
 }
 
 static bool hold_drop(ln_tx *tx, void *arg, ln_err *err) {
@@ -559,8 +567,14 @@ static held holds(ln_store *s, ln_hold_query q) {
 }
 
 static ln_hold a_hold(int64_t run, const char *step, const char *entity) {
-  return (ln_hold){.run = run, .step = ln_str_of(step), .entity = ln_str_of(entity), .facet = LN_STR("isolation"),
-                   .op = LN_STR("visionone.isolate"), .state = LN_STR("isolated"), .undo = LN_STR("undo"), .since_ms = 5,
+  return (ln_hold){.run = run,
+                   .step = ln_str_of(step),
+                   .entity = ln_str_of(entity),
+                   .facet = LN_STR("isolation"),
+                   .op = LN_STR("visionone.isolate"),
+                   .state = LN_STR("isolated"),
+                   .undo = LN_STR("undo"),
+                   .since_ms = 5,
                    .until_ms = 9};
 }
 
@@ -579,7 +593,8 @@ static void test_turns(void **state) {
   run_job(s, begin, &b); /* another facet */
   b.facet = LN_STR("isolation");
   hold_job second = {.run = r.id, .step = "x#2", .status = "doubt", .until = -1};
-  hold_job first = {.run = r.id, .step = "x#1", .status = "held", .before = "normal", .since = 6, .until = -1};
+  hold_job first = {
+      .run = r.id, .step = "x#1", .status = "held", .before = "normal", .since = 6, .until = -1};
   run_job(s, hold_set, &first);
   run_job(s, hold_set, &second);
   run_job_fails(s, begin, &b, "busy"); /* a doubt keeps the turn */
@@ -606,7 +621,8 @@ static void test_holds_found(void **state) {
   (void)state;
   ln_store *s = open_store();
   ln_hold rows[] = {a_hold(1, "a", "visionone:host:WS-042"), a_hold(1, "b", "crowdstrike:host:ws-042"),
-                    a_hold(2, "c", "okta:user:00U1"), a_hold(3, "d", "okta:user:00U1"), a_hold(3, "e", "odd")};
+                    a_hold(2, "c", "okta:user:00U1"), a_hold(3, "d", "okta:user:00U1"),
+                    a_hold(3, "e", "odd")};
   for (size_t i = 0; i < 5; i++) {
     rows[i].status = LN_STR("held");
     run_job(s, begin, &rows[i]);
@@ -648,7 +664,8 @@ static bool act_count(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_act_count(tx, a->root, ln_str_of(a->entity), a->since, &a->tree, &a->window, &a->known, err);
 }
 
-static void count_acts(ln_store *s, int64_t root, const char *entity, int64_t since, int64_t tree, int64_t window, bool known) {
+static void count_acts(ln_store *s, int64_t root, const char *entity, int64_t since, int64_t tree,
+                       int64_t window, bool known) {
   act_job a = {.root = root, .entity = entity, .since = since};
   run_job(s, act_count, &a);
   assert_int_equal(a.tree, tree);
@@ -874,10 +891,26 @@ static void test_vault_rows(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      T(test_created), T(test_not_a_store), T(test_of_others), T(test_of_a_newer), T(test_page_size), T(test_unreadable),
-      T(test_no_room), T(test_damaged), T(test_run), T(test_ownership), T(test_list), T(test_find), T(test_values),
-      T(test_values_listed), T(test_turns), T(test_holds_found), T(test_caps), T(test_votes), T(test_denied_and_expired),
-      T(test_content), T(test_vault_rows)};
+  const struct CMUnitTest tests[] = {T(test_created),
+                                     T(test_not_a_store),
+                                     T(test_of_others),
+                                     T(test_of_a_newer),
+                                     T(test_page_size),
+                                     T(test_unreadable),
+                                     T(test_no_room),
+                                     T(test_damaged),
+                                     T(test_run),
+                                     T(test_ownership),
+                                     T(test_list),
+                                     T(test_find),
+                                     T(test_values),
+                                     T(test_values_listed),
+                                     T(test_turns),
+                                     T(test_holds_found),
+                                     T(test_caps),
+                                     T(test_votes),
+                                     T(test_denied_and_expired),
+                                     T(test_content),
+                                     T(test_vault_rows)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

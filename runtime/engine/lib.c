@@ -1,0 +1,116 @@
+/* lib.c: what the parts of the deterministic library share.  Functions of Lua's own library that are harmless
+** (they end soon, and answer the same everywhere) are used as they are: their addresses are taken once, from a
+** scratch state, and no VM ever opens the stock library. */
+#include "engine/vm_lib.h"
+
+#include <lualib.h>
+#include <math.h>
+#include <pthread.h>
+
+enum { MOST = 32 };
+
+static const struct { const char *lib, *names; lua_CFunction open; } sources[] = {
+    [LN_STOCK_BASE] = {LUA_GNAME, "ipairs rawequal rawget rawlen select tonumber type", luaopen_base},
+    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper", luaopen_string},
+    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad sin "
+                       "sqrt tan tointeger type ult", luaopen_math},
+    [LN_STOCK_UTF8] = {LUA_UTF8LIBNAME, "char codepoint codes len offset", luaopen_utf8}};
+enum { SOURCES = sizeof sources / sizeof sources[0] };
+
+static luaL_Reg stock[SOURCES][MOST];                    /* NULL-ended; filled once, then only read         */
+static char names[SOURCES][256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void take(lua_State *L, int which) {              /* … library       */
+  char *rest = NULL;
+  size_t n = 0;
+  snprintf(names[which], sizeof names[which], "%s", sources[which].names);
+  for (char *name = strtok_r(names[which], " ", &rest); name && n < MOST - 1; name = strtok_r(NULL, " ", &rest)) {
+    lua_getfield(L, -1, name);
+    stock[which][n] = (luaL_Reg){name, lua_tocfunction(L, -1)};
+    n += stock[which][n].func != NULL;
+    lua_pop(L, 1);
+  }
+}
+
+static int take_all(lua_State *L) {
+  for (int i = 0; i < SOURCES; i++) {
+    luaL_requiref(L, sources[i].lib, sources[i].open, 0);
+    take(L, i);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+static void fill(void) {
+  lua_State *L = luaL_newstate();
+  if (!L) return;
+  lua_pushcfunction(L, take_all);
+  lua_pcall(L, 0, 0, 0);
+  lua_close(L);
+}
+
+void lnL_add_stock(lua_State *L, ln_stock which) {
+  pthread_once(&once, fill);
+  if (!stock[SOURCES - 1][0].name) luaL_error(L, "no memory for Lua's library");
+  luaL_setfuncs(L, stock[which], 0);
+}
+
+static const char *name_in(const luaL_Reg *lib, lua_CFunction f) {
+  for (; lib->name; lib++)
+    if (lib->func == f) return lib->name;
+  return NULL;
+}
+
+const char *lnL_lib_name(lua_CFunction f) {
+  const luaL_Reg *const ours[] = {ln_lib_base, ln_lib_coroutine, ln_lib_wrapped, ln_lib_string, ln_lib_table};
+  const char *name = NULL;
+  if (!f) return NULL;
+  for (size_t i = 0; !name && i < sizeof ours / sizeof ours[0]; i++) name = name_in(ours[i], f);
+  for (size_t i = 0; !name && i < SOURCES; i++) name = name_in(stock[i], f);
+  return name;
+}
+
+void lnL_open_stock(lua_State *L) {
+  lua_createtable(L, 0, 26);                             /* math            */
+  lnL_add_stock(L, LN_STOCK_MATH);
+  lua_pushnumber(L, 3.141592653589793238462643383279502884);
+  lua_setfield(L, -2, "pi");
+  lua_pushnumber(L, HUGE_VAL);
+  lua_setfield(L, -2, "huge");
+  lua_pushinteger(L, LUA_MAXINTEGER);
+  lua_setfield(L, -2, "maxinteger");
+  lua_pushinteger(L, LUA_MININTEGER);
+  lua_setfield(L, -2, "mininteger");
+  lua_setglobal(L, "math");
+  lua_createtable(L, 0, 6);                              /* utf8            */
+  lnL_add_stock(L, LN_STOCK_UTF8);
+  lua_pushlstring(L, "[\0-\x7F\xC2-\xFD][\x80-\xBF]*", 14);
+  lua_setfield(L, -2, "charpattern");
+  lua_setglobal(L, "utf8");
+}
+
+/* --- texts ------------------------------------------------------------------------------------------------ */
+
+void lnL_text_init(ln_text *t, int slot) { *t = (ln_text){NULL, 0, 0, slot}; }
+
+char *lnL_text_room(lua_State *L, ln_text *t, size_t n) {
+  if (n <= t->cap - t->n) return t->p + t->n;
+  if (n > SIZE_MAX / 4 - t->n) luaL_error(L, "resulting string too large");
+  size_t cap = t->cap ? 2 * t->cap : 256;
+  if (cap < t->n + n) cap = t->n + n;
+  char *p = lua_newuserdatauv(L, cap, 0);
+  if (t->n) memcpy(p, t->p, t->n);
+  lua_replace(L, t->slot);
+  t->p = p;
+  t->cap = cap;
+  return p + t->n;
+}
+
+void lnL_text_add(lua_State *L, ln_text *t, ln_str s) {
+  if (!s.n) return;
+  memcpy(lnL_text_room(L, t, s.n), s.p, s.n);
+  t->n += s.n;
+}
+
+void lnL_text_push(lua_State *L, const ln_text *t) { lua_pushlstring(L, t->p ? t->p : "", t->n); }

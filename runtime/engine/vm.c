@@ -1,0 +1,642 @@
+/* vm.c: one sandboxed Lua state a run.
+**
+** A turn (ln_vm_resume) ends when the branch returns, raises, asks for something, or has had its slice.  The slice
+** costs nothing while it lasts: the clock of preempt.c calls turn_due in a signal handler, on the thread that runs
+** the VM, and that arms a count hook on the coroutine that runs; so vm->running always names that one.
+**
+** An attempt that is over (memory, CPU budget, stack, interrupt) is `dead`, once and for all, with the reason in
+** `death`.  A dead VM is left by yielding wherever that is possible, so nothing of the playbook runs any more; and
+** where a C call is in between, by raising a value of no meaning, which our pcall, xpcall and coroutine functions
+** pass on, with the hook armed at every instruction, so that no handler gets far.
+**
+** A yield of the core (`yielding` is set) goes through the author's coroutines: whoever resumed one yields as well,
+** and resumes it again later.  That works if each of them could yield when it resumed: `blocked` counts those that
+** could not. */
+#include "engine/vm.h"
+
+#include "base/log.h"
+#include "engine/preempt.h"
+#include "engine/values.h"
+#include "engine/vm_lib.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef enum yielding { YIELD_AUTHOR, YIELD_ASKED, YIELD_SLICE, YIELD_DEAD } yielding;
+
+struct ln_vm {
+  lua_State *main;
+  lua_State *volatile running;                           /* NULL: no turn                                   */
+  ln_vm_limits limits;
+  size_t used, refused;                                  /* refused: a size that was, just now; 0: none     */
+  atomic_bool look;                                      /* something is to be looked at                    */
+  atomic_bool stop;                                      /* ln_vm_interrupt                                 */
+  _Atomic(ln_watch *) watch;                             /* of the turn under way                           */
+  ln_turn_of turn;
+  yielding yielding;
+  bool dead;
+  ln_err death;
+  ln_link *link;                                         /* the author's resumes under way                  */
+  int blocked;
+  lua_State *closing;                                    /* a coroutine that is being closed                */
+  int64_t cpu_start, own_cpu, *cpu_used;
+  int64_t numbers;
+  const void *raised;                                    /* the text that the author raised last            */
+  ln_print_fn print;
+  ln_global_fn global;
+  const char *const *global_names;
+  void *user;
+};
+
+static const char KILLED = 'k', ENV_KEY = 'e';           /* addresses                                       */
+
+enum { BUSY = 1 };                                       /* in a coroutine's extra space, beside the pointer */
+
+/* --- whose is it? ----------------------------------------------------------------------------------------- */
+
+static uintptr_t extra(lua_State *L) { return *(uintptr_t *)lua_getextraspace(L); }
+
+ln_vm *ln_vm_of(lua_State *L) { return (ln_vm *)(extra(L) & ~(uintptr_t)BUSY); }
+
+bool lnL_busy(lua_State *co) { return extra(co) & BUSY; }
+
+void lnL_set_busy(lua_State *co, bool busy) {
+  *(uintptr_t *)lua_getextraspace(co) = (uintptr_t)ln_vm_of(co) | (busy ? BUSY : 0);
+}
+
+lua_State *ln_vm_main(ln_vm *vm) { return vm->main; }
+void **ln_vm_user(ln_vm *vm) { return &vm->user; }
+size_t ln_vm_memory(const ln_vm *vm) { return vm->used; }
+void ln_vm_on_print(ln_vm *vm, ln_print_fn fn) { vm->print = fn; }
+ln_print_fn ln_vm_print(const ln_vm *vm) { return vm->print; }
+int64_t ln_vm_number(ln_vm *vm) { return ++vm->numbers; }
+
+/* --- where it is ------------------------------------------------------------------------------------------ */
+
+/* The nearest Lua function of one coroutine; false: none. */
+static bool where_in(lua_State *L, char *out, size_t n) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Sl", &ar) || ar.currentline < 1) continue;
+    bool named = *ar.source == '@' || *ar.source == '=';
+    snprintf(out, n, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
+    return true;
+  }
+  return false;
+}
+
+void lnL_where(lua_State *L, char *out, size_t n) {
+  ln_vm *vm = ln_vm_of(L);
+  if (n) *out = '\0';
+  if (where_in(L, out, n)) return;
+  for (ln_link *l = vm ? vm->link : NULL; l; l = l->up)
+    if (where_in(l->from, out, n)) return;
+}
+
+/* --- the end of an attempt -------------------------------------------------------------------------------- */
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+/* Safe in a signal handler, and within the allocator. */
+static void arm(lua_State *L) { lua_sethook(L, hook, LUA_MASKCOUNT, 1); }
+
+static void die(ln_vm *vm, lua_State *L, const char *code, const char *what) {
+  char at[LN_ERR_TEXT / 2] = "";
+  if (vm->dead) return;
+  vm->dead = true;
+  if (L) lnL_where(L, at, sizeof at);
+  ln_fail(&vm->death, code, LN_FINAL, "%s%s%s", at, *at ? ": " : "", what);
+  atomic_store(&vm->look, true);
+  if (vm->running) arm(vm->running);
+}
+
+/* Out of the VM for good. */
+static int raise_killed(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)&KILLED);
+  return lua_error(L);
+}
+
+int lnL_give_up(lua_State *L) {
+  ln_vm *vm = ln_vm_of(L);
+  if (!lnL_can_wait(L)) return raise_killed(L);
+  vm->yielding = YIELD_DEAD;
+  return lua_yield(L, 0);
+}
+
+static void die_of_memory(ln_vm *vm, lua_State *L) {
+  char what[LN_ERR_TEXT / 2];
+  snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
+  die(vm, L, "memory", what);
+}
+
+/* Lua says "stack overflow" and "C stack overflow" in a text of its own; a text that the author raised is an
+** ordinary error, whatever it says. */
+static bool is_overflow(ln_vm *vm, lua_State *L) {
+  ln_str s;
+  if (lua_type(L, -1) != LUA_TSTRING) return false;
+  s.p = lua_tolstring(L, -1, &s.n);
+  return s.p != vm->raised && ln_str_ends(s, LN_STR("stack overflow"));
+}
+
+static void die_of_stack(ln_vm *vm, lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "stack overflow";
+  char what[LN_ERR_TEXT / 2];
+  snprintf(what, sizeof what, "%.150s (does a function call itself without end?)", text);
+  bool placed = strchr(text, ':') != NULL; /* the text begins with its place */
+  die(vm, placed ? NULL : L, "stack", what);
+}
+
+bool lnL_fatal(lua_State *L, int status, bool handled) {
+  ln_vm *vm = ln_vm_of(L);
+  if (vm->dead) return true;
+  if (status == LUA_ERRMEM) die_of_memory(vm, L);
+  else if (!handled && (status == LUA_ERRERR || is_overflow(vm, L))) die_of_stack(vm, L);
+  return vm->dead;
+}
+
+void lnL_note_raised(lua_State *L, int idx) {
+  ln_vm_of(L)->raised = lua_type(L, idx) == LUA_TSTRING ? (const void *)lua_tostring(L, idx) : NULL;
+}
+
+/* --- memory ----------------------------------------------------------------------------------------------- */
+
+/* Lua collects garbage after the first refusal and asks again for the same: a second one is the end. */
+static void *refuse(ln_vm *vm, size_t n) {
+  bool again = vm->refused == n;
+  vm->refused = again ? 0 : n;
+  if (again && vm->running) die_of_memory(vm, vm->running);
+  return NULL;
+}
+
+static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
+  ln_vm *vm = ud;
+  if (!p) osize = 0;
+  if (nsize == 0) {
+    free(p);
+    vm->used -= osize;
+    return NULL;
+  }
+  if (nsize <= osize) {
+    void *less = realloc(p, nsize);
+    vm->used -= osize - nsize;
+    return less ? less : p;
+  }
+  if (nsize - osize > vm->limits.memory - vm->used) return refuse(vm, nsize);
+  void *q = realloc(p, nsize);
+  if (!q) return refuse(vm, nsize);
+  vm->used += nsize - osize;
+  vm->refused = 0;
+  return q;
+}
+
+/* --- CPU -------------------------------------------------------------------------------------------------- */
+
+static int64_t cpu_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
+  vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
+  vm->cpu_start = cpu_us();
+}
+
+static int64_t cpu_spent(const ln_vm *vm) { return *vm->cpu_used + cpu_us() - vm->cpu_start; }
+
+static void check_budget(ln_vm *vm, lua_State *L) {
+  char what[LN_ERR_TEXT / 2];
+  if (atomic_load(&vm->stop)) {
+    die(vm, L, "cancelled", "stopped");
+  } else if (vm->limits.cpu_us > 0 && cpu_spent(vm) > vm->limits.cpu_us) {
+    double s = (double)vm->limits.cpu_us / 1e6;
+    snprintf(what, sizeof what, "used its CPU budget of %gs between two effects (limits.cpu)", s);
+    die(vm, L, "cpu", what);
+  }
+}
+
+/* In a signal handler, on the thread that runs the turn. */
+static void turn_due(void *arg) {
+  ln_vm *vm = arg;
+  lua_State *L = vm->running;
+  atomic_store(&vm->look, true);
+  if (L) arm(L);
+}
+
+static bool slice_over(const ln_vm *vm) { return ln_preempt_now_us() >= vm->turn.at_us; }
+
+/* What is left unsettled here (the slice, where it cannot be given away) the clock brings up again. */
+static void hook(lua_State *L, lua_Debug *ar) {
+  ln_vm *vm = ln_vm_of(L);
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  if (!vm->running) return;
+  atomic_store(&vm->look, false);
+  if (!vm->dead) check_budget(vm, L);
+  if (!vm->dead && !slice_over(vm)) return;
+  if (vm->dead) {
+    atomic_store(&vm->look, true);
+    arm(L);
+  }
+  if (lnL_can_wait(L)) {
+    vm->yielding = vm->dead ? YIELD_DEAD : YIELD_SLICE;
+    lua_yield(L, 0);
+  } else if (vm->dead) {
+    raise_killed(L);
+  }
+}
+
+static void look(ln_vm *vm, lua_State *L) {
+  atomic_store(&vm->look, false);
+  if (!vm->dead && vm->running) check_budget(vm, L);
+  if (!vm->dead) return;
+  atomic_store(&vm->look, true);
+  raise_killed(L);
+}
+
+void lnL_tick(lua_State *L) {
+  ln_vm *vm = ln_vm_of(L);
+  if (vm && atomic_load_explicit(&vm->look, memory_order_relaxed)) look(vm, L);
+}
+
+bool lnL_turn_over(lua_State *L) {
+  ln_vm *vm = ln_vm_of(L);
+  if (!vm || !atomic_load_explicit(&vm->look, memory_order_relaxed)) return false;
+  look(vm, L);
+  return slice_over(vm) && lnL_can_wait(L);
+}
+
+int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  ln_vm_of(L)->yielding = YIELD_SLICE;
+  return lua_yieldk(L, 0, ctx, k);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------- */
+
+bool lnL_can_wait(lua_State *L) {
+  ln_vm *vm = ln_vm_of(L);
+  return vm && vm->running && vm->blocked == 0 && !vm->closing && lua_isyieldable(L);
+}
+
+static const char *const transparent[] = {"pcall", "xpcall", "sort", "resume", "a coroutine.wrap", NULL};
+
+static bool lets_waits_through(lua_CFunction f) {
+  const char *name = lnL_lib_name(f);
+  if (f == lnL_branch) return true;
+  for (const char *const *t = transparent; name && *t; t++)
+    if (strcmp(*t, name) == 0) return true;
+  return false;
+}
+
+static const char *c_name(lua_CFunction f, const lua_Debug *ar) {
+  const char *name = f == lnL_xpcall_handler ? "xpcall's message handler" : lnL_lib_name(f);
+  return name ? name : ar->name ? ar->name : "a function of the core";
+}
+
+/* The nearest C function, from level on, that a wait cannot pass through; without one, the nearest that it mostly
+** can (sort without a comparator calls __lt). */
+static const char *culprit_in(lua_State *L, int level) {
+  const char *second = NULL;
+  lua_Debug ar;
+  for (; lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Snf", &ar)) continue;
+    lua_CFunction f = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    if (*ar.what != 'C') continue;
+    if (!lets_waits_through(f)) return c_name(f, &ar);
+    if (!second) second = c_name(f, &ar);
+  }
+  return second;
+}
+
+static const char *culprit(ln_vm *vm, lua_State *L) {
+  const char *name = NULL;
+  luaL_checkstack(L, 1, NULL);
+  if (vm->closing) return "coroutine.close";
+  if (!lua_isyieldable(L)) return culprit_in(L, 1);
+  for (ln_link *l = vm->link; l && !name; l = l->up)
+    if (l->blocked) name = culprit_in(l->from, 1);
+  return name;
+}
+
+static int refuse_wait(lua_State *L) {
+  ln_err err;
+  char at[LN_ERR_TEXT / 2];
+  ln_vm *vm = ln_vm_of(L);
+  const char *name = vm && vm->running ? culprit(vm, L) : NULL;
+  lnL_where(L, at, sizeof at);
+  ln_fail(&err, "bad_argument", LN_FINAL, "cannot wait inside %s (at %s): collect first, and wait after it",
+          name ? name : "code that the core calls itself", *at ? at : "?");
+  return lnL_raise(L, &err);
+}
+
+int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  ln_vm *vm = ln_vm_of(L);
+  if (vm && vm->dead) return lnL_give_up(L);
+  if (!lnL_can_wait(L)) return refuse_wait(L);
+  vm->yielding = YIELD_ASKED;
+  return lua_yieldk(L, 0, ctx, k);
+}
+
+/* --- the author's coroutines ------------------------------------------------------------------------------ */
+
+bool lnL_in_author_coroutine(lua_State *L) { return ln_vm_of(L)->link != NULL; }
+bool lnL_closing(lua_State *L) { return ln_vm_of(L)->closing == L; }
+bool lnL_core_yield(lua_State *L) { return ln_vm_of(L)->yielding != YIELD_AUTHOR; }
+
+int lnL_resume(lua_State *L, lua_State *co, int nargs, int *nres) {
+  ln_vm *vm = ln_vm_of(L);
+  ln_link link = {L, vm->link, !lua_isyieldable(L)};
+  vm->link = &link;
+  vm->blocked += link.blocked;
+  vm->yielding = YIELD_AUTHOR;
+  vm->running = co;
+  int status = lua_resume(co, L, nargs, nres);
+  vm->running = L;
+  vm->blocked -= link.blocked;
+  vm->link = link.up;
+  if (vm->dead) arm(L);
+  return status;
+}
+
+int lnL_close_thread(lua_State *L, lua_State *co) {
+  ln_vm *vm = ln_vm_of(L);
+  lua_State *outer = vm->closing;
+  ln_link link = {L, vm->link, true};
+  vm->link = &link;
+  vm->closing = co;
+  vm->running = co;
+  int status = lua_resetthread(co);
+  vm->running = L;
+  vm->closing = outer;
+  vm->link = link.up;
+  return status;
+}
+
+int lnL_pass_up(lua_State *L, lua_KContext ctx, lua_KFunction k) { return lua_yieldk(L, 0, ctx, k); }
+
+/* --- a turn ----------------------------------------------------------------------------------------------- */
+
+static ln_vm_turn killed(const ln_vm *vm, ln_err *err) {
+  if (err) *err = vm->death;
+  return LN_VM_KILLED;
+}
+
+static ln_vm_turn verdict(ln_vm *vm, lua_State *co, int status, ln_err *err) {
+  if (status != LUA_OK && status != LUA_YIELD) lnL_fatal(co, status, false);
+  if (vm->dead) return killed(vm, err);
+  if (status == LUA_OK) return LN_VM_RETURNED;
+  if (status == LUA_YIELD) return vm->yielding == YIELD_SLICE ? LN_VM_SLICE : LN_VM_ASKED;
+  return LN_VM_RAISED;
+}
+
+static bool begin_turn(ln_vm *vm, lua_State *co, ln_err *err) {
+  vm->turn = (ln_turn_of){.due = turn_due, .arg = vm, .at_us = ln_preempt_now_us() + vm->limits.slice_us};
+  vm->yielding = YIELD_AUTHOR;
+  vm->cpu_start = cpu_us();
+  vm->running = co;
+  ln_watch *w = ln_preempt_begin(&vm->turn, err);
+  if (!w) vm->running = NULL;
+  atomic_store(&vm->watch, w);
+  return w != NULL;
+}
+
+static void end_turn(ln_vm *vm) {
+  ln_watch *w = atomic_exchange(&vm->watch, NULL);
+  ln_preempt_end(w, &vm->turn);
+  vm->running = NULL;
+  *vm->cpu_used = cpu_spent(vm);
+}
+
+ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err) {
+  *nres = 0;
+  if (!vm->dead && atomic_load(&vm->stop)) die(vm, NULL, "cancelled", "stopped");
+  if (vm->dead) return killed(vm, err);
+  if (!begin_turn(vm, co, &vm->death)) {
+    vm->dead = true;
+    return killed(vm, err);
+  }
+  int status = lua_resume(co, vm->main, nargs, nres);
+  end_turn(vm);
+  ln_vm_turn turn = verdict(vm, co, status, err);
+  if (turn == LN_VM_ASKED) *vm->cpu_used = 0;
+  if (!vm->dead) atomic_store(&vm->look, false);
+  return turn;
+}
+
+void ln_vm_interrupt(ln_vm *vm) {
+  atomic_store(&vm->stop, true);
+  ln_watch *w = atomic_load(&vm->watch);
+  if (w) ln_preempt_kick(w);
+}
+
+bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err) {
+  lua_State *L = vm->main;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, fn);
+  lua_pushlightuserdata(L, arg);
+  int status = lua_pcall(L, 1, 0, 0);
+  if (status == LUA_ERRMEM)
+    ln_fail(err, "memory", LN_FINAL, "the run needs more than its %zu bytes of memory (limits.memory)",
+            vm->limits.memory);
+  else if (status != LUA_OK && err) lnL_to_error(L, -1, err);
+  lua_settop(L, top);
+  return status == LUA_OK;
+}
+
+/* --- globals ---------------------------------------------------------------------------------------------- */
+
+void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
+  vm->global = fn;
+  vm->global_names = names;
+}
+
+enum { NAME = 24 };                                      /* longer names have no near ones                  */
+
+/* How many letters differ (put in, left out, changed, or two swapped)? */
+static int distance(ln_str a, ln_str b) {
+  int d[NAME + 1][NAME + 1];
+  for (size_t i = 0; i <= a.n; i++) d[i][0] = (int)i;
+  for (size_t k = 0; k <= b.n; k++) d[0][k] = (int)k;
+  for (size_t i = 1; i <= a.n; i++)
+    for (size_t k = 1; k <= b.n; k++) {
+      int best = d[i - 1][k - 1] + (a.p[i - 1] != b.p[k - 1]);
+      if (d[i - 1][k] + 1 < best) best = d[i - 1][k] + 1;
+      if (d[i][k - 1] + 1 < best) best = d[i][k - 1] + 1;
+      if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
+        best = d[i - 2][k - 2] + 1;
+      d[i][k] = best;
+    }
+  return d[a.n][b.n];
+}
+
+typedef struct near_name { ln_str name, best; int far; } near_name;
+
+static void try_near(near_name *s, ln_str candidate) {
+  if (s->name.n > NAME || candidate.n > NAME) return;
+  int far = distance(s->name, candidate);
+  if (far < s->far || (far == s->far && s->best.p && ln_str_cmp(candidate, s->best) < 0)) {
+    s->best = candidate;
+    s->far = far;
+  }
+}
+
+static ln_str nearest(ln_vm *vm, lua_State *L, int globals, ln_str name) {
+  near_name s = {name, {NULL, 0}, name.n < 5 ? 2 : 3};   /* closer than that */
+  for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
+    ln_str key;
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    key.p = lua_tolstring(L, -2, &key.n);
+    try_near(&s, key);
+  }
+  for (const char *const *n = vm->global_names; n && *n; n++) try_near(&s, ln_str_of(*n));
+  return s.best;
+}
+
+/* A global that is not there: a lazily loaded word, or an error with the nearest name. */
+static int l_missing(lua_State *L) {                     /* globals name    */
+  ln_vm *vm = ln_vm_of(L);
+  ln_str name;
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "a global's name is a text, not a %s", luaL_typename(L, 2));
+  lua_settop(L, 2);
+  name.p = lua_tolstring(L, 2, &name.n);
+  if (vm->global && vm->global(L, name)) {
+    lua_pushvalue(L, 2);                                 /* … value name    */
+    lua_pushvalue(L, -2);                                /* … value name value */
+    lua_rawset(L, 1);
+    return 1;
+  }
+  const char *why = lnL_absent(name);
+  if (why) return luaL_error(L, "'%s' is not there: %s", name.p, why);
+  ln_str like = nearest(vm, L, 1, name);
+  if (!like.p) return luaL_error(L, "unknown name '%s'", name.p);
+  lua_pushlstring(L, like.p, like.n);
+  return luaL_error(L, "unknown name '%s': did you mean '%s'?", name.p, lua_tostring(L, -1));
+}
+
+static int l_assigned(lua_State *L) {                    /* env name value  */
+  return luaL_error(L, "'%s' is assigned as a global: make it local", luaL_tolstring(L, 2, NULL));
+}
+
+static void protect_with(lua_State *L, const char *event, lua_CFunction f) { /* table meta → table */
+  lua_pushcfunction(L, f);
+  lua_setfield(L, -2, event);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+}
+
+/* Playbooks see the globals through an empty table, so that every assignment is noticed. */
+static void make_env(lua_State *L) {
+  lua_pushglobaltable(L);                                /* globals         */
+  lua_createtable(L, 0, 2);
+  protect_with(L, "__index", l_missing);
+  lua_newtable(L);                                       /* globals env     */
+  lua_createtable(L, 0, 3);
+  lua_pushvalue(L, -3);                                  /* globals env meta globals */
+  lua_setfield(L, -2, "__index");
+  protect_with(L, "__newindex", l_assigned);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ENV_KEY);
+  lua_pop(L, 1);
+}
+
+bool lnL_is_env(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ENV_KEY);
+  lua_pushglobaltable(L);
+  bool is = lua_rawequal(L, idx, -1) || lua_rawequal(L, idx, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
+/* --- loading ---------------------------------------------------------------------------------------------- */
+
+static const char *read_all(lua_State *L, void *data, size_t *n) {
+  ln_str *rest = data;
+  (void)L;
+  const char *p = rest->p;
+  *n = rest->n;
+  *rest = (ln_str){NULL, 0};
+  return p;
+}
+
+bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err) {
+  if (source.n && source.p[0] == '#')                    /* the line end stays, so lines keep their numbers */
+    while (source.n && *source.p != '\n') source = (ln_str){source.p + 1, source.n - 1};
+  if (!lua_checkstack(L, 4)) return ln_fail(err, "memory", LN_FINAL, "no room on the stack to load %s", chunk + 1);
+  int status = lua_load(L, read_all, &source, chunk, "t");
+  if (status == LUA_OK) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &ENV_KEY);         /* f env           */
+    lua_setupvalue(L, -2, 1);
+    return true;
+  }
+  if (status == LUA_ERRMEM)
+    ln_fail(err, "memory", LN_FINAL, "%s needs more than %zu bytes of memory (limits.memory)", chunk + 1,
+            vm->limits.memory);
+  else
+    ln_fail(err, "syntax", LN_FINAL, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "it does not compile");
+  lua_pop(L, 1);
+  return false;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+/* Error messages find the names of library functions there. */
+static void register_libraries(lua_State *L) {
+  static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
+  lua_createtable(L, 0, 6);                              /* loaded          */
+  for (const char *const *name = libraries; *name; name++) {
+    lua_getglobal(L, *name);
+    lua_setfield(L, -2, *name);
+  }
+  lua_pushglobaltable(L);
+  lua_setfield(L, -2, LUA_GNAME);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
+static int open_library(lua_State *L) {
+  lnL_open_base(L);
+  lnL_open_coroutine(L);
+  lnL_open_string(L);
+  lnL_open_table(L);
+  lnL_open_stock(L);
+  register_libraries(L);
+  make_env(L);
+  return 0;
+}
+
+/* A push into a capped state outside of ln_vm_protect: a fault of the core. */
+static int panic(lua_State *L) {
+  ln_log(LN_ERROR, "vm_panic", "error=\"%s\"", lua_tostring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
+  return 0; /* Lua aborts */
+}
+
+ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
+  ln_vm *vm = calloc(1, sizeof *vm);
+  if (!vm) goto fail;
+  vm->limits = *l;
+  if (!vm->limits.memory) vm->limits.memory = SIZE_MAX;
+  vm->cpu_used = &vm->own_cpu;
+  vm->main = lua_newstate(allocate, vm);
+  if (!vm->main) goto fail;
+  *(ln_vm **)lua_getextraspace(vm->main) = vm;
+  lua_atpanic(vm->main, panic);
+  lua_gc(vm->main, LUA_GCSTOP);
+  if (!ln_vm_protect(vm, open_library, NULL, err)) {
+    ln_vm_free(vm);
+    return NULL;
+  }
+  lua_gc(vm->main, LUA_GCRESTART);
+  return vm;
+fail:
+  ln_vm_free(vm);
+  ln_fail(err, "memory", LN_AGAIN, "no memory for a Lua state");
+  return NULL;
+}
+
+void ln_vm_free(ln_vm *vm) {
+  if (vm && vm->main) lua_close(vm->main);
+  free(vm);
+}
