@@ -109,7 +109,7 @@ static void create_done(void *arg, const ln_err *err) {
   ln_buf_free(&c->options);
   free(c);
   r->creating = false;
-  if (err) ln_run_end_attempt(r, err);
+  if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
   else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
 }
@@ -218,6 +218,13 @@ ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
   if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) && ln_run_begin_vm(r, err)) return r;
   ln_scratch_free(r);
   return NULL;
+}
+
+bool ln_scratch_renew(ln_run *r, ln_err *err) {
+  if (r->vm) ln_branch_free_all(r);
+  ln_vm_free(r->vm);
+  r->vm = NULL;
+  return ln_run_begin_vm(r, err);
 }
 
 void ln_scratch_free(ln_run *r) {
