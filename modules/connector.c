@@ -142,7 +142,7 @@ static bool not_there(const lnC_registry *r, ln_str name, ln_err *err) {
   return ln_fail(err, "not_found", LN_FINAL, "there is no connector %.*s", n, name.p);
 }
 
-static lnC_connector *loaded(ln_engine *g, ln_str name, ln_err *err) {
+lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
   lnC_registry *r = registry(g);
   entry *e = r ? find(r, name) : NULL;
   if (!e) {
@@ -157,11 +157,11 @@ static lnC_connector *loaded(ln_engine *g, ln_str name, ln_err *err) {
   return e->c;
 }
 
-bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return loaded(g, name, err) != NULL; }
+bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
 
 bool ln_connectors_check(ln_engine *g, ln_err *err) {
   for (size_t i = 0; i < g->config->n_connectors; i++) {
-    lnC_connector *c = loaded(g, g->config->connectors[i].name, err);
+    lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, err);
     if (c && lnC_settings(c, err)) continue;
     ln_err why = *err;
     return ln_fail(err, "config", LN_FINAL, "%s%s", c ? "" : "connectors: ", why.message);
@@ -172,7 +172,7 @@ bool ln_connectors_check(ln_engine *g, ln_err *err) {
 static lnC_operation *operation(ln_engine *g, ln_str full, ln_err *err) {
   ln_str head, tail;
   ln_str_cut(full, '.', &head, &tail);
-  lnC_connector *c = loaded(g, head, err);
+  lnC_connector *c = lnC_loaded(g, head, err);
   if (!c) return NULL;
   lnC_operation *o = lnC_find(c, tail);
   if (o) return o;
@@ -210,7 +210,7 @@ const ln_op *ln_connectors_op(ln_engine *g, ln_str full, ln_err *err) {
 
 bool ln_connectors_each(ln_engine *g, ln_str connector, bool (*fn)(void *arg, const ln_op_info *i), void *arg,
                         ln_err *err) {
-  lnC_connector *c = loaded(g, connector, err);
+  lnC_connector *c = lnC_loaded(g, connector, err);
   ln_op_info info;
   if (!c) return false;
   for (size_t i = 0; i < c->n_ops; i++) {
@@ -390,28 +390,67 @@ void lnL_connector_pager(lua_State *L, int idx) {
 
 /* --- in a run's VM: several items --- */
 
-/* For each item of args[by] a call of its own, as map does it. */
-static const char spread[] =
-    "local call, by, name = ...\n"
-    "return function(args)\n"
-    "  local list = type(args) == 'table' and args[by]\n"
-    "  if type(list) ~= 'table' or #list == 0 then return call(args) end\n"
-    "  return map(list, function(item)\n"
-    "    local own = {}\n"
-    "    for k, v in pairs(args) do own[k] = v end\n"
-    "    own[by], own.as = { item }, nil\n"
-    "    return call(own)\n"
-    "  end, { name = args.as or name })\n"
-    "end\n";
+static int answered(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L) - 1;
+}
+
+/* What map calls for an item: the operation with the item alone.  Upvalues: operation, its function, arguments. */
+static int l_one(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* item                                             */
+  lua_pushvalue(L, lua_upvalueindex(2));                 /* item call                                        */
+  lua_newtable(L);                                       /* item call own                                    */
+  for (lua_pushnil(L); lua_next(L, lua_upvalueindex(3)); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 3);
+  }
+  lua_createtable(L, 1, 0);                              /* item call own list                               */
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, 3, o->one_by.p);
+  lua_pushnil(L);
+  lua_setfield(L, 3, "as");                              /* it names the map                                 */
+  lua_callk(L, 1, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
+}
+
+/* Each item is a call of its own, as map makes them.  Upvalues: operation, its function. */
+static int l_spread(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* args                                             */
+  bool list = lua_istable(L, 1) && lua_getfield(L, 1, o->one_by.p) == LUA_TTABLE && luaL_len(L, -1) > 0;
+  lua_settop(L, list ? 2 : 1);                           /* args [list]                                      */
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (!list) {                                           /* args call                                        */
+    lua_pushvalue(L, 1);                                 /* args call args: which says what is wrong with it */
+    lua_callk(L, 1, LUA_MULTRET, 0, answered);
+    return answered(L, LUA_OK, 0);
+  }
+  lua_pop(L, 1);                                         /* args list                                        */
+  lua_getglobal(L, "map");                               /* args list map                                    */
+  lua_pushvalue(L, 2);                                   /* args list map list                               */
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, l_one, 3);                         /* args list map list one                           */
+  lua_createtable(L, 0, 1);                              /* args list map list one options                   */
+  if (lua_getfield(L, 1, "as") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushstring(L, o->full);
+  }
+  lua_setfield(L, -2, "name");
+  lua_remove(L, 2);                                      /* args map list one options                        */
+  lua_callk(L, 3, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
+}
 
 /* Wraps the function on top. */
 static void push_spread(lua_State *L, const lnC_operation *o) {
-  ln_err err;
-  if (!ln_vm_load(ln_vm_of(L), L, LN_STR(spread), "=connectors", &err)) lnL_raise(L, &err); /* call chunk    */
-  lua_insert(L, -2);                                     /* chunk call                                       */
-  lua_pushlstring(L, o->one_by.p, o->one_by.n);
-  lua_pushstring(L, o->full);
-  lua_call(L, 3, 1);                                     /* function                                         */
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);        /* call operation                                   */
+  lua_insert(L, -2);                                     /* operation call                                   */
+  lua_pushcclosure(L, l_spread, 2);
 }
 
 /* --- in a run's VM: flows --- */
@@ -463,12 +502,6 @@ static void push_run(lua_State *L, const lnC_operation *o) {
   lua_settop(L, top + 1);                                /* run                                              */
 }
 
-static int flow_returned(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  return lua_gettop(L) - 1;
-}
-
 static int l_flow(lua_State *L) {
   const lnC_operation *o = upvalue(L);
   lua_settop(L, 1);                                      /* args                                             */
@@ -486,15 +519,15 @@ static int l_flow(lua_State *L) {
   }
   push_run(L, o);                                        /* args [flow name uses] run                        */
   lua_pushvalue(L, 1);                                   /* args [flow name uses] run args                   */
-  lua_callk(L, branched ? 4 : 1, LUA_MULTRET, 0, flow_returned);
-  return flow_returned(L, LUA_OK, 0);
+  lua_callk(L, branched ? 4 : 1, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
 }
 
 /* --- in a run's VM: the table --- */
 
 int lnL_connector_open(lua_State *L, ln_str name) {
   ln_err err = {0};
-  lnC_connector *c = loaded(lnL_engine(L), name, &err);
+  lnC_connector *c = lnC_loaded(lnL_engine(L), name, &err);
   if (!c) return lnL_raise(L, &err);
   lua_createtable(L, 0, (int)c->n_ops);                  /* table                                            */
   for (size_t i = 0; i < c->n_ops; i++) {

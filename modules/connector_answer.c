@@ -252,6 +252,7 @@ static int l_judge(lua_State *L) {
     lnC_field(L, j->o, "fault");
     found = ask_fault(L, j, 2);
     own = found == 0;
+    j->v->own = found == 1;
     lua_settop(L, 2);
   }
   if (found < 0) {

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { VALUE_MAX = 64 << 20, PAGES = 1000, ITEMS = 1000, ITEMS_MOST = 100000, DEPTH = 6, TROUBLES = 5, HEAD = 16 };
+enum { VALUE_MAX = 64 << 20, PAGES = 1000, ITEMS = 1000, ITEMS_MOST = 100000, DEPTH = 6, TROUBLES = 5, REDOS = 4, HEAD = 16 };
 static const int64_t FOLLOW_WITHIN_MS = 600000;
 
 typedef struct keeping keeping;
@@ -38,7 +38,8 @@ struct lnC_ask {
   ln_buf items;
   size_t n_items, limit;
   uint64_t *seen;                                        /* of each `next` so far                            */
-  size_t pages, looks, troubles;
+  size_t pages, looks, troubles, redos;
+  bool redo;                                             /* what came first is to be asked anew              */
   int64_t follow_since;
 };
 
@@ -277,12 +278,10 @@ static void take_handle(lnC_ask *a) {
   ln_err err;
   ln_buf_init(&v.out, VALUE_MAX);
   bool ok = lnC_handle(a->o, a->answer, ln_buf_view(&a->args), &v, &err);
-  if (ok && v.nothing) {
-    ok = ln_fail(&err, "failed", LN_FINAL, "the answer names nothing that could be followed");
-    v.declared = false;
-  }
   if (!ok) {
     value_failed(a, &v, &err);
+  } else if (v.nothing) {                                /* it was done at once                              */
+    shape_result(a, (ln_str){NULL, 0}, (ln_str){NULL, 0});
   } else if (a->deed) {
     lnC_end end = {.good = true, .acted = LN_ACTED_YES, .accepted = true, .value = ln_buf_view(&v.out)};
     finish(a, &end);
@@ -359,13 +358,25 @@ static void take_page(lnC_ask *a) {
 static void decode(void *arg, const ln_answer *answer, ln_verdict *v, ln_limit_told *told) {
   lnC_ask *a = arg;
   lnC_judge(a->o->c, a->o, answer, &a->answer, v, told);
+  a->redo = a->n_firsts && !v->good && v->own && v->not_executed && v->err.retry == LN_AGAIN;
+  if (a->redo) v->err.retry = LN_FINAL;                  /* not the same request again: see on_end           */
+}
+
+static void next_first(lnC_ask *a);
+
+/* What came first has gone stale, says the operation's own fault: it is asked anew, a few times. */
+static void begin_anew(lnC_ask *a) {
+  a->at_first = 0;
+  ln_buf_cut(&a->first, 0);
+  next_first(a);
 }
 
 static void on_end(void *arg, const ln_call_end *end) {
   lnC_ask *a = arg;
   a->calling = NULL;
   if (!end->good) {
-    fail_as(a, &end->err, end->acted);
+    if (a->redo && ++a->redos < REDOS) begin_anew(a);
+    else fail_as(a, &end->err, end->acted);
     return;
   }
   if (a->raw && !a->o->binary && a->o->secrets.n == 0) ln_effect_raw(a->raw, end->answer->body);
@@ -464,8 +475,6 @@ static int l_first(lua_State *L) {
   lnC_encode(L, -1, j->out, "first");
   return 0;
 }
-
-static void next_first(lnC_ask *a);
 
 static void on_first(void *arg, const lnC_end *end) {
   lnC_ask *a = arg;

@@ -56,6 +56,9 @@ struct lnC_connector {
   ln_vendor *vendor;
 };
 
+/* --- connector.c --- */
+lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err); /* loads it when it is not; NULL: "not_found", "bad_connector" */
+
 /* --- connector_declare.c: a file into structs --- */
 lnC_connector *lnC_declare(lnC_registry *r, ln_engine *g, ln_str name, const char *file, ln_err *err);
 void lnC_connector_free(lnC_connector *c);

@@ -11,11 +11,11 @@
 
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
-typedef enum look_stage { RESOLVING, READING_STATE } look_stage;
+typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
 
 struct lnC_look {
   look_stage stage;
-  int nth;                                               /* of the parts, from 1                             */
+  int nth, decided;                                      /* of the parts, from 1; decided: the state's that knew */
   bool probing;                                          /* the state is read as a probe                     */
   ln_buf names, before, looked;
   bool resolved;
@@ -45,8 +45,9 @@ static lnC_look *look_of(lnC_work *w) {
 }
 
 static lnC_ctx ctx_of(const lnC_work *w) {
-  lnC_ctx c = {.tag = ln_effect_tag(w->e), .lease_ms = ln_effect_lease_ms(w->e)};
-  if (w->look) {
+  lnC_ctx c = {.tag = ln_effect_tag(w->e), .lease_ms = ln_effect_lease_ms(w->e), .before = ln_effect_before(w->e)};
+  if (w->look) c.since_ms = w->look->sent_ms;
+  if (w->look && w->look->before.n) {
     c.before = ln_buf_view(&w->look->before);
     c.looked = ln_buf_view(&w->look->looked);
   }
@@ -360,7 +361,7 @@ static bool unchanged_value(lnC_work *w, ln_buf *out, ln_err *err) {
   lnC_value v = {0};
   ln_str values[] = {ln_buf_view(&w->look->looked), ln_effect_args(w->e)};
   ln_buf_init(&v.out, VALUE_MAX);
-  bool ok = lnC_call(w->o, "state", w->look->nth, "unchanged", values, 2, NULL, &v, err);
+  bool ok = lnC_call(w->o, "state", w->look->decided, "unchanged", values, 2, NULL, &v, err);
   if (ok && v.nothing) ok = known_value(w, true, out, err);
   else ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || no_memory(err));
   ln_buf_free(&v.out);
@@ -412,6 +413,26 @@ static void looked(lnC_work *w) {
   ln_buf_free(&unchanged);
 }
 
+/* A part without a read: its names are known from the arguments. */
+static bool skip_part(lnC_work *w, ln_err *err) {
+  bool ok = w->look->stage != RESOLVING || take_names(w, (ln_str){NULL, 0}, err);
+  w->look->nth++;
+  return ok;
+}
+
+/* The state's parts are done with. */
+static void state_read(lnC_work *w) {
+  lnC_look *l = w->look;
+  l->decided = l->nth > 1 ? l->nth - 1 : 1;              /* the one that knew                                */
+  if (l->probing) {
+    probed_state(w);
+    return;
+  }
+  l->stage = RESOLVING;
+  l->nth = 1;
+  step(w);
+}
+
 /* Goes on with the part at hand; one of the state's has said enough when it knows a state. */
 static void step(lnC_work *w) {
   lnC_look *l = w->look;
@@ -419,31 +440,18 @@ static void step(lnC_work *w) {
   bool asked = false;
   part_job j = {.part = l->stage == RESOLVING ? "resolve" : "state", .nth = l->nth, .first = ln_effect_args(w->e)};
   bool enough = l->stage == READING_STATE && l->before.n > 0;
-  if (!enough && !ask_part(w, &j, on_part, &asked, &err)) {
-    looked_err(w, &err);
-  } else if (asked) {
-    return;
-  } else if (!enough && l->nth <= j.count) {             /* a part without a read                            */
-    if (l->stage == RESOLVING && !take_names(w, (ln_str){NULL, 0}, &err)) {
-      looked_err(w, &err);
-      return;
-    }
-    l->nth++;
-    step(w);
-  } else if (l->stage == RESOLVING) {
-    l->stage = READING_STATE;
-    l->nth = 1;
-    step(w);
-  } else {
-    if (l->nth > 1) l->nth--;                            /* the one that decided                             */
-    if (l->probing) probed_state(w);
-    else looked(w);
-  }
+  if (!enough && !ask_part(w, &j, on_part, &asked, &err)) looked_err(w, &err);
+  else if (asked) return;
+  else if (!enough && l->nth <= j.count) {
+    if (skip_part(w, &err)) step(w);
+    else looked_err(w, &err);
+  } else if (l->stage == READING_STATE) state_read(w);
+  else looked(w);
 }
 
-static void begin_look(lnC_work *w, look_stage stage, bool probing) {
+static void begin_look(lnC_work *w, bool probing) {
   lnC_look *l = w->look;
-  l->stage = stage;
+  l->stage = READING_STATE;
   l->nth = 1;
   l->probing = probing;
   l->resolved = false;
@@ -463,7 +471,7 @@ static void look(ln_effect *e) {
     ln_look nobody = {.resolved = false};
     ln_write_looked(e, &nobody, NULL);
   } else {
-    begin_look(w, RESOLVING, false);
+    begin_look(w, false);
   }
 }
 
@@ -520,7 +528,6 @@ static void probed(lnC_work *w, ln_str value) {
   lnC_value v = {0};
   ln_err err;
   lnC_ctx ctx = ctx_of(w);
-  ctx.since_ms = w->look->sent_ms;
   ln_str values[] = {value, ln_effect_args(w->e)};
   ln_buf_init(&v.out, VALUE_MAX);
   bool ok = lnC_call(w->o, "probe", 0, "found", values, 2, &ctx, &v, &err);
@@ -551,25 +558,21 @@ static void probe(ln_effect *e, int64_t since_ms) {
   if (!ok) ln_write_probed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   else if (asked) return;
   else if (j.count) probed(w, (ln_str){NULL, 0});        /* a probe without a read                           */
-  else begin_look(w, READING_STATE, true);
+  else begin_look(w, true);
 }
 
 /* --- follow --- */
 
 static int64_t pace_of(const lnC_operation *o) { return o->c->site && o->c->site->pace > 0 ? o->c->site->pace : 1; }
 
-static void look_again(lnC_work *w, const ln_err *why) {
+/* Not at its end: it runs, or waits for somebody; `why` says more, where it is known. */
+static void look_again(lnC_work *w, bool pending, const char *why) {
   lnC_look *l = w->look;
   int64_t now = ln_now_ms(w->o->c->engine->loop->clock), again = lnC_follow_ms(w->o, l->follows++);
   ln_err err;
-  if (why) {
-    ln_write_followed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, why, again);
-  } else if (w->o->within_ms && now - l->follow_since > w->o->within_ms / pace_of(w->o)) {
-    ln_fail(&err, "pending", LN_AGAIN, "no end after %lld s", (long long)((now - l->follow_since) / 1000));
-    ln_write_followed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err, again);
-  } else {
-    ln_write_followed(w->e, LN_ACCEPTED, (ln_str){NULL, 0}, NULL, again);
-  }
+  ln_fail(&err, "pending", LN_AGAIN, "%s", why && why[0] ? why : pending ? "it waits" : "it still runs");
+  if (w->o->within_ms && now - l->follow_since > w->o->within_ms / pace_of(w->o)) pending = true;
+  ln_write_followed(w->e, pending ? LN_UNKNOWN : LN_ACCEPTED, (ln_str){NULL, 0}, &err, again);
 }
 
 static void followed_to_end(lnC_work *w, ln_str value) {
@@ -594,11 +597,8 @@ static void take_follow(lnC_work *w, const lnC_value *v, ln_str value) {
   } else if (ln_str_eq(word, LN_STR("failed"))) {
     ln_fail(&err, "failed", LN_FINAL, "%s", v->why[0] ? v->why : "it ended badly");
     ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &err, 0);
-  } else if (ln_str_eq(word, LN_STR("pending"))) {
-    ln_fail(&err, "pending", LN_AGAIN, "%s", v->why[0] ? v->why : "it waits");
-    look_again(w, &err);
   } else {
-    look_again(w, NULL);
+    look_again(w, ln_str_eq(word, LN_STR("pending")), v->why);
   }
 }
 
@@ -614,10 +614,8 @@ static void on_follow(void *arg, const lnC_end *end) {
   if (ok) {
     w->look->troubles = 0;
     take_follow(w, &v, end->value);
-  } else if (++w->look->troubles < TROUBLES) {           /* it goes on, whether we can see it or not         */
-    look_again(w, NULL);
-  } else {
-    look_again(w, &err);
+  } else {                                               /* it goes on, whether we can see it or not         */
+    look_again(w, ++w->look->troubles >= TROUBLES, err.message);
   }
   ln_buf_free(&v.out);
 }

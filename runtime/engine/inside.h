@@ -62,6 +62,7 @@ struct ln_branch {
   bool in_step;                                          /* inside step: no effects                          */
   bool polling;                                          /* inside await_until: reads only, not journaled    */
   bool cancelled;
+  bool is_item;                                          /* of a map: approvals of its siblings are one question */
   bool failed;                                           /* ended by an error: its value is on top of co     */
   int nres;                                              /* results on co when it ended                      */
   uint64_t rolls;                                        /* random, uuid: turns                              */
@@ -129,7 +130,7 @@ struct ln_effect {
   bool recovered;                                        /* it stood in the journal without a result         */
   bool noted_pending;
   ln_buf unchanged;
-  int64_t looked_ms;
+  int64_t looked_ms, wanted_ms;                          /* wanted: since when it waits to be asked about    */
   int probes;
 };
 
@@ -239,6 +240,7 @@ void ln_permit_take(ln_effect *e);                       /* an approval that cov
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
+void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                      */
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                            */

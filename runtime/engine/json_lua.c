@@ -42,6 +42,9 @@ static size_t digits(ln_str s, size_t i) {
 
 static bool one_of(ln_str s, size_t i, const char *set) { return i < s.n && s.p[i] && strchr(set, s.p[i]); }
 
+/* May a value end before i?  Two counting numbers in a row would read as one. */
+static bool ends(ln_str s, size_t i) { return i >= s.n || one_of(s, i, " \t\r\n,:]}"); }
+
 /* Where the number that begins at i ends, by JSON's grammar; i itself when it is none. */
 static size_t number_end(ln_str s, size_t i, bool *is_float) {
   size_t from = i;
@@ -60,7 +63,7 @@ static size_t number_end(ln_str s, size_t i, bool *is_float) {
     i = digits(s, i);
     *is_float = true;
   }
-  return digit(s, i) || one_of(s, i, ".") ? from : i;
+  return ends(s, i) ? i : from;
 }
 
 static size_t blanks(ln_str s, size_t i) {
@@ -120,6 +123,7 @@ static bool prepare(json_job *j) {
     char c = s.p[i];
     size_t close = c == '[' ? blanks(s, i + 1) : 0;
     if (close && one_of(s, close, "]")) {
+      if (!ends(s, close + 1)) return bad(j, close + 1, "expected ',' or the end of what [] is in");
       if (!put_count(j, &from, i, close + 1)) return false;
       i = close + 1;
     } else if (c == '"') {
@@ -184,9 +188,11 @@ static void explain(json_job *j, const char *message) {
 
 static bool put_number(void *arg, lua_Number n, ln_buf *out, ln_err *err) {
   json_job *j = arg;
-  size_t k = (size_t)n, at = place_of(j, k);
+  size_t k = (size_t)n;
   char text[LITERAL];
   bool is_float;
+  if (n < 0 || k >= j->places.n / sizeof(uint32_t)) return bad(j, 0, "a number that cannot be read");
+  size_t at = place_of(j, k);
   size_t len = number_end(j->json, at, &is_float) - at;
   if (len == 0) return ln_v_end(out, ln_v_begin(out, 'A', 0)) || ln_buf_ok(out, err);
   memcpy(text, j->json.p + at, len);

@@ -4,67 +4,15 @@
 #include "engine/values.h"
 #include "engine/vm_lib.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 static const char NUMBERS_KEY = 'n';
 
 /* --- keys in order ---------------------------------------------------------------------------------------- */
 
-typedef struct order_key {
-  enum { KEY_INTEGER, KEY_FLOAT, KEY_TEXT, KEY_BOOLEAN } kind;
-  uint32_t at;                                           /* which of the keys, as they came                 */
-  union {
-    lua_Integer i;
-    lua_Number f;
-    ln_str s;
-  } u;
-} order_key;
-
-static int compare_mixed(lua_Integer i, lua_Number f) {  /* f is no integer                                 */
-  if (f >= 0x1p63) return -1;
-  if (f < -0x1p63) return 1;
-  return i <= (lua_Integer)floor(f) ? -1 : 1;
-}
-
-static int compare_numbers(const order_key *a, const order_key *b) {
-  if (a->kind == KEY_INTEGER && b->kind == KEY_INTEGER) return (a->u.i > b->u.i) - (a->u.i < b->u.i);
-  if (a->kind == KEY_FLOAT && b->kind == KEY_FLOAT) return (a->u.f > b->u.f) - (a->u.f < b->u.f);
-  return a->kind == KEY_INTEGER ? compare_mixed(a->u.i, b->u.f) : -compare_mixed(b->u.i, a->u.f);
-}
-
-static int rank(const order_key *k) { return k->kind <= KEY_FLOAT ? 0 : (int)k->kind; }
-
-static int compare_keys(const void *pa, const void *pb) {
-  const order_key *a = pa, *b = pb;
-  if (rank(a) != rank(b)) return rank(a) < rank(b) ? -1 : 1;
-  if (a->kind == KEY_TEXT) return ln_str_cmp(a->u.s, b->u.s);
-  if (a->kind == KEY_BOOLEAN) return (int)(a->u.i - b->u.i);
-  return compare_numbers(a, b);
-}
-
 /* The key at idx, or an error in who's name: an object has no place in an order that a replay would repeat. */
-static void read_key(lua_State *L, int idx, order_key *k, const char *who) {
-  switch (lua_type(L, idx)) {
-  case LUA_TNUMBER: {
-    int exact;
-    k->u.i = lua_tointegerx(L, idx, &exact);
-    k->kind = exact ? KEY_INTEGER : KEY_FLOAT;
-    if (!exact) k->u.f = lua_tonumber(L, idx);
-    break;
-  }
-  case LUA_TSTRING:
-    k->kind = KEY_TEXT;
-    k->u.s.p = lua_tolstring(L, idx, &k->u.s.n);
-    break;
-  case LUA_TBOOLEAN:
-    k->kind = KEY_BOOLEAN;
-    k->u.i = lua_toboolean(L, idx);
-    break;
-  default:
+static void read_key(lua_State *L, int idx, ln_order *k, const char *who) {
+  if (!lnL_read_order(L, idx, k))
     luaL_error(L, "%s: a key that is a %s has no order that would be the same in a replay", who,
                luaL_typename(L, idx));
-  }
 }
 
 /* --- pairs and next --------------------------------------------------------------------------------------- */
@@ -116,10 +64,34 @@ static int l_next_key(lua_State *L) {                    /* t …             up
   return 1;
 }
 
-/* t → t keys: a list of them in order.  [-0, +1, e] */
-static void push_keys(lua_State *L, int t, lua_Integer n) {
+enum { FEW = 16 };
+
+/* A list of t's keys in order, if they are few: they wait on the stack.  [-0, +1, e] */
+static void push_few_keys(lua_State *L, int t, int n) {
+  ln_order order[FEW];
+  int base = lua_gettop(L);
+  luaL_checkstack(L, FEW + 4, NULL);
+  lua_pushnil(L);
+  for (int i = 0; i < n && lua_next(L, t); i++) {        /* … keys key value */
+    lua_pop(L, 1);
+    read_key(L, -1, &order[i], "pairs");
+    order[i].at = (uint32_t)i;
+    lua_pushvalue(L, -1);
+  }
+  ln_order_sort(order, (size_t)n);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushvalue(L, base + 1 + (int)order[i].at);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}
+
+/* The same of any number: they wait in a table. */
+static void push_many_keys(lua_State *L, int t, lua_Integer n) {
   if (n > INT32_MAX / 2) luaL_error(L, "pairs: a table with more keys than can be put in order");
-  order_key *order = lua_newuserdatauv(L, (size_t)n * sizeof *order, 0); /* order    */
+  ln_order *order = lua_newuserdatauv(L, (size_t)n * sizeof *order, 0); /* order    */
   lua_createtable(L, (int)n, 0);                         /* order came      */
   uint32_t at = 0;
   for (lua_pushnil(L); lua_next(L, t) && at < n; at++) { /* order came key value */
@@ -129,7 +101,7 @@ static void push_keys(lua_State *L, int t, lua_Integer n) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, at + 1);
   }
-  qsort(order, at, sizeof *order, compare_keys);
+  ln_order_sort(order, at);
   lua_createtable(L, (int)n, 0);                         /* order came keys */
   for (uint32_t i = 0; i < at; i++) {
     lua_rawgeti(L, -2, order[i].at);
@@ -158,7 +130,8 @@ static int l_pairs(lua_State *L) {
     lua_pushinteger(L, n);
     lua_pushcclosure(L, l_next_position, 1);
   } else {
-    push_keys(L, 1, n);
+    if (n <= FEW) push_few_keys(L, 1, (int)n);
+    else push_many_keys(L, 1, n);
     lua_pushinteger(L, 0);
     lua_pushcclosure(L, l_next_key, 2);
   }
@@ -169,7 +142,7 @@ static int l_pairs(lua_State *L) {
 
 /* The least key above the given one: linear, and right even if that one is gone. */
 static int l_next(lua_State *L) {
-  order_key after = {0}, best = {0}, k;
+  ln_order after = {0}, best = {0}, k;
   bool found = false;
   unsigned n = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -180,7 +153,7 @@ static int l_next(lua_State *L) {
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
     if ((++n & 0xfff) == 0) lnL_tick(L);
     read_key(L, -2, &k, "next");
-    if ((!all && compare_keys(&k, &after) <= 0) || (found && compare_keys(&k, &best) >= 0)) continue;
+    if ((!all && ln_order_compare(&k, &after) <= 0) || (found && ln_order_compare(&k, &best) >= 0)) continue;
     found = true;
     best = k;
     lua_pushvalue(L, -2);
@@ -254,9 +227,10 @@ static int l_tostring(lua_State *L) {
 
 static int l_print(lua_State *L) {
   int n = lua_gettop(L);
+  char some[512];
   ln_text line;
   lua_pushnil(L);                                        /* … buffer        */
-  lnL_text_init(&line, n + 1);
+  lnL_text_lend(&line, n + 1, some, sizeof some);
   for (int i = 1; i <= n; i++) {
     ln_str s;
     s.p = lnL_tolstring(L, i, &s.n);
@@ -266,7 +240,7 @@ static int l_print(lua_State *L) {
   }
   ln_vm *vm = ln_vm_of(L);
   ln_print_fn print = ln_vm_print(vm);
-  if (print) print(vm, (ln_str){line.p ? line.p : "", line.n});
+  if (print) print(vm, (ln_str){line.p, line.n});
   return 0;
 }
 

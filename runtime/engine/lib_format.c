@@ -60,22 +60,25 @@ static void finish(conversion *c, const char *length) {
 
 static void put_integer(lua_State *L, ln_text *out, conversion *c, int arg) {
   lua_Integer n = luaL_checkinteger(L, arg);
+  char item[ITEM];
   finish(c, "ll");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, (long long)n);
+  int len = snprintf(item, sizeof item, c->spec, (long long)n);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 static void put_float(lua_State *L, ln_text *out, conversion *c, int arg) {
   double d = luaL_checknumber(L, arg);
+  char item[ITEM];
   finish(c, "");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, d);
+  int len = snprintf(item, sizeof item, c->spec, d);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 static void put_short_text(lua_State *L, ln_text *out, conversion *c, const char *s) {
+  char item[ITEM];
   finish(c, "");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, s);
+  int len = snprintf(item, sizeof item, c->spec, s);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 #pragma GCC diagnostic pop
@@ -175,9 +178,10 @@ int lnL_format(lua_State *L) {
   int top = lua_gettop(L), arg = 1;
   size_t n;
   const char *p = luaL_checklstring(L, 1, &n), *end = p + n;
+  char some[1024];
   ln_text out;
   lua_pushnil(L);                                        /* … out           */
-  lnL_text_init(&out, top + 1);
+  lnL_text_lend(&out, top + 1, some, sizeof some);
   while (p < end) {
     conversion c;
     const char *percent = memchr(p, '%', (size_t)(end - p));

@@ -302,6 +302,29 @@ static int compared(lua_State *L, int status, lua_KContext ctx) {
   return sort_on(L, status, ctx);
 }
 
+/* Without a comparator, and all numbers or all texts: put in order here.  False: something else is among them.
+** t before state from → … to */
+static bool sort_plain(lua_State *L, lua_Integer n) {
+  ln_order *v = lua_newuserdatauv(L, (size_t)n * sizeof *v, 0); /* … v      */
+  bool texts = false;
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, SORT_FROM, i + 1);
+    bool ok = lnL_read_order(L, -1, &v[i]) && v[i].kind != LN_ORDER_BOOLEAN;
+    lua_pop(L, 1);
+    if (i == 0 && ok) texts = v[0].kind == LN_ORDER_TEXT;
+    if (!ok || (v[i].kind == LN_ORDER_TEXT) != texts) return false;
+    v[i].at = (uint32_t)i + 1;
+  }
+  ln_order_sort(v, (size_t)n);
+  lua_createtable(L, (int)n, 0);                         /* … v sorted      */
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, SORT_FROM, v[i].at);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, SORT_FROM);
+  return true;
+}
+
 static int l_sort(lua_State *L) {
   lua_Integer n = length(L, 1, READS | WRITES);
   if (n < 2) return 0;
@@ -318,6 +341,8 @@ static int l_sort(lua_State *L) {
     lua_rawseti(L, SORT_FROM, i);
     if (i % STEPS == 0) lnL_tick(L);
   }
+  if (lua_isnil(L, SORT_BEFORE) && sort_plain(L, n)) return write_back(L, LUA_OK, 1);
+  lua_settop(L, SORT_FROM);
   lua_createtable(L, (int)n, 0);                         /* … from to       */
   return sort_on(L, LUA_OK, 0);
 }

@@ -153,6 +153,7 @@ static bool replay_next(ln_run *r) {
   ln_buf_cut(&e->outcome, 0);
   ln_buf_add(&e->outcome, outcome);
   ln_buf_free(&hold);
+  ln_plan_replayed(e, rec);
   ln_branch_wake(e->branch);
   return true;
 }

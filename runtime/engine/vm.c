@@ -41,7 +41,8 @@ struct ln_vm {
   ln_link *link;                                         /* the author's resumes under way                  */
   int blocked;
   lua_State *closing;                                    /* a coroutine that is being closed                */
-  int64_t cpu_start, own_cpu, *cpu_used;
+  bool cpu_known;                                        /* has the thread's CPU clock been read in this turn? */
+  int64_t began, cpu_start, own_cpu, *cpu_used;
   int64_t numbers;
   const void *raised;                                    /* the text that the author raised last            */
   ln_print_fn print;
@@ -125,10 +126,19 @@ int lnL_give_up(lua_State *L) {
   return lua_yield(L, 0);
 }
 
+enum { DEEP = 20000 };                                   /* calls; Lua itself stops at about 200,000        */
+
+/* An endless recursion may find the memory's end before the stack's; it is to be called what it is. */
 static void die_of_memory(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
-  snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
-  die(vm, L, "memory", what);
+  lua_Debug ar;
+  bool deep = lua_getstack(L, DEEP, &ar);
+  if (deep)
+    snprintf(what, sizeof what, "calls nest so deep that they need more than its %zu bytes of memory (does a function "
+             "call itself without end?)", vm->limits.memory);
+  else
+    snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
+  die(vm, L, deep ? "stack" : "memory", what);
 }
 
 /* Lua says "stack overflow" and "C stack overflow" in a text of its own; a text that the author raised is an
@@ -199,12 +209,28 @@ static int64_t cpu_us(void) {
   return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
-  vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
-  vm->cpu_start = cpu_us();
+/* The CPU clock is slow to read (microseconds), and most turns end long before their slice: then it is not read at
+** all.  A branch that has used something already has had a whole slice, so its turns are measured from the start. */
+static void begin_budget(ln_vm *vm) {
+  vm->began = ln_preempt_now_us();
+  vm->cpu_known = *vm->cpu_used > 0;
+  if (vm->cpu_known) vm->cpu_start = cpu_us();
 }
 
-static int64_t cpu_spent(const ln_vm *vm) { return *vm->cpu_used + cpu_us() - vm->cpu_start; }
+void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
+  vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
+  begin_budget(vm);
+}
+
+static int64_t cpu_spent(ln_vm *vm) {
+  int64_t now = cpu_us();
+  if (!vm->cpu_known) {                                  /* the first reading: before it, time stands for CPU */
+    int64_t wall = ln_preempt_now_us() - vm->began;
+    vm->cpu_start = now - (wall < vm->limits.slice_us ? wall : vm->limits.slice_us);
+    vm->cpu_known = true;
+  }
+  return *vm->cpu_used + now - vm->cpu_start;
+}
 
 static void check_budget(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
@@ -222,7 +248,7 @@ static void turn_due(void *arg) {
   ln_vm *vm = arg;
   lua_State *L = vm->running;
   atomic_store(&vm->look, true);
-  if (L) arm(L);
+  if (L && !lua_gethookmask(L)) arm(L);
 }
 
 static bool slice_over(const ln_vm *vm) { return ln_preempt_now_us() >= vm->turn.at_us; }
@@ -393,9 +419,9 @@ static ln_vm_turn verdict(ln_vm *vm, lua_State *co, int status, ln_err *err) {
 }
 
 static bool begin_turn(ln_vm *vm, lua_State *co, ln_err *err) {
-  vm->turn = (ln_turn_of){.due = turn_due, .arg = vm, .at_us = ln_preempt_now_us() + vm->limits.slice_us};
+  begin_budget(vm);
+  vm->turn = (ln_turn_of){.due = turn_due, .arg = vm, .at_us = vm->began + vm->limits.slice_us};
   vm->yielding = YIELD_AUTHOR;
-  vm->cpu_start = cpu_us();
   vm->running = co;
   ln_watch *w = ln_preempt_begin(&vm->turn, err);
   if (!w) vm->running = NULL;
@@ -407,7 +433,7 @@ static void end_turn(ln_vm *vm) {
   ln_watch *w = atomic_exchange(&vm->watch, NULL);
   ln_preempt_end(w, &vm->turn);
   vm->running = NULL;
-  *vm->cpu_used = cpu_spent(vm);
+  if (vm->yielding == YIELD_SLICE) *vm->cpu_used = cpu_spent(vm);
 }
 
 ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err) {

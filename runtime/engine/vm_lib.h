@@ -47,6 +47,21 @@ const char *lnL_absent(ln_str name);                     /* why a stock global i
 int lnL_xpcall_handler(lua_State *L);
 bool lnL_is_env(lua_State *L, int idx);                  /* the globals, or what playbooks see of them      */
 
+/* Numbers without NaN, texts or booleans, to be put in order. */
+typedef struct ln_order {
+  enum { LN_ORDER_INTEGER, LN_ORDER_FLOAT, LN_ORDER_TEXT, LN_ORDER_BOOLEAN } kind;
+  uint32_t at;                                           /* which it was: a tie keeps that order             */
+  union {
+    lua_Integer i;
+    lua_Number f;
+    ln_str s;                                            /* lent                                            */
+  } u;
+} ln_order;
+
+bool lnL_read_order(lua_State *L, int idx, ln_order *o); /* false: something else                           */
+int ln_order_compare(const ln_order *a, const ln_order *b);
+void ln_order_sort(ln_order *v, size_t n);
+
 ln_print_fn ln_vm_print(const ln_vm *vm);
 int64_t ln_vm_number(ln_vm *vm);                         /* the next object's number                         */
 
@@ -55,6 +70,7 @@ int64_t ln_vm_number(ln_vm *vm);                         /* the next object's nu
 typedef struct ln_text { char *p; size_t n, cap; int slot; } ln_text;
 
 void lnL_text_init(ln_text *t, int slot);                /* the slot exists, and is the buffer's now         */
+void lnL_text_lend(ln_text *t, int slot, char *p, size_t n); /* the same, with n bytes to begin with: not across a yield */
 char *lnL_text_room(lua_State *L, ln_text *t, size_t n); /* n bytes at the end  [-0, +0, m]                  */
 void lnL_text_add(lua_State *L, ln_text *t, ln_str s);
 void lnL_text_push(lua_State *L, const ln_text *t);      /* as a string  [-0, +1, m]                         */

@@ -361,6 +361,7 @@ static void after_guards(ln_effect *e) {
     e->stand = LN_W_ASKING;
     e->state = "waiting";
     e->waiting_for = "approval"; /* gathered into one question when the run has nothing else to do */
+    e->wanted_ms = now_of(e);
     ln_run_pump_soon(e->run);
     return;
   }

@@ -20,7 +20,7 @@ enum {
   WAITS = 50,                                            /* of one call, for limits                          */
   CONCURRENCY = 16,
   TIMEOUT_MS = 60000,
-  PATIENCE_MS = 3600000,
+  PATIENCE_MS = 3 * 3600000,                             /* the longest windows are an hour                  */
   RESPONSE = 16 << 20,
   BACKOFF_MS = 1000, BACKOFF_CAP_MS = 30000,
   BREAK_AFTER = 8, BREAK_MS = 30000,                     /* failures in a row, and the rest that follows     */

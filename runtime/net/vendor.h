@@ -41,6 +41,7 @@ typedef struct ln_verdict {                              /* zeroed before decode
   bool good;
   bool token;                                            /* the credentials were refused: renew them once    */
   bool not_executed;                                     /* the vendor certainly did not act                 */
+  bool own;                                              /* for the caller: its operation's own verdict      */
   int64_t after_ms;                                      /* ask again after so long; -1: not said            */
   ln_err err;                                            /* when not good; retry says whether to ask again   */
 } ln_verdict;
@@ -66,7 +67,7 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   ln_str limit;                                          /* the name under which it is counted               */
   bool write;                                            /* never sent again once it was perhaps sent        */
   int64_t timeout_ms;                                    /* one attempt; 0: 60 s                             */
-  int64_t patience_ms;                                   /* the whole call, with all waits; 0: an hour       */
+  int64_t patience_ms;                                   /* the whole call, with all waits; 0: three hours   */
   size_t max_response;                                   /* bytes; 0: 16 MiB                                 */
   ln_decode_fn decode;                                   /* NULL: any answer is good                         */
   void (*done)(void *arg, const ln_call_end *end);       /* once, later, from the top of the loop            */

@@ -150,6 +150,10 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* 
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
 
+/* --- hints: what is only there for speed, and may be lost --- */
+bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
+bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err);     /* appends nothing when there is none */
+
 /* --- the vault's sealed values (engine/secret.c seals) --- */
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err);
 bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);

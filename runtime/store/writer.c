@@ -255,7 +255,7 @@ static bool tidy(ln_writer *w) {
   pthread_mutex_unlock(&w->mx);
   pthread_mutex_lock(&w->store->write_mx);
   int64_t rows = tx->next - tx->floor;
-  bool due = rows > LN_TAIL_KEEP + LN_TAIL_SLACK && (idle || rows > LN_TAIL_MOST);
+  bool due = rows > w->store->tail_keep + w->store->tail_slack && (idle || rows > LN_TAIL_MOST);
   bool more = due && ln_tx_tidy(tx);
   pthread_mutex_unlock(&w->store->write_mx);
   return more && idle;
