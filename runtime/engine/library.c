@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -35,6 +36,7 @@ struct ln_snapshot {
   char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
   char extra[1024];                                      /* the file that was given by path                 */
   bool news;                                             /* some file was read: the index is to be written  */
+  atomic_bool stored;                                    /* a transaction that put it has been committed    */
   size_t seen;                                           /* files, while looking whether any changed        */
   struct index *index;                                   /* while it is taken                               */
   int64_t looked_us;                                     /* when the files were last seen unchanged         */
@@ -387,6 +389,7 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
   snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
   bool was = false;
+  if (atomic_load(&s->stored)) return true;
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
   if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
@@ -398,6 +401,8 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   }
   return ln_tx_content_put(tx, &c, err);
 }
+
+void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
 
 static script *find(ln_snapshot *s, ln_str module) {
   size_t lo = 0, hi = s->n;

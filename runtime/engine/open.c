@@ -84,6 +84,7 @@ static void create_done(void *arg, const ln_err *err) {
   free(c);
   r->creating = false;
   if (err) ln_run_end_attempt(r, err);
+  else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
 }
 
