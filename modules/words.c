@@ -63,4 +63,5 @@ void lnL_open_words(lua_State *L) {
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
   ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
+  if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

@@ -174,6 +174,7 @@ static size_t option_width(lua_State *L, int t) {
 }
 
 static int l_map(lua_State *L) {
+  lnL_known(L, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 3);
@@ -361,6 +362,7 @@ static bool switched_off(lua_State *L, const char **why) {
   *why = NULL;
   if (!lua_istable(L, 3)) return false;
   lua_getfield(L, 3, "when");
+  lnL_known(L, -1);
   off = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_getfield(L, 3, "why");
   *why = lua_tostring(L, -1);

@@ -3,6 +3,7 @@
 ** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
 #include "engine/library.h"
 #include "engine/inside.h"
+#include "engine/instrument.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -218,8 +219,9 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
 static bool skipped(const char *relative) {
-  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0;
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
 }
 
 typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
@@ -468,7 +470,7 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   char chunk[300];
   if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
     snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (ln_vm_load(r->vm, L, source, chunk, &err)) return;
+    if (lnL_load_script(L, source, chunk, &err)) return;
   }
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);
