@@ -1,42 +1,83 @@
-# Lunette.  `make help` lists the targets.
+# Lunette.  `make help` lists the targets; `make demo` and `make test` need nothing but a clone.
 BUILD   ?= build
 CC      ?= gcc
-PKGS     = lua5.4 libuv libcurl libmicrohttpd sqlite3 expat libzip libcrypto libedit
+PREFIX  ?= /usr/local
+PKGS     = lua5.4 libuv libcurl libmicrohttpd sqlite3 expat libzip libcrypto
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) -fstack-protector-strong -fno-strict-aliasing -Iruntime -I. \
-             $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE) -MMD -MP
-LIBS     = $(shell pkg-config --libs $(PKGS)) -llua5.4-cjson -lpthread -lm
+HARDEN   = -fstack-protector-strong -fno-strict-aliasing -fPIE
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(HARDEN) -Iruntime -I. $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) $(SANITIZE) -MMD -MP
+LIBS     = $(shell pkg-config --libs $(PKGS)) -l:liblua5.4-cjson.a -lpthread -lm
 
 SRC      = $(wildcard runtime/*/*.c modules/*.c)
-CORE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(filter-out runtime/cli/main.c,$(SRC)))
+CORE     = $(patsubst %.c,$(BUILD)/%.o,$(filter-out runtime/cli/main.c,$(SRC)))
 BIN      = $(BUILD)/lunette
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
+BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*_bench.c))
 
 all: $(BIN)                   ## builds build/lunette
 
-$(BIN): $(CORE_OBJ) $(BUILD)/runtime/cli/main.o
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
+$(BIN): $(BUILD)/runtime/cli/main.o $(CORE)
+	$(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
-$(BUILD)/liblunette.a: $(CORE_OBJ)
-	rm -f $@ && ar rcs $@ $^
+$(BUILD)/liblunette.a: $(CORE)
+	@rm -f $@
+	ar rcs $@ $^
 
-# A unit test is one program linked with the core it tests.
+# A unit test, and a measurement, is one program linked with the core.
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $< $(BUILD)/liblunette.a $(LIBS) -lcmocka
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) -lcmocka $(TEST_LIBS)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
 
-unit: $(UNIT)                 ## the C unit tests
-	@for t in $(UNIT); do $$t || exit 1; done
+deps:                         ## installs what is missing, and says what
+	@tests/deps build test
+
+demo:                         ## two genuine alerts through all stages, against simulators
+	@tests/deps build
+	@$(MAKE) --no-print-directory -s $(BIN)
+	@tests/demo $(BIN)
+
+test:                         ## every test
+	@tests/deps build test
+	@$(MAKE) --no-print-directory -s $(BIN) $(UNIT)
+	@tests/run $(BUILD)
+
+sanitize:                     ## the tests under ASan and UBSan
+	@tests/deps build test
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" $(BUILD)/sanitize/lunette sanitized-units
+	@tests/run $(BUILD)/sanitize
+sanitized-units: $(UNIT)
+
+bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
+	@tests/deps build test
+	@$(MAKE) --no-print-directory -s $(BIN) $(BENCHES)
+	@tests/bench/run $(BUILD)
+
+lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
+	@tests/deps build test lint
+	@tests/lint
+
+reference:                    ## writes docs/reference and stdlib/meta from annotations and declarations
+	lua5.4 docs/generate/record.lua
+	lua5.4 docs/reference.lua
+
+install: $(BIN)               ## PREFIX= DESTDIR=
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lunette
+	cd stdlib && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/stdlib/{}' ';'
+	cd scripts && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/scripts/{}' ';'
 
 clean:                        ## removes build/
 	rm -rf $(BUILD)
 
 help:                         ## lists the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all unit clean help
+.PHONY: all deps demo test sanitize sanitized-units bench lint reference install clean help
+.SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

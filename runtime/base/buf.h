@@ -11,7 +11,7 @@
 typedef struct ln_buf {
   char *p;
   size_t n, cap, max;
-  bool failed, full;             /* full: failed because of max, else for want of memory */
+  bool failed, full;                                     /* full: because of max, else for want of memory  */
 } ln_buf;
 
 void ln_buf_init(ln_buf *b, size_t max);                 /* empty; nothing is allocated yet             */
@@ -20,13 +20,14 @@ bool ln_buf_addz(ln_buf *b, const char *z);              /* the same of a NUL-en
 bool ln_buf_addc(ln_buf *b, char c);
 bool ln_buf_addf(ln_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-char *ln_buf_room(ln_buf *b, size_t n);                  /* n writable bytes at the end, or NULL; then ln_buf_grew */
-void ln_buf_grew(ln_buf *b, size_t n);
+char *ln_buf_room(ln_buf *b, size_t n);                  /* n writable bytes at the end, or NULL; then     */
+void ln_buf_grew(ln_buf *b, size_t n);                   /* that many of them were written                 */
 void ln_buf_cut(ln_buf *b, size_t n);                    /* shortens to n bytes                         */
 static inline ln_str ln_buf_view(const ln_buf *b) { return (ln_str){b->p, b->n}; } /* until b changes   */
 static inline bool ln_buf_failed(const ln_buf *b) { return b->failed; }
 bool ln_buf_ok(const ln_buf *b, ln_err *err);            /* false and "too_big"/"memory" if it failed   */
-char *ln_buf_take(ln_buf *b, size_t *n);                 /* NUL-ended, yours: free() it; b is empty. NULL: no memory */
+/* All of it, NUL-ended, yours: free() it.  n may be NULL.  b is empty.  NULL: it had failed, or no memory. */
+char *ln_buf_take(ln_buf *b, size_t *n);
 void ln_buf_free(ln_buf *b);                             /* may be used again                           */
 void ln_buf_wipe(ln_buf *b);                             /* overwrites, then frees: for secrets         */
 

@@ -41,7 +41,7 @@ bool ln_err_is(const ln_err *e, const char *code) { return e && strcmp(e->code, 
 
 bool ln_err_prefix(ln_err *e, const char *fmt, ...) {
   if (!e) return false;
-  char text[2 * LN_ERR_TEXT], lead[LN_ERR_TEXT];
+  char text[2 * LN_ERR_TEXT + 4], lead[LN_ERR_TEXT];
   va_list ap;
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);

@@ -24,6 +24,7 @@ void ln_err_clear(ln_err *e);
 bool ln_fail(ln_err *e, const char *code, ln_retry retry, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));               /* fills e (may be NULL), always false          */
 bool ln_err_is(const ln_err *e, const char *code);
-bool ln_err_prefix(ln_err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* "ctx: old"; false */
+bool ln_err_prefix(ln_err *e, const char *fmt, ...)      /* the message becomes "ctx: old"; always false    */
+    __attribute__((format(printf, 2, 3)));
 
 #endif

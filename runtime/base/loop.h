@@ -29,7 +29,7 @@ struct ln_loop {
   void (*hold)(ln_loop *l, int by);                      /* +1/-1: outside work under way; run does not end
                                                             while > 0; from any thread                    */
   void (*free)(ln_loop *l);
-  void *uv;                                              /* loop_uv: its uv_loop_t, for transport and server; else NULL */
+  void *uv;                                              /* loop_uv: its uv_loop_t, for net; else NULL      */
 };
 
 ln_loop *ln_loop_uv(ln_err *err);                        /* real; free with l->free                       */

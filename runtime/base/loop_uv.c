@@ -158,6 +158,7 @@ static timer *take_timer(loop *l) {
   }
   if (!(i = calloc(1, sizeof *i))) return NULL;
   uv_timer_init(&l->uv, &i->uv);
+  i->uv.data = l; /* one of ours, to be freed when it is closed */
   return i;
 }
 
@@ -186,15 +187,14 @@ static void cancel(ln_loop *base, ln_timer *t) {
 
 static void on_timer_closed(uv_handle_t *h) { free(h); }
 
-static void close_handle(uv_handle_t *h, void *arg) {
-  (void)arg;
-  if (!uv_is_closing(h)) uv_close(h, h->type == UV_TIMER ? on_timer_closed : NULL);
+static void close_handle(uv_handle_t *h, void *l) {
+  if (!uv_is_closing(h)) uv_close(h, h->type == UV_TIMER && h->data == l ? on_timer_closed : NULL);
 }
 
 static void free_loop(ln_loop *base) {
   if (!base) return;
   loop *l = (loop *)base;
-  uv_walk(&l->uv, close_handle, NULL);
+  uv_walk(&l->uv, close_handle, l);
   while (uv_run(&l->uv, UV_RUN_DEFAULT)) {}
   uv_loop_close(&l->uv);
   pthread_mutex_destroy(&l->lock);

@@ -47,7 +47,11 @@ ln_config *ln_config_load(const char *path, ln_err *err);
 void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
-/* Turns every connector into a simulated one (run --sim): url "https://NAME.sim", writes allowed, loopback. */
-bool ln_config_simulate(ln_config *c, const char *const *names, ln_err *err);
+/* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at "https://NAME.sim",
+** with the keys that reach it; writes allowed, as on loopback. */
+void ln_config_clear_connectors(ln_config *c);
+bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err);
+/* For the same: facts where the configuration has none (an encoded object), and one more root for files. */
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err);
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <lua.h>
 
+#ifndef LN_RAISES
+#define LN_RAISES /* may raise a Lua error: nothing that C owns may be held across it */
+#endif
+
 typedef struct ln_engine ln_engine;                      /* engine/engine.h                                 */
 typedef struct ln_run ln_run;
 typedef struct ln_effect ln_effect;                      /* one ask, until it is delivered                  */
@@ -22,6 +26,7 @@ typedef enum ln_move { LN_NOTE, LN_CONFINE, LN_FREE } ln_move; /* what a write d
 
 /* What the engine asks of a write's module.  Every function runs on the worker's loop; those marked async answer
 ** exactly once by the call named with them, at once or later.  None may touch the run's Lua state. */
+struct ln_write;
 typedef struct ln_write_ops {
   /* What this write is: fills w (see below) from ln_effect_args.  False: refused before anything is sent. */
   bool (*describe)(ln_effect *e, struct ln_write *w, ln_err *err);
@@ -43,6 +48,7 @@ struct ln_op {                                           /* static, or owned by 
   void (*start)(ln_effect *e);
   /* LOCAL: on the writer, in the transaction that journals it.  False: an error that Lua may catch; nothing written. */
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
+  bool looks;                                            /* LOCAL: changes nothing, so a plan carries it out */
   /* WRITE */
   const ln_write_ops *write;
   bool idempotent;
@@ -88,6 +94,7 @@ void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work))
 int64_t ln_effect_timeout_ms(const ln_effect *e);        /* 0: the operation's own                          */
 int64_t ln_effect_lease_ms(const ln_effect *e);          /* 0: none                                         */
 bool ln_effect_looped_back(const ln_effect *e);
+ln_str ln_effect_before(const ln_effect *e);             /* of a write: the live state that look found, also after a restart; "" unknown */
 char *ln_effect_keep(ln_effect *e, ln_str s, ln_str *kept); /* copies s; lives as long as e; NULL: no memory */
 /* Called when the effect is no longer wanted (cancel, end of the attempt): stop the transport; do not answer. */
 void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e));

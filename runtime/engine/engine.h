@@ -25,8 +25,9 @@ struct ln_engine {
   const ln_module *modules;                              /* ends with { NULL, NULL }                         */
   void (*open_words)(lua_State *L);                      /* modules/words.c                                 */
   int (*open_connector)(lua_State *L, ln_str name);      /* modules/connector.c: [-0, +1, e]                */
+  const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation     */
   void *connectors;                                      /* modules/connector.c's registry                  */
-  void *library;                                         /* engine/library.c                                */
+  struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   void *state;                                           /* engine/run.c: the runs under way                */
 };
 

@@ -22,12 +22,21 @@ typedef struct ln_server_limits {
   int64_t whole_ms;                                      /* header and body must have come by then          */
 } ln_server_limits;
 
+/* Listens on an IPv4 or IPv6 address; `l` is a loop of loop_uv.c.  handle is called from the top of the loop
+** for each whole request, and each is to be replied to or cut, at once or later, on the loop's thread.
+** Port 0: any that is free.  NULL: "bad_argument", or "unavailable" (the address is in use). */
 ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
-                         ln_handler_fn handle, void *arg, ln_err *err); /* port 0: any                      */
+                         ln_handler_fn handle, void *arg, ln_err *err);
 uint16_t ln_server_port(const ln_server *s);
-void ln_server_free(ln_server *s);                       /* cuts what is open                               */
+/* Cuts what is open; no exchange may be touched afterwards.  Not within handle; before the loop's free. */
+void ln_server_free(ln_server *s);
 
-bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body); /* copies */
-void ln_exchange_cut(ln_exchange *x, ln_str partial);    /* sends those raw bytes, if any, and closes        */
+/* Copies all.  What frames the message (Content-Length, Transfer-Encoding) is the server's: such headers are
+** passed over.  False: no memory, or a status or header that cannot be sent; then x is still open. */
+bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body);
+/* The same, with the body (not empty) so often in a row: an answer of any size, of which one copy is held. */
+bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body, uint64_t times);
+/* Sends those raw bytes and hangs up; without any, resets the connection. */
+void ln_exchange_cut(ln_exchange *x, ln_str partial);
 
 #endif

@@ -11,6 +11,9 @@ typedef struct ln_header {
   ln_str name, value;
 } ln_header;
 
+bool ln_header_name_ok(ln_str name);                     /* a token of RFC 9110                           */
+bool ln_header_value_ok(ln_str value);                   /* no control characters but tabs                */
+
 typedef bool (*ln_sink_fn)(void *arg, ln_str chunk);     /* false: stop, the answer is "too_big"          */
 
 typedef struct ln_request {                              /* borrowed until send returns                   */
@@ -52,16 +55,24 @@ struct ln_transport {
   void (*free)(ln_transport *t);
 };
 
+/* The real one, on a loop of loop_uv.c; its connections are pooled and free with it.  No proxy is used, the
+** environment's neither.  SIGPIPE is ignored from then on.  Free it before the loop, not from within done. */
 ln_transport *ln_transport_curl(ln_loop *l, ln_err *err);
 
-/* The simulated one: handle answers a request at once; `after_ms` of virtual time later it is delivered. */
+/* The simulated one: handle answers a request at once; `after_ms` of virtual time later it is delivered,
+** or the time-out, if that comes first.  handle false: nobody is there ("unavailable", not sent). */
 typedef struct ln_sim_reply {
-  ln_answer answer;                                      /* what the client sees; owned by the handler until free */
+  ln_answer answer;                                      /* what the client sees; the handler's until free */
   int64_t after_ms;
   void (*free)(struct ln_sim_reply *r);
 } ln_sim_reply;
 typedef bool (*ln_sim_handle_fn)(void *arg, const ln_request *r, ln_sim_reply *out);
 ln_transport *ln_transport_sim(ln_loop *l, ln_sim_handle_fn handle, void *arg, ln_err *err);
+
+/* What every transport checks first: a method and headers that can be spelt, none that frames the message
+** (Host, Content-Length, Transfer-Encoding, Connection, Expect, Upgrade, TE, Trailer).
+** False: "bad_argument". */
+bool ln_request_check(const ln_request *r, ln_err *err);
 
 ln_str ln_answer_header(const ln_answer *a, ln_str name); /* the first of that name; {NULL,0}: none        */
 

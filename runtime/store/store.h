@@ -22,16 +22,20 @@ typedef struct ln_store_opts {
 /* Opens "sqlite:PATH".  Fails "store" with what to do: not a database, a newer version (application_id and
 ** user_version are checked), not writable, full. */
 ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err);
-void ln_store_close(ln_store *s);                        /* waits for the writer's last commit               */
+void ln_store_close(ln_store *s);                        /* waits for the writer's last commit; before its loop is freed */
 const char *ln_store_path(const ln_store *s);            /* of the file                                      */
+bool ln_store_simulated(const ln_store *s);              /* it lies on a VFS of ours, not on the machine's disk */
 bool ln_store_changed(ln_store *s);                      /* has another connection committed since last asked (data_version)? */
 
 /* --- the writer --- */
 typedef bool (*ln_apply_fn)(ln_tx *tx, void *arg, ln_err *err);
 typedef void (*ln_done_fn)(void *arg, const ln_err *err); /* on the loop `back`; NULL: committed             */
 
-/* Starts the writer: a thread of its own, or, with a loop, tasks on that loop (the simulated set). */
+/* Starts the writer: a thread of its own, or, with a loop, tasks on that loop (the simulated set).  Without it
+** ln_writer_run applies at once, which is enough for a command that writes now and then. */
 bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err);
+/* From back's thread, whose loop stays open until done was called; jobs come back in order.  back NULL: done is
+** called on the writer's thread.  False, and neither is called: no memory, or no writer. */
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
@@ -74,13 +78,14 @@ bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, 
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
 
-/* --- the journal: the log's tail and the segments --- */
+/* --- the journal: the log's tail and the segments.  A run is one that ln_tx_run_create made: ids grow --- */
 bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);        /* joined with the batch's others of that run: one row */
 bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err); /* what came since the last one becomes a segment; the log below the floor may then go */
 typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent                                            */
 bool ln_store_journal(ln_store *s, int64_t run, ln_entries_fn fn, void *arg, ln_err *err); /* in order, in one snapshot */
 
 /* --- values shared by runs (the store library) --- */
+/* A version is never given twice in a store; what has expired is absent. */
 typedef struct ln_kv {
   ln_str key, value;                                     /* an encoded value, lent                           */
   int64_t version, expires_ms;                           /* 0: never                                         */
@@ -104,6 +109,7 @@ typedef struct ln_hold {
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
 /* Puts the row of (run, step); "busy" when another run has a pending or doubtful write on entity and facet. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
+/* A NULL text, since 0 and until -1 leave what is there; until 0: no end.  "not_found". */
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms, int64_t until_ms, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 bool ln_tx_holds(ln_tx *tx, ln_str entity, ln_str facet, ln_hold_fn fn, void *arg, ln_err *err);
@@ -125,7 +131,8 @@ typedef struct ln_approval {
 } ln_approval;
 typedef bool (*ln_approval_fn)(void *arg, const ln_approval *a);
 bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id                        */
-/* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting, or this person has voted. */
+/* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting, expired by ms,
+** or this person has voted.  Then `by` names those who decided ("ann, bob"). */
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err);
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
@@ -139,8 +146,13 @@ typedef struct ln_content {
   ln_str kind;                                           /* "source" "manifest" "answer" "value" "blob"        */
   int64_t expires_ms;                                    /* 0: kept                                            */
 } ln_content;
-bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there           */
+bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there: only its time may grow */
+bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
+
+/* --- hints: what is only there for speed, and may be lost --- */
+bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
+bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err);     /* appends nothing when there is none */
 
 /* --- the vault's sealed values (engine/secret.c seals) --- */
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err);
@@ -164,6 +176,8 @@ typedef struct ln_vfs_sim ln_vfs_sim;
 ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name`       */
 void ln_vfs_sim_power_cut(ln_vfs_sim *v);                /* drops or tears unsynced writes by the seed; open files become stale */
 void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never       */
-void ln_vfs_sim_free(ln_vfs_sim *v);
+void ln_vfs_sim_cut_after(ln_vfs_sim *v, int64_t steps); /* the power goes within the write, sync, or removal after so many; -1: never */
+void ln_vfs_sim_lie(ln_vfs_sim *v, bool lie);            /* a disk whose syncs do nothing: what a check must catch */
+void ln_vfs_sim_free(ln_vfs_sim *v);                     /* after the last store on it was closed            */
 
 #endif

@@ -1,0 +1,158 @@
+/* app.c: puts a process together: configuration, store, seams, host state, connectors; and takes it apart again.
+** The simulated set is one thread: virtual time, a seeded queue, simulators behind the transport, and a writer
+** whose jobs are tasks of the same queue. */
+#include "cli/app.h"
+
+#include "engine/library.h"
+#include "engine/simhost.h"
+#include "engine/site.h"
+#include "modules/connector.h"
+#include "modules/modules.h"
+#include "modules/words.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const ln_op *find_op(ln_engine *g, ln_str name) {
+  ln_err quiet = {0};
+  return ln_connectors_op(g, name, &quiet);
+}
+
+/* ------------------------------------------------------------------ the two sets of seams */
+
+static bool open_real(ln_app *a, ln_err *err) {
+  a->g.rand = ln_rand_real();
+  return (a->g.loop = ln_loop_uv(err)) && (a->g.transport = ln_transport_curl(a->g.loop, err));
+}
+
+static uint64_t seed_of(const ln_app_opts *o) { return o->seed ? o->seed : ln_rand_u64(ln_rand_real()); }
+
+static bool simulate_one(ln_app *a, ln_str name, ln_err *err) {
+  ln_buf keys;
+  ln_buf_init(&keys, 1 << 20);
+  bool ok = ln_simhost_start(a->simhost, name, NULL, err) && ln_simhost_config(a->simhost, name, &keys, err) &&
+            ln_config_simulate(a->config, name, ln_buf_view(&keys), err);
+  ln_buf_free(&keys);
+  return ok;
+}
+
+static bool simulate_all(ln_app *a, ln_err *err) {
+  ln_list names = ln_simhost_names(a->simhost);
+  ln_config_clear_connectors(a->config);
+  for (size_t i = 0; i < names.n; i++)
+    if (!simulate_one(a, names.v[i], err)) return false;
+  return true;
+}
+
+static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  uint64_t seed = seed_of(o);
+  ln_rand_seed(&a->seeded, seed);
+  a->g.rand = &a->seeded;
+  if (!(a->g.loop = ln_loop_sim(seed, ln_now_ms(ln_clock_real()), err))) return false;
+  ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .seed = seed, .faults = o->faults, .latency_s = 0.02};
+  if (!(a->simhost = ln_simhost_new(&so, err)) || !simulate_all(a, err)) return false;
+  return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;
+}
+
+/* Nothing has to be configured against simulators: scripts bring their facts, and files go to a folder beside. */
+static bool simulate_site(ln_app *a, ln_err *err) {
+  char here[PATH_MAX], root[PATH_MAX + 16];
+  ln_buf facts;
+  if (!getcwd(here, sizeof here)) return ln_fail(err, "config", LN_FINAL, "the working folder has no name");
+  snprintf(root, sizeof root, "%s/lunette.sim", here);
+  if (mkdir(root, 0700) != 0 && errno != EEXIST) return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
+  ln_buf_init(&facts, 1 << 20);
+  bool ok = ln_site_facts(&a->g, root, &facts, err) && ln_config_site(a->config, ln_buf_view(&facts), root, err);
+  ln_buf_free(&facts);
+  return ok;
+}
+
+static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  ln_store_opts so = {.must_exist = o->must_exist, .clock = a->g.loop->clock};
+  if (!(a->g.store = ln_store_open(a->config->store, &so, err))) return false;
+  if (!ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
+  if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
+  return !o->runs || (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
+}
+
+bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  memset(a, 0, sizeof *a);
+  a->sim = o->sim;
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none); /* a core would hold secrets */
+  if (!(a->config = ln_config_load(o->config, err))) return false;
+  a->g.config = a->config;
+  a->g.modules = lnL_modules;
+  a->g.open_words = lnL_open_words;
+  a->g.find_op = find_op;
+  if (!(o->sim ? open_simulated(a, o, err) : open_real(a, err))) return false;
+  if (!(a->g.host = ln_host_new(err)) || !ln_connectors_open(&a->g, err)) return false;
+  if (o->sim && !simulate_site(a, err)) return false;
+  if (!o->sim && o->runs && !ln_connectors_check(&a->g, err)) return false;
+  return o->no_store || open_store(a, o, err);
+}
+
+void ln_app_close(ln_app *a) {
+  while (a->g.state) ln_run_close(a->g.state);
+  if (a->g.connectors) ln_connectors_close(&a->g);
+  if (a->g.transport) a->g.transport->free(a->g.transport);
+  ln_vault_free(a->g.vault);
+  ln_store_close(a->g.store);
+  ln_owner_drop(a->g.owner);
+  if (a->simhost) ln_simhost_free(a->simhost);
+  ln_snapshot_drop(a->g.library);
+  ln_host_free(a->g.host);
+  if (a->g.loop) a->g.loop->free(a->g.loop);
+  ln_config_free(a->config);
+}
+
+/* ------------------------------------------------------------------ speaking */
+
+int ln_app_fail(const ln_err *err) {
+  fprintf(stderr, "lunette: %s\n", err->message);
+  if (ln_err_is(err, "config") || ln_err_is(err, "store")) return LN_EXIT_UNUSABLE;
+  return ln_err_is(err, "ambiguous") || ln_err_is(err, "usage") ? LN_EXIT_USAGE : LN_EXIT_FAILED;
+}
+
+int ln_app_usage(const char *fmt, ...) {
+  va_list ap;
+  fputs("lunette: ", stderr);
+  va_start(ap, fmt);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fputc('\n', stderr);
+  return LN_EXIT_USAGE;
+}
+
+bool ln_app_colour(FILE *f) {
+  const char *no = getenv("NO_COLOR");
+  return isatty(fileno(f)) && !(no && no[0]);
+}
+
+const char *ln_app_user(void) {
+  static char name[64];
+  struct passwd *p = getpwuid(geteuid());
+  snprintf(name, sizeof name, "%s", p ? p->pw_name : "unknown");
+  return name;
+}
+
+bool ln_app_read(const char *path, ln_buf *out, ln_err *err) {
+  bool std = strcmp(path, "-") == 0;
+  FILE *f = std ? stdin : fopen(path, "rb");
+  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  char chunk[65536];
+  size_t n;
+  ln_buf_init(out, (size_t)64 << 20);
+  while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && ln_buf_add(out, (ln_str){chunk, n})) continue;
+  bool bad = ferror(f) != 0;
+  if (!std) fclose(f);
+  if (bad) return ln_fail(err, "failed", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  if (ln_buf_failed(out)) return ln_fail(err, "too_big", LN_FINAL, "%s is larger than 64 MiB", path);
+  return true;
+}

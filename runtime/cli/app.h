@@ -1,0 +1,63 @@
+/* app.h: what every command stands on: the configuration, the store, and a set of seams, the machine's or the
+** simulated one; and how commands speak to people. */
+#ifndef LN_APP_H
+#define LN_APP_H
+
+#include "engine/run.h"
+
+#include <stdio.h>
+
+enum { LN_EXIT_DONE = 0, LN_EXIT_FAILED = 1, LN_EXIT_USAGE = 2, LN_EXIT_WAITS = 3, LN_EXIT_UNUSABLE = 4, LN_EXIT_PARTIAL = 5, LN_EXIT_INTERRUPTED = 130 };
+
+typedef struct ln_app_opts {
+  const char *config;
+  bool sim;                                              /* simulators in the process, virtual time          */
+  const char *faults;                                    /* of the simulators; NULL: none                    */
+  uint64_t seed;                                         /* of the simulated set; 0: one of chance           */
+  bool runs;                                             /* this command runs runs: it needs an owner        */
+  bool must_exist;                                       /* the store must be there already                  */
+  bool no_store;
+} ln_app_opts;
+
+typedef struct ln_app {
+  ln_engine g;
+  ln_config *config;
+  ln_rand seeded;
+  void *simhost;
+  bool sim;
+} ln_app;
+
+bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err);
+void ln_app_close(ln_app *a);
+
+/* "lunette: what went wrong: what to do" on standard error; answers the exit status that the code calls for. */
+int ln_app_fail(const ln_err *err);
+int ln_app_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool ln_app_colour(FILE *f);                             /* a terminal, and NO_COLOR is not set              */
+const char *ln_app_user(void);                           /* the OS user's name; static                       */
+bool ln_app_read(const char *path, ln_buf *out, ln_err *err); /* a file, or "-": standard input; 64 MiB at most */
+bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d, ln_buf *value, ln_err *err);
+
+/* Options that all commands share; a command's own come first in getopt's table. */
+enum { LN_OPT_CONFIG = 1000, LN_OPT_JSON, LN_OPT_HELP };
+#define LN_COMMON_OPTIONS                                                                                                    \
+  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"json", no_argument, NULL, LN_OPT_JSON}, {"help", no_argument, NULL, LN_OPT_HELP}, { NULL, 0, NULL, 0 }
+
+/* The commands, one a file: argv[0] is the command's name; each answers its exit status. */
+int ln_cmd_run(int argc, char **argv);
+int ln_cmd_resume(int argc, char **argv);
+int ln_cmd_call(int argc, char **argv);
+int ln_cmd_show(int argc, char **argv);
+int ln_cmd_runs(int argc, char **argv);
+int ln_cmd_cancel(int argc, char **argv);
+int ln_cmd_approvals(int argc, char **argv);
+int ln_cmd_approve(int argc, char **argv);               /* and deny                                         */
+int ln_cmd_alert(int argc, char **argv);
+int ln_cmd_sim(int argc, char **argv);
+int ln_cmd_check(int argc, char **argv);
+int ln_cmd_new(int argc, char **argv);
+int ln_cmd_secret(int argc, char **argv);
+int ln_cmd_entity(int argc, char **argv);
+int ln_cmd_bench(int argc, char **argv);
+
+#endif

@@ -1,0 +1,167 @@
+/* carry.c: one run in the foreground.  What is shown comes after the commit; a question is put to the terminal only
+** when the run has nothing else to do, so waiting for a person never holds up the rest. */
+#include "cli/carry.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+static ln_loop *stopping;
+static ln_run *watched;
+
+static void on_signal(int sig) {
+  (void)sig;
+  interrupted = 1;
+}
+
+/* A signal handler may do nothing but set a flag: a timer looks at it. */
+static void look_for_signal(void *arg) {
+  ln_timer *t = arg;
+  ln_run_look_for_cancel(watched);
+  if (interrupted) stopping->stop(stopping);
+  else stopping->timer(stopping, t, 50);
+}
+
+/* ------------------------------------------------------------------ showing */
+
+static const char *paint(const char *colour) { return ln_app_colour(stdout) ? colour : ""; }
+
+static void show_stage(const ln_event *e) {
+  ln_str stage = ln_v_get_str(e->text, "stage"), state = ln_v_get_str(e->text, "state"), why = ln_v_get_str(e->text, "why");
+  printf("%s%-8.*s%s %.*s%s%.*s\n", paint("\033[1m"), LN_STR_ARG(stage), paint("\033[0m"), LN_STR_ARG(state), why.n ? ": " : "", LN_STR_ARG(why));
+}
+
+static void show_step(const ln_event *e) {
+  bool bad = ln_str_eq(e->state, LN_STR("failed")) || ln_str_eq(e->state, LN_STR("refused")) || ln_str_eq(e->state, LN_STR("doubt"));
+  printf("  %s%-9.*s%s %.*s", paint(bad ? "\033[31m" : "\033[2m"), LN_STR_ARG(e->state), paint("\033[0m"), LN_STR_ARG(e->name));
+  if (e->ms >= 1000) printf("  %.1f s", (double)e->ms / 1000.0);
+  putchar('\n');
+}
+
+static void show(ln_carrying *c, const ln_event *e) {
+  if (c->json || c->quiet) return;
+  if (strcmp(e->what, "stage") == 0) show_stage(e);
+  else if (strcmp(e->what, "step") == 0) show_step(e);
+  else if (strcmp(e->what, "approval") == 0) printf("  asks      %.*s (approval %lld)\n", LN_STR_ARG(e->text), (long long)e->approval);
+  fflush(stdout);
+}
+
+void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
+  ln_carrying *c = arg;
+  (void)r;
+  show(c, e);
+  if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0) return;
+  c->done = true;
+  c->app->g.loop->stop(c->app->g.loop);
+}
+
+/* ------------------------------------------------------------------ asking at the terminal */
+
+static bool show_question(void *arg, const ln_approval *a) {
+  ln_json j;
+  ln_buf b;
+  (void)arg;
+  ln_buf_init(&b, 1 << 20);
+  ln_json_init(&j, &b);
+  if (a->effects.n) ln_v_to_json(a->effects, &j);
+  else if (a->detail.n) ln_v_to_json(a->detail, &j);
+  printf("\n%.*s\n%.*s\nApprove? [y/N] ", LN_STR_ARG(a->title), LN_STR_ARG(ln_buf_view(&b)));
+  fflush(stdout);
+  ln_buf_free(&b);
+  return false;
+}
+
+/* True when an answer was given and the run can go on. */
+static bool ask_at_terminal(ln_carrying *c) {
+  ln_waiting w;
+  ln_err err = {0};
+  char line[512];
+  if (!c->ask || !isatty(STDIN_FILENO) || !ln_run_waiting(c->run, &w) || !w.id[0]) return false;
+  int64_t id = strtoll(w.id, NULL, 10);
+  if (!ln_store_approval(c->app->g.store, id, show_question, NULL, &err) || !fgets(line, sizeof line, stdin)) return false;
+  bool yes = line[0] == 'y' || line[0] == 'Y';
+  if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true, &err)) return true;
+  ln_app_fail(&err);
+  return false;
+}
+
+/* ------------------------------------------------------------------ ending */
+
+static bool has_refused_plan(const ln_carrying *c, const ln_buf *json) {
+  (void)c;
+  return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0;
+}
+
+static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
+  const char *state = ln_run_state(c->run);
+  if (interrupted && !ln_run_over(c->run)) return LN_EXIT_INTERRUPTED;
+  if (strcmp(state, "waiting") == 0 || strcmp(state, "running") == 0)
+    return ln_err_is(ln_run_why(c->run), "store") ? LN_EXIT_UNUSABLE : LN_EXIT_WAITS;
+  if (strcmp(state, "completed") != 0) return LN_EXIT_FAILED;
+  if (plan) return has_refused_plan(c, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
+  return strcmp(ln_run_outcome(c->run), "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
+}
+
+static void say_waiting(const ln_carrying *c, const char *ulid) {
+  ln_waiting w = {.what = "", .next = ""};
+  const ln_err *why = ln_run_why(c->run);
+  if (ln_run_over(c->run) && why->code[0]) fprintf(stderr, "lunette: %s\n", why->message);
+  if (ln_run_waiting(c->run, &w)) fprintf(stderr, "lunette: run %s waits for %s: %s\n", ulid, w.what, w.next);
+  else if (interrupted) fprintf(stderr, "lunette: run %s was interrupted and waits: lunette resume %s\n", ulid, ulid);
+}
+
+static void run_loop(ln_carrying *c) {
+  ln_loop *l = c->app->g.loop;
+  ln_timer watch = {0};
+  stopping = l;
+  watched = c->run;
+  watch.fn = look_for_signal;
+  watch.arg = &watch;
+  if (l->uv) l->timer(l, &watch, 50);
+  do {
+    c->done = ln_run_over(c->run);
+    if (!c->done) l->run(l);
+  } while (!interrupted && c->done && ask_at_terminal(c));
+  l->cancel(l, &watch);
+}
+
+static void print_report(ln_carrying *c, const ln_buf *json) {
+  ln_buf text;
+  ln_err err = {0};
+  ln_buf_init(&text, (size_t)256 << 20);
+  if (c->json) {
+    fwrite(json->p, 1, json->n, stdout);
+    putchar('\n');
+  } else if (ln_render(&c->app->g, ln_buf_view(json), "text", &text, &err)) {
+    printf("\n");
+    fwrite(text.p, 1, text.n, stdout);
+  } else {
+    ln_app_fail(&err);
+  }
+  fflush(stdout);
+  ln_buf_free(&text);
+}
+
+int ln_carry(ln_carrying *c) {
+  struct sigaction sa = {.sa_handler = on_signal};
+  char ulid[LN_ULID + 1];
+  ln_buf json;
+  ln_err err = {0};
+  sigaction(SIGINT, &sa, NULL);
+  sigaction(SIGTERM, &sa, NULL);
+  run_loop(c);
+  snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(c->run));
+  bool plan = ln_run_is_plan(c->run);
+  ln_buf_init(&json, (size_t)256 << 20);
+  say_waiting(c, ulid);
+  ln_run_park(c->run); /* what it waits for is on disk before it is told */
+  if (!ln_report_json(&c->app->g, ln_str_of(ulid), &json, &err)) {
+    ln_buf_free(&json);
+    return ln_app_fail(ln_run_why(c->run)->code[0] ? ln_run_why(c->run) : &err);
+  }
+  print_report(c, &json);
+  int code = exit_of(c, &json, plan);
+  ln_buf_free(&json);
+  return code;
+}

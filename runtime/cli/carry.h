@@ -1,0 +1,18 @@
+/* carry.h: carries one run in the foreground: shows it, asks at the terminal, stops on Ctrl-C, ends with its exit
+** status. */
+#ifndef LN_CARRY_H
+#define LN_CARRY_H
+
+#include "cli/app.h"
+
+typedef struct ln_carrying {
+  ln_app *app;
+  ln_run *run;                                           /* set after ln_run_start                           */
+  bool json, quiet, ask;                                 /* ask: prompt at the terminal                      */
+  bool done;
+} ln_carrying;
+
+void ln_carry_event(void *arg, ln_run *r, const ln_event *e); /* for ln_run_options.event, with arg = ln_carrying */
+int ln_carry(ln_carrying *c);                            /* until it has ended or waits; prints what is due; the exit status */
+
+#endif

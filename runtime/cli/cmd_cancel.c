@@ -1,0 +1,52 @@
+/* cmd_cancel.c: lunette cancel: stops a run.  It undoes nothing: it prints what is still held. */
+#include "cli/carry.h"
+
+#include <getopt.h>
+
+static const struct option options[] = {LN_COMMON_OPTIONS};
+static const char help[] = "usage: lunette cancel RUN [--json] [--config FILE]\n"
+                           "Stops a run.  It undoes nothing, and prints what is still held.\n";
+
+static bool print_held(void *arg, const ln_hold *h) {
+  bool *any = arg;
+  if (ln_str_eq(h->status, LN_STR("released")) || ln_str_eq(h->status, LN_STR("foreign"))) return true;
+  if (!*any) printf("still held:\n");
+  *any = true;
+  printf("  %.*s  %.*s = %.*s  (%.*s)\n", LN_STR_ARG(h->entity), LN_STR_ARG(h->facet), LN_STR_ARG(h->state), LN_STR_ARG(h->status));
+  return true;
+}
+
+static int take_and_cancel(ln_app *app, const char *which, bool json) {
+  ln_err err = {0};
+  bool running = false, any = false;
+  if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
+  if (running) return printf("asked the process that runs it; lunette show %s says when it has ended\n", which), LN_EXIT_DONE;
+  ln_carrying c = {.app = app, .json = json, .quiet = true};
+  ln_run_options o = {.event = ln_carry_event, .event_arg = &c};
+  if (!(c.run = ln_run_resume(&app->g, ln_str_of(which), &o, &err))) return ln_app_fail(&err);
+  ln_hold_query q = {.run = ln_run_id(c.run)};
+  ln_run_cancel(c.run, LN_STR("cancelled by lunette cancel"));
+  int code = ln_carry(&c);
+  bool cancelled = strcmp(ln_run_state(c.run), "cancelled") == 0;
+  if (!json) ln_store_holds(app->g.store, &q, print_held, &any, &err);
+  return cancelled ? LN_EXIT_DONE : code;
+}
+
+int ln_cmd_cancel(int argc, char **argv) {
+  ln_app_opts o = {.must_exist = true, .runs = true};
+  ln_app app;
+  ln_err err = {0};
+  bool json = false;
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    if (opt == LN_OPT_JSON) json = true;
+  }
+  if (optind + 1 != argc) return ln_app_usage("cancel takes one RUN");
+  int code = ln_app_open(&app, &o, &err) ? take_and_cancel(&app, argv[optind], json) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}

@@ -1,0 +1,79 @@
+/* cmd_entity.c: lunette entity: what Lunette holds, which runs hold it, since when, until when. */
+#include "cli/app.h"
+
+#include "base/units.h"
+
+#include <getopt.h>
+
+enum { OPT_KIND = 256 };
+
+static const struct option options[] = {{"kind", required_argument, NULL, OPT_KIND}, LN_COMMON_OPTIONS};
+static const char help[] = "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
+                           "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
+
+struct listing { bool json; ln_str name; char first[512]; bool ambiguous; size_t n; };
+
+static void print_json(const ln_hold *h) {
+  ln_buf b;
+  ln_json j;
+  char at[LN_TIME_TEXT];
+  const struct { const char *key; ln_str v; } texts[] = {{"entity", h->entity}, {"facet", h->facet}, {"state", h->state}, {"before", h->before}, {"status", h->status}, {"run", ln_str_of(h->ulid)}, {"step", h->step}};
+  ln_buf_init(&b, 1 << 20);
+  ln_json_init(&j, &b);
+  ln_json_open(&j, '{');
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) ln_json_key(&j, ln_str_of(texts[i].key)), ln_json_str(&j, texts[i].v);
+  ln_json_key(&j, LN_STR("since"));
+  ln_format_time(h->since_ms, at);
+  ln_json_strz(&j, at);
+  ln_json_key(&j, LN_STR("until"));
+  if (h->until_ms) ln_format_time(h->until_ms, at), ln_json_strz(&j, at);
+  else ln_json_null(&j);
+  ln_json_close(&j, '}');
+  printf("%.*s\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+}
+
+static bool print_hold(void *arg, const ln_hold *h) {
+  struct listing *l = arg;
+  char since[LN_TIME_TEXT], until[LN_TIME_TEXT] = "";
+  if (l->n++ == 0) snprintf(l->first, sizeof l->first, "%.*s", LN_STR_ARG(h->entity));
+  else if (!ln_str_eq(ln_str_of(l->first), h->entity)) l->ambiguous = true;
+  if (l->json) {
+    print_json(h);
+    return true;
+  }
+  ln_format_time(h->since_ms, since);
+  if (h->until_ms) ln_format_time(h->until_ms, until);
+  printf("%.*s  %.*s = %.*s  (%.*s)  run %s  since %s%s%s\n", LN_STR_ARG(h->entity), LN_STR_ARG(h->facet), LN_STR_ARG(h->state), LN_STR_ARG(h->status),
+         h->ulid, since, until[0] ? "  until " : "", until);
+  return true;
+}
+
+static int finish(const struct listing *l) {
+  if (l->name.n && l->n == 0) return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(l->name)), LN_EXIT_FAILED;
+  if (l->name.n && l->ambiguous) return ln_app_usage("%.*s means several entities: name one of those above", LN_STR_ARG(l->name));
+  return LN_EXIT_DONE;
+}
+
+int ln_cmd_entity(int argc, char **argv) {
+  ln_app_opts o = {.must_exist = true};
+  ln_app app;
+  ln_err err = {0};
+  ln_hold_query q = {0};
+  struct listing l = {0};
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    if (opt == LN_OPT_JSON) l.json = true;
+    if (opt == OPT_KIND) q.kind = ln_str_of(optarg);
+  }
+  if (optind + 1 < argc) return ln_app_usage("entity takes one ENTITY at most");
+  if (optind < argc) q.entity = l.name = ln_str_of(argv[optind]);
+  bool ok = ln_app_open(&app, &o, &err) && ln_store_holds(app.g.store, &q, print_hold, &l, &err);
+  int code = ok ? finish(&l) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}

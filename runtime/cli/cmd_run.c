@@ -1,0 +1,331 @@
+/* cmd_run.c: lunette run, resume, call: a run in the foreground. */
+#include "cli/carry.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+
+typedef struct run_args {
+  ln_app_opts app;
+  const char *what, *input;
+  char *sets[64], *assumes[64];
+  size_t n_sets, n_assumes;
+  bool plan, json, quiet, act;
+  ln_approve approve;
+  bool approve_all;
+} run_args;
+
+enum { OPT_INPUT = 256, OPT_SET, OPT_PLAN, OPT_ASSUME, OPT_APPROVE, OPT_SIM, OPT_FAULTS, OPT_SEED, OPT_JSON, OPT_CONFIG, OPT_HELP, OPT_DID, OPT_DIDNT, OPT_RESULT, OPT_ACT, OPT_QUIET };
+
+static const struct option run_options[] = {
+    {"input", required_argument, NULL, OPT_INPUT},     {"set", required_argument, NULL, OPT_SET},
+    {"plan", no_argument, NULL, OPT_PLAN},             {"assume", required_argument, NULL, OPT_ASSUME},
+    {"approve", required_argument, NULL, OPT_APPROVE}, {"sim", no_argument, NULL, OPT_SIM},
+    {"faults", required_argument, NULL, OPT_FAULTS},   {"seed", required_argument, NULL, OPT_SEED},
+    {"json", no_argument, NULL, OPT_JSON},             {"config", required_argument, NULL, OPT_CONFIG},
+    {"quiet", no_argument, NULL, OPT_QUIET},           {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0}};
+
+static const char run_help[] =
+    "usage: lunette run PLAYBOOK [--input FILE|-] [--set k=v]... [--plan] [--assume NAME=JSON]...\n"
+    "                   [--approve ask|deny|all] [--sim [--faults SPEC] [--seed N]] [--json] [--quiet] [--config FILE]\n"
+    "Runs a playbook (a name such as t1059.respond, or a path) to its end, showing each step.\n"
+    "  --input    the input as a JSON object; or an alert's document, where the playbook takes one\n"
+    "  --set      one input\n"
+    "  --plan     nothing is written: shows what would be; --assume answers a planned step by name\n"
+    "  --approve  ask: prompt at the terminal; deny: refuse all; all: against simulators only\n"
+    "  --sim      against simulators inside the process, in virtual time; nothing to configure\n"
+    "Exit: 0 done, 1 failed, 2 usage, 3 waits, 4 unusable, 5 ended, but not all was done, 130 interrupted.\n";
+
+static bool parse_approve(const char *s, run_args *a) {
+  if (strcmp(s, "ask") == 0) a->approve = LN_APPROVE_ASK;
+  else if (strcmp(s, "deny") == 0) a->approve = LN_APPROVE_DENY;
+  else if (strcmp(s, "all") == 0) a->approve = LN_APPROVE_ALL;
+  else return false;
+  return true;
+}
+
+static int take_common(int opt, run_args *a) {
+  switch (opt) {
+  case OPT_SIM: a->app.sim = true; break;
+  case OPT_FAULTS: a->app.faults = optarg; break;
+  case OPT_SEED: a->app.seed = strtoull(optarg, NULL, 10); break;
+  case OPT_JSON: a->json = true; break;
+  case OPT_QUIET: a->quiet = true; break;
+  case OPT_CONFIG: a->app.config = optarg; break;
+  case OPT_PLAN: a->plan = true; break;
+  case OPT_APPROVE:
+    if (!parse_approve(optarg, a)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
+    break;
+  default: return -1;
+  }
+  return 0;
+}
+
+static int take_run_option(int opt, run_args *a) {
+  switch (opt) {
+  case OPT_INPUT: a->input = optarg; return 0;
+  case OPT_SET:
+    if (a->n_sets == 64) return ln_app_usage("--set: 64 at most");
+    a->sets[a->n_sets++] = optarg;
+    return 0;
+  case OPT_ASSUME:
+    if (a->n_assumes == 64) return ln_app_usage("--assume: 64 at most");
+    a->assumes[a->n_assumes++] = optarg;
+    return 0;
+  default: return take_common(opt, a);
+  }
+}
+
+static int parse_run(int argc, char **argv, run_args *a) {
+  int opt, bad;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
+    if (opt == OPT_HELP) return fputs(run_help, stdout), -2;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if ((bad = take_run_option(opt, a)) > 0) return bad;
+  }
+  if (optind + 1 != argc) return ln_app_usage("run takes one PLAYBOOK: lunette run --help");
+  a->what = argv[optind];
+  return 0;
+}
+
+/* ------------------------------------------------------------------ the values of --set and --assume */
+
+static bool put_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *out, ln_err *err) {
+  ln_buf merged, one, value;
+  ln_v_end(out, ln_v_begin(out, 'O', 0));
+  for (size_t i = 0; i < n; i++) {
+    ln_str name, text;
+    if (!ln_str_cut(ln_str_of(pairs[i]), '=', &name, &text)) return ln_fail(err, "usage", LN_FINAL, "%s: NAME=VALUE is wanted", pairs[i]);
+    ln_buf_init(&one, (size_t)16 << 20);
+    ln_buf_init(&value, (size_t)16 << 20);
+    ln_buf_init(&merged, (size_t)16 << 20);
+    bool ok = json ? ln_host_json(app->g.host, text, &value, err) : ln_v_str(&value, text);
+    size_t mark = ln_v_begin(&one, 'O', 1);
+    ln_v_key(&one, name);
+    ln_v_raw(&one, ln_buf_view(&value));
+    ln_v_end(&one, mark);
+    ok = ok && ln_v_merge(&merged, ln_buf_view(out), ln_buf_view(&one));
+    ln_buf_cut(out, 0);
+    ln_buf_add(out, ln_buf_view(&merged));
+    ln_buf_free(&one);
+    ln_buf_free(&value);
+    ln_buf_free(&merged);
+    if (!ok) return err->code[0] ? ln_err_prefix(err, "%.*s", LN_STR_ARG(name)) : ln_fail(err, "usage", LN_FINAL, "%s cannot be read", pairs[i]);
+  }
+  return true;
+}
+
+/* An --input file is the input object; where the playbook takes an alert, it may be the alert's document itself. */
+static bool document_to_input(const ln_declared *d, ln_str doc, ln_buf *out) {
+  ln_vitem v, member;
+  ln_str rest = doc;
+  bool is_input = d->alert_input[0] && ln_v_read(&rest, &v) && v.tag == 'O' && ln_v_get(doc, ln_str_of(d->alert_input), &member);
+  if (!d->alert_input[0] || is_input) return ln_buf_add(out, doc);
+  size_t mark = ln_v_begin(out, 'O', 1);
+  ln_v_key(out, ln_str_of(d->alert_input));
+  ln_v_raw(out, doc);
+  return ln_v_end(out, mark);
+}
+
+static bool read_document(ln_app *app, const char *path, ln_buf *doc, ln_err *err) {
+  ln_buf text = {0};
+  bool ok = ln_app_read(path, &text, err) && (ln_host_json(app->g.host, ln_buf_view(&text), doc, err) || ln_err_prefix(err, "%s", path));
+  ln_buf_free(&text);
+  return ok;
+}
+
+bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, const ln_declared *d, ln_buf *value, ln_err *err) {
+  ln_buf doc, base, over;
+  ln_buf_init(&doc, (size_t)256 << 20);
+  ln_buf_init(&base, (size_t)256 << 20);
+  ln_buf_init(&over, (size_t)64 << 20);
+  bool ok = true;
+  if (file) ok = read_document(app, file, &doc, err) && document_to_input(d, ln_buf_view(&doc), &base);
+  else ln_v_end(&base, ln_v_begin(&base, 'O', 0));
+  ok = ok && put_pairs(app, sets, n, false, &over, err);
+  if (ok && !ln_v_merge(value, ln_buf_view(&base), ln_buf_view(&over)))
+    ok = ln_fail(err, "usage", LN_FINAL, "the input must be a JSON object");
+  ln_buf_free(&doc);
+  ln_buf_free(&base);
+  ln_buf_free(&over);
+  return ok;
+}
+
+/* ------------------------------------------------------------------ run */
+
+static bool every_connector_is_near(const ln_app *app) {
+  for (size_t i = 0; i < app->config->n_connectors; i++)
+    if (!app->config->connectors[i].loopback) return false;
+  return true;
+}
+
+static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
+  c->run = r;
+  return r ? ln_carry(c) : ln_app_fail(err);
+}
+
+static int start_run(ln_app *app, run_args *a) {
+  ln_err err = {0};
+  ln_declared d;
+  ln_buf input, assume;
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
+  ln_run_options o = {.plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  int code = LN_EXIT_FAILED;
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+  ln_buf_init(&input, (size_t)256 << 20);
+  ln_buf_init(&assume, (size_t)16 << 20);
+  bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
+            ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
+            put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
+  if (a->n_assumes) o.assume = ln_buf_view(&assume);
+  if (ok) code = carry_it(&c, ln_run_start(&app->g, ln_str_of(a->what), ln_buf_view(&input), &o, ln_str_of(ln_app_user()), &err), &err);
+  else code = ln_app_fail(&err);
+  ln_declared_free(&d);
+  ln_buf_free(&input);
+  ln_buf_free(&assume);
+  return code;
+}
+
+int ln_cmd_run(int argc, char **argv) {
+  static run_args a;
+  ln_app app;
+  ln_err err = {0};
+  a = (run_args){.app = {.runs = true}};
+  int code = parse_run(argc, argv, &a);
+  if (code) return code == -2 ? 0 : code;
+  code = ln_app_open(&app, &a.app, &err) ? start_run(&app, &a) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}
+
+/* ------------------------------------------------------------------ resume */
+
+static const struct option resume_options[] = {
+    {"did", optional_argument, NULL, OPT_DID},         {"did-not", optional_argument, NULL, OPT_DIDNT},
+    {"result", required_argument, NULL, OPT_RESULT},   {"approve", required_argument, NULL, OPT_APPROVE},
+    {"json", no_argument, NULL, OPT_JSON},             {"config", required_argument, NULL, OPT_CONFIG},
+    {"sim", no_argument, NULL, OPT_SIM},               {"quiet", no_argument, NULL, OPT_QUIET},
+    {"help", no_argument, NULL, OPT_HELP},             {NULL, 0, NULL, 0}};
+
+static const char resume_help[] =
+    "usage: lunette resume RUN [--did[=STEP]|--did-not[=STEP]] [--result JSON] [--approve ask|deny|all] [--json] [--config FILE]\n"
+    "Goes on with a run that a crash, a question or a doubt left waiting.\n"
+    "  --did, --did-not  settle a doubt: it happened, or it did not; STEP where there are several\n"
+    "  --result          with --did: what the step answered (of asynchronous work: its handle)\n";
+
+typedef struct settle_args { const char *step; bool said, did; const char *result; } settle_args;
+
+static bool settle_first(ln_app *app, const char *which, const settle_args *s, ln_err *err) {
+  ln_buf result;
+  ln_buf_init(&result, 16 << 20);
+  bool ok = (!s->result || ln_host_json(app->g.host, ln_str_of(s->result), &result, err)) &&
+            ln_run_settle(&app->g, ln_str_of(which), ln_str_of(s->step ? s->step : ""), s->did, ln_buf_view(&result), ln_str_of(ln_app_user()), err);
+  ln_buf_free(&result);
+  return ok;
+}
+
+/* "--did STEP" and "--did=STEP" are the same; so is "RUN --did STEP". */
+static void take_step(settle_args *s, bool did, int argc, char **argv) {
+  s->said = true;
+  s->did = did;
+  s->step = optarg;
+  if (!optarg && optind < argc && argv[optind][0] != '-' && strchr(argv[optind], '#')) s->step = argv[optind++];
+}
+
+static int parse_resume(int argc, char **argv, run_args *a, settle_args *s) {
+  int opt, bad;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", resume_options, NULL)) != -1) {
+    if (opt == OPT_HELP) return fputs(resume_help, stdout), -2;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == OPT_DID || opt == OPT_DIDNT) take_step(s, opt == OPT_DID, argc, argv);
+    else if (opt == OPT_RESULT) s->result = optarg;
+    else if ((bad = take_common(opt, a)) > 0) return bad;
+  }
+  if (optind + 1 != argc) return ln_app_usage("resume takes one RUN: lunette resume --help");
+  a->what = argv[optind];
+  return 0;
+}
+
+static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
+  ln_err err = {0};
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
+  ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+  if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
+  return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
+}
+
+int ln_cmd_resume(int argc, char **argv) {
+  static run_args a;
+  settle_args s = {0};
+  ln_app app;
+  ln_err err = {0};
+  a = (run_args){.app = {.runs = true, .must_exist = true}};
+  int code = parse_resume(argc, argv, &a, &s);
+  if (code) return code == -2 ? 0 : code;
+  code = ln_app_open(&app, &a.app, &err) ? resume_run(&app, &a, &s) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}
+
+/* ------------------------------------------------------------------ call */
+
+static const struct option call_options[] = {{"act", no_argument, NULL, OPT_ACT},         {"approve", required_argument, NULL, OPT_APPROVE},
+                                             {"json", no_argument, NULL, OPT_JSON},       {"config", required_argument, NULL, OPT_CONFIG},
+                                             {"sim", no_argument, NULL, OPT_SIM},         {"help", no_argument, NULL, OPT_HELP},
+                                             {"quiet", no_argument, NULL, OPT_QUIET},     {NULL, 0, NULL, 0}};
+
+static const char call_help[] =
+    "usage: lunette call OPERATION [JSON | k=v ...] [--act] [--approve ask|deny|all] [--sim] [--json] [--config FILE]\n"
+    "One connector operation, as a run: a read happens, a write is planned unless --act.\n";
+
+static int parse_call(int argc, char **argv, run_args *a) {
+  int opt, bad;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", call_options, NULL)) != -1) {
+    if (opt == OPT_HELP) return fputs(call_help, stdout), -2;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == OPT_ACT) a->act = true;
+    else if ((bad = take_common(opt, a)) > 0) return bad;
+  }
+  if (optind >= argc) return ln_app_usage("call takes an OPERATION: lunette call --help");
+  a->what = argv[optind++];
+  for (; optind < argc && a->n_sets < 64; optind++) a->sets[a->n_sets++] = argv[optind];
+  return 0;
+}
+
+static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err) {
+  if (a->n_sets == 1 && a->sets[0][0] == '{') return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err);
+  return put_pairs(app, a->sets, a->n_sets, false, args, err);
+}
+
+static int call_run(ln_app *app, const run_args *a) {
+  ln_err err = {0};
+  ln_buf args;
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
+  ln_run_options o = {.plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+  ln_buf_init(&args, 16 << 20);
+  int code = call_args(app, a, &args, &err)
+                 ? carry_it(&c, ln_run_call(&app->g, ln_str_of(a->what), ln_buf_view(&args), &o, ln_str_of(ln_app_user()), &err), &err)
+                 : ln_app_fail(&err);
+  ln_buf_free(&args);
+  return code;
+}
+
+int ln_cmd_call(int argc, char **argv) {
+  static run_args a;
+  ln_app app;
+  ln_err err = {0};
+  a = (run_args){.app = {.runs = true}};
+  int code = parse_call(argc, argv, &a);
+  if (code) return code == -2 ? 0 : code;
+  code = ln_app_open(&app, &a.app, &err) ? call_run(&app, &a) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}

@@ -1,0 +1,140 @@
+/* cmd_show.c: lunette show, runs: looking at runs, live or past. */
+#include "cli/app.h"
+
+#include "base/units.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+
+enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE };
+
+static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN}, LN_COMMON_OPTIONS};
+
+static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--config FILE]\n"
+                                "RUN is an id, a unique beginning of one, or \"last\".\n";
+
+static int print_show(ln_app *app, const char *which, bool json, const char *format) {
+  ln_err err = {0};
+  ln_buf doc, text;
+  ln_buf_init(&doc, (size_t)256 << 20);
+  ln_buf_init(&text, (size_t)256 << 20);
+  bool ok = ln_report_json(&app->g, ln_str_of(which), &doc, &err) && (json || ln_render(&app->g, ln_buf_view(&doc), format, &text, &err));
+  ln_str out = ln_buf_view(json ? &doc : &text);
+  if (ok) fwrite(out.p, 1, out.n, stdout);
+  if (ok && json) putchar('\n');
+  ln_buf_free(&doc);
+  ln_buf_free(&text);
+  return ok ? LN_EXIT_DONE : ln_app_fail(&err);
+}
+
+int ln_cmd_show(int argc, char **argv) {
+  ln_app_opts o = {.must_exist = true};
+  ln_app app;
+  ln_err err = {0};
+  bool json = false;
+  const char *format = "text";
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", show_options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(show_help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    if (opt == LN_OPT_JSON) json = true;
+    if (opt == OPT_MARKDOWN) format = "markdown";
+  }
+  if (optind + 1 != argc) return ln_app_usage("show takes one RUN: lunette show --help");
+  int code = ln_app_open(&app, &o, &err) ? print_show(&app, argv[optind], json, format) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}
+
+/* ------------------------------------------------------------------ runs */
+
+static const struct option runs_options[] = {{"state", required_argument, NULL, OPT_STATE}, {"playbook", required_argument, NULL, OPT_PLAYBOOK},
+                                             {"since", required_argument, NULL, OPT_SINCE}, LN_COMMON_OPTIONS};
+
+static const char runs_help[] = "usage: lunette runs [--state S] [--playbook P] [--since T] [--json] [--config FILE]\n"
+                                "Newest first.  T is a time, or how long ago (\"2h\").  --json: one object a line.\n";
+
+struct listing { ln_app *app; bool json; ln_str state; };
+
+/* A run whose owner is dead is not running: it waits to be resumed. */
+static ln_str true_state(ln_app *app, const ln_run_row *row) {
+  bool running = ln_str_eq(row->state, LN_STR("running")) || ln_str_eq(row->state, LN_STR("cancelling"));
+  if (running && (!row->owner[0] || !ln_owner_alive(app->g.store, ln_str_of(row->owner)))) return LN_STR("waiting");
+  return running ? LN_STR("running") : row->state;
+}
+
+static void print_json_row(const ln_run_row *row, ln_str state) {
+  char at[LN_TIME_TEXT];
+  ln_buf b;
+  ln_json j;
+  ln_buf_init(&b, 1 << 16);
+  ln_json_init(&j, &b);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("run"));
+  ln_json_strz(&j, row->ulid);
+  ln_json_key(&j, LN_STR("playbook"));
+  ln_json_str(&j, row->playbook);
+  ln_json_key(&j, LN_STR("state"));
+  ln_json_str(&j, state);
+  ln_json_key(&j, LN_STR("outcome"));
+  if (row->outcome.n) ln_json_str(&j, row->outcome);
+  else ln_json_null(&j);
+  ln_json_key(&j, LN_STR("started"));
+  ln_format_time(row->created_ms, at);
+  ln_json_strz(&j, at);
+  ln_json_key(&j, LN_STR("finished"));
+  if (row->finished_ms) ln_format_time(row->finished_ms, at), ln_json_strz(&j, at);
+  else ln_json_null(&j);
+  ln_json_close(&j, '}');
+  printf("%.*s\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+}
+
+static bool print_row(void *arg, const ln_run_row *row) {
+  struct listing *l = arg;
+  char at[LN_TIME_TEXT];
+  ln_str state = true_state(l->app, row);
+  if (l->state.n && !ln_str_eq(l->state, state)) return true;
+  if (l->json) {
+    print_json_row(row, state);
+    return true;
+  }
+  ln_format_time(row->created_ms, at);
+  printf("%s  %-10.*s %-9.*s %-24s %.*s\n", row->ulid, LN_STR_ARG(state), LN_STR_ARG(row->outcome), at, LN_STR_ARG(row->playbook));
+  return true;
+}
+
+static bool since_of(ln_app *app, const char *text, int64_t *ms, ln_err *err) {
+  int64_t ago = 0;
+  if (!text) return true;
+  if (ln_parse_time(ln_str_of(text), ms, err)) return true;
+  if (!ln_parse_duration(ln_str_of(text), &ago, err)) return ln_fail(err, "usage", LN_FINAL, "--since: a time or a duration such as \"2h\" is wanted, not %s", text);
+  *ms = ln_now_ms(app->g.loop->clock) - ago;
+  return true;
+}
+
+int ln_cmd_runs(int argc, char **argv) {
+  ln_app_opts o = {.must_exist = true};
+  ln_app app;
+  ln_err err = {0};
+  ln_run_query q = {0};
+  struct listing l = {.app = &app};
+  const char *since = NULL;
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", runs_options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(runs_help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    if (opt == LN_OPT_JSON) l.json = true;
+    if (opt == OPT_STATE) l.state = ln_str_of(optarg);
+    if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
+    if (opt == OPT_SINCE) since = optarg;
+  }
+  bool ok = ln_app_open(&app, &o, &err) && since_of(&app, since, &q.since_ms, &err) && ln_store_runs(app.g.store, &q, print_row, &l, &err);
+  int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}

@@ -1,0 +1,44 @@
+/* main.c: finds the command, and lets it work. */
+#include "cli/app.h"
+
+#include <string.h>
+
+typedef struct command {
+  const char *name;
+  int (*fn)(int argc, char **argv);
+  const char *what;
+} command;
+
+static const command commands[] = {
+    {"run", ln_cmd_run, "runs a playbook"},
+    {"runs", ln_cmd_runs, "lists runs, newest first"},
+    {"show", ln_cmd_show, "one run: found, done, not done"},
+    {"resume", ln_cmd_resume, "goes on with a run, or settles its doubt"},
+    {"cancel", ln_cmd_cancel, "stops a run"},
+    {"approvals", ln_cmd_approvals, "what waits for a person"},
+    {"approve", ln_cmd_approve, "answers yes"},
+    {"deny", ln_cmd_approve, "answers no"},
+    {"call", ln_cmd_call, "one connector operation"},
+    {"alert", ln_cmd_alert, "normalises alerts"},
+    {"sim", ln_cmd_sim, "the vendor simulators as servers"},
+    {"check", ln_cmd_check, "examines scripts"},
+    {"new", ln_cmd_new, "a playbook's skeleton"},
+    {"secret", ln_cmd_secret, "the vault: set, list, rm"},
+    {"entity", ln_cmd_entity, "what Lunette holds"},
+    {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
+
+static int help(FILE *f) {
+  fputs("usage: lunette COMMAND [options]\n\n", f);
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].what);
+  fputs("\nlunette COMMAND --help says more.\n", f);
+  return f == stdout ? LN_EXIT_DONE : LN_EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return help(stderr);
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return help(stdout);
+  if (strcmp(argv[1], "--version") == 0) return puts("lunette 0.1"), LN_EXIT_DONE;
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(commands[i].name, argv[1]) == 0) return commands[i].fn(argc - 1, argv + 1);
+  return ln_app_usage("there is no command '%s': lunette --help lists them", argv[1]);
+}

@@ -1,0 +1,367 @@
+/* approval.c: questions to people: those of a playbook (approve, approved, ask), and the core's own before a
+** destructive write.  What a person approves is a digest of effects; a row of the store holds the question, so
+** that any process can answer it, and whoever runs the run looks there. */
+#include "engine/inside.h"
+#include "engine/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000, GATHER_MS = 10000 };
+
+/* ------------------------------------------------------------------ digests */
+
+void ln_approval_digest(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]) {
+  uint8_t sha[LN_SHA256] = {0};
+  ln_buf b;
+  ln_buf_init(&b, 16 << 20);
+  ln_buf_addz(&b, r->ulid);
+  ln_buf_addz(&b, r->snapshot);
+  for (size_t i = 0; i < n; i++) {
+    ln_buf_add(&b, (ln_str){(const char *)es[i]->print, LN_FINGERPRINT});
+    ln_buf_add(&b, es[i]->w.entity);
+    ln_buf_add(&b, ln_buf_view(&es[i]->before));
+  }
+  ln_sha256(ln_buf_view(&b), sha);
+  ln_hex(sha, sizeof sha, out);
+  ln_buf_free(&b);
+}
+
+/* ------------------------------------------------------------------ asking: one row, and who waits for it */
+
+typedef struct question {
+  ln_run *run;
+  ln_effect **who;
+  size_t n;
+  ln_approval row;
+  char digest[2 * LN_SHA256 + 1];
+  ln_buf title, detail, effects, options, entries;
+} question;
+
+static void question_free(question *q) {
+  ln_buf *bufs[] = {&q->title, &q->detail, &q->effects, &q->options, &q->entries};
+  for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
+  free(q->who);
+  free(q);
+}
+
+static question *question_new(ln_run *r, size_t n) {
+  question *q = calloc(1, sizeof *q);
+  if (!q || !(q->who = calloc(n, sizeof(ln_effect *)))) {
+    free(q);
+    return NULL;
+  }
+  q->run = r;
+  ln_buf *bufs[] = {&q->title, &q->detail, &q->effects, &q->options, &q->entries};
+  for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_init(bufs[i], (size_t)16 << 20);
+  return q;
+}
+
+/* The site's answer given with the command: everything (against simulators and loopback only), or nothing. */
+static bool answer_at_once(ln_tx *tx, question *q, ln_err *err) {
+  int64_t now = q->row.created_ms;
+  switch (q->run->options.approve) {
+  case LN_APPROVE_ALL: return ln_tx_approval_vote(tx, q->row.id, true, LN_STR("--approve all"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, now, err) &&
+                              ln_tx_approval_set(tx, q->row.id, LN_STR("approved"), now, err);
+  case LN_APPROVE_DENY: return ln_tx_approval_vote(tx, q->row.id, false, LN_STR("--approve deny"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, now, err);
+  case LN_APPROVE_WAIT: case LN_APPROVE_ASK: break;
+  }
+  return true;
+}
+
+static void put_asked(const question *q, ln_buf *out, const ln_effect *e) {
+  ln_entry entry;
+  ln_buf data;
+  ln_buf_init(&data, 64);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("approval"));
+  ln_v_int(&data, q->row.id);
+  ln_v_key(&data, LN_STR("due"));
+  ln_v_int(&data, q->row.expires_ms);
+  ln_v_end(&data, mark);
+  ln_effect_entry(e, LN_E_ASKED, &entry);
+  entry.data = ln_buf_view(&data);
+  ln_entry_put(out, &entry);
+  ln_buf_free(&data);
+}
+
+static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
+  question *q = arg;
+  q->row.run = q->run->id;
+  if (!ln_tx_approval_add(tx, &q->row, err)) return false;
+  for (size_t i = 0; i < q->n; i++) put_asked(q, &q->entries, q->who[i]);
+  return ln_tx_log(tx, q->run->id, ln_buf_view(&q->entries), err) && answer_at_once(tx, q, err);
+}
+
+static void ask_done(void *arg, const ln_err *err) {
+  question *q = arg;
+  ln_run *r = q->run;
+  for (size_t i = 0; !err && i < q->n; i++) {
+    q->who[i]->approval = q->row.id;
+    q->who[i]->due_ms = q->row.expires_ms;
+  }
+  if (!err) ln_run_event(r, "approval", q->who[0], ln_buf_view(&q->title), (ln_str){NULL, 0});
+  question_free(q);
+  if (err) ln_run_end_attempt(r, err);
+  else ln_approval_watch(r);
+}
+
+static void ask(question *q) {
+  q->row.title = ln_buf_view(&q->title);
+  q->row.detail = ln_buf_view(&q->detail);
+  q->row.effects = ln_buf_view(&q->effects);
+  q->row.options = ln_buf_view(&q->options);
+  q->row.digest = ln_str_of(q->digest);
+  q->row.step = ln_str_of(q->who[0]->name);
+  q->row.state = LN_STR("waiting");
+  q->row.created_ms = ln_now_ms(q->run->engine->loop->clock);
+  if (!ln_run_flush_with(q->run, q->who[0], ask_apply, ask_done, q)) question_free(q);
+}
+
+/* A playbook's own question: `a` has kind, title, detail, effects, options, quorum; expires_ms counts from now. */
+void ln_approval_ask(ln_effect *e, const ln_approval *a) {
+  static const ln_err none = {.code = "memory", .message = "no memory for a question"};
+  e->waiting_for = "approval";
+  e->state = "waiting";
+  if (e->record && e->record->asked.n) {
+    e->approval = ln_v_get_int(e->record->asked, "approval", 0);
+    e->due_ms = ln_v_get_int(e->record->asked, "due", 0);
+    ln_approval_watch(e->run);
+    return;
+  }
+  question *q = question_new(e->run, 1);
+  if (!q) {
+    ln_run_end_attempt(e->run, &none);
+    return;
+  }
+  q->row = *a;
+  q->row.expires_ms = ln_now_ms(e->run->engine->loop->clock) + a->expires_ms;
+  q->who[0] = e;
+  q->n = 1;
+  ln_buf_add(&q->title, a->title);
+  ln_buf_add(&q->detail, a->detail);
+  ln_buf_add(&q->effects, a->effects);
+  ln_buf_add(&q->options, a->options);
+  snprintf(q->digest, sizeof q->digest, "%.*s", LN_STR_ARG(a->digest));
+  ask(q);
+}
+
+/* ------------------------------------------------------------------ the core's own questions */
+
+static bool wants_asking(const ln_branch *b) {
+  const ln_effect *e = b->asked;
+  return b->state == LN_B_ASKING && e && !e->finished && e->stand == LN_W_ASKING && !e->approval;
+}
+
+/* The branch whose map an effect belongs to, however deep below its item; without a map, its own. */
+static const ln_branch *owner_of(const ln_effect *e) {
+  for (const ln_branch *b = e->branch; b; b = b->parent)
+    if (b->is_item) return b->parent;
+  return e->branch;
+}
+
+/* Approvals of one kind in a map are one question. */
+static bool same_kind(const ln_effect *a, const ln_effect *b) { return a->op == b->op && owner_of(a) == owner_of(b); }
+
+static bool is_below(const ln_branch *b, const ln_branch *top) {
+  while (b && b != top) b = b->parent;
+  return b == top;
+}
+
+/* Siblings that are still on their way may come to ask the same: the question waits for them, but not for long. */
+static bool siblings_come(const ln_effect *e) {
+  const ln_branch *top = owner_of(e);
+  if (top == e->branch || ln_now_ms(e->run->engine->loop->clock) - e->wanted_ms > GATHER_MS) return false;
+  for (const ln_branch *b = e->run->branches; b; b = b->next)
+    if (b->state == LN_B_ASKING && b->asked && b != top && is_below(b, top) && !b->asked->waiting_for) return true;
+  return false;
+}
+
+static size_t collect(ln_run *r, const ln_effect *first, ln_effect **out) {
+  size_t n = 0;
+  for (ln_branch *b = r->branches; b; b = b->next)
+    if (wants_asking(b) && same_kind(first, b->asked)) {
+      if (out) out[n] = b->asked;
+      n++;
+    }
+  return n;
+}
+
+static void put_core_title(question *q) {
+  const ln_effect *e = q->who[0];
+  if (q->n == 1) ln_buf_addf(&q->title, "%s: %.*s", e->op->name, LN_STR_ARG(e->w.entity));
+  else ln_buf_addf(&q->title, "%s: %zu entities, %.*s and others", e->op->name, q->n, LN_STR_ARG(e->w.entity));
+}
+
+static void ask_for_writes(ln_run *r, ln_effect *first) {
+  static const ln_err none = {.code = "memory", .message = "no memory for a question"};
+  size_t n = collect(r, first, NULL);
+  question *q = question_new(r, n);
+  if (!q) {
+    ln_run_end_attempt(r, &none);
+    return;
+  }
+  q->n = collect(r, first, q->who);
+  q->row = (ln_approval){.kind = LN_STR("write"), .quorum = 1};
+  q->row.expires_ms = ln_now_ms(r->engine->loop->clock) + CORE_EXPIRES_MS;
+  size_t mark = ln_v_begin(&q->effects, 'A', n);
+  for (size_t i = 0; i < n; i++) {
+    ln_approval_put_effect(q->who[i], &q->effects);
+    q->who[i]->approval = -1; /* on its way */
+  }
+  ln_v_end(&q->effects, mark);
+  ln_approval_digest(r, q->who, n, q->digest);
+  put_core_title(q);
+  ask(q);
+}
+
+static void look_again(ln_run *r);
+
+void ln_approval_gather(ln_run *r) {
+  bool left = false;
+  if (!r->live) return;
+  for (ln_branch *b = r->branches; b && !r->broken; b = b->next) {
+    if (wants_asking(b) && !siblings_come(b->asked)) ask_for_writes(r, b->asked);
+    left |= wants_asking(b);
+  }
+  if (left) look_again(r);
+}
+
+/* ------------------------------------------------------------------ what was decided */
+
+struct answer { ln_effect *e; char state[16]; ln_buf value; };
+
+static bool read_answer(void *arg, const ln_approval *a) {
+  struct answer *w = arg;
+  snprintf(w->state, sizeof w->state, "%.*s", LN_STR_ARG(a->state));
+  size_t mark = ln_v_begin(&w->value, 'O', a->answer.n ? 3 : 2);
+  if (a->answer.n) {
+    ln_v_key(&w->value, LN_STR("answer"));
+    ln_v_str(&w->value, a->answer);
+  }
+  ln_v_key(&w->value, LN_STR("by"));
+  ln_v_str(&w->value, a->by);
+  ln_v_key(&w->value, LN_STR("comment"));
+  if (a->comment.n) ln_v_str(&w->value, a->comment);
+  else ln_v_nil(&w->value);
+  ln_v_end(&w->value, mark);
+  return false;
+}
+
+typedef struct expiry { int64_t id, ms; } expiry;
+
+static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
+  expiry *x = arg;
+  return ln_tx_approval_set(tx, x->id, LN_STR("expired"), x->ms, err);
+}
+
+static void expire_done(void *arg, const ln_err *err) {
+  (void)err;
+  free(arg);
+}
+
+static void expire(ln_effect *e) {
+  expiry *x = malloc(sizeof *x);
+  ln_engine *g = e->run->engine;
+  if (!x) return;
+  *x = (expiry){e->approval, ln_now_ms(g->loop->clock)};
+  if (!ln_writer_submit(g->store, g->loop, expire_apply, expire_done, x)) free(x);
+}
+
+static void decided(ln_effect *e, struct answer *w) {
+  ln_err why = {0};
+  bool yes = strcmp(w->state, "approved") == 0;
+  if (!yes)
+    ln_fail(&why, strcmp(w->state, "denied") == 0 ? "denied" : "expired", LN_FINAL, "approval %lld was %s", (long long)e->approval, w->state);
+  e->run->notified_waiting = false;
+  if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
+  else if (yes) ln_effect_finish(e, true, "done", ln_buf_view(&w->value));
+  else ln_effect_fail(e, &why);
+}
+
+static void look_at(ln_effect *e) {
+  ln_engine *g = e->run->engine;
+  struct answer w = {.e = e};
+  ln_err err = {0};
+  ln_buf_init(&w.value, 1 << 16);
+  if (ln_store_approval(g->store, e->approval, read_answer, &w, &err)) {
+    bool waiting = strcmp(w.state, "waiting") == 0;
+    if (waiting && e->due_ms && ln_now_ms(g->loop->clock) >= e->due_ms) {
+      expire(e);
+      snprintf(w.state, sizeof w.state, "expired");
+      waiting = false;
+    }
+    if (!waiting) decided(e, &w);
+  }
+  ln_buf_free(&w.value);
+}
+
+static bool is_watched(const ln_branch *b) {
+  const ln_effect *e = b->asked;
+  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for;
+}
+
+static void watch_tick(void *arg) {
+  ln_approval_gather(arg);
+  ln_approval_watch(arg);
+}
+
+static void look_again(ln_run *r) {
+  ln_loop *l = r->engine->loop;
+  if (r->poll.impl || r->broken) return;
+  r->poll.fn = watch_tick;
+  r->poll.arg = r;
+  l->timer(l, &r->poll, l->uv ? LOOK_MS : LOOK_SIM_MS);
+}
+
+/* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where nobody
+** else can decide, it looks once: the run then waits, and its process may end. */
+void ln_approval_watch(ln_run *r) {
+  bool left = false;
+  if (r->ended || r->broken || !r->live) return;
+  for (ln_branch *b = r->branches; b; b = b->next) {
+    if (is_watched(b)) look_at(b->asked);
+    left |= is_watched(b);
+  }
+  if (left) look_again(r);
+}
+
+/* ------------------------------------------------------------------ deciding */
+
+struct deciding { ln_engine *g; int64_t id; bool yes, interactive; ln_str by, comment, answer; char starter[128]; int64_t run; bool sim; };
+
+static bool read_run(void *arg, const ln_run_row *row) {
+  struct deciding *d = arg;
+  snprintf(d->starter, sizeof d->starter, "%.*s", LN_STR_ARG(row->started_by));
+  d->sim = ln_v_get_bool(row->options, "sim", false);
+  return false;
+}
+
+static bool read_approval(void *arg, const ln_approval *a) {
+  ((struct deciding *)arg)->run = a->run;
+  return false;
+}
+
+/* Whoever started the run cannot approve it, on any door, unless the site says "interactive" and it is a terminal. */
+static bool four_eyes(const struct deciding *d, ln_err *err) {
+  bool self = ln_str_eq(ln_str_of(d->starter), d->by);
+  if (!d->yes || !self || d->sim) return true;
+  if (ln_str_eq(d->g->config->approvals_self, LN_STR("interactive")) && d->interactive) return true;
+  return ln_fail(err, "denied", LN_FINAL, "%s started this run and cannot approve it: ask somebody else, or set approvals = { self = \"interactive\" }", d->starter);
+}
+
+static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
+  struct deciding *d = arg;
+  int64_t now = ln_now_ms(d->g->loop->clock);
+  if (!ln_tx_approval_vote(tx, d->id, d->yes, d->by, d->comment, d->answer, now, err)) return false;
+  bool self = ln_str_eq(ln_str_of(d->starter), d->by);
+  return ln_tx_audit(tx, now, d->yes ? LN_STR("approved") : LN_STR("denied"), d->by, d->run,
+                     self ? LN_STR("{\"self\":true}") : LN_STR("{}"), err);
+}
+
+bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, bool interactive, ln_err *err) {
+  struct deciding d = {.g = g, .id = id, .yes = yes, .interactive = interactive, .by = by, .comment = comment, .answer = answer};
+  if (!ln_store_approval(g->store, id, read_approval, &d, err)) return false;
+  if (!ln_store_run_get(g->store, d.run, read_run, &d, err) || !four_eyes(&d, err)) return false;
+  return ln_writer_run(g->store, decide_apply, &d, err);
+}

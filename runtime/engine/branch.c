@@ -1,0 +1,198 @@
+/* branch.c: the branches of a run: coroutines with a name, turns by operation, and the playbook they run under.
+** A branch is runnable, runs, asks, joins its children, or has ended; only a delivery or the end of its last
+** child makes it runnable again, so what runs next never depends on how fast anything was. */
+#include "engine/inside.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BRANCHES_DEEP = 40 };
+
+/* ------------------------------------------------------------------ playbooks' grants */
+
+ln_play *ln_play_keep(ln_play *p) {
+  if (p) p->refs++;
+  return p;
+}
+
+static void free_texts(char **v, size_t n) {
+  for (size_t i = 0; i < n; i++) free(v[i]);
+  free(v);
+}
+
+void ln_play_drop(ln_play *p) {
+  if (!p || --p->refs > 0) return;
+  free_texts(p->uses, p->n_uses);
+  free_texts(p->d3fend, p->n_d3fend);
+  free(p->name);
+  free(p->stage);
+  free(p);
+}
+
+/* "okta" grants okta.users; "t1059.*" grants t1059.harden; a name grants itself. */
+static bool use_grants(ln_str use, ln_str what) {
+  if (ln_str_ieq(use, what)) return true;
+  if (ln_str_ends(use, LN_STR(".*"))) return ln_str_starts(what, (ln_str){use.p, use.n - 1});
+  return ln_str_starts(what, use) && what.p[use.n] == '.';
+}
+
+bool ln_play_grants(const ln_play *p, ln_str what) {
+  if (!p) return true;
+  for (size_t i = 0; i < p->n_uses; i++)
+    if (use_grants(ln_str_of(p->uses[i]), what)) return true;
+  return false;
+}
+
+/* ------------------------------------------------------------------ making and ending */
+
+struct anchor { lua_State *co; int ref; };
+
+static int l_thread(lua_State *L) {
+  struct anchor *a = lua_touserdata(L, 1);
+  a->co = lua_newthread(L);                     /* a co */
+  a->ref = luaL_ref(L, LUA_REGISTRYINDEX);      /* a    */
+  return 0;
+}
+
+static void inherit(ln_branch *b, ln_branch *parent) {
+  if (!parent) return;
+  b->depth = parent->depth + 1;
+  b->play = ln_play_keep(parent->play);
+  b->permit = parent->permit;
+  b->plan_into = parent->plan_into;
+  b->polling = parent->polling;
+  b->cancelled = parent->cancelled;
+}
+
+ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err) {
+  struct anchor a = {NULL, LUA_NOREF};
+  ln_branch *b = calloc(1, sizeof *b);
+  if (!b || !(b->name = ln_str_dup(ln_str_of(name)))) {
+    free(b);
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a branch");
+    return NULL;
+  }
+  if (parent && parent->depth >= BRANCHES_DEEP) {
+    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", BRANCHES_DEEP);
+    goto fail;
+  }
+  if (!ln_vm_protect(r->vm, l_thread, &a, err)) goto fail;
+  b->run = r;
+  b->parent = parent;
+  b->co = a.co;
+  b->ref = a.ref;
+  b->lib_ref = LUA_NOREF;
+  inherit(b, parent);
+  b->next = r->branches;
+  if (b->next) b->next->prev = b;
+  r->branches = b;
+  b->state = LN_B_JOINING;
+  return b;
+fail:
+  free(b->name);
+  free(b);
+  return NULL;
+}
+
+static void branch_free(ln_branch *b) {
+  if (b->held_by) *b->held_by = NULL;
+  if (b->asked) ln_effect_free(b->asked);
+  if (b->fork) ln_fork_free(b);
+  ln_tally_free(&b->turns);
+  ln_play_drop(b->play);
+  free(b->name);
+  free(b);
+}
+
+void ln_branch_free(ln_branch *b) {
+  ln_run *r = b->run;
+  luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->ref);
+  luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->lib_ref);
+  if (b->prev) b->prev->next = b->next;
+  else r->branches = b->next;
+  if (b->next) b->next->prev = b->prev;
+  branch_free(b);
+}
+
+void ln_branch_free_all(ln_run *r) {
+  while (r->branches) {
+    ln_branch *b = r->branches;
+    r->branches = b->next;
+    branch_free(b);
+  }
+  r->root = r->current = r->runnable = r->runnable_last = r->sliced = NULL;
+}
+
+void ln_branch_wake(ln_branch *b) {
+  ln_run *r = b->run;
+  b->state = LN_B_RUNNABLE;
+  b->next_runnable = NULL;
+  if (r->runnable_last) r->runnable_last->next_runnable = b;
+  else r->runnable = b;
+  r->runnable_last = b;
+}
+
+static bool below(const ln_branch *b, const ln_branch *top) {
+  while (b && b != top) b = b->parent;
+  return b == top;
+}
+
+/* A wait or a read in flight is let go at once; a write that may have been sent is finished and recorded first
+** (write.c looks at the branch's flag before it sends).  In a replay the recorded delivery says how it ended. */
+void ln_branch_cancel(ln_branch *top) {
+  static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
+  for (ln_branch *b = top->run->branches; b; b = b->next) {
+    if (b->cancelled || b->state == LN_B_ENDED || !below(b, top)) continue;
+    b->cancelled = true;
+    ln_effect *e = b->asked;
+    if (!e || e->finished || !top->run->live || b->state != LN_B_ASKING) continue;
+    if (e->op->cls == LN_WRITE && e->stand >= LN_W_INTENT) continue;
+    if (e->op->cls == LN_LOCAL && e->started) continue;
+    ln_effect_drop(e);
+    ln_effect_finish_err(e, "cancelled", &gone);
+  }
+}
+
+ln_branch *lnL_here(lua_State *L) {
+  ln_run *r = *ln_vm_user(ln_vm_of(L));
+  return r ? r->current : NULL;
+}
+
+ln_run *lnL_run(lua_State *L) { return *ln_vm_user(ln_vm_of(L)); }
+ln_engine *lnL_engine(lua_State *L) { return lnL_run(L)->engine; }
+bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)->play, what); }
+
+/* ------------------------------------------------------------------ names */
+
+/* Names are paths: what an author or an alert puts into one stays one segment of it, and has no NUL to end it. */
+void ln_branch_put_name(ln_buf *b, ln_str s, const char *also) {
+  for (size_t i = 0; i < s.n; i++) {
+    unsigned char c = (unsigned char)s.p[i];
+    if (c == '/' || c == '%' || c < ' ' || c == 0x7f || (c && strchr(also, c))) ln_buf_addf(b, "%%%02X", c);
+    else ln_buf_addc(b, (char)c);
+  }
+}
+
+/* An author's own name has no '#', so it is never that of an operation's turn. */
+static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
+  if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
+  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
+  if (as.n && turn > 1)
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
+  ln_branch_put_name(name, as.n ? as : op, as.n ? "#" : "");
+  if (as.n && ln_str_eq(as, LN_STR(LN_CANCEL_NAME)))
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%s\" is the core's own: choose another", LN_CANCEL_NAME);
+  if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
+  return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
+}
+
+char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err) {
+  ln_buf name;
+  ln_buf_init(&name, 4096);
+  bool ok = put_step(b, op, as, &name, err);
+  char *out = ok && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
+  ln_buf_free(&name);
+  if (ok && !out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
+  return out;
+}

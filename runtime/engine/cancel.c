@@ -1,0 +1,40 @@
+/* cancel.c: a cancel that one process asks of another: the run's row says "cancelling", and whoever runs it looks
+** there when the store has changed. */
+#include "engine/inside.h"
+
+#include <stdio.h>
+
+struct asking { ln_engine *g; int64_t run; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
+
+static bool read_row(void *arg, const ln_run_row *row) {
+  struct asking *a = arg;
+  a->run = row->id;
+  memcpy(a->ulid, row->ulid, sizeof a->ulid);
+  memcpy(a->owner, row->owner, sizeof a->owner);
+  snprintf(a->state, sizeof a->state, "%.*s", LN_STR_ARG(row->state));
+  return false;
+}
+
+static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
+  struct asking *a = arg;
+  static const ln_run_change c = {.state = {"cancelling", 10}};
+  return ln_tx_run_change(tx, a->run, &c, err);
+}
+
+bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
+  struct asking a = {.g = g};
+  if (!ln_store_run_find(g->store, which, read_row, &a, err)) return false;
+  static const char *const over[] = {"completed", "failed", "cancelled"};
+  for (size_t i = 0; i < 3; i++)
+    if (strcmp(a.state, over[i]) == 0) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s)", a.ulid, a.state);
+  *running = a.owner[0] && ln_owner_alive(g->store, ln_str_of(a.owner));
+  return !*running || ln_writer_run(g->store, ask_apply, &a, err);
+}
+
+void ln_run_look_for_cancel(ln_run *r) {
+  struct asking a = {.g = r->engine};
+  ln_err quiet = {0};
+  if (r->creating || r->cancel_wanted || !ln_store_changed(r->engine->store)) return;
+  if (ln_store_run_get(r->engine->store, r->id, read_row, &a, &quiet) && strcmp(a.state, "cancelling") == 0)
+    ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
+}

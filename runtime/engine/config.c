@@ -1,0 +1,468 @@
+/* config.c: reads lunette.conf.lua.  The file runs in a Lua state of its own that knows only `secret` and `env`;
+** what it returns becomes one encoded value, and everything below reads that, so nothing of Lua outlives the load.
+** An unknown key is an error that names the nearest known one: a misspelt guard must not be a missing guard. */
+#include "engine/config.h"
+
+#include "base/units.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct loaded {                                  /* the configuration and what its texts point into  */
+  ln_config c;
+  ln_buf value;
+  char **texts; size_t n_texts;
+} loaded;
+
+/* ------------------------------------------------------------------ texts of our own */
+
+static ln_str own(loaded *l, const char *z) {
+  char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown);
+  if (!grown) return (ln_str){"", 0};
+  l->texts = grown;
+  char *copy = ln_str_dup(ln_str_of(z));
+  if (!copy) return (ln_str){"", 0};
+  l->texts[l->n_texts++] = copy;
+  return ln_str_of(copy);
+}
+
+/* An encoded text is not NUL-ended; names of files and hosts must be. */
+static ln_str own_str(loaded *l, ln_str s) {
+  char *z = ln_str_dup(s);
+  ln_str out = z ? own(l, z) : (ln_str){"", 0};
+  free(z);
+  return out;
+}
+
+static bool own_bytes(loaded *l, ln_str s, ln_str *out) {
+  char **grown = realloc(l->texts, (l->n_texts + 1) * sizeof *grown), *copy;
+  if (!grown) return false;
+  l->texts = grown;
+  if (!(copy = ln_str_dup(s))) return false;
+  l->texts[l->n_texts++] = copy;
+  *out = (ln_str){copy, s.n};
+  return true;
+}
+
+static bool list_add(ln_list *list, ln_str s) {
+  ln_str *v = realloc(list->v, (list->n + 1) * sizeof *v);
+  if (!v) return false;
+  list->v = v;
+  list->v[list->n++] = s;
+  return true;
+}
+
+/* ------------------------------------------------------------------ unknown keys */
+
+static size_t distance(const char *a, const char *b) {
+  size_t row[64], n = strlen(b);
+  if (n >= 63) return 99;
+  for (size_t j = 0; j <= n; j++) row[j] = j;
+  for (size_t i = 1; *a; a++, i++) {
+    size_t corner = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= n; j++) {
+      size_t best = corner + (*a != b[j - 1]), above = row[j] + 1, left = row[j - 1] + 1;
+      corner = row[j];
+      row[j] = best < above ? (best < left ? best : left) : (above < left ? above : left);
+    }
+  }
+  return row[n];
+}
+
+static bool known_only(ln_str object, const char *where, const char *const *known, ln_err *err) {
+  ln_str rest, key;
+  ln_vitem v, item;
+  if (!ln_v_read(&(ln_str){object.p, object.n}, &v)) return true;
+  if (v.tag == 'A' && v.count == 0) return true;
+  if (v.tag != 'O') return ln_fail(err, "config", LN_FINAL, "%s must be a table", where);
+  for (rest = v.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);) {
+    const char *near = known[0];
+    char word[64];
+    bool found = false;
+    snprintf(word, sizeof word, "%.*s", LN_STR_ARG(key));
+    for (size_t i = 0; known[i] && !found; i++) {
+      found = ln_str_eq(key, ln_str_of(known[i]));
+      if (distance(word, known[i]) < distance(word, near)) near = known[i];
+    }
+    if (!found) return ln_fail(err, "config", LN_FINAL, "%s has no key '%s': did you mean '%s'?", where, word, near);
+  }
+  return true;
+}
+
+/* ------------------------------------------------------------------ reading members */
+
+static bool want_text(loaded *l, ln_str object, const char *key, ln_str *out, ln_err *err) {
+  ln_vitem v;
+  if (!ln_v_get(object, ln_str_of(key), &v)) return true;
+  if (v.tag != 'S') return ln_fail(err, "config", LN_FINAL, "%s must be a text", key);
+  *out = own_str(l, v.s);
+  return true;
+}
+
+static bool want_list(loaded *l, ln_str object, const char *key, ln_list *out, ln_err *err) {
+  ln_vitem v, item;
+  if (!ln_v_get(object, ln_str_of(key), &v)) return true;
+  if (v.tag == 'O' && v.count == 0) return true;
+  if (v.tag != 'A') return ln_fail(err, "config", LN_FINAL, "%s must be a list of texts", key);
+  for (ln_str rest = v.body; rest.n && ln_v_read(&rest, &item);) {
+    if (item.tag != 'S') return ln_fail(err, "config", LN_FINAL, "%s must be a list of texts", key);
+    if (!list_add(out, own_str(l, item.s))) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  }
+  return true;
+}
+
+static bool want_size(ln_str object, const char *key, size_t *out, ln_err *err) {
+  ln_vitem v;
+  uint64_t bytes = 0;
+  if (!ln_v_get(object, ln_str_of(key), &v)) return true;
+  if (v.tag == 'I' && v.i > 0) bytes = (uint64_t)v.i;
+  else if (v.tag != 'S' || !ln_parse_size(v.s, &bytes, err)) return ln_err_prefix(err, "%s", key), ln_fail(err, "config", LN_FINAL, "%s must be a size such as \"64MiB\"", key);
+  *out = (size_t)bytes;
+  return true;
+}
+
+static bool want_us(ln_str object, const char *key, int64_t *out, ln_err *err) {
+  ln_vitem v;
+  int64_t ms = 0;
+  if (!ln_v_get(object, ln_str_of(key), &v)) return true;
+  if (v.tag == 'I' && v.i > 0) ms = v.i * 1000;
+  else if (v.tag != 'S' || !ln_parse_duration(v.s, &ms, err)) return ln_fail(err, "config", LN_FINAL, "%s must be a duration such as \"5ms\"", key);
+  *out = ms * 1000;
+  return true;
+}
+
+static ln_str part(ln_str object, const char *key) {
+  ln_vitem v;
+  return ln_v_get(object, ln_str_of(key), &v) ? v.whole : (ln_str){NULL, 0};
+}
+
+/* ------------------------------------------------------------------ sections */
+
+static bool read_limits(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"memory", "slice", "cpu", "response", NULL};
+  ln_str s = part(top, "limits");
+  if (!s.n) return true;
+  return known_only(s, "limits", known, err) && want_size(s, "memory", &l->c.memory, err) &&
+         want_size(s, "response", &l->c.response, err) && want_us(s, "slice", &l->c.slice_us, err) && want_us(s, "cpu", &l->c.cpu_us, err);
+}
+
+static bool read_caps(loaded *l, ln_str guards, ln_err *err) {
+  static const char *const run_keys[] = {"destructive", NULL}, *const hour_keys[] = {"destructive", "share", NULL};
+  ln_str run = part(guards, "per_run"), hour = part(guards, "per_hour");
+  ln_vitem share;
+  if (run.n && !known_only(run, "guards.per_run", run_keys, err)) return false;
+  if (hour.n && !known_only(hour, "guards.per_hour", hour_keys, err)) return false;
+  l->c.per_run = ln_v_get_int(run, "destructive", l->c.per_run);
+  l->c.per_hour = ln_v_get_int(hour, "destructive", l->c.per_hour);
+  if (ln_v_get(hour, LN_STR("share"), &share)) l->c.share = share.tag == 'F' ? share.f : (double)share.i;
+  return true;
+}
+
+static bool read_guards(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"protect", "per_run", "per_hour", "approve", "unasked", NULL};
+  static const char *const protect_keys[] = {"host", "user", NULL};
+  ln_str g = part(top, "guards"), protect, approve;
+  if (!g.n) return true;
+  if (!known_only(g, "guards", known, err)) return false;
+  protect = part(g, "protect");
+  if (protect.n && !known_only(protect, "guards.protect", protect_keys, err)) return false;
+  approve = ln_v_get_str(g, "approve");
+  if (approve.n && !ln_str_eq(approve, LN_STR("destructive")) && !ln_str_eq(approve, LN_STR("never")))
+    return ln_fail(err, "config", LN_FINAL, "guards.approve is \"destructive\" or \"never\"");
+  l->c.approve_destructive = !ln_str_eq(approve, LN_STR("never"));
+  return want_list(l, protect, "host", &l->c.protect_host, err) && want_list(l, protect, "user", &l->c.protect_user, err) &&
+         want_list(l, g, "unasked", &l->c.unasked, err) && read_caps(l, g, err);
+}
+
+static bool read_allow(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"sha256", "path", NULL};
+  ln_str a = part(top, "allow");
+  return !a.n || (known_only(a, "allow", known, err) && want_list(l, a, "sha256", &l->c.allow_sha256, err) &&
+                  want_list(l, a, "path", &l->c.allow_path, err));
+}
+
+static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"self", NULL};
+  ln_str a = part(top, "approvals");
+  ln_vitem v;
+  if (!a.n) return true;
+  if (!known_only(a, "approvals", known, err)) return false;
+  if (!ln_v_get(a, LN_STR("self"), &v) || v.tag == 'f') return true;
+  if (v.tag != 'S' || !ln_str_eq(v.s, LN_STR("interactive"))) return ln_fail(err, "config", LN_FINAL, "approvals.self is false or \"interactive\"");
+  l->c.approvals_self = LN_STR("interactive");
+  return true;
+}
+
+/* "http://127.0.0.1:7001/x" → "127.0.0.1" */
+static ln_str host_of(ln_str url) {
+  ptrdiff_t at = ln_str_find(url, LN_STR("://"));
+  ln_str rest = at < 0 ? url : (ln_str){url.p + at + 3, url.n - (size_t)at - 3};
+  size_t n = 0;
+  if (rest.n && rest.p[0] == '[') {
+    while (n < rest.n && rest.p[n] != ']') n++;
+    return (ln_str){rest.p + 1, n ? n - 1 : 0};
+  }
+  while (n < rest.n && rest.p[n] != ':' && rest.p[n] != '/' && rest.p[n] != '?') n++;
+  return (ln_str){rest.p, n};
+}
+
+static bool is_loopback(ln_str host) {
+  return ln_str_ieq(host, LN_STR("localhost")) || ln_str_eq(host, LN_STR("::1")) || ln_str_starts(host, LN_STR("127."));
+}
+
+/* The members that only the connector itself knows. */
+static bool own_further(loaded *l, ln_str object, ln_str *out) {
+  static const char *const ours[] = {"pace", "url", "writes"};
+  ln_buf b;
+  ln_str rest = object, key;
+  ln_vitem v, item;
+  if (!ln_v_read(&rest, &v)) return false;
+  size_t left = v.count;
+  for (size_t i = 0; i < 3; i++) left -= ln_v_get(object, ln_str_of(ours[i]), &item);
+  ln_buf_init(&b, object.n + 16);
+  size_t mark = ln_v_begin(&b, 'O', left);
+  for (rest = v.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);) {
+    bool is_ours = false;
+    for (size_t i = 0; i < 3; i++) is_ours = is_ours || ln_str_eq(key, ln_str_of(ours[i]));
+    if (is_ours) continue;
+    ln_v_key(&b, key);
+    ln_v_raw(&b, item.whole);
+  }
+  bool ok = ln_v_end(&b, mark) && own_bytes(l, ln_buf_view(&b), out);
+  ln_buf_wipe(&b);
+  return ok;
+}
+
+static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
+  ln_connector_config k = {.name = own_str(l, name), .pace = 1};
+  ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
+  if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
+  k.url = own_str(l, url);
+  k.loopback = is_loopback(host_of(k.url));
+  if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
+    return ln_fail(err, "config", LN_FINAL, "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
+  k.writes = k.loopback ? LN_WRITES_ALLOW : LN_WRITES_NEVER;
+  if (ln_str_eq(writes, LN_STR("never"))) k.writes = LN_WRITES_NEVER;
+  else if (ln_str_eq(writes, LN_STR("ask"))) k.writes = LN_WRITES_ASK;
+  else if (ln_str_eq(writes, LN_STR("allow"))) k.writes = LN_WRITES_ALLOW;
+  else if (writes.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: writes is \"never\", \"ask\" or \"allow\"", k.name.p);
+  k.pace = ln_v_get_int(value, "pace", 1);
+  if (k.pace != 1 && (!k.loopback || k.pace < 1)) return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more", k.name.p);
+  ln_connector_config *v = realloc(l->c.connectors, (l->c.n_connectors + 1) * sizeof *v);
+  if (!v || !own_further(l, value, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  l->c.connectors = v;
+  l->c.connectors[l->c.n_connectors++] = k;
+  return true;
+}
+
+static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
+  static const char *const known[] = {"hosts", "bearer", "basic", "header", "hmac", "key", "user", "value", NULL};
+  static const char *const kinds[] = {"bearer", "basic", "header", "hmac", "key"};
+  ln_credential k = {.name = own_str(l, name)};
+  char where[100];
+  snprintf(where, sizeof where, "credentials.%s", k.name.p);
+  if (!known_only(value, where, known, err) || !want_list(l, value, "hosts", &k.hosts, err)) return false;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !k.kind.n; i++) {
+    ln_str v = part(value, kinds[i]), inner = ln_v_get_str(v, "secret");
+    if (!v.n) continue;
+    k.kind = ln_str_of(kinds[i]);
+    if (!inner.n) { /* basic = { user, secret }, header = { "X-Key", secret "name" } */
+      ln_vitem a, b, list;
+      ln_str rest = v;
+      ln_v_read(&rest, &list);
+      rest = list.body;
+      if (list.tag == 'A' && ln_v_read(&rest, &a) && ln_v_read(&rest, &b) && a.tag == 'S') {
+        *(i == 1 ? &k.user : &k.header) = own_str(l, a.s);
+        inner = ln_v_get_str(b.whole, "secret");
+      }
+    }
+    k.secret = own_str(l, inner);
+  }
+  if (!k.kind.n || !k.secret.n) return ln_fail(err, "config", LN_FINAL, "%s: one of bearer, basic, header, hmac, key = secret \"NAME\" is wanted", where);
+  ln_credential *v = realloc(l->c.credentials, (l->c.n_credentials + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  l->c.credentials = v;
+  l->c.credentials[l->c.n_credentials++] = k;
+  return true;
+}
+
+static bool each_member(loaded *l, ln_str top, const char *key, bool (*fn)(loaded *l, ln_str name, ln_str value, ln_err *err), ln_err *err) {
+  ln_str object = part(top, key), name;
+  ln_vitem v, item;
+  if (!object.n || !ln_v_read(&object, &v)) return true;
+  if (v.tag != 'O') return v.count == 0 || ln_fail(err, "config", LN_FINAL, "%s must be a table by name", key);
+  for (ln_str rest = v.body; rest.n && ln_v_read_key(&rest, &name) && ln_v_read(&rest, &item);)
+    if (!fn(l, name, item.whole, err)) return false;
+  return true;
+}
+
+static bool read_all(loaded *l, ln_err *err) {
+  static const char *const known[] = {"store", "scripts", "listen", "connectors", "playbooks", "limits", "egress", "files",
+                                      "credentials", "allow", "connectors_path", "approvals", "guards", "stdlib", NULL};
+  ln_str top = ln_buf_view(&l->value);
+  if (!known_only(top, "the configuration", known, err)) return false;
+  l->c.playbooks = part(top, "playbooks");
+  return want_text(l, top, "store", &l->c.store, err) && want_text(l, top, "listen", &l->c.listen, err) &&
+         want_list(l, top, "scripts", &l->c.scripts, err) && want_list(l, top, "stdlib", &l->c.stdlib, err) &&
+         want_list(l, top, "connectors_path", &l->c.connectors_path, err) && want_list(l, top, "egress", &l->c.egress, err) &&
+         want_list(l, top, "files", &l->c.files, err) && read_limits(l, top, err) && read_allow(l, top, err) &&
+         read_approvals(l, top, err) && read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
+         each_member(l, top, "credentials", read_credential, err);
+}
+
+/* ------------------------------------------------------------------ running the file */
+
+static int l_secret(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "secret");
+  return 1;
+}
+
+static int l_env(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *v = getenv(name);
+  if (v) return lua_pushstring(L, v), 1;
+  if (lua_isnoneornil(L, 2)) return luaL_error(L, "the environment has no %s (env \"%s\"): set it, or give a default as a second argument", name, name);
+  lua_settop(L, 2);
+  return 1;
+}
+
+static bool run_file(loaded *l, const char *path, ln_err *err) {
+  lua_State *L = luaL_newstate();
+  if (!L) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  lua_pushcfunction(L, l_secret);
+  lua_setglobal(L, "secret");
+  lua_pushcfunction(L, l_env);
+  lua_setglobal(L, "env");
+  bool ok = luaL_loadfilex(L, path, "t") == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK;
+  if (!ok) ln_fail(err, "config", LN_FINAL, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
+  else if (!lua_istable(L, -1)) ok = ln_fail(err, "config", LN_FINAL, "%s must return a table", path);
+  else if (!lnL_encode(L, -1, &l->value, err)) ok = ln_fail(err, "config", LN_FINAL, "%s: %.300s", path, err->message);
+  lua_close(L);
+  return ok;
+}
+
+/* ------------------------------------------------------------------ defaults and finding it */
+
+static bool exists(const char *path) { return access(path, R_OK) == 0; }
+
+/* stdlib/ and scripts/ are found beside the program, in the checkout it was built in, or below the prefix. */
+static bool take_place(loaded *l, ln_list *list, const char *path) {
+  char real[PATH_MAX];
+  return exists(path) && realpath(path, real) && list_add(list, own(l, real));
+}
+
+static void find_shipped(loaded *l, const char *what, ln_list *list) {
+  char self[PATH_MAX], path[PATH_MAX + 64];
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (n <= 0) return;
+  self[n] = 0;
+  char *slash = strrchr(self, '/');
+  if (slash) *slash = 0;
+  snprintf(path, sizeof path, "%s/%s", self, what);
+  if (take_place(l, list, path)) return;
+  snprintf(path, sizeof path, "%s/../%s", self, what);
+  if (take_place(l, list, path)) return;
+  snprintf(path, sizeof path, "%s/../share/lunette/%s", self, what);
+  take_place(l, list, path);
+}
+
+static void set_defaults(loaded *l) {
+  l->c.store = LN_STR("sqlite:lunette.db");
+  l->c.listen = LN_STR("127.0.0.1:7059");
+  l->c.memory = (size_t)64 << 20;
+  l->c.response = (size_t)16 << 20;
+  l->c.slice_us = 5000;
+  l->c.cpu_us = 10000000;
+  l->c.approvals_self = LN_STR("");
+  l->c.per_run = 20;
+  l->c.per_hour = 100;
+  l->c.approve_destructive = true;
+}
+
+static const char *find_file(const char *given) {
+  const char *from_env = getenv("LUNETTE_CONFIG");
+  if (given) return given;
+  if (from_env && from_env[0]) return from_env;
+  if (exists("lunette.conf.lua")) return "lunette.conf.lua";
+  return exists("/etc/lunette/lunette.conf.lua") ? "/etc/lunette/lunette.conf.lua" : NULL;
+}
+
+ln_config *ln_config_load(const char *path, ln_err *err) {
+  loaded *l = calloc(1, sizeof *l);
+  const char *file = find_file(path);
+  if (!l) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration"), NULL;
+  ln_buf_init(&l->value, 16 << 20);
+  set_defaults(l);
+  l->c.file = file ? own(l, file) : LN_STR("");
+  if (file && !exists(file)) {
+    ln_fail(err, "config", LN_FINAL, "the configuration %s cannot be read: %s", file, strerror(errno));
+    goto fail;
+  }
+  if (file && (!run_file(l, file, err) || !read_all(l, err))) goto fail;
+  if (!l->c.scripts.n) find_shipped(l, "scripts", &l->c.scripts);
+  if (!l->c.stdlib.n) find_shipped(l, "stdlib", &l->c.stdlib);
+  return &l->c;
+fail:
+  ln_config_free(&l->c);
+  return NULL;
+}
+
+void ln_config_free(ln_config *c) {
+  loaded *l = (loaded *)c;
+  if (!l) return;
+  ln_list *lists[] = {&c->scripts, &c->stdlib, &c->connectors_path, &c->egress, &c->files, &c->allow_sha256,
+                      &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
+  for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
+  for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);
+  free(l->texts);
+  free(c->connectors);
+  free(c->credentials);
+  ln_buf_free(&l->value);
+  free(l);
+}
+
+const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name) {
+  for (size_t i = 0; i < c->n_connectors; i++)
+    if (ln_str_eq(c->connectors[i].name, name)) return &c->connectors[i];
+  return NULL;
+}
+
+const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
+  for (size_t i = 0; i < c->n_credentials; i++)
+    if (ln_str_eq(c->credentials[i].name, name)) return &c->credentials[i];
+  return NULL;
+}
+
+void ln_config_clear_connectors(ln_config *c) {
+  free(c->connectors);
+  c->connectors = NULL;
+  c->n_connectors = 0;
+}
+
+bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
+  loaded *l = (loaded *)c;
+  char url[100];
+  snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(name));
+  ln_connector_config k = {.name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
+  if (!own_bytes(l, keys, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  c->connectors = v;
+  c->connectors[c->n_connectors++] = k;
+  return true;
+}
+
+bool ln_config_site(ln_config *c, ln_str playbooks, const char *files, ln_err *err) {
+  loaded *l = (loaded *)c;
+  bool ok = list_add(&c->files, own(l, files)) && (c->playbooks.n || own_bytes(l, playbooks, &c->playbooks));
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+}

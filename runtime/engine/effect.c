@@ -1,0 +1,445 @@
+/* effect.c: asking, carrying out and delivering.  An ask hangs on its branch until it is delivered; what it is
+** made of (name, fingerprint) is compared with the journal before anything starts.  Modules answer by
+** ln_effect_done or ln_effect_fail, at once or later; the answer always queues, and run.c delivers. */
+#include "engine/inside.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20, SPILL = 64 << 10 };
+
+const char *ln_class_name(ln_class c) {
+  static const char *const names[] = {"pure", "read", "local", "write", "wait"};
+  return names[c];
+}
+
+/* ------------------------------------------------------------------ life */
+
+/* A word may raise (an argument's __index, say) after it made its effect or fork and before it gave the turn, and the
+** script may go on from there: what was left is let go here, lest the branch wait for it. */
+static void clear_leftovers(ln_branch *b) {
+  if (b->asked) ln_effect_free(b->asked);
+  ln_fork_free(b);
+}
+
+ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err) {
+  clear_leftovers(b);
+  ln_effect *e = calloc(1, sizeof *e);
+  if (!e) {
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a step");
+    return NULL;
+  }
+  e->run = r;
+  e->branch = b;
+  e->op = op;
+  e->wait_ms = -1;
+  e->state = "running";
+  ln_buf_init(&e->args, ARGS_MAX);
+  ln_buf_init(&e->outcome, OUTCOME_MAX);
+  ln_buf_init(&e->before, 4096);
+  ln_buf_init(&e->names, 1 << 20);
+  ln_buf_init(&e->undo, 1 << 20);
+  ln_buf_init(&e->handle, 1 << 20);
+  ln_buf_init(&e->unchanged, 1 << 20);
+  b->asked = e;
+  return e;
+}
+
+void ln_effect_drop(ln_effect *e) {
+  e->run->engine->loop->cancel(e->run->engine->loop, &e->timer);
+  if (e->started && !e->finished && e->drop) e->drop(e);
+  e->drop = NULL;
+}
+
+void ln_effect_free(ln_effect *e) {
+  ln_effect_drop(e);
+  if (e->record && e->record->waiting == e) e->record->waiting = NULL;
+  if (e->branch->asked == e) e->branch->asked = NULL;
+  if (e->free_work) e->free_work(e->work);
+  while (e->kept) {
+    ln_kept *k = e->kept;
+    e->kept = k->next;
+    free(k);
+  }
+  ln_buf *bufs[] = {&e->args, &e->outcome, &e->before, &e->names, &e->undo, &e->handle, &e->unchanged, &e->would};
+  for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
+  free(e->name);
+  free(e->where);
+  free(e);
+}
+
+static bool name_and_print(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err) {
+  uint8_t full[LN_SHA256];
+  if (!ln_buf_ok(&e->args, err)) return false;
+  if (!(e->name = ln_branch_step_name(e->branch, turn_of, as, err))) return false;
+  if (!ln_sha256_2(ln_str_of(e->op->name), ln_buf_view(&e->args), full))
+    return ln_fail(err, "failed", LN_FINAL, "the fingerprint of %s cannot be computed", e->op->name);
+  memcpy(e->print, full, sizeof e->print);
+  return true;
+}
+
+bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err) {
+  return name_and_print(e, ln_str_of(e->op->name), as, err);
+}
+
+bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err) {
+  return name_and_print(e, own, (ln_str){NULL, 0}, err);
+}
+
+/* ------------------------------------------------------------------ what modules ask of an effect */
+
+const ln_op *ln_effect_op(const ln_effect *e) { return e->op; }
+ln_engine *ln_effect_engine(const ln_effect *e) { return e->run->engine; }
+ln_str ln_effect_args(const ln_effect *e) { return ln_buf_view(&e->args); }
+ln_str ln_effect_name(const ln_effect *e) { return ln_str_of(e->name); }
+void *ln_effect_work(const ln_effect *e) { return e->work; }
+int64_t ln_effect_timeout_ms(const ln_effect *e) { return e->timeout_ms; }
+int64_t ln_effect_lease_ms(const ln_effect *e) { return e->lease_ms; }
+ln_str ln_effect_before(const ln_effect *e) { return ln_buf_view(&e->before); }
+bool ln_effect_looped_back(const ln_effect *e) { return e->w.loopback; }
+void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e)) { e->drop = drop; }
+
+void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work)) {
+  if (e->free_work) e->free_work(e->work);
+  e->work = work;
+  e->free_work = free_work;
+}
+
+char *ln_effect_keep(ln_effect *e, ln_str s, ln_str *kept) {
+  ln_kept *k = malloc(sizeof *k + s.n + 1);
+  if (!k) return NULL;
+  if (s.n) memcpy(k->bytes, s.p, s.n);
+  k->bytes[s.n] = 0;
+  k->next = e->kept;
+  e->kept = k;
+  if (kept) *kept = (ln_str){k->bytes, s.n};
+  return k->bytes;
+}
+
+ln_str ln_effect_tag(const ln_effect *e) {
+  static _Thread_local char tag[512];
+  int n = snprintf(tag, sizeof tag, "lunette %s/%s", e->run->ulid, e->name);
+  return (ln_str){tag, n < 0 ? 0 : (size_t)n < sizeof tag ? (size_t)n : sizeof tag - 1};
+}
+
+/* ------------------------------------------------------------------ outcomes */
+
+bool ln_effect_logged(const ln_effect *e) { return !e->branch->polling; }
+
+static void queue_ready(ln_effect *e) {
+  ln_run *r = e->run;
+  e->next_ready = NULL;
+  if (r->ready_last) r->ready_last->next_ready = e;
+  else r->ready = e;
+  r->ready_last = e;
+  ln_run_pump_soon(r);
+}
+
+void ln_effect_finish(ln_effect *e, bool ok, const char *state, ln_str outcome) {
+  if (e->finished || e->run->broken) return;
+  e->run->engine->loop->cancel(e->run->engine->loop, &e->timer);
+  e->finished = true;
+  e->ok = ok;
+  e->state = state;
+  ln_buf_cut(&e->outcome, 0);
+  if (!ln_buf_add(&e->outcome, outcome)) {
+    ln_err big = {.code = "too_big", .message = "the answer is larger than 64 MiB"};
+    ln_buf_free(&e->outcome);
+    ln_buf_init(&e->outcome, OUTCOME_MAX);
+    e->ok = false;
+    e->state = "failed";
+    lnL_error_encode(&big, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
+  }
+  queue_ready(e);
+}
+
+void ln_effect_finish_err(ln_effect *e, const char *state, const ln_err *err) {
+  ln_err full = *err;
+  ln_buf out;
+  if (!full.op[0]) snprintf(full.op, sizeof full.op, "%.*s", LN_ERR_WORD - 1, e->op->name);
+  ln_buf_init(&out, 1 << 20);
+  lnL_error_encode(&full, ln_str_of(e->where), (ln_str){NULL, 0}, &out);
+  ln_effect_finish(e, false, state, ln_buf_view(&out));
+  ln_buf_free(&out);
+}
+
+void ln_effect_done(ln_effect *e, ln_str value) {
+  ln_effect_finish(e, true, "done", value);
+}
+
+void ln_effect_fail(ln_effect *e, const ln_err *err) {
+  ln_effect_finish_err(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
+}
+
+void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
+  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  *out = (ln_entry){.kind = kind, .name = ln_str_of(e->name), .op = ln_str_of(e->op->name), .cls = e->op->cls,
+                    .fingerprint = {(const char *)e->print, LN_FINGERPRINT}, .at_ms = now, .asked_ms = e->asked_ms,
+                    .ok = e->ok, .state = ln_str_of(e->state), .where = ln_str_of(e->where),
+                    .data = ln_buf_view(&e->outcome)};
+}
+
+/* ------------------------------------------------------------------ raw answers, kept by their content */
+
+typedef struct raw_job { ln_content content; char *bytes; } raw_job;
+
+static bool raw_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_content_put(tx, &((raw_job *)arg)->content, err);
+}
+
+static void raw_done(void *arg, const ln_err *err) {
+  raw_job *j = arg;
+  (void)err; /* the raw answer is beside the journal: a replay does not need it */
+  free(j->bytes);
+  free(j);
+}
+
+static void keep_content(ln_engine *g, ln_str bytes, ln_str kind, char hex[2 * LN_SHA256 + 1]) {
+  uint8_t sha[LN_SHA256];
+  raw_job *j = calloc(1, sizeof *j);
+  if (!j || !(j->bytes = ln_str_dup(bytes)) || !ln_sha256(bytes, sha)) {
+    if (j) free(j->bytes);
+    free(j);
+    return;
+  }
+  ln_hex(sha, sizeof sha, j->content.sha256);
+  if (hex) memcpy(hex, j->content.sha256, sizeof j->content.sha256);
+  j->content.bytes = (ln_str){j->bytes, bytes.n};
+  j->content.kind = kind;
+  if (!ln_writer_submit(g->store, g->loop, raw_apply, raw_done, j)) raw_done(j, NULL);
+}
+
+void ln_effect_raw(ln_effect *e, ln_str bytes) {
+  if (bytes.n && ln_effect_logged(e)) keep_content(e->run->engine, bytes, LN_STR("answer"), NULL);
+}
+
+/* ------------------------------------------------------------------ local effects */
+
+static bool local_apply(ln_tx *tx, void *arg, ln_err *err) {
+  ln_effect *e = arg;
+  ln_entry entry;
+  ln_buf line;
+  ln_err no = {0};
+  ln_buf_cut(&e->outcome, 0);
+  e->ok = e->op->apply(tx, e, &e->outcome, &no);
+  if (!e->ok) {
+    if (ln_err_is(&no, "store")) return *err = no, false;
+    ln_buf_cut(&e->outcome, 0);
+    lnL_error_encode(&no, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
+  }
+  e->state = e->ok ? "done" : "failed";
+  ln_effect_entry(e, LN_E_RESULT, &entry);
+  ln_buf_init(&line, OUTCOME_MAX);
+  bool ok = ln_entry_put(&line, &entry) && ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
+  ln_buf_free(&line);
+  return ok;
+}
+
+static void local_done(void *arg, const ln_err *err) {
+  ln_effect *e = arg;
+  if (err) {
+    ln_run_end_attempt(e->run, err);
+    return;
+  }
+  e->durable = true;
+  ln_buf value = e->outcome;
+  ln_buf_init(&e->outcome, OUTCOME_MAX);
+  ln_effect_finish(e, e->ok, e->state, ln_buf_view(&value));
+  ln_buf_free(&value);
+}
+
+/* ------------------------------------------------------------------ beginning */
+
+static void diverged(ln_effect *e, const ln_record *rec) {
+  ln_err err;
+  ln_fail(&err, "divergence", LN_FINAL, "%s at %s is not what the journal has: it recorded %.*s%s at %.*s; nothing was sent",
+          e->name, e->where ? e->where : "?", LN_STR_ARG(rec->op),
+          ln_str_eq(rec->op, ln_str_of(e->op->name)) ? " with other arguments" : "", LN_STR_ARG(rec->where));
+  ln_run_end_attempt(e->run, &err);
+}
+
+/* A plan changes nothing, in the store neither: what a local effect would answer is not known. */
+static bool only_planned(ln_effect *e) {
+  ln_buf answer;
+  if (e->op->looks || (!e->run->planning && !e->branch->plan_into)) return false;
+  ln_buf_init(&answer, 1024);
+  size_t mark = ln_v_begin(&answer, 'P', 1);
+  ln_v_key(&answer, LN_STR("what"));
+  ln_v_str(&answer, ln_str_of(e->op->name));
+  ln_v_end(&answer, mark);
+  ln_effect_finish(e, true, "planned", ln_buf_view(&answer));
+  ln_buf_free(&answer);
+  return true;
+}
+
+static void start_by_class(ln_effect *e) {
+  switch (e->op->cls) {
+  case LN_LOCAL:
+    if (only_planned(e)) return;
+    if (!ln_run_flush_with(e->run, e, local_apply, local_done, e)) return;
+    break;
+  case LN_WRITE: ln_write_start(e); break;
+  case LN_PURE: case LN_READ: case LN_WAIT: e->op->start(e); break;
+  }
+}
+
+void ln_effect_start_live(ln_effect *e) {
+  static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
+  if (e->started || e->finished) return;
+  e->started = true;
+  if (e->record && e->record->has_result) {
+    e->durable = true;
+    ln_effect_finish(e, e->record->ok, "done", e->record->outcome);
+  } else if (e->branch->cancelled && !(e->record && e->record->intent.n)) {
+    ln_effect_finish_err(e, "cancelled", &gone);
+  } else {
+    ln_run_event(e->run, "asked", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
+    start_by_class(e);
+  }
+}
+
+void ln_effect_begin(ln_effect *e) {
+  ln_run *r = e->run;
+  e->asked_ms = ln_now_ms(r->engine->loop->clock);
+  ln_record *rec = ln_effect_logged(e) ? ln_journal_find(r->past, ln_str_of(e->name)) : NULL;
+  if (rec) {
+    ln_str print = {(const char *)e->print, LN_FINGERPRINT};
+    if (!ln_str_eq(rec->op, ln_str_of(e->op->name)) || !ln_str_eq(rec->fingerprint, print)) {
+      diverged(e, rec);
+      return;
+    }
+    rec->matched = true;
+    rec->waiting = e;
+    e->record = rec;
+    e->asked_ms = rec->asked_ms;
+  }
+  if (e->op->cls == LN_WRITE) ln_permit_take(e);
+  if (r->live) ln_effect_start_live(e);
+}
+
+/* ------------------------------------------------------------------ the Lua side */
+
+int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) {
+  ln_err err;
+  char text[LN_ERR_TEXT];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  ln_fail(&err, code, LN_FINAL, "%s", text);
+  return lnL_raise(L, &err);
+}
+
+static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err *err) {
+  bool ok = true;
+  int kind = lua_getfield(L, t, key); /* … v */
+  if (kind == LUA_TNUMBER) *ms = (int64_t)(lua_tonumber(L, -1) * 1000.0);
+  else if (kind == LUA_TBOOLEAN && !lua_toboolean(L, -1)) *ms = 0;
+  else if (kind == LUA_TSTRING) {
+    size_t n;
+    const char *p = lua_tolstring(L, -1, &n);
+    ok = ln_parse_duration((ln_str){p, n}, ms, err) || ln_err_prefix(err, "%s", key);
+  } else if (kind != LUA_TNIL) {
+    ok = ln_fail(err, "bad_argument", LN_FINAL, "%s: a duration is wanted, such as \"20m\" or a number of seconds", key);
+  }
+  lua_pop(L, 1);
+  return ok;
+}
+
+/* Pushes a copy of the arguments without what belongs to the core.  [-0, +1, m] */
+static void push_bare(lua_State *L, int t) {
+  static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+  lua_newtable(L);                          /* c     */
+  lua_pushnil(L);                           /* c k   */
+  while (lua_next(L, t)) {                  /* c k v */
+    lua_pushvalue(L, -2);                   /* c k v k */
+    lua_insert(L, -2);                      /* c k k v */
+    lua_rawset(L, -4);                      /* c k     */
+  }
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, ours[i]);
+  }
+}
+
+static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *err) {
+  if (!args || lua_isnoneornil(L, args)) {
+    ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
+    return true;
+  }
+  if (!lua_istable(L, args))
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s takes one table, got %s", e->op->name, luaL_typename(L, args));
+  if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err)) return false;
+  if (!option_ms(L, args, "timeout", &e->timeout_ms, err)) return false;
+  if (lua_getfield(L, args, "as") == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
+  push_bare(L, args);
+  if (lua_next(L, (lua_pushnil(L), -2)) == 0) {
+    ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
+    return true;
+  }
+  lua_pop(L, 2);
+  return lnL_encode(L, -1, &e->args, err);
+}
+
+static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
+  if (!b) return ln_fail(err, "bad_argument", LN_FINAL, "%s can only be called while a run is under way", op->name);
+  if (b->in_step)
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s inside step: a step is the author's own work and reaches nothing outside", op->name);
+  if (b->polling && op->cls != LN_READ)
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read", op->name);
+  if (op->uses && !ln_play_grants(b->play, ln_str_of(op->uses)))
+    return ln_fail(err, "refused", LN_FINAL, "%s is not in `uses` of %s: add \"%s\" to it", op->uses, b->play->name, op->uses);
+  if (b->cancelled) return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled");
+  (void)L;
+  return true;
+}
+
+int lnL_effect_result(lua_State *L, ln_effect *e) {
+  if (e->ok) {
+    lnL_decode(L, ln_buf_view(&e->outcome));
+    ln_effect_free(e);
+    return 1;
+  }
+  ln_err err;
+  lnL_error_decode(ln_buf_view(&e->outcome), &err);
+  lnL_push_error(L, &err, ln_str_of(e->where)); /* err */
+  ln_effect_free(e);
+  return lua_error(L);
+}
+
+static int delivered(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lnL_effect_result(L, lnL_here(L)->asked);
+}
+
+int lnL_effect_wait(lua_State *L, ln_effect *e) {
+  (void)e;
+  return lnL_wait(L, 0, delivered);
+}
+
+int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work)) {
+  ln_err err = {0};
+  ln_str as = {NULL, 0};
+  char where[256];
+  ln_branch *b = lnL_here(L);
+  lnL_tick(L);
+  if (!lnL_can_wait(L)) {
+    if (free_work) free_work(work);
+    return lnL_wait(L, 0, delivered); /* raises, naming who is in the way */
+  }
+  bool ok = may_ask(L, b, op, &err);
+  ln_effect *e = ok ? ln_effect_new(b->run, b, op, &err) : NULL;
+  if (!e) {
+    if (free_work) free_work(work);
+    return lnL_raise(L, &err);
+  }
+  e->work = work;
+  e->free_work = free_work;
+  lnL_where(L, where, sizeof where); /* the effect hangs on the branch: a raise from here on leaks nothing */
+  e->where = ln_str_dup(ln_str_of(where));
+  if (take_args(L, args, e, &as, &err) && ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);
+  ln_effect_free(e);
+  return lnL_raise(L, &err);
+}

@@ -1,0 +1,168 @@
+/* guards.c: what no script can get round.  They look at a write's resolved names, not at how it was called, and
+** without regard to case.  What cannot be resolved does not pass.
+** System files: of the 25 genuine T1059 alerts that name a process all name an interpreter or OS host, so the
+** names below are the ones whose denial would take the shell away from a whole company. */
+#include "engine/inside.h"
+
+#include <stdlib.h>
+
+static const char *const system_names[] = {
+    "powershell.exe", "powershell_ise.exe", "pwsh.exe", "pwsh", "cmd.exe", "wscript.exe", "cscript.exe", "mshta.exe",
+    "rundll32.exe", "regsvr32.exe", "msbuild.exe", "installutil.exe", "wmic.exe", "explorer.exe", "svchost.exe",
+    "services.exe", "lsass.exe", "csrss.exe", "smss.exe", "wininit.exe", "winlogon.exe", "conhost.exe", "dllhost.exe",
+    "taskhostw.exe", "msiexec.exe", "reg.exe", "schtasks.exe", "certutil.exe", "bitsadmin.exe", "forfiles.exe",
+    "ntdll.dll", "kernel32.dll", "kernelbase.dll", "python.exe", "pythonw.exe", "python", "python3", "py.exe", "node.exe",
+    "node", "lua", "lua5.4", "lua.exe", "perl", "perl.exe", "ruby", "ruby.exe", "php", "php.exe", "java", "java.exe",
+    "javaw.exe", "bash", "sh", "dash", "zsh", "ksh", "fish", "busybox", "osascript", "bash.exe", "wsl.exe", "awk", "gawk",
+    "sed", "env", "sudo", "systemd", "init", "launchd", "sshd", "winword.exe", "excel.exe", "powerpnt.exe", "outlook.exe",
+    "chrome.exe", "msedge.exe", "firefox.exe", "lunette"};
+
+static const char *const system_paths[] = {
+    "?:\\windows\\system32\\*", "?:\\windows\\syswow64\\*", "?:\\windows\\winsxs\\*", "?:\\windows\\*.exe",
+    "\\device\\harddiskvolume*\\windows\\*", "%systemroot%\\*", "%windir%\\*", "\\systemroot\\*", "/bin/*", "/sbin/*", "/usr/bin/*",
+    "/usr/sbin/*", "/lib/*", "/lib64/*", "/usr/lib/*", "/usr/lib64/*", "/system/*", "/usr/libexec/*"};
+
+static const char *const empty_hashes[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                                           "da39a3ee5e6b4b0d3255bfef95601890afd80709", "d41d8cd98f00b204e9800998ecf8427e"};
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static ln_str base_name(ln_str path) {
+  for (size_t i = path.n; i > 0; i--)
+    if (path.p[i - 1] == '\\' || path.p[i - 1] == '/') return (ln_str){path.p + i, path.n - i};
+  return path;
+}
+
+static bool in_list(const char *const *list, size_t n, ln_str s) {
+  for (size_t i = 0; i < n; i++)
+    if (ln_str_ieq(ln_str_of(list[i]), s)) return true;
+  return false;
+}
+
+static bool is_system_file(ln_str name) {
+  if (in_list(system_names, COUNT(system_names), base_name(name))) return true;
+  for (size_t i = 0; i < COUNT(system_paths); i++)
+    if (ln_str_glob(ln_str_of(system_paths[i]), name)) return true;
+  return false;
+}
+
+/* Calls fn on each name of a kind ("host", "user", "file"); true when one call said so. */
+static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name), ln_str *which) {
+  ln_vitem list, item;
+  if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(kind), &list)) return false;
+  if (list.tag == 'S') return *which = list.s, fn(e, list.s);
+  ln_str rest = list.body;
+  while (list.tag == 'A' && rest.n && ln_v_read(&rest, &item))
+    if (item.tag == 'S' && fn(e, item.s)) return *which = item.s, true;
+  return false;
+}
+
+static bool system_name(const ln_effect *e, ln_str name) { (void)e; return is_system_file(name); }
+static bool empty_file(const ln_effect *e, ln_str name) { (void)e; return in_list(empty_hashes, COUNT(empty_hashes), name); }
+
+static bool globbed(const ln_list *l, ln_str name) {
+  for (size_t i = 0; i < l->n; i++)
+    if (ln_str_glob(l->v[i], name)) return true;
+  return false;
+}
+
+static bool protected_host(const ln_effect *e, ln_str name) { return globbed(&e->run->engine->config->protect_host, name); }
+static bool protected_user(const ln_effect *e, ln_str name) { return globbed(&e->run->engine->config->protect_user, name); }
+
+static bool protected_role(const ln_effect *e, ln_str role) {
+  const ln_list *l = &e->run->engine->config->protect_host;
+  for (size_t i = 0; i < l->n; i++)
+    if (ln_str_starts(l->v[i], LN_STR("role:")) && ln_str_ieq((ln_str){l->v[i].p + 5, l->v[i].n - 5}, role)) return true;
+  return false;
+}
+
+static bool refuse(ln_err *err, const char *rule, const ln_effect *e, const char *why, ln_str name) {
+  ln_fail(err, "refused", LN_FINAL, "%s (%.*s): %s%s%.*s", e->op->name, LN_STR_ARG(e->w.entity), why, name.n ? ": " : "", LN_STR_ARG(name));
+  for (size_t i = 0; rule[i] && i + 1 < sizeof err->rule; i++) err->rule[i] = rule[i], err->rule[i + 1] = 0;
+  return false;
+}
+
+bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE; }
+
+bool ln_guard_static(const ln_effect *e, ln_err *err) {
+  ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
+  if (!ln_write_is_destructive(e)) return true;
+  if (!e->resolved) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
+  if (any_name(e, "file", empty_file, &which)) return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
+  if (any_name(e, "file", system_name, &which))
+    return refuse(err, "system_file", e, "an interpreter or a file of the operating system is never denied, excepted, evicted or ended by image", which);
+  if (ln_v_get_bool(names, "self", false)) return refuse(err, "self", e, "this is our own host or account", which);
+  if (ln_v_get_bool(names, "last_member", false)) return refuse(err, "last_member", e, "the last member of a privileged group stays in it", which);
+  if (any_name(e, "host", protected_host, &which)) return refuse(err, "protect.host", e, "the site protects this host", which);
+  if (any_name(e, "user", protected_user, &which)) return refuse(err, "protect.user", e, "the site protects this account", which);
+  if (role.n && protected_role(e, role)) return refuse(err, "protect.host", e, "the site protects hosts of this role", role);
+  return true;
+}
+
+/* A server or a domain controller is touched only when a person has approved that host by name. */
+static bool needs_a_name(const ln_effect *e) {
+  ln_str role = ln_v_get_str(ln_buf_view(&e->names), "role");
+  return ln_write_is_destructive(e) && (ln_str_eq(role, LN_STR("server")) || ln_str_eq(role, LN_STR("domain_controller")));
+}
+
+bool ln_guard_needs_person(const ln_effect *e) {
+  const ln_config *c = e->run->engine->config;
+  if (needs_a_name(e)) return true;
+  for (size_t i = 0; i < c->unasked.n; i++)
+    if (ln_str_ieq(c->unasked.v[i], ln_str_of(e->op->name))) return false;
+  return e->w.asks || (ln_write_is_destructive(e) && c->approve_destructive);
+}
+
+bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  const ln_config *c = e->run->engine->config;
+  int64_t now = ln_now_ms(e->run->engine->loop->clock), in_tree = 0, in_hour = 0;
+  bool known = false;
+  if (!ln_write_is_destructive(e) || !e->w.entity.n) return true;
+  if (!ln_tx_act_count(tx, e->run->root_id, e->w.entity, now - 3600000, &in_tree, &in_hour, &known, err)) return false;
+  if (!known && c->per_run && in_tree >= c->per_run) {
+    ln_fail(err, "refused", LN_FINAL, "%s: %lld entities of this run were acted on, which is its limit (guards.per_run)", e->op->name, (long long)in_tree);
+    return memcpy(err->rule, "per_run", 8), false;
+  }
+  if (!known && c->per_hour && in_hour >= c->per_hour) {
+    ln_fail(err, "refused", LN_AGAIN, "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)", e->op->name, (long long)in_hour);
+    return memcpy(err->rule, "per_hour", 9), false;
+  }
+  return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), now, err);
+}
+
+void ln_permit_free(ln_permit *p) {
+  if (!p) return;
+  free(p->prints);
+  free(p->used);
+  free(p);
+}
+
+static size_t count_values(ln_str list) {
+  ln_vitem v;
+  size_t n = 0;
+  while (list.n && ln_v_read(&list, &v)) n++;
+  return n;
+}
+
+ln_permit *ln_permit_of(ln_str effects, int64_t now_ms) {
+  ln_vitem v;
+  size_t n = count_values(effects);
+  ln_permit *p = calloc(1, sizeof *p);
+  if (!p || !(p->prints = calloc(n + 1, LN_FINGERPRINT)) || !(p->used = calloc(n + 1, sizeof(bool)))) return ln_permit_free(p), NULL;
+  p->approved_ms = now_ms;
+  while (effects.n && ln_v_read(&effects, &v)) {
+    ln_str print = ln_v_get_str(v.whole, "print");
+    if (print.n == LN_FINGERPRINT) memcpy(p->prints[p->n++], print.p, LN_FINGERPRINT);
+  }
+  return p;
+}
+
+/* A permit names fingerprints, each as often as it was shown; a use takes one. */
+void ln_permit_take(ln_effect *e) {
+  ln_permit *p = e->branch->permit;
+  for (size_t i = 0; p && i < p->n; i++)
+    if (!p->used[i] && memcmp(p->prints[i], e->print, LN_FINGERPRINT) == 0) {
+      p->used[i] = e->permitted = true;
+      return;
+    }
+}

@@ -1,0 +1,259 @@
+/* inside.h: the engine's own structs: a run, its branches, an effect under way.  Only runtime/engine and the
+** words of modules/words*.c include it.
+**
+** A run is a tree of branches (coroutines of one VM).  One branch runs at a time, until it asks an effect, joins
+** its children, or ends; deliveries are what makes another one runnable, in the order that the journal keeps.
+** Everything here happens on the worker's loop thread. */
+#ifndef LN_INSIDE_H
+#define LN_INSIDE_H
+
+#include "engine/engine.h"
+#include "engine/journal.h"
+#include "engine/run.h"
+
+#include "base/units.h"
+
+typedef struct ln_tally_slot { ln_str key; int64_t count; } ln_tally_slot;
+typedef struct ln_tally {                                /* how often each text was counted (tally.c)       */
+  ln_tally_slot *slots;
+  size_t n, used;
+} ln_tally;
+int64_t ln_tally_add(ln_tally *t, ln_str key);           /* the count with this one; copies key; 0: no memory */
+void ln_tally_free(ln_tally *t);
+
+typedef struct ln_branch ln_branch;
+typedef struct ln_fork ln_fork;
+
+typedef struct ln_play {                                 /* the playbook (or flow) that a branch runs under  */
+  char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none        */
+  char **uses; size_t n_uses;
+  char **d3fend; size_t n_d3fend;
+  int refs;
+} ln_play;
+
+typedef struct ln_permit {                               /* what an approval permits: fingerprints, each once */
+  uint8_t (*prints)[LN_FINGERPRINT];
+  bool *used;
+  size_t n;
+  int64_t approved_ms;
+} ln_permit;
+
+typedef enum ln_branch_state { LN_B_RUNNABLE, LN_B_RUNNING, LN_B_ASKING, LN_B_JOINING, LN_B_ENDED } ln_branch_state;
+
+struct ln_branch {
+  ln_run *run;
+  ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all             */
+  void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                 */
+  void *on_end_arg;
+  ln_branch **held_by;                                   /* set to NULL when it is freed                      */
+  size_t index;                                          /* among its siblings                               */
+  ln_branch *next_runnable;
+  char *name;                                            /* "harden/group/00g1"; "" the root                 */
+  lua_State *co;
+  int ref;                                               /* anchors co in the VM's registry                  */
+  bool own_modules;                                      /* a stage: require loads afresh, into lib_ref      */
+  int lib_ref;
+  ln_branch_state state;
+  int64_t cpu_us;
+  ln_tally turns;                                        /* by operation; author's names too                 */
+  ln_play *play;
+  ln_effect *asked;                                      /* what it waits for, or what was just delivered    */
+  ln_fork *fork;                                         /* its children, while it joins                     */
+  ln_permit *permit;                                     /* of the nearest approved(); borrowed by children  */
+  ln_buf *plan_into;                                     /* collecting writes for approved(): borrowed by children */
+  bool in_step;                                          /* inside step: no effects                          */
+  bool polling;                                          /* inside await_until: reads only, not journaled    */
+  bool cancelled;
+  bool is_item;                                          /* of a map: approvals of its siblings are one question */
+  bool failed;                                           /* ended by an error: its value is on top of co     */
+  int nres;                                              /* results on co when it ended                      */
+  uint64_t rolls;                                        /* random, uuid: turns                              */
+  size_t depth;
+};
+
+/* Children of one branch, and how they are started and waited for (fork.c). */
+struct ln_fork {
+  size_t total, started, ended, width;                   /* width: how many at once                          */
+  bool stop_on_error, stopping;
+  bool keep;                                             /* k frees it                                        */
+  bool polling;
+  char **names;                                          /* the children's branch names                      */
+  int fns_ref;                                           /* registry: a function (for all), or a list of them */
+  int items_ref;                                         /* registry: the list of items; LUA_NOREF: none      */
+  int results_ref;                                       /* registry: a list of { ok, value }                 */
+  ln_play *play;                                         /* under which they run; NULL: the parent's          */
+  ln_buf *plan_into;                                     /* for the children; NULL: as the parent            */
+  ln_permit *permit;
+  lua_KFunction k;                                       /* what goes on when all have ended                  */
+  lua_KContext ctx;
+};
+
+typedef enum ln_stand {                                  /* where a write stands (write.c)                   */
+  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING, LN_W_PROBING,
+  LN_W_DOUBT, LN_W_RECORDING
+} ln_stand;
+
+typedef struct ln_kept { struct ln_kept *next; char bytes[]; } ln_kept;
+
+struct ln_effect {
+  ln_run *run;
+  ln_branch *branch;
+  ln_effect *next_ready;
+  const ln_op *op;
+  ln_op own_op;                                          /* for the engine's own one-off kinds               */
+  char *name, *where;
+  uint8_t print[LN_FINGERPRINT];
+  ln_buf args;
+  int64_t wait_ms, lease_ms, timeout_ms;                 /* wait -1: not given, 0: false                     */
+  void *work;
+  void (*free_work)(void *);
+  void (*drop)(ln_effect *e);
+  ln_kept *kept;
+  int64_t asked_ms;
+  ln_record *record;                                     /* what the journal knows of it, or NULL            */
+  bool started, finished, durable, go;                   /* durable: its RESULT is on disk; go: step may run */
+  bool ok;
+  const char *state;                                     /* "done" "unchanged" …: static                     */
+  ln_buf outcome;                                        /* value or error, encoded                          */
+  ln_timer timer;
+  /* waits */
+  int64_t due_ms;                                        /* 0: none                                          */
+  int64_t approval;                                      /* id; 0: none                                      */
+  const char *waiting_for;                               /* "approval" "timer" …; NULL                       */
+  /* writes */
+  ln_stand stand;
+  ln_write w;
+  ln_buf before, names, undo;                            /* what look found                                  */
+  bool resolved;
+  bool permitted;                                        /* an approval covers it                            */
+  int attempts, follows;
+  int64_t sent_ms, first_sent_ms, follow_until_ms;
+  ln_buf handle, would;
+  bool recovered;                                        /* it stood in the journal without a result         */
+  bool noted_pending;
+  ln_buf unchanged;
+  int64_t looked_ms, wanted_ms;                          /* wanted: since when it waits to be asked about    */
+  int probes;
+};
+
+typedef struct ln_flush {                                /* one job for the writer: entries, then more       */
+  ln_run *run;
+  ln_buf entries;
+  ln_apply_fn apply;                                     /* after the entries; may be NULL                   */
+  ln_done_fn done;
+  void *arg;
+  ln_effect *effect;
+  uint64_t seq;
+} ln_flush;
+
+struct ln_run {
+  ln_engine *engine;
+  ln_run *next;
+  int64_t id, root_id, epoch;
+  char ulid[LN_ULID + 1];
+  char *playbook, *snapshot, *started_by;
+  uint8_t seed[16];
+  ln_run_options options;
+  ln_buf input;                                          /* encoded, coerced                                 */
+  ln_vm *vm;
+  ln_branch *root, *branches;                            /* all, newest first                                */
+  ln_branch *current, *runnable, *runnable_last, *sliced;
+  ln_effect *ready, *ready_last;
+  ln_journal *past;
+  size_t past_at;                                        /* the next delivery to repeat                      */
+  bool live;                                             /* the past is used up                              */
+  int64_t now_ms, created_ms;
+  ln_buf pending;                                        /* entries not yet handed to the writer             */
+  uint64_t flushes, flushed;                             /* submitted, committed                             */
+  bool pumping, pump_posted, ended, closing, broken, cancelling, stuck_told;
+  bool planning;
+  ln_err why;                                            /* of what ended it, or broke the attempt           */
+  ln_buf result;
+  int partial;                                           /* stages failed, skipped for a fact; not_done      */
+  int notes, writes_done;
+  ln_timer poll;                                         /* looks for what other processes decided           */
+  int lib_ref;                                           /* registry: modules loaded by require              */
+  bool creating;                                         /* its row is on its way                             */
+  struct ln_snapshot *scripts;                           /* engine/library.h                                  */
+  bool notified_waiting, is_call, parked, cancel_wanted;
+  char cancel_why[128];
+};
+
+/* run.c */
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
+bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
+bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
+void ln_run_deliver_cancel(ln_run *r);
+void ln_run_pump_soon(ln_run *r);
+void ln_run_end_attempt(ln_run *r, const ln_err *why);   /* thrown away: the journal stays, it can be resumed */
+bool ln_run_cancelled_entry(ln_run *r);
+/* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+bool ln_scratch_renew(ln_run *r, ln_err *err);           /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
+void ln_scratch_free(ln_run *r);
+/* branch.c */
+ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
+void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
+void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
+void ln_branch_free_all(ln_run *r);
+ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
+char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
+void ln_branch_put_name(ln_buf *b, ln_str s, const char *also); /* s as one segment: / % controls, `also` encoded */
+#define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it     */
+ln_play *ln_play_keep(ln_play *p);
+void ln_play_drop(ln_play *p);
+bool ln_play_grants(const ln_play *p, ln_str what);
+void ln_branch_free(ln_branch *b);                       /* ended, its values taken                          */
+/* fork.c: [args as given] the last thing a C function does; then k runs with the list of { ok, value } on top. */
+ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err); /* hangs on the running branch                */
+int lnL_fork_wait(lua_State *L, ln_fork *f, lua_KContext ctx, lua_KFunction k);
+void ln_fork_begin(ln_branch *parent);                   /* the parent has given the turn                    */
+void ln_fork_free(ln_branch *parent);
+/* effect.c */
+ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err); /* hangs on the branch      */
+void ln_effect_free(ln_effect *e);
+bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err); /* name and fingerprint                        */
+bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err); /* "NAME#1": step's own names                */
+void ln_effect_begin(ln_effect *e);                      /* its branch has given the turn: match or start    */
+void ln_effect_start_live(ln_effect *e);
+void ln_effect_finish(ln_effect *e, bool ok, const char *state, ln_str outcome);
+void ln_effect_finish_err(ln_effect *e, const char *state, const ln_err *err);
+int lnL_effect_wait(lua_State *L, ln_effect *e);         /* gives the turn; then pushes or raises            */
+int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered value, or raises            */
+void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out);
+bool ln_effect_logged(const ln_effect *e);
+void ln_effect_drop(ln_effect *e);
+/* flush.c */
+bool ln_run_put(ln_run *r, const ln_entry *e);           /* into pending                                     */
+bool ln_run_flush(ln_run *r);                            /* hands pending to the writer                      */
+bool ln_run_flush_with(ln_run *r, ln_effect *e, ln_apply_fn apply, ln_done_fn done, void *arg);
+/* note.c */
+void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data); /* a note or stage entry, once */
+LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void ln_permit_free(ln_permit *p);
+ln_permit *ln_permit_of(ln_str effects, int64_t now_ms); /* from encoded effects, one after another; NULL: no memory */
+/* write.c */
+void ln_write_start(ln_effect *e);
+void ln_write_decided(ln_effect *e, const char *state, const ln_err *why); /* its question: "approved", else why not */
+bool ln_write_is_destructive(const ln_effect *e);
+/* guards.c */
+bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
+bool ln_guard_needs_person(const ln_effect *e);
+bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err);
+void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
+/* plan.c */
+void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
+bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
+void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
+/* wait.c */
+extern const ln_op ln_op_sleep;                          /* args { ms }                                      */
+void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                            */
+void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn); /* a timer of the effect                      */
+/* approval.c */
+void ln_approval_watch(ln_run *r);                       /* looks at what people decided, now and again      */
+void ln_approval_gather(ln_run *r);                      /* the core's own questions, one a kind             */
+void ln_approval_ask(ln_effect *e, const ln_approval *a); /* a question of the playbook                      */
+void ln_approval_digest(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]);
+void ln_approval_put_effect(ln_effect *e, ln_buf *out);  /* what a person is shown of a write                */
+#endif

@@ -1,0 +1,535 @@
+/* library.c: the scripts that runs are made of.  Taking a snapshot reads every file below the configured folders
+** and hashes it; the manifest (sorted lines "module TAB sha256 TAB path") is itself kept by its hash, which is the
+** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
+#include "engine/library.h"
+#include "engine/inside.h"
+#include "engine/instrument.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { SCRIPT_MAX = 1 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
+
+typedef struct script {
+  char *module, *path;
+  char sha[2 * LN_SHA256 + 1];
+  char *source;                                          /* NULL: in the store, not fetched yet             */
+  size_t n;
+  struct timespec changed;                               /* of the file, when it was read                   */
+  off_t size;
+  ino_t inode;
+} script;
+
+struct index;
+
+struct ln_snapshot {
+  ln_engine *engine;
+  int refs;
+  script *v;
+  size_t n, cap;
+  ln_buf manifest;
+  char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
+  char extra[1024];                                      /* the file that was given by path                 */
+  bool news;                                             /* some file was read: the index is to be written  */
+  atomic_bool stored;                                    /* a transaction that put it has been committed    */
+  size_t seen;                                           /* files, while looking whether any changed        */
+  struct index *index;                                   /* while it is taken                               */
+  int64_t looked_us;                                     /* when the files were last seen unchanged         */
+};
+
+/* ------------------------------------------------------------------ the struct */
+
+static ln_snapshot *snapshot_new(ln_engine *g, ln_err *err) {
+  ln_snapshot *s = calloc(1, sizeof *s);
+  if (!s) {
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a snapshot");
+    return NULL;
+  }
+  s->engine = g;
+  s->refs = 1;
+  ln_buf_init(&s->manifest, 4 << 20);
+  return s;
+}
+
+ln_snapshot *ln_snapshot_keep(ln_snapshot *s) {
+  s->refs++;
+  return s;
+}
+
+static void script_free(script *c) {
+  free(c->module);
+  free(c->path);
+  free(c->source);
+}
+
+void ln_snapshot_drop(ln_snapshot *s) {
+  if (!s || --s->refs > 0) return;
+  for (size_t i = 0; i < s->n; i++) script_free(&s->v[i]);
+  free(s->v);
+  ln_buf_free(&s->manifest);
+  free(s);
+}
+
+const char *ln_snapshot_hash(const ln_snapshot *s) { return s->hash; }
+size_t ln_snapshot_count(const ln_snapshot *s) { return s->n; }
+ln_str ln_snapshot_name(const ln_snapshot *s, size_t i) { return ln_str_of(s->v[i].module); }
+
+static bool add(ln_snapshot *s, script c, ln_err *err) {
+  if (s->n == s->cap) {
+    size_t cap = s->cap ? s->cap * 2 : 64;
+    script *v = cap <= SCRIPTS_MAX * 2 ? realloc(s->v, cap * sizeof *v) : NULL;
+    if (!v) return script_free(&c), ln_fail(err, "too_big", LN_FINAL, "more than %d scripts", SCRIPTS_MAX);
+    s->v = v;
+    s->cap = cap;
+  }
+  s->v[s->n++] = c;
+  return true;
+}
+
+/* ------------------------------------------------------------------ the index of the last snapshot
+
+   What each file's hash was, by path, time, size and inode: a command that starts while nothing has changed reads
+   and hashes no script.  A file that changed within two seconds before the index was written may have changed again
+   unseen, and is read. */
+
+typedef struct known { char *path; char sha[2 * LN_SHA256 + 1]; long long sec, nsec, size, inode; } known;
+
+struct index {
+  long long written_s;
+  char hash[8 + 2 * LN_SHA256];
+  known *v;
+  size_t n;
+};
+
+static void index_free(struct index *x) {
+  if (!x) return;
+  for (size_t i = 0; i < x->n; i++) free(x->v[i].path);
+  free(x->v);
+  free(x);
+}
+
+static int by_path(const void *a, const void *b) { return strcmp(((const known *)a)->path, ((const known *)b)->path); }
+
+static bool known_file(const struct index *x, const char *path, const struct stat *st, char sha[2 * LN_SHA256 + 1]) {
+  const known what = {.path = (char *)(uintptr_t)path};
+  const known *k = x && x->n ? bsearch(&what, x->v, x->n, sizeof *x->v, by_path) : NULL;
+  if (!k || k->sec != st->st_mtim.tv_sec || k->nsec != st->st_mtim.tv_nsec || k->size != st->st_size ||
+      k->inode != (long long)st->st_ino || k->sec + 2 >= x->written_s)
+    return false;
+  memcpy(sha, k->sha, sizeof k->sha);
+  return true;
+}
+
+static bool read_known(ln_str line, known *k) {
+  ln_str path, rest;
+  char text[200];
+  if (!ln_str_cut(line, '\t', &path, &rest) || rest.n >= sizeof text) return false;
+  memcpy(text, rest.p, rest.n);
+  text[rest.n] = 0;
+  if (sscanf(text, "%64[0-9a-f] %lld %lld %lld %lld", k->sha, &k->sec, &k->nsec, &k->size, &k->inode) != 5) return false;
+  return (k->path = ln_str_dup(path)) != NULL;
+}
+
+static struct index *index_read(ln_engine *g) {
+  ln_buf text;
+  ln_err quiet = {0};
+  ln_str line, rest;
+  struct index *x = g->store ? calloc(1, sizeof *x) : NULL;
+  ln_buf_init(&text, 4 << 20);
+  bool ok = x && ln_store_hint(g->store, LN_STR("scripts"), &text, &quiet) && text.n;
+  rest = ln_buf_view(&text);
+  if (ok && ln_str_cut(rest, '\n', &line, &rest) && (x->v = calloc(SCRIPTS_MAX, sizeof *x->v))) {
+    ln_str time, hash;
+    ln_str_cut(line, ' ', &time, &hash);
+    x->written_s = strtoll(time.p, NULL, 10);
+    snprintf(x->hash, sizeof x->hash, "%.*s", LN_STR_ARG(hash));
+    while (rest.n && x->n < SCRIPTS_MAX && ln_str_cut(rest, '\n', &line, &rest) && read_known(line, &x->v[x->n])) x->n++;
+    qsort(x->v, x->n, sizeof *x->v, by_path);
+  }
+  ln_buf_free(&text);
+  return x;
+}
+
+static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
+  ln_buf text;
+  ln_buf_init(&text, 4 << 20);
+  ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
+  for (size_t i = 0; i < s->n; i++) {
+    const script *c = &s->v[i];
+    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec, (long long)c->changed.tv_nsec,
+                (long long)c->size, (long long)c->inode);
+  }
+  bool ok = ln_buf_ok(&text, err) && ln_tx_hint_put(tx, LN_STR("scripts"), ln_buf_view(&text), err);
+  ln_buf_free(&text);
+  return ok;
+}
+
+/* ------------------------------------------------------------------ reading files */
+
+static bool read_file(const char *path, ln_buf *out, ln_err *err) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  char chunk[16384];
+  size_t n;
+  ln_buf_init(out, SCRIPT_MAX);
+  while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && ln_buf_add(out, (ln_str){chunk, n})) continue;
+  bool ok = !ferror(f) && !ln_buf_failed(out);
+  fclose(f);
+  if (!ok) {
+    ln_buf_free(out);
+    return ln_fail(err, "too_big", LN_FINAL, "%s is unreadable or larger than 1 MiB", path);
+  }
+  return true;
+}
+
+/* "t1059/harden.lua" is module "t1059.harden". */
+static char *module_name(const char *relative) {
+  size_t n = strlen(relative) - 4;
+  char *m = ln_str_dup((ln_str){relative, n});
+  for (char *c = m; c && *c; c++)
+    if (*c == '/') *c = '.';
+  return m;
+}
+
+static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  script c = {.changed = st->st_mtim, .size = st->st_size, .inode = st->st_ino};
+  ln_buf text;
+  uint8_t sha[LN_SHA256];
+  if (known_file(s->index, path, st, c.sha)) {
+    c.module = module_name(relative);
+    c.path = ln_str_dup(ln_str_of(path));
+    if (c.module && c.path) return add(s, c, err);
+    script_free(&c);
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  }
+  s->news = true;
+  if (!read_file(path, &text, err)) return false;
+  bool ok = ln_sha256(ln_buf_view(&text), sha);
+  ln_hex(sha, sizeof sha, c.sha);
+  c.source = ln_buf_take(&text, &c.n);
+  c.module = module_name(relative);
+  c.path = ln_str_dup(ln_str_of(path));
+  if (ok && c.source && c.module && c.path) return add(s, c, err);
+  script_free(&c);
+  return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+}
+
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
+static bool skipped(const char *relative) {
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
+}
+
+typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
+
+static bool walk(ln_snapshot *s, const char *root, const char *relative, int depth, visit_fn visit, ln_err *err) {
+  char path[1024], below[512];
+  struct dirent *d;
+  struct stat st;
+  snprintf(path, sizeof path, "%s%s%s", root, relative[0] ? "/" : "", relative);
+  DIR *dir = depth < DEEP ? opendir(path) : NULL;
+  if (!dir) return depth > 0 || ln_fail(err, "config", LN_FINAL, "the folder of scripts %s cannot be read: %s", root, strerror(errno));
+  bool ok = true;
+  while (ok && (d = readdir(dir))) {
+    if (d->d_name[0] == '.') continue;
+    if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >= (int)sizeof below) continue;
+    if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path || stat(path, &st) != 0) continue;
+    if (skipped(below)) continue;
+    if (S_ISDIR(st.st_mode)) ok = walk(s, root, below, depth + 1, visit, err);
+    else if (ln_str_ends(ln_str_of(below), LN_STR(".lua")) && !ln_str_ends(ln_str_of(below), LN_STR("_test.lua")))
+      ok = visit(s, path, below, &st, err);
+  }
+  closedir(dir);
+  return ok;
+}
+
+static int by_module(const void *a, const void *b) { return strcmp(((const script *)a)->module, ((const script *)b)->module); }
+
+/* Earlier folders win: the site's scripts over those that ship. */
+static bool has_module(const ln_snapshot *s, size_t upto, const char *module) {
+  for (size_t i = 0; i < upto; i++)
+    if (strcmp(s->v[i].module, module) == 0) return true;
+  return false;
+}
+
+static bool take_root(ln_snapshot *s, const char *root, ln_err *err) {
+  size_t before = s->n, kept = s->n;
+  if (!walk(s, root, "", 0, add_file, err)) return false;
+  for (size_t i = before; i < s->n; i++) {
+    if (has_module(s, before, s->v[i].module)) script_free(&s->v[i]);
+    else s->v[kept++] = s->v[i];
+  }
+  s->n = kept;
+  return true;
+}
+
+static bool name_snapshot(ln_snapshot *s, ln_err *err) {
+  uint8_t sha[LN_SHA256];
+  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) { /* the same files: the same manifest */
+    memcpy(s->hash, s->index->hash, sizeof s->hash);
+    return true;
+  }
+  ln_buf_addz(&s->manifest, "lunette snapshot 1\n");
+  for (size_t i = 0; i < s->n; i++) ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
+  if (!ln_buf_ok(&s->manifest, err) || !ln_sha256(ln_buf_view(&s->manifest), sha)) return false;
+  memcpy(s->hash, "sha256:", 7);
+  ln_hex(sha, sizeof sha, s->hash + 7);
+  return true;
+}
+
+static const char *base_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* ------------------------------------------------------------------ unchanged files are not read again */
+
+static script *find(ln_snapshot *s, ln_str module);
+
+static bool same_file(const script *c, const char *path, const struct stat *st) {
+  return c && strcmp(c->path, path) == 0 && c->size == st->st_size && c->changed.tv_sec == st->st_mtim.tv_sec &&
+         c->changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* A shadowed file is none of the snapshot's: it may change. */
+static bool still_same(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  char *module = module_name(relative);
+  script *c = module ? find(s, ln_str_of(module)) : NULL;
+  bool same = c && (strcmp(c->path, path) != 0 || same_file(c, path, st));
+  free(module);
+  if (same) s->seen++;
+  (void)err;
+  return same;
+}
+
+static bool unchanged(ln_snapshot *s, ln_str extra) {
+  const ln_config *c = s->engine->config;
+  struct stat st;
+  ln_err quiet = {0};
+  int64_t now = ln_mono_us(ln_clock_real());
+  if (!ln_str_eq(ln_str_of(s->extra), extra)) return false;
+  if (now - s->looked_us < FRESH_US) return true;
+  s->seen = 0;
+  if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet))) return false;
+  for (size_t i = 0; i < c->scripts.n; i++)
+    if (!walk(s, c->scripts.v[i].p, "", 0, still_same, &quiet)) return false;
+  for (size_t i = 0; i < c->stdlib.n; i++)
+    if (!walk(s, c->stdlib.v[i].p, "", 0, still_same, &quiet)) return false;
+  s->looked_us = now;
+  return s->seen >= s->n;
+}
+
+static bool add_extra(ln_snapshot *s, ln_str extra, ln_err *err) {
+  struct stat st = {0};
+  if (!extra.n) return true;
+  snprintf(s->extra, sizeof s->extra, "%.*s", LN_STR_ARG(extra));
+  if (stat(s->extra, &st) != 0) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", s->extra, strerror(errno));
+  return add_file(s, s->extra, base_of(s->extra), &st, err);
+}
+
+/* The last snapshot is kept by the engine: runs that start while nothing changes share it. */
+static ln_snapshot *remember(ln_engine *g, ln_snapshot *s) {
+  s->looked_us = ln_mono_us(ln_clock_real());
+  ln_snapshot_drop(g->library);
+  g->library = ln_snapshot_keep(s);
+  return s;
+}
+
+ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
+  const ln_config *c = g->config;
+  if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
+  ln_snapshot *s = snapshot_new(g, err);
+  if (s) s->index = index_read(g);
+  bool ok = s != NULL && add_extra(s, extra, err);
+  for (size_t i = 0; ok && i < c->scripts.n; i++) ok = take_root(s, c->scripts.v[i].p, err);
+  for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = take_root(s, c->stdlib.v[i].p, err);
+  if (ok) {
+    qsort(s->v, s->n, sizeof *s->v, by_module);
+    ok = name_snapshot(s, err);
+  }
+  if (s) index_free(s->index), s->index = NULL;
+  if (ok) return remember(g, s);
+  ln_snapshot_drop(s);
+  return NULL;
+}
+
+/* ------------------------------------------------------------------ pinned */
+
+static bool add_line(ln_snapshot *s, ln_str line, ln_err *err) {
+  ln_str module, rest, sha, path;
+  script c = {0};
+  if (!ln_str_cut(line, '\t', &module, &rest) || !ln_str_cut(rest, '\t', &sha, &path) || sha.n != 2 * LN_SHA256)
+    return ln_fail(err, "store", LN_FINAL, "the manifest of snapshot %s is damaged", s->hash);
+  c.module = ln_str_dup(module);
+  c.path = ln_str_dup(path);
+  memcpy(c.sha, sha.p, sha.n);
+  return add(s, c, err);
+}
+
+ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
+  ln_snapshot *s = snapshot_new(g, err);
+  ln_str rest, line;
+  if (!s) return NULL;
+  snprintf(s->hash, sizeof s->hash, "%.*s", LN_STR_ARG(hash));
+  bool ok = hash.n > 7 && ln_store_content_get(g->store, (ln_str){hash.p + 7, hash.n - 7}, &s->manifest, err);
+  if (!ok) ln_err_prefix(err, "snapshot %s", s->hash);
+  rest = ln_buf_view(&s->manifest);
+  if (ok) ln_str_cut(rest, '\n', &line, &rest);
+  while (ok && rest.n && ln_str_cut(rest, '\n', &line, &rest)) ok = add_line(s, line, err);
+  if (ok) return s;
+  ln_snapshot_drop(s);
+  return NULL;
+}
+
+bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
+  ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
+  snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
+  bool was = false;
+  if (atomic_load(&s->stored)) return true;
+  if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
+  if (s->news && !index_write(tx, s, err)) return false;
+  if (was) return true; /* its sources went in with it */
+  if (!s->manifest.n) return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: remove nothing from it by hand");
+  for (size_t i = 0; i < s->n; i++) {
+    ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
+    memcpy(source.sha256, s->v[i].sha, sizeof source.sha256);
+    if (s->v[i].source && !ln_tx_content_put(tx, &source, err)) return false;
+  }
+  return ln_tx_content_put(tx, &c, err);
+}
+
+void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
+
+static script *find(ln_snapshot *s, ln_str module) {
+  size_t lo = 0, hi = s->n;
+  while (lo < hi) {
+    size_t mid = (lo + hi) / 2;
+    int c = ln_str_cmp(ln_str_of(s->v[mid].module), module);
+    if (c == 0) return &s->v[mid];
+    if (c < 0) lo = mid + 1;
+    else hi = mid;
+  }
+  return NULL;
+}
+
+bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  script *c = find(s, module);
+  ln_buf text;
+  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
+  if (!c->source) {
+    ln_buf_init(&text, SCRIPT_MAX + 1);
+    if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), false;
+    if (!(c->source = ln_buf_take(&text, &c->n))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a script");
+  }
+  *source = (ln_str){c->source, c->n};
+  *path = ln_str_of(c->path);
+  return true;
+}
+
+static bool nearest(ln_snapshot *s, ln_str name, ln_str *out) {
+  ln_str last;
+  for (size_t i = 0; i < s->n; i++) {
+    const char *dot = strrchr(s->v[i].module, '.');
+    last = ln_str_of(dot ? dot + 1 : s->v[i].module);
+    if (ln_str_ieq(last, name) || ln_str_ends(name, last)) return *out = ln_str_of(s->v[i].module), true;
+  }
+  return false;
+}
+
+bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err) {
+  ln_str hint;
+  char path[512];
+  if (ln_str_ends(playbook, LN_STR(".lua"))) {
+    snprintf(path, sizeof path, "%.*s", LN_STR_ARG(playbook));
+    snprintf(out, n, "%.*s", (int)(strlen(base_of(path)) - 4), base_of(path));
+  } else {
+    snprintf(out, n, "%.*s", LN_STR_ARG(playbook));
+  }
+  if (find(s, ln_str_of(out))) return true;
+  if (nearest(s, playbook, &hint))
+    return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s: did you mean %.*s?", out, LN_STR_ARG(hint));
+  return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s below the folders of `scripts`", out);
+}
+
+/* ------------------------------------------------------------------ in a VM */
+
+/* The path as people know it: from "scripts/" or "stdlib/" on. */
+static const char *shown(const char *path) {
+  const char *p = strstr(path, "scripts/"), *q = strstr(path, "stdlib/");
+  return p ? p : q ? q : path;
+}
+
+void lnL_push_chunk(lua_State *L, ln_str module) {
+  ln_run *r = lnL_run(L);
+  ln_str source, path;
+  ln_err err = {0};
+  char chunk[300];
+  if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
+    snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
+    if (lnL_load_script(L, source, chunk, &err)) return;
+  }
+  lnL_push_error(L, &err, (ln_str){NULL, 0});
+  lua_error(L);
+}
+
+/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its affair. */
+static void push_loaded(lua_State *L, ln_run *r) {
+  ln_branch *b = r->current;
+  while (b && !b->own_modules) b = b->parent;
+  int *ref = b ? &b->lib_ref : &r->lib_ref;
+  if (*ref == LUA_NOREF) {
+    lua_newtable(L);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+}
+
+static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
+  for (const ln_module *m = r->engine->modules; m && m->name; m++)
+    if (ln_str_eq(ln_str_of(m->name), name)) {
+      lua_pushcfunction(L, m->open);
+      lua_call(L, 0, 1);
+      return true;
+    }
+  return false;
+}
+
+static void open_module(lua_State *L, ln_run *r, ln_str name) {
+  if (ln_str_starts(name, LN_STR("connectors."))) {
+    if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1) luaL_error(L, "there is no connector %s", name.p);
+    lnL_freeze(L);
+    return;
+  }
+  if (open_core_module(L, r, name)) {
+    lnL_freeze(L);
+    return;
+  }
+  lnL_push_chunk(L, name);
+  lua_pushlstring(L, name.p, name.n);
+  lua_call(L, 1, 1);
+  if (lua_isnil(L, -1)) luaL_error(L, "module %s returns nothing", name.p);
+}
+
+int lnL_require(lua_State *L) {
+  ln_str name;
+  ln_run *r = lnL_run(L);
+  name.p = luaL_checklstring(L, 1, &name.n);
+  lua_settop(L, 1);
+  push_loaded(L, r);                                  /* name loaded       */
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, 2) == LUA_TBOOLEAN) return luaL_error(L, "module %s requires itself", name.p);
+  if (!lua_isnil(L, -1)) return 1;
+  lua_pop(L, 1);
+  lua_pushvalue(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, 2);                                   /* being loaded      */
+  open_module(L, r, name);                            /* name loaded value */
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, 2);
+  return 1;
+}

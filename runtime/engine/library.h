@@ -1,0 +1,31 @@
+/* library.h: the scripts: found below the configured folders, compiled, and pinned.  A snapshot is a manifest of
+** module name -> SHA-256, its sources kept by content in the store: a run keeps the one it began with. */
+#ifndef LN_LIBRARY_H
+#define LN_LIBRARY_H
+
+#include "engine/engine.h"
+
+typedef struct ln_snapshot ln_snapshot;
+
+/* Reads every script below `scripts` and `stdlib`; `extra` (may be empty) is one more file, whose module name is
+** its base name.  Does not compile: a script that does not compile fails whoever loads it.  Free by drop. */
+ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err);
+ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store            */
+ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
+void ln_snapshot_drop(ln_snapshot *s);
+const char *ln_snapshot_hash(const ln_snapshot *s);      /* "sha256:…"                                        */
+bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err); /* manifest and sources, if they are not there   */
+void ln_snapshot_stored(ln_snapshot *s);                 /* that transaction was committed: it need not be put again */
+/* A module's source and the path it came from; false: none.  Fetched from the store when the snapshot was loaded. */
+bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err);
+/* The module that a playbook's name or path means. */
+bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err);
+size_t ln_snapshot_count(const ln_snapshot *s);
+ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted                              */
+
+/* In a VM: `require NAME` of a playbook: a core module, a connector, or a module of the snapshot. */
+int lnL_require(lua_State *L);
+/* Pushes what a module's chunk is, not yet called: each call of it has its own upvalues. [-0, +1, e] */
+void lnL_push_chunk(lua_State *L, ln_str module);
+
+#endif

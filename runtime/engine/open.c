@@ -1,0 +1,439 @@
+/* open.c: how a run comes to be under way: started afresh, or taken over and replayed; and how it is let go. */
+#include "engine/inside.h"
+#include "engine/library.h"
+#include "engine/play.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------ the struct */
+
+static void run_free(ln_run *r) {
+  if (r->vm) ln_branch_free_all(r);
+  ln_vm_free(r->vm);
+  ln_journal_free(r->past);
+  ln_snapshot_drop(r->scripts);
+  ln_buf_free(&r->input);
+  ln_buf_free(&r->pending);
+  ln_buf_free(&r->result);
+  free((char *)(uintptr_t)r->options.assume.p);
+  free(r->playbook);
+  free(r->snapshot);
+  free(r->started_by);
+  free(r);
+}
+
+static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
+  ln_run *r = calloc(1, sizeof *r);
+  if (!r) {
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+    return NULL;
+  }
+  r->engine = g;
+  r->options = *o;
+  r->options.assume = (ln_str){ln_str_dup(o->assume), o->assume.n};
+  r->planning = o->plan;
+  ln_buf_init(&r->input, (size_t)64 << 20);
+  ln_buf_init(&r->result, (size_t)64 << 20);
+  r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
+  return r;
+}
+
+/* ------------------------------------------------------------------ its options, in its row */
+
+static void put_options(const ln_run *r, ln_buf *b) {
+  bool assume = r->options.assume.n > 0;
+  size_t mark = ln_v_begin(b, 'O', assume ? 4 : 3);
+  ln_v_key(b, LN_STR("approve"));
+  ln_v_int(b, r->options.approve);
+  if (assume) {
+    ln_v_key(b, LN_STR("assume"));
+    ln_v_raw(b, r->options.assume);
+  }
+  ln_v_key(b, LN_STR("plan"));
+  ln_v_bool(b, r->options.plan);
+  ln_v_key(b, LN_STR("sim"));
+  ln_v_bool(b, r->options.sim);
+  ln_v_end(b, mark);
+}
+
+/* ------------------------------------------------------------------ creating */
+
+typedef struct creating { ln_run *run; ln_buf options; } creating;
+
+/* The journal's first entry: the versions that it is made for. */
+static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
+  ln_buf data, line;
+  ln_buf_init(&data, 256);
+  ln_buf_init(&line, 1024);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("api"));
+  ln_v_int(&data, LN_API);
+  ln_v_key(&data, LN_STR("semantics"));
+  ln_v_int(&data, LN_SEMANTICS);
+  ln_v_end(&data, mark);
+  ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .at_ms = r->created_ms, .ok = true, .data = ln_buf_view(&data)};
+  bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, r->id, ln_buf_view(&line), err);
+  ln_buf_free(&data);
+  ln_buf_free(&line);
+  return ok;
+}
+
+static bool check_versions(void *arg, const ln_entry *e) {
+  ln_err *err = arg;
+  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
+  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API) return false;
+  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
+  return false;
+}
+
+static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
+  creating *c = arg;
+  ln_run *r = c->run;
+  ln_run_row row = {.epoch = 1, .playbook = ln_str_of(r->playbook), .snapshot = ln_str_of(r->snapshot),
+                    .state = LN_STR("running"), .input = ln_buf_view(&r->input), .options = ln_buf_view(&c->options),
+                    .started_by = ln_str_of(r->started_by), .created_ms = r->created_ms};
+  memcpy(row.ulid, r->ulid, sizeof row.ulid);
+  memcpy(row.seed, r->seed, sizeof row.seed);
+  snprintf(row.owner, sizeof row.owner, "%s", ln_owner_id(r->engine->owner));
+  if (r->scripts && !ln_snapshot_put(tx, r->scripts, err)) return false;
+  if (!ln_tx_run_create(tx, &row, err)) return false;
+  r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
+  return log_began(tx, r, err);
+}
+
+static void create_done(void *arg, const ln_err *err) {
+  creating *c = arg;
+  ln_run *r = c->run;
+  ln_buf_free(&c->options);
+  free(c);
+  r->creating = false;
+  if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
+  else ln_snapshot_stored(r->scripts);
+  ln_run_pump_soon(r);
+}
+
+static bool create(ln_run *r, ln_err *err) {
+  creating *c = calloc(1, sizeof *c);
+  if (!c) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  c->run = r;
+  r->epoch = 1;
+  r->creating = true;
+  ln_buf_init(&c->options, (size_t)64 << 20);
+  put_options(r, &c->options);
+  if (ln_writer_submit(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
+  ln_buf_free(&c->options);
+  free(c);
+  return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
+}
+
+/* ------------------------------------------------------------------ looking at a playbook without running it */
+
+struct looking { ln_run *run; ln_str input; bool coerce; ln_buf *out; ln_declared *declared; ln_err *err; };
+
+static void copy_field(lua_State *L, int t, const char *key, char *out, size_t n) {
+  lua_getfield(L, t, key);                                   /* … v */
+  const char *v = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  snprintf(out, n, "%s", v);
+  lua_pop(L, 1);
+}
+
+static void find_alert_input(lua_State *L, int t, char *out, size_t n) {
+  if (lua_getfield(L, t, "input") == LUA_TTABLE) {           /* … input */
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))     /* … input k v */
+      if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "alert", 5) == 0)
+        snprintf(out, n, "%s", lua_tostring(L, -2));
+  }
+  lua_pop(L, 1);
+}
+
+/* A copy of the declaration whose functions are left out.  [-0, +1, m] */
+static void push_plain(lua_State *L, int t) {
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) {      /* … copy k v */
+    if (lua_isfunction(L, -1)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+  }
+}
+
+/* Runs as the root branch of a run that never leaves this function: chunk, declaration, coerced input. */
+static int l_look(lua_State *L) {
+  ln_run *r = lnL_run(L);
+  struct looking *k = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  lnL_push_chunk(L, ln_str_of(r->playbook));                 /* chunk    */
+  lua_call(L, 0, 1);                                         /* playbook */
+  if (!lnL_is_playbook(L, 1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
+  if (k->declared) {
+    copy_field(L, 1, "name", k->declared->name, sizeof k->declared->name);
+    copy_field(L, 1, "summary", k->declared->summary, sizeof k->declared->summary);
+    copy_field(L, 1, "stage", k->declared->stage, sizeof k->declared->stage);
+    find_alert_input(L, 1, k->declared->alert_input, sizeof k->declared->alert_input);
+    push_plain(L, 1);                                        /* playbook copy */
+    if (!lnL_encode(L, -1, &k->declared->value, k->err)) return luaL_error(L, "%s", k->err->message);
+    lua_settop(L, 1);
+  }
+  if (k->coerce) {
+    if (k->input.n) lnL_decode(L, k->input);
+    else lua_newtable(L);                                    /* playbook input          */
+    lnL_coerce_input(L, 1, 2);                               /* playbook input coerced  */
+    if (!lnL_encode(L, -1, k->out, k->err)) {
+      lnL_push_error(L, k->err, (ln_str){NULL, 0});
+      return lua_error(L);
+    }
+  }
+  return 0;
+}
+
+static int l_push_look(lua_State *L) {
+  struct looking *k = lua_touserdata(L, 1);
+  lua_State *co = k->run->root->co;
+  lua_pushlightuserdata(co, k);
+  lua_pushcclosure(co, l_look, 1);
+  return 0;
+}
+
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err) {
+  for (;;) {
+    int nres;
+    r->current = r->root;
+    ln_vm_fresh_budget(r->vm, &r->root->cpu_us);
+    ln_vm_turn turn = ln_vm_resume(r->vm, r->root->co, 0, &nres, err);
+    if (turn == LN_VM_SLICE) continue;
+    if (turn == LN_VM_RETURNED) return true;
+    if (turn == LN_VM_RAISED) return lnL_to_error(r->root->co, -1, err), false;
+    if (turn == LN_VM_KILLED) return false;
+    if (!asked || !r->root->asked)
+      return ln_fail(err, "bad_argument", LN_FINAL, "a script may not act while it is being looked at");
+    if (!asked(r->root->asked, err)) return false;
+  }
+}
+
+ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
+  ln_run_options none = {0};
+  ln_run *r = run_new(g, &none, err);
+  if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) && ln_run_begin_vm(r, err)) return r;
+  ln_scratch_free(r);
+  return NULL;
+}
+
+bool ln_scratch_renew(ln_run *r, ln_err *err) {
+  if (r->vm) ln_branch_free_all(r);
+  ln_vm_free(r->vm);
+  r->vm = NULL;
+  return ln_run_begin_vm(r, err);
+}
+
+void ln_scratch_free(ln_run *r) {
+  if (r) run_free(r);
+}
+
+static bool look(ln_run *r, struct looking *k, ln_err *err) {
+  k->run = r;
+  k->err = err;
+  if (!ln_run_begin_vm(r, err)) return false;
+  bool ok = ln_vm_protect(r->vm, l_push_look, k, err) && ln_scratch_turns(r, NULL, err);
+  r->current = NULL;
+  ln_branch_free_all(r);
+  ln_vm_free(r->vm);
+  r->vm = NULL;
+  return ok;
+}
+
+static bool take_scripts(ln_run *r, ln_str playbook, ln_err *err) {
+  char module[256];
+  bool file = ln_str_ends(playbook, LN_STR(".lua"));
+  if (!(r->scripts = ln_snapshot_take(r->engine, file ? playbook : (ln_str){NULL, 0}, err))) return false;
+  if (!ln_snapshot_module(r->scripts, playbook, module, sizeof module, err)) return false;
+  r->playbook = ln_str_dup(ln_str_of(module));
+  r->snapshot = ln_str_dup(ln_str_of(ln_snapshot_hash(r->scripts)));
+  return (r->playbook && r->snapshot) || ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+}
+
+bool ln_playbook_declared(ln_engine *g, ln_str playbook, ln_declared *out, ln_err *err) {
+  ln_run_options none = {0};
+  struct looking k = {.declared = out};
+  memset(out, 0, sizeof *out);
+  ln_buf_init(&out->value, 1 << 20);
+  ln_run *r = run_new(g, &none, err);
+  bool ok = r && take_scripts(r, playbook, err) && look(r, &k, err);
+  if (r) run_free(r);
+  return ok;
+}
+
+void ln_declared_free(ln_declared *d) { ln_buf_free(&d->value); }
+
+/* ------------------------------------------------------------------ starting */
+
+static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
+  ln_engine *g = r->engine;
+  if (!(r->started_by = ln_str_dup(started_by))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  if (!g->rand->bytes(g->rand, r->seed, sizeof r->seed, err)) return false;
+  ln_ulid(g->rand, r->created_ms, r->ulid);
+  return (r->past = ln_journal_empty(err)) != NULL;
+}
+
+static ln_run *under_way(ln_run *r) {
+  ln_engine *g = r->engine;
+  r->next = g->state;
+  g->state = r;
+  return r;
+}
+
+ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o, ln_str started_by, ln_err *err) {
+  ln_run *r = run_new(g, o, err);
+  struct looking k = {.input = input, .coerce = true};
+  if (!r) return NULL;
+  k.out = &r->input;
+  if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) && ln_run_begin(r, err) && create(r, err))
+    return under_way(r);
+  run_free(r);
+  return NULL;
+}
+
+ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by, ln_err *err) {
+  ln_run *r = run_new(g, o, err);
+  if (!r) return NULL;
+  r->is_call = true;
+  r->playbook = ln_str_dup(op);
+  r->snapshot = ln_str_dup(LN_STR("call"));
+  if (!(r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err))) goto fail;
+  if (args.n) ln_buf_add(&r->input, args);
+  else ln_v_end(&r->input, ln_v_begin(&r->input, 'O', 0));
+  if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err)) return under_way(r);
+fail:
+  run_free(r);
+  return NULL;
+}
+
+/* ------------------------------------------------------------------ taking over */
+
+struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok; };
+
+static bool copy_row(void *arg, const ln_run_row *row) {
+  struct found *f = arg;
+  ln_run *r = f->run;
+  r->id = row->id;
+  r->root_id = row->root ? row->root : row->id;
+  r->epoch = row->epoch;
+  memcpy(r->ulid, row->ulid, sizeof r->ulid);
+  memcpy(r->seed, row->seed, sizeof r->seed);
+  memcpy(f->owner, row->owner, sizeof f->owner);
+  snprintf(f->state, sizeof f->state, "%.*s", LN_STR_ARG(row->state));
+  r->playbook = ln_str_dup(row->playbook);
+  r->snapshot = ln_str_dup(row->snapshot);
+  r->started_by = ln_str_dup(row->started_by);
+  r->created_ms = r->now_ms = row->created_ms;
+  r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
+  r->options.sim = r->options.sim || ln_v_get_bool(row->options, "sim", false);
+  r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
+  ln_vitem assume;
+  if (ln_v_get(row->options, LN_STR("assume"), &assume))
+    r->options.assume = (ln_str){ln_str_dup(assume.whole), assume.whole.n};
+  f->ok = ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
+  return false;
+}
+
+static bool take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
+  ln_run *r = arg;
+  static const ln_run_change running = {.state = {"running", 7}, .waiting = {"", 0}};
+  if (!ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
+  return ln_tx_run_change(tx, r->id, &running, err);
+}
+
+static bool may_take(ln_engine *g, const struct found *f, ln_err *err) {
+  const char *over[] = {"completed", "failed", "cancelled"};
+  for (size_t i = 0; i < 3; i++)
+    if (strcmp(f->state, over[i]) == 0)
+      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to resume", f->run->ulid, f->state);
+  if (f->owner[0] && strcmp(f->owner, ln_owner_id(g->owner)) != 0 && ln_owner_alive(g->store, ln_str_of(f->owner)))
+    return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", f->run->ulid);
+  return true;
+}
+
+static bool take_over(ln_run *r, ln_str which, ln_err *err) {
+  ln_engine *g = r->engine;
+  struct found f = {.run = r};
+  if (!ln_store_run_find(g->store, which, copy_row, &f, err)) return false;
+  if (!f.ok) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  if (!may_take(g, &f, err)) return false;
+  if (!ln_writer_run(g->store, take_over_apply, r, err)) return false;
+  r->epoch++;
+  if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
+  ln_journal_each(r->past, check_versions, err);
+  if (err->code[0]) return false;
+  r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
+  return r->scripts != NULL;
+}
+
+ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err) {
+  ln_run *r = run_new(g, o, err);
+  if (!r) return NULL;
+  if (take_over(r, which, err) && ln_run_begin(r, err)) return under_way(r);
+  run_free(r);
+  return NULL;
+}
+
+/* ------------------------------------------------------------------ letting go */
+
+typedef struct parting { ln_run *run; ln_buf waiting; } parting;
+
+static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
+  parting *p = arg;
+  ln_run *r = p->run;
+  ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
+  if (!ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
+  if (r->pending.n && !ln_tx_log(tx, r->id, ln_buf_view(&r->pending), err)) return false;
+  return ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
+}
+
+static void put_waiting(ln_run *r, ln_buf *b) {
+  ln_waiting w;
+  if (!ln_run_waiting(r, &w)) snprintf(w.what, sizeof w.what, "interrupted"), w.id[0] = w.step[0] = 0, w.until_ms = 0,
+                              snprintf(w.next, sizeof w.next, "lunette resume %s", r->ulid);
+  size_t mark = ln_v_begin(b, 'O', 5);
+  ln_v_key(b, LN_STR("for"));
+  ln_v_str(b, ln_str_of(w.what));
+  ln_v_key(b, LN_STR("id"));
+  ln_v_str(b, ln_str_of(w.id));
+  ln_v_key(b, LN_STR("next"));
+  ln_v_str(b, ln_str_of(w.next));
+  ln_v_key(b, LN_STR("step"));
+  ln_v_str(b, ln_str_of(w.step));
+  ln_v_key(b, LN_STR("until"));
+  ln_v_int(b, w.until_ms);
+  ln_v_end(b, mark);
+}
+
+static void unlink_run(ln_run *r) {
+  for (ln_run **at = (ln_run **)&r->engine->state; *at; at = &(*at)->next)
+    if (*at == r) {
+      *at = r->next;
+      return;
+    }
+}
+
+/* Jobs that the writer still has point into the run; parking is a job behind them, and waits for it. */
+void ln_run_park(ln_run *r) {
+  ln_err err = {0};
+  parting p = {.run = r};
+  if (r->parked || r->ended || ln_err_is(&r->why, "stale")) return;
+  ln_buf_init(&p.waiting, 1 << 20);
+  put_waiting(r, &p.waiting);
+  r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
+  ln_buf_free(&p.waiting);
+}
+
+bool ln_run_is_plan(const ln_run *r) { return r->planning; }
+
+void ln_run_close(ln_run *r) {
+  if (!r) return;
+  ln_run_park(r);
+  r->closing = true;
+  r->engine->loop->cancel(r->engine->loop, &r->poll);
+  unlink_run(r);
+  run_free(r);
+}

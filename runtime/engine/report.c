@@ -1,0 +1,353 @@
+/* report.c: one run as a document (INTERFACE.md): what is in its row, its journal, the ledger and its approvals.
+** Nothing here is remembered from the run itself, so a run that another process made reads the same. */
+#include "engine/inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct stage_seen { ln_str stage, state, why; } stage_seen;
+
+typedef struct report {
+  ln_engine *g;
+  ln_journal *j;
+  ln_json *out;
+  int64_t run;
+  char ulid[LN_ULID + 1], owner[LN_ULID + 1];
+  ln_buf row;                                            /* texts copied from the row                        */
+  ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
+  int64_t created_ms, finished_ms;
+  bool plan;
+  stage_seen stages[64];
+  size_t n_stages;
+} report;
+
+/* ------------------------------------------------------------------ small things */
+
+static void key(report *r, const char *name) { ln_json_key(r->out, ln_str_of(name)); }
+
+static void text(report *r, const char *name, ln_str v) {
+  key(r, name);
+  if (v.n) ln_json_str(r->out, v);
+  else ln_json_null(r->out);
+}
+
+static void value(report *r, const char *name, ln_str v) {
+  key(r, name);
+  if (v.n) ln_v_to_json(v, r->out);
+  else ln_json_null(r->out);
+}
+
+static void moment(report *r, const char *name, int64_t ms) {
+  char at[LN_TIME_TEXT];
+  key(r, name);
+  if (!ms) {
+    ln_json_null(r->out);
+    return;
+  }
+  ln_format_time(ms, at);
+  ln_json_strz(r->out, at);
+}
+
+/* ------------------------------------------------------------------ the row */
+
+static ln_str keep(report *r, ln_str s) {
+  size_t at = r->row.n;
+  if (!ln_buf_add(&r->row, s)) return (ln_str){NULL, 0};
+  return (ln_str){(const char *)(uintptr_t)at, s.n}; /* an offset until the buffer stands still */
+}
+
+static void stand(report *r, ln_str *s) { s->p = s->n ? r->row.p + (uintptr_t)s->p : NULL; }
+
+static bool copy_row(void *arg, const ln_run_row *row) {
+  report *r = arg;
+  r->run = row->id;
+  r->created_ms = row->created_ms;
+  r->finished_ms = row->finished_ms;
+  r->plan = ln_v_get_bool(row->options, "plan", false);
+  memcpy(r->ulid, row->ulid, sizeof r->ulid);
+  memcpy(r->owner, row->owner, sizeof r->owner);
+  ln_str *to[] = {&r->playbook, &r->snapshot, &r->state, &r->outcome, &r->input, &r->result, &r->error, &r->waiting};
+  ln_str from[] = {row->playbook, row->snapshot, row->state, row->outcome, row->input, row->result, row->error, row->waiting};
+  for (size_t i = 0; i < sizeof to / sizeof *to; i++) *to[i] = keep(r, from[i]);
+  for (size_t i = 0; i < sizeof to / sizeof *to; i++) stand(r, to[i]);
+  return false;
+}
+
+static bool owner_is_dead(report *r) {
+  if (ln_str_eq(r->state, LN_STR("cancelling"))) r->state = LN_STR("running");
+  bool running = ln_str_eq(r->state, LN_STR("running"));
+  return running && (!r->owner[0] || !ln_owner_alive(r->g->store, ln_str_of(r->owner)));
+}
+
+static void put_waiting(report *r) {
+  char next[64];
+  key(r, "waiting");
+  bool interrupted = owner_is_dead(r);
+  if (!interrupted && !ln_str_eq(r->state, LN_STR("waiting"))) {
+    ln_json_null(r->out);
+    return;
+  }
+  ln_json_open(r->out, '{');
+  text(r, "for", interrupted ? LN_STR("interrupted") : ln_v_get_str(r->waiting, "for"));
+  text(r, "id", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "id"));
+  text(r, "step", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "step"));
+  moment(r, "until", interrupted ? 0 : ln_v_get_int(r->waiting, "until", 0));
+  snprintf(next, sizeof next, "lunette resume %s", r->ulid);
+  text(r, "next", interrupted ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
+  ln_json_close(r->out, '}');
+}
+
+static void put_head(report *r) {
+  text(r, "run", ln_str_of(r->ulid));
+  text(r, "playbook", r->playbook);
+  text(r, "snapshot", r->snapshot);
+  text(r, "state", owner_is_dead(r) ? LN_STR("waiting") : r->state);
+  text(r, "outcome", r->outcome);
+  value(r, "input", r->input);
+  value(r, "result", r->result);
+  value(r, "error", r->error);
+  put_waiting(r);
+  moment(r, "started", r->created_ms);
+  moment(r, "finished", r->finished_ms);
+}
+
+/* ------------------------------------------------------------------ stages */
+
+static bool see_stage(void *arg, const ln_entry *e) {
+  report *r = arg;
+  ln_str stage = ln_v_get_str(e->data, "stage");
+  if (e->kind != LN_E_STAGE) return true;
+  size_t i = 0;
+  while (i < r->n_stages && !ln_str_eq(r->stages[i].stage, stage)) i++;
+  if (i == r->n_stages && r->n_stages < sizeof r->stages / sizeof *r->stages) r->n_stages++;
+  if (i < r->n_stages) r->stages[i] = (stage_seen){stage, ln_v_get_str(e->data, "state"), ln_v_get_str(e->data, "why")};
+  return true;
+}
+
+static void put_stages(report *r) {
+  ln_journal_each(r->j, see_stage, r);
+  key(r, "stages");
+  ln_json_open(r->out, '[');
+  for (size_t i = 0; i < r->n_stages; i++) {
+    ln_json_open(r->out, '{');
+    text(r, "stage", r->stages[i].stage);
+    text(r, "state", r->stages[i].state);
+    text(r, "why", r->stages[i].why);
+    ln_json_close(r->out, '}');
+  }
+  ln_json_close(r->out, ']');
+}
+
+static ln_str stage_of(const report *r, ln_str name) {
+  ln_str first, rest;
+  if (!ln_str_cut(name, '/', &first, &rest)) return (ln_str){NULL, 0};
+  for (size_t i = 0; i < r->n_stages; i++)
+    if (ln_str_eq(r->stages[i].stage, first)) return first;
+  return (ln_str){NULL, 0};
+}
+
+/* ------------------------------------------------------------------ steps */
+
+static bool is_step(const ln_record *c) {
+  return c->fingerprint.n > 0 && !ln_str_eq(c->name, LN_STR(LN_CANCEL_NAME));
+}
+
+/* What `approved` tried out before it asked is no step of a run that acts. */
+static bool was_tried_out(const report *r, const ln_record *c) {
+  return !r->plan && c->planned && ln_str_find(c->name, LN_STR("approved?")) >= 0;
+}
+
+static ln_str state_of(const ln_record *c) {
+  if (c->has_result) return c->state;
+  if (c->in_doubt) return LN_STR("doubt");
+  if (c->withdrawn) return LN_STR("withdrawn");
+  return c->asked.n ? LN_STR("waiting") : LN_STR("running");
+}
+
+static void put_d3fend(report *r, ln_str op) {
+  const ln_op *o = r->g->find_op ? r->g->find_op(r->g, op) : NULL;
+  key(r, "d3fend");
+  ln_json_open(r->out, '[');
+  for (size_t i = 0; o && o->d3fend && o->d3fend[i]; i++) ln_json_strz(r->out, o->d3fend[i]);
+  ln_json_close(r->out, ']');
+}
+
+static void put_step_error(report *r, const ln_record *c) {
+  if (!c->has_result || c->ok) return;
+  key(r, "error");
+  ln_json_open(r->out, '{');
+  text(r, "code", ln_v_get_str(c->outcome, "code"));
+  text(r, "message", ln_v_get_str(c->outcome, "message"));
+  text(r, "rule", ln_v_get_str(c->outcome, "rule"));
+  ln_json_close(r->out, '}');
+}
+
+static void put_step(report *r, const ln_record *c) {
+  ln_json_open(r->out, '{');
+  text(r, "name", c->name);
+  key(r, "seq");
+  ln_json_int(r->out, c->seq);
+  text(r, "op", c->op);
+  text(r, "class", ln_str_of(ln_class_name(c->cls)));
+  text(r, "state", state_of(c));
+  key(r, "attempts");
+  ln_json_int(r->out, c->attempts ? c->attempts : c->has_result ? 1 : 0);
+  text(r, "stage", stage_of(r, c->name));
+  put_d3fend(r, c->op);
+  text(r, "entity", ln_v_get_str(c->intent, "entity"));
+  moment(r, "started", c->asked_ms);
+  key(r, "ms");
+  if (c->has_result) ln_json_num(r->out, (double)(c->done_ms - c->asked_ms));
+  else ln_json_null(r->out);
+  put_step_error(r, c);
+  if (c->planned) value(r, "would", c->intent);
+  if (c->in_doubt) value(r, "doubt", c->doubt);
+  ln_json_close(r->out, '}');
+}
+
+static void put_steps(report *r) {
+  key(r, "steps");
+  ln_json_open(r->out, '[');
+  for (size_t i = 0; i < ln_journal_records(r->j); i++) {
+    const ln_record *c = ln_journal_record(r->j, i);
+    if (is_step(c) && !was_tried_out(r, c)) put_step(r, c);
+  }
+  ln_json_close(r->out, ']');
+}
+
+/* ------------------------------------------------------------------ notes */
+
+struct noting { report *r; const char *kind; };
+
+static bool put_found(report *r, const ln_entry *e) {
+  ln_vitem v;
+  ln_str rest, k;
+  ln_json_open(r->out, '{');
+  text(r, "stage", stage_of(r, e->name));
+  if (ln_v_read(&(ln_str){e->data.p, e->data.n}, &v))
+    for (rest = v.body; rest.n && ln_v_read_key(&rest, &k) && ln_v_read(&rest, &v);) {
+      ln_json_key(r->out, k);
+      ln_v_to_json(v.whole, r->out);
+    }
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+static bool put_evidence(report *r, const ln_entry *e) {
+  uint8_t sha[LN_SHA256] = {0};
+  char hex[2 * LN_SHA256 + 1];
+  ln_vitem v = {0};
+  ln_v_get(e->data, LN_STR("value"), &v);
+  ln_sha256(v.whole, sha);
+  ln_hex(sha, sizeof sha, hex);
+  ln_json_open(r->out, '{');
+  text(r, "name", ln_v_get_str(e->data, "name"));
+  text(r, "sha256", ln_str_of(hex));
+  key(r, "bytes");
+  ln_json_int(r->out, (int64_t)v.whole.n);
+  value(r, "value", v.whole);
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+static bool put_not_done(report *r, const ln_entry *e) {
+  ln_vitem item = {0};
+  ln_v_get(e->data, LN_STR("item"), &item);
+  ln_json_open(r->out, '{');
+  text(r, "stage", stage_of(r, e->name));
+  text(r, "what", ln_v_get_str(e->data, "what"));
+  text(r, "why", ln_v_get_str(e->data, "why"));
+  value(r, "item", item.whole);
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+static bool put_note(void *arg, const ln_entry *e) {
+  struct noting *n = arg;
+  if (e->kind != LN_E_NOTE || !ln_str_eq(e->op, ln_str_of(n->kind))) return true;
+  if (n->kind[0] == 'f') return put_found(n->r, e);
+  return n->kind[0] == 'e' ? put_evidence(n->r, e) : put_not_done(n->r, e);
+}
+
+static void put_notes(report *r, const char *kind) {
+  struct noting n = {r, kind};
+  key(r, kind);
+  ln_json_open(r->out, '[');
+  ln_journal_each(r->j, put_note, &n);
+  ln_json_close(r->out, ']');
+}
+
+/* ------------------------------------------------------------------ approvals and holds */
+
+static bool put_approval(void *arg, const ln_approval *a) {
+  report *r = arg;
+  char id[24];
+  snprintf(id, sizeof id, "%lld", (long long)a->id);
+  ln_json_open(r->out, '{');
+  text(r, "id", ln_str_of(id));
+  text(r, "kind", a->kind);
+  text(r, "step", a->step);
+  text(r, "title", a->title);
+  text(r, "digest", a->digest);
+  text(r, "state", a->state);
+  text(r, "by", a->by);
+  text(r, "comment", a->comment);
+  moment(r, "expires", a->expires_ms);
+  value(r, "effects", a->effects);
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+static bool put_hold(void *arg, const ln_hold *h) {
+  report *r = arg;
+  ln_json_open(r->out, '{');
+  text(r, "entity", h->entity);
+  text(r, "facet", h->facet);
+  text(r, "state", h->state);
+  text(r, "before", h->before);
+  moment(r, "since", h->since_ms);
+  moment(r, "until", h->until_ms);
+  text(r, "status", h->status);
+  text(r, "step", h->step);
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+static bool put_tables(report *r, ln_err *err) {
+  ln_hold_query q = {.run = r->run, .all = true};
+  key(r, "approvals");
+  ln_json_open(r->out, '[');
+  if (!ln_store_approvals(r->g->store, r->run, false, put_approval, r, err)) return false;
+  ln_json_close(r->out, ']');
+  key(r, "holds");
+  ln_json_open(r->out, '[');
+  if (!ln_store_holds(r->g->store, &q, put_hold, r, err)) return false;
+  ln_json_close(r->out, ']');
+  return true;
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
+  ln_json out;
+  report r = {.g = g, .out = &out};
+  bool ok = false;
+  ln_json_init(&out, json);
+  ln_buf_init(&r.row, (size_t)256 << 20);
+  if (!ln_store_run_find(g->store, which, copy_row, &r, err)) goto out;
+  if (!(r.j = ln_journal_load(g->store, r.run, err))) goto out;
+  ln_json_open(&out, '{');
+  put_head(&r);
+  put_stages(&r);
+  put_steps(&r);
+  put_notes(&r, "found");
+  put_notes(&r, "not_done");
+  ok = put_tables(&r, err);
+  put_notes(&r, "evidence");
+  ln_json_close(&out, '}');
+  ok = ok && ln_buf_ok(json, err);
+out:
+  ln_journal_free(r.j);
+  ln_buf_free(&r.row);
+  return ok;
+}

@@ -1,0 +1,192 @@
+/* ledger.c: who holds what.  Every write has a row, (run, step), from its intent on: the entity and facet it
+** changes, the state it puts it in, what it was before, and until when.  While a write of one run is pending
+** or in doubt, no other run begins one on the same entity and facet.  Beside it, the acts: which entities
+** destructive writes of a tree of runs touched, and when last, for the caps. */
+#include "store/inside.h"
+
+#include <ctype.h>
+
+#define COLUMNS                                                                                    \
+  "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
+  "h.status, h.undo, h.since_ms, h.until_ms FROM hold h LEFT JOIN run r ON r.id = h.run "
+
+static void decode(const ln_cell *c, ln_hold *h) {
+  *h = (ln_hold){.id = c[0].i, .run = c[1].i, .entity = c[3].s, .facet = c[4].s, .step = c[5].s, .op = c[6].s,
+                 .state = c[7].s, .before = c[8].s, .status = c[9].s, .undo = c[10].s, .since_ms = c[11].i,
+                 .until_ms = c[12].i};
+  if (c[2].s.n <= LN_ULID) memcpy(h->ulid, c[2].s.p, c[2].s.n);
+}
+
+/* "okta:user:00U1": the kind is "user", the name "00u1" (what people call it, without regard to case). */
+static ln_str kind_of(ln_str entity) {
+  ln_str vendor, rest, kind, id;
+  return ln_str_cut(entity, ':', &vendor, &rest) && ln_str_cut(rest, ':', &kind, &id) ? kind : LN_STR("");
+}
+
+static bool name_of(ln_str entity, ln_buf *out, ln_err *err) {
+  while (entity.n) {
+    ln_str left, right;
+    if (!ln_str_cut(entity, ':', &left, &right)) break;
+    entity = right;
+  }
+  size_t from = out->n;
+  if (!ln_buf_add(out, entity)) return ln_buf_ok(out, err);
+  for (size_t i = from; i < out->n; i++) out->p[i] = (char)tolower((unsigned char)out->p[i]);
+  return true;
+}
+
+/* --- holds in a transaction --- */
+
+/* Does another run have a write under way there?  Then err names it. */
+static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
+  ln_rows rows;
+  if (!ln_conn_rows(
+          tx->c, &rows, err,
+          COLUMNS
+          "WHERE h.entity = ? AND h.facet = ? AND h.run <> ? AND h.status IN ('pending', 'doubt') LIMIT 1",
+          "tti", h->entity, h->facet, h->run))
+    return false;
+  bool free = rows.n == 0;
+  if (!free) {
+    ln_hold other;
+    decode(rows.row[0], &other);
+    ln_fail(err, "busy", LN_AGAIN, LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s",
+            LN_STR_ARG(other.step), other.ulid, LN_STR_ARG(h->entity),
+            ln_str_eq(other.status, LN_STR("doubt")) ? "in doubt" : "under way");
+  }
+  ln_rows_free(&rows);
+  return free;
+}
+
+bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
+  if (!turn_is_free(tx, h, err)) return false;
+  ln_buf name;
+  ln_buf_init(&name, SIZE_MAX / 2);
+  ln_str status = h->status.n ? h->status : LN_STR("pending");
+  bool ok =
+      name_of(h->entity, &name, err) &&
+      ln_conn_exec(
+          tx->c, NULL, err,
+          "INSERT INTO hold(run, step, entity, facet, name, kind, op, state, before, status, undo, since_ms,"
+          " until_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(run, step)"
+          " DO UPDATE SET entity = ?3, facet = ?4, name = ?5, kind = ?6, op = ?7, state = ?8, before = ?9,"
+          " status = ?10, undo = ?11, since_ms = ?12, until_ms = ?13",
+          "itttttttttbii", h->run, h->step, h->entity, h->facet, ln_buf_view(&name), kind_of(h->entity),
+          h->op, h->state, h->before, status, h->undo, h->since_ms, h->until_ms);
+  ln_buf_free(&name);
+  return ok;
+}
+
+static bool no_hold(int64_t run, ln_str step, ln_err *err) {
+  return ln_fail(err, "not_found", LN_FINAL, "step " LN_STR_FMT " of run %lld has nothing in the ledger",
+                 LN_STR_ARG(step), (long long)run);
+}
+
+bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
+                    int64_t since_ms, int64_t until_ms, ln_err *err) {
+  int64_t changed = 0;
+  return ln_conn_exec(tx->c, &changed, err,
+                      "UPDATE hold SET status = coalesce(?3, status), before = coalesce(?4, before),"
+                      " undo = coalesce(?5, undo), since_ms = iif(?6 = 0, since_ms, ?6),"
+                      " until_ms = iif(?7 < 0, until_ms, ?7) WHERE run = ?1 AND step = ?2",
+                      "itTTBii", run, step, status, before, undo, since_ms, until_ms) &&
+         (changed == 1 || no_hold(run, step, err));
+}
+
+bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hold WHERE run = ? AND step = ?", "it", run, step);
+}
+
+/* Gives the rows to fn; false: it has enough.  *last: the last one's id. */
+static bool give(ln_rows *rows, ln_hold_fn fn, void *arg, int64_t *last) {
+  bool go_on = true;
+  for (int i = 0; go_on && i < rows->n; i++) {
+    ln_hold h;
+    decode(rows->row[i], &h);
+    *last = h.id;
+    go_on = fn(arg, &h);
+  }
+  ln_rows_free(rows);
+  return go_on;
+}
+
+bool ln_tx_holds(ln_tx *tx, ln_str entity, ln_str facet, ln_hold_fn fn, void *arg, ln_err *err) {
+  int64_t last = 0;
+  bool more = true;
+  while (more) {
+    ln_rows rows;
+    if (!ln_conn_rows(tx->c, &rows, err,
+                      COLUMNS "WHERE h.entity = ? AND h.facet = ? AND h.id > ? ORDER BY h.id", "tti", entity,
+                      facet, last))
+      return false;
+    more = rows.more;
+    more = give(&rows, fn, arg, &last) && more;
+  }
+  return true;
+}
+
+/* --- holds, read --- */
+
+#define NARROW                                                                                               \
+  "(?1 = 0 OR h.run = ?1) AND (?2 = '' OR h.kind = ?2) AND (?3 OR h.status <> 'released') AND h.id > ?4 "    \
+  "ORDER BY h.id"
+
+/* The most selective of the conditions leads, by an index; the others narrow what it finds. */
+static bool page(ln_store *s, const ln_hold_query *q, ln_str name, int64_t last, ln_rows *rows, ln_err *err) {
+  int64_t all = q->all;
+  if (name.n)
+    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.name = ?5 AND " NARROW, "itiit", q->run, q->kind, all,
+                         last, name);
+  if (q->entity.n)
+    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.entity = ?5 AND " NARROW, "itiit", q->run, q->kind,
+                         all, last, q->entity);
+  if (q->run)
+    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.run = ?5 AND " NARROW, "itiii", q->run, q->kind, all,
+                         last, q->run);
+  if (q->kind.n)
+    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.kind = ?5 AND " NARROW, "itiit", q->run, q->kind, all,
+                         last, q->kind);
+  if (!q->all)
+    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.status <> 'released' AND h.id > ? ORDER BY h.id", "i",
+                         last);
+  return ln_store_rows(s, rows, err, COLUMNS "WHERE h.id > ? ORDER BY h.id", "i", last);
+}
+
+bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err) {
+  ln_buf name;
+  ln_buf_init(&name, SIZE_MAX / 2);
+  bool bare = q->entity.n && !memchr(q->entity.p, ':', q->entity.n);
+  bool ok = !bare || name_of(q->entity, &name, err), more = true;
+  int64_t last = 0;
+  while (ok && more) {
+    ln_rows rows;
+    if (!(ok = page(s, q, ln_buf_view(&name), last, &rows, err))) break;
+    more = rows.more;
+    more = give(&rows, fn, arg, &last) && more;
+  }
+  ln_buf_free(&name);
+  return ok;
+}
+
+/* --- acts --- */
+
+bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, int64_t *in_tree,
+                     int64_t *in_window, bool *known, ln_err *err) {
+  int64_t there = 0;
+  bool ok =
+      ln_conn_ints(tx->c, in_tree, 1, NULL, err, "SELECT count(*) FROM act WHERE root = ?", "i", root) &&
+      ln_conn_ints(tx->c, in_window, 1, NULL, err, "SELECT count(DISTINCT entity) FROM act WHERE ms >= ?",
+                   "i", since_ms) &&
+      ln_conn_ints(tx->c, &there, 1, NULL, err, "SELECT count(*) FROM act WHERE root = ? AND entity = ?",
+                   "it", root, entity);
+  *known = there > 0;
+  return ok;
+}
+
+bool ln_tx_act_add(ln_tx *tx, int64_t root, int64_t run, ln_str entity, ln_str op, int64_t ms, ln_err *err) {
+  return ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT INTO act(root, entity, run, op, ms) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(root, entity)"
+      " DO UPDATE SET run = ?3, op = ?4, ms = max(ms, ?5)",
+      "ititi", root, entity, run, op, ms);
+}

@@ -1,0 +1,172 @@
+/* owner.c: who is alive.  A process that runs runs holds an exclusive flock on STORE.owner/ID for life; the
+** kernel lets go of it the moment the process dies, however it dies.  The file gets its name only once it is
+** locked, so a file that is there and not locked always belongs to the dead.
+**
+** A store on a simulated disk has its owners in a list of this process instead. */
+#include "store/inside.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SWEEP = 256 }; /* files of the dead removed at one start */
+
+struct ln_owner {
+  char id[LN_ULID + 1];
+  char *file; /* NULL: simulated */
+  int fd;
+  char *store; /* simulated: VFS and path */
+  ln_owner *next;
+};
+
+static pthread_mutex_t sim_mx = PTHREAD_MUTEX_INITIALIZER;
+static ln_owner *sim_owners;
+
+const char *ln_owner_id(const ln_owner *o) { return o->id; }
+
+static char *text(const char *a, const char *b, const char *c) {
+  ln_buf t;
+  ln_buf_init(&t, 1 << 14);
+  ln_buf_addz(&t, a);
+  ln_buf_addz(&t, b);
+  ln_buf_addz(&t, c);
+  return ln_buf_take(&t, NULL);
+}
+
+/* An id becomes part of a path: nothing but what ln_ulid makes. */
+static bool is_id(ln_str id) {
+  for (size_t i = 0; i < id.n; i++)
+    if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'A' && id.p[i] <= 'Z'))) return false;
+  return id.n == LN_ULID;
+}
+
+/* --- files --- */
+
+/* Nobody holds the file: a shared lock is to be had. */
+static bool is_dead(int dir, const char *name) {
+  int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return errno == ENOENT;
+  bool dead = flock(fd, LOCK_SH | LOCK_NB) == 0;
+  close(fd);
+  return dead;
+}
+
+static void sweep(const char *folder) {
+  DIR *d = opendir(folder);
+  if (!d) return;
+  int left = SWEEP;
+  for (struct dirent *e; left > 0 && (e = readdir(d));)
+    if (is_id(ln_str_of(e->d_name)) && is_dead(dirfd(d), e->d_name)) {
+      unlinkat(dirfd(d), e->d_name, 0);
+      left--;
+    }
+  closedir(d);
+}
+
+/* Made under another name, locked, and only then given its own. */
+static bool make_file(ln_owner *o, const char *folder, ln_err *err) {
+  char *unlocked = text(folder, "/.", o->id);
+  o->file = text(folder, "/", o->id);
+  bool ok = unlocked && o->file;
+  if (!ok) ln_fail(err, "memory", LN_AGAIN, "no memory for the owner's file");
+  if (ok) {
+    o->fd = open(unlocked, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    ok = o->fd >= 0 && flock(o->fd, LOCK_EX | LOCK_NB) == 0 && rename(unlocked, o->file) == 0;
+    if (!ok)
+      ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", o->file,
+              strerror(errno));
+  }
+  if (!ok && o->fd >= 0) unlink(unlocked);
+  free(unlocked);
+  return ok;
+}
+
+static bool take_file(ln_owner *o, const ln_store *s, ln_err *err) {
+  char *folder = text(ln_store_path(s), ".owner", "");
+  if (!folder) return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner's file");
+  bool ok = mkdir(folder, 0700) == 0 || errno == EEXIST;
+  if (!ok)
+    ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", folder, strerror(errno));
+  ok = ok && make_file(o, folder, err);
+  if (ok) sweep(folder);
+  free(folder);
+  return ok;
+}
+
+static bool file_alive(const ln_store *s, ln_str id) {
+  char name[LN_ULID + 1];
+  char *folder = text(ln_store_path(s), ".owner", "");
+  int dir = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  bool none = folder && dir < 0 && errno == ENOENT;
+  free(folder);
+  if (dir < 0) return !none; /* not to be seen: better thought alive than acted on twice */
+  memcpy(name, id.p, id.n);
+  name[id.n] = '\0';
+  bool dead = is_dead(dir, name);
+  close(dir);
+  return !dead;
+}
+
+/* --- simulated --- */
+
+static bool take_sim(ln_owner *o, const ln_store *s, ln_err *err) {
+  if (!(o->store = text(s->vfs, ":", s->path)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner");
+  pthread_mutex_lock(&sim_mx);
+  o->next = sim_owners;
+  sim_owners = o;
+  pthread_mutex_unlock(&sim_mx);
+  return true;
+}
+
+static bool sim_alive(const ln_store *s, ln_str id) {
+  char *store = text(s->vfs, ":", s->path);
+  bool found = !store;
+  pthread_mutex_lock(&sim_mx);
+  for (ln_owner *o = sim_owners; o && !found; o = o->next)
+    found = ln_str_eq(ln_str_of(o->id), id) && strcmp(o->store, store) == 0;
+  pthread_mutex_unlock(&sim_mx);
+  free(store);
+  return found;
+}
+
+/* --- both --- */
+
+ln_owner *ln_owner_take(const ln_store *s, ln_rand *rand, int64_t wall_ms, ln_err *err) {
+  ln_owner *o = calloc(1, sizeof *o);
+  if (!o) return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner"), NULL;
+  o->fd = -1;
+  ln_ulid(rand, wall_ms, o->id);
+  if (s->vfs ? take_sim(o, s, err) : take_file(o, s, err)) return o;
+  if (o->fd >= 0) close(o->fd);
+  free(o->file);
+  free(o);
+  return NULL;
+}
+
+bool ln_owner_alive(const ln_store *s, ln_str id) {
+  if (!is_id(id)) return false;
+  return s->vfs ? sim_alive(s, id) : file_alive(s, id);
+}
+
+void ln_owner_drop(ln_owner *o) {
+  if (!o) return;
+  if (o->file) {
+    unlink(o->file); /* before the lock goes */
+    close(o->fd);
+  } else {
+    pthread_mutex_lock(&sim_mx);
+    ln_owner **at = &sim_owners;
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+    pthread_mutex_unlock(&sim_mx);
+  }
+  free(o->file);
+  free(o->store);
+  free(o);
+}

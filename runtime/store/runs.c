@@ -1,0 +1,203 @@
+/* runs.c: runs, one row each, and who owns them.  What a run was given (its input and options) never changes
+** and may be big, so it lies in a table of its own: a change of state rewrites only the small row. */
+#include "store/inside.h"
+
+#include <ctype.h>
+
+#define COLUMNS                                                                                \
+  "SELECT id, ulid, owner, epoch, parent, CASE root WHEN 0 THEN id ELSE root END, playbook, "  \
+  "snapshot, state, outcome, coalesce(input, x''), result, error, waiting, coalesce(options, " \
+  "x''), started_by, created_ms, finished_ms, seed, deaths FROM run LEFT JOIN run_input ON "   \
+  "run_input.run = run.id "
+
+static void decode(const ln_cell *c, ln_run_row *r) {
+  *r = (ln_run_row){.id = c[0].i,
+                    .epoch = c[3].i,
+                    .parent = c[4].i,
+                    .root = c[5].i,
+                    .playbook = c[6].s,
+                    .snapshot = c[7].s,
+                    .state = c[8].s,
+                    .outcome = c[9].s,
+                    .input = c[10].s,
+                    .result = c[11].s,
+                    .error = c[12].s,
+                    .waiting = c[13].s,
+                    .options = c[14].s,
+                    .started_by = c[15].s,
+                    .created_ms = c[16].i,
+                    .finished_ms = c[17].i,
+                    .deaths = c[19].i};
+  if (c[1].s.n <= LN_ULID) memcpy(r->ulid, c[1].s.p, c[1].s.n);
+  if (c[2].s.n <= LN_ULID) memcpy(r->owner, c[2].s.p, c[2].s.n);
+  if (c[18].s.n == sizeof r->seed) memcpy(r->seed, c[18].s.p, sizeof r->seed);
+}
+
+/* --- in a transaction --- */
+
+bool ln_tx_run_create(ln_tx *tx, ln_run_row *r, ln_err *err) {
+  bool ok = ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT INTO run(ulid, owner, epoch, parent, root, playbook, snapshot, state, outcome, waiting,"
+      " result, error, started_by, created_ms, finished_ms, seed, deaths)"
+      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "ttiiittttbbbtiibi", ln_str_of(r->ulid), ln_str_of(r->owner), r->epoch, r->parent, r->root, r->playbook,
+      r->snapshot, r->state, r->outcome, r->waiting, r->result, r->error, r->started_by, r->created_ms,
+      r->finished_ms, (ln_str){(const char *)r->seed, sizeof r->seed}, r->deaths);
+  if (!ok) return false;
+  r->id = sqlite3_last_insert_rowid(tx->c->db);
+  if (r->root == 0) r->root = r->id;
+  if (!r->input.n && !r->options.n) return true;
+  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO run_input(run, input, options) VALUES(?, ?, ?)", "ibb",
+                      r->id, r->input, r->options);
+}
+
+static bool no_run(int64_t run, ln_err *err) {
+  return ln_fail(err, "not_found", LN_FINAL, "there is no run %lld in the store", (long long)run);
+}
+
+/* true when the one row was changed. */
+static bool one(bool ok, int64_t changed, int64_t run, ln_err *err) {
+  return ok && (changed == 1 || no_run(run, err));
+}
+
+bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err) {
+  int64_t epoch = 0, changed = 0;
+  bool found;
+  if (!ln_conn_ints(tx->c, &epoch, 1, &found, err, "SELECT epoch FROM run WHERE id = ?", "i", run))
+    return false;
+  if (!found) return no_run(run, err);
+  if (epoch != epoch_was)
+    return ln_fail(err, "conflict", LN_FINAL, "another process has taken run %lld over", (long long)run);
+  bool ok = ln_conn_exec(tx->c, &changed, err, "UPDATE run SET owner = ?, epoch = epoch + 1 WHERE id = ?",
+                         "ti", owner, run);
+  return one(ok, changed, run, err);
+}
+
+bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err) {
+  int64_t same = 0;
+  bool found;
+  if (!ln_conn_ints(tx->c, &same, 1, &found, err, "SELECT owner = ?2 AND epoch = ?3 FROM run WHERE id = ?1",
+                    "iti", run, owner, epoch))
+    return false;
+  if (!found) return no_run(run, err);
+  return same ||
+         ln_fail(err, "stale", LN_FINAL, "run %lld is not this process's any more: another has taken it over",
+                 (long long)run);
+}
+
+bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err) {
+  int64_t changed = 0;
+  bool ok = ln_conn_exec(
+      tx->c, &changed, err,
+      "UPDATE run SET state = coalesce(?2, state), outcome = coalesce(?3, outcome),"
+      " result = coalesce(?4, result), error = coalesce(?5, error), waiting = coalesce(?6, waiting),"
+      " finished_ms = iif(?7 = 0, finished_ms, ?7) WHERE id = ?1",
+      "iTTBBBi", run, c->state, c->outcome, c->result, c->error, c->waiting, c->finished_ms);
+  return one(ok, changed, run, err);
+}
+
+bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err) {
+  int64_t changed = 0;
+  bool ok = ln_conn_exec(tx->c, &changed, err, "UPDATE run SET owner = '' WHERE id = ?", "i", run);
+  return one(ok, changed, run, err);
+}
+
+bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err) {
+  int64_t changed = 0;
+  bool ok = ln_conn_exec(tx->c, &changed, err, "UPDATE run SET deaths = deaths + 1 WHERE id = ?", "i", run);
+  return one(ok, changed, run, err);
+}
+
+/* --- reading --- */
+
+#define WHICH "id < ? AND created_ms >= ? "
+#define NEWEST_FIRST "ORDER BY id DESC"
+
+static bool page(ln_store *s, const ln_run_query *q, int64_t before, ln_rows *r, ln_err *err) {
+  if (q->state.n && q->playbook.n)
+    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND +playbook = ? AND " WHICH NEWEST_FIRST,
+                         "ttii", q->state, q->playbook, before, q->since_ms);
+  if (q->state.n)
+    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND " WHICH NEWEST_FIRST, "tii", q->state,
+                         before, q->since_ms);
+  if (q->playbook.n)
+    return ln_store_rows(s, r, err, COLUMNS "WHERE playbook = ? AND " WHICH NEWEST_FIRST, "tii", q->playbook,
+                         before, q->since_ms);
+  return ln_store_rows(s, r, err, COLUMNS "WHERE " WHICH NEWEST_FIRST, "ii", before, q->since_ms);
+}
+
+bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, ln_err *err) {
+  int64_t before = q->before_id ? q->before_id : INT64_MAX, left = q->limit ? q->limit : INT64_MAX;
+  bool more = true;
+  while (more && left > 0) {
+    ln_rows rows;
+    if (!page(s, q, before, &rows, err)) return false;
+    more = rows.more;
+    for (int i = 0; i < rows.n; i++) {
+      ln_run_row r;
+      decode(rows.row[i], &r);
+      before = r.id;
+      if (left-- <= 0 || !fn(arg, &r)) {
+        more = false;
+        break;
+      }
+    }
+    ln_rows_free(&rows);
+  }
+  return true;
+}
+
+static void give_first(ln_rows *rows, ln_run_fn fn, void *arg) {
+  ln_run_row r;
+  decode(rows->row[0], &r);
+  fn(arg, &r);
+}
+
+bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err) {
+  ln_rows rows;
+  if (!ln_store_rows(s, &rows, err, COLUMNS "WHERE id = ?", "i", id)) return false;
+  bool found = rows.n > 0;
+  if (found) give_first(&rows, fn, arg);
+  ln_rows_free(&rows);
+  return found || no_run(id, err);
+}
+
+/* The prefix in capitals, and the lowest text above all that begin with it.  False: no ULID begins so. */
+static bool bounds(ln_str which, char low[LN_ULID + 1], char high[LN_ULID + 2]) {
+  if (which.n == 0 || which.n > LN_ULID) return false;
+  for (size_t i = 0; i < which.n; i++) {
+    if (!isalnum((unsigned char)which.p[i])) return false;
+    low[i] = high[i] = (char)toupper((unsigned char)which.p[i]);
+  }
+  low[which.n] = '\0';
+  high[which.n] = '~';
+  high[which.n + 1] = '\0';
+  return true;
+}
+
+static bool judge(ln_rows *rows, ln_str which, ln_err *err) {
+  if (rows->n == 1) return true;
+  if (rows->n == 0)
+    return ln_fail(err, "not_found", LN_FINAL, "no run is called '" LN_STR_FMT "': `lunette runs` lists them",
+                   LN_STR_ARG(which));
+  return ln_fail(err, "ambiguous", LN_FINAL,
+                 "several runs begin with '" LN_STR_FMT "' (%s, %s%s): write more of it", LN_STR_ARG(which),
+                 rows->row[0][1].s.p, rows->row[1][1].s.p, rows->n > 2 ? ", …" : "");
+}
+
+bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err) {
+  char low[LN_ULID + 1], high[LN_ULID + 2];
+  ln_rows rows = {.n = 0};
+  bool ok = true;
+  if (ln_str_eq(which, LN_STR("last")))
+    ok = ln_store_rows(s, &rows, err, COLUMNS "WHERE parent = 0 ORDER BY id DESC LIMIT 1", "");
+  else if (bounds(which, low, high))
+    ok = ln_store_rows(s, &rows, err, COLUMNS "WHERE ulid >= ? AND ulid < ? ORDER BY ulid LIMIT 3", "tt",
+                       ln_str_of(low), ln_str_of(high));
+  if (!ok || !judge(&rows, (ln_str){which.p, which.n > 64 ? 64 : which.n}, err))
+    return ln_rows_free(&rows), false;
+  give_first(&rows, fn, arg);
+  ln_rows_free(&rows);
+  return true;
+}

@@ -1,0 +1,160 @@
+/* schema.c: the tables, and how a file comes to have them.  Page size and auto_vacuum take only in an empty
+** file that is not in WAL mode yet, and are ignored in silence otherwise; so they are set first, everything
+** else follows in one transaction, the WAL comes last, and all of it is read back.
+**
+** The log is append-only, in order of arrival, one row a run a batch, and has no other index: clustered by
+** run the same rows cost eleven times as much.  What has been gathered into segments is deleted from its
+** front; meta.floor is the lowest id that may still be there, meta.next the one that the next row gets. */
+#include "store/schema.h"
+
+static const char tables[] =
+    "CREATE TABLE meta("
+    " one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL, floor INTEGER NOT NULL,"
+    " version INTEGER NOT NULL,"         /* the last that a value in kv was given */
+    " commits INTEGER NOT NULL) STRICT;" /* of all writers: how one learns of another */
+    "INSERT INTO meta VALUES(1, 1, 1, 0, 0);"
+
+    "CREATE TABLE log(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, entries BLOB NOT NULL) STRICT;"
+    "CREATE TABLE segment(" /* format 1: entries one after the other */
+    " id INTEGER PRIMARY KEY, run INTEGER NOT NULL, n INTEGER NOT NULL, upto INTEGER NOT NULL,"
+    " format INTEGER NOT NULL, entries BLOB NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX segment_run ON segment(run, n, upto);"
+
+    "CREATE TABLE run(" /* what changes often, without what is big */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, ulid TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, epoch INTEGER "
+    "NOT NULL,"
+    " parent INTEGER NOT NULL, root INTEGER NOT NULL, playbook TEXT NOT NULL, snapshot TEXT NOT NULL,"
+    " state TEXT NOT NULL, outcome TEXT NOT NULL, waiting BLOB NOT NULL, result BLOB NOT NULL, error BLOB "
+    "NOT NULL,"
+    " started_by TEXT NOT NULL, created_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL,"
+    " seed BLOB NOT NULL, deaths INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX run_state ON run(state);"
+    "CREATE INDEX run_playbook ON run(playbook);"
+    "CREATE TABLE run_input("
+    " run INTEGER PRIMARY KEY, input BLOB NOT NULL, options BLOB NOT NULL) STRICT;"
+
+    "CREATE TABLE kv(key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, version INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE hold(" /* name: the entity's last part, in lower case */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, step TEXT NOT NULL, entity TEXT NOT NULL,"
+    " facet TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, op TEXT NOT NULL, state TEXT NOT NULL,"
+    " before TEXT NOT NULL, status TEXT NOT NULL, undo BLOB NOT NULL, since_ms INTEGER NOT NULL,"
+    " until_ms INTEGER NOT NULL, UNIQUE(run, step)) STRICT;"
+    "CREATE INDEX hold_entity ON hold(entity, facet);"
+    "CREATE INDEX hold_name ON hold(name);"
+    "CREATE INDEX hold_kind ON hold(kind);"
+    "CREATE INDEX hold_open ON hold(id) WHERE status <> 'released';"
+    "CREATE TABLE act(" /* the last time a tree of runs touched an entity */
+    " root INTEGER NOT NULL, entity TEXT NOT NULL, run INTEGER NOT NULL, op TEXT NOT NULL, ms INTEGER NOT "
+    "NULL,"
+    " PRIMARY KEY(root, entity)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX act_ms ON act(ms, entity);"
+
+    "CREATE TABLE approval("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL,"
+    " title TEXT NOT NULL, detail BLOB NOT NULL, digest TEXT NOT NULL, effects BLOB NOT NULL, options BLOB "
+    "NOT NULL,"
+    " state TEXT NOT NULL, by TEXT NOT NULL, comment TEXT NOT NULL, answer TEXT NOT NULL, quorum INTEGER NOT "
+    "NULL,"
+    " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, decided_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX approval_run ON approval(run);"
+    "CREATE INDEX approval_waiting ON approval(id) WHERE state = 'waiting';"
+    "CREATE TABLE vote("
+    " approval INTEGER NOT NULL, by TEXT NOT NULL, yes INTEGER NOT NULL, comment TEXT NOT NULL,"
+    " answer TEXT NOT NULL, ms INTEGER NOT NULL, PRIMARY KEY(approval, by)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE content("
+    " id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE hint(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;" /* only for speed */
+    "CREATE TABLE secret(name TEXT PRIMARY KEY, sealed BLOB NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT "
+    "ROWID;"
+    "CREATE TABLE audit("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,"
+    " run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;";
+
+static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
+  return ln_conn_ints(c, value, 1, NULL, err, sql, "");
+}
+
+/* Whose file is this?  *fresh: nobody's yet. */
+static bool look(ln_conn *c, bool *fresh, ln_err *err) {
+  int64_t mark, version, things;
+  if (!pragma(c, "PRAGMA application_id", &mark, err) || !pragma(c, "PRAGMA user_version", &version, err) ||
+      !pragma(c, "SELECT count(*) FROM sqlite_schema", &things, err))
+    return false;
+  *fresh = mark == 0 && version == 0 && things == 0;
+  if (*fresh) return true;
+  if (mark != LN_STORE_MARK)
+    return ln_fail(err, "store", LN_FINAL, "%s is another program's SQLite database: name another file",
+                   c->path);
+  if (version > LN_STORE_VERSION)
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s was made by a newer Lunette (its version is %lld, this program knows %d): upgrade",
+                   c->path, (long long)version, LN_STORE_VERSION);
+  if (version == LN_STORE_VERSION && things > 0) return true;
+  return ln_fail(err, "store", LN_FINAL,
+                 "%s is no store that this Lunette knows (version %lld): restore a backup", c->path,
+                 (long long)version);
+}
+
+/* Between the look and the lock another process may have made the tables: look again. */
+static bool make(ln_conn *c, ln_err *err) {
+  bool fresh = false;
+  if (!ln_conn_script(c, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE", err))
+    return false;
+  bool ok = look(c, &fresh, err);
+  if (ok && fresh)
+    ok = ln_conn_script(c, "PRAGMA application_id = 0x4C754E31; PRAGMA user_version = 1", err) &&
+         ln_conn_script(c, tables, err);
+  if (ok) ok = ln_conn_script(c, "COMMIT", err);
+  if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+  return ok;
+}
+
+/* The change of mode wants the file to itself, and SQLite does not wait for that by itself. */
+static bool wal(ln_conn *c, ln_err *err) {
+  char mode[16] = "";
+  for (int tries = 0; tries < LN_BUSY_MS / 10; tries++) {
+    sqlite3_stmt *q = NULL;
+    int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = WAL", -1, &q, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) sqlite3_snprintf(sizeof mode, mode, "%s", (const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    if (rc == SQLITE_ROW && strcmp(mode, "wal") == 0) return true;
+    if (rc != SQLITE_ROW && (rc & 0xff) != SQLITE_BUSY) return ln_conn_fail(c, rc, err);
+    if (rc == SQLITE_ROW && tries > 10) break;
+    sqlite3_sleep(10);
+  }
+  return ln_fail(
+      err, "store", LN_FINAL,
+      "%s: its file system cannot keep a write-ahead log (the mode stays '%s'): put it on a local disk",
+      c->path, mode);
+}
+
+static bool read_back(ln_conn *c, ln_err *err) {
+  int64_t page, vacuum, mark, version, meta[2];
+  if (!pragma(c, "PRAGMA page_size", &page, err) || !pragma(c, "PRAGMA auto_vacuum", &vacuum, err) ||
+      !pragma(c, "PRAGMA application_id", &mark, err) || !pragma(c, "PRAGMA user_version", &version, err) ||
+      !ln_conn_ints(c, meta, 2, NULL, err, "SELECT next, floor FROM meta", ""))
+    return false;
+  if (page == LN_STORE_PAGE && vacuum == 2 && mark == LN_STORE_MARK && version == LN_STORE_VERSION)
+    return true;
+  return ln_fail(err, "store", LN_FINAL,
+                 "%s did not take its settings (page size %lld, auto_vacuum %lld): name a new file", c->path,
+                 (long long)page, (long long)vacuum);
+}
+
+bool ln_schema_connect(ln_conn *c, ln_err *err) {
+  return ln_conn_script(c,
+                        "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;"
+                        "PRAGMA journal_size_limit = 67108864",
+                        err);
+}
+
+bool ln_schema_open(ln_conn *c, ln_err *err) {
+  bool fresh = false;
+  return ln_schema_connect(c, err) && look(c, &fresh, err) && (!fresh || make(c, err)) && wal(c, err) &&
+         read_back(c, err);
+}

@@ -1,0 +1,18 @@
+/* schema.h: the tables of a store: made at creation, checked at every opening. */
+#ifndef LN_STORE_SCHEMA_H
+#define LN_STORE_SCHEMA_H
+
+#include "store/conn.h"
+
+enum {
+  LN_STORE_MARK = 0x4C754E31,                            /* application_id: "LuN1"                           */
+  LN_STORE_VERSION = 1,                                  /* user_version: of the tables below                */
+  LN_STORE_PAGE = 4096
+};
+
+/* Makes the tables in an empty file; refuses one that is somebody else's or newer; turns the WAL on.  Two
+** processes may do it to the same file at once. */
+bool ln_schema_open(ln_conn *c, ln_err *err);
+bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself             */
+
+#endif

@@ -1,0 +1,28 @@
+-- deceive.lua: puts a decoy where an intruder looks, and has its hash watched, never blocked: who opens it
+-- shall be seen.  Each decoy is unlike all others, so that its hash means this one file; t1059.decoy_touched
+-- starts on an alert that names it.
+
+local decoy     = require "decoy"
+local file      = require "file"
+local visionone = require "connectors.visionone"
+
+return playbook {
+  name    = "t1059.deceive",
+  summary = "Put a decoy where the intruder looks, have its hash watched, and be told",
+  stage   = "deceive",
+  attack  = { "T1059" },
+  d3fend  = { "D3-DF" },
+  uses    = { "visionone.watch", "file" },
+  input   = { location = "string", format = "one of docx csv txt json html = docx", content = "string?",
+              file_name = "string?", lease = "duration = 30d" },
+
+  run = function(input)
+    local d = decoy.make { format = input.format, content = input.content, name = input.file_name,
+                           token = uuid() }
+    local f = file.write { path = input.location .. "/" .. d.name, data = d.data, new = true }
+    visionone.watch { file = f, lease = input.lease }
+    store.set("decoy/" .. f.sha256, { path = f.path, sha1 = f.sha1 })
+    store.set("decoy/" .. f.sha1, { path = f.path, sha256 = f.sha256 })
+    return { path = f.path, sha256 = f.sha256, sha1 = f.sha1 }
+  end,
+}

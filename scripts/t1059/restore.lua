@@ -1,0 +1,98 @@
+-- restore.lua: gives back what was confined in error or is clean again: only what the ledger says that we hold,
+-- by what the ledger says takes it back.  It refuses while another run that is still open holds the same thing;
+-- while the verdict that led to it stands and nobody says otherwise; and, for an account, before its password
+-- was renewed.
+
+local ledger  = require "ledger"
+local okta    = require "connectors.okta"
+local resolve = require "t1059.resolve"
+local time    = require "time"
+
+---The holds of an entity that can be lifted; refuses when another open run has one.
+local function holds_of(entity)
+  local held = where(ledger.holds { entity = entity }, function(h) return h.status == "held" end)
+  for _, h in ipairs(held) do
+    if h.open and h.run ~= run.id then
+      fail("refused", ("%s is held by run %s, which has not ended: %s"):format(h.entity, h.run, h.facet))
+    end
+  end
+  return held
+end
+
+---Whether a person, or a verdict newer than the hold, says that the file is benign.  "Unknown" says nothing.
+local function cleared(input, hold)
+  if input.benign_by then return true end
+  local known = input.sha256 and store.get("t1059/verdict/" .. input.sha256)
+  return known and known.verdict == "benign" and known.at > time.parse(hold.since)
+end
+
+local function check_verdict(input, held)
+  for _, h in ipairs(held) do
+    if not cleared(input, h) then
+      fail("refused", h.entity .. ": the verdict stands, and nothing newer says otherwise: " ..
+                      "who says that it is clean goes into benign_by")
+    end
+  end
+  return held
+end
+
+local function check_password(user, held)
+  for _, h in ipairs(held) do
+    if not user.password_changed or time.parse(user.password_changed) < time.parse(h.since) then
+      fail("refused", user.login .. ": the password was not renewed since " .. h.since .. ": do that first")
+    end
+  end
+  return held
+end
+
+---Everything that is to be lifted, the newest hold first.
+local function collect(input)
+  local out = {}
+  local function add(held)
+    for _, h in ipairs(held) do out[#out + 1] = h end
+  end
+  if input.user then
+    local user = only(okta.users { login = resolve.okta(input.user) }, "an Okta user")
+    add(check_password(user, holds_of("okta:user:" .. user.id)))
+  end
+  if input.device then
+    add(check_verdict(input, holds_of("visionone:host:" .. resolve.visionone(input.device).id)))
+  end
+  if input.sha256 then add(check_verdict(input, holds_of(input.sha256))) end
+  table.sort(out, function(a, b) return a.since > b.since end)
+  return out
+end
+
+---Does what takes a hold back.
+local function lift(hold)
+  if not hold.undo then fail("failed", "nothing can take it back") end
+  local vendor, name = hold.undo.op:match("^([%w_]+)%.([%w_]+)$")
+  return require("connectors." .. vendor)[name](hold.undo.args)
+end
+
+return playbook {
+  name    = "t1059.restore",
+  summary = "Give back what was confined in error or is clean again",
+  stage   = "restore",
+  attack  = { "T1059" },
+  d3fend  = { "D3-RF", "D3-RNA", "D3-RUAA" },
+  uses    = { "okta.users", "okta.add_to_group", "okta.remove_from_group", "visionone.endpoint",
+              "visionone.end_isolation", "visionone.unblock", "visionone.add_suspicious_object",
+              "visionone.remove_exception", "crowdstrike.create_ioc", "crowdstrike.delete_iocs" },
+  input   = { user = "user?", device = "device?", sha256 = "sha256?", benign_by = "string?" },
+
+  run = function(input)
+    local held = collect(input)
+    if #held == 0 then fail("nothing_to_restore", "nothing of it is held by us") end
+    local title = "Give back what " .. #held .. " holds took"
+    local out = approved({ title = title, detail = held, expires = "8h" }, function()
+      return map(held, lift, { name = "hold", key = "step" })
+    end)
+    local lifted = 0
+    for i, o in ipairs(out) do
+      if o.ok then lifted = lifted + 1 end
+      if not o.ok then not_done("lift " .. held[i].facet .. " of " .. held[i].entity, o.error.message) end
+    end
+    return { lifted = lifted, held = #held }
+  end,
+}

@@ -1,0 +1,243 @@
+-- harness.lua: drives the program as its users do, from a shell, each test in a folder of its own.
+--
+--   local sys = dofile "tests/system/harness.lua"
+--   sys.test("what is so", function(t) … end)
+--     t.dir                            the test's folder, which the program runs in; removed afterwards
+--     t:write(name, text), t:read(name)
+--     t:run { "runs", "--json", env = { K = "v" }, stdin = "text", seconds = 30, limit = "ulimit …" }
+--       → { code, out, err, doc() }    doc: standard output as one JSON document; a null is absent
+--     t:sim { "--speed", "500" }       the simulators as servers; sim.conf is written and used from then on
+--     t:log()                          what they wrote down: a list of { vendor, request, … } and { vendor, did }
+--     t:start { … }                    a run in the background: { pid, kill(signal), wait() → code }
+--   sys.eq(a, b), sys.has(text, part), sys.hasnt(text, part), sys.done()
+--   sys.alone(fn)                    one test for a program that reads its own output: quiet unless it fails
+--
+-- Run from the root of the tree; $LUNETTE is the program (build/lunette).
+
+local cjson = require "cjson"
+
+local sys = {}
+local count, failed = 0, 0
+local root = io.popen "pwd":read "l"
+local binary = os.getenv "LUNETTE" or root .. "/build/lunette"
+sys.root, sys.binary = root, binary
+
+-- Texts and shells ----------------------------------------------------------------------------------------
+
+local function quoted(s) return "'" .. tostring(s):gsub("'", [['\'']]) .. "'" end
+
+local function slurp(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  local text = f:read "a"
+  f:close()
+  return text
+end
+sys.slurp = slurp
+
+-- A null member is absent, as it is for playbooks.
+local function tidy(v)
+  if v == cjson.null then return nil end
+  if math.type(v) == "float" then return math.tointeger(v) or v end
+  if type(v) ~= "table" then return v end
+  local out = {}
+  for k, x in pairs(v) do out[k] = tidy(x) end
+  return out
+end
+
+---A JSON text as a value; raises what is wrong with it.
+function sys.decode(text) return tidy(cjson.decode(text)) end
+
+local function lines(text)
+  local out = {}
+  for line in (text or ""):gmatch "[^\n]+" do out[#out + 1] = line end
+  return out
+end
+
+-- Assertions ----------------------------------------------------------------------------------------------
+
+function sys.eq(got, want, what)
+  if got ~= want then
+    error(("%s is %s, not %s"):format(what or "it", tostring(got), tostring(want)), 2)
+  end
+end
+
+function sys.has(text, part)
+  if not tostring(text):find(part, 1, true) then
+    error(("%q is not in:\n%s"):format(part, tostring(text):sub(1, 4000)), 2)
+  end
+end
+
+function sys.hasnt(text, part)
+  if tostring(text):find(part, 1, true) then error(("%q is in what was written"):format(part), 2) end
+end
+
+-- A test's world ------------------------------------------------------------------------------------------
+
+local test = {}
+test.__index = test
+
+function test:write(name, text)
+  if name:find "/" then os.execute("mkdir -p " .. quoted(self.dir .. "/" .. name:match "^(.*)/")) end
+  local f = assert(io.open(self.dir .. "/" .. name, "wb"))
+  f:write(text)
+  f:close()
+  return self.dir .. "/" .. name
+end
+
+function test:read(name) return slurp(self.dir .. "/" .. name) end
+
+-- "cd … && env … program 'a' 'b'", with what the options say around it.
+function test:command(args)
+  local words = { "cd", quoted(self.dir), "&&" }
+  if args.limit then words[#words + 1] = args.limit .. " &&" end
+  words[#words + 1] = args.exec and "exec env -u LUNETTE_CONFIG" or "env -u LUNETTE_CONFIG"
+  for k, v in pairs(args.env or {}) do words[#words + 1] = k .. "=" .. quoted(v) end
+  if args.seconds ~= false then words[#words + 1] = ("timeout -k 2 %d"):format(args.seconds or 60) end
+  words[#words + 1] = quoted(binary)
+  for _, a in ipairs(args) do words[#words + 1] = quoted(a) end
+  if self.conf and not args.conf then words[#words + 1] = "--config " .. quoted(self.conf) end
+  return table.concat(words, " ")
+end
+
+local function result(code, out, err)
+  return { code = code, out = out, err = err, doc = function()
+    local ok, value = pcall(sys.decode, out)
+    if not ok then error("no JSON: " .. out:sub(1, 500) .. "\n" .. err:sub(1, 2000), 2) end
+    return value
+  end }
+end
+
+function test:run(args)
+  self.turns = self.turns + 1
+  local base = ("%s/.%d"):format(self.dir, self.turns)
+  if args.stdin then self:write("." .. self.turns .. ".in", args.stdin) end
+  local from = args.stdin and base .. ".in" or "/dev/null"
+  local _, _, code = os.execute(("( %s ) >%s.out 2>%s.err <%s"):format(self:command(args), base, base, from))
+  return result(code, slurp(base .. ".out"), slurp(base .. ".err"))
+end
+
+---Runs it and insists on the exit status.
+function test:expect(code, args)
+  local r = self:run(args)
+  if r.code ~= code then
+    error(("lunette %s: exit status %d, not %d\n%s%s"):format(table.concat(args, " "), r.code, code,
+                                                              r.out:sub(-3000), r.err:sub(-3000)), 2)
+  end
+  return r
+end
+
+---Starts it in the background; its output goes to files.
+function test:start(args)
+  self.turns = self.turns + 1
+  local base = ("%s/.%d"):format(self.dir, self.turns)
+  args.exec, args.seconds = true, args.seconds or false
+  -- The status is written by the shell that waits, so that it can be read later.
+  local p = io.popen(("{ ( %s ) >%s.out 2>%s.err </dev/null & p=$!; echo $p; wait $p; echo $? >%s.rc; }")
+                     :format(self:command(args), base, base, base))
+  local job = { pid = p:read "l" }
+  function job.kill(signal) os.execute(("kill -%s %s 2>/dev/null"):format(signal, job.pid)) end
+  function job.wait()
+    if p then p:close() end
+    p = nil
+    return result(tonumber(slurp(base .. ".rc")), slurp(base .. ".out"), slurp(base .. ".err"))
+  end
+  self.jobs[#self.jobs + 1] = job
+  return job
+end
+
+---Starts the simulators, and has every later command use them.
+function test:sim(args)
+  local words = { "sim", "--write", "sim.conf.lua", "--log", "sim.log", conf = true, exec = true,
+                  seconds = false }
+  for _, a in ipairs(args or {}) do words[#words + 1] = a end
+  local p = io.popen(("echo $$; %s 2>%s/sim.err"):format(self:command(words), quoted(self.dir)))
+  local job = { pid = p:read "l" }
+  local said = p:read "l"                                 -- once they listen
+  if not said then error("no simulators: " .. tostring(self:read "sim.err"), 2) end
+  function job.kill(signal) os.execute(("kill -%s %s 2>/dev/null"):format(signal, job.pid)) end
+  function job.wait()
+    if p then p:close() end
+    p = nil
+  end
+  self.jobs[#self.jobs + 1] = job
+  self.conf = self.dir .. "/sim.conf.lua"
+  return job
+end
+
+---What the simulators wrote down.
+function test:log()
+  local out = {}
+  for i, line in ipairs(lines(self:read "sim.log")) do out[i] = sys.decode(line) end
+  return out
+end
+
+---How often the simulators did an operation ("okta.add_to_group"), by their own account.
+function test:did(name)
+  local vendor, op = name:match "^([^.]+)%.(.+)$"
+  local n = 0
+  for _, line in ipairs(self:log()) do
+    if line.vendor == vendor and line.did and line.did.op == op then n = n + 1 end
+  end
+  return n
+end
+
+---A playbook of one function, as scripts/NAME.lua, where `{ "run", NAME }` finds it.
+function test:playbook(name, body, more)
+  self:write("scripts/" .. name .. ".lua", ("return playbook { name = %q, summary = \"a test\", %s\n  run = "
+                                            .. "function(input)\n%s\n  end }\n"):format(name, more or "", body))
+  if not self.conf and not self:read "lunette.conf.lua" then
+    self:write("lunette.conf.lua", "return { scripts = { \"scripts\" } }\n")
+  end
+end
+
+-- Running them --------------------------------------------------------------------------------------------
+
+local function fresh()
+  local dir = io.popen "mktemp -d \"${TMPDIR:-/tmp}/lunette-test.XXXXXX\"":read "l"
+  return setmetatable({ dir = dir, turns = 0, jobs = {} }, test)
+end
+
+local function tidy_up(t, ok)
+  local keep = os.getenv "KEEP" and not ok
+  for _, job in ipairs(t.jobs) do job.kill "KILL" end
+  for _, job in ipairs(t.jobs) do job.wait() end
+  if keep then
+    print("# kept: " .. t.dir)
+    return
+  end
+  os.execute("chmod -R u+w " .. quoted(t.dir) .. " 2>/dev/null; rm -rf " .. quoted(t.dir))
+end
+
+local only = arg and arg[1]
+
+function sys.test(name, fn)
+  if only and not name:find(only, 1, true) then return end
+  local t = fresh()
+  count = count + 1
+  local ok, why = xpcall(fn, debug.traceback, t)
+  if ok then print("ok " .. count .. " - " .. name)
+  else
+    failed = failed + 1
+    print("not ok " .. count .. " - " .. name)
+    print((tostring(why):gsub("[^\n]+", "# %0")))
+  end
+  io.stdout:flush()
+  tidy_up(t, ok)
+end
+
+---Runs fn(t) once, quietly; what it raises is said, and ends the program with 1.
+function sys.alone(fn)
+  local t = fresh()
+  local ok, why = xpcall(fn, function(e) return type(e) == "string" and e or debug.traceback(e) end, t)
+  if not ok then print(why) end
+  tidy_up(t, ok)
+  os.exit(ok)
+end
+
+function sys.done()
+  print("1.." .. count)
+  os.exit(failed == 0)
+end
+
+return sys

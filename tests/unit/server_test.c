@@ -1,0 +1,394 @@
+/* server_test.c: the HTTP server against a client that writes bytes, and checks the bytes that come back. */
+#include "base/buf.h"
+#include "net/server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct fixture {
+  ln_loop *loop;
+  ln_server *server;
+  ln_timer guard, later;
+  int handled;
+  char method[16], path[64], query[64], header[64];
+  size_t body_n;
+  ln_exchange *held;
+  /* the client, on a thread of its own */
+  const char *const *parts;                              /* written one after the other                   */
+  size_t n_parts, repeat;                                /* the last one so often                         */
+  bool shut;                                             /* then says that no more comes                  */
+  char answer[8192];
+  size_t answer_n;
+  int error;                                             /* of the last read                              */
+} fixture;
+
+static void too_long(void *arg) {
+  (void)arg;
+  fprintf(stderr, "the test hangs\n");
+  abort();
+}
+
+static void copy(char *out, size_t n, ln_str s) {
+  size_t k = s.n < n ? s.n : n - 1;
+  if (k) memcpy(out, s.p, k);
+  out[k] = '\0';
+}
+
+static void reply_late(void *arg) {
+  fixture *f = arg;
+  assert_true(ln_exchange_reply(f->held, 200, NULL, 0, LN_STR("late")));
+}
+
+static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
+  fixture *f = arg;
+  f->handled++;
+  copy(f->method, sizeof f->method, r->method);
+  copy(f->path, sizeof f->path, r->path);
+  copy(f->query, sizeof f->query, r->query);
+  f->body_n = r->body.n;
+  for (size_t i = 0; i < r->n_headers; i++)
+    if (ln_str_ieq(r->headers[i].name, LN_STR("x-test")))
+      copy(f->header, sizeof f->header, r->headers[i].value);
+  ln_header two[] = {{LN_STR("X-A"), LN_STR("1")}, {LN_STR("X-A"), LN_STR("2")}};
+  if (ln_str_eq(r->path, LN_STR("/cut"))) {
+    ln_exchange_cut(x, LN_STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
+  } else if (ln_str_eq(r->path, LN_STR("/reset"))) {
+    ln_exchange_cut(x, (ln_str){NULL, 0});
+  } else if (ln_str_eq(r->path, LN_STR("/again"))) {
+    assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR(""), 3));
+    assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR("ab"), UINT64_MAX));
+    assert_true(ln_exchange_repeat(x, 200, two, 2, LN_STR("abc"), 5));
+  } else if (ln_str_eq(r->path, LN_STR("/late"))) {
+    f->held = x;
+    f->later = (ln_timer){.fn = reply_late, .arg = f};
+    assert_true(f->loop->timer(f->loop, &f->later, 5));
+  } else if (ln_str_eq(r->path, LN_STR("/hold"))) {
+    f->held = x;
+    f->loop->stop(f->loop);
+  } else if (ln_str_eq(r->path, LN_STR("/bad"))) {
+    ln_header bad = {LN_STR("X-A"), LN_STR("1\r\nX-B: 2")};
+    assert_false(ln_exchange_reply(x, 200, &bad, 1, LN_STR("")));
+    assert_false(ln_exchange_reply(x, 99, NULL, 0, LN_STR("")));
+    assert_true(ln_exchange_reply(x, 204, NULL, 0, LN_STR(""))); /* still open */
+  } else {
+    assert_true(ln_exchange_reply(x, 200, two, 2, r->body.n ? r->body : LN_STR("hello")));
+  }
+}
+
+static void setup(fixture *f, const ln_server_limits *limits) {
+  static const ln_server_limits usual = {1000, 10, 10000};
+  ln_err err;
+  *f = (fixture){.loop = ln_loop_uv(&err)};
+  assert_non_null(f->loop);
+  f->server = ln_server_mhd(f->loop, "127.0.0.1", 0, limits ? limits : &usual, handle, f, &err);
+  assert_non_null(f->server);
+  f->guard = (ln_timer){.fn = too_long};
+  assert_true(f->loop->timer(f->loop, &f->guard, 10000));
+}
+
+static void teardown(fixture *f) {
+  ln_server_free(f->server);
+  f->loop->cancel(f->loop, &f->guard);
+  f->loop->run(f->loop); /* ends by itself: nothing is left */
+  f->loop->free(f->loop);
+}
+
+static int dial(uint16_t port) {
+  struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
+  sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static void say(int fd, const char *z) {
+  for (size_t n = strlen(z), k = 0; k < n;) {
+    ssize_t w = send(fd, z + k, n - k, MSG_NOSIGNAL);
+    if (w < 0) return; /* refused already */
+    k += (size_t)w;
+  }
+}
+
+static void *client(void *arg) {
+  fixture *f = arg;
+  int fd = dial(ln_server_port(f->server));
+  for (size_t i = 0; i < f->n_parts; i++)
+    for (size_t n = i + 1 == f->n_parts ? f->repeat + 1 : 1; n; n--) say(fd, f->parts[i]);
+  if (f->shut) shutdown(fd, SHUT_WR);
+  while (f->answer_n + 1 < sizeof f->answer) {
+    ssize_t k = recv(fd, f->answer + f->answer_n, sizeof f->answer - 1 - f->answer_n, 0);
+    f->error = k < 0 ? errno : 0;
+    if (k <= 0) break;
+    f->answer_n += (size_t)k;
+  }
+  f->answer[f->answer_n] = '\0';
+  close(fd);
+  f->loop->stop(f->loop);
+  return NULL;
+}
+
+/* Writes the parts, and reads until the server hangs up. */
+static void talk(fixture *f, const char *const *parts, size_t n, size_t repeat, bool shut) {
+  pthread_t t;
+  f->parts = parts;
+  f->n_parts = n;
+  f->repeat = repeat;
+  f->shut = shut;
+  f->answer_n = 0;
+  assert_int_equal(pthread_create(&t, NULL, client, f), 0);
+  f->loop->run(f->loop);
+  pthread_join(t, NULL);
+}
+
+static void once(fixture *f, const char *text) { talk(f, &text, 1, 0, false); }
+
+#define HEAD "Host: x\r\n"
+#define CLOSE "Host: x\r\nConnection: close\r\n"
+
+static void test_plain(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /a%2Fb/../c?q=1&r=%20x HTTP/1.1\r\n" CLOSE "X-Test:  v \r\n\r\n");
+  assert_int_equal(f.handled, 1);
+  assert_string_equal(f.method, "GET");
+  assert_string_equal(f.path, "/a%2Fb/../c"); /* as it was sent */
+  assert_string_equal(f.query, "q=1&r=%20x");
+  assert_string_equal(f.header, "v");
+  assert_memory_equal(f.answer, "HTTP/1.1 200 OK\r\n", 17);
+  assert_non_null(strstr(f.answer, "X-A: 1\r\nX-A: 2\r\n"));
+  assert_non_null(strstr(f.answer, "Content-Length: 5\r\n"));
+  assert_non_null(strstr(f.answer, "\r\n\r\nhello"));
+  teardown(&f);
+}
+
+static size_t count(const char *text, const char *what) {
+  size_t n = 0;
+  for (const char *p = text; (p = strstr(p, what)); p += strlen(what)) n++;
+  return n;
+}
+
+static void test_keep_alive(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  const char *parts[] = {"POST /1 HTTP/1.1\r\n" HEAD "Content-Length: 4\r\n\r\nab",
+                         "cdGET /2 HTTP/1.1\r\n" HEAD "\r\nPUT /3 HTTP/1.1\r\n" HEAD
+                         "Transfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n",
+                         "2\r\nuv\r\n0\r\n\r\nGET /4 HTTP/1.1\r\n" CLOSE "\r\n"};
+  talk(&f, parts, 3, 0, false);
+  assert_int_equal(f.handled, 4);
+  assert_int_equal(count(f.answer, "HTTP/1.1 200 OK"), 4);
+  assert_non_null(strstr(f.answer, "\r\n\r\nabcd"));
+  assert_non_null(strstr(f.answer, "\r\n\r\nxyzuv"));
+  teardown(&f);
+}
+
+static void refused(const char *text, int status) {
+  fixture f;
+  char want[32];
+  setup(&f, NULL);
+  once(&f, text);
+  snprintf(want, sizeof want, "HTTP/1.1 %d ", status);
+  if (f.handled || strncmp(f.answer, want, strlen(want)) != 0 || strstr(f.answer, "hello"))
+    fail_msg("%s\n%d handled, answered: %s", text, f.handled, f.answer);
+  teardown(&f);
+}
+
+/* In each, what is a body in one reading is a request in another. */
+static void test_smuggling(void **s) {
+  (void)s;
+#define SMUGGLED "GET /admin HTTP/1.1\r\n" HEAD "\r\n"
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+          SMUGGLED, 400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 0\r\nContent-Length: 32\r\n\r\n" SMUGGLED, 400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc" SMUGGLED, 400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length : 3\r\n\r\nabc" SMUGGLED, 400);
+  refused("GET / HTTP/1.1\r\n" HEAD "Content-Length: +3\r\n\r\nabc" SMUGGLED, 400);
+  refused("PATCH / HTTP/1.1\r\n" HEAD "X Y: 1\r\n\r\n" SMUGGLED, 400);
+  refused("GET / HTTP/1.1\r\n" HEAD "X[]: 1\r\n\r\n" SMUGGLED, 400);
+  refused("GET / HTTP/1.1\r\n" HEAD "X: a\001b\r\n\r\n" SMUGGLED, 400);
+  refused("GET / HTTP/1.1\r\n" HEAD HEAD "\r\n" SMUGGLED, 400);
+  refused("GET / HTTP/1.1\r\n\r\n" SMUGGLED, 400);
+  refused("POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 501);
+  refused("POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "0\r\n\r\n", 400);
+  refused("POST / HTTP/1.0\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 400);
+  refused("GET http://x/ HTTP/1.1\r\n" HEAD "\r\n" SMUGGLED, 400);
+}
+
+static void test_oversize(void **s) {
+  (void)s;
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 1001\r\n\r\n", 413);
+  refused("POST / HTTP/1.1\r\n" HEAD "Content-Length: 99999999999999999999999\r\n\r\n", 413);
+  fixture f;
+  setup(&f, NULL);
+  /* Chunked, and the client goes on sending: it must still be able to read the refusal. */
+  const char *parts[] = {"POST / HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n", "5\r\nabcde\r\n"};
+  talk(&f, parts, 2, 100000, true);
+  assert_int_equal(f.handled, 0);
+  assert_memory_equal(f.answer, "HTTP/1.1 413 ", 13);
+  teardown(&f);
+  setup(&f, NULL);
+  const char *exact[] = {"POST / HTTP/1.1\r\n" CLOSE "Content-Length: 1000\r\n\r\n", "0123456789"};
+  talk(&f, exact, 2, 99, false);
+  assert_int_equal(f.handled, 1);
+  assert_int_equal(f.body_n, 1000);
+  teardown(&f);
+}
+
+static void test_big_header(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  const char *parts[] = {"GET / HTTP/1.1\r\n" HEAD, "X-Long: 0123456789012345678901234567890123456789\r\n"};
+  talk(&f, parts, 2, 3000, true);
+  assert_int_equal(f.handled, 0);
+  assert_true(f.answer_n == 0 || strncmp(f.answer, "HTTP/1.1 4", 10) == 0);
+  teardown(&f);
+}
+
+static void test_late(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /late HTTP/1.1\r\n" HEAD "\r\nGET /x HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_int_equal(f.handled, 2);
+  assert_non_null(strstr(f.answer, "\r\n\r\nlateHTTP/1.1 200 OK"));
+  teardown(&f);
+}
+
+static void test_cut(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /cut HTTP/1.1\r\n" HEAD "\r\n");
+  assert_string_equal(f.answer, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  assert_int_equal(f.error, 0);
+  once(&f, "GET /reset HTTP/1.1\r\n" HEAD "\r\n");
+  assert_int_equal(f.answer_n, 0);
+  assert_int_equal(f.error, ECONNRESET);
+  once(&f, "GET /after HTTP/1.1\r\n" CLOSE "\r\n"); /* others go on */
+  assert_int_equal(f.handled, 3);
+  assert_non_null(strstr(f.answer, "hello"));
+  teardown(&f);
+}
+
+static void test_bad_reply(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /bad HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_memory_equal(f.answer, "HTTP/1.1 204 ", 13);
+  teardown(&f);
+}
+
+static void test_head(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "HEAD / HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "Content-Length: 5\r\n"));
+  assert_null(strstr(f.answer, "hello"));
+  teardown(&f);
+}
+
+/* Whoever sends a byte now and then never seems idle: the whole has a time of its own. */
+static void test_slow(void **s) {
+  (void)s;
+  static const ln_server_limits hasty = {1000, 10, 30};
+  static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: x\r\n",
+                                      "POST / HTTP/1.1\r\n" HEAD "Content-Length: 9\r\n\r\na", ""};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    fixture f;
+    setup(&f, &hasty);
+    once(&f, texts[i]);
+    assert_int_equal(f.handled, 0);
+    assert_int_equal(f.answer_n, 0);
+    teardown(&f);
+  }
+}
+
+/* A second connection waits its turn when there may be only one. */
+static void test_limit(void **s) {
+  (void)s;
+  static const ln_server_limits one = {1000, 1, 10000};
+  fixture f;
+  setup(&f, &one);
+  int first = dial(ln_server_port(f.server));
+  say(first, "GET / HTTP/1.1\r\n" CLOSE "\r\n");
+  once(&f, "GET /second HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_int_equal(f.handled, 2);
+  assert_string_equal(f.path, "/second");
+  close(first);
+  teardown(&f);
+}
+
+static void test_free_while_held(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  int fd = dial(ln_server_port(f.server)), idle = dial(ln_server_port(f.server));
+  say(fd, "GET /hold HTTP/1.1\r\n" HEAD "\r\n");
+  f.loop->run(f.loop);
+  assert_non_null(f.held);
+  teardown(&f);
+  char c;
+  assert_true(recv(fd, &c, 1, 0) <= 0);
+  assert_true(recv(idle, &c, 1, 0) <= 0);
+  close(fd), close(idle);
+}
+
+static void test_repeated(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /again HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "Content-Length: 15\r\n"));
+  assert_non_null(strstr(f.answer, "\r\n\r\nabcabcabcabcabc"));
+  teardown(&f);
+}
+
+static void test_addresses(void **s) {
+  (void)s;
+  static const ln_server_limits usual = {1000, 10, 10000};
+  fixture f;
+  ln_err err;
+  setup(&f, NULL);
+  assert_null(ln_server_mhd(f.loop, "localhost:1", 0, &usual, handle, &f, &err));
+  assert_string_equal(err.code, "bad_argument");
+  assert_null(ln_server_mhd(f.loop, "127.0.0.1", ln_server_port(f.server), &usual, handle, &f, &err));
+  assert_string_equal(err.code, "unavailable");
+  assert_non_null(strstr(err.message, "in use"));
+  ln_server *six = ln_server_mhd(f.loop, "::1", 0, &usual, handle, &f, &err);
+  if (six) assert_int_not_equal(ln_server_port(six), 0);
+  ln_server_free(six);
+  teardown(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_plain),      cmocka_unit_test(test_keep_alive),
+      cmocka_unit_test(test_smuggling),  cmocka_unit_test(test_oversize),
+      cmocka_unit_test(test_big_header), cmocka_unit_test(test_late),
+      cmocka_unit_test(test_cut),        cmocka_unit_test(test_bad_reply),
+      cmocka_unit_test(test_head),       cmocka_unit_test(test_slow),
+      cmocka_unit_test(test_limit),      cmocka_unit_test(test_free_while_held),
+      cmocka_unit_test(test_repeated),   cmocka_unit_test(test_addresses),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
