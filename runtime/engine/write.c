@@ -255,7 +255,7 @@ static void put_pair(ln_buf *b, const char *key, ln_str v) {
 }
 
 static void put_intent(const ln_effect *e, ln_buf *b) {
-  size_t mark = ln_v_begin(b, 'O', 8);
+  size_t mark = ln_v_begin(b, 'O', 9);
   ln_v_key(b, LN_STR("attempt"));
   ln_v_int(b, e->attempts);
   put_pair(b, "before", ln_buf_view(&e->before));
@@ -264,6 +264,9 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   put_pair(b, "facet", e->w.facet);
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
+  ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
+  if (e->undo.n) ln_v_raw(b, ln_buf_view(&e->undo));
+  else ln_v_nil(b);
   ln_v_key(b, LN_STR("would"));
   if (e->w.would.n) ln_v_raw(b, e->w.would);
   else ln_v_nil(b);
@@ -429,6 +432,8 @@ static void take_up(ln_effect *e) {
   e->attempts = rec->attempts;
   e->first_sent_ms = e->sent_ms = rec->intent_ms;
   ln_buf_add(&e->before, ln_v_get_str(rec->intent, "before"));
+  ln_vitem undo;
+  if (ln_v_get(rec->intent, LN_STR("undo"), &undo) && undo.tag != 'n') ln_buf_add(&e->undo, undo.whole);
   if (rec->settled) settled_by_a_person(e);
   else if (rec->in_doubt) doubted(e);
   else if (rec->handle.n) ln_buf_add(&e->handle, rec->handle), follow(e);
