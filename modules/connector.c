@@ -3,6 +3,8 @@
 ** comes with the connector, and runs in the run's own VM; an operation on several items is one call an item. */
 #include "modules/connector_parts.h"
 
+#include "engine/instrument.h"
+
 #include "modules/modules.h"
 
 #include <dirent.h>
@@ -23,6 +25,8 @@ struct lnC_registry {
   entry *v;                                              /* sorted by name                                   */
   ln_str *names;
   size_t n;
+  void *slot;                                            /* http's, see lnC_slot                             */
+  void (*free_slot)(void *slot);
 };
 
 static lnC_registry *registry(const ln_engine *g) { return g->connectors; }
@@ -111,6 +115,7 @@ bool ln_connectors_open(ln_engine *g, ln_err *err) {
 void ln_connectors_close(ln_engine *g) {
   lnC_registry *r = registry(g);
   if (!r) return;
+  if (r->free_slot) r->free_slot(r->slot);
   for (size_t i = 0; i < r->n; i++) {
     lnC_connector_free(r->v[i].c);
     free(r->v[i].name);
@@ -229,6 +234,25 @@ bool ln_connectors_grants(ln_engine *g, ln_str grant, ln_str full) {
   for (size_t i = 0; o && o->flow && i < o->uses.n; i++)
     if (ln_connectors_grants(g, o->uses.v[i], full)) return true;
   return false;
+}
+
+bool lnC_owns(const ln_engine *g, ln_str origin, ln_str host) {
+  const lnC_registry *r = registry(g);
+  for (size_t i = 0; r && i < r->n; i++) {
+    const lnC_connector *c = r->v[i].c;
+    if (!c || !c->site) continue;
+    if (c->vendor && ln_str_ieq(ln_vendor_base(c->vendor), origin)) return true;
+    for (size_t k = 0; k < c->n_auths; k++)
+      for (size_t m = 0; m < c->auths[k].n_regions; m++)
+        if (ln_str_find(c->auths[k].regions[m], host) == 8 && c->auths[k].regions[m].n == host.n + 8) return true;
+  }
+  return false;
+}
+
+void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot)) {
+  lnC_registry *r = registry(g);
+  if (r) r->free_slot = free_slot;
+  return r ? &r->slot : NULL;
 }
 
 /* --- taking back --- */
@@ -474,7 +498,7 @@ static void push_declaration(lua_State *L, const lnC_connector *c) {
   lua_pop(L, 1);
   const char *from = strstr(c->file, "stdlib/");
   snprintf(chunk, sizeof chunk, "@%s", from ? from : c->file);
-  if (!ln_vm_load(ln_vm_of(L), L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
+  if (!lnL_load_script(L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
   lua_createtable(L, 0, 2);                              /* chunk env                                        */
   lua_pushcfunction(L, l_same);
   lua_setfield(L, -2, "connector");

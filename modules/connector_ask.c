@@ -6,15 +6,14 @@
 ** A deed, the one send of a write, ends with the vendor's answer: what is followed is the engine's business. */
 #include "modules/connector_parts.h"
 
-#include "modules/blob.h"
+#include "engine/opaque.h"
+#include "modules/keep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { VALUE_MAX = 64 << 20, PAGES = 1000, ITEMS = 1000, ITEMS_MOST = 100000, DEPTH = 6, TROUBLES = 5, REDOS = 4, HEAD = 16 };
 static const int64_t FOLLOW_WITHIN_MS = 600000;
-
-typedef struct keeping keeping;
 
 struct lnC_ask {
   const lnC_operation *o;
@@ -29,7 +28,9 @@ struct lnC_ask {
   lnC_request request;
   ln_calling *calling;
   lnC_ask *sub;                                          /* what is asked before, or looked at               */
-  keeping *keeping;                                      /* a blob on its way into the store                 */
+  ln_keeping *keeping;                                   /* a blob on its way into the store                 */
+  char head[HEAD];                                       /* its first bytes                                  */
+  size_t head_n;
   int answer;                                            /* the host's reference                             */
   ln_str *firsts;                                        /* names of what comes first, sorted                */
   size_t n_firsts, at_first;
@@ -50,13 +51,11 @@ static lnC_ctx ctx_of(const lnC_ask *a) {
 
 /* --- the end --- */
 
-static void forget_blob(keeping *k);
-
 static void free_ask(lnC_ask *a) {
   ln_buf *bufs[] = {&a->args, &a->tag, &a->before, &a->looked, &a->first, &a->next, &a->handle, &a->items};
   if (a->calling) ln_vendor_drop(a->calling);
   if (a->sub) lnC_ask_drop(a->sub);
-  if (a->keeping) forget_blob(a->keeping);
+  if (a->keeping) ln_keep_forget(a->keeping);
   a->o->c->engine->loop->cancel(a->o->c->engine->loop, &a->timer);
   lnC_unref(a->o->c, &a->answer);
   lnC_request_free(a->o->c->engine, &a->request);
@@ -84,66 +83,24 @@ static void fail_as(lnC_ask *a, const ln_err *err, ln_acted acted) {
   finish(a, &end);
 }
 
-/* --- blobs: the bytes of a binary answer, kept by the writer --- */
-
-struct keeping {
-  lnC_ask *ask;                                          /* NULL: nobody wants it any more                   */
-  ln_engine *engine;
-  char *name, *bytes;
-  size_t n;
-  ln_buf handle;
-  char head[HEAD];
-};
-
-static void forget_blob(keeping *k) { k->ask = NULL; }
-
-static void free_keeping(keeping *k) {
-  ln_buf_free(&k->handle);
-  free(k->name);
-  free(k->bytes);
-  free(k);
-}
-
-static bool keep_blob(ln_tx *tx, void *arg, ln_err *err) {
-  keeping *k = arg;
-  return lnL_blob_put(k->engine, tx, ln_str_of(k->name), (ln_str){k->bytes, k->n}, &k->handle, err);
-}
+/* --- blobs: the bytes of a binary answer --- */
 
 static void shape_result(lnC_ask *a, ln_str blob, ln_str head);
 
-static void blob_kept(void *arg, const ln_err *err) {
-  keeping *k = arg;
-  lnC_ask *a = k->ask;
-  if (a) {
-    a->keeping = NULL;
-    if (err) fail_as(a, err, LN_ACTED_YES);
-    else shape_result(a, ln_buf_view(&k->handle), (ln_str){k->head, k->n < HEAD ? k->n : HEAD});
-  }
-  free_keeping(k);
-}
-
-/* A name for what came: the argument `name`, else the operation's. */
-static char *blob_name(const lnC_ask *a) {
-  ln_str name = ln_v_get_str(ln_buf_view(&a->args), "name");
-  return ln_str_dup(name.n && name.n < 200 ? name : ln_str_of(a->o->name));
+static void blob_kept(void *arg, ln_str handle, const ln_err *err) {
+  lnC_ask *a = arg;
+  a->keeping = NULL;
+  if (err) fail_as(a, err, LN_ACTED_YES);
+  else shape_result(a, handle, (ln_str){a->head, a->head_n});
 }
 
 static void store_blob(lnC_ask *a, ln_str body) {
-  keeping *k = calloc(1, sizeof *k);
   ln_err err;
-  ln_fail(&err, "memory", LN_AGAIN, "no memory for a blob of %zu bytes", body.n);
-  if (!k) {
-    fail_as(a, &err, LN_ACTED_YES);
-    return;
-  }
-  *k = (keeping){.ask = a, .engine = a->o->c->engine, .name = blob_name(a), .bytes = ln_str_dup(body), .n = body.n};
-  ln_buf_init(&k->handle, 4096);
-  memcpy(k->head, body.p ? body.p : "", body.n < HEAD ? body.n : HEAD);
-  a->keeping = k;
-  if (k->name && k->bytes && ln_writer_submit(k->engine->store, k->engine->loop, keep_blob, blob_kept, k)) return;
-  a->keeping = NULL;
-  free_keeping(k);
-  fail_as(a, &err, LN_ACTED_YES);
+  ln_str name = ln_v_get_str(ln_buf_view(&a->args), "name"); /* else the operation's own                     */
+  if (!name.n || name.n > 200) name = ln_str_of(a->o->name);
+  a->head_n = body.n < HEAD ? body.n : HEAD;
+  memcpy(a->head, body.p ? body.p : "", a->head_n);
+  if (!(a->keeping = ln_keep_blob(a->o->c->engine, name, body, blob_kept, a, &err))) fail_as(a, &err, LN_ACTED_YES);
 }
 
 /* --- values --- */
@@ -615,8 +572,7 @@ static void start(ln_effect *e, lnC_ask_opts *opts) {
   opts->patience_ms = ln_effect_timeout_ms(e);
   opts->raw = e;
   if (w) opts->o = w->o;
-  if (lnC_has_opaque(opts->args))
-    ln_fail(&err, "unknown", LN_FINAL, "it asks for what is not known before it is done: --assume an answer");
+  if (lnC_has_opaque(opts->args)) ln_opaque_fail(opts->args, &err);
   else if (w && (w->ask = lnC_ask_new(opts, on_read, w, &err))) return;
   ln_effect_fail(e, &err);
 }

@@ -59,6 +59,10 @@ struct lnC_connector {
 /* --- connector.c --- */
 lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err); /* loads it when it is not; NULL: "not_found", "bad_connector" */
 
+bool lnC_owns(const ln_engine *g, ln_str origin, ln_str host); /* is it where a loaded connector may send its token? */
+/* A place for what must live as long as the registry; freed with it.  NULL: there is no registry. */
+void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot));
+
 /* --- connector_declare.c: a file into structs --- */
 lnC_connector *lnC_declare(lnC_registry *r, ln_engine *g, ln_str name, const char *file, ln_err *err);
 void lnC_connector_free(lnC_connector *c);

@@ -1,5 +1,5 @@
-/* words_site.c: allowed: what the site's configuration says is benign.  Only that, and a person, can: a sandbox never
-** does.  The answer is journaled, for the configuration may be another one when the run goes on. */
+/* words_site.c: allowed: what the site's configuration says is benign.  Only that, and a person, can: a
+** sandbox never does.  The answer is journaled: the configuration may be another one when the run goes on. */
 #include "modules/words.h"
 
 #include "base/hash.h"
@@ -13,8 +13,8 @@ static bool listed_hash(const ln_list *l, ln_str sha256) {
   return false;
 }
 
-/* "C:\allowed\..\evil.exe" is not below C:\allowed, though its text matches C:\allowed\*: a path that climbs, or
-** stands still, is in no list. */
+/* "C:\allowed\..\evil.exe" is not below C:\allowed, though its text matches C:\allowed\*: a path that climbs,
+** or stands still, is in no list. */
 static bool climbs(ln_str path) {
   size_t from = 0;
   for (size_t i = 0; i <= path.n; i++) {
@@ -39,7 +39,8 @@ static void start(ln_effect *e) {
   ln_err err;
   ln_buf value;
   ln_buf_init(&value, 64);
-  bool yes = listed_hash(&c->allow_sha256, ln_v_get_str(args, "sha256")) || listed_path(&c->allow_path, ln_v_get_str(args, "path"));
+  bool yes = listed_hash(&c->allow_sha256, ln_v_get_str(args, "sha256")) ||
+             listed_path(&c->allow_path, ln_v_get_str(args, "path"));
   if (ln_v_bool(&value, yes)) ln_effect_done(e, ln_buf_view(&value));
   else ln_buf_ok(&value, &err), ln_effect_fail(e, &err);
   ln_buf_free(&value);
@@ -61,7 +62,8 @@ static int l_allowed(lua_State *L) {
   lua_settop(L, 1);
   lnL_field(L, 1, "sha256");                              /* args sha256      */
   lnL_field(L, 1, "path");                                /* args sha256 path */
-  if (lua_isnil(L, 2) && lua_isnil(L, 3)) return lnL_raisef(L, "bad_argument", "allowed: a sha256 or a path is wanted");
+  if (lua_isnil(L, 2) && lua_isnil(L, 3))
+    return lnL_raisef(L, "bad_argument", "allowed: a sha256 or a path is wanted");
   if (!lua_isnil(L, 2)) check_hash(L, 2);
   lnL_text_or(L, "allowed", "path", 3, (ln_str){NULL, 0});
   lua_settop(L, 1);

@@ -3,10 +3,12 @@
 ** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
 #include "engine/library.h"
 #include "engine/inside.h"
+#include "engine/instrument.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -34,6 +36,7 @@ struct ln_snapshot {
   char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
   char extra[1024];                                      /* the file that was given by path                 */
   bool news;                                             /* some file was read: the index is to be written  */
+  atomic_bool stored;                                    /* a transaction that put it has been committed    */
   size_t seen;                                           /* files, while looking whether any changed        */
   struct index *index;                                   /* while it is taken                               */
   int64_t looked_us;                                     /* when the files were last seen unchanged         */
@@ -216,8 +219,9 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
 static bool skipped(const char *relative) {
-  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0;
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
 }
 
 typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
@@ -385,6 +389,7 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
   snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
   bool was = false;
+  if (atomic_load(&s->stored)) return true;
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
   if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
@@ -396,6 +401,8 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   }
   return ln_tx_content_put(tx, &c, err);
 }
+
+void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
 
 static script *find(ln_snapshot *s, ln_str module) {
   size_t lo = 0, hi = s->n;
@@ -463,18 +470,22 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   char chunk[300];
   if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
     snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (ln_vm_load(r->vm, L, source, chunk, &err)) return;
+    if (lnL_load_script(L, source, chunk, &err)) return;
   }
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);
 }
 
+/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its affair. */
 static void push_loaded(lua_State *L, ln_run *r) {
-  if (r->lib_ref == LUA_NOREF) {
+  ln_branch *b = r->current;
+  while (b && !b->own_modules) b = b->parent;
+  int *ref = b ? &b->lib_ref : &r->lib_ref;
+  if (*ref == LUA_NOREF) {
     lua_newtable(L);
-    r->lib_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, r->lib_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
 }
 
 static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
@@ -490,9 +501,13 @@ static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
 static void open_module(lua_State *L, ln_run *r, ln_str name) {
   if (ln_str_starts(name, LN_STR("connectors."))) {
     if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1) luaL_error(L, "there is no connector %s", name.p);
+    lnL_freeze(L);
     return;
   }
-  if (open_core_module(L, r, name)) return;
+  if (open_core_module(L, r, name)) {
+    lnL_freeze(L);
+    return;
+  }
   lnL_push_chunk(L, name);
   lua_pushlstring(L, name.p, name.n);
   lua_call(L, 1, 1);

@@ -159,13 +159,14 @@ bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }
 bool ln_v_is_object(const ln_vitem *v) { return v->tag == 'O' || v->tag == 'B' || v->tag == 'P' || v->tag == 'M'; }
 
 bool ln_v_get(ln_str object, ln_str key, ln_vitem *out) {
-  ln_vitem o;
+  ln_vitem o, member;
+  *out = (ln_vitem){0};
   if (!ln_v_read(&object, &o) || !ln_v_is_object(&o)) return false;
   for (size_t i = 0; i < o.count; i++) {
     ln_str k;
-    if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, out)) return false;
+    if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, &member)) return false;
     int order = ln_str_cmp(k, key);
-    if (order == 0) return true;
+    if (order == 0) return *out = member, true;
     if (order > 0) return false;
   }
   return false;

@@ -1,73 +1,47 @@
--- allowed_test.lua: the word `allowed` and the site's allowlist, through the program: what is listed is benign, and
--- nothing is denied, ended or removed for it; what only looks listed is not.
---
--- Run from the root of the tree, with the program's path in LUNETTE:   lua5.4 tests/system/allowed_test.lua
+-- allowed_test.lua: the word `allowed` and the site's allowlist: what is listed is benign, and nothing is
+-- denied, ended or removed for it; what only looks listed is not.
+local sys = dofile "tests/system/harness.lua"
+local eq, has = sys.eq, sys.has
 
-package.path = "tests/lua/alert/?.lua;" .. package.path
-local shim = require "shim"
-local json = require "json"
-local test = shim.test
-
-local function run_command(command)
-  local p <close> = assert(io.popen(command))
-  local out = p:read "a"
-  local _, _, status = p:close()
-  return out, status
-end
-
-local ROOT = run_command("pwd"):match "^[^\n]+"
-local LUNETTE = os.getenv "LUNETTE" or ROOT .. "/build/lunette"
-local WORK = run_command("mktemp -d"):match "^[^\n]+"
-local ALERT = ROOT .. "/tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json"
-
-local function write(name, text)
-  local f <close> = assert(io.open(WORK .. "/" .. name, "w"))
-  f:write(text)
-  return WORK .. "/" .. name
-end
-
----Runs a playbook under a configuration; its document.
-local function run(playbook, config, options)
-  local file = write("lunette.conf.lua", config)
-  local out, status = run_command(("cd '%s' && '%s' run %s --config '%s' --json %s 2>&1")
-                                  :format(WORK, LUNETTE, playbook, file, options or ""))
-  local ok, doc = pcall(json.decode, out)
-  assert(ok, out)
-  return doc, status
-end
-
+local ALERT = sys.root .. "/tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json"
 local HASH = ("a1"):rep(32)
 
 ---What a playbook's body returns under an allowlist.
-local function result(allow, body)
-  local script = write("one.lua", 'return playbook { name = "one", summary = "One", uses = {}, run = function()\n'
-                                  .. body .. "\nend }\n")
-  return run("'" .. script .. "'", "return { allow = " .. allow .. " }").result
+local function result(t, allow, body)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, allow = ' .. allow .. " }\n")
+  t:playbook("one", body, "uses = {},")
+  return t:expect(0, { "run", "one", "--json" }).doc().result
 end
 
-test("allowed: a hash in any case, a path by glob in any case; one of the two is enough", function()
-  local got = result('{ sha256 = { "' .. HASH:upper() .. '" }, path = { "C:\\\\Tools\\\\*" } }', ([[
+sys.test("a hash in any case, a path by glob in any case; one of the two is enough", function(t)
+  local allow = '{ sha256 = { "' .. HASH:upper() .. '" }, path = { "C:\\\\Tools\\\\*" } }'
+  local got = result(t, allow, ([[
     local h = "%s"
     return { upper = allowed { sha256 = h:upper() }, lower = allowed { sha256 = h },
-             path = allowed { path = "c:\\TOOLS\\backup.ps1" }, either = allowed { path = "D:\\x", sha256 = h },
-             other = allowed { sha256 = h:gsub("a", "b") }, elsewhere = allowed { path = "C:\\Users\\backup.ps1" } }
+             path = allowed { path = "c:\\TOOLS\\backup.ps1" },
+             either = allowed { path = "D:\\x", sha256 = h },
+             other = allowed { sha256 = h:gsub("a", "b") },
+             elsewhere = allowed { path = "C:\\Users\\backup.ps1" } }
   ]]):format(HASH))
   assert(got.upper and got.lower and got.path and got.either)
-  assert(got.other == false and got.elsewhere == false)
+  eq(got.other, false)
+  eq(got.elsewhere, false)
 end)
 
-test("allowed: a path that climbs is in no list", function()
-  local got = result('{ path = { "C:\\\\Tools\\\\*", "/opt/it/*" } }', [[
-    return { up = allowed { path = "C:\\Tools\\..\\Users\\x.ps1" }, slash = allowed { path = "/opt/it/../../tmp/x" },
-             mixed = allowed { path = "C:\\Tools\\a/../../x.ps1" }, still = allowed { path = "/opt/it/./x" },
-             last = allowed { path = "/opt/it/.." }, dots = allowed { path = "/opt/it/a..b/.x/c." } }
+sys.test("a path that climbs is in no list", function(t)
+  local got = result(t, '{ path = { "C:\\\\Tools\\\\*", "/opt/it/*" } }', [[
+    return { up = allowed { path = "C:\\Tools\\..\\Users\\x.ps1" },
+             slash = allowed { path = "/opt/it/../../tmp/x" },
+             mixed = allowed { path = "C:\\Tools\\a/../../x.ps1" },
+             still = allowed { path = "/opt/it/./x" }, last = allowed { path = "/opt/it/.." },
+             dots = allowed { path = "/opt/it/a..b/.x/c." } }
   ]])
   assert(not (got.up or got.slash or got.mixed or got.still or got.last))
-  assert(got.dots == true)
+  eq(got.dots, true)
 end)
 
-test("allowed: without a list nothing is; misuse is told", function()
-  local got = result("{}", ([[
+sys.test("without a list nothing is allowed; misuse is told", function(t)
+  local got = result(t, "{}", ([[
     local out = { nothing = allowed { sha256 = "%s", path = "C:\\Tools\\x" } }
     for i, args in ipairs { {}, { sha256 = "12" }, { path = 3 }, { hash = "x" } } do
       local _, e = try(allowed, args)
@@ -75,12 +49,20 @@ test("allowed: without a list nothing is; misuse is told", function()
     end
     return { nothing = out.nothing, told = table.concat(out, "\n") }
   ]]):format(HASH))
-  assert(got.nothing == false)
-  for _, part in ipairs { "a sha256 or a path", "64 hexadecimal digits", "path must be a text", "unknown option 'hash'" } do
-    assert(got.told:find(part, 1, true), got.told)
+  eq(got.nothing, false)
+  for _, part in ipairs { "a sha256 or a path", "64 hexadecimal digits", "path must be a text",
+                          "unknown option 'hash'" } do
+    has(got.told, part)
   end
-  assert(select(2, got.told:gsub("bad_argument", "")) == 4)
+  eq(select(2, got.told:gsub("bad_argument", "")), 4)
 end)
+
+---The response to the alert under a configuration, against simulators of one seed.
+local function respond(t, config)
+  t:write("lunette.conf.lua", config)
+  return t:run({ "run", "t1059.respond", "--sim", "--seed", "7", "--approve", "all", "--input", ALERT,
+                 "--json" }).doc()
+end
 
 ---The writes that a run made, as one text.
 local function writes(doc)
@@ -91,38 +73,36 @@ local function writes(doc)
   return table.concat(out, " ")
 end
 
-local function has(doc, op) return writes(doc):find(op, 1, true) ~= nil end
-
-local function respond(config)
-  return run("t1059.respond", config, "--sim --seed 7 --approve all --input '" .. ALERT .. "'")
-end
-
-local function stage_of(doc, name)
+local function state_of(doc, stage)
   for _, s in ipairs(doc.stages) do
-    if s.stage == name then return s end
+    if s.stage == stage then return s.state end
   end
 end
 
-local plain = respond "return {}"
+local function benign(doc)
+  eq(doc.result.verdict, "benign")
+  eq(doc.result.why[1], "on the site's allowlist")
+  for _, op in ipairs { "visionone.block", "visionone.isolate", "rtr_kill", "rtr_rm" } do
+    sys.hasnt(writes(doc), op)
+  end
+  eq(state_of(doc, "evict"), "skipped")
+end
 
-test("without a list the script is malicious, and is denied, ended and contained", function()
-  assert(plain.result.verdict == "malicious", plain.result.verdict)
-  assert(has(plain, "visionone.block") and has(plain, "visionone.isolate") and has(plain, "rtr_kill"))
+sys.test("a listed hash, known only once the file was fetched: benign, and nothing is taken away", function(t)
+  local plain = respond(t, "return {}")
+  eq(plain.result.verdict, "malicious")
+  has(writes(plain), "visionone.block")
+  has(writes(plain), "crowdstrike.rtr_kill")
+  local listed = respond(t, 'return { allow = { sha256 = { "' .. plain.result.subject.sha256 .. '" } } }')
+  benign(listed)
+  eq(state_of(listed, "isolate"), "done")
 end)
 
-test("a listed hash, which is known only once the file was fetched: benign, and nothing is taken away", function()
-  local doc = respond('return { allow = { sha256 = { "' .. plain.result.subject.sha256 .. '" } } }')
-  assert(doc.result.verdict == "benign" and doc.result.why[1] == "on the site's allowlist")
-  assert(not has(doc, "visionone.block") and not has(doc, "visionone.isolate") and not has(doc, "rtr_kill"))
-  assert(stage_of(doc, "evict").state == "skipped" and stage_of(doc, "isolate").state == "done")
+sys.test("a listed path: benign before anything is fetched or analysed", function(t)
+  local doc = respond(t, [[return { allow = { path = { "C:\\Users\\*\\Desktop\\LAUNCHER.vbs" } } }]])
+  benign(doc)
+  sys.hasnt(writes(doc), "crowdstrike.")
+  eq(state_of(doc, "isolate"), "skipped")
 end)
 
-test("a listed path: benign before anything is fetched or analysed", function()
-  local doc = respond [[return { allow = { path = { "C:\\Users\\*\\Desktop\\LAUNCHER.vbs" } } }]]
-  assert(doc.result.verdict == "benign" and doc.result.why[1] == "on the site's allowlist")
-  assert(not has(doc, "crowdstrike.") and not has(doc, "visionone."), writes(doc))
-  assert(stage_of(doc, "isolate").state == "skipped")
-end)
-
-os.execute("rm -rf '" .. WORK .. "'")
-shim.done()
+sys.done()

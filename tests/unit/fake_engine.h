@@ -377,7 +377,7 @@ static void do_write(fake *f, ln_effect *e) {
   e->good = e->op->write->describe(e, &e->w, &err);
   if (!e->good) e->err = err;
   if (!e->good) return;
-  w_look(e);
+  if (e->op->write->look) w_look(e);
   if (!e->good) return;
   if (e->w.to.n && ln_str_eq(e->w.to, ln_buf_view(&e->before))) {
     ln_buf_cut(&e->value, 0);
