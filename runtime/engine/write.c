@@ -321,6 +321,7 @@ static void probe_now(void *arg) {
 
 static void settle_then_probe(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   e->stand = LN_W_SETTLING;
   ln_wait_for(e, (e->sent_ms ? e->sent_ms : now_of(e)) + settle * (e->probes + 1), probe_now);
 }
