@@ -3,6 +3,8 @@
 ** comes with the connector, and runs in the run's own VM; an operation on several items is one call an item. */
 #include "modules/connector_parts.h"
 
+#include "engine/instrument.h"
+
 #include "modules/modules.h"
 
 #include <dirent.h>
@@ -496,7 +498,7 @@ static void push_declaration(lua_State *L, const lnC_connector *c) {
   lua_pop(L, 1);
   const char *from = strstr(c->file, "stdlib/");
   snprintf(chunk, sizeof chunk, "@%s", from ? from : c->file);
-  if (!ln_vm_load(ln_vm_of(L), L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
+  if (!lnL_load_script(L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
   lua_createtable(L, 0, 2);                              /* chunk env                                        */
   lua_pushcfunction(L, l_same);
   lua_setfield(L, -2, "connector");

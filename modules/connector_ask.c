@@ -6,6 +6,7 @@
 ** A deed, the one send of a write, ends with the vendor's answer: what is followed is the engine's business. */
 #include "modules/connector_parts.h"
 
+#include "engine/opaque.h"
 #include "modules/keep.h"
 
 #include <stdio.h>
@@ -571,8 +572,7 @@ static void start(ln_effect *e, lnC_ask_opts *opts) {
   opts->patience_ms = ln_effect_timeout_ms(e);
   opts->raw = e;
   if (w) opts->o = w->o;
-  if (lnC_has_opaque(opts->args))
-    ln_fail(&err, "unknown", LN_FINAL, "it asks for what is not known before it is done: --assume an answer");
+  if (lnC_has_opaque(opts->args)) ln_opaque_fail(opts->args, &err);
   else if (w && (w->ask = lnC_ask_new(opts, on_read, w, &err))) return;
   ln_effect_fail(e, &err);
 }

@@ -30,6 +30,7 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
     lua_setfield(L, -2, "id");
     lua_pushstring(L, r->playbook);
     lua_setfield(L, -2, "playbook");
+    lnL_freeze(L);
     return true;
   }
   for (size_t i = 0; i < sizeof lazy / sizeof *lazy; i++)
@@ -37,6 +38,7 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
       lua_pushcfunction(L, lnL_require);
       lua_pushlstring(L, name.p, name.n);
       lua_call(L, 1, 1);
+      lnL_freeze(L);
       return true;
     }
   return false;
@@ -61,4 +63,5 @@ void lnL_open_words(lua_State *L) {
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
   ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
+  if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

@@ -9,6 +9,9 @@
 void lnL_open_words(lua_State *L);                       /* sets them as globals of a VM                     */
 bool lnL_lazy_word(lua_State *L, ln_str name);           /* attack, log, store, … at first touch             */
 
+void lnL_opaque_words(lua_State *L);                     /* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is not known */
+bool lnL_is_unknown(lua_State *L, int idx);              /* is the error there one because of an opaque value? */
+
 int lnL_flow(lua_State *L);                              /* (name, uses, run, args), for modules/connector.c  */
 
 /* one function a word; each file registers its own */

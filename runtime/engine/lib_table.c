@@ -3,6 +3,7 @@
 **
 ** table.sort is a merge sort: stable, the same everywhere, and it may wait in its comparator.  It sorts a copy, and
 ** writes back when all is done, so an error in the comparator leaves the table as it was. */
+#include "engine/values.h"
 #include "engine/vm_lib.h"
 
 enum { STEPS = 1024 };                                   /* between two looks at the clock's flag           */
@@ -238,6 +239,12 @@ static int write_back(lua_State *L, int status, lua_KContext i) {
 static int compared(lua_State *L, int status, lua_KContext ctx);
 static int sort_on(lua_State *L, int status, lua_KContext ctx);
 
+/* What the comparator said.  In a plan it may be what nobody knows yet. */
+static bool answer(lua_State *L) {
+  lnL_known(L, -1);
+  return lua_toboolean(L, -1);
+}
+
 /* Is item k before item i?  1, 0, or -1: asked, and compared() goes on. */
 static int before(lua_State *L, sorting *s) {
   lua_settop(L, SORT_TO);
@@ -246,7 +253,7 @@ static int before(lua_State *L, sorting *s) {
   lua_rawgeti(L, SORT_FROM, s->k + 1);
   lua_rawgeti(L, SORT_FROM, s->i + 1);
   if (asks) lua_callk(L, 2, 1, 0, compared);
-  int yes = asks ? lua_toboolean(L, -1) : lua_compare(L, -2, -1, LUA_OPLT);
+  int yes = asks ? answer(L) : lua_compare(L, -2, -1, LUA_OPLT);
   lua_settop(L, SORT_TO);
   return yes;
 }
@@ -289,7 +296,7 @@ static int sort_on(lua_State *L, int status, lua_KContext ctx) {
 /* The comparator has waited, and answers now. */
 static int compared(lua_State *L, int status, lua_KContext ctx) {
   sorting *s = lua_touserdata(L, SORT_STATE);
-  bool yes = lua_toboolean(L, -1);
+  bool yes = answer(L);
   lua_settop(L, SORT_TO);
   take(L, s, yes ? &s->k : &s->i);
   return sort_on(L, status, ctx);

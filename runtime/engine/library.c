@@ -3,6 +3,7 @@
 ** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
 #include "engine/library.h"
 #include "engine/inside.h"
+#include "engine/instrument.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -218,8 +219,9 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
 static bool skipped(const char *relative) {
-  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0;
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
 }
 
 typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
@@ -468,18 +470,22 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   char chunk[300];
   if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
     snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (ln_vm_load(r->vm, L, source, chunk, &err)) return;
+    if (lnL_load_script(L, source, chunk, &err)) return;
   }
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);
 }
 
+/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its affair. */
 static void push_loaded(lua_State *L, ln_run *r) {
-  if (r->lib_ref == LUA_NOREF) {
+  ln_branch *b = r->current;
+  while (b && !b->own_modules) b = b->parent;
+  int *ref = b ? &b->lib_ref : &r->lib_ref;
+  if (*ref == LUA_NOREF) {
     lua_newtable(L);
-    r->lib_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, r->lib_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
 }
 
 static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
@@ -495,9 +501,13 @@ static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
 static void open_module(lua_State *L, ln_run *r, ln_str name) {
   if (ln_str_starts(name, LN_STR("connectors."))) {
     if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1) luaL_error(L, "there is no connector %s", name.p);
+    lnL_freeze(L);
     return;
   }
-  if (open_core_module(L, r, name)) return;
+  if (open_core_module(L, r, name)) {
+    lnL_freeze(L);
+    return;
+  }
   lnL_push_chunk(L, name);
   lua_pushlstring(L, name.p, name.n);
   lua_call(L, 1, 1);

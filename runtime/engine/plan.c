@@ -1,6 +1,7 @@
 /* plan.c: writes that are only planned: nothing is sent, the answer is the declaration's shape, its unknown parts
 ** opaque.  `approved` collects them the same way, to show exactly those to a person. */
 #include "engine/inside.h"
+#include "engine/opaque.h"
 
 static void put_text(ln_buf *b, const char *key, ln_str v) {
   ln_v_key(b, ln_str_of(key));
@@ -84,7 +85,11 @@ void ln_plan_answer(ln_effect *e, const ln_err *refused) {
   if (e->branch->plan_into) ln_approval_put_effect(e, e->branch->plan_into);
   ln_str before = ln_buf_view(&e->before);
   bool unchanged = before.n && e->w.to.n && ln_str_eq(before, e->w.to);
-  ln_effect_finish(e, true, unchanged ? "unchanged" : "planned", e->w.planned);
+  ln_buf answer;
+  ln_buf_init(&answer, (size_t)16 << 20);
+  bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), &answer);
+  ln_effect_finish(e, true, unchanged ? "unchanged" : "planned", named ? ln_buf_view(&answer) : e->w.planned);
+  ln_buf_free(&answer);
 }
 
 bool ln_plan_assumed(ln_effect *e) {

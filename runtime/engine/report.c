@@ -149,7 +149,7 @@ static ln_str stage_of(const report *r, ln_str name) {
 /* ------------------------------------------------------------------ steps */
 
 static bool is_step(const ln_record *c) {
-  return c->fingerprint.n > 0 && !ln_str_eq(c->name, LN_STR("run.cancel"));
+  return c->fingerprint.n > 0 && !ln_str_eq(c->name, LN_STR(LN_CANCEL_NAME));
 }
 
 /* What `approved` tried out before it asked is no step of a run that acts. */

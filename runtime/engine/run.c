@@ -140,7 +140,7 @@ static bool replay_next(ln_run *r) {
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
-  if (ln_str_eq(rec->name, LN_STR("run.cancel"))) {
+  if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
     ln_run_deliver_cancel(r);
     return true;
   }
@@ -262,7 +262,7 @@ static void pump(ln_run *r) {
   while (step_once(r)) continue;
   r->pumping = false;
   if (r->broken && attempt_is_final(r)) fail_finally(r);
-  else if (r->broken) broken_off(r);
+  else if (r->broken && !r->creating) broken_off(r); /* else its row comes first, and then its end */
   else if (r->sliced) ln_run_pump_soon(r);
   else idle(r);
 }
@@ -382,7 +382,7 @@ static void put_cancel(ln_run *r) {
   ln_buf_init(&data, 4096);
   ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
-  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR("run.cancel"), .op = LN_STR("cancel"), .cls = LN_LOCAL,
+  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR(LN_CANCEL_NAME), .op = LN_STR("cancel"), .cls = LN_LOCAL,
                 .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
   if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
   ln_buf_free(&data);
@@ -474,7 +474,7 @@ bool ln_run_begin(ln_run *r, ln_err *err) {
 const char *ln_run_ulid(const ln_run *r) { return r->ulid; }
 int64_t ln_run_id(const ln_run *r) { return r->id; }
 const ln_err *ln_run_why(const ln_run *r) { return &r->why; }
-bool ln_run_over(const ln_run *r) { return r->ended || (r->broken && !attempt_is_final(r)); }
+bool ln_run_over(const ln_run *r) { return r->ended || (r->broken && !r->creating && !attempt_is_final(r)); }
 const char *ln_run_outcome(const ln_run *r) { return r->ended ? outcome_of(r) : ""; }
 
 const char *ln_run_state(const ln_run *r) {

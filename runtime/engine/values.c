@@ -8,6 +8,8 @@
 ** encoded form, cannot be changed, and is stored again byte for byte. */
 #include "engine/values.h"
 
+#include "engine/opaque.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -84,15 +86,20 @@ static int l_opaque_tostring(lua_State *L) {
   return 1;
 }
 
+void lnL_unknown(lua_State *L, int idx, ln_err *err) { ln_opaque_fail(handle_of(L, idx), err); }
+
+void lnL_known(lua_State *L, int idx) {
+  ln_err err;
+  if (!lnL_is_opaque(L, idx)) return;
+  lnL_unknown(L, idx, &err);
+  lnL_raise(L, &err);
+}
+
 /* Whatever computes with an opaque value ends here: a plan goes no further than what it knows. */
 static int l_opaque_used(lua_State *L) {
-  ln_err err;
-  int idx = lua_type(L, 1) == LUA_TUSERDATA && has_meta(L, 1, &OPAQUE_KEY) ? 1 : 2;
-  ln_str what = ln_v_get_str(handle_of(L, idx), "what");
-  if (!what.p) what = LN_STR("a value");
-  ln_fail(&err, "unknown", LN_FINAL, "the plan cannot know " LN_STR_FMT
-          " before it is done: answer in its place with --assume NAME=JSON", LN_STR_ARG(what));
-  return lnL_raise(L, &err);
+  lnL_known(L, 1);
+  lnL_known(L, 2);
+  return luaL_error(L, "a value that is not known");
 }
 
 static const luaL_Reg blob_meta[] = {
@@ -134,7 +141,7 @@ static void push_handle(lua_State *L, const ln_vitem *v) {
   void *p = lua_newuserdatauv(L, v->whole.n, 0);         /* handle          */
   memcpy(p, v->whole.p, v->whole.n);
   if (v->tag == 'B') lnL_push_blob_meta(L);
-  else push_meta(L, &OPAQUE_KEY, "opaque", fill_opaque); /* handle meta     */
+  else push_meta(L, &OPAQUE_KEY, LNL_OPAQUE, fill_opaque); /* handle meta     */
   lua_setmetatable(L, -2);
 }
 

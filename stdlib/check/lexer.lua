@@ -182,11 +182,12 @@ end
 local Lexer = {}
 Lexer.__index = Lexer
 
----Makes a lexer, with nothing read yet.
+---Makes a lexer, with nothing read yet.  A first line that begins with # is no Lua, and passed by.
 ---@param source string
 function lexer.new(source)
-  return setmetatable({ source = source, starts = line_starts(source), kind = nil, value = nil, from = 1, to = 0,
-                        last = 0 }, Lexer)
+  local before = source:match "^#[^\r\n]*()" or 1
+  return setmetatable({ source = source, starts = line_starts(source), kind = nil, value = nil, from = before,
+                        to = before - 1, last = 0 }, Lexer)
 end
 
 ---Goes on to the next token: `kind`, `value`, `from`, `to`; `last` is where the one before ended.

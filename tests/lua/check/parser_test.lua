@@ -83,13 +83,19 @@ test("parser: what it takes, Lua takes, and what it refuses, Lua refuses", funct
     "x = 'a' 'b'", "x = {a = }", "x = {[1] 2}", "x = function end", "x = (1", "x = ()", "(a) = 1", "(a).b = 1",
     "a, b = 1", "a, f() = 1", "a, b.c, d[1] = 1, 2", "a,", "a, b", "local a, = 1", "x = ~", "x = 1 +", "x = + 1",
     "not a", "x = a.and", "x = {and = 1}", "x = a:b", "x = a:b 'c'", "elseif", "end", "until x", "x = ...",
-    "function f(..., a) end", "function f(a b) end", "x = @", "#!x", "x = 0x", "x = 1e", "x = 08", "x = a..b", "x = 1 ..2",
+    "function f(..., a) end", "function f(a b) end", "x = @", " #!x", "x = 1\n#!x", "x = 0x", "x = 1e", "x = 08", "x = a..b", "x = 1 ..2",
   }
   for _, source in ipairs(corpus) do
     local tree, why = parser.parse(source)
     local fn, message = load(source, "=x", "t")
     same(tree ~= nil, fn ~= nil, source .. " : " .. tostring(why and why.message) .. " / " .. tostring(message))
   end
+end)
+
+test("parser: a first line for the shell is passed by", function()
+  local tree = assert(parser.parse "#!/usr/bin/env lua\nx = 1")
+  same(parser.place(tree, tree.body[1]), 2)
+  assert(parser.parse "#" and parser.parse "#!x")
 end)
 
 test("parser: all of the product's sources, each node within its text", function()
