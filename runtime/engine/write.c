@@ -406,7 +406,7 @@ static void after_look(ln_effect *e) {
   if (before.n && e->w.to.n && ln_str_eq(before, e->w.to) && !is_plan(e)) {
     note_entity(e);
     ln_str value = ln_buf_view(&e->unchanged);
-    record(e, true, "unchanged", value.n ? value : e->w.planned, NULL);
+    record(e, true, "unchanged", value.n ? value : e->w.planned, e->attempts ? "" : NULL);
     return;
   }
   bool passes = ln_guard_static(e, &err);
