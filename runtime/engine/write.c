@@ -321,6 +321,7 @@ static void probe_now(void *arg) {
 
 static void settle_then_probe(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   e->stand = LN_W_SETTLING;
   ln_wait_for(e, (e->sent_ms ? e->sent_ms : now_of(e)) + settle * (e->probes + 1), probe_now);
 }
@@ -371,12 +372,29 @@ static void after_guards(ln_effect *e) {
   take_turn(e);
 }
 
+/* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
+static void note_entity(ln_effect *e) {
+  ln_entry entry;
+  ln_buf data;
+  ln_buf_init(&data, 1 << 16);
+  size_t mark = ln_v_begin(&data, 'O', 3);
+  put_pair(&data, "entity", e->w.entity);
+  put_pair(&data, "facet", e->w.facet);
+  put_pair(&data, "to", e->w.to);
+  ln_v_end(&data, mark);
+  ln_effect_entry(e, LN_E_ASKED, &entry);
+  entry.data = ln_buf_view(&data);
+  if (ln_effect_logged(e)) ln_run_put(e->run, &entry);
+  ln_buf_free(&data);
+}
+
 static bool is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
 
 static void after_look(ln_effect *e) {
   ln_err err = {0};
   ln_str before = ln_buf_view(&e->before);
   if (before.n && e->w.to.n && ln_str_eq(before, e->w.to) && !is_plan(e)) {
+    note_entity(e);
     ln_str value = ln_buf_view(&e->unchanged);
     record(e, true, "unchanged", value.n ? value : e->w.planned, NULL);
     return;
