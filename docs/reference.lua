@@ -18,8 +18,8 @@ local reference = {}
 -- only.
 local WORDS = {
   words = { title = "Words", text = "The words of a playbook: globals of every run. Lua's own `string`, "
-    .. "`table`, `math`, `utf8` and `coroutine` are there, too; `os`, `io`, `debug`, `package` and `load` are "
-    .. "not: a run is replayed, and sees only what a replay can repeat." },
+    .. "`table`, `math`, `utf8` and `coroutine` are there, too; `os`, `io`, `debug`, `package` and `load` "
+    .. "are not: a run is replayed, and sees only what a replay can repeat." },
   blob = { title = "blob", text = "Bytes kept beside the journal." },
   connector = { title = "Operations", text = "What every operation takes beside its own arguments, and the "
     .. "words of a declaration. [docs/connectors.md](../connectors.md) has the contract." },

@@ -30,6 +30,7 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
     lua_setfield(L, -2, "id");
     lua_pushstring(L, r->playbook);
     lua_setfield(L, -2, "playbook");
+    lnL_freeze(L);
     return true;
   }
   for (size_t i = 0; i < sizeof lazy / sizeof *lazy; i++)
@@ -37,6 +38,7 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
       lua_pushcfunction(L, lnL_require);
       lua_pushlstring(L, name.p, name.n);
       lua_call(L, 1, 1);
+      lnL_freeze(L);
       return true;
     }
   return false;

@@ -11,14 +11,6 @@
 
 /* ------------------------------------------------------------------ names */
 
-static void put_escaped(ln_buf *b, ln_str s) {
-  for (size_t i = 0; i < s.n; i++) {
-    if (s.p[i] == '/') ln_buf_addz(b, "%2F");
-    else if (s.p[i] == '%') ln_buf_addz(b, "%25");
-    else ln_buf_addc(b, s.p[i]);
-  }
-}
-
 /* What an item is known by: itself, or its member `key`, id, name, hostname or path, else its index. */
 static bool key_of_table(lua_State *L, int item, const char *key, ln_str *out) {
   const char *const keys[] = {key, "id", "name", "hostname", "path"};
@@ -43,32 +35,41 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
   else if (lua_type(L, item) == LUA_TNUMBER) ln_buf_addf(&b, "%.17g", lua_tonumber(L, item));
   else if (!lua_istable(L, item) || !key_of_table(L, item, key, &s)) ln_buf_addf(&b, "%zu", index);
   if (s.n > 400) s.n = 400;
-  put_escaped(&b, s);
+  ln_branch_put_name(&b, s, "");
   lua_settop(L, top);
   char *out = ln_buf_take(&b, NULL);
   ln_buf_free(&b);
   return out;
 }
 
-/* A child's whole name: the parent's, and `own`; a repeated one gets ~2. */
+/* A child's whole name: the parent's, and `own`; a repeated one gets ~2.  What an item itself calls "x~2" is counted
+** with those, so no two children are ever called the same. */
 static char *child_name(ln_branch *b, const char *own) {
-  ln_buf full;
+  ln_buf full, out;
   ln_buf_init(&full, 4096);
+  ln_buf_init(&out, 4096);
   ln_buf_addf(&full, "/%s", own); /* counted apart from operations of the same name */
-  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full));
-  ln_buf_cut(&full, 0);
-  if (b->name[0]) ln_buf_addf(&full, "%s/", b->name);
-  ln_buf_addz(&full, own);
-  if (turn > 1) ln_buf_addf(&full, "~%lld", (long long)turn);
-  char *out = turn ? ln_buf_take(&full, NULL) : NULL;
+  size_t bare = full.n;
+  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full)), count = turn;
+  for (; count > 1; turn++) {
+    ln_buf_cut(&full, bare);
+    ln_buf_addf(&full, "~%lld", (long long)turn);
+    count = ln_tally_add(&b->turns, ln_buf_view(&full));
+  }
+  size_t skip = b->name[0] ? 0 : 1;
+  ln_buf_addz(&out, b->name);
+  if (count && !ln_buf_failed(&full)) ln_buf_add(&out, (ln_str){full.p + skip, full.n - skip});
+  char *name = count && !ln_buf_failed(&full) ? ln_buf_take(&out, NULL) : NULL;
   ln_buf_free(&full);
-  return out;
+  ln_buf_free(&out);
+  return name;
 }
 
 static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, char *key) {
   ln_buf own;
   ln_buf_init(&own, 1024);
-  if (key) ln_buf_addf(&own, "%s%s%s", prefix, prefix[0] ? "/" : "", key);
+  ln_branch_put_name(&own, ln_str_of(prefix), "");
+  if (key) ln_buf_addf(&own, "%s%s", prefix[0] ? "/" : "", key);
   char *text = key ? ln_buf_take(&own, NULL) : NULL;
   f->names[i] = text ? child_name(b, text) : NULL;
   ln_buf_free(&own);
@@ -311,13 +312,27 @@ static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* Replaces the input on top by a copy that is plain data: with a function in it, or a metatable, the caller's code
+** would run with the stage's rights. */
+static void copy_input(lua_State *L) {
+  ln_err err = {0};
+  ln_buf *b = lnL_new_buf(L, (size_t)64 << 20);       /* input owner            */
+  if (!lnL_encode(L, -2, b, &err)) ln_err_prefix(&err, "the stage's input"), lnL_raise(L, &err);
+  lnL_decode(L, ln_buf_view(b));                      /* input owner copy       */
+  ln_buf_free(b);
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                      /* copy                   */
+}
+
 /* The body of a stage's branch: (pair { module, input }) → its result */
 static int l_stage_body(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_err err = {0};
   lua_settop(L, 1);
+  b->own_modules = true;
   lua_rawgeti(L, 1, 1);                               /* pair module            */
   lua_rawgeti(L, 1, 2);                               /* pair module input      */
+  copy_input(L);
   lnL_push_chunk(L, ln_str_of(lua_tostring(L, 2)));
   lua_call(L, 0, 1);                                  /* pair module input play */
   if (!lnL_is_playbook(L, 4)) return luaL_error(L, "%s returns no playbook { … }", lua_tostring(L, 2));

@@ -1,5 +1,5 @@
 /* words_site.c: allowed: what the site's configuration says is benign.  Only that, and a person, can: a
-** sandbox never does.  The answer is journaled, for the configuration may be another one when the run goes on. */
+** sandbox never does.  The answer is journaled: the configuration may be another one when the run goes on. */
 #include "modules/words.h"
 
 #include "base/hash.h"

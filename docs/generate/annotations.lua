@@ -77,7 +77,8 @@ end
 function TAGS.class(block, s)
   local name, parent = s:match "^([%w_.]+)%s*:?%s*([%w_.]*)"
   if parent == "" then parent = nil end
-  return added(block.classes, { kind = "class", name = name, parent = parent, fields = {}, text = block.text })
+  local class = { kind = "class", name = name, parent = parent, fields = {}, text = block.text }
+  return added(block.classes, class)
 end
 function TAGS.alias(block, s)
   local name, kind = s:match "^(%S+)%s+(.*)$"

@@ -133,7 +133,8 @@ for _, name in ipairs(sorted(seen)) do
     lines[#lines + 1] = ('  ["%s"] = {%s'):format(name, shape.list and " list = true," or "")
     for _, key in ipairs { "entities", "facets", "undo" } do
       local found = sorted(shape[key])
-      if #found > 0 then lines[#lines + 1] = ('    %s = { "%s" },'):format(key, table.concat(found, '", "')) end
+      local list = table.concat(found, '", "')
+      if #found > 0 then lines[#lines + 1] = ('    %s = { "%s" },'):format(key, list) end
     end
     for _, line in ipairs(members) do lines[#lines + 1] = line end
     lines[#lines + 1] = "  },"

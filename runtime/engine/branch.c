@@ -82,6 +82,7 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
   b->parent = parent;
   b->co = a.co;
   b->ref = a.ref;
+  b->lib_ref = LUA_NOREF;
   inherit(b, parent);
   b->next = r->branches;
   if (b->next) b->next->prev = b;
@@ -107,6 +108,7 @@ static void branch_free(ln_branch *b) {
 void ln_branch_free(ln_branch *b) {
   ln_run *r = b->run;
   luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->ref);
+  luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->lib_ref);
   if (b->prev) b->prev->next = b->next;
   else r->branches = b->next;
   if (b->next) b->next->prev = b->prev;
@@ -163,20 +165,34 @@ bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)-
 
 /* ------------------------------------------------------------------ names */
 
+/* Names are paths: what an author or an alert puts into one stays one segment of it, and has no NUL to end it. */
+void ln_branch_put_name(ln_buf *b, ln_str s, const char *also) {
+  for (size_t i = 0; i < s.n; i++) {
+    unsigned char c = (unsigned char)s.p[i];
+    if (c == '/' || c == '%' || c < ' ' || c == 0x7f || (c && strchr(also, c))) ln_buf_addf(b, "%%%02X", c);
+    else ln_buf_addc(b, (char)c);
+  }
+}
+
+/* An author's own name has no '#', so it is never that of an operation's turn. */
+static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
+  if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
+  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
+  if (as.n && turn > 1)
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
+  ln_branch_put_name(name, as.n ? as : op, as.n ? "#" : "");
+  if (as.n && ln_str_eq(as, LN_STR(LN_CANCEL_NAME)))
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%s\" is the core's own: choose another", LN_CANCEL_NAME);
+  if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
+  return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
+}
+
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err) {
   ln_buf name;
   ln_buf_init(&name, 4096);
-  if (b->name[0]) ln_buf_addf(&name, "%s/", b->name);
-  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
-  if (as.n && turn > 1) {
-    ln_buf_free(&name);
-    ln_fail(err, "bad_argument", LN_FINAL, "the name \"" LN_STR_FMT "\" is taken in this branch: names must differ", LN_STR_ARG(as));
-    return NULL;
-  }
-  ln_buf_add(&name, as.n ? as : op);
-  if (!as.n) ln_buf_addf(&name, "#%lld", (long long)turn);
-  char *out = turn && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
+  bool ok = put_step(b, op, as, &name, err);
+  char *out = ok && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
   ln_buf_free(&name);
-  if (!out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
+  if (ok && !out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
   return out;
 }

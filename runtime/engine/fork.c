@@ -8,6 +8,7 @@
 
 ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err) {
   ln_branch *b = lnL_here(L);
+  ln_fork_free(b); /* left by a word that raised before it gave the turn */
   ln_fork *f = calloc(1, sizeof *f);
   if (!f || !(f->names = calloc(total ? total : 1, sizeof *f->names))) {
     free(f);

@@ -19,6 +19,7 @@ typedef struct ln_tally {                                /* how often each text 
   size_t n, used;
 } ln_tally;
 int64_t ln_tally_add(ln_tally *t, ln_str key);           /* the count with this one; copies key; 0: no memory */
+bool ln_tally_has(const ln_tally *t, ln_str key);
 void ln_tally_free(ln_tally *t);
 
 typedef struct ln_branch ln_branch;
@@ -51,6 +52,8 @@ struct ln_branch {
   char *name;                                            /* "harden/group/00g1"; "" the root                 */
   lua_State *co;
   int ref;                                               /* anchors co in the VM's registry                  */
+  bool own_modules;                                      /* a stage: require loads afresh, into lib_ref      */
+  int lib_ref;
   ln_branch_state state;
   int64_t cpu_us;
   ln_tally turns;                                        /* by operation; author's names too                 */
@@ -167,6 +170,7 @@ struct ln_run {
   bool planning;
   ln_err why;                                            /* of what ended it, or broke the attempt           */
   ln_buf result;
+  ln_tally seen;                                         /* hashes that some document called a system file  */
   int partial;                                           /* stages failed, skipped for a fact; not_done      */
   int notes, writes_done;
   ln_timer poll;                                         /* looks for what other processes decided           */
@@ -188,6 +192,7 @@ bool ln_run_cancelled_entry(ln_run *r);
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
 bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+bool ln_scratch_renew(ln_run *r, ln_err *err);           /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
 void ln_scratch_free(ln_run *r);
 /* branch.c */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
@@ -196,6 +201,8 @@ void ln_branch_cancel(ln_branch *b);                     /* sticky, with all bel
 void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
+void ln_branch_put_name(ln_buf *b, ln_str s, const char *also); /* s as one segment: / % controls, `also` encoded */
+#define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it     */
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);
 bool ln_play_grants(const ln_play *p, ln_str what);
@@ -237,6 +244,10 @@ bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without a
 bool ln_guard_needs_person(const ln_effect *e);
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err);
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
+/* sysfile.c */
+bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */
+bool ln_seen_add(ln_tally *t, ln_str value);             /* hashes that an encoded document gives such a name; false: no memory */
+bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */

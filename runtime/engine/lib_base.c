@@ -356,12 +356,61 @@ static int l_getmetatable(lua_State *L) {
   return 1;
 }
 
+/* --- what is shared, and nobody's to change ---------------------------------------------------------------- */
+
+static const char FROZEN_KEY = 'f';                      /* its address: a key of the metatable             */
+
+static bool is_frozen(lua_State *L, int idx) {
+  if (!lua_getmetatable(L, idx)) return false;           /* meta            */
+  bool is = lua_rawgetp(L, -1, &FROZEN_KEY) != LUA_TNIL;
+  lua_pop(L, 2);
+  return is;
+}
+
+static int l_frozen(lua_State *L) {                      /* view key value  */
+  return luaL_error(L, "'%s' cannot be assigned: what all scripts share is not theirs to change", luaL_tolstring(L, 2, NULL));
+}
+
+/* A walk over a copy: the table itself is never handed out. */
+static int l_frozen_pairs(lua_State *L) {                /* view; upvalue: the table */
+  lua_settop(L, 0);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, lua_upvalueindex(1)); lua_pop(L, 1)) { /* copy key value */
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+  }
+  return l_pairs(L);
+}
+
+/* A library that could be changed would lend one playbook's code the rights of another, which calls it. */
+void lnL_freeze(lua_State *L) {                          /* table → view    */
+  if (!lua_istable(L, -1) || is_frozen(L, -1)) return;
+  luaL_checkstack(L, 5, NULL);
+  lua_newtable(L);                                       /* table view      */
+  lua_createtable(L, 0, 5);                              /* table view meta */
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_frozen);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, l_frozen_pairs, 1);
+  lua_setfield(L, -2, "__pairs");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &FROZEN_KEY);
+  lua_setmetatable(L, -2);                               /* table view      */
+  lua_remove(L, -2);
+}
+
 static int l_rawset(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 2);
   luaL_checkany(L, 3);
   lua_settop(L, 3);
   if (lnL_is_env(L, 1)) return luaL_error(L, "a global cannot be assigned: make it local");
+  if (is_frozen(L, 1)) return l_frozen(L);
   lua_rawset(L, 1);
   return 1;
 }

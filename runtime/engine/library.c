@@ -476,12 +476,16 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   lua_error(L);
 }
 
+/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its affair. */
 static void push_loaded(lua_State *L, ln_run *r) {
-  if (r->lib_ref == LUA_NOREF) {
+  ln_branch *b = r->current;
+  while (b && !b->own_modules) b = b->parent;
+  int *ref = b ? &b->lib_ref : &r->lib_ref;
+  if (*ref == LUA_NOREF) {
     lua_newtable(L);
-    r->lib_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, r->lib_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
 }
 
 static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
@@ -497,9 +501,13 @@ static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
 static void open_module(lua_State *L, ln_run *r, ln_str name) {
   if (ln_str_starts(name, LN_STR("connectors."))) {
     if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1) luaL_error(L, "there is no connector %s", name.p);
+    lnL_freeze(L);
     return;
   }
-  if (open_core_module(L, r, name)) return;
+  if (open_core_module(L, r, name)) {
+    lnL_freeze(L);
+    return;
+  }
   lnL_push_chunk(L, name);
   lua_pushlstring(L, name.p, name.n);
   lua_call(L, 1, 1);

@@ -14,6 +14,7 @@ static void run_free(ln_run *r) {
   ln_vm_free(r->vm);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
+  ln_tally_free(&r->seen);
   ln_buf_free(&r->input);
   ln_buf_free(&r->pending);
   ln_buf_free(&r->result);
@@ -62,6 +63,32 @@ static void put_options(const ln_run *r, ln_buf *b) {
 
 typedef struct creating { ln_run *run; ln_buf options; } creating;
 
+/* The journal's first entry: the versions that it is made for. */
+static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
+  ln_buf data, line;
+  ln_buf_init(&data, 256);
+  ln_buf_init(&line, 1024);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("api"));
+  ln_v_int(&data, LN_API);
+  ln_v_key(&data, LN_STR("semantics"));
+  ln_v_int(&data, LN_SEMANTICS);
+  ln_v_end(&data, mark);
+  ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .at_ms = r->created_ms, .ok = true, .data = ln_buf_view(&data)};
+  bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, r->id, ln_buf_view(&line), err);
+  ln_buf_free(&data);
+  ln_buf_free(&line);
+  return ok;
+}
+
+static bool check_versions(void *arg, const ln_entry *e) {
+  ln_err *err = arg;
+  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
+  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API) return false;
+  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
+  return false;
+}
+
 static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   creating *c = arg;
   ln_run *r = c->run;
@@ -74,7 +101,7 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (r->scripts && !ln_snapshot_put(tx, r->scripts, err)) return false;
   if (!ln_tx_run_create(tx, &row, err)) return false;
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
-  return true;
+  return log_began(tx, r, err);
 }
 
 static void create_done(void *arg, const ln_err *err) {
@@ -83,7 +110,7 @@ static void create_done(void *arg, const ln_err *err) {
   ln_buf_free(&c->options);
   free(c);
   r->creating = false;
-  if (err) ln_run_end_attempt(r, err);
+  if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
   else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
 }
@@ -192,6 +219,13 @@ ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
   if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) && ln_run_begin_vm(r, err)) return r;
   ln_scratch_free(r);
   return NULL;
+}
+
+bool ln_scratch_renew(ln_run *r, ln_err *err) {
+  if (r->vm) ln_branch_free_all(r);
+  ln_vm_free(r->vm);
+  r->vm = NULL;
+  return ln_run_begin_vm(r, err);
 }
 
 void ln_scratch_free(ln_run *r) {
@@ -330,6 +364,8 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   if (!ln_writer_run(g->store, take_over_apply, r, err)) return false;
   r->epoch++;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
+  ln_journal_each(r->past, check_versions, err);
+  if (err->code[0]) return false;
   r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
   return r->scripts != NULL;
 }

@@ -133,6 +133,14 @@ static bool go_live(ln_run *r) {
   return true;
 }
 
+/* Hands over what an effect ended with.  The guards remember what it said of files. */
+static bool wake_with(ln_run *r, ln_effect *e) {
+  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know"};
+  if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
+  ln_branch_wake(e->branch);
+  return true;
+}
+
 static bool replay_next(ln_run *r) {
   if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
   ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
@@ -140,7 +148,7 @@ static bool replay_next(ln_run *r) {
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
-  if (ln_str_eq(rec->name, LN_STR("run.cancel"))) {
+  if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
     ln_run_deliver_cancel(r);
     return true;
   }
@@ -154,8 +162,7 @@ static bool replay_next(ln_run *r) {
   ln_buf_add(&e->outcome, outcome);
   ln_buf_free(&hold);
   ln_plan_replayed(e, rec);
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 /* Values above 64 KiB are kept by their content, and named by the entry. */
@@ -216,8 +223,7 @@ static bool deliver_ready(ln_run *r) {
   if (ln_effect_logged(e)) put_delivery(r, e);
   if (r->broken) return false;
   ln_run_event(r, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 static bool step_once(ln_run *r) {
@@ -262,7 +268,7 @@ static void pump(ln_run *r) {
   while (step_once(r)) continue;
   r->pumping = false;
   if (r->broken && attempt_is_final(r)) fail_finally(r);
-  else if (r->broken) broken_off(r);
+  else if (r->broken && !r->creating) broken_off(r); /* else its row comes first, and then its end */
   else if (r->sliced) ln_run_pump_soon(r);
   else idle(r);
 }
@@ -382,7 +388,7 @@ static void put_cancel(ln_run *r) {
   ln_buf_init(&data, 4096);
   ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
-  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR("run.cancel"), .op = LN_STR("cancel"), .cls = LN_LOCAL,
+  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR(LN_CANCEL_NAME), .op = LN_STR("cancel"), .cls = LN_LOCAL,
                 .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
   if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
   ln_buf_free(&data);
@@ -463,6 +469,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 }
 
 bool ln_run_begin(ln_run *r, ln_err *err) {
+  if (!ln_seen_add(&r->seen, ln_buf_view(&r->input))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);
@@ -474,7 +481,7 @@ bool ln_run_begin(ln_run *r, ln_err *err) {
 const char *ln_run_ulid(const ln_run *r) { return r->ulid; }
 int64_t ln_run_id(const ln_run *r) { return r->id; }
 const ln_err *ln_run_why(const ln_run *r) { return &r->why; }
-bool ln_run_over(const ln_run *r) { return r->ended || (r->broken && !attempt_is_final(r)); }
+bool ln_run_over(const ln_run *r) { return r->ended || (r->broken && !r->creating && !attempt_is_final(r)); }
 const char *ln_run_outcome(const ln_run *r) { return r->ended ? outcome_of(r) : ""; }
 
 const char *ln_run_state(const ln_run *r) {

@@ -594,6 +594,8 @@ bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_er
   if (source.n && source.p[0] == '#')                    /* the line end stays, so lines keep their numbers */
     while (source.n && *source.p != '\n') source = (ln_str){source.p + 1, source.n - 1};
   if (!lua_checkstack(L, 4)) return ln_fail(err, "memory", LN_FINAL, "no room on the stack to load %s", chunk + 1);
+  if (source.n && *source.p == LUA_SIGNATURE[0])
+    return ln_fail(err, "syntax", LN_FINAL, "%s is compiled: scripts are loaded as text", chunk + 1);
   int status = lua_load(L, read_all, &source, chunk, "t");
   if (status == LUA_OK) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ENV_KEY);         /* f env           */
@@ -612,8 +614,9 @@ bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_er
 /* --- life ------------------------------------------------------------------------------------------------- */
 
 /* Error messages find the names of library functions there. */
+static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
+
 static void register_libraries(lua_State *L) {
-  static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
   lua_createtable(L, 0, 6);                              /* loaded          */
   for (const char *const *name = libraries; *name; name++) {
     lua_getglobal(L, *name);
@@ -624,6 +627,14 @@ static void register_libraries(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 }
 
+static void freeze_libraries(lua_State *L) {
+  for (const char *const *name = libraries; *name; name++) {
+    lua_getglobal(L, *name);
+    lnL_freeze(L);
+    lua_setglobal(L, *name);
+  }
+}
+
 static int open_library(lua_State *L) {
   lnL_open_base(L);
   lnL_open_coroutine(L);
@@ -631,6 +642,7 @@ static int open_library(lua_State *L) {
   lnL_open_table(L);
   lnL_open_stock(L);
   register_libraries(L);
+  freeze_libraries(L);
   make_env(L);
   return 0;
 }

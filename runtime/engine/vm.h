@@ -72,6 +72,10 @@ int lnL_pcall(lua_State *L);
 /* Where the playbook is: "scripts/t1059/harden.lua:14" of the nearest Lua function. */
 void lnL_where(lua_State *L, char *out, size_t n);
 
+/* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by rawset:
+** for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is. [-1, +1, m] */
+void lnL_freeze(lua_State *L);
+
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
 ** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
 typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e]; asked once a name            */
