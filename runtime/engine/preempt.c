@@ -72,7 +72,8 @@ static bool look_round(void) {
     int64_t due = atomic_load(&w->due);
     if (!due) continue;
     any = true;
-    if (atomic_exchange(&w->kick, false) | overdue(w, due, now)) pthread_kill(w->thread, SIGNAL);
+    bool kicked = atomic_exchange(&w->kick, false);
+    if (overdue(w, due, now) || kicked) pthread_kill(w->thread, SIGNAL);
   }
   return any;
 }
