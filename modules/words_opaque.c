@@ -43,9 +43,15 @@ static void guard(lua_State *L, const char *name, size_t n) {
   }
 }
 
+/* Pushes a library itself: what scripts have by its name is a view, which cannot be changed. */
+static void push_library(lua_State *L, const char *lib) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);      /* loaded        */
+  lua_getfield(L, -1, lib);
+  lua_remove(L, -2);                                         /* lib           */
+}
+
 static void guard_library(lua_State *L, const char *lib, const char *names) {
-  if (strcmp(lib, "_G") == 0) lua_pushglobaltable(L);
-  else lua_getglobal(L, lib);
+  push_library(L, lib);
   ln_str word, rest = ln_str_of(names);
   while (lua_istable(L, -1) && rest.n) {
     ln_str_cut(rest, ' ', &word, &rest);
@@ -116,10 +122,10 @@ void lnL_opaque_words(lua_State *L) {
   lua_pushcfunction(L, l_known);
   lua_setglobal(L, "__lnL_known");
   for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) guard_library(L, guarded[i].lib, guarded[i].names);
-  lua_pushglobaltable(L);
+  push_library(L, LUA_GNAME);
   wrap(L, "pcall", l_catching);
   wrap(L, "xpcall", l_xpcall);
-  lua_getfield(L, -1, "coroutine");
+  push_library(L, "coroutine");
   wrap(L, "resume", l_catching);
   lua_pop(L, 2);
 }
