@@ -176,23 +176,25 @@ bool ln_connectors_check(ln_engine *g, ln_err *err) {
   return true;
 }
 
+static void no_operation(const lnC_connector *c, ln_str name, ln_err *err) {
+  ln_str *names = calloc(c->n_ops + 1, sizeof *names);
+  for (size_t i = 0; names && i < c->n_ops; i++) names[i] = ln_str_of(c->ops[i].name);
+  ln_str near = names ? ln_nearest(name, names, c->n_ops) : (ln_str){NULL, 0};
+  int n = (int)(name.n > 60 ? 60 : name.n);
+  if (near.n)
+    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name, n, name.p,
+            c->name, LN_STR_ARG(near));
+  else ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s", c->name, n, name.p);
+  free(names);
+}
+
 static lnC_operation *operation(ln_engine *g, ln_str full, ln_err *err) {
   ln_str head, tail;
   ln_str_cut(full, '.', &head, &tail);
   lnC_connector *c = lnC_loaded(g, head, err);
-  if (!c) return NULL;
-  lnC_operation *o = lnC_find(c, tail);
-  if (o) return o;
-  ln_str *names = calloc(c->n_ops + 1, sizeof *names);
-  for (size_t i = 0; names && i < c->n_ops; i++) names[i] = ln_str_of(c->ops[i].name);
-  ln_str near = names ? ln_nearest(tail, names, c->n_ops) : (ln_str){NULL, 0};
-  int n = (int)(tail.n > 60 ? 60 : tail.n);
-  if (near.n)
-    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name,
-            n, tail.p, c->name, LN_STR_ARG(near));
-  else ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s", c->name, n, tail.p);
-  free(names);
-  return NULL;
+  lnC_operation *o = c ? lnC_find(c, tail) : NULL;
+  if (c && !o) no_operation(c, tail, err);
+  return o;
 }
 
 static void info_of(const lnC_operation *o, ln_op_info *out) {
@@ -555,6 +557,16 @@ static int l_flow(lua_State *L) {
 
 /* --- in a run's VM: the table --- */
 
+/* A name that it has not: the nearest is named, at the line that spells it. */
+static int l_no_operation(lua_State *L) {
+  lnC_connector *c = lua_touserdata(L, lua_upvalueindex(1));
+  ln_err err = {0};
+  ln_str tail = {NULL, 0};
+  tail.p = luaL_tolstring(L, 2, &tail.n);
+  no_operation(c, tail, &err);
+  return lnL_raise(L, &err);
+}
+
 int lnL_connector_open(lua_State *L, ln_str name) {
   ln_err err = {0};
   lnC_connector *c = lnC_loaded(lnL_engine(L), name, &err);
@@ -567,5 +579,10 @@ int lnL_connector_open(lua_State *L, ln_str name) {
     if (o->one_by.n) push_spread(L, o);
     lua_setfield(L, -2, o->name);
   }
+  lua_createtable(L, 0, 1);                              /* table meta                                       */
+  lua_pushlightuserdata(L, c);
+  lua_pushcclosure(L, l_no_operation, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   return 1;
 }
