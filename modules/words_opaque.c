@@ -45,7 +45,7 @@ static void guard(lua_State *L, const char *name, size_t n) {
 
 static void guard_library(lua_State *L, const char *lib, const char *names) {
   if (strcmp(lib, "_G") == 0) lua_pushglobaltable(L);
-  else lua_getglobal(L, lib);
+  else lua_getglobal(L, lib), lnL_thaw(L);
   ln_str word, rest = ln_str_of(names);
   while (lua_istable(L, -1) && rest.n) {
     ln_str_cut(rest, ' ', &word, &rest);
@@ -120,6 +120,7 @@ void lnL_opaque_words(lua_State *L) {
   wrap(L, "pcall", l_catching);
   wrap(L, "xpcall", l_xpcall);
   lua_getfield(L, -1, "coroutine");
+  lnL_thaw(L);
   wrap(L, "resume", l_catching);
   lua_pop(L, 2);
 }
