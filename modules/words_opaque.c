@@ -43,15 +43,15 @@ static void guard(lua_State *L, const char *name, size_t n) {
   }
 }
 
-/* Pushes a library itself: what scripts have by its name is a view, which cannot be changed. */
+/* Pushes the table of a library: what playbooks see is a frozen view of it. [-0, +1, e] */
 static void push_library(lua_State *L, const char *lib) {
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);      /* loaded        */
-  lua_getfield(L, -1, lib);
-  lua_remove(L, -2);                                         /* lib           */
+  lua_getglobal(L, lib);
+  if (luaL_getmetafield(L, -1, "__index") == LUA_TTABLE) lua_remove(L, -2);
 }
 
 static void guard_library(lua_State *L, const char *lib, const char *names) {
-  push_library(L, lib);
+  if (strcmp(lib, "_G") == 0) lua_pushglobaltable(L);
+  else push_library(L, lib);
   ln_str word, rest = ln_str_of(names);
   while (lua_istable(L, -1) && rest.n) {
     ln_str_cut(rest, ' ', &word, &rest);
@@ -122,7 +122,7 @@ void lnL_opaque_words(lua_State *L) {
   lua_pushcfunction(L, l_known);
   lua_setglobal(L, "__lnL_known");
   for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) guard_library(L, guarded[i].lib, guarded[i].names);
-  push_library(L, LUA_GNAME);
+  lua_pushglobaltable(L);
   wrap(L, "pcall", l_catching);
   wrap(L, "xpcall", l_xpcall);
   push_library(L, "coroutine");

@@ -479,6 +479,8 @@ void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
   vm->global_names = names;
 }
 
+const char *const *ln_vm_global_names(const ln_vm *vm) { return vm->global_names; }
+
 enum { NAME = 24 };                                      /* longer names have no near ones                  */
 
 /* How many letters differ (put in, left out, changed, or two swapped)? */
