@@ -42,25 +42,34 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
   return out;
 }
 
-/* A child's whole name: the parent's, and `own`; a repeated one gets ~2. */
+/* A child's whole name: the parent's, and `own`; a repeated one gets ~2.  What an item itself calls "x~2" is counted
+** with those, so no two children are ever called the same. */
 static char *child_name(ln_branch *b, const char *own) {
-  ln_buf full;
+  ln_buf full, out;
   ln_buf_init(&full, 4096);
+  ln_buf_init(&out, 4096);
   ln_buf_addf(&full, "/%s", own); /* counted apart from operations of the same name */
-  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full));
-  ln_buf_cut(&full, 0);
-  if (b->name[0]) ln_buf_addf(&full, "%s/", b->name);
-  ln_buf_addz(&full, own);
-  if (turn > 1) ln_buf_addf(&full, "~%lld", (long long)turn);
-  char *out = turn ? ln_buf_take(&full, NULL) : NULL;
+  size_t bare = full.n;
+  int64_t turn = ln_tally_add(&b->turns, ln_buf_view(&full)), count = turn;
+  for (; count > 1; turn++) {
+    ln_buf_cut(&full, bare);
+    ln_buf_addf(&full, "~%lld", (long long)turn);
+    count = ln_tally_add(&b->turns, ln_buf_view(&full));
+  }
+  size_t skip = b->name[0] ? 0 : 1;
+  ln_buf_addz(&out, b->name);
+  if (count && !ln_buf_failed(&full)) ln_buf_add(&out, (ln_str){full.p + skip, full.n - skip});
+  char *name = count && !ln_buf_failed(&full) ? ln_buf_take(&out, NULL) : NULL;
   ln_buf_free(&full);
-  return out;
+  ln_buf_free(&out);
+  return name;
 }
 
 static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, char *key) {
   ln_buf own;
   ln_buf_init(&own, 1024);
-  if (key) ln_buf_addf(&own, "%s%s%s", prefix, prefix[0] ? "/" : "", key);
+  ln_name_escape(&own, ln_str_of(prefix));
+  if (key) ln_buf_addf(&own, "%s%s", prefix[0] ? "/" : "", key);
   char *text = key ? ln_buf_take(&own, NULL) : NULL;
   f->names[i] = text ? child_name(b, text) : NULL;
   ln_buf_free(&own);
@@ -165,6 +174,7 @@ static size_t option_width(lua_State *L, int t) {
 }
 
 static int l_map(lua_State *L) {
+  lnL_known(L, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 3);
@@ -304,13 +314,27 @@ static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* Replaces the input on top by a copy that is plain data: with a function in it, or a metatable, the caller's code
+** would run with the stage's rights. */
+static void copy_input(lua_State *L) {
+  ln_err err = {0};
+  ln_buf *b = lnL_new_buf(L, (size_t)64 << 20);       /* input owner            */
+  if (!lnL_encode(L, -2, b, &err)) ln_err_prefix(&err, "the stage's input"), lnL_raise(L, &err);
+  lnL_decode(L, ln_buf_view(b));                      /* input owner copy       */
+  ln_buf_free(b);
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                      /* copy                   */
+}
+
 /* The body of a stage's branch: (pair { module, input }) → its result */
 static int l_stage_body(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_err err = {0};
   lua_settop(L, 1);
+  b->own_modules = true;
   lua_rawgeti(L, 1, 1);                               /* pair module            */
   lua_rawgeti(L, 1, 2);                               /* pair module input      */
+  copy_input(L);
   lnL_push_chunk(L, ln_str_of(lua_tostring(L, 2)));
   lua_call(L, 0, 1);                                  /* pair module input play */
   if (!lnL_is_playbook(L, 4)) return luaL_error(L, "%s returns no playbook { … }", lua_tostring(L, 2));
@@ -340,6 +364,7 @@ static bool switched_off(lua_State *L, const char **why) {
   *why = NULL;
   if (!lua_istable(L, 3)) return false;
   lua_getfield(L, 3, "when");
+  lnL_known(L, -1);
   off = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_getfield(L, 3, "why");
   *why = lua_tostring(L, -1);
@@ -405,6 +430,41 @@ static int only_result(lua_State *L, int status, lua_KContext ctx) {
   return ok ? 1 : lua_error(L);
 }
 
+static void assumed_start(ln_effect *e) { ln_plan_assumed(e); }
+
+/* In a plan --assume may answer for a whole flow, by its name or its step's. */
+static bool assumed(lua_State *L, const ln_branch *b) {
+  ln_vitem v;
+  ln_buf step;
+  ln_str assume = b->run->options.assume;
+  if (!b->run->planning || !assume.n) return false;
+  ln_buf_init(&step, 4096);
+  ln_buf_addf(&step, "%s%s%s#", b->name, b->name[0] ? "/" : "", lua_tostring(L, 1));
+  bool is = ln_v_get(assume, ln_str_of(lua_tostring(L, 1)), &v);
+  ln_str rest, key;
+  if (!is && ln_v_read(&assume, &v))
+    for (rest = v.body; !is && rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &v);)
+      is = ln_str_starts(key, ln_buf_view(&step));
+  ln_buf_free(&step);
+  return is;
+}
+
+static int assume_flow(lua_State *L, ln_branch *b) {
+  ln_err err = {0};
+  char where[256];
+  ln_effect *e = ln_effect_new(b->run, b, NULL, &err);
+  if (!e) return lnL_raise(L, &err);
+  ln_effect_keep(e, ln_str_of(lua_tostring(L, 1)), NULL);
+  e->own_op = (ln_op){.name = e->kept->bytes, .cls = LN_READ, .start = assumed_start};
+  e->op = &e->own_op;
+  lnL_where(L, where, sizeof where);
+  e->where = ln_str_dup(ln_str_of(where));
+  ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
+  if (ln_effect_name_it(e, (ln_str){NULL, 0}, &err)) return lnL_effect_wait(L, e);
+  ln_effect_free(e);
+  return lnL_raise(L, &err);
+}
+
 /* (name, uses, run, args): a connector's flow, as a branch NAME#turn under its own grants */
 int lnL_flow(lua_State *L) {
   ln_branch *b = lnL_here(L);
@@ -413,6 +473,7 @@ int lnL_flow(lua_State *L) {
   luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
+  if (assumed(L, b)) return assume_flow(L, b);
   ln_fork *f = fork_or_raise(L, 1);
   ln_buf_init(&own, 512);
   int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000 };
+enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000, GATHER_MS = 10000 };
 
 /* ------------------------------------------------------------------ digests */
 
@@ -158,9 +158,28 @@ static bool wants_asking(const ln_branch *b) {
   return b->state == LN_B_ASKING && e && !e->finished && e->stand == LN_W_ASKING && !e->approval;
 }
 
-/* Approvals of one kind are one question: the same operation, asked by branches of the same parent. */
-static bool same_kind(const ln_effect *a, const ln_effect *b) {
-  return a->op == b->op && a->branch->parent == b->branch->parent;
+/* The branch whose map an effect belongs to, however deep below its item; without a map, its own. */
+static const ln_branch *owner_of(const ln_effect *e) {
+  for (const ln_branch *b = e->branch; b; b = b->parent)
+    if (b->is_item) return b->parent;
+  return e->branch;
+}
+
+/* Approvals of one kind in a map are one question. */
+static bool same_kind(const ln_effect *a, const ln_effect *b) { return a->op == b->op && owner_of(a) == owner_of(b); }
+
+static bool is_below(const ln_branch *b, const ln_branch *top) {
+  while (b && b != top) b = b->parent;
+  return b == top;
+}
+
+/* Siblings that are still on their way may come to ask the same: the question waits for them, but not for long. */
+static bool siblings_come(const ln_effect *e) {
+  const ln_branch *top = owner_of(e);
+  if (top == e->branch || ln_now_ms(e->run->engine->loop->clock) - e->wanted_ms > GATHER_MS) return false;
+  for (const ln_branch *b = e->run->branches; b; b = b->next)
+    if (b->state == LN_B_ASKING && b->asked && b != top && is_below(b, top) && !b->asked->waiting_for) return true;
+  return false;
 }
 
 static size_t collect(ln_run *r, const ln_effect *first, ln_effect **out) {
@@ -201,19 +220,16 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
   ask(q);
 }
 
-/* One that is still being looked at may belong to the same question. */
-static bool is_complete(const ln_run *r, const ln_effect *first) {
-  for (const ln_branch *b = r->branches; b; b = b->next) {
-    const ln_effect *e = b->asked;
-    if (b->state == LN_B_ASKING && e && !e->finished && e->stand == LN_W_LOOKING && same_kind(first, e)) return false;
-  }
-  return true;
-}
+static void look_again(ln_run *r);
 
 void ln_approval_gather(ln_run *r) {
+  bool left = false;
   if (!r->live) return;
-  for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
-    if (wants_asking(b) && is_complete(r, b->asked)) ask_for_writes(r, b->asked);
+  for (ln_branch *b = r->branches; b && !r->broken; b = b->next) {
+    if (wants_asking(b) && !siblings_come(b->asked)) ask_for_writes(r, b->asked);
+    left |= wants_asking(b);
+  }
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ what was decided */
@@ -288,11 +304,20 @@ static void look_at(ln_effect *e) {
 
 static bool is_watched(const ln_branch *b) {
   const ln_effect *e = b->asked;
-  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for;
+  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for && strcmp(e->waiting_for, "approval") == 0;
 }
 
 static void watch_tick(void *arg) {
+  ln_approval_gather(arg);
   ln_approval_watch(arg);
+}
+
+static void look_again(ln_run *r) {
+  ln_loop *l = r->engine->loop;
+  if (r->poll.impl || r->broken) return;
+  r->poll.fn = watch_tick;
+  r->poll.arg = r;
+  l->timer(l, &r->poll, l->uv ? LOOK_MS : LOOK_SIM_MS);
 }
 
 /* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where nobody
@@ -304,10 +329,7 @@ void ln_approval_watch(ln_run *r) {
     if (is_watched(b)) look_at(b->asked);
     left |= is_watched(b);
   }
-  if (!left || r->poll.impl) return;
-  r->poll.fn = watch_tick;
-  r->poll.arg = r;
-  r->engine->loop->timer(r->engine->loop, &r->poll, r->engine->loop->uv ? LOOK_MS : LOOK_SIM_MS);
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ deciding */

@@ -80,6 +80,7 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
   b->parent = parent;
   b->co = a.co;
   b->ref = a.ref;
+  b->lib_ref = LUA_NOREF;
   inherit(b, parent);
   b->next = r->branches;
   if (b->next) b->next->prev = b;
@@ -105,6 +106,7 @@ static void branch_free(ln_branch *b) {
 void ln_branch_free(ln_branch *b) {
   ln_run *r = b->run;
   luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->ref);
+  luaL_unref(ln_vm_main(r->vm), LUA_REGISTRYINDEX, b->lib_ref);
   if (b->prev) b->prev->next = b->next;
   else r->branches = b->next;
   if (b->next) b->next->prev = b->prev;
@@ -181,20 +183,25 @@ void ln_name_escape(ln_buf *out, ln_str s) {
   }
 }
 
+/* An author's own name comes escaped, '#' too, so it is never that of an operation's turn; nor is it the core's own. */
+static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
+  if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
+  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
+  if (as.n && turn > 1)
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
+  if (as.n && ln_str_eq(as, LN_STR(LN_CANCEL_NAME)))
+    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%s\" is the core's own: choose another", LN_CANCEL_NAME);
+  ln_buf_add(name, as.n ? as : op);
+  if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
+  return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
+}
+
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err) {
   ln_buf name;
   ln_buf_init(&name, 4096);
-  if (b->name[0]) ln_buf_addf(&name, "%s/", b->name);
-  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
-  if (as.n && turn > 1) {
-    ln_buf_free(&name);
-    ln_fail(err, "bad_argument", LN_FINAL, "the name \"" LN_STR_FMT "\" is taken in this branch: names must differ", LN_STR_ARG(as));
-    return NULL;
-  }
-  ln_buf_add(&name, as.n ? as : op);
-  if (!as.n) ln_buf_addf(&name, "#%lld", (long long)turn);
-  char *out = turn && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
+  bool ok = put_step(b, op, as, &name, err);
+  char *out = ok && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
   ln_buf_free(&name);
-  if (!out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
+  if (ok && !out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
   return out;
 }

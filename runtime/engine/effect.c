@@ -16,7 +16,15 @@ const char *ln_class_name(ln_class c) {
 
 /* ------------------------------------------------------------------ life */
 
+/* A word may raise (an argument's __index, say) after it made its effect or fork and before it gave the turn, and the
+** script may go on from there: what was left is let go here, lest the branch wait for it. */
+static void clear_leftovers(ln_branch *b) {
+  if (b->asked) ln_effect_free(b->asked);
+  ln_fork_free(b);
+}
+
 ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err) {
+  clear_leftovers(b);
   ln_effect *e = calloc(1, sizeof *e);
   if (!e) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a step");

@@ -19,6 +19,7 @@ typedef struct ln_tally {                                /* how often each text 
   size_t n, used;
 } ln_tally;
 int64_t ln_tally_add(ln_tally *t, ln_str key);           /* the count with this one; copies key; 0: no memory */
+bool ln_tally_has(const ln_tally *t, ln_str key);
 void ln_tally_free(ln_tally *t);
 
 typedef struct ln_branch ln_branch;
@@ -56,6 +57,8 @@ struct ln_branch {
   char *name;                                            /* "harden/group/00g1"; "" the root                 */
   lua_State *co;
   int ref;                                               /* anchors co in the VM's registry                  */
+  bool own_modules;                                      /* a stage: require loads afresh, into lib_ref      */
+  int lib_ref;
   ln_branch_state state;
   int64_t cpu_us;
   ln_tally turns;                                        /* by operation; author's names too                 */
@@ -67,6 +70,7 @@ struct ln_branch {
   bool in_step;                                          /* inside step: no effects                          */
   bool polling;                                          /* inside await_until: reads only, not journaled    */
   bool cancelled;
+  bool is_item;                                          /* of a map: approvals of its siblings are one question */
   int closing;                                           /* effects that __close asked since then            */
   bool failed;                                           /* ended by an error: its value is on top of co     */
   int nres;                                              /* results on co when it ended                      */
@@ -141,6 +145,7 @@ struct ln_effect {
   bool blocked;                                          /* by a write in doubt: a person has to settle it   */
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known               */
+  int64_t wanted_ms;                                     /* since when it waits to be asked about            */
 };
 
 /* What is too large for an entry, or could be taken for the name of something that is: kept by its content. */
@@ -168,6 +173,8 @@ struct ln_run {
   uint8_t seed[16];
   ln_run_options options;
   ln_buf input;                                          /* encoded, coerced                                 */
+  ln_buf site;                                           /* the site's facts as they were at its start       */
+  uint64_t losses;                                       /* of the store, when this attempt began            */
   ln_vm *vm;
   ln_branch *root, *branches;                            /* all, newest first                                */
   ln_branch *current, *runnable, *runnable_last, *sliced;
@@ -184,6 +191,7 @@ struct ln_run {
   bool winding;                                          /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk                */
   ln_err why;                                            /* of what ended it, or broke the attempt           */
+  ln_tally seen;                                         /* hashes that some document called a system file  */
   int partial;                                           /* stages failed, skipped for a fact; not_done      */
   int notes, writes_done;
   ln_timer poll;                                         /* looks for what other processes decided           */
@@ -209,6 +217,7 @@ void ln_run_leave(ln_run *r);                            /* open.c: a closed one
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
 bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
+bool ln_scratch_renew(ln_run *r, ln_err *err);           /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
 void ln_scratch_free(ln_run *r);
 /* branch.c */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
@@ -218,6 +227,7 @@ enum { LN_BRANCHES_DEEP = 40 };
 void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
+#define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it     */
 /* A part of a name that is an author's or an item's own: / % # and control characters are percent-encoded. */
 bool ln_name_is_plain(ln_str s);
 void ln_name_escape(ln_buf *out, ln_str s);
@@ -279,6 +289,10 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks        
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                           */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                     */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
+/* sysfile.c */
+bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */
+bool ln_seen_add(ln_tally *t, ln_str value);             /* hashes that an encoded document gives such a name; false: no memory */
+bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */

@@ -63,12 +63,16 @@ static bool only_store_get(ln_effect *e, ln_err *err) {
   return true;
 }
 
+/* Who failed, was ended, or asked for what it may not, has left its VM in the middle of things: the next one gets
+** another. */
 static bool call(struct taking *t, lua_CFunction fn, ln_err *err) {
   struct pushing p = {t, fn};
+  ln_err none;
+  if (!t->run->vm && !ln_scratch_renew(t->run, err)) return false;
   t->run->root->cpu_us = 0;
-  bool ok = ln_vm_protect(t->run->vm, l_push_both, &p, err) && ln_scratch_turns(t->run, only_store_get, err);
-  if (!ok && t->run->root->asked) ln_effect_free(t->run->root->asked);
-  return ok;
+  if (ln_vm_protect(t->run->vm, l_push_both, &p, err) && ln_scratch_turns(t->run, only_store_get, err)) return true;
+  ln_scratch_renew(t->run, &none); /* else it is tried again */
+  return false;
 }
 
 /* ------------------------------------------------------------------ normalising */

@@ -1,6 +1,7 @@
 /* plan.c: writes that are only planned: nothing is sent, the answer is the declaration's shape, its unknown parts
 ** opaque.  `approved` collects them the same way, to show exactly those to a person. */
 #include "engine/inside.h"
+#include "engine/opaque.h"
 
 static void put_text(ln_buf *b, const char *key, ln_str v) {
   ln_v_key(b, ln_str_of(key));
@@ -76,6 +77,15 @@ static void put_planned(ln_effect *e, ln_str would) {
   ln_run_put(e->run, &entry);
 }
 
+/* What is not known yet is named after the step, so that people see what to assume. */
+static void finish_planned(ln_effect *e) {
+  ln_buf answer;
+  ln_buf_init(&answer, (size_t)16 << 20);
+  bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), &answer);
+  ln_effect_finish(e, true, "planned", named ? ln_buf_view(&answer) : e->w.planned);
+  ln_buf_free(&answer);
+}
+
 void ln_plan_answer(ln_effect *e, const ln_err *refused) {
   ln_buf would;
   ln_str before = ln_buf_view(&e->before), same = ln_buf_view(&e->unchanged);
@@ -90,7 +100,7 @@ void ln_plan_answer(ln_effect *e, const ln_err *refused) {
     ln_effect_finish(e, true, "unchanged", same.n ? same : e->w.planned);
   } else {
     if (e->branch->plan_into) ln_approval_put_effect(e, &e->would);
-    ln_effect_finish(e, true, "planned", e->w.planned);
+    finish_planned(e);
   }
 }
 

@@ -217,6 +217,14 @@ static bool go_live(ln_run *r) {
   return !is_over(r);
 }
 
+/* Hands over what an effect ended with.  The guards remember what it said of files. */
+static bool wake_with(ln_run *r, ln_effect *e) {
+  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know"};
+  if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
+  ln_branch_wake(e->branch);
+  return true;
+}
+
 static bool replay_next(ln_run *r) {
   if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
   ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
@@ -224,7 +232,7 @@ static bool replay_next(ln_run *r) {
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
-  if (ln_str_eq(rec->name, LN_STR("run.cancel"))) {
+  if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
     ln_run_deliver_cancel(r);
     return true;
   }
@@ -242,8 +250,7 @@ static bool replay_next(ln_run *r) {
   if (!ok) return ln_run_end_attempt(r, &err), false;
   ln_write_count(r, rec->cls, rec->state);
   ln_plan_replayed(e, rec);
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 static bool deliver_ready(ln_run *r) {
@@ -253,8 +260,7 @@ static bool deliver_ready(ln_run *r) {
   if (!r->ready) r->ready_last = NULL;
   if (ln_effect_logged(e) && !ln_effect_put_done(e, e->durable ? LN_E_DELIVERED : LN_E_DONE)) return false;
   ln_plan_delivered(e);
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 /* A cancel is a delivery, so it comes where a replay can repeat it: while every branch waits, be it for its own step. */
@@ -466,7 +472,7 @@ static void put_cancel(ln_run *r) {
   ln_buf_init(&data, 4096);
   ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
-  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR("run.cancel"), .op = LN_STR("cancel"), .cls = LN_LOCAL,
+  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR(LN_CANCEL_NAME), .op = LN_STR("cancel"), .cls = LN_LOCAL,
                 .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
   r->now_ms = e.at_ms;
   if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
@@ -547,6 +553,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 }
 
 bool ln_run_begin(ln_run *r, ln_err *err) {
+  if (!ln_seen_add(&r->seen, ln_buf_view(&r->input))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);

@@ -329,6 +329,9 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   ln_v_bool(b, wants_hold(e));
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
+  ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
+  if (e->undo.n) ln_v_raw(b, ln_buf_view(&e->undo));
+  else ln_v_nil(b);
   ln_v_key(b, LN_STR("would"));
   if (e->w.would.n) ln_v_raw(b, e->w.would);
   else ln_v_nil(b);
@@ -401,6 +404,7 @@ static void ask_whether(ln_effect *e, const ln_err *err) {
     return;
   }
   e->stand = LN_W_SETTLING;
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   ln_wait_for(e, now_of(e) + settle, probe_now);
 }
 
@@ -458,8 +462,25 @@ static void after_guards(ln_effect *e) {
   e->stand = LN_W_ASKING;
   e->state = "waiting";
   e->waiting_for = "approval"; /* gathered into one question when the run has nothing else to do */
+  e->wanted_ms = now_of(e);
   if (e->approval > 0) ln_approval_watch(e->run);
   ln_run_pump_soon(e->run);
+}
+
+/* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
+static void note_entity(ln_effect *e) {
+  ln_entry entry;
+  ln_buf data;
+  ln_buf_init(&data, 1 << 16);
+  size_t mark = ln_v_begin(&data, 'O', 3);
+  put_pair(&data, "entity", e->w.entity);
+  put_pair(&data, "facet", e->w.facet);
+  put_pair(&data, "to", e->w.to);
+  ln_v_end(&data, mark);
+  ln_effect_entry(e, LN_E_ASKED, &entry);
+  entry.data = ln_buf_view(&data);
+  if (ln_effect_logged(e)) ln_run_put(e->run, &entry);
+  ln_buf_free(&data);
 }
 
 static bool is_unchanged(const ln_effect *e) {
@@ -472,6 +493,7 @@ static void after_look(ln_effect *e) {
   bool plan = ln_effect_is_plan(e);
   if (is_unchanged(e) && !plan) {
     ln_str value = ln_buf_view(&e->unchanged);
+    note_entity(e);
     record(e, true, "unchanged", value.n ? value : e->w.planned, "");
     return;
   }
@@ -542,6 +564,8 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   e->holds = ln_v_get_bool(rec->intent, "hold", false);
   ln_buf_cut(&e->before, 0);
   ln_buf_add(&e->before, ln_v_get_str(rec->intent, "before"));
+  ln_vitem undo;
+  if (ln_v_get(rec->intent, LN_STR("undo"), &undo) && undo.tag != 'n') ln_buf_add(&e->undo, undo.whole);
   if (rec->settled) settled_by_a_person(e);
   else if (rec->in_doubt) doubted(e);
   else if (undescribed) in_doubt(e, undescribed);
