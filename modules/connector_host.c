@@ -48,7 +48,7 @@ bool lnC_run(ln_engine *g, lua_CFunction fn, void *job, const char *what, ln_err
     bool own = is_declared(L, -1);
     lnL_to_error(L, -1, err);
     if (status == LUA_ERRMEM) ln_fail(err, "memory", LN_AGAIN, "%s: no memory", what);
-    else if (!own) ln_err_prefix(err, "%s: the declaration failed", what);
+    else if (!own) ln_err_prefix(err, "%s", what);
     if (declared) *declared = own;
   }
   lua_settop(L, top);

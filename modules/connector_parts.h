@@ -71,7 +71,7 @@ lnC_operation *lnC_find(const lnC_connector *c, ln_str name); /* "users" or "okt
 
 /* --- connector_host.c: running a declaration's functions --- */
 /* Runs fn(job) in the host state, protected and bounded.  False: err is what it raised (an error made by `fail`
-** as it is; anything else is "failed", a fault of the declaration, named by `what`).  *declared (may be NULL):
+** as it is; anything else is "failed", a mistake of the declaration, behind `what`).  *declared (may be NULL):
 ** it was made by `fail`. */
 bool lnC_run(ln_engine *g, lua_CFunction fn, void *job, const char *what, ln_err *err, bool *declared);
 lua_State *lnC_state(const lnC_connector *c);

@@ -78,10 +78,11 @@ void lnC_push_ctx(lua_State *L, const lnC_operation *o, const lnC_ctx *ctx) {
   set_text(L, "before", ctx->before);
   set_value(L, "looked", ctx->looked);
   set_value(L, "first", ctx->first);
-  lua_pushinteger(L, ln_now_ms(o->c->engine->loop->clock) / 1000);
+  int64_t now = ln_now_ms(o->c->engine->loop->clock);
+  lua_pushinteger(L, now / 1000);
   lua_setfield(L, -2, "now");
-  if (ctx->since_ms) {
-    lua_pushinteger(L, ctx->since_ms / 1000);
+  if (ctx->since_ms) { /* how long ago it was for the vendor, where time runs `pace` times as fast */
+    lua_pushinteger(L, (now - (now - ctx->since_ms) * ln_config_pace(o->c->engine->config, ln_str_of(o->c->name))) / 1000);
     lua_setfield(L, -2, "since");
   }
   if (ctx->lease_ms) {

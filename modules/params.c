@@ -37,26 +37,49 @@ static bool read_kind(ln_str t, ln_param *p, ln_err *err) {
                  p->name, LN_STR_ARG(t));
 }
 
-static bool coerce(const ln_param *p, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err);
+static bool coerce_one(const ln_param *p, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err);
+
+static bool coerce_text(const ln_param *p, ln_str text, ln_buf *out, ln_err *err) {
+  ln_buf raw;
+  ln_vitem v;
+  ln_buf_init(&raw, TYPE_MAX_BYTES);
+  ln_v_str(&raw, text);
+  ln_str rest = ln_buf_view(&raw);
+  bool ok = ln_v_read(&rest, &v) && coerce_one(p, &v, p->name, out, err);
+  ln_buf_free(&raw);
+  return ok;
+}
+
+/* A list as defaults have it: [a, b], where quotes around an item may stand, and hold no commas. */
+static bool coerce_list_text(const ln_param *p, ln_str text, ln_buf *out, ln_err *err) {
+  ln_str item, rest = ln_str_trim((ln_str){text.p + 1, text.n - 2});
+  size_t n = rest.n ? 1 : 0;
+  for (size_t i = 0; i < rest.n; i++) n += rest.p[i] == ',';
+  size_t mark = ln_v_begin(out, 'A', n);
+  for (size_t i = 0; i < n; i++) {
+    ln_str_cut(rest, ',', &item, &rest);
+    item = ln_str_trim(item);
+    if (item.n >= 2 && item.p[0] == '"' && item.p[item.n - 1] == '"') item = (ln_str){item.p + 1, item.n - 2};
+    if (!coerce_text(p, item, out, err)) return false;
+  }
+  return ln_v_end(out, mark) || ln_buf_ok(out, err);
+}
 
 /* Encodes the text after "=" as the type wants it. */
 static bool read_default(ln_param *p, ln_str text, ln_err *err) {
-  ln_buf raw, out;
-  ln_buf_init(&raw, TYPE_MAX_BYTES);
+  ln_buf out;
+  size_t n = 0;
   ln_buf_init(&out, 4 * TYPE_MAX_BYTES);
   bool ok;
-  if (p->list && ln_str_eq(text, LN_STR("[]"))) {
-    size_t mark = ln_v_begin(&out, 'A', 0);
-    ok = ln_v_end(&out, mark);
+  if (p->list && text.n >= 2 && text.p[0] == '[' && text.p[text.n - 1] == ']') {
+    ok = coerce_list_text(p, text, &out, err);
+  } else if (p->list) {
+    size_t mark = ln_v_begin(&out, 'A', 1);
+    ok = coerce_text(p, text, &out, err) && ln_v_end(&out, mark);
   } else {
-    ln_vitem v;
-    ln_v_str(&raw, text);
-    ln_str rest = ln_buf_view(&raw);
-    ok = ln_v_read(&rest, &v) && coerce(p, &v, p->name, &out, err);
+    ok = coerce_text(p, text, &out, err);
   }
-  size_t n = 0;
   if (ok) p->kept = ln_buf_take(&out, &n);
-  ln_buf_free(&raw);
   ln_buf_free(&out);
   p->fallback = (ln_str){p->kept, n};
   return ok && (p->kept || ln_fail(err, "memory", LN_AGAIN, "no memory for a parameter"));

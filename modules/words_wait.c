@@ -141,10 +141,8 @@ static const ln_op await_op = {.name = "await_until", .cls = LN_WAIT, .start = a
 /* A flow polls as its connector's declared polls do: on loopback `pace` times as often. */
 static int64_t paced(lua_State *L, int64_t every_ms) {
   const ln_branch *b = lnL_here(L);
-  ln_str head, tail;
-  if (!b->play || !ln_str_cut(ln_str_of(b->play->name), '.', &head, &tail)) return every_ms;
-  const ln_connector_config *k = ln_config_connector(b->run->engine->config, head);
-  return !k || every_ms / k->pace < 1 ? every_ms : every_ms / k->pace;
+  int64_t ms = b->play ? every_ms / ln_config_pace(b->run->engine->config, ln_str_of(b->play->name)) : every_ms;
+  return ms < 1 ? 1 : ms;
 }
 
 /* await_until(fn, { every, timeout }): what fn returned when it was true */

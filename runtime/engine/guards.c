@@ -1,50 +1,12 @@
 /* guards.c: what no script can get round.  They look at a write's resolved names, not at how it was called, and
-** without regard to case.  What cannot be resolved does not pass.
-** System files: of the 25 genuine T1059 alerts that name a process all name an interpreter or OS host, so the
-** names below are the ones whose denial would take the shell away from a whole company. */
+** without regard to case.  What cannot be resolved does not pass.  Which names are the system's is in sysfile.c. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
-
-static const char *const system_names[] = {
-    "powershell.exe", "powershell_ise.exe", "pwsh.exe", "pwsh", "cmd.exe", "wscript.exe", "cscript.exe", "mshta.exe",
-    "rundll32.exe", "regsvr32.exe", "msbuild.exe", "installutil.exe", "wmic.exe", "explorer.exe", "svchost.exe",
-    "services.exe", "lsass.exe", "csrss.exe", "smss.exe", "wininit.exe", "winlogon.exe", "conhost.exe", "dllhost.exe",
-    "taskhostw.exe", "msiexec.exe", "reg.exe", "schtasks.exe", "certutil.exe", "bitsadmin.exe", "forfiles.exe",
-    "ntdll.dll", "kernel32.dll", "kernelbase.dll", "python.exe", "pythonw.exe", "python", "python3", "py.exe", "node.exe",
-    "node", "lua", "lua5.4", "lua.exe", "perl", "perl.exe", "ruby", "ruby.exe", "php", "php.exe", "java", "java.exe",
-    "javaw.exe", "bash", "sh", "dash", "zsh", "ksh", "fish", "busybox", "osascript", "bash.exe", "wsl.exe", "awk", "gawk",
-    "sed", "env", "sudo", "systemd", "init", "launchd", "sshd", "winword.exe", "excel.exe", "powerpnt.exe", "outlook.exe",
-    "chrome.exe", "msedge.exe", "firefox.exe", "lunette"};
-
-static const char *const system_paths[] = {
-    "?:\\windows\\system32\\*", "?:\\windows\\syswow64\\*", "?:\\windows\\winsxs\\*", "?:\\windows\\*.exe",
-    "\\device\\harddiskvolume*\\windows\\*", "%systemroot%\\*", "%windir%\\*", "\\systemroot\\*", "/bin/*", "/sbin/*", "/usr/bin/*",
-    "/usr/sbin/*", "/lib/*", "/lib64/*", "/usr/lib/*", "/usr/lib64/*", "/system/*", "/usr/libexec/*"};
+#include <unistd.h>
 
 static const char *const empty_hashes[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                                            "da39a3ee5e6b4b0d3255bfef95601890afd80709", "d41d8cd98f00b204e9800998ecf8427e"};
-
-#define COUNT(list) (sizeof(list) / sizeof *(list))
-
-static ln_str base_name(ln_str path) {
-  for (size_t i = path.n; i > 0; i--)
-    if (path.p[i - 1] == '\\' || path.p[i - 1] == '/') return (ln_str){path.p + i, path.n - i};
-  return path;
-}
-
-static bool in_list(const char *const *list, size_t n, ln_str s) {
-  for (size_t i = 0; i < n; i++)
-    if (ln_str_ieq(ln_str_of(list[i]), s)) return true;
-  return false;
-}
-
-static bool is_system_file(ln_str name) {
-  if (in_list(system_names, COUNT(system_names), base_name(name))) return true;
-  for (size_t i = 0; i < COUNT(system_paths); i++)
-    if (ln_str_glob(ln_str_of(system_paths[i]), name)) return true;
-  return false;
-}
 
 /* Calls fn on each name of a kind ("host", "user", "file"); true when one call said so. */
 static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name), ln_str *which) {
@@ -57,8 +19,29 @@ static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_e
   return false;
 }
 
-static bool system_name(const ln_effect *e, ln_str name) { (void)e; return is_system_file(name); }
-static bool empty_file(const ln_effect *e, ln_str name) { (void)e; return in_list(empty_hashes, COUNT(empty_hashes), name); }
+static bool system_name(const ln_effect *e, ln_str name) { return ln_is_system_file(name) || ln_seen_has(&e->run->seen, name); }
+
+static bool empty_file(const ln_effect *e, ln_str name) {
+  (void)e;
+  for (size_t i = 0; i < sizeof empty_hashes / sizeof *empty_hashes; i++)
+    if (ln_str_ieq(ln_str_of(empty_hashes[i]), name)) return true;
+  return false;
+}
+
+static ln_str label(ln_str host) {
+  const char *dot = host.n ? memchr(host.p, '.', host.n) : NULL;
+  return dot ? (ln_str){host.p, (size_t)(dot - host.p)} : host;
+}
+
+/* Is it this machine's name?  Where one of the two lacks its domain, the first label decides. */
+static bool our_host(const ln_effect *e, ln_str name) {
+  char own[256] = "";
+  (void)e;
+  if (gethostname(own, sizeof own - 1) != 0 || !own[0] || ln_str_ieq(ln_str_of(own), LN_STR("localhost"))) return false;
+  ln_str us = ln_str_of(own), short_us = label(us), short_name = label(name);
+  bool bare = short_us.n == us.n || short_name.n == name.n;
+  return ln_str_ieq(us, name) || (bare && ln_str_ieq(short_us, short_name));
+}
 
 static bool globbed(const ln_list *l, ln_str name) {
   for (size_t i = 0; i < l->n; i++)
@@ -87,11 +70,11 @@ bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
   if (!ln_write_is_destructive(e)) return true;
-  if (!e->resolved) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
+  if (!e->resolved || !e->w.entity.n) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
   if (any_name(e, "file", empty_file, &which)) return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
   if (any_name(e, "file", system_name, &which))
     return refuse(err, "system_file", e, "an interpreter or a file of the operating system is never denied, excepted, evicted or ended by image", which);
-  if (ln_v_get_bool(names, "self", false)) return refuse(err, "self", e, "this is our own host or account", which);
+  if (ln_v_get_bool(names, "self", false) || any_name(e, "host", our_host, &which)) return refuse(err, "self", e, "this is our own host or account", which);
   if (ln_v_get_bool(names, "last_member", false)) return refuse(err, "last_member", e, "the last member of a privileged group stays in it", which);
   if (any_name(e, "host", protected_host, &which)) return refuse(err, "protect.host", e, "the site protects this host", which);
   if (any_name(e, "user", protected_user, &which)) return refuse(err, "protect.user", e, "the site protects this account", which);

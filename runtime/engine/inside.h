@@ -19,6 +19,7 @@ typedef struct ln_tally {                                /* how often each text 
   size_t n, used;
 } ln_tally;
 int64_t ln_tally_add(ln_tally *t, ln_str key);           /* the count with this one; copies key; 0: no memory */
+bool ln_tally_has(const ln_tally *t, ln_str key);
 void ln_tally_free(ln_tally *t);
 
 typedef struct ln_branch ln_branch;
@@ -169,6 +170,7 @@ struct ln_run {
   bool planning;
   ln_err why;                                            /* of what ended it, or broke the attempt           */
   ln_buf result;
+  ln_tally seen;                                         /* hashes that some document called a system file  */
   int partial;                                           /* stages failed, skipped for a fact; not_done      */
   int notes, writes_done;
   ln_timer poll;                                         /* looks for what other processes decided           */
@@ -242,6 +244,10 @@ bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without a
 bool ln_guard_needs_person(const ln_effect *e);
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err);
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
+/* sysfile.c */
+bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */
+bool ln_seen_add(ln_tally *t, ln_str value);             /* hashes that an encoded document gives such a name; false: no memory */
+bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */

@@ -14,6 +14,7 @@ static void run_free(ln_run *r) {
   ln_vm_free(r->vm);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
+  ln_tally_free(&r->seen);
   ln_buf_free(&r->input);
   ln_buf_free(&r->pending);
   ln_buf_free(&r->result);

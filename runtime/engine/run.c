@@ -133,6 +133,14 @@ static bool go_live(ln_run *r) {
   return true;
 }
 
+/* Hands over what an effect ended with.  The guards remember what it said of files. */
+static bool wake_with(ln_run *r, ln_effect *e) {
+  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know"};
+  if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
+  ln_branch_wake(e->branch);
+  return true;
+}
+
 static bool replay_next(ln_run *r) {
   if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
   ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
@@ -154,8 +162,7 @@ static bool replay_next(ln_run *r) {
   ln_buf_add(&e->outcome, outcome);
   ln_buf_free(&hold);
   ln_plan_replayed(e, rec);
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 /* Values above 64 KiB are kept by their content, and named by the entry. */
@@ -216,8 +223,7 @@ static bool deliver_ready(ln_run *r) {
   if (ln_effect_logged(e)) put_delivery(r, e);
   if (r->broken) return false;
   ln_run_event(r, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
-  ln_branch_wake(e->branch);
-  return true;
+  return wake_with(r, e);
 }
 
 static bool step_once(ln_run *r) {
@@ -463,6 +469,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 }
 
 bool ln_run_begin(ln_run *r, ln_err *err) {
+  if (!ln_seen_add(&r->seen, ln_buf_view(&r->input))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);

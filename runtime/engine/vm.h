@@ -80,6 +80,7 @@ void lnL_freeze(lua_State *L);
 ** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
 typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e]; asked once a name            */
 void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names); /* names: all it knows, NULL-ended, for "did you mean"; may be NULL */
+const char *const *ln_vm_global_names(const ln_vm *vm);  /* those names; NULL: none                          */
 
 /* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its environment;
 ** the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …", or "memory". */

@@ -66,7 +66,6 @@ int ln_order_compare(const ln_order *a, const ln_order *b);
 void ln_order_sort(ln_order *v, size_t n);
 
 ln_global_fn ln_vm_global(const ln_vm *vm);
-const char *const *ln_vm_global_names(const ln_vm *vm);
 ln_print_fn ln_vm_print(const ln_vm *vm);
 int64_t ln_vm_number(ln_vm *vm);                         /* the next object's number */
 

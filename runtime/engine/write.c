@@ -14,6 +14,7 @@
 enum { HORIZON_MS = 60000, ATTEMPTS = 3, PROBES = 3, SETTLE_MS = 5000, WAIT_MS = 20 * 60000, BUSY_MS = 100, AGAIN_MS = 1000 };
 
 static void take_turn(ln_effect *e);
+static void begin_look(ln_effect *e);
 static void in_doubt(ln_effect *e, const ln_err *err);
 static void settle_then_probe(ln_effect *e);
 
@@ -74,6 +75,7 @@ static void job_refused(ln_effect *e, const ln_err *err) {
   if (ln_err_is(err, "busy")) {
     e->waiting_for = "entity";
     e->stand = LN_W_TURN;
+    e->attempts--; /* no intent was written: it was no attempt */
     ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
   } else {
     ln_effect_fail(e, err);
@@ -206,7 +208,7 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
 static void send_again(void *arg) { take_turn(arg); }
 
 static void unknown(ln_effect *e, const ln_err *err) {
-  if (e->op->idempotent && !e->recovered && now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS)
+  if (e->op->idempotent && !e->recovered && !e->branch->cancelled && now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS)
     ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
   else if (e->op->write->probe) settle_then_probe(e);
   else in_doubt(e, err);
@@ -321,8 +323,21 @@ static void probe_now(void *arg) {
 
 static void settle_then_probe(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   e->stand = LN_W_SETTLING;
   ln_wait_for(e, (e->sent_ms ? e->sent_ms : now_of(e)) + settle * (e->probes + 1), probe_now);
+}
+
+static const ln_err cancelled_unsent = {.code = "cancelled", .message = "cancelled; it has not happened"};
+
+/* It certainly did not happen.  Soon after the send it is tried again; later, after a crash, or when a person said
+** so, everything that leads to a send is asked anew: the world, the guards and the approval may have moved on. */
+static void not_done(ln_effect *e, const ln_err *err) {
+  bool fresh = !e->recovered && now_of(e) - e->first_sent_ms < HORIZON_MS;
+  if (e->branch->cancelled) record_err(e, "cancelled", &cancelled_unsent, "");
+  else if (e->attempts >= ATTEMPTS) record_err(e, "failed", err, "");
+  else if (fresh) take_turn(e);
+  else begin_look(e);
 }
 
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
@@ -330,11 +345,7 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   switch (o) {
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); return;
   case LN_ACCEPTED: accepted(e, value); return;
-  case LN_DID_NOT:
-    e->recovered = false;
-    if (e->attempts < ATTEMPTS) take_turn(e);
-    else record_err(e, "failed", err, "");
-    return;
+  case LN_DID_NOT: not_done(e, err); return;
   case LN_UNKNOWN: break;
   }
   if (e->probes < PROBES) settle_then_probe(e);
@@ -371,14 +382,31 @@ static void after_guards(ln_effect *e) {
   take_turn(e);
 }
 
+/* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
+static void note_entity(ln_effect *e) {
+  ln_entry entry;
+  ln_buf data;
+  ln_buf_init(&data, 1 << 16);
+  size_t mark = ln_v_begin(&data, 'O', 3);
+  put_pair(&data, "entity", e->w.entity);
+  put_pair(&data, "facet", e->w.facet);
+  put_pair(&data, "to", e->w.to);
+  ln_v_end(&data, mark);
+  ln_effect_entry(e, LN_E_ASKED, &entry);
+  entry.data = ln_buf_view(&data);
+  if (ln_effect_logged(e)) ln_run_put(e->run, &entry);
+  ln_buf_free(&data);
+}
+
 static bool is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
 
 static void after_look(ln_effect *e) {
   ln_err err = {0};
   ln_str before = ln_buf_view(&e->before);
   if (before.n && e->w.to.n && ln_str_eq(before, e->w.to) && !is_plan(e)) {
+    note_entity(e);
     ln_str value = ln_buf_view(&e->unchanged);
-    record(e, true, "unchanged", value.n ? value : e->w.planned, NULL);
+    record(e, true, "unchanged", value.n ? value : e->w.planned, e->attempts ? "" : NULL);
     return;
   }
   bool passes = ln_guard_static(e, &err);
@@ -418,8 +446,7 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
 static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
-  e->recovered = false;
-  if (!e->record->settled_did) e->attempts = 0, take_turn(e);
+  if (!e->record->settled_did) e->attempts = 0, not_done(e, &cancelled_unsent);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -441,6 +468,15 @@ static void take_up(ln_effect *e) {
   else in_doubt(e, &unsure);
 }
 
+static void begin_look(ln_effect *e) {
+  ln_look none = {.resolved = false};
+  e->recovered = false;
+  e->first_sent_ms = 0;
+  e->stand = LN_W_LOOKING;
+  if (e->op->write->look) e->op->write->look(e);
+  else ln_write_looked(e, &none, NULL);
+}
+
 static void refuse_never(ln_effect *e) {
   ln_err err;
   ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
@@ -455,6 +491,7 @@ void ln_write_start(ln_effect *e) {
     ln_effect_fail(e, &err);
     return;
   }
+  if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
   bool open = e->record && e->record->intent.n && !e->record->withdrawn && !e->record->planned;
   if (open) {
     take_up(e);
@@ -464,12 +501,5 @@ void ln_write_start(ln_effect *e) {
     refuse_never(e);
     return;
   }
-  if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
-  e->stand = LN_W_LOOKING;
-  if (e->op->write->look) {
-    e->op->write->look(e);
-  } else {
-    ln_look none = {.resolved = false};
-    ln_write_looked(e, &none, NULL);
-  }
+  begin_look(e);
 }

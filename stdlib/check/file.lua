@@ -96,7 +96,7 @@ local function exports_of(tree)
   for _, n in ipairs(e.var.reads) do
     if not of_index[n] and n ~= e then open = true end         -- handed to somebody: who knows what it gets
   end
-  return { names = names, open = open or #e.var.writes > 0 }
+  return { names = names, open = open or #e.var.writes > 0, var = e.var }
 end
 
 -- "-- check: allow RULE, RULE": on its own line it speaks of the next, else of its own.
@@ -117,6 +117,7 @@ end
 
 -- Where it runs, which decides what names there are.
 local function room_of(module, tree, known)
+  if tree.source:find "^%-%-%-@meta" then return "meta" end  -- for editors: never run
   local e = returned(tree)
   if declared(e, known, "connector") then return "connector" end
   if module:find "^sim%." or declared(e, known, "sim") then return "sim" end

@@ -1,15 +1,16 @@
 -- init.lua: examines scripts.  It is given what there is (the words of a playbook, libraries, connectors with
 -- their operations: told by the program itself, so that no list here can grow old) and sources; it gives findings.
--- Every rule is certain of what it says, or says "warning".  docs/reference/check.md has them all.
+-- Every rule is certain of what it says, or says "warning".  docs/check.md has them all.
 
 local file = require "check.file"
 local parser = require "check.parser"
 
 local check = {}
 
-local RULES = { require "check.rules.names", require "check.rules.operations", require "check.rules.playbook",
-                require "check.rules.durations", require "check.rules.steps", require "check.rules.flow",
-                require "check.rules.habits" }
+local RULES = {}
+for i, name in ipairs { "names", "operations", "playbook", "durations", "steps", "flow", "habits" } do
+  RULES[i] = require("check.rules." .. name)
+end
 
 ---Rules by name: "error" or "warning".
 check.rules = { syntax = "error", connector = "error" }

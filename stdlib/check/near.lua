@@ -2,22 +2,23 @@
 
 local near = {}
 
--- How many letters are put in, left out or changed.
-local function distance(a, b, most)
-  local row = {}
-  for j = 0, #b do row[j] = j end
+local LONGEST = 64
+
+-- How many letters are put in, left out, changed, or two swapped.
+local function distance(a, b)
+  local d = { [0] = {} }
+  for j = 0, #b do d[0][j] = j end
   for i = 1, #a do
-    local corner, least = row[0], i
-    row[0] = i
+    d[i] = { [0] = i }
     for j = 1, #b do
-      local change = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner = row[j]
-      row[j] = math.min(change, row[j - 1] + 1, row[j] + 1)
-      least = math.min(least, row[j])
+      local best = math.min(d[i - 1][j - 1] + (a:byte(i) == b:byte(j) and 0 or 1), d[i - 1][j] + 1, d[i][j - 1] + 1)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        best = math.min(best, d[i - 2][j - 2] + 1)
+      end
+      d[i][j] = best
     end
-    if least > most then return most + 1 end
   end
-  return row[#b]
+  return d[#a][#b]
 end
 
 ---The nearest of the keys of a table, or of the texts of a list; nil when none is near.
@@ -25,10 +26,11 @@ end
 ---@param names table
 ---@return string?
 function near.of(name, names)
-  if #name > 64 then return nil end
-  local best, least = nil, math.min(3, #name // 2) + 1
+  if #name > LONGEST then return nil end
+  local best, least = nil, #name < 3 and 1 or #name < 5 and 2 or #name < 12 and 3 or 5
   local function try(candidate)
-    local d = distance(name:lower(), candidate:lower(), least)
+    if #candidate > LONGEST or math.abs(#candidate - #name) >= least + 1 then return end
+    local d = distance(name:lower(), candidate:lower())
     if d < least or (d == least and best and candidate < best) then best, least = candidate, d end
   end
   for k, v in pairs(names) do try(type(k) == "string" and k or v) end

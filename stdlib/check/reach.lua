@@ -25,6 +25,18 @@ local function index(f)
   return within
 end
 
+-- Expressions through which a connector's table is only used: the object of a field, what a local is given.
+local function plain_uses(f)
+  if f.plain then return f.plain end
+  local plain = {}
+  for _, n in ipairs(f.tree.all.Index or {}) do plain[n.object] = true end
+  for _, s in ipairs(f.tree.all.Local or {}) do
+    for i, e in ipairs(s.exprs) do plain[e] = s.names[i] ~= nil end
+  end
+  f.plain = plain
+  return plain
+end
+
 local visit
 
 local function member(w, m, node, f)
@@ -47,18 +59,28 @@ local function dynamic(n, known)
   return false
 end
 
+-- A member of the module's own table: another of its functions.
+local function own_member(f, n)
+  local exports = f.exports
+  if not exports or not exports.var or n.tag ~= "Index" or n.key.tag ~= "String" then return nil end
+  local value = n.object.tag == "Name" and n.object.var == exports.var and exports.names[n.key.value]
+  return type(value) == "table" and value.tag == "Function" and value or nil
+end
+
 local function look(w, f, n)
-  local m = meaning.of(n, w.world.known)
+  local m, own = meaning.of(n, w.world.known), own_member(f, n)
   if dynamic(n, w.world.known) then w.open = true end
-  if not m then
+  if own then
+    visit(w, f, own, w.via, w.at)
+  elseif not m then
     local value = n.tag == "Name" and n.var and n.var.kind == "function" and n.var.value
     if value then visit(w, f, value, w.via, w.at) end
   elseif m.kind == "operation" then
     w.found(m.of .. "." .. m.name, w.at or n, w.via, f)
   elseif m.kind == "member" then
     member(w, m, n, f)
-  elseif m.kind == "require" then
-    w.open = true
+  elseif m.kind == "require" or (m.kind == "connector" and not n.declares and not plain_uses(f)[n]) then
+    w.open = true                                           -- handed on: who knows what is asked of it
   end
 end
 

@@ -95,6 +95,7 @@ end
 local CONTAINERS = { table = true, host = true, device = true, user = true, alert = true, secret = true }
 
 local function wrong_one(t, e)
+  if e.tag == "Unop" and e.op == "-" and e.operand.tag == "Number" then return wrong_number(t, -e.operand.value) end
   if e.tag == "String" then return wrong_text(t, e.value) end
   if e.tag == "Number" then return wrong_number(t, e.value) end
   local what = (e.tag == "True" or e.tag == "False") and t.kind ~= "boolean" and "a boolean"

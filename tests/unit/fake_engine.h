@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "engine/simhost.h"
 #include "modules/connector.h"
+#include "engine/instrument.h"
 #include "engine/note.h"
 #include "modules/modules.h"
 
@@ -47,32 +48,32 @@ typedef struct fake {
   ln_str stdlib;
 } fake;
 
-/* What stands in for a part of the engine is weak: where a test links the real one, that is used. */
-#define WEAK __attribute__((weak))
+/* What is defined here under the engine's names keeps the real files out of the program; one that is drawn in all the
+** same, for a name that is missing here, shows itself as a name that is defined twice. */
 #define HELPER static __attribute__((unused))             /* not every test needs all of them                 */
 
 /* --- what modules ask of an effect --- */
 
-WEAK const ln_op *ln_effect_op(const ln_effect *e) { return e->op; }
-WEAK ln_engine *ln_effect_engine(const ln_effect *e) { return e->engine; }
-WEAK ln_str ln_effect_args(const ln_effect *e) { return ln_buf_view(&e->args); }
+const ln_op *ln_effect_op(const ln_effect *e) { return e->op; }
+ln_engine *ln_effect_engine(const ln_effect *e) { return e->engine; }
+ln_str ln_effect_args(const ln_effect *e) { return ln_buf_view(&e->args); }
 static char fake_tag[64] = "lunette 01TEST/step#1";
-WEAK ln_str ln_effect_tag(const ln_effect *e) { (void)e; return ln_str_of(fake_tag); }
-WEAK ln_str ln_effect_name(const ln_effect *e) { (void)e; return LN_STR("step#1"); }
-WEAK void *ln_effect_work(const ln_effect *e) { return e->work; }
-WEAK int64_t ln_effect_timeout_ms(const ln_effect *e) { return e->timeout_ms; }
-WEAK int64_t ln_effect_lease_ms(const ln_effect *e) { return e->lease_ms; }
-WEAK bool ln_effect_looped_back(const ln_effect *e) { (void)e; return true; }
-WEAK void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e)) { e->drop = drop; }
-WEAK void ln_effect_raw(ln_effect *e, ln_str bytes) { e->raws += bytes.n > 0; }
+ln_str ln_effect_tag(const ln_effect *e) { (void)e; return ln_str_of(fake_tag); }
+ln_str ln_effect_name(const ln_effect *e) { (void)e; return LN_STR("step#1"); }
+void *ln_effect_work(const ln_effect *e) { return e->work; }
+int64_t ln_effect_timeout_ms(const ln_effect *e) { return e->timeout_ms; }
+int64_t ln_effect_lease_ms(const ln_effect *e) { return e->lease_ms; }
+bool ln_effect_looped_back(const ln_effect *e) { (void)e; return true; }
+void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e)) { e->drop = drop; }
+void ln_effect_raw(ln_effect *e, ln_str bytes) { e->raws += bytes.n > 0; }
 
-WEAK void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work)) {
+void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work)) {
   if (e->free_work) e->free_work(e->work);
   e->work = work;
   e->free_work = free_work;
 }
 
-WEAK char *ln_effect_keep(ln_effect *e, ln_str s, ln_str *kept) {
+char *ln_effect_keep(ln_effect *e, ln_str s, ln_str *kept) {
   char *p = ln_str_dup(s);
   assert_non_null(p);
   assert_true(e->n_kept < 64);
@@ -90,27 +91,27 @@ static void end_effect(ln_effect *e, bool good, ln_str value, const ln_err *err)
   if (err) e->err = *err;
 }
 
-WEAK void ln_effect_done(ln_effect *e, ln_str value) {
+void ln_effect_done(ln_effect *e, ln_str value) {
   ln_err err;
   assert_true(ln_v_check(value, &err));
   end_effect(e, true, value, NULL);
 }
 
-WEAK void ln_effect_fail(ln_effect *e, const ln_err *err) { end_effect(e, false, (ln_str){NULL, 0}, err); }
+void ln_effect_fail(ln_effect *e, const ln_err *err) { end_effect(e, false, (ln_str){NULL, 0}, err); }
 
 static void end_write(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   e->outcome = o;
   end_effect(e, o == LN_DID || o == LN_DID_UNCHANGED || o == LN_ACCEPTED, value, err);
 }
 
-WEAK void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
-WEAK void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
-WEAK void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err, int64_t again_ms) {
+void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
+void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
+void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err, int64_t again_ms) {
   e->again_ms = again_ms;
   end_write(e, o, value, err);
 }
 
-WEAK void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
+void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   end_effect(e, l != NULL && !err, (ln_str){NULL, 0}, err);
   ln_buf *to[] = {&e->before, &e->names, &e->undo, &e->unchanged};
   ln_str from[] = {l ? l->before : (ln_str){0}, l ? l->names : (ln_str){0}, l ? l->undo : (ln_str){0},
@@ -122,7 +123,7 @@ WEAK void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   e->resolved = l && l->resolved;
 }
 
-WEAK const char *ln_class_name(ln_class c) { return c == LN_WRITE ? "write" : "other"; }
+const char *ln_class_name(ln_class c) { return c == LN_WRITE ? "write" : "other"; }
 
 /* --- the world --- */
 
@@ -334,7 +335,15 @@ static void (*fake_wrote)(lua_State *L, ln_effect *e);   /* told of each write b
 static int fake_doubts;
 static bool fake_planning;
 
-WEAK ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
+ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
+
+bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err) {
+  if (luaL_loadbufferx(L, source.p, source.n, chunk, "t") == LUA_OK) return true;
+  ln_fail(err, "syntax", LN_FINAL, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return false;
+}
+
 /* An answer that told nothing: the vendor is asked, and the write is made again when it shows no trace. */
 static void settle_doubt(fake *f, ln_effect *e, int64_t since_ms) {
   for (int i = 0; i < 3 && e->outcome == LN_UNKNOWN; i++) {
@@ -408,7 +417,7 @@ static int64_t option_ms(lua_State *L, int t, const char *key, int64_t otherwise
   return ms;
 }
 
-WEAK int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work)) {
+int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work)) {
   ln_err err = {0};
   int64_t wait = option_ms(L, args, "wait", -1), lease = option_ms(L, args, "lease", 0),
           timeout = option_ms(L, args, "timeout", 0);
@@ -437,7 +446,7 @@ WEAK int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*
   return good ? 1 : lua_error(L);
 }
 
-WEAK ln_str ln_effect_before(const ln_effect *e) { return ln_buf_view(&e->before); }
-WEAK void lnL_note(lua_State *L, const char *kind, int idx) { (void)L, (void)kind, (void)idx; }
+ln_str ln_effect_before(const ln_effect *e) { return ln_buf_view(&e->before); }
+void lnL_note(lua_State *L, const char *kind, int idx) { (void)L, (void)kind, (void)idx; }
 
 #endif

@@ -1,5 +1,6 @@
 /* vendor_test.c: a vendor's calls against a scripted one, in virtual time: every way to show who calls, limits,
 ** retries, the breaker, and what must never happen: a write sent twice, a loop on bad credentials. */
+#include "base/jwt.h"
 #include "base/log.h"
 #include "net/breaker.h"
 #include "net/retry.h"
@@ -12,13 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #define TEXT(z) {(z), sizeof(z) - 1}                     /* LN_STR, for what is static                       */
 
 enum { MOST = 400 };
 
 typedef struct seen {
-  char method[8], url[256], auth[256], body[2048];
+  char method[8], url[256], auth[256], body[4096];
   int64_t at_ms;
 } seen;
 
@@ -45,6 +48,7 @@ typedef struct world {
   ln_call_end last;
   int64_t last_ms;
   const char *secret_missing;
+  char pem[4096];                                        /* of the client's key                              */
 } world;
 
 static const ln_header *one_header(const reply *r) {
@@ -94,6 +98,7 @@ static bool value_of(void *arg, ln_str key, ln_buf *out, ln_err *err) {
   world *w = arg;
   if (w->secret_missing && ln_str_eq(key, ln_str_of(w->secret_missing)))
     return ln_fail(err, "not_found", LN_FINAL, "no secret of that name");
+  if (ln_str_eq(key, LN_STR("key"))) return ln_buf_addz(out, w->pem);
   return ln_buf_add(out, key) && ln_buf_addz(out, "-value");
 }
 
@@ -341,6 +346,70 @@ static void test_undeclared_region(void **s) {
   assert_int_equal(w->good, 0);
   assert_int_equal(w->n_seen, 1);
   assert_string_equal(w->last.err.code, "unauthorised");
+  teardown(w);
+}
+
+static void make_key(world *w) {
+  EVP_PKEY *key = EVP_RSA_gen(2048);
+  BIO *b = BIO_new(BIO_s_mem());
+  assert_int_equal(PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL), 1);
+  int n = BIO_read(b, w->pem, sizeof w->pem - 1);
+  assert_true(n > 0);
+  w->pem[n] = '\0';
+  BIO_free(b);
+  EVP_PKEY_free(key);
+}
+
+/* The claims of the assertion in a token call, its signature checked. */
+static void claims_of(world *w, const char *body, ln_buf *claims) {
+  ln_err err = {0};
+  ln_buf head;
+  const char *at = strstr(body, "client_assertion=");
+  assert_non_null(at);
+  at += strlen("client_assertion=");
+  ln_str token = {at, strcspn(at, "&")};
+  ln_buf_init(&head, 4096);
+  ln_buf_init(claims, 4096);
+  if (!ln_jwt_open(LN_STR("RS256"), ln_str_of(w->pem), token, &head, claims, &err)) fail_msg("%s", err.message);
+  assert_true(ln_str_find(ln_buf_view(&head), LN_STR("\"kid\":\"kid-value\"")) > 0);
+  ln_buf_free(&head);
+}
+
+/* Each attempt is signed afresh: a vendor takes an assertion once. */
+static void test_private_key_jwt(void **s) {
+  (void)s;
+  static const ln_auth jwt = {.kind = LN_AUTH_JWT, .user = TEXT("client"), .secret = TEXT("key"), .kid = TEXT("kid"),
+                              .scopes = TEXT("scopes"), .alg = TEXT("RS256"), .path = TEXT("/v1/token"),
+                              .form = TEXT("grant_type=client_credentials")};
+  world *w = setup(&jwt, (reply[]){{.path = "/v1/token", .status = 503, .times = 1},
+                                   {.path = "/v1/token", .status = 200, .body = "t 3600"}, {.status = 200}, {0}});
+  ln_buf one, two;
+  make_key(w);
+  call(w, "/x", false);
+  run(w);
+  assert_int_equal(w->good, 1);
+  assert_string_equal(w->seen[2].auth, "Bearer t");
+  assert_non_null(strstr(w->seen[0].body, "grant_type=client_credentials&scope=scopes-value&client_assertion_type=urn%3Aietf"));
+  claims_of(w, w->seen[0].body, &one);
+  claims_of(w, w->seen[1].body, &two);
+  assert_false(ln_str_eq(ln_buf_view(&one), ln_buf_view(&two)));
+  assert_true(ln_str_find(ln_buf_view(&one), LN_STR("\"aud\":\"https://api.example.com/v1/token\"")) > 0);
+  assert_true(ln_str_find(ln_buf_view(&one), LN_STR("\"iss\":\"client-value\"")) > 0);
+  ln_buf_free(&one);
+  ln_buf_free(&two);
+  teardown(w);
+}
+
+static void test_unreadable_key(void **s) {
+  (void)s;
+  static const ln_auth jwt = {.kind = LN_AUTH_JWT, .user = TEXT("client"), .secret = TEXT("secret"), .alg = TEXT("RS256"),
+                              .path = TEXT("/v1/token")};
+  world *w = setup(&jwt, (reply[]){{.status = 200}, {0}});
+  call(w, "/x", true);
+  run(w);
+  assert_int_equal(w->n_seen, 0);
+  assert_int_equal(w->last.acted, LN_ACTED_NOT);
+  assert_null(strstr(w->last.err.message, "secret-value"));
   teardown(w);
 }
 
@@ -624,7 +693,7 @@ int main(void) {
       cmocka_unit_test(test_one_token_for_all), cmocka_unit_test(test_one_refresh_for_all),
       cmocka_unit_test(test_early_renewal), cmocka_unit_test(test_no_loop_on_401),
       cmocka_unit_test(test_refused_credentials), cmocka_unit_test(test_token_call_retried),
-      cmocka_unit_test(test_region), cmocka_unit_test(test_undeclared_region), cmocka_unit_test(test_reads_retry),
+      cmocka_unit_test(test_private_key_jwt), cmocka_unit_test(test_unreadable_key), cmocka_unit_test(test_region), cmocka_unit_test(test_undeclared_region), cmocka_unit_test(test_reads_retry),
       cmocka_unit_test(test_reads_give_up), cmocka_unit_test(test_write_perhaps_sent_is_final),
       cmocka_unit_test(test_write_500_is_final), cmocka_unit_test(test_write_not_sent_is_retried),
       cmocka_unit_test(test_refused_write_did_not_act), cmocka_unit_test(test_retry_budget),

@@ -43,18 +43,19 @@ local function first_of_list(world)
   end
 end
 
--- Calls visit for each expression whose value an expression may have, or hold within.
-local function parts(e, visit)
+-- Calls visit for each expression whose value an expression may have, or hold within; with `fields`, also for what
+-- it is a field of.
+local function parts(e, fields, visit)
   parser.walk(e, function(n)
     if n.tag == "Function" then return false end
     if n.tag == "Binop" then
       if n.op == "or" or n.op == ".." then return true end
-      if n.op == "and" then parts(n.right, visit) end
+      if n.op == "and" then parts(n.right, fields, visit) end
       return false
     end
     if n.tag == "Unop" then return false end
     if visit(n) == false then return false end
-    return n.tag == "Table" or n.tag == "Item" or n.tag == "Paren" or n.tag == "Index"
+    return n.tag == "Table" or n.tag == "Item" or n.tag == "Paren" or (fields and n.tag == "Index")
   end)
 end
 
@@ -72,11 +73,11 @@ local function each_given(f, visit)
 end
 
 -- Variables that may hold what `seed` tells of: variable → what.
-local function tainted_by(f, seed)
+local function tainted_by(f, fields, seed)
   local tainted = {}
   local function taint_of(e)
     local what
-    parts(e, function(n)
+    parts(e, fields, function(n)
       what = what or seed(n) or (n.tag == "Name" and n.var and tainted[n.var]) or nil
       return what == nil
     end)
@@ -94,7 +95,7 @@ local function tainted_by(f, seed)
 end
 
 local function check_first(f, world, report)
-  local taint_of = tainted_by(f, world.first_of_list)
+  local taint_of = tainted_by(f, true, world.first_of_list)
   for _, call in ipairs(f.calls) do
     local list = world.move(call) and call.args and taint_of(call.args)
     if list then
@@ -105,8 +106,8 @@ local function check_first(f, world, report)
 end
 
 local function check_hash(f, world, report)
-  local taint_of = tainted_by(f, function(n)
-    return (is_process_hash(n) and "hash") or (is_process(n) and "process") or nil
+  local taint_of = tainted_by(f, false, function(n)
+    return is_process_hash(n) or is_process(n) or nil
   end)
   for _, call in ipairs(f.calls) do
     local move = world.move(call)

@@ -22,6 +22,7 @@ local function is_there(world, room, name)
 end
 
 local function globals(f, world, report)
+  if f.room == "meta" then return end
   for _, n in ipairs(f.tree.all.Name or {}) do
     if not n.var and not n.declares and n.name ~= "_ENV" then
       if n.assigned and f.room ~= "sim" then
