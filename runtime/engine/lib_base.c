@@ -409,6 +409,15 @@ void lnL_freeze(lua_State *L) {                          /* table → view    */
   lua_remove(L, -2);
 }
 
+void lnL_thaw(lua_State *L) {                            /* view → table    */
+  if (!lua_istable(L, -1) || !is_frozen(L, -1)) return;
+  luaL_checkstack(L, 2, NULL);
+  lua_getmetatable(L, -1);                               /* view meta       */
+  lua_getfield(L, -1, "__index");
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                         /* table           */
+}
+
 static int l_rawset(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 2);
