@@ -263,8 +263,10 @@ static void diverged(ln_effect *e, const ln_record *rec) {
 static bool only_planned(ln_effect *e) {
   ln_buf answer;
   if (e->op->looks || (!e->run->planning && !e->branch->plan_into)) return false;
-  ln_buf_init(&answer, 1024);
-  size_t mark = ln_v_begin(&answer, 'P', 1);
+  ln_buf_init(&answer, 8192);
+  size_t mark = ln_v_begin(&answer, 'P', 2);
+  ln_v_key(&answer, LN_STR("step"));
+  ln_v_str(&answer, ln_str_of(e->name));
   ln_v_key(&answer, LN_STR("what"));
   ln_v_str(&answer, ln_str_of(e->op->name));
   ln_v_end(&answer, mark);
