@@ -298,7 +298,7 @@ static void look_at(ln_effect *e) {
 
 static bool is_watched(const ln_branch *b) {
   const ln_effect *e = b->asked;
-  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for;
+  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for && strcmp(e->waiting_for, "approval") == 0;
 }
 
 static void watch_tick(void *arg) {

@@ -18,6 +18,7 @@ static void run_free(ln_run *r) {
   ln_buf_free(&r->input);
   ln_buf_free(&r->pending);
   ln_buf_free(&r->result);
+  ln_buf_free(&r->site);
   free((char *)(uintptr_t)r->options.assume.p);
   free(r->playbook);
   free(r->snapshot);
@@ -37,6 +38,9 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   r->planning = o->plan;
   ln_buf_init(&r->input, (size_t)64 << 20);
   ln_buf_init(&r->result, (size_t)64 << 20);
+  ln_buf_init(&r->site, (size_t)16 << 20);
+  ln_buf_add(&r->site, g->config->playbooks);
+  r->losses = g->store ? ln_store_losses(g->store) : 0;
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
   return r;
 }
@@ -45,7 +49,7 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
 
 static void put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', assume ? 4 : 3);
+  size_t mark = ln_v_begin(b, 'O', 3 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
@@ -56,6 +60,10 @@ static void put_options(const ln_run *r, ln_buf *b) {
   ln_v_bool(b, r->options.plan);
   ln_v_key(b, LN_STR("sim"));
   ln_v_bool(b, r->options.sim);
+  if (r->site.n) {
+    ln_v_key(b, LN_STR("site"));
+    ln_v_raw(b, ln_buf_view(&r->site));
+  }
   ln_v_end(b, mark);
 }
 
@@ -331,7 +339,9 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
   r->options.sim = r->options.sim || ln_v_get_bool(row->options, "sim", false);
   r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
-  ln_vitem assume;
+  ln_vitem assume, site;
+  ln_buf_cut(&r->site, 0);
+  if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
   if (ln_v_get(row->options, LN_STR("assume"), &assume))
     r->options.assume = (ln_str){ln_str_dup(assume.whole), assume.whole.n};
   f->ok = ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;

@@ -177,6 +177,42 @@ test("every operation says what it does, and what its facts rest on", function()
   none(complaints, "incomplete")
 end)
 
+-- The contract of connectors ------------------------------------------------------------------------------
+
+---The words of a C source's text constants that follow `before`, in all its places.
+local function words_after(source, before, out)
+  for at in source:gmatch(before .. "()") do
+    local text, next_at = source:match('^%s*"([^"]*)"()', at)
+    while text do
+      for word in text:gmatch "[%w_]+" do out[word] = true end
+      text, next_at = source:match('^%s*"([^"]*)"()', next_at)
+    end
+  end
+  return out
+end
+
+test("docs/connectors.md and the annotations know every key that a declaration may have", function()
+  local source, page, class = read "modules/connector_declare.c", read "docs/connectors.md", {}
+  local keys = words_after(source, "OPERATION_KEYS%[%] =%s*", {})
+  assert(keys.summary and keys.one_by and keys.timeout, "the keys of operations were not found")
+  for _, lib in ipairs(libraries) do
+    for _, x in ipairs(lib.module == "connector" and lib.items or {}) do
+      for _, f in ipairs(x.name == "Operation" and x.fields or {}) do class[f.name] = true end
+    end
+  end
+  local missing = {}
+  for key in pairs(keys) do
+    if not class[key] then table.insert(missing, "Operation." .. key .. " in modules/connector.meta.lua") end
+  end
+  words_after(source, "known_keys%(&?r, ", keys)
+  words_after(source, "part%(r, \"%a+\", ", keys)
+  for key in pairs(keys) do
+    local told = page:find("%f[%w_]" .. key .. "%f[^%w_]")
+    if not told then table.insert(missing, key .. " in docs/connectors.md") end
+  end
+  none(missing, "not told of")
+end)
+
 -- What an editor needs ------------------------------------------------------------------------------------
 
 test("the class of an operation's arguments has what it declares", function()
