@@ -1,7 +1,8 @@
-/* http.c: raw HTTP for playbooks, to addresses that the configuration lists.  GET and HEAD are reads; everything else is a
-** write, sent once its intent is on disk, that is not idempotent unless its author says so; a class can be raised and
-** never lowered.  An answer is data, whatever its status: the playbook looks at it.  Only one that cannot tell whether it
-** was done (a gateway's 502 or 504, a 500, where there is a probe to ask) is doubt. */
+/* http.c: raw HTTP for playbooks, to addresses that the configuration lists.  GET and HEAD are reads;
+** everything else is a write, sent once its intent is on disk, that is not idempotent unless its author
+** says so; a class can be raised and never lowered.  An answer is data, whatever its status: the playbook
+** looks at it.  Only one that cannot tell whether it was done (a gateway's 502 or 504, a 500, where there
+** is a probe to ask) is doubt. */
 #include "modules/http_parts.h"
 
 #include "modules/connector_parts.h"
@@ -18,7 +19,7 @@ typedef struct work {
   ln_calling *calling;
   ln_keeping *keeping;
   bool probing;
-  ln_buf head;                                           /* a blob's answer: status and headers, encoded     */
+  ln_buf head;                                           /* a blob's answer: status and headers, encoded */
   int status;
 } work;
 
@@ -65,7 +66,8 @@ static bool put_headers(const ln_answer *a, ln_buf *out) {
 }
 
 /* { body | blob, headers, status }: body or handle is a text or an encoded handle. */
-static bool put_value(ln_str headers, int status, const ln_str *body, ln_str handle, ln_buf *out, ln_err *err) {
+static bool put_value(ln_str headers, int status, const ln_str *body, ln_str handle, ln_buf *out,
+                      ln_err *err) {
   size_t mark = ln_v_begin(out, 'O', 3);
   ln_v_key(out, body ? LN_STR("body") : LN_STR("blob"));
   if (body) ln_v_str(out, *body);
@@ -197,10 +199,18 @@ static bool go(work *w, ln_str args, bool write, void (*done)(void *, const ln_c
   bool ok = lnH_request_make(g, args, true, &r, err);
   ln_vendor *v = ok ? lnH_vendor(g, &r.url, r.loopback, err) : NULL;
   if (v) {
-    ln_call c = {.method = r.method, .path = ln_buf_view(&r.path), .headers = r.headers, .n_headers = r.n_headers,
-                 .body = ln_buf_view(&r.body), .limit = LN_STR("http"), .write = write,
-                 .patience_ms = ln_effect_timeout_ms(w->e), .max_response = g->config->response,
-                 .decode = decode, .done = done, .arg = w};
+    ln_call c = {.method = r.method,
+                 .path = ln_buf_view(&r.path),
+                 .headers = r.headers,
+                 .n_headers = r.n_headers,
+                 .body = ln_buf_view(&r.body),
+                 .limit = LN_STR("http"),
+                 .write = write,
+                 .patience_ms = ln_effect_timeout_ms(w->e),
+                 .max_response = g->config->response,
+                 .decode = decode,
+                 .done = done,
+                 .arg = w};
     w->calling = ln_vendor_send(v, &c, err);
   }
   lnH_request_free(&r);
@@ -266,7 +276,8 @@ static void send(ln_effect *e) {
   ln_err err = {0};
   if (!w) ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
   else w->probing = false;
-  if (!w || !go(w, ln_effect_args(e), true, on_end, &err)) ln_write_sent(e, LN_DID_NOT, (ln_str){NULL, 0}, &err);
+  if (!w || !go(w, ln_effect_args(e), true, on_end, &err))
+    ln_write_sent(e, LN_DID_NOT, (ln_str){NULL, 0}, &err);
 }
 
 /* The probe is a GET of its own; its answer says whether the write is there. */
@@ -292,24 +303,29 @@ static void probe(ln_effect *e, int64_t since_ms) {
   ln_buf_init(&args, ARGS_MAX);
   if (!w) ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
   else w->probing = true;
-  if (!w || !probe_args(ln_effect_args(e), &args, &err) || !go(w, ln_buf_view(&args), false, on_probe_end, &err))
+  if (!w || !probe_args(ln_effect_args(e), &args, &err) ||
+      !go(w, ln_buf_view(&args), false, on_probe_end, &err))
     ln_write_probed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   ln_buf_free(&args);
 }
 
 /* --- the operations --- */
 
-static const ln_write_ops blind = {describe, NULL, send, NULL, NULL}, probed = {describe, NULL, send, probe, NULL};
+static const ln_write_ops blind = {describe, NULL, send, NULL, NULL},
+                          probed = {describe, NULL, send, probe, NULL};
 
 #define READ(z) {.name = "http." z, .cls = LN_READ, .uses = "http", .start = start}
-#define ONE(z, again, how) \
-  {.name = "http." z, .cls = LN_WRITE, .uses = "http", .write = &(how), .idempotent = (again), .move = LN_NOTE}
+#define ONE(z, again, how)                                                                                   \
+  {                                                                                                          \
+    .name = "http." z, .cls = LN_WRITE, .uses = "http", .write = &(how), .idempotent = (again),              \
+    .move = LN_NOTE                                                                                          \
+  }
 #define WRITES(z) {{ONE(z, false, blind), ONE(z, false, probed)}, {ONE(z, true, blind), ONE(z, true, probed)}}
 
 static const struct {
   const char *method, *fn;
   bool reads;
-  ln_op read, write[2][2];                               /* [idempotent][probed]                             */
+  ln_op read, write[2][2];                               /* [idempotent][probed] */
 } methods[] = {{"GET", "http.get", true, READ("get"), WRITES("get")},
                {"HEAD", "http.head", true, READ("head"), WRITES("head")},
                {"POST", "http.post", false, READ("post"), WRITES("post")},
@@ -321,8 +337,9 @@ enum { N_METHODS = sizeof methods / sizeof *methods };
 
 /* --- in a run's VM --- */
 
-static const char *const known[] = {"url", "method", "query", "headers", "auth", "body", "json", "form", "multipart",
-                                    "timeout", "into", "class", "idempotent", "probe", "as", NULL};
+static const char *const known[] = {"url",        "method", "query",     "headers", "auth", "body",
+                                    "json",       "form",   "multipart", "timeout", "into", "class",
+                                    "idempotent", "probe",  "as",        NULL};
 
 static int method_named(lua_State *L, const char *fn, int args) {
   lua_getfield(L, args, "method");
@@ -400,7 +417,7 @@ static int l_ask(lua_State *L) {
   int m = (int)lua_tointeger(L, lua_upvalueindex(1));
   const char *fn = m < 0 ? "http.request" : methods[m].fn;
   lua_settop(L, 1);
-  if (lua_type(L, 1) == LUA_TSTRING && m >= 0) {         /* http.get "https://…"                             */
+  if (lua_type(L, 1) == LUA_TSTRING && m >= 0) {         /* http.get "https://…" */
     lua_createtable(L, 0, 2);
     lua_insert(L, 1);
     lua_setfield(L, 1, "url");
@@ -411,8 +428,9 @@ static int l_ask(lua_State *L) {
   check_url(L, fn, 1);
   check_into(L, fn, 1);
   one_body(L, fn, 1, methods[m].reads);
-  bool write = writes(L, fn, 1, methods[m].reads), again = flag(L, fn, 1, "idempotent"), asks = has_probe(L, fn, 1);
-  lua_createtable(L, 0, 8);                              /* args own: the author's table stays as it is      */
+  bool write = writes(L, fn, 1, methods[m].reads), again = flag(L, fn, 1, "idempotent"),
+       asks = has_probe(L, fn, 1);
+  lua_createtable(L, 0, 8);                              /* args own: the author's table stays as it is */
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
@@ -425,15 +443,16 @@ static int l_ask(lua_State *L) {
 
 /* response.json() */
 static int l_json(lua_State *L) {
-  lnL_push_json(L, lnL_host(L));                         /* json                                             */
-  lua_getfield(L, -1, "decode");                         /* json decode                                      */
-  lua_getfield(L, lua_upvalueindex(1), "body");          /* json decode body                                 */
-  if (lua_type(L, -1) != LUA_TSTRING) lnL_bad(L, "response.json", "the body", "a text (it went into a blob)", 0);
+  lnL_push_json(L, lnL_host(L));                         /* json */
+  lua_getfield(L, -1, "decode");                         /* json decode */
+  lua_getfield(L, lua_upvalueindex(1), "body");          /* json decode body */
+  if (lua_type(L, -1) != LUA_TSTRING)
+    lnL_bad(L, "response.json", "the body", "a text (it went into a blob)", 0);
   lua_call(L, 1, 1);
   return 1;
 }
 
-static int l_index(lua_State *L) {                       /* response key                                     */
+static int l_index(lua_State *L) {                       /* response key */
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "json") != 0) return 0;
   lua_pushvalue(L, 1);
   lua_pushcclosure(L, l_json, 1);
@@ -442,7 +461,7 @@ static int l_index(lua_State *L) {                       /* response key        
 
 static int answered(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
-  if (!lua_istable(L, -1)) return 1;                     /* a plan's                                         */
+  if (!lua_istable(L, -1)) return 1;                     /* a plan's */
   if (luaL_newmetatable(L, "http.response")) {
     lua_pushcfunction(L, l_index);
     lua_setfield(L, -2, "__index");
@@ -457,14 +476,14 @@ static int answered(lua_State *L, int status, lua_KContext ctx) {
 static int l_method(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushcclosure(L, l_ask, 1);                         /* args ask                                         */
-  lua_insert(L, 1);                                      /* ask args                                         */
+  lua_pushcclosure(L, l_ask, 1);                         /* args ask */
+  lua_insert(L, 1);                                      /* ask args */
   lua_callk(L, 1, 1, 0, answered);
   return answered(L, LUA_OK, 0);
 }
 
 int luaopen_http(lua_State *L) {
-  lua_createtable(L, 0, N_METHODS + 1);                  /* http                                             */
+  lua_createtable(L, 0, N_METHODS + 1);                  /* http */
   for (int i = -1; i < N_METHODS; i++) {
     lua_pushinteger(L, i);
     lua_pushcclosure(L, l_method, 1);

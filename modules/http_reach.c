@@ -1,6 +1,7 @@
-/* http_reach.c: where a playbook's own requests may go: to addresses that the configuration lists, and never to a
-** connector's, whose guards would be gone round.  Scheme, host and port are compared; what is behind the name is the
-** transport's to judge.  A credential is shown to the hosts that it is bound to, and to no others. */
+/* http_reach.c: where a playbook's own requests may go: to addresses that the configuration lists, and
+** never to a connector's, whose guards would be gone round.  Scheme, host and port are compared; what is
+** behind the name is the transport's to judge.  A credential is shown to the hosts that it is bound to, and
+** to no others. */
 #include "modules/http_parts.h"
 
 #include "base/base64.h"
@@ -15,7 +16,8 @@ enum { URL_MAX = 16 * 1024, SECRET_MAX = 64 * 1024, ORIGINS = 256 };
 /* --- addresses --- */
 
 static bool host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+         c == '_';
 }
 
 /* host[:port], or [v6][:port]; *port stays as it is without one. */
@@ -47,16 +49,18 @@ bool lnH_parse(ln_str text, lnH_url *out, ln_err *err) {
   int shown = (int)(text.n > 100 ? 100 : text.n);
   bool plain = ln_str_starts(text, LN_STR("http://"));
   if ((!plain && !ln_str_starts(text, LN_STR("https://"))) || text.n > URL_MAX)
-    return ln_fail(err, "bad_argument", LN_FINAL, "the url must begin with https://, got \"%.*s\"", shown, text.p);
+    return ln_fail(err, "bad_argument", LN_FINAL, "the url must begin with https://, got \"%.*s\"", shown,
+                   text.p);
   for (size_t i = 0; i < text.n; i++)
     if ((unsigned char)text.p[i] <= ' ' || (unsigned char)text.p[i] >= 0x7f || strchr("\\\"<>", text.p[i]))
-      return ln_fail(err, "bad_argument", LN_FINAL, "the url holds a character that must be percent-encoded, at %zu", i + 1);
+      return ln_fail(err, "bad_argument", LN_FINAL,
+                     "the url holds a character that must be percent-encoded, at %zu", i + 1);
   size_t start = plain ? 7 : 8, end = start;
   while (end < text.n && !strchr("/?#", text.p[end])) end++;
   *out = (lnH_url){.origin = {text.p, end}, .port = plain ? 80 : 443, .tls = !plain};
   if (!parse_authority((ln_str){text.p + start, end - start}, &out->host, &out->port))
-    return ln_fail(err, "bad_argument", LN_FINAL, "the url has no proper host, or a name and password in it: \"%.*s\"",
-                   shown, text.p);
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "the url has no proper host, or a name and password in it: \"%.*s\"", shown, text.p);
   ln_str fragment;
   ln_str_cut((ln_str){text.p + end, text.n - end}, '#', &out->path, &fragment);
   return true;
@@ -91,7 +95,8 @@ bool lnH_allowed(const ln_engine *g, const lnH_url *u, bool *loopback, ln_err *e
   lnH_url listed;
   ln_err quiet;
   if (is_connectors(g, u))
-    return refuse(err, "egress", u->origin, "belongs to a connector: use its operations, which raw http cannot go round");
+    return refuse(err, "egress", u->origin,
+                  "belongs to a connector: use its operations, which raw http cannot go round");
   for (size_t i = 0; i < g->config->egress.n; i++) {
     if (!lnH_parse(g->config->egress.v[i], &listed, &quiet)) continue;
     if (listed.tls != u->tls || !same_place(&listed, u)) continue;
@@ -112,7 +117,8 @@ static bool bound_to(const ln_credential *c, ln_str host) {
 static bool secret_of(ln_engine *g, const ln_credential *c, ln_buf *out, ln_err *err) {
   if (!g->vault) return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here");
   if (!ln_secret_get(g->vault, c->secret, out, err)) return false;
-  while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r')) out->n--; /* a file's last line end */
+  while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
+    out->n--; /* a file's last line end */
   return true;
 }
 
@@ -135,7 +141,8 @@ static bool put_basic(const ln_credential *c, ln_str secret, ln_buf *value) {
   return ok;
 }
 
-static bool put_value(const ln_credential *c, ln_str secret, ln_str body, ln_str *header, ln_buf *value, ln_err *err) {
+static bool put_value(const ln_credential *c, ln_str secret, ln_str body, ln_str *header, ln_buf *value,
+                      ln_err *err) {
   *header = LN_STR("Authorization");
   if (ln_str_eq(c->kind, LN_STR("bearer"))) return ln_buf_addz(value, "Bearer ") && ln_buf_add(value, secret);
   if (ln_str_eq(c->kind, LN_STR("basic"))) return put_basic(c, secret, value);
@@ -147,8 +154,8 @@ static bool put_value(const ln_credential *c, ln_str secret, ln_str body, ln_str
     *header = c->header.n ? c->header : LN_STR("X-Signature-256");
     return put_hmac(secret, body, value, err);
   }
-  return ln_fail(err, "bad_argument", LN_FINAL, "the credential " LN_STR_FMT " is a key for crypto, not for http",
-                 LN_STR_ARG(c->name));
+  return ln_fail(err, "bad_argument", LN_FINAL,
+                 "the credential " LN_STR_FMT " is a key for crypto, not for http", LN_STR_ARG(c->name));
 }
 
 bool lnH_credential(ln_engine *g, ln_str name, const lnH_url *u, ln_str body, ln_str *header, ln_buf *value,

@@ -1,5 +1,5 @@
-/* http_request.c: an effect's arguments into a request.  They were checked in the VM, and are checked again here as far
-** as safety goes, for they may come from a journal: where it may go, what a header may hold. */
+/* http_request.c: an effect's arguments into a request.  They were checked in the VM, and are checked again
+** here as far as safety goes, for they may come from a journal: where it may go, what a header may hold. */
 #include "modules/http_parts.h"
 
 #include "modules/blob.h"
@@ -61,7 +61,8 @@ static bool put_pairs(ln_buf *out, const ln_vitem *o, const char *what, ln_err *
     ln_str items = v.body;
     if (v.tag != 'A') return bad(err, what, "a table of texts, numbers, booleans, and lists of these");
     for (size_t k = 0; k < v.count; k++) {
-      if (!ln_v_read(&items, &item) || !is_scalar(&item)) return bad(err, what, "a table of texts and lists of texts");
+      if (!ln_v_read(&items, &item) || !is_scalar(&item))
+        return bad(err, what, "a table of texts and lists of texts");
       put_pair(out, start, key, &item);
     }
   }
@@ -95,12 +96,14 @@ static void put_quoted(ln_buf *out, ln_str s) {
     else ln_buf_addc(out, s.p[i]);
 }
 
-static bool put_part(ln_engine *g, const ln_vitem *part, const char *boundary, bool blobs, ln_buf *b, ln_err *err) {
+static bool put_part(ln_engine *g, const ln_vitem *part, const char *boundary, bool blobs, ln_buf *b,
+                     ln_err *err) {
   char z[40];
   ln_vitem v;
   ln_str name = ln_v_get_str(part->whole, "name"), file = ln_v_get_str(part->whole, "filename"),
          type = ln_v_get_str(part->whole, "type");
-  if (part->tag != 'O' || !name.n) return bad(err, "multipart", "a list of { name, value } or { name, filename, blob, type }");
+  if (part->tag != 'O' || !name.n)
+    return bad(err, "multipart", "a list of { name, value } or { name, filename, blob, type }");
   if (!ln_header_value_ok(type)) return bad(err, "multipart", "without control characters in a type");
   ln_buf_addf(b, "--%s\r\nContent-Disposition: form-data; name=\"", boundary);
   put_quoted(b, name);
@@ -156,7 +159,8 @@ static bool add_header(lnH_request *r, ln_str name, ln_str value, ln_err *err) {
   if (!ln_header_value_ok(value))
     return ln_fail(err, "bad_argument", LN_FINAL, "the header %.*s holds a control character",
                    (int)(name.n > 60 ? 60 : name.n), name.p);
-  if (r->n_headers >= LNH_HEADERS) return ln_fail(err, "bad_argument", LN_FINAL, "more than %d headers", LNH_HEADERS);
+  if (r->n_headers >= LNH_HEADERS)
+    return ln_fail(err, "bad_argument", LN_FINAL, "more than %d headers", LNH_HEADERS);
   r->headers[r->n_headers++] = (ln_header){name, value};
   return true;
 }
@@ -169,7 +173,8 @@ static bool make_headers(ln_str args, lnH_request *r, ln_err *err) {
     ln_str rest = o.body;
     if (o.tag != 'O' && o.count) return bad(err, "headers", "a table by name");
     for (size_t i = 0; i < o.count; i++) {
-      if (!ln_v_read_key(&rest, &key) || !ln_v_read(&rest, &v) || v.tag != 'S') return bad(err, "headers", "a table of texts");
+      if (!ln_v_read_key(&rest, &key) || !ln_v_read(&rest, &v) || v.tag != 'S')
+        return bad(err, "headers", "a table of texts");
       if (!add_header(r, key, v.s, err)) return false;
       typed = typed || ln_str_ieq(key, LN_STR("content-type"));
     }
@@ -194,9 +199,11 @@ static bool make_path(ln_str args, lnH_request *r, ln_err *err) {
 bool lnH_request_make(ln_engine *g, ln_str args, bool blobs, lnH_request *r, ln_err *err) {
   ln_str auth = ln_v_get_str(args, "auth"), name;
   r->method = ln_v_get_str(args, "method");
-  if (!lnH_parse(ln_v_get_str(args, "url"), &r->url, err) || !lnH_allowed(g, &r->url, &r->loopback, err)) return false;
-  if (!make_path(args, r, err) || !make_body(g, args, blobs, r, err) || !make_headers(args, r, err)) return false;
-  if (!auth.n || !blobs) return true;                    /* a plan is made without the secret                */
+  if (!lnH_parse(ln_v_get_str(args, "url"), &r->url, err) || !lnH_allowed(g, &r->url, &r->loopback, err))
+    return false;
+  if (!make_path(args, r, err) || !make_body(g, args, blobs, r, err) || !make_headers(args, r, err))
+    return false;
+  if (!auth.n || !blobs) return true;                    /* a plan is made without the secret */
   if (!lnH_credential(g, auth, &r->url, ln_buf_view(&r->body), &name, &r->secret, err)) return false;
   return add_header(r, name, ln_buf_view(&r->secret), err);
 }

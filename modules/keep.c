@@ -1,5 +1,5 @@
-/* keep.c: hands bytes to the writer as a blob.  The job outlives whoever wanted it: a dropped step leaves it to end by
-** itself, and to tell nobody. */
+/* keep.c: hands bytes to the writer as a blob.  The job outlives whoever wanted it: a dropped step leaves
+** it to end by itself, and to tell nobody. */
 #include "modules/keep.h"
 
 #include "modules/blob.h"
@@ -11,7 +11,7 @@ struct ln_keeping {
   char *name, *bytes;
   size_t n;
   ln_buf handle;
-  void (*done)(void *arg, ln_str handle, const ln_err *err); /* NULL: nobody wants it any more               */
+  void (*done)(void *arg, ln_str handle, const ln_err *err); /* NULL: nobody wants it any more */
   void *arg;
 };
 
@@ -37,7 +37,11 @@ ln_keeping *ln_keep_blob(ln_engine *g, ln_str name, ln_str bytes,
                          void (*done)(void *arg, ln_str handle, const ln_err *err), void *arg, ln_err *err) {
   ln_keeping *k = calloc(1, sizeof *k);
   if (k) {
-    *k = (ln_keeping){.engine = g, .name = ln_str_dup(name), .bytes = ln_str_dup(bytes), .n = bytes.n, .done = done,
+    *k = (ln_keeping){.engine = g,
+                      .name = ln_str_dup(name),
+                      .bytes = ln_str_dup(bytes),
+                      .n = bytes.n,
+                      .done = done,
                       .arg = arg};
     ln_buf_init(&k->handle, 4096);
     if (k->name && k->bytes && ln_writer_submit(g->store, g->loop, keep, kept, k)) return k;

@@ -43,15 +43,9 @@ static void guard(lua_State *L, const char *name, size_t n) {
   }
 }
 
-/* Pushes the table of a library: what playbooks see is a frozen view of it. [-0, +1, e] */
-static void push_library(lua_State *L, const char *lib) {
-  lua_getglobal(L, lib);
-  if (luaL_getmetafield(L, -1, "__index") == LUA_TTABLE) lua_remove(L, -2);
-}
-
 static void guard_library(lua_State *L, const char *lib, const char *names) {
   if (strcmp(lib, "_G") == 0) lua_pushglobaltable(L);
-  else push_library(L, lib);
+  else lua_getglobal(L, lib), lnL_thaw(L);
   ln_str word, rest = ln_str_of(names);
   while (lua_istable(L, -1) && rest.n) {
     ln_str_cut(rest, ' ', &word, &rest);
@@ -125,7 +119,8 @@ void lnL_opaque_words(lua_State *L) {
   lua_pushglobaltable(L);
   wrap(L, "pcall", l_catching);
   wrap(L, "xpcall", l_xpcall);
-  push_library(L, "coroutine");
+  lua_getfield(L, -1, "coroutine");
+  lnL_thaw(L);
   wrap(L, "resume", l_catching);
   lua_pop(L, 2);
 }

@@ -21,6 +21,7 @@ static void to_members(lua_State *L) {
     lua_pushboolean(L, 1);
     return;
   }
+  lnL_thaw(L);                                           /* t                                                */
   lua_Integer n = 0;
   lua_newtable(L);                                       /* t list                                           */
   for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1))   /* t list k v                                       */

@@ -1,6 +1,6 @@
-/* lib.c: what the parts of the deterministic library share.  Functions of Lua's own library that are harmless
-** (they end soon, and answer the same everywhere) are used as they are: their addresses are taken once, from a
-** scratch state, and no VM ever opens the stock library. */
+/* lib.c: what the parts of the deterministic library share.  Functions of Lua's own library that are
+** harmless (they end soon, and answer the same everywhere) are used as they are: their addresses are
+** taken once, from a scratch state, and no VM ever opens the stock library. */
 #include "engine/vm_lib.h"
 
 #include <lualib.h>
@@ -12,9 +12,10 @@ enum { MOST = 32 };
 
 static const struct { const char *lib, *names; lua_CFunction open; } sources[] = {
     [LN_STOCK_BASE] = {LUA_GNAME, "ipairs rawequal rawget rawlen select tonumber type", luaopen_base},
-    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper", luaopen_string},
-    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad sin "
-                       "sqrt tan tointeger type ult", luaopen_math},
+    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper",
+                         luaopen_string},
+    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad "
+                       "sin sqrt tan tointeger type ult", luaopen_math},
     [LN_STOCK_UTF8] = {LUA_UTF8LIBNAME, "char codepoint codes len offset", luaopen_utf8}};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
@@ -26,7 +27,8 @@ static void take(lua_State *L, int which) {              /* … library       */
   char *rest = NULL;
   size_t n = 0;
   snprintf(names[which], sizeof names[which], "%s", sources[which].names);
-  for (char *name = strtok_r(names[which], " ", &rest); name && n < MOST - 1; name = strtok_r(NULL, " ", &rest)) {
+  char *name = strtok_r(names[which], " ", &rest);
+  for (; name && n < MOST - 1; name = strtok_r(NULL, " ", &rest)) {
     lua_getfield(L, -1, name);
     stock[which][n] = (luaL_Reg){name, lua_tocfunction(L, -1)};
     n += stock[which][n].func != NULL;
@@ -91,7 +93,7 @@ void lnL_open_stock(lua_State *L) {
   lua_setglobal(L, "utf8");
 }
 
-/* --- order ------------------------------------------------------------------------------------------------ */
+/* --- order ---------------------------------------------------------------------------------------------- */
 
 bool lnL_read_order(lua_State *L, int idx, ln_order *o) {
   switch (lua_type(L, idx)) {
@@ -121,9 +123,10 @@ static int compare_mixed(lua_Integer i, lua_Number f) {  /* f is no integer     
 }
 
 static int compare_numbers(const ln_order *a, const ln_order *b) {
-  if (a->kind == LN_ORDER_INTEGER && b->kind == LN_ORDER_INTEGER) return (a->u.i > b->u.i) - (a->u.i < b->u.i);
-  if (a->kind == LN_ORDER_FLOAT && b->kind == LN_ORDER_FLOAT) return (a->u.f > b->u.f) - (a->u.f < b->u.f);
-  return a->kind == LN_ORDER_INTEGER ? compare_mixed(a->u.i, b->u.f) : -compare_mixed(b->u.i, a->u.f);
+  bool ia = a->kind == LN_ORDER_INTEGER, ib = b->kind == LN_ORDER_INTEGER;
+  if (ia && ib) return (a->u.i > b->u.i) - (a->u.i < b->u.i);
+  if (!ia && !ib) return (a->u.f > b->u.f) - (a->u.f < b->u.f);
+  return ia ? compare_mixed(a->u.i, b->u.f) : -compare_mixed(b->u.i, a->u.f);
 }
 
 static int rank(const ln_order *k) { return k->kind <= LN_ORDER_FLOAT ? 0 : (int)k->kind; }
@@ -154,7 +157,7 @@ void ln_order_sort(ln_order *v, size_t n) {
   }
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------ */
+/* --- texts ---------------------------------------------------------------------------------------------- */
 
 void lnL_text_init(ln_text *t, int slot) { *t = (ln_text){NULL, 0, 0, slot}; }
 

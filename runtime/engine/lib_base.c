@@ -1,21 +1,23 @@
-/* lib_base.c: the basic functions of the deterministic library.  They are Lua's, but for what would differ from
-** process to process: pairs and next visit numbers, strings and booleans, each in order, and tostring numbers
-** objects as they are shown.  pcall, xpcall and error know what is an error of the language, and what is the end. */
+/* lib_base.c: the basic functions of the deterministic library.  They are Lua's, but for what would
+** differ from process to process: pairs and next visit numbers, strings and booleans, each in order, and
+** tostring numbers objects as they are shown.  pcall, xpcall and error know what is an error of the
+** language, and what is the end. */
 #include "engine/values.h"
 #include "engine/vm_lib.h"
 
 static const char NUMBERS_KEY = 'n';
 
-/* --- keys in order ---------------------------------------------------------------------------------------- */
+/* --- keys in order -------------------------------------------------------------------------------------- */
 
-/* The key at idx, or an error in who's name: an object has no place in an order that a replay would repeat. */
+/* The key at idx, or an error in who's name: an object has no place in an order that a replay would
+** repeat. */
 static void read_key(lua_State *L, int idx, ln_order *k, const char *who) {
   if (!lnL_read_order(L, idx, k))
     luaL_error(L, "%s: a key that is a %s has no order that would be the same in a replay", who,
                luaL_typename(L, idx));
 }
 
-/* --- pairs and next --------------------------------------------------------------------------------------- */
+/* --- pairs and next ------------------------------------------------------------------------------------- */
 
 /* How many keys has t, and are they just 1..n? */
 static bool count_keys(lua_State *L, int t, lua_Integer *count) {
@@ -165,7 +167,7 @@ static int l_next(lua_State *L) {
   return 2;
 }
 
-/* --- showing values --------------------------------------------------------------------------------------- */
+/* --- showing values ------------------------------------------------------------------------------------- */
 
 static lua_Integer number_of(lua_State *L, int idx) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NUMBERS_KEY) != LUA_TTABLE) {
@@ -244,7 +246,7 @@ static int l_print(lua_State *L) {
   return 0;
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------------------- */
 
 static int l_error(lua_State *L) {
   int level = (int)luaL_optinteger(L, 2, 1);
@@ -272,6 +274,7 @@ static bool failed(int status) { return status != LUA_OK && status != LUA_YIELD;
 static int pcall_done(lua_State *L, int status, lua_KContext below) {
   if (!failed(status)) return lua_gettop(L) - (int)below;
   if (lnL_fatal(L, status, below > 0)) return lnL_give_up(L);
+  lnL_note_caught(L);
   lua_pushboolean(L, 0);                                 /* … error false   */
   lua_pushvalue(L, -2);
   return 2;
@@ -320,12 +323,13 @@ int lnL_branch(lua_State *L) {
   return branch_done(L, status, 0);
 }
 
-/* --- metatables ------------------------------------------------------------------------------------------- */
+/* --- metatables ----------------------------------------------------------------------------------------- */
 
 static void refuse_event(lua_State *L, const char *event) { /* t meta       */
   lua_pushstring(L, event);
   if (lua_rawget(L, 2) != LUA_TNIL)
-    luaL_error(L, "setmetatable: %s is not there: when the collector runs differs from replay to replay", event);
+    luaL_error(L, "setmetatable: %s is not there: when the collector runs differs from replay to replay",
+               event);
   lua_pop(L, 1);
 }
 
@@ -356,7 +360,7 @@ static int l_getmetatable(lua_State *L) {
   return 1;
 }
 
-/* --- what is shared, and nobody's to change ---------------------------------------------------------------- */
+/* --- what is shared, and nobody's to change ------------------------------------------------------------- */
 
 static const char FROZEN_KEY = 'f';                      /* its address: a key of the metatable             */
 
@@ -368,7 +372,8 @@ static bool is_frozen(lua_State *L, int idx) {
 }
 
 static int l_frozen(lua_State *L) {                      /* view key value  */
-  return luaL_error(L, "'%s' cannot be assigned: what all scripts share is not theirs to change", luaL_tolstring(L, 2, NULL));
+  return luaL_error(L, "'%s' cannot be assigned: what all scripts share is not theirs to change",
+                    lnL_tolstring(L, 2, NULL));
 }
 
 /* A walk over a copy: the table itself is never handed out. */
@@ -404,6 +409,15 @@ void lnL_freeze(lua_State *L) {                          /* table → view    */
   lua_remove(L, -2);
 }
 
+void lnL_thaw(lua_State *L) {                            /* view → table    */
+  if (!lua_istable(L, -1) || !is_frozen(L, -1)) return;
+  luaL_checkstack(L, 2, NULL);
+  lua_getmetatable(L, -1);                               /* view meta       */
+  lua_getfield(L, -1, "__index");
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                         /* table           */
+}
+
 static int l_rawset(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 2);
@@ -415,7 +429,7 @@ static int l_rawset(lua_State *L) {
   return 1;
 }
 
-/* --- the table of them ------------------------------------------------------------------------------------ */
+/* --- the table of them ---------------------------------------------------------------------------------- */
 
 const luaL_Reg ln_lib_base[] = {
     {"assert", l_assert}, {"error", l_error}, {"getmetatable", l_getmetatable}, {"next", l_next},

@@ -1,5 +1,6 @@
-/* lib_format.c: string.format.  It differs from Lua's in two things: %s numbers objects in order of first showing,
-** and %p (an address) is not there.  A conversion is taken apart and checked before anything of it reaches printf. */
+/* lib_format.c: string.format.  It differs from Lua's in two things: %s numbers objects in order of
+** first showing, and %p (an address) is not there.  A conversion is taken apart and checked before
+** anything of it reaches printf. */
 #include "engine/lib_format.h"
 
 #include "engine/vm_lib.h"
@@ -16,7 +17,7 @@ typedef struct conversion {
 
 enum { ITEM = 512 };                                     /* the longest: %99.99f of 1e308                   */
 
-/* --- taking it apart -------------------------------------------------------------------------------------- */
+/* --- taking it apart ------------------------------------------------------------------------------------ */
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -52,7 +53,7 @@ static void finish(conversion *c, const char *length) {
   snprintf(c->spec + c->n, sizeof c->spec - c->n, "%s%c", length, c->letter);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------------- */
+/* --- numbers -------------------------------------------------------------------------------------------- */
 
 /* The format is ours by now: flags, width and precision that were checked, and a letter of the right kind. */
 #pragma GCC diagnostic push
@@ -93,7 +94,7 @@ static void put_char(lua_State *L, ln_text *out, conversion *c, int arg) {
   out->n += (size_t)pad + 1;
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------ */
+/* --- texts ---------------------------------------------------------------------------------------------- */
 
 static void put_text(lua_State *L, ln_text *out, conversion *c, int arg) {
   ln_str s;
@@ -130,7 +131,7 @@ static void put_quoted_number(lua_State *L, ln_text *out, int arg) {
   char *p = lnL_text_room(L, out, 64);
   int n;
   if (lua_isinteger(L, arg))
-    n = i == LUA_MININTEGER ? snprintf(p, 64, "0x%llx", (unsigned long long)i) : snprintf(p, 64, "%lld", (long long)i);
+    n = snprintf(p, 64, i == LUA_MININTEGER ? "0x%llx" : "%lld", (long long)i);
   else if (isnan(d)) n = snprintf(p, 64, "(0/0)");
   else if (isinf(d)) n = snprintf(p, 64, "%s", d > 0 ? "1e9999" : "-1e9999");
   else n = snprintf(p, 64, "%a", d);
@@ -155,7 +156,7 @@ static void put_quoted(lua_State *L, ln_text *out, const conversion *c, int arg)
   }
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------ */
 
 static void put(lua_State *L, ln_text *out, conversion *c, int arg) {
   switch (c->letter) {

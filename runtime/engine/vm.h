@@ -75,6 +75,7 @@ void lnL_where(lua_State *L, char *out, size_t n);
 /* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by rawset:
 ** for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is. [-1, +1, m] */
 void lnL_freeze(lua_State *L);
+void lnL_thaw(lua_State *L);                             /* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
 
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
 ** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */

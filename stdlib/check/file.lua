@@ -117,7 +117,9 @@ end
 
 -- Where it runs, which decides what names there are.
 local function room_of(module, tree, known)
-  if tree.source:find "^%-%-%-@meta" then return "meta" end  -- for editors: never run
+  if tree.source:sub(1, 400):find "^%-%-%-@meta" or tree.source:sub(1, 400):find "\n%-%-%-@meta" then
+    return "meta"                                           -- for editors: never run
+  end
   local e = returned(tree)
   if declared(e, known, "connector") then return "connector" end
   if module:find "^sim%." or declared(e, known, "sim") then return "sim" end

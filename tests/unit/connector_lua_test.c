@@ -1,6 +1,7 @@
-/* connector_lua_test.c: runs the Lua tests of the connectors (tests/lua/connectors) with the core's own connector
-** engine in the place of their harness: the same tests hold for the rules as written and for the rules as built.
-** The test's Lua state is the host state itself, so that a test may change what a declaration says. */
+/* connector_lua_test.c: runs the Lua tests of the connectors (tests/lua/connectors) with the core's own
+** connector engine in the place of their harness: the same tests hold for the rules as written and for the
+** rules as built. The test's Lua state is the host state itself, so that a test may change what a
+** declaration says. */
 #include "tests/unit/fake_engine.h"
 
 #include "base/log.h"
@@ -15,7 +16,7 @@
 
 typedef struct client {
   fake *f;
-  int self;                                              /* the Lua table of the client                      */
+  int self;                                              /* the Lua table of the client */
   lua_State *L;
 } client;
 
@@ -52,7 +53,8 @@ static void push_raw(lua_State *L, const ln_request *r) {
     lua_rawseti(L, -2, 2);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  if (!ln_str_eq(r->method, LN_STR("GET")) && !ln_str_eq(r->method, LN_STR("DELETE"))) { /* as the transport does */
+  if (!ln_str_eq(r->method, LN_STR("GET")) &&
+      !ln_str_eq(r->method, LN_STR("DELETE"))) { /* as the transport does */
     lua_newtable(L);
     lua_pushliteral(L, "Content-Length");
     lua_rawseti(L, -2, 1);
@@ -102,7 +104,8 @@ static void take_reply(lua_State *L, int t, const ln_request *r, carried *c, ln_
   if (cut || half || num(L, t, "times", 1) * (double)a->body.n > (double)r->max_response) {
     a->sent = LN_PERHAPS_SENT;
     a->body = (ln_str){NULL, 0};
-    ln_fail(&a->err, cut || half ? "unavailable" : "too_big", cut || half ? LN_AGAIN : LN_FINAL, "the connection was cut");
+    ln_fail(&a->err, cut || half ? "unavailable" : "too_big", cut || half ? LN_AGAIN : LN_FINAL,
+            "the connection was cut");
   }
 }
 
@@ -167,11 +170,15 @@ static int l_client(lua_State *L) {
   f->engine.modules = lnL_modules;
   f->engine.transport = ln_transport_sim(f->engine.loop, exchange, k, &err);
   ln_buf_init(&f->keys[0], 1 << 16);
-  if (!lnL_encode(L, 3, &f->keys[0], &err) || !ln_connectors_open(&f->engine, &err)) return luaL_error(L, "%s", err.message);
-  lua_pushvalue(L, 2);                                   /* the name, kept by the registry                   */
+  if (!lnL_encode(L, 3, &f->keys[0], &err) || !ln_connectors_open(&f->engine, &err))
+    return luaL_error(L, "%s", err.message);
+  lua_pushvalue(L, 2);                                   /* the name, kept by the registry */
   luaL_ref(L, LUA_REGISTRYINDEX);
-  f->connectors[0] = (ln_connector_config){.name = ln_str_of(lua_tostring(L, 2)), .url = ln_str_of(luaL_checkstring(L, 5)),
-                                           .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1,
+  f->connectors[0] = (ln_connector_config){.name = ln_str_of(lua_tostring(L, 2)),
+                                           .url = ln_str_of(luaL_checkstring(L, 5)),
+                                           .writes = LN_WRITES_ALLOW,
+                                           .loopback = true,
+                                           .pace = 1,
                                            .keys = ln_buf_view(&f->keys[0])};
   lua_pushvalue(L, 5);
   luaL_ref(L, LUA_REGISTRYINDEX);
@@ -287,8 +294,9 @@ static void wrote(lua_State *L, ln_effect *e) {
     set(L, "facet", e->w.facet, false);
     set(L, "effect", ln_str_of(moves[e->op->move]), false);
     set(L, "resolved", ln_buf_view(&e->names), true);
-    bool same = e->w.to.n && ln_str_eq(e->w.to, ln_buf_view(&e->before)); /* nothing was done                  */
-    bool can = e->good && e->undo.n && ln_connectors_undo(e->engine, ln_buf_view(&e->undo), ln_buf_view(&e->value), &undo, &err);
+    bool same = e->w.to.n && ln_str_eq(e->w.to, ln_buf_view(&e->before)); /* nothing was done */
+    bool can = e->good && e->undo.n &&
+               ln_connectors_undo(e->engine, ln_buf_view(&e->undo), ln_buf_view(&e->value), &undo, &err);
     if (!same) set(L, "undo", can ? ln_buf_view(&undo) : (ln_str){NULL, 0}, true);
     set(L, "would", e->w.would, true);
   }
@@ -296,8 +304,10 @@ static void wrote(lua_State *L, ln_effect *e) {
   ln_buf_free(&undo);
 }
 
-static const luaL_Reg core[] = {{"client", l_client}, {"open", l_open}, {"declaration", l_declaration}, {"now", l_now},
-                                {"nap", l_nap}, {"use", l_use}, {"doubts", l_doubts}, {"blob", l_blob_of}, {"key", l_key}, {NULL, NULL}};
+static const luaL_Reg core[] = {{"client", l_client}, {"open", l_open},    {"declaration", l_declaration},
+                                {"now", l_now},       {"nap", l_nap},      {"use", l_use},
+                                {"doubts", l_doubts}, {"blob", l_blob_of}, {"key", l_key},
+                                {NULL, NULL}};
 
 int main(int argc, char **argv) {
   ln_err err = {0};

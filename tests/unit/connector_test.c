@@ -1,6 +1,6 @@
-/* connector_test.c: the connector engine against a connector of the test's own: how declarations are read, what is
-** refused before anything is sent, how lists end, what a write's answers come to.  What the four vendors' connectors do
-** is in connector_lua_test.c. */
+/* connector_test.c: the connector engine against a connector of the test's own: how declarations are read,
+** what is refused before anything is sent, how lists end, what a write's answers come to.  What the four
+** vendors' connectors do is in connector_lua_test.c. */
 #include "tests/unit/fake_engine.h"
 
 #include "base/log.h"
@@ -12,7 +12,13 @@
 
 enum { MOST = 1200 };
 
-typedef struct reply { const char *path; int status; const char *body, *name, *value; int times; char fails; } reply;
+typedef struct reply {
+  const char *path;
+  int status;
+  const char *body, *name, *value;
+  int times;
+  char fails;
+} reply;
 
 typedef struct world {
   fake *f;
@@ -22,7 +28,7 @@ typedef struct world {
   int left[16];
   int n_seen;
   char url[MOST][160], method[8], headers[2048], body[2048];
-  bool counting;                                         /* ?c=N leads on to N + 1                           */
+  bool counting;                                         /* ?c=N leads on to N + 1 */
 } world;
 
 static world w;
@@ -50,14 +56,19 @@ static bool handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   note(r);
   if (w.counting) {
     snprintf(text, sizeof text, "{\"items\":[%d],\"next\":%d}", w.n_seen, w.n_seen);
-    *out = (ln_sim_reply){.answer = {.sent = LN_ANSWERED, .status = 200, .body = ln_str_of(text)}, .free = no_free};
+    *out = (ln_sim_reply){.answer = {.sent = LN_ANSWERED, .status = 200, .body = ln_str_of(text)},
+                          .free = no_free};
     return true;
   }
   for (int i = 0; w.script[i].status || w.script[i].fails; i++) {
     const reply *p = &w.script[i];
-    if ((p->path && ln_str_find(r->url, ln_str_of(p->path)) < 0) || (p->times && w.left[i]++ >= p->times)) continue;
-    *out = (ln_sim_reply){.answer = {.sent = p->fails ? LN_PERHAPS_SENT : LN_ANSWERED, .status = p->status,
-                                     .body = ln_str_of(p->body ? p->body : "")}, .free = no_free, .after_ms = 10};
+    if ((p->path && ln_str_find(r->url, ln_str_of(p->path)) < 0) || (p->times && w.left[i]++ >= p->times))
+      continue;
+    *out = (ln_sim_reply){.answer = {.sent = p->fails ? LN_PERHAPS_SENT : LN_ANSWERED,
+                                     .status = p->status,
+                                     .body = ln_str_of(p->body ? p->body : "")},
+                          .free = no_free,
+                          .after_ms = 10};
     if (p->fails) ln_fail(&out->answer.err, "unavailable", LN_AGAIN, "reset");
     if (p->name) {
       h = (ln_header){ln_str_of(p->name), ln_str_of(p->value)};
@@ -73,52 +84,71 @@ static bool handle(void *arg, const ln_request *r, ln_sim_reply *out) {
 /* --- the connector --- */
 
 static const char ACME[] =
-  "local json = require 'json'\n"
-  "local function fault(answer)\n"
-  "  if answer.status == 409 then return { code = 'conflict', message = 'twice' } end\n"
-  "  if answer.status == 418 then return { code = 'pending', message = 'tea', executed = true } end\n"
-  "  if answer.status >= 500 then return { code = 'unavailable', message = 'down', retry = true } end\n"
-  "end\n"
-  "local function page(answer)\n"
-  "  local b = answer.body\n"
-  "  return b.items, b.link and { url = b.link } or b.next and { query = { c = b.next } } or nil\n"
-  "end\n"
-  "return connector {\n"
-  "  name = 'acme', config = { token = 'secret', region = 'string = eu', size = 'integer = 5' },\n"
-  "  auth = { kind = 'header', prefix = 'T ', secret = 'token' },\n"
-  "  headers = { Accept = 'application/json', ['X-Both'] = 'connector' }, fault = fault, body = 'json',\n"
-  "  operations = {\n"
-  "    things = { summary = 'Lists.', class = 'read', list = true, params = { name = 'string?', kind = 'string?', on = 'boolean?' },\n"
-  "      select = { 'name', 'kind' }, method = 'GET', path = '/things', query = { name = '{name}', kind = 'k-{kind}', size = '2' },\n"
-  "      page = page, item = function(x) return { id = x } end },\n"
-  "    plain = { class = 'read', list = true, params = {}, method = 'GET', path = '/plain', page = page },\n"
-  "    thing = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/things/{id}', expect = { 200 },\n"
-  "      result = function(b, a) if b.bad then fail('ambiguous', 'two of ' .. a.id, { retry = true }) end return b.deep.state and b end },\n"
-  "    lookup = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/lookup/{id}',\n"
-  "      fault = function(a) if a.status == 404 then return nil end return false end,\n"
-  "      result = function(b) return { found = b ~= nil and b.error == nil } end },\n"
-  "    runaway = { class = 'read', params = {}, method = 'GET', path = function() while true do end end },\n"
-  "    typed = { class = 'read', params = { n = 'integer', when = 'time?', on = 'boolean = true', tags = '[string]?', h = 'string?' },\n"
-  "      method = 'POST', path = '/typed', headers = function(a) return { ['X-Both'] = 'operation', ['X-H'] = a.h } end,\n"
-  "      json = { n = '{n}', when = '{when}', on = '{on}', tags = '{tags}', text = 'n is {n}', none = 'is {h}' } },\n"
-  "    change = { class = 'write', idempotent = true, effect = 'confine', params = { id = 'string', to = 'string', password = 'string?' },\n"
-  "      method = 'PUT', path = '/things/{id}', json = { state = '{to}', password = '{password}' }, secrets = { 'password' }, expect = { 200, 204 },\n"
-  "      entity = 'acme:thing:{id}', facet = 'state', to = '{to}',\n"
-  "      state = { op = 'thing', args = function(a) return { id = a.id } end, of = function(t) return t.deep.state end },\n"
-  "      resolve = { op = { { op = 'thing', args = function(a) return { id = a.id } end, names = function(t) return { host = { t.deep.name }, role = t.role } end },\n"
-  "                         { names = function(_, a) return { host = { a.id }, self = a.id == 'me' } end } } },\n"
-  "      undo = function(a, before) return { op = 'acme.change', args = { id = a.id, to = before } } end,\n"
-  "      result = function(b, a) if b and b.odd then return b.odd.x.y end return { id = a.id, state = a.to } end,\n"
-  "      plan = { id = '{id}', state = '{to}', serial = opaque 'the serial' } },\n"
-  "    act = { class = 'write', effect = function(a) return a.how end, params = { how = 'string' }, method = 'POST', path = '/act',\n"
-  "      raw = 'x', entity = 'acme:act:{how}', result = function(b) if b.refused then fail('refused', 'no') end return b.fine.x end },\n"
-  "    many = { class = 'write', effect = 'note', one_by = 'ids', params = { ids = '[string]' }, method = 'DELETE', path = function(a) return '/many/' .. a.ids[1] end,\n"
-  "      entity = function(a) return 'acme:many:' .. a.ids[1] end, result = function(_, a) return a.ids[1] end },\n"
-  "  },\n"
-  "  flows = { both = { params = { id = 'string' }, uses = { 'thing', 'things' }, run = function(a)\n"
-  "    local acme = require 'connectors.acme'\n"
-  "    return acme.thing { id = a.id }.deep.name .. #acme.things { name = 'x' } end } },\n"
-  "}\n";
+    "local json = require 'json'\n"
+    "local function fault(answer)\n"
+    "  if answer.status == 409 then return { code = 'conflict', message = 'twice' } end\n"
+    "  if answer.status == 418 then return { code = 'pending', message = 'tea', executed = true } end\n"
+    "  if answer.status >= 500 then return { code = 'unavailable', message = 'down', retry = true } end\n"
+    "end\n"
+    "local function page(answer)\n"
+    "  local b = answer.body\n"
+    "  return b.items, b.link and { url = b.link } or b.next and { query = { c = b.next } } or nil\n"
+    "end\n"
+    "return connector {\n"
+    "  name = 'acme', config = { token = 'secret', region = 'string = eu', size = 'integer = 5' },\n"
+    "  auth = { kind = 'header', prefix = 'T ', secret = 'token' },\n"
+    "  headers = { Accept = 'application/json', ['X-Both'] = 'connector' }, fault = fault, body = 'json',\n"
+    "  operations = {\n"
+    "    things = { summary = 'Lists.', class = 'read', list = true, params = { name = 'string?', kind = "
+    "'string?', on = 'boolean?' },\n"
+    "      select = { 'name', 'kind' }, method = 'GET', path = '/things', query = { name = '{name}', kind = "
+    "'k-{kind}', size = '2' },\n"
+    "      page = page, item = function(x) return { id = x } end },\n"
+    "    plain = { class = 'read', list = true, params = {}, method = 'GET', path = '/plain', page = page "
+    "},\n"
+    "    thing = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/things/{id}', expect "
+    "= { 200 },\n"
+    "      result = function(b, a) if b.bad then fail('ambiguous', 'two of ' .. a.id, { retry = true }) end "
+    "return b.deep.state and b end },\n"
+    "    lookup = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/lookup/{id}',\n"
+    "      fault = function(a) if a.status == 404 then return nil end return false end,\n"
+    "      result = function(b) return { found = b ~= nil and b.error == nil } end },\n"
+    "    runaway = { class = 'read', params = {}, method = 'GET', path = function() while true do end end "
+    "},\n"
+    "    typed = { class = 'read', params = { n = 'integer', when = 'time?', on = 'boolean = true', tags = "
+    "'[string]?', h = 'string?' },\n"
+    "      method = 'POST', path = '/typed', headers = function(a) return { ['X-Both'] = 'operation', "
+    "['X-H'] = a.h } end,\n"
+    "      json = { n = '{n}', when = '{when}', on = '{on}', tags = '{tags}', text = 'n is {n}', none = 'is "
+    "{h}' } },\n"
+    "    change = { class = 'write', idempotent = true, effect = 'confine', params = { id = 'string', to = "
+    "'string', password = 'string?' },\n"
+    "      method = 'PUT', path = '/things/{id}', json = { state = '{to}', password = '{password}' }, "
+    "secrets = { 'password' }, expect = { 200, 204 },\n"
+    "      entity = 'acme:thing:{id}', facet = 'state', to = '{to}',\n"
+    "      state = { op = 'thing', args = function(a) return { id = a.id } end, of = function(t) return "
+    "t.deep.state end },\n"
+    "      resolve = { op = { { op = 'thing', args = function(a) return { id = a.id } end, names = "
+    "function(t) return { host = { t.deep.name }, role = t.role } end },\n"
+    "                         { names = function(_, a) return { host = { a.id }, self = a.id == 'me' } end } "
+    "} },\n"
+    "      undo = function(a, before) return { op = 'acme.change', args = { id = a.id, to = before } } end,\n"
+    "      result = function(b, a) if b and b.odd then return b.odd.x.y end return { id = a.id, state = a.to "
+    "} end,\n"
+    "      plan = { id = '{id}', state = '{to}', serial = opaque 'the serial' } },\n"
+    "    act = { class = 'write', effect = function(a) return a.how end, params = { how = 'string' }, method "
+    "= 'POST', path = '/act',\n"
+    "      raw = 'x', entity = 'acme:act:{how}', result = function(b) if b.refused then fail('refused', "
+    "'no') end return b.fine.x end },\n"
+    "    many = { class = 'write', effect = 'note', one_by = 'ids', params = { ids = '[string]' }, method = "
+    "'DELETE', path = function(a) return '/many/' .. a.ids[1] end,\n"
+    "      entity = function(a) return 'acme:many:' .. a.ids[1] end, result = function(_, a) return a.ids[1] "
+    "end },\n"
+    "  },\n"
+    "  flows = { both = { params = { id = 'string' }, uses = { 'thing', 'things' }, run = function(a)\n"
+    "    local acme = require 'connectors.acme'\n"
+    "    return acme.thing { id = a.id }.deep.name .. #acme.things { name = 'x' } end } },\n"
+    "}\n";
 
 static void write_connector(const char *name, const char *text) {
   char path[128];
@@ -139,7 +169,8 @@ static void remove_connector(const char *name) {
 
 static int l_require(lua_State *L) {
   ln_str name = ln_str_of(luaL_checkstring(L, 1));
-  if (ln_str_starts(name, LN_STR("connectors."))) return lnL_connector_open(L, (ln_str){name.p + 11, name.n - 11});
+  if (ln_str_starts(name, LN_STR("connectors.")))
+    return lnL_connector_open(L, (ln_str){name.p + 11, name.n - 11});
   for (const ln_module *m = lnL_modules; m->name; m++)
     if (strcmp(m->name, name.p) == 0) {
       lua_pushcfunction(L, m->open);
@@ -188,8 +219,11 @@ static int setup(void **s) {
   w.f->stdlib = ln_str_of(w.dir);
   if (!ln_connectors_open(&w.f->engine, &err)) fail_msg("%s", err.message);
   configure(&w.f->keys[0]);
-  w.f->connectors[0] = (ln_connector_config){.name = LN_STR("acme"), .url = LN_STR("https://acme.example/base/"),
-                                             .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1,
+  w.f->connectors[0] = (ln_connector_config){.name = LN_STR("acme"),
+                                             .url = LN_STR("https://acme.example/base/"),
+                                             .writes = LN_WRITES_ALLOW,
+                                             .loopback = true,
+                                             .pace = 1,
                                              .keys = ln_buf_view(&w.f->keys[0])};
   w.f->config.n_connectors = 1;
   w.f->engine.transport->free(w.f->engine.transport);
@@ -244,34 +278,50 @@ static void has(const char *text, const char *part) {
 
 static void test_mistakes(void **s) {
   (void)s;
-  static const struct { const char *text, *why; } cases[] = {
+  static const struct { const char *text, *why;
+  } cases[] = {
       {"return 7", "must return connector"},
       {"return connector {", "expected"},
       {"error 'no'", "no"},
       {"return connector { name = 'else', operations = {} }", "name must be the file's own name"},
-      {"return connector { name = 'other', oprations = {} }", "oprations is unknown here; did you mean 'operations'?"},
+      {"return connector { name = 'other', oprations = {} }",
+       "oprations is unknown here; did you mean 'operations'?"},
       {"return connector { name = 'other', operations = {} }", "operations must have at least one"},
       {"return connector { name = 'other', operations = { x = 1 } }", "operations.x must be a table"},
-      {"return connector { name = 'other', operations = { x = { class = 'reed' } } }", "operations.x.class must be"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', mehtod = 'GET' } } }", "did you mean 'method'?"},
-      {"return connector { name = 'other', operations = { x = { class = 'read' } } }", "operations.x.method must be a text"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/{y}' } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'reed' } } }",
+       "operations.x.class must be"},
+      {"return connector { name = 'other', operations = { x = { class = 'read', mehtod = 'GET' } } }",
+       "did you mean 'method'?"},
+      {"return connector { name = 'other', operations = { x = { class = 'read' } } }",
+       "operations.x.method must be a text"},
+      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = "
+       "'/{y}' } } }",
        "operations.x.path names {y}, which is no parameter"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', params = { a = 'strin' } } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', "
+       "params = { a = 'strin' } } } }",
        "\"strin\" is no type"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', params = { limit = 'integer' } } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', "
+       "params = { limit = 'integer' } } } }",
        "cannot name 'limit'"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', list = true, method = 'GET', path = '/' } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'read', list = true, method = 'GET', "
+       "path = '/' } } }",
        "operations.x.page must be a function"},
-      {"return connector { name = 'other', operations = { x = { class = 'write', method = 'PUT', path = '/', entity = 'e' } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'write', method = 'PUT', path = '/', "
+       "entity = 'e' } } }",
        "operations.x.effect of a write"},
-      {"return connector { name = 'other', operations = { x = { class = 'write', effect = 'note', method = 'PUT', path = '/', entity = 'e',"
-       " state = { op = 'y', of = 7 } } } }", "operations.x.state.of must be a function"},
-      {"return connector { name = 'other', operations = { x = { class = 'write', effect = 'note', method = 'PUT', path = '/', entity = 'e',"
-       " state = { op = 'y' } } } }", "operations.x.state names 'y', which is no read of this connector"},
-      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', json = {}, form = {} } } }",
+      {"return connector { name = 'other', operations = { x = { class = 'write', effect = 'note', method = "
+       "'PUT', path = '/', entity = 'e',"
+       " state = { op = 'y', of = 7 } } } }",
+       "operations.x.state.of must be a function"},
+      {"return connector { name = 'other', operations = { x = { class = 'write', effect = 'note', method = "
+       "'PUT', path = '/', entity = 'e',"
+       " state = { op = 'y' } } } }",
+       "operations.x.state names 'y', which is no read of this connector"},
+      {"return connector { name = 'other', operations = { x = { class = 'read', method = 'GET', path = '/', "
+       "json = {}, form = {} } } }",
        "more than one of json, form"},
-      {"return connector { name = 'other', config = {}, auth = { kind = 'basic', user = 'u', secret = 'p' }, operations = {} }",
+      {"return connector { name = 'other', config = {}, auth = { kind = 'basic', user = 'u', secret = 'p' }, "
+       "operations = {} }",
        "auth.user names what is no key of `config`"},
       {"return connector { name = 'other', operations = {}, x = os.time() }", "os"},
       {"require 'file' return connector {}", "cannot require 'file'"},
@@ -317,7 +367,8 @@ static void test_lookups(void **s) {
   has(err.message, "did you mean acme.thing");
   assert_null(ln_connectors_op(g, LN_STR("amce.things"), &err));
   has(err.message, "did you mean acme?");
-  assert_int_equal(ln_connectors_op(g, LN_STR("acme.act"), &err)->move, LN_CONFINE); /* not known: the gravest */
+  assert_int_equal(ln_connectors_op(g, LN_STR("acme.act"), &err)->move,
+                   LN_CONFINE); /* not known: the gravest */
   assert_true(ln_connectors_grants(g, LN_STR("acme"), LN_STR("acme.thing")));
   assert_true(ln_connectors_grants(g, LN_STR("acme.both"), LN_STR("acme.thing")));
   assert_false(ln_connectors_grants(g, LN_STR("acme.both"), LN_STR("acme.change")));
@@ -328,16 +379,25 @@ static void test_lookups(void **s) {
 
 static void test_arguments(void **s) {
   (void)s;
-  static const struct { const char *call, *why; } cases[] = {
-      {"thing()", "id is missing (string)"}, {"thing { id = '' }", "id is an empty text"},
-      {"thing { id = {} }", "id must be a text, got a table"}, {"thing { id = '1', x = 1 }", "no argument is called 'x'"},
-      {"thing { id = '1', nmae = 1 }", "no argument is called 'nmae'"}, {"thing { id = true }", "id must be a text"},
-      {"thing 'x'", "takes one table"}, {"things {}", "one of name, kind, or all = true"},
-      {"things { on = true }", "one of name, kind"}, {"things { name = nil }", "one of name, kind"},
-      {"things { nane = 'x' }", "did you mean 'name'?"}, {"things { name = 'x', limit = 0 }", "limit must be"},
-      {"things { name = 'x', all = 1 }", "all must be"}, {"typed { n = 1.5 }", "n must be a whole number"},
-      {"typed { n = 1, tags = {} }", "tags is an empty list"}, {"typed { n = 1, tags = { '' } }", "tags[1] is an empty text"},
-      {"typed { n = 1, when = 'soon' }", "when"}, {"thing { id = function() end }", "function"}};
+  static const struct { const char *call, *why;
+  } cases[] = {{"thing()", "id is missing (string)"},
+               {"thing { id = '' }", "id is an empty text"},
+               {"thing { id = {} }", "id must be a text, got a table"},
+               {"thing { id = '1', x = 1 }", "no argument is called 'x'"},
+               {"thing { id = '1', nmae = 1 }", "no argument is called 'nmae'"},
+               {"thing { id = true }", "id must be a text"},
+               {"thing 'x'", "takes one table"},
+               {"things {}", "one of name, kind, or all = true"},
+               {"things { on = true }", "one of name, kind"},
+               {"things { name = nil }", "one of name, kind"},
+               {"things { nane = 'x' }", "did you mean 'name'?"},
+               {"things { name = 'x', limit = 0 }", "limit must be"},
+               {"things { name = 'x', all = 1 }", "all must be"},
+               {"typed { n = 1.5 }", "n must be a whole number"},
+               {"typed { n = 1, tags = {} }", "tags is an empty list"},
+               {"typed { n = 1, tags = { '' } }", "tags[1] is an empty text"},
+               {"typed { n = 1, when = 'soon' }", "when"},
+               {"thing { id = function() end }", "function"}};
   script((reply[]){{.status = 200, .body = "{}"}, {0}});
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char chunk[160];
@@ -353,7 +413,9 @@ static void test_templates(void **s) {
   (void)s;
   script((reply[]){{.status = 200, .body = "{\"x\":1}"}, {0}});
   lua("require 'connectors.acme'.typed { n = '7', when = 1700000000, tags = 'one' }");
-  assert_string_equal(w.body, "{\"n\":7,\"on\":true,\"tags\":[\"one\"],\"text\":\"n is 7\",\"when\":\"2023-11-14T22:13:20Z\"}");
+  assert_string_equal(
+      w.body,
+      "{\"n\":7,\"on\":true,\"tags\":[\"one\"],\"text\":\"n is 7\",\"when\":\"2023-11-14T22:13:20Z\"}");
   has(w.headers, "X-Both: operation\n");
   has(w.headers, "Accept: application/json\n");
   has(w.headers, "Content-Type: application/json\n");
@@ -373,15 +435,20 @@ static void test_templates(void **s) {
 
 static void test_pages(void **s) {
   (void)s;
-  script((reply[]){{.path = "c=2", .status = 200, .body = "{\"items\":[]  ,\"next\":3}"},
-                   {.path = "c=3", .status = 200, .body = "{\"items\":null,\"link\":\"https://evil.example/other?z=1\"}"},
-                   {.path = "/other", .status = 200, .body = "{\"items\":[5]}"},
-                   {.status = 200, .body = "{\"items\":[1,2],\"next\":2}"}, {0}});
-  assert_string_equal(lua("local out = {} for _, x in ipairs(require 'connectors.acme'.things { name = 'x' }) do"
-                          " out[#out + 1] = x.id end return table.concat(out, ' ')"), "1 2 5");
+  script((reply[]){
+      {.path = "c=2", .status = 200, .body = "{\"items\":[]  ,\"next\":3}"},
+      {.path = "c=3", .status = 200, .body = "{\"items\":null,\"link\":\"https://evil.example/other?z=1\"}"},
+      {.path = "/other", .status = 200, .body = "{\"items\":[5]}"},
+      {.status = 200, .body = "{\"items\":[1,2],\"next\":2}"},
+      {0}});
+  assert_string_equal(
+      lua("local out = {} for _, x in ipairs(require 'connectors.acme'.things { name = 'x' }) do"
+          " out[#out + 1] = x.id end return table.concat(out, ' ')"),
+      "1 2 5");
   assert_int_equal(w.n_seen, 4);
   assert_string_equal(w.url[1], "https://acme.example/base/things?c=2&name=x&size=2");
-  assert_string_equal(w.url[3], "https://acme.example/base/other?z=1"); /* the host of an answer counts for nothing */
+  assert_string_equal(w.url[3],
+                      "https://acme.example/base/other?z=1"); /* the host of an answer counts for nothing */
 }
 
 static void test_lists_end(void **s) {
@@ -415,11 +482,14 @@ static void test_pager(void **s) {
 
 static void test_verdicts(void **s) {
   (void)s;
-  static const struct { const char *call; reply r; const char *what; } cases[] = {
+  static const struct { const char *call; reply r; const char *what;
+  } cases[] = {
       {"thing { id = '1' }", {.status = 404, .body = "{}"}, "failed: status 404 without an explanation"},
       {"thing { id = '1' }", {.status = 201, .body = "{}"}, "failed: status 201 is not among"},
       {"thing { id = '1' }", {.status = 409, .body = "{}"}, "conflict: twice"},
-      {"thing { id = '1' }", {.status = 200, .body = "<html><body>hi</body></html>"}, "unavailable: an answer that is neither"},
+      {"thing { id = '1' }",
+       {.status = 200, .body = "<html><body>hi</body></html>"},
+       "unavailable: an answer that is neither"},
       {"thing { id = '1' }", {.status = 200, .body = "{\"a\":"}, "unavailable: an answer that is neither"},
       {"thing { id = '1' }", {.status = 200, .body = ""}, "unavailable: an empty answer"},
       {"thing { id = '1' }", {.status = 200, .body = "{\"bad\":true}"}, "ambiguous: two of 1"},
@@ -436,7 +506,8 @@ static void test_verdicts(void **s) {
   nap(w.f, 60000);
   script((reply[]){{.status = 404, .body = "{\"error\":1}"}, {0}}); /* the operation vouches for it */
   assert_string_equal(lua("return require 'connectors.acme'.lookup { id = 'x' }.found"), "false");
-  script((reply[]){{.status = 500, .times = 2}, {.status = 200, .body = "{}"}, {0}}); /* it has no opinion: asked again */
+  script((reply[]){
+      {.status = 500, .times = 2}, {.status = 200, .body = "{}"}, {0}}); /* it has no opinion: asked again */
   assert_string_equal(lua("return require 'connectors.acme'.lookup { id = 'x' }.found"), "true");
 }
 
@@ -464,20 +535,24 @@ static void test_describe(void **s) {
 
 static void test_look(void **s) {
   (void)s;
-  script((reply[]){{.status = 200, .body = "{\"role\":\"server\",\"deep\":{\"state\":\"on\",\"name\":\"T-1\"}}"}, {0}});
+  script((reply[]){
+      {.status = 200, .body = "{\"role\":\"server\",\"deep\":{\"state\":\"on\",\"name\":\"T-1\"}}"}, {0}});
   ln_effect *e = change("{\"id\":\"t1\",\"to\":\"off\"}");
   w_describe(e);
   w_look(e);
   assert_true(e->resolved);
   assert_true(ln_str_eq(ln_buf_view(&e->before), LN_STR("on")));
-  assert_string_equal(json_of(ln_buf_view(&e->names)), "{\"host\":[\"T-1\",\"t1\"],\"role\":\"server\",\"self\":false}");
-  assert_string_equal(json_of(ln_buf_view(&e->undo)), "{\"args\":{\"id\":\"t1\",\"to\":\"on\"},\"op\":\"acme.change\"}");
+  assert_string_equal(json_of(ln_buf_view(&e->names)),
+                      "{\"host\":[\"T-1\",\"t1\"],\"role\":\"server\",\"self\":false}");
+  assert_string_equal(json_of(ln_buf_view(&e->undo)),
+                      "{\"args\":{\"id\":\"t1\",\"to\":\"on\"},\"op\":\"acme.change\"}");
   assert_int_equal(e->unchanged.n, 0);
   effect_free(e);
   e = change("{\"id\":\"t1\",\"to\":\"on\"}");
   w_describe(e);
   w_look(e);
-  assert_string_equal(json_of(ln_buf_view(&e->unchanged)), "{\"id\":\"t1\",\"state\":\"on\",\"unchanged\":true}");
+  assert_string_equal(json_of(ln_buf_view(&e->unchanged)),
+                      "{\"id\":\"t1\",\"state\":\"on\",\"unchanged\":true}");
   effect_free(e);
   script((reply[]){{.status = 404, .body = "{}"}, {0}});
   e = change("{\"id\":\"t1\",\"to\":\"on\"}");
@@ -490,13 +565,18 @@ static void test_look(void **s) {
 
 static void test_send(void **s) {
   (void)s;
-  static const struct { reply r; ln_outcome o; int times; } cases[] = {
-      {{.status = 200, .body = "{}"}, LN_DID, 1},           {{.status = 204}, LN_DID, 1},
-      {{.status = 400, .body = "{}"}, LN_DID_NOT, 1},       {{.status = 409, .body = "{}"}, LN_DID_NOT, 1},
-      {{.status = 418, .body = "{}"}, LN_UNKNOWN, 1},       {{.status = 500, .body = "{}"}, LN_UNKNOWN, 1},
-      {{.status = 302, .body = "{}"}, LN_UNKNOWN, 1},       {{.status = 202, .body = "{}"}, LN_UNKNOWN, 1},
-      {{.status = 200, .body = "<html>"}, LN_UNKNOWN, 1},   {{.status = 200, .body = "{\"odd\":{}}"}, LN_UNKNOWN, 1},
-      {{.fails = 'p'}, LN_UNKNOWN, 1}};
+  static const struct { reply r; ln_outcome o; int times;
+  } cases[] = {{{.status = 200, .body = "{}"}, LN_DID, 1},
+               {{.status = 204}, LN_DID, 1},
+               {{.status = 400, .body = "{}"}, LN_DID_NOT, 1},
+               {{.status = 409, .body = "{}"}, LN_DID_NOT, 1},
+               {{.status = 418, .body = "{}"}, LN_UNKNOWN, 1},
+               {{.status = 500, .body = "{}"}, LN_UNKNOWN, 1},
+               {{.status = 302, .body = "{}"}, LN_UNKNOWN, 1},
+               {{.status = 202, .body = "{}"}, LN_UNKNOWN, 1},
+               {{.status = 200, .body = "<html>"}, LN_UNKNOWN, 1},
+               {{.status = 200, .body = "{\"odd\":{}}"}, LN_UNKNOWN, 1},
+               {{.fails = 'p'}, LN_UNKNOWN, 1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     reply r[2] = {cases[i].r, {0}};
     script(r);
@@ -525,8 +605,10 @@ static void test_refusals(void **s) {
 
 static void test_probe(void **s) {
   (void)s;
-  static const struct { const char *body; ln_outcome o; } cases[] = {
-      {"{\"deep\":{\"state\":\"off\"}}", LN_DID}, {"{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT}, {"{}", LN_UNKNOWN}};
+  static const struct { const char *body; ln_outcome o;
+  } cases[] = {{"{\"deep\":{\"state\":\"off\"}}", LN_DID},
+               {"{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT},
+               {"{}", LN_UNKNOWN}};
   for (size_t i = 0; i < 3; i++) {
     reply r[2] = {{.status = 200, .body = cases[i].body}, {0}};
     script(r);
@@ -567,7 +649,8 @@ static void test_opaque(void **s) {
   ln_v_key(&args, LN_STR("to"));
   ln_v_str(&args, LN_STR("off"));
   ln_v_end(&args, object);
-  ln_effect *e = effect_with(w.f, ln_connectors_op(&w.f->engine, LN_STR("acme.change"), &err), ln_buf_view(&args));
+  ln_effect *e =
+      effect_with(w.f, ln_connectors_op(&w.f->engine, LN_STR("acme.change"), &err), ln_buf_view(&args));
   w_describe(e);
   assert_true(ln_str_eq(e->w.entity, LN_STR("acme:thing:\xE2\x9F\xA8the id\xE2\x9F\xA9")));
   w_look(e);
@@ -655,7 +738,8 @@ static void test_drop(void **s) {
   (void)s;
   script((reply[]){{.status = 200, .body = "{\"deep\":{\"state\":\"on\"}}"}, {0}});
   for (int ms = 0; ms < 30; ms += 3) { /* at every stage of a look, and of a read */
-    ln_effect *e = ms % 2 ? change("{\"id\":\"t1\",\"to\":\"off\"}") : effect_new(w.f, "acme.thing", "{\"id\":\"1\"}");
+    ln_effect *e =
+        ms % 2 ? change("{\"id\":\"t1\",\"to\":\"off\"}") : effect_new(w.f, "acme.thing", "{\"id\":\"1\"}");
     if (ms % 2) w_describe(e);
     if (ms % 2) e->op->write->look(e);
     else e->op->start(e);
@@ -684,9 +768,11 @@ int main(void) {
   ln_log_level(LN_ERROR);
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_mistakes), TEST(test_one_name_twice), TEST(test_lookups), TEST(test_arguments), TEST(test_templates),
-      TEST(test_pages), TEST(test_lists_end), TEST(test_pager), TEST(test_verdicts), TEST(test_describe), TEST(test_look),
-      TEST(test_send), TEST(test_refusals), TEST(test_probe), TEST(test_modes), TEST(test_opaque), TEST(test_moves),
-      TEST(test_one_by), TEST(test_flow), TEST(test_configuration), TEST(test_drop), TEST(test_timeout)};
+      TEST(test_mistakes),  TEST(test_one_name_twice), TEST(test_lookups),   TEST(test_arguments),
+      TEST(test_templates), TEST(test_pages),          TEST(test_lists_end), TEST(test_pager),
+      TEST(test_verdicts),  TEST(test_describe),       TEST(test_look),      TEST(test_send),
+      TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
+      TEST(test_moves),     TEST(test_one_by),         TEST(test_flow),      TEST(test_configuration),
+      TEST(test_drop),      TEST(test_timeout)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* fake_engine.h: a small stand-in for the engine: effects without a journal, so that connectors are tested against
-** their simulators with nothing else in between.  Time is virtual. */
+/* fake_engine.h: a small stand-in for the engine: effects without a journal, so that connectors are tested
+** against their simulators with nothing else in between.  Time is virtual. */
 #ifndef LN_TEST_FAKE_ENGINE_H
 #define LN_TEST_FAKE_ENGINE_H
 
@@ -28,13 +28,13 @@ struct ln_effect {
   void *kept[64];
   size_t n_kept;
   bool finished, good, looked;
-  ln_buf value;                                          /* what it answered with                            */
+  ln_buf value;                                          /* what it answered with */
   ln_err err;
   ln_write w;
   ln_outcome outcome;
   ln_buf before, names, undo, unchanged;
   bool resolved;
-  int64_t again_ms, timeout_ms, lease_ms, wait_ms;       /* wait -1: not given                               */
+  int64_t again_ms, timeout_ms, lease_ms, wait_ms;       /* wait -1: not given */
   size_t raws;
 };
 
@@ -48,9 +48,9 @@ typedef struct fake {
   ln_str stdlib;
 } fake;
 
-/* What is defined here under the engine's names keeps the real files out of the program; one that is drawn in all the
-** same, for a name that is missing here, shows itself as a name that is defined twice. */
-#define HELPER static __attribute__((unused))             /* not every test needs all of them                 */
+/* What is defined here under the engine's names keeps the real files out of the program; one that is drawn
+** in all the same, for a name that is missing here, shows itself as a name that is defined twice. */
+#define HELPER static __attribute__((unused))             /* not every test needs all of them */
 
 /* --- what modules ask of an effect --- */
 
@@ -104,8 +104,12 @@ static void end_write(ln_effect *e, ln_outcome o, ln_str value, const ln_err *er
   end_effect(e, o == LN_DID || o == LN_DID_UNCHANGED || o == LN_ACCEPTED, value, err);
 }
 
-void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
-void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) { end_write(e, o, value, err); }
+void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
+  end_write(e, o, value, err);
+}
+void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
+  end_write(e, o, value, err);
+}
 void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err, int64_t again_ms) {
   e->again_ms = again_ms;
   end_write(e, o, value, err);
@@ -136,10 +140,10 @@ HELPER void fake_store(ln_engine *g) {
   snprintf(uri, sizeof uri, "sqlite:/%s", name);
   ln_vfs_sim *disk = ln_vfs_sim_new(name, 1, &err);
   ln_store_opts o = {.vfs = name, .clock = g->loop->clock};
-  if (!disk || !(g->store = ln_store_open(ln_str_of(uri), &o, &err)) || !ln_writer_start(g->store, g->loop, &err) ||
-      !(g->vault = ln_vault_open(g->store, &err)))
+  if (!disk || !(g->store = ln_store_open(ln_str_of(uri), &o, &err)) ||
+      !ln_writer_start(g->store, g->loop, &err) || !(g->vault = ln_vault_open(g->store, &err)))
     fail_msg("%s", err.message);
-  g->state = disk;                                       /* kept for fake_store_free                         */
+  g->state = disk;                                       /* kept for fake_store_free */
 }
 
 HELPER void fake_store_free(ln_engine *g) {
@@ -182,8 +186,12 @@ HELPER ln_connector_config *fake_vendor(fake *f, const char *name) {
   if (!ln_simhost_start(f->sims, ln_str_of(name), NULL, &err)) fail_msg("%s", err.message);
   if (!ln_simhost_config(f->sims, ln_str_of(name), &f->keys[i], &err)) fail_msg("%s", err.message);
   snprintf(urls[i], sizeof urls[i], "https://%s.sim", name);
-  f->connectors[i] = (ln_connector_config){.name = ln_str_of(name), .url = ln_str_of(urls[i]), .writes = LN_WRITES_ALLOW,
-                                           .loopback = true, .pace = 1, .keys = ln_buf_view(&f->keys[i])};
+  f->connectors[i] = (ln_connector_config){.name = ln_str_of(name),
+                                           .url = ln_str_of(urls[i]),
+                                           .writes = LN_WRITES_ALLOW,
+                                           .loopback = true,
+                                           .pace = 1,
+                                           .keys = ln_buf_view(&f->keys[i])};
   return &f->connectors[i];
 }
 
@@ -330,8 +338,8 @@ HELPER void w_follow(fake *f, ln_effect *e, int most) {
 
 /* --- a Lua state that stands for a run's VM: an effect happens while its caller waits --- */
 
-static fake *fake_vm_of;                                 /* the world that the state belongs to              */
-static void (*fake_wrote)(lua_State *L, ln_effect *e);   /* told of each write before its effect goes        */
+static fake *fake_vm_of;                                 /* the world that the state belongs to */
+static void (*fake_wrote)(lua_State *L, ln_effect *e);   /* told of each write before its effect goes */
 static int fake_doubts;
 static bool fake_planning;
 

@@ -1,4 +1,5 @@
-/* http_test.c: raw http as playbooks use it: where it may go, what it sends, what comes back, and when it is done again. */
+/* http_test.c: raw http as playbooks use it: where it may go, what it sends, what comes back, and when it
+** is done again. */
 #include "tests/unit/fake_engine.h"
 
 #include "base/log.h"
@@ -6,7 +7,7 @@
 
 #include <lualib.h>
 
-#define TEXT(z) {(z), sizeof(z) - 1}                     /* LN_STR, for what is static                       */
+#define TEXT(z) {(z), sizeof(z) - 1}                     /* LN_STR, for what is static */
 
 typedef struct reply { int status; const char *body, *name, *value; char fails; } reply;
 
@@ -51,11 +52,12 @@ static int setup(void **s) {
   static const ln_str egress[] = {TEXT("https://hooks.example.com"), TEXT("https://[2001:db8::7]:8443"),
                                   TEXT("http://127.0.0.1:9001")};
   static const ln_str hosts[] = {TEXT("hooks.example.com"), TEXT("*.soc.example")};
-  static ln_credential creds[] = {{.name = TEXT("hook"), .kind = TEXT("bearer"), .secret = TEXT("HOOK")},
-                                  {.name = TEXT("signed"), .kind = TEXT("hmac"), .secret = TEXT("HOOK")},
-                                  {.name = TEXT("login"), .kind = TEXT("basic"), .user = TEXT("ann"), .secret = TEXT("HOOK")},
-                                  {.name = TEXT("elsewhere"), .kind = TEXT("bearer"), .secret = TEXT("HOOK")},
-                                  {.name = TEXT("cryptic"), .kind = TEXT("key"), .secret = TEXT("HOOK")}};
+  static ln_credential creds[] = {
+      {.name = TEXT("hook"), .kind = TEXT("bearer"), .secret = TEXT("HOOK")},
+      {.name = TEXT("signed"), .kind = TEXT("hmac"), .secret = TEXT("HOOK")},
+      {.name = TEXT("login"), .kind = TEXT("basic"), .user = TEXT("ann"), .secret = TEXT("HOOK")},
+      {.name = TEXT("elsewhere"), .kind = TEXT("bearer"), .secret = TEXT("HOOK")},
+      {.name = TEXT("cryptic"), .kind = TEXT("key"), .secret = TEXT("HOOK")}};
   ln_err err;
   (void)s;
   memset(&w, 0, sizeof w);
@@ -65,7 +67,8 @@ static int setup(void **s) {
   w.f->config.egress = (ln_list){(ln_str *)(uintptr_t)egress, 3};
   w.f->config.credentials = creds;
   w.f->config.n_credentials = 5;
-  w.f->connectors[0] = (ln_connector_config){.name = LN_STR("okta"), .url = LN_STR("https://acme.okta.com"), .pace = 1};
+  w.f->connectors[0] =
+      (ln_connector_config){.name = LN_STR("okta"), .url = LN_STR("https://acme.okta.com"), .pace = 1};
   w.f->config.n_connectors = 1;
   w.f->engine.transport->free(w.f->engine.transport);
   w.f->engine.transport = ln_transport_sim(w.f->engine.loop, handle, NULL, &err);
@@ -110,8 +113,10 @@ static const char *lua_error_of(const char *chunk) {
 
 static void test_get(void **s) {
   (void)s;
-  assert_string_equal(lua("local r = http.get { url = 'https://hooks.example.com/a?x=1', query = { q = 'a b', l = { 1, 2 } } }"
-                          " return r.status .. ' ' .. r.body .. ' ' .. tostring(r.json().ok)"), "200 {\"ok\":true} true");
+  assert_string_equal(lua("local r = http.get { url = 'https://hooks.example.com/a?x=1', query = { q = 'a "
+                          "b', l = { 1, 2 } } }"
+                          " return r.status .. ' ' .. r.body .. ' ' .. tostring(r.json().ok)"),
+                      "200 {\"ok\":true} true");
   assert_string_equal(w.url[0], "https://hooks.example.com/a?x=1&l=1&l=2&q=a%20b");
   assert_string_equal(lua("return http.get('https://hooks.example.com').status"), "200");
   assert_string_equal(w.url[1], "https://hooks.example.com/");
@@ -122,18 +127,22 @@ static void test_headers(void **s) {
   (void)s;
   w.script[0].name = "X-Thing";
   w.script[0].value = "one";
-  assert_string_equal(lua("local r = http.get { url = 'https://hooks.example.com/', headers = { Accept = 'a/b' } }"
-                          " return r.headers['x-thing'][2]"), "one");
+  assert_string_equal(
+      lua("local r = http.get { url = 'https://hooks.example.com/', headers = { Accept = 'a/b' } }"
+          " return r.headers['x-thing'][2]"),
+      "one");
   assert_non_null(strstr(w.headers[0], "Accept: a/b\n"));
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', headers = { A = 'x\\r\\nB: y' } }"),
-                      "bad_argument ");
+  assert_string_equal(
+      lua_error_of("http.get { url = 'https://hooks.example.com/', headers = { A = 'x\\r\\nB: y' } }"),
+      "bad_argument ");
   assert_int_equal(w.n_seen, 1);
 }
 
 static void test_status_is_data(void **s) {
   (void)s;
   w.script[0] = (reply){.status = 404, .body = "gone"};
-  assert_string_equal(lua("local r = http.get 'https://hooks.example.com/' return r.status .. r.body"), "404gone");
+  assert_string_equal(lua("local r = http.get 'https://hooks.example.com/' return r.status .. r.body"),
+                      "404gone");
   w.script[0] = (reply){.status = 302, .body = "", .name = "Location", .value = "https://evil.example/"};
   assert_string_equal(lua("return http.get('https://hooks.example.com/').status"), "302");
   assert_int_equal(w.n_seen, 2); /* never followed */
@@ -141,9 +150,13 @@ static void test_status_is_data(void **s) {
 
 static void test_egress(void **s) {
   (void)s;
-  const char *const no[] = {"https://evil.example/", "http://hooks.example.com/", "https://hooks.example.com:8443/",
-                            "https://hooks.example.com.evil.example/", "https://acme.okta.com/api/v1/users",
-                            "https://ACME.okta.com:443/", "http://127.0.0.1:9002/"};
+  const char *const no[] = {"https://evil.example/",
+                            "http://hooks.example.com/",
+                            "https://hooks.example.com:8443/",
+                            "https://hooks.example.com.evil.example/",
+                            "https://acme.okta.com/api/v1/users",
+                            "https://ACME.okta.com:443/",
+                            "http://127.0.0.1:9002/"};
   for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
     char chunk[256];
     snprintf(chunk, sizeof chunk, "http.get '%s'", no[i]);
@@ -158,11 +171,20 @@ static void test_egress(void **s) {
 
 static void test_urls(void **s) {
   (void)s;
-  const char *const bad[] = {"ftp://hooks.example.com/", "https://", "https:///x", "https://u:p@hooks.example.com/",
-                             "https://hooks.example.com@evil.example/", "https://hooks.example.com:0/",
-                             "https://hooks.example.com:99999/", "https://hooks.example.com:/", "https://ho oks/",
-                             "https://hooks.example.com/\xc3\xa4", "https://hooks.example.com\\@evil.example/",
-                             "https://[::1", "//hooks.example.com/", "hooks.example.com"};
+  const char *const bad[] = {"ftp://hooks.example.com/",
+                             "https://",
+                             "https:///x",
+                             "https://u:p@hooks.example.com/",
+                             "https://hooks.example.com@evil.example/",
+                             "https://hooks.example.com:0/",
+                             "https://hooks.example.com:99999/",
+                             "https://hooks.example.com:/",
+                             "https://ho oks/",
+                             "https://hooks.example.com/\xc3\xa4",
+                             "https://hooks.example.com\\@evil.example/",
+                             "https://[::1",
+                             "//hooks.example.com/",
+                             "hooks.example.com"};
   lnH_url u;
   ln_err err;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -181,9 +203,12 @@ static void test_credentials(void **s) {
   assert_non_null(strstr(w.headers[1], "Authorization: Basic YW5uOnMzY3IzdA==\n"));
   lua("http.post { url = 'https://hooks.example.com/', auth = 'signed', body = 'hello' }");
   assert_non_null(strstr(w.headers[2], "X-Signature-256: sha256="));
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'elsewhere' }"), "refused credential");
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'cryptic' }"), "bad_argument ");
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'none' }"), "bad_argument ");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'elsewhere' }"),
+                      "refused credential");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'cryptic' }"),
+                      "bad_argument ");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', auth = 'none' }"),
+                      "bad_argument ");
   assert_int_equal(w.n_seen, 3);
 }
 
@@ -192,25 +217,33 @@ static void test_bodies(void **s) {
   lua("http.post { url = 'https://hooks.example.com/', json = { b = 1, a = { true } } }");
   assert_string_equal(w.body[0], "{\"a\":[true],\"b\":1}");
   assert_non_null(strstr(w.headers[0], "Content-Type: application/json\n"));
-  lua("http.put { url = 'https://hooks.example.com/', form = { a = 'x&y', b = { 1, 2 } }, idempotent = true }");
+  lua("http.put { url = 'https://hooks.example.com/', form = { a = 'x&y', b = { 1, 2 } }, idempotent = true "
+      "}");
   assert_string_equal(w.body[1], "a=x%26y&b=1&b=2");
-  lua("http.post { url = 'https://hooks.example.com/', multipart = { { name = 'a\"b', value = 'v', type = 'text/x' } } }");
+  lua("http.post { url = 'https://hooks.example.com/', multipart = { { name = 'a\"b', value = 'v', type = "
+      "'text/x' } } }");
   assert_non_null(strstr(w.body[2], "name=\"a%22b\"\r\nContent-Type: text/x\r\n\r\nv\r\n"));
   assert_non_null(strstr(w.headers[2], "multipart/form-data; boundary="));
-  assert_string_equal(lua_error_of("http.post { url = 'https://hooks.example.com/', body = 'x', json = {} }"), "bad_argument ");
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', body = 'x' }"), "bad_argument ");
+  assert_string_equal(lua_error_of("http.post { url = 'https://hooks.example.com/', body = 'x', json = {} }"),
+                      "bad_argument ");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', body = 'x' }"),
+                      "bad_argument ");
 }
 
 static void test_class(void **s) {
   (void)s;
-  assert_string_equal(lua_error_of("http.post { url = 'https://hooks.example.com/', class = 'read' }"), "refused class");
-  assert_string_equal(lua_error_of("http.request { url = 'https://hooks.example.com/', method = 'CONNECT' }"), "bad_argument ");
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', verify = false }"), "bad_argument ");
+  assert_string_equal(lua_error_of("http.post { url = 'https://hooks.example.com/', class = 'read' }"),
+                      "refused class");
+  assert_string_equal(lua_error_of("http.request { url = 'https://hooks.example.com/', method = 'CONNECT' }"),
+                      "bad_argument ");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/', verify = false }"),
+                      "bad_argument ");
   lua("http.get { url = 'https://hooks.example.com/fire', class = 'write' }");
   assert_int_equal(w.n_seen, 1);
   w.n_seen = 0; /* a GET that is a write: no second try */
   w.script[0] = (reply){.fails = 'p'};
-  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/fire', class = 'write' }"), "doubt ");
+  assert_string_equal(lua_error_of("http.get { url = 'https://hooks.example.com/fire', class = 'write' }"),
+                      "doubt ");
   assert_int_equal(w.n_seen, 1);
 }
 
@@ -250,16 +283,19 @@ static void test_blob(void **s) {
   (void)s;
   w.script[0].body = "some bytes";
   assert_string_equal(lua("local r = http.get { url = 'https://hooks.example.com/f', into = 'blob' }"
-                          " return r.status .. ' ' .. r.blob.bytes .. ' ' .. tostring(r.body)"), "200 10 nil");
+                          " return r.status .. ' ' .. r.blob.bytes .. ' ' .. tostring(r.body)"),
+                      "200 10 nil");
   lua("local r = http.get { url = 'https://hooks.example.com/f', into = 'blob' }"
-      " http.post { url = 'https://hooks.example.com/', multipart = { { name = 'f', filename = 'x.bin', blob = r.blob } } }");
+      " http.post { url = 'https://hooks.example.com/', multipart = { { name = 'f', filename = 'x.bin', blob "
+      "= r.blob } } }");
   assert_non_null(strstr(w.body[2], "filename=\"x.bin\"\r\n\r\nsome bytes\r\n"));
 }
 
 static void test_plan_hides_secrets(void **s) {
   (void)s;
   fake_planning = true;
-  lua("http.post { url = 'https://hooks.example.com/', auth = 'hook', headers = { Authorization = 'mine', A = 'b' },"
+  lua("http.post { url = 'https://hooks.example.com/', auth = 'hook', headers = { Authorization = 'mine', A "
+      "= 'b' },"
       " json = { text = 'hi' } }");
   fake_planning = false;
   assert_int_equal(w.n_seen, 0);

@@ -85,54 +85,87 @@ static void opaque(ln_buf *b) {
 
 static void test_values(void **s) {
   (void)s;
-  static const struct { const char *type; put_fn put; const char *want; } cases[] = {
-      {"string", text_ab, "{\"x\":\"ab\"}"},        {"string", int_7, "{\"x\":\"7\"}"},
-      {"string", text_empty, "op: x is an empty text"}, {"string", yes, "op: x must be a text, got a boolean"},
-      {"string", NULL, "op: x is missing (string)"}, {"string?", NULL, "{}"}, {"string ?", null, "{}"},
-      {"string", null, "op: x is missing (string)"}, {"string = ab", NULL, "{\"x\":\"ab\"}"},
-      {"integer", int_7, "{\"x\":7}"},              {"integer", text_12, "{\"x\":12}"},
-      {"integer", float_7, "{\"x\":7}"},            {"integer", float_half, "op: x must be a whole number, got a number"},
-      {"integer", text_ab, "op: x must be a whole number, got \"ab\""}, {"integer = 5", NULL, "{\"x\":5}"},
-      {"number", float_half, "{\"x\":7.5}"},        {"number", text_12, "{\"x\":12}"},
-      {"boolean", yes, "{\"x\":true}"},             {"boolean", text_true, "{\"x\":true}"},
-      {"boolean", int_7, "op: x must be true or false, got a number"}, {"boolean = false", NULL, "{\"x\":false}"},
-      {"duration", text_20m, "{\"x\":1200}"},       {"duration", int_7, "{\"x\":7}"}, {"duration = 5m", NULL, "{\"x\":300}"},
-      {"duration", float_half, "{\"x\":7.5}"},      {"time", text_time, "{\"x\":\"2026-11-24T09:00:00Z\"}"},
+  static const struct { const char *type; put_fn put; const char *want;
+  } cases[] = {
+      {"string", text_ab, "{\"x\":\"ab\"}"},
+      {"string", int_7, "{\"x\":\"7\"}"},
+      {"string", text_empty, "op: x is an empty text"},
+      {"string", yes, "op: x must be a text, got a boolean"},
+      {"string", NULL, "op: x is missing (string)"},
+      {"string?", NULL, "{}"},
+      {"string ?", null, "{}"},
+      {"string", null, "op: x is missing (string)"},
+      {"string = ab", NULL, "{\"x\":\"ab\"}"},
+      {"integer", int_7, "{\"x\":7}"},
+      {"integer", text_12, "{\"x\":12}"},
+      {"integer", float_7, "{\"x\":7}"},
+      {"integer", float_half, "op: x must be a whole number, got a number"},
+      {"integer", text_ab, "op: x must be a whole number, got \"ab\""},
+      {"integer = 5", NULL, "{\"x\":5}"},
+      {"number", float_half, "{\"x\":7.5}"},
+      {"number", text_12, "{\"x\":12}"},
+      {"boolean", yes, "{\"x\":true}"},
+      {"boolean", text_true, "{\"x\":true}"},
+      {"boolean", int_7, "op: x must be true or false, got a number"},
+      {"boolean = false", NULL, "{\"x\":false}"},
+      {"duration", text_20m, "{\"x\":1200}"},
+      {"duration", int_7, "{\"x\":7}"},
+      {"duration = 5m", NULL, "{\"x\":300}"},
+      {"duration", float_half, "{\"x\":7.5}"},
+      {"time", text_time, "{\"x\":\"2026-11-24T09:00:00Z\"}"},
       {"time", int_7, "{\"x\":\"1970-01-01T00:00:07Z\"}"},
-      {"ip", text_ip, "{\"x\":\"2001:db8::1\"}"},   {"ip", text_12, "op: x must be an IP address, got \"12\""},
+      {"ip", text_ip, "{\"x\":\"2001:db8::1\"}"},
+      {"ip", text_12, "op: x must be an IP address, got \"12\""},
       {"sha256", text_sha, "{\"x\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}"},
       {"sha256", text_ab, "op: x must be a SHA-256 of 64 hexadecimal digits, got \"ab\""},
-      {"host", text_ab, "{\"x\":{\"hostname\":\"ab\"}}"}, {"device", text_ab, "{\"x\":{\"hostname\":\"ab\"}}"},
+      {"host", text_ab, "{\"x\":{\"hostname\":\"ab\"}}"},
+      {"device", text_ab, "{\"x\":{\"hostname\":\"ab\"}}"},
       {"user", text_mail, "{\"x\":{\"email\":\"ann@acme.example\"}}"},
-      {"user", text_domain, "{\"x\":{\"domain\":\"ACME\",\"name\":\"ann\"}}"}, {"user", text_ab, "{\"x\":{\"name\":\"ab\"}}"},
-      {"user", text_empty, "op: x is an empty text"}, {"alert", text_ab, "op: x must be an alert, got \"ab\""},
-      {"table", list_two, "{\"x\":[\"a\",2]}"},     {"table", text_ab, "op: x must be a table, got \"ab\""},
-      {"one of low high", text_low, "{\"x\":\"low\"}"}, {"one of low high", text_ab, "op: x must be one of \"low high\", got \"ab\""},
+      {"user", text_domain, "{\"x\":{\"domain\":\"ACME\",\"name\":\"ann\"}}"},
+      {"user", text_ab, "{\"x\":{\"name\":\"ab\"}}"},
+      {"user", text_empty, "op: x is an empty text"},
+      {"alert", text_ab, "op: x must be an alert, got \"ab\""},
+      {"table", list_two, "{\"x\":[\"a\",2]}"},
+      {"table", text_ab, "op: x must be a table, got \"ab\""},
+      {"one of low high", text_low, "{\"x\":\"low\"}"},
+      {"one of low high", text_ab, "op: x must be one of \"low high\", got \"ab\""},
       {"one of low high", text_inject, "op: x must be one of \"low high\", got \"low high\""},
-      {"one of low high = high", NULL, "{\"x\":\"high\"}"}, {"one of low high ?", NULL, "{}"},
-      {"[string]", list_two, "{\"x\":[\"a\",\"2\"]}"}, {"[string]", text_ab, "{\"x\":[\"ab\"]}"},
-      {"[string]", list_none, "op: x is an empty list"}, {"[string]", object_none, "op: x is an empty list"},
-      {"[integer]", list_two, "op: x[1] must be a whole number, got \"a\""}, {"[string] = []", NULL, "{\"x\":[]}"},
-      {"[string] = [\"a\", b]", NULL, "{\"x\":[\"a\",\"b\"]}"}, {"[integer] = [1,2]", NULL, "{\"x\":[1,2]}"},
+      {"one of low high = high", NULL, "{\"x\":\"high\"}"},
+      {"one of low high ?", NULL, "{}"},
+      {"[string]", list_two, "{\"x\":[\"a\",\"2\"]}"},
+      {"[string]", text_ab, "{\"x\":[\"ab\"]}"},
+      {"[string]", list_none, "op: x is an empty list"},
+      {"[string]", object_none, "op: x is an empty list"},
+      {"[integer]", list_two, "op: x[1] must be a whole number, got \"a\""},
+      {"[string] = []", NULL, "{\"x\":[]}"},
+      {"[string] = [\"a\", b]", NULL, "{\"x\":[\"a\",\"b\"]}"},
+      {"[integer] = [1,2]", NULL, "{\"x\":[1,2]}"},
       {"[string] = a", NULL, "{\"x\":[\"a\"]}"},
-      {"blob", text_ab, "op: x must be a blob, got \"ab\""}, {"secret", text_ab, "{\"x\":\"ab\"}"}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_string_equal(check(cases[i].type, cases[i].put), cases[i].want);
+      {"blob", text_ab, "op: x must be a blob, got \"ab\""},
+      {"secret", text_ab, "{\"x\":\"ab\"}"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_string_equal(check(cases[i].type, cases[i].put), cases[i].want);
 }
 
 /* What is not known yet passes as any type. */
 static void test_opaque(void **s) {
   (void)s;
-  static const char *const types[] = {"string", "integer", "[string]", "host", "time", "one of a b", "table", "sha256"};
+  static const char *const types[] = {"string", "integer",    "[string]", "host",
+                                      "time",   "one of a b", "table",    "sha256"};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     assert_non_null(strstr(check(types[i], opaque), "{\"x\":"));
 }
 
 static void test_types(void **s) {
   (void)s;
-  static const char *const bad[] = {"strin", "", "[string", "one of ", "string = ", "integer = x", "[integer] = [x]",
-                                    "one of a b = c", "boolean = maybe"};
+  static const char *const bad[] = {"strin",           "",
+                                    "[string",         "one of ",
+                                    "string = ",       "integer = x",
+                                    "[integer] = [x]", "one of a b = c",
+                                    "boolean = maybe"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (strncmp(check(bad[i], NULL), "type: ", 6)) fail_msg("\"%s\" was taken: %s", bad[i], check(bad[i], NULL));
+    if (strncmp(check(bad[i], NULL), "type: ", 6))
+      fail_msg("\"%s\" was taken: %s", bad[i], check(bad[i], NULL));
 }
 
 static void test_names(void **s) {
@@ -181,7 +214,8 @@ static void test_nearest(void **s) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_opaque), cmocka_unit_test(test_types),
-                                     cmocka_unit_test(test_names), cmocka_unit_test(test_nearest)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_opaque),
+                                     cmocka_unit_test(test_types), cmocka_unit_test(test_names),
+                                     cmocka_unit_test(test_nearest)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,11 @@ static ln_loop *loop;
 static ln_simhost *host_in(const char *stdlib, const char *faults, double speed) {
   ln_err err = {0};
   ln_str dirs[] = {ln_str_of(stdlib)};
-  ln_simhost_opts o = {.stdlib = {dirs, 1}, .modules = lnL_modules, .clock = loop->clock, .seed = 1, .faults = faults,
+  ln_simhost_opts o = {.stdlib = {dirs, 1},
+                       .modules = lnL_modules,
+                       .clock = loop->clock,
+                       .seed = 1,
+                       .faults = faults,
                        .speed = speed};
   ln_simhost *h = ln_simhost_new(&o, &err);
   if (!h) fail_msg("%s", err.message);
@@ -73,13 +77,19 @@ static void test_answer(void **s) {
 
 static void test_faults(void **s) {
   (void)s;
-  static const struct { const char *fault; ln_sent sent; int status; const char *code; } cases[] = {
-      {"429", LN_ANSWERED, 429, ""},          {"409", LN_ANSWERED, 409, ""},
-      {"5xx", LN_ANSWERED, 500, ""},          {"5xx:504", LN_ANSWERED, 504, ""},
-      {"reset-before", LN_PERHAPS_SENT, 0, "unavailable"}, {"reset-after", LN_PERHAPS_SENT, 0, "unavailable"},
-      {"truncate", LN_PERHAPS_SENT, 200, "unavailable"},   {"huge", LN_PERHAPS_SENT, 200, "too_big"},
-      {"html", LN_ANSWERED, 503, ""},         {"empty", LN_ANSWERED, 200, ""}, {"twice", LN_ANSWERED, 200, ""},
-      {"expire", LN_ANSWERED, 401, ""}};
+  static const struct { const char *fault; ln_sent sent; int status; const char *code;
+  } cases[] = {{"429", LN_ANSWERED, 429, ""},
+               {"409", LN_ANSWERED, 409, ""},
+               {"5xx", LN_ANSWERED, 500, ""},
+               {"5xx:504", LN_ANSWERED, 504, ""},
+               {"reset-before", LN_PERHAPS_SENT, 0, "unavailable"},
+               {"reset-after", LN_PERHAPS_SENT, 0, "unavailable"},
+               {"truncate", LN_PERHAPS_SENT, 200, "unavailable"},
+               {"huge", LN_PERHAPS_SENT, 200, "too_big"},
+               {"html", LN_ANSWERED, 503, ""},
+               {"empty", LN_ANSWERED, 200, ""},
+               {"twice", LN_ANSWERED, 200, ""},
+               {"expire", LN_ANSWERED, 401, ""}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char spec[64];
     snprintf(spec, sizeof spec, "okta#1=%s", cases[i].fault);
@@ -120,7 +130,8 @@ static void test_bad_spec(void **s) {
   (void)s;
   ln_err err = {0};
   ln_str dirs[] = {LN_STR("stdlib")};
-  ln_simhost_opts o = {.stdlib = {dirs, 1}, .modules = lnL_modules, .clock = loop->clock, .faults = "okta=smoke"};
+  ln_simhost_opts o = {
+      .stdlib = {dirs, 1}, .modules = lnL_modules, .clock = loop->clock, .faults = "okta=smoke"};
   assert_null(ln_simhost_new(&o, &err));
   assert_string_equal(err.code, "bad_argument");
   assert_non_null(strstr(err.message, "okta=smoke"));
@@ -135,7 +146,8 @@ static void test_config_and_log(void **s) {
   assert_true(ln_simhost_config(h, LN_STR("okta"), &b, &err));
   assert_true(ln_v_get_str(ln_buf_view(&b), "token").n > 0);
   ln_buf_cut(&b, 0);
-  assert_true(ln_simhost_do(h, LN_STR("okta"), "local state, world = ... state.log[1] = { op = 'x', at = #world.hosts }", &err));
+  assert_true(ln_simhost_do(h, LN_STR("okta"),
+                            "local state, world = ... state.log[1] = { op = 'x', at = #world.hosts }", &err));
   assert_true(ln_simhost_log(h, LN_STR("okta"), &b, &err));
   ln_vitem list, first;
   ln_str rest = ln_buf_view(&b);
@@ -166,7 +178,8 @@ static void test_as_a_server(void **s) {
   ln_err err;
   ln_simhost *h = host("okta#1=truncate,okta#2=reset-after");
   for (int i = 1; i <= 2; i++) {
-    ln_sim_action *a = ln_simhost_ask(h, LN_STR("okta"), LN_STR("GET"), LN_STR("/api/v1/users"), NULL, 0, LN_STR(""), &err);
+    ln_sim_action *a =
+        ln_simhost_ask(h, LN_STR("okta"), LN_STR("GET"), LN_STR("/api/v1/users"), NULL, 0, LN_STR(""), &err);
     assert_non_null(a);
     assert_int_equal(a->cut, i == 1 ? LN_CUT_NOT : LN_CUT_AFTER);
     if (i == 1) assert_true(a->truncate >= 0 && (size_t)a->truncate < a->body.n);
@@ -197,8 +210,9 @@ static void own_folder(void) {
   assert_int_equal(mkdir(path, 0700), 0);
   write_file("world", "return { new = function() return {} end }");
   write_file("kit", "local kit = {} function kit.faults() end"
-             " function kit.sim(d) return { config = {}, start = function() return { log = {}, state = {}, handle = d.handle } end } end"
-             " return kit");
+                    " function kit.sim(d) return { config = {}, start = function() return { log = {}, state "
+                    "= {}, handle = d.handle } end } end"
+                    " return kit");
 }
 
 static void remove_folder(void) {
@@ -215,7 +229,8 @@ static void remove_folder(void) {
 
 static int status_of(ln_simhost *h, const char *name) {
   ln_err err;
-  ln_sim_action *a = ln_simhost_ask(h, ln_str_of(name), LN_STR("GET"), LN_STR("/"), NULL, 0, LN_STR(""), &err);
+  ln_sim_action *a =
+      ln_simhost_ask(h, ln_str_of(name), LN_STR("GET"), LN_STR("/"), NULL, 0, LN_STR(""), &err);
   assert_non_null(a);
   int status = a->status;
   ln_sim_action_free(a);
@@ -230,7 +245,8 @@ static void test_broken_ones(void **s) {
   write_file("loops", "return sim { handle = function() while true do end end }");
   write_file("odd", "return sim { handle = function() return 7 end }");
   write_file("syntax", "return sim {");
-  write_file("reach", "return sim { handle = function() return require 'file' end, io = io, os = os, load = load }"
+  write_file("reach",
+             "return sim { handle = function() return require 'file' end, io = io, os = os, load = load }"
              " , assert(not io and not os and not load and not debug and not package and not math.random)");
   ln_simhost *h = host_in(dir, NULL, 1);
   assert_int_equal(ln_simhost_names(h).n, 5);

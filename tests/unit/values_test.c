@@ -168,7 +168,7 @@ static void arrays_are_told_apart(void **state) {
   lua_settop(L, 0);
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------------------- */
 
 static void an_error_is_two_lines_to_the_operator(void **state) {
   (void)state;
@@ -232,7 +232,7 @@ static void errors_are_stored(void **state) {
   ln_buf_free(&cause);
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------------------------------------- */
 
 /* Decoded by the host and shown again by the strict encoder; or the error. */
 static char *through(const char *json, size_t n) {
@@ -390,7 +390,7 @@ static void large_json_is_read(void **state) {
   ln_buf_free(&text);
 }
 
-/* --- XML -------------------------------------------------------------------------------------------------- */
+/* --- XML ------------------------------------------------------------------------------------------------ */
 
 static void xml(const char *text, const char *expected) {
   ln_buf v, out;
@@ -464,7 +464,7 @@ static void xml_nesting_is_bounded(void **state) {
   ln_buf_free(&text);
 }
 
-/* --- in a VM ---------------------------------------------------------------------------------------------- */
+/* --- in a VM -------------------------------------------------------------------------------------------- */
 
 static int fill(lua_State *V) {
   lnL_push_json(V, host);

@@ -53,6 +53,8 @@ static int open_words(lua_State *L) {
   lua_register(L, "can", l_can);
   lua_register(L, "where", l_where);
   lua_register(L, "alive", l_alive);
+  lua_newtable(L);
+  lua_setglobal(L, "shared");
   return 0;
 }
 
@@ -101,7 +103,7 @@ static void returns(const ln_vm_limits *l, const char *code, const char *text) {
   end(&b);
 }
 
-/* --- the end of an attempt -------------------------------------------------------------------------------- */
+/* --- the end of an attempt ------------------------------------------------------------------------------ */
 
 static void a_runaway_is_ended_with_its_line(void **state) {
   (void)state;
@@ -187,7 +189,7 @@ static void nothing_of_the_playbook_runs_after_the_end(void **state) {
   }
 }
 
-/* --- turns ------------------------------------------------------------------------------------------------ */
+/* --- turns ---------------------------------------------------------------------------------------------- */
 
 static void a_slice_ends_anywhere_and_goes_on(void **state) {
   (void)state;
@@ -286,12 +288,10 @@ static void where_waiting_is_impossible_the_culprit_is_named(void **state) {
 static void a_coroutine_that_waits_is_no_other_branchs(void **state) {
   (void)state;
   bench b;
-  start(&b, &roomy, "local box = ... return box");
-  end(&b);
-  start(&b, &roomy, "string.co = coroutine.create(function() return ask() end) return coroutine.resume(string.co)");
+  start(&b, &roomy, "shared.co = coroutine.create(function() return ask() end) return coroutine.resume(shared.co)");
   assert_int_equal(begin(&b), LN_VM_ASKED);
-  lua_State *other = branch(b.vm, "local s = coroutine.status(string.co) local ok, e = coroutine.resume(string.co) "
-                            "return s, ok, e, pcall(coroutine.close, string.co)");
+  lua_State *other = branch(b.vm, "local s = coroutine.status(shared.co) local ok, e = coroutine.resume(shared.co) "
+                            "return s, ok, e, pcall(coroutine.close, shared.co)");
   assert_int_equal(go_on(&b, other, 1), LN_VM_RETURNED);
   assert_string_equal(lua_tostring(other, -5), "normal");
   assert_false(lua_toboolean(other, -4));
@@ -358,7 +358,7 @@ static void a_run_is_stopped_from_another_thread(void **state) {
   end(&b);
 }
 
-/* --- the rest --------------------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------------------------- */
 
 static int eat(lua_State *L) {
   lua_newuserdatauv(L, 100 << 20, 0);
@@ -412,8 +412,6 @@ static void keep(ln_vm *vm, ln_str line) {
 static void print_goes_to_the_engine(void **state) {
   (void)state;
   bench b;
-  start(&b, &roomy, "print('a', 1, {}, nil, json)");
-  end(&b);
   start(&b, &roomy, "print('a', 1, {}, nil, 2.0)");
   ln_vm_on_print(b.vm, keep);
   assert_int_equal(begin(&b), LN_VM_RETURNED);
