@@ -543,7 +543,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
 
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
-  if (effects.n) f->permit = ln_permit_of(effects, lnL_run(L)->now_ms);
+  if (effects.n) f->permit = ln_permit_of(effects);
   if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);

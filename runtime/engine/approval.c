@@ -158,6 +158,15 @@ static bool same_kind(const ln_effect *a, const ln_effect *b) {
   return a->op == b->op && a->branch->parent == b->branch->parent;
 }
 
+/* Is one of the same kind about to ask, once it has been looked at?  Then that is waited for. */
+static bool more_to_come(const ln_run *r, const ln_effect *first) {
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    const ln_effect *e = b->asked;
+    if (b->state == LN_B_ASKING && e && e->started && !e->finished && e->stand == LN_W_LOOKING && same_kind(first, e)) return true;
+  }
+  return false;
+}
+
 static size_t collect(ln_run *r, const ln_effect *first, ln_effect **out) {
   size_t n = 0;
   for (ln_branch *b = r->branches; b; b = b->next)
@@ -199,7 +208,7 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
 void ln_approval_gather(ln_run *r) {
   if (!r->live) return;
   for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
-    if (wants_asking(b)) ask_for_writes(r, b->asked);
+    if (wants_asking(b) && !more_to_come(r, b->asked)) ask_for_writes(r, b->asked);
 }
 
 /* ------------------------------------------------------------------ what was decided */

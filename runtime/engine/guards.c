@@ -2,6 +2,8 @@
 ** without regard to case.  What cannot be resolved does not pass.  Which names are the system's is in sysfile.c. */
 #include "engine/inside.h"
 
+#include "base/json.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -110,12 +112,76 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
     ln_fail(err, "refused", LN_AGAIN, "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)", e->op->name, (long long)in_hour);
     return memcpy(err->rule, "per_hour", 9), false;
   }
-  return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), now, err);
+  return true;
 }
+
+bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  if (!ln_write_is_destructive(e)) return true;
+  return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), ln_now_ms(e->run->engine->loop->clock), err);
+}
+
+/* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken out at the
+** same time each was one of two: so they take turns, and who comes second looks again (code "look"). */
+bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  ln_vitem counted;
+  int64_t under_way = 0, since = 0;
+  ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to};
+  if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
+  if (!ln_tx_hold_rivals(tx, &h, e->looked_ms, &under_way, &since, err)) return false;
+  if (under_way) return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way", e->op->name);
+  return !since || ln_fail(err, "look", LN_AGAIN, "%s of another member was done meanwhile", e->op->name);
+}
+
+/* ------------------------------------------------------------------ what was refused */
+
+typedef struct refusal { int64_t run, ms; char *by; ln_buf detail; } refusal;
+
+static bool audit_apply(ln_tx *tx, void *arg, ln_err *err) {
+  refusal *r = arg;
+  return ln_tx_audit(tx, r->ms, LN_STR("refused"), ln_str_of(r->by), r->run, ln_buf_view(&r->detail), err);
+}
+
+static void audit_done(void *arg, const ln_err *err) {
+  refusal *r = arg;
+  (void)err; /* the refusal itself is in the journal */
+  ln_buf_free(&r->detail);
+  free(r->by);
+  free(r);
+}
+
+static void put_detail(const ln_effect *e, const ln_err *refused, ln_buf *out) {
+  ln_json j;
+  ln_json_init(&j, out);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("entity"));
+  ln_json_str(&j, e->w.entity);
+  ln_json_key(&j, LN_STR("message"));
+  ln_json_strz(&j, refused->message);
+  ln_json_key(&j, LN_STR("op"));
+  ln_json_strz(&j, e->op->name);
+  ln_json_key(&j, LN_STR("rule"));
+  ln_json_strz(&j, refused->rule);
+  ln_json_key(&j, LN_STR("step"));
+  ln_json_strz(&j, e->name);
+  ln_json_close(&j, '}');
+}
+
+void ln_guard_audit(const ln_effect *e, const ln_err *refused) {
+  ln_engine *g = e->run->engine;
+  refusal *r = refused->rule[0] ? calloc(1, sizeof *r) : NULL;
+  if (!r) return;
+  *r = (refusal){.run = e->run->id, .ms = ln_now_ms(g->loop->clock), .by = ln_str_dup(ln_str_of(e->run->started_by))};
+  ln_buf_init(&r->detail, 1 << 16);
+  put_detail(e, refused, &r->detail);
+  if (!r->by || ln_buf_failed(&r->detail) || !ln_writer_submit(g->store, g->loop, audit_apply, audit_done, r)) audit_done(r, NULL);
+}
+
+/* ------------------------------------------------------------------ permits */
 
 void ln_permit_free(ln_permit *p) {
   if (!p) return;
-  free(p->prints);
+  free(p->text);
+  free(p->shown);
   free(p->used);
   free(p);
 }
@@ -127,25 +193,26 @@ static size_t count_values(ln_str list) {
   return n;
 }
 
-ln_permit *ln_permit_of(ln_str effects, int64_t now_ms) {
+ln_permit *ln_permit_of(ln_str effects) {
   ln_vitem v;
   size_t n = count_values(effects);
   ln_permit *p = calloc(1, sizeof *p);
-  if (!p || !(p->prints = calloc(n + 1, LN_FINGERPRINT)) || !(p->used = calloc(n + 1, sizeof(bool)))) return ln_permit_free(p), NULL;
-  p->approved_ms = now_ms;
-  while (effects.n && ln_v_read(&effects, &v)) {
-    ln_str print = ln_v_get_str(v.whole, "print");
-    if (print.n == LN_FINGERPRINT) memcpy(p->prints[p->n++], print.p, LN_FINGERPRINT);
-  }
+  if (!p || !(p->text = ln_str_dup(effects)) || !(p->shown = calloc(n + 1, sizeof *p->shown)) || !(p->used = calloc(n + 1, sizeof(bool))))
+    return ln_permit_free(p), NULL;
+  for (effects.p = p->text; effects.n && ln_v_read(&effects, &v);)
+    if (ln_v_get_str(v.whole, "print").n == LN_FINGERPRINT) p->shown[p->n++] = v.whole;
   return p;
 }
 
-/* A permit names fingerprints, each as often as it was shown; a use takes one. */
+/* A permit names what was shown, each as often as it was; a use takes one.  Whether it still is what it was then is
+** seen when it has been looked at (write.c). */
 void ln_permit_take(ln_effect *e) {
   ln_permit *p = e->branch->permit;
+  ln_str print = {(const char *)e->print, LN_FINGERPRINT};
   for (size_t i = 0; p && i < p->n; i++)
-    if (!p->used[i] && memcmp(p->prints[i], e->print, LN_FINGERPRINT) == 0) {
+    if (!p->used[i] && ln_str_eq(ln_v_get_str(p->shown[i], "print"), print)) {
       p->used[i] = e->permitted = true;
+      e->shown = p->shown[i];
       return;
     }
 }

@@ -32,11 +32,11 @@ typedef struct ln_play {                                 /* the playbook (or flo
   int refs;
 } ln_play;
 
-typedef struct ln_permit {                               /* what an approval permits: fingerprints, each once */
-  uint8_t (*prints)[LN_FINGERPRINT];
+typedef struct ln_permit {                               /* what an approval permits: the writes shown, each once */
+  char *text;                                            /* they point into it                               */
+  ln_str *shown;                                         /* as ln_approval_put_effect puts them              */
   bool *used;
   size_t n;
-  int64_t approved_ms;
 } ln_permit;
 
 typedef enum ln_branch_state { LN_B_RUNNABLE, LN_B_RUNNING, LN_B_ASKING, LN_B_JOINING, LN_B_ENDED } ln_branch_state;
@@ -126,6 +126,7 @@ struct ln_effect {
   ln_buf before, names, undo;                            /* what look found                                  */
   bool resolved;
   bool permitted;                                        /* an approval covers it                            */
+  ln_str shown;                                          /* as it was approved, until it was looked at; its permit's */
   int attempts, follows;
   int64_t sent_ms, first_sent_ms, follow_until_ms;
   ln_buf handle, would;
@@ -233,7 +234,7 @@ bool ln_run_flush_with(ln_run *r, ln_effect *e, ln_apply_fn apply, ln_done_fn do
 void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data); /* a note or stage entry, once */
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ln_permit_free(ln_permit *p);
-ln_permit *ln_permit_of(ln_str effects, int64_t now_ms); /* from encoded effects, one after another; NULL: no memory */
+ln_permit *ln_permit_of(ln_str effects);                 /* from encoded effects, one after another; NULL: no memory */
 /* write.c */
 void ln_write_start(ln_effect *e);
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why); /* its question: "approved", else why not */
@@ -241,7 +242,10 @@ bool ln_write_is_destructive(const ln_effect *e);
 /* guards.c */
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
 bool ln_guard_needs_person(const ln_effect *e);
-bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err);
+bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* only reads: a refused job must have written nothing */
+bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* counts it                                  */
+bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err); /* "busy", or "look": look again first         */
+void ln_guard_audit(const ln_effect *e, const ln_err *refused); /* a record of what a rule refused            */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
 /* sysfile.c */
 bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */

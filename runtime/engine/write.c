@@ -56,10 +56,15 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
                         ln_buf_view(&e->undo), now_of(e), e->lease_ms ? now_of(e) + e->lease_ms : 0, err);
 }
 
+/* What may refuse comes before the first row is written. */
+static bool begin_intent(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  return ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+}
+
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   write_job *j = arg;
   ln_buf line;
-  if (j->intent && (!begin_hold(tx, j->effect, err) || !ln_guard_caps(tx, j->effect, err))) return false;
+  if (j->intent && !begin_intent(tx, j->effect, err)) return false;
   if (!change_hold(tx, j, err)) return false;
   ln_buf_init(&line, (size_t)64 << 20);
   bool ok = ln_entry_put(&line, &j->entry) && ln_tx_log(tx, j->effect->run->id, ln_buf_view(&line), err);
@@ -69,13 +74,23 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 static void turn_again(void *arg) { take_turn(arg); }
 
-/* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is reached. */
+static void look_anew(ln_effect *e) {
+  e->stand = LN_W_LOOKING;
+  e->op->write->look(e);
+}
+
+/* Only an intent can be refused: somebody else has the entity (it waits for its turn), what it rests on has changed,
+** or a cap is reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
-  if (ln_err_is(err, "busy")) {
+  e->attempts--;
+  if (ln_err_is(err, "look")) {
+    look_anew(e);
+  } else if (ln_err_is(err, "busy")) {
     e->waiting_for = "entity";
     e->stand = LN_W_TURN;
     ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
   } else {
+    ln_guard_audit(e, err);
     ln_effect_fail(e, err);
   }
 }
@@ -286,6 +301,26 @@ static void take_turn(ln_effect *e) {
   submit(j);
 }
 
+/* ------------------------------------------------------------------ once more */
+
+/* It did not happen.  In the process that has just looked it is sent again; after a restart, whenever that was, the
+** intent is withdrawn and all is asked anew: what it acts on, how that is now, the guards, and, where any of it has
+** changed since, a person. */
+static void once_more(ln_effect *e) {
+  bool anew = e->recovered && e->op->write->look;
+  e->recovered = false;
+  if (!anew) {
+    take_turn(e);
+    return;
+  }
+  write_job *j = job_new(e, LN_E_WITHDRAWN, look_anew);
+  if (!j) return;
+  e->permitted = true; /* as long as it is still so before: see same_before */
+  e->looked_ms = e->first_sent_ms;
+  j->hold = "";
+  submit(j);
+}
+
 /* ------------------------------------------------------------------ doubt */
 
 static void doubted(ln_effect *e) {
@@ -328,8 +363,7 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); return;
   case LN_ACCEPTED: accepted(e, value); return;
   case LN_DID_NOT:
-    e->recovered = false;
-    if (e->attempts < ATTEMPTS) take_turn(e);
+    if (e->attempts < ATTEMPTS) once_more(e);
     else record_err(e, "failed", err, "");
     return;
   case LN_UNKNOWN: break;
@@ -348,12 +382,8 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
     return;
   }
   e->permitted = true;
-  if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) {
-    e->stand = LN_W_LOOKING; /* what it rests on is read again */
-    e->op->write->look(e);
-  } else {
-    take_turn(e);
-  }
+  if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) look_anew(e); /* what it rests on is read again */
+  else take_turn(e);
 }
 
 static void after_guards(ln_effect *e) {
@@ -367,6 +397,14 @@ static void after_guards(ln_effect *e) {
   take_turn(e);
 }
 
+static void refuse_never(ln_effect *e) {
+  ln_err err;
+  ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
+  memcpy(err.rule, "writes", 7);
+  ln_guard_audit(e, &err);
+  ln_effect_fail(e, &err);
+}
+
 static bool is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
 
 static void after_look(ln_effect *e) {
@@ -377,13 +415,24 @@ static void after_look(ln_effect *e) {
     record(e, true, "unchanged", value.n ? value : e->w.planned, NULL);
     return;
   }
+  if (e->w.never && !is_plan(e)) { /* it was not so when this write began */
+    refuse_never(e);
+    return;
+  }
   bool passes = ln_guard_static(e, &err);
+  if (!passes && !is_plan(e)) ln_guard_audit(e, &err);
   if (is_plan(e)) ln_plan_answer(e, passes ? NULL : &err);
   else if (!passes) ln_effect_fail(e, &err);
   else after_guards(e);
 }
 
-static bool same_before(const ln_effect *e, const ln_look *l) { return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before); }
+/* Is it as a person was shown it, or as it was looked at before?  Else what was approved is not what would be done. */
+static bool same_before(const ln_effect *e, const ln_look *l) {
+  if (e->shown.n)
+    return ln_str_eq(ln_v_get_str(e->shown, "entity"), e->w.entity) && ln_str_eq(ln_v_get_str(e->shown, "from"), l->before) &&
+           ln_str_eq(ln_v_get_str(e->shown, "to"), e->w.to);
+  return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before);
+}
 
 static void keep_look(ln_effect *e, const ln_look *l) {
   struct { ln_buf *to; ln_str from; } parts[] = {{&e->before, l->before}, {&e->names, l->names}, {&e->undo, l->undo}, {&e->unchanged, l->unchanged}};
@@ -402,9 +451,10 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
     return;
   }
   if (e->permitted && !same_before(e, l)) {
-    e->permitted = false; /* the world has moved on: what was approved is not what would be done */
+    e->permitted = false;
     e->approval = 0;
   }
+  e->shown = (ln_str){NULL, 0};
   keep_look(e, l);
   after_look(e);
 }
@@ -414,8 +464,7 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
 static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
-  e->recovered = false;
-  if (!e->record->settled_did) e->attempts = 0, take_turn(e);
+  if (!e->record->settled_did) e->attempts = 0, once_more(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -433,13 +482,6 @@ static void take_up(ln_effect *e) {
   else if (rec->handle.n) ln_buf_add(&e->handle, rec->handle), follow(e);
   else if (e->op->write->probe) settle_then_probe(e);
   else in_doubt(e, &unsure);
-}
-
-static void refuse_never(ln_effect *e) {
-  ln_err err;
-  ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
-  memcpy(err.rule, "writes", 7);
-  ln_effect_fail(e, &err);
 }
 
 void ln_write_start(ln_effect *e) {
@@ -461,7 +503,7 @@ void ln_write_start(ln_effect *e) {
   if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
   e->stand = LN_W_LOOKING;
   if (e->op->write->look) {
-    e->op->write->look(e);
+    look_anew(e);
   } else {
     ln_look none = {.resolved = false};
     ln_write_looked(e, &none, NULL);
