@@ -63,6 +63,10 @@ lint:                         ## dependency directions, clang-tidy, cppcheck, lu
 	@tests/deps build test lint
 	@tests/lint
 
+reference:                    ## writes docs/reference and stdlib/meta from annotations and declarations
+	lua5.4 docs/generate/record.lua
+	lua5.4 docs/reference.lua
+
 install: $(BIN)               ## PREFIX= DESTDIR=
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lunette
 	cd stdlib && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/stdlib/{}' ';'
@@ -74,6 +78,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test sanitize sanitized-units bench lint install clean help
+.PHONY: all deps demo test sanitize sanitized-units bench lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -13,7 +13,7 @@ int lnL_raise_in(lua_State *L, const char *fn, ln_err *err) {
 
 int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx) {
   ln_err err;
-  if (idx && lnL_is_opaque(L, idx)) luaL_len(L, idx); /* raises what a plan cannot know */
+  if (idx) lnL_known(L, idx);
   const char *got = idx ? luaL_typename(L, idx) : NULL;
   ln_fail(&err, "bad_argument", LN_FINAL, "%s: %s must be %s%s%s", fn, arg, wanted, got ? ", got " : "",
           got ? got : "");

@@ -1,7 +1,10 @@
-/* connector.c: the connectors that there are, and what a playbook gets of one: a table of functions.  Each function
-** checks its arguments in the run's VM, before anything is asked, and ends in an effect; a flow is playbook code that
-** comes with the connector, and runs in the run's own VM; an operation on several items is one call an item. */
+/* connector.c: the connectors that there are, and what a playbook gets of one: a table of functions.  Each
+** function checks its arguments in the run's VM, before anything is asked, and ends in an effect; a flow is
+** playbook code that comes with the connector, and runs in the run's own VM; an operation on several items
+** is one call an item. */
 #include "modules/connector_parts.h"
+
+#include "engine/instrument.h"
 
 #include "modules/modules.h"
 
@@ -13,16 +16,18 @@ enum { ARGS_MAX = 16 << 20, LIMIT_MOST = 100000 };
 
 typedef struct entry {
   char *name, *file;
-  lnC_connector *c;                                      /* NULL: not loaded yet                             */
+  lnC_connector *c;                                      /* NULL: not loaded yet */
   bool failed;
-  ln_err err;                                            /* why it cannot be loaded                          */
+  ln_err err;                                            /* why it cannot be loaded */
 } entry;
 
 struct lnC_registry {
   ln_engine *engine;
-  entry *v;                                              /* sorted by name                                   */
+  entry *v;                                              /* sorted by name */
   ln_str *names;
   size_t n;
+  void *slot;                                            /* http's, see lnC_slot */
+  void (*free_slot)(void *slot);
 };
 
 static lnC_registry *registry(const ln_engine *g) { return g->connectors; }
@@ -38,8 +43,10 @@ static entry *find(const lnC_registry *r, ln_str name) {
 static bool add_file(lnC_registry *r, ln_str dir, ln_str name, ln_err *err) {
   const entry *twice = find(r, name);
   if (twice)
-    return ln_fail(err, "bad_connector", LN_FINAL, "the connector " LN_STR_FMT " is in " LN_STR_FMT " as well as in %s: "
-                   "one must go", LN_STR_ARG(name), LN_STR_ARG(dir), twice->file);
+    return ln_fail(err, "bad_connector", LN_FINAL,
+                   "the connector " LN_STR_FMT " is in " LN_STR_FMT " as well as in %s: "
+                   "one must go",
+                   LN_STR_ARG(name), LN_STR_ARG(dir), twice->file);
   entry *more = reallocarray(r->v, r->n + 1, sizeof *more);
   if (!more) return ln_fail(err, "memory", LN_AGAIN, "no memory for the list of connectors");
   r->v = more;
@@ -92,7 +99,8 @@ static bool add_folders(lnC_registry *r, ln_err *err) {
   }
   for (size_t i = 0; i < c->connectors_path.n; i++)
     if (!add_folder(r, c->connectors_path.v[i], err)) return false;
-  if (!(r->names = calloc(r->n + 1, sizeof *r->names))) return ln_fail(err, "memory", LN_AGAIN, "no memory for names");
+  if (!(r->names = calloc(r->n + 1, sizeof *r->names)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for names");
   for (size_t i = 0; i < r->n; i++) r->names[i] = ln_str_of(r->v[i].name);
   return true;
 }
@@ -111,6 +119,7 @@ bool ln_connectors_open(ln_engine *g, ln_err *err) {
 void ln_connectors_close(ln_engine *g) {
   lnC_registry *r = registry(g);
   if (!r) return;
+  if (r->free_slot) r->free_slot(r->slot);
   for (size_t i = 0; i < r->n; i++) {
     lnC_connector_free(r->v[i].c);
     free(r->v[i].name);
@@ -135,12 +144,12 @@ static bool not_there(const lnC_registry *r, ln_str name, ln_err *err) {
   ln_str near = r ? ln_nearest(name, r->names, r->n) : (ln_str){NULL, 0};
   int n = (int)(name.n > 60 ? 60 : name.n);
   if (near.n)
-    return ln_fail(err, "not_found", LN_FINAL, "there is no connector %.*s; did you mean " LN_STR_FMT "?", n, name.p,
-                   LN_STR_ARG(near));
+    return ln_fail(err, "not_found", LN_FINAL, "there is no connector %.*s; did you mean " LN_STR_FMT "?", n,
+                   name.p, LN_STR_ARG(near));
   return ln_fail(err, "not_found", LN_FINAL, "there is no connector %.*s", n, name.p);
 }
 
-static lnC_connector *loaded(ln_engine *g, ln_str name, ln_err *err) {
+lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
   lnC_registry *r = registry(g);
   entry *e = r ? find(r, name) : NULL;
   if (!e) {
@@ -155,11 +164,11 @@ static lnC_connector *loaded(ln_engine *g, ln_str name, ln_err *err) {
   return e->c;
 }
 
-bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return loaded(g, name, err) != NULL; }
+bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
 
 bool ln_connectors_check(ln_engine *g, ln_err *err) {
   for (size_t i = 0; i < g->config->n_connectors; i++) {
-    lnC_connector *c = loaded(g, g->config->connectors[i].name, err);
+    lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, err);
     if (c && lnC_settings(c, err)) continue;
     ln_err why = *err;
     return ln_fail(err, "config", LN_FINAL, "%s%s", c ? "" : "connectors: ", why.message);
@@ -167,23 +176,25 @@ bool ln_connectors_check(ln_engine *g, ln_err *err) {
   return true;
 }
 
+static void no_operation(const lnC_connector *c, ln_str name, ln_err *err) {
+  ln_str *names = calloc(c->n_ops + 1, sizeof *names);
+  for (size_t i = 0; names && i < c->n_ops; i++) names[i] = ln_str_of(c->ops[i].name);
+  ln_str near = names ? ln_nearest(name, names, c->n_ops) : (ln_str){NULL, 0};
+  int n = (int)(name.n > 60 ? 60 : name.n);
+  if (near.n)
+    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name, n, name.p,
+            c->name, LN_STR_ARG(near));
+  else ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s", c->name, n, name.p);
+  free(names);
+}
+
 static lnC_operation *operation(ln_engine *g, ln_str full, ln_err *err) {
   ln_str head, tail;
   ln_str_cut(full, '.', &head, &tail);
-  lnC_connector *c = loaded(g, head, err);
-  if (!c) return NULL;
-  lnC_operation *o = lnC_find(c, tail);
-  if (o) return o;
-  ln_str *names = calloc(c->n_ops + 1, sizeof *names);
-  for (size_t i = 0; names && i < c->n_ops; i++) names[i] = ln_str_of(c->ops[i].name);
-  ln_str near = names ? ln_nearest(tail, names, c->n_ops) : (ln_str){NULL, 0};
-  int n = (int)(tail.n > 60 ? 60 : tail.n);
-  if (near.n)
-    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name, n, tail.p,
-            c->name, LN_STR_ARG(near));
-  else ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s", c->name, n, tail.p);
-  free(names);
-  return NULL;
+  lnC_connector *c = lnC_loaded(g, head, err);
+  lnC_operation *o = c ? lnC_find(c, tail) : NULL;
+  if (c && !o) no_operation(c, tail, err);
+  return o;
 }
 
 static void info_of(const lnC_operation *o, ln_op_info *out) {
@@ -208,7 +219,7 @@ const ln_op *ln_connectors_op(ln_engine *g, ln_str full, ln_err *err) {
 
 bool ln_connectors_each(ln_engine *g, ln_str connector, bool (*fn)(void *arg, const ln_op_info *i), void *arg,
                         ln_err *err) {
-  lnC_connector *c = loaded(g, connector, err);
+  lnC_connector *c = lnC_loaded(g, connector, err);
   ln_op_info info;
   if (!c) return false;
   for (size_t i = 0; i < c->n_ops; i++) {
@@ -231,6 +242,26 @@ bool ln_connectors_grants(ln_engine *g, ln_str grant, ln_str full) {
   return false;
 }
 
+bool lnC_owns(const ln_engine *g, ln_str origin, ln_str host) {
+  const lnC_registry *r = registry(g);
+  for (size_t i = 0; r && i < r->n; i++) {
+    const lnC_connector *c = r->v[i].c;
+    if (!c || !c->site) continue;
+    if (c->vendor && ln_str_ieq(ln_vendor_base(c->vendor), origin)) return true;
+    for (size_t k = 0; k < c->n_auths; k++)
+      for (size_t m = 0; m < c->auths[k].n_regions; m++)
+        if (ln_str_find(c->auths[k].regions[m], host) == 8 && c->auths[k].regions[m].n == host.n + 8)
+          return true;
+  }
+  return false;
+}
+
+void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot)) {
+  lnC_registry *r = registry(g);
+  if (r) r->free_slot = free_slot;
+  return r ? &r->slot : NULL;
+}
+
 /* --- taking back --- */
 
 bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
@@ -250,8 +281,8 @@ bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, l
   ln_str values[] = {args.whole, before.whole, result};
   ok = ok && lnC_call(o, "", 0, "undo", values, 3, NULL, &v, err);
   if (ok && v.nothing)
-    ok = ln_fail(err, "not_found", LN_FINAL, "%s cannot be taken back%s%s", o->full, o->undo_why[0] ? ": " : "",
-                 o->undo_why);
+    ok = ln_fail(err, "not_found", LN_FINAL, "%s cannot be taken back%s%s", o->full,
+                 o->undo_why[0] ? ": " : "", o->undo_why);
   ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || ln_buf_ok(out, err));
   ln_buf_free(&v.out);
   return ok;
@@ -270,7 +301,7 @@ static bool selects(const lnC_operation *o, ln_str given, ln_err *err) {
     ln_str name = o->select.n ? o->select.v[i] : ln_str_of(o->params.v[i].name);
     if (ln_v_get(given, name, &v) && v.tag != '0' && v.tag != 'n') return true;
   }
-  if (n == 0) return true;                               /* there is nothing to select by                    */
+  if (n == 0) return true;                               /* there is nothing to select by */
   ln_buf list;
   ln_buf_init(&list, 300);
   for (size_t i = 0; i < n; i++)
@@ -284,7 +315,8 @@ static bool selects(const lnC_operation *o, ln_str given, ln_err *err) {
 static bool check_core(const lnC_operation *o, ln_str given, ln_err *err) {
   ln_vitem v;
   if (ln_v_get(given, LN_STR("limit"), &v) && (v.tag != 'I' || v.i < 1 || v.i > LIMIT_MOST))
-    return ln_fail(err, "bad_argument", LN_FINAL, "%s: limit must be a whole number from 1 to %d", o->full, LIMIT_MOST);
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s: limit must be a whole number from 1 to %d", o->full,
+                   LIMIT_MOST);
   if (ln_v_get(given, LN_STR("all"), &v) && v.tag != 't' && v.tag != 'f')
     return ln_fail(err, "bad_argument", LN_FINAL, "%s: all must be true or false", o->full);
   return true;
@@ -293,7 +325,7 @@ static bool check_core(const lnC_operation *o, ln_str given, ln_err *err) {
 /* Replaces the table of arguments at idx by the checked one; raises bad_argument. [-0, +0, e] */
 static void check_args(lua_State *L, const lnC_operation *o, int idx) {
   ln_err err = {0};
-  ln_buf *raw = lnL_new_buf(L, ARGS_MAX), *good = lnL_new_buf(L, ARGS_MAX); /* owners                         */
+  ln_buf *raw = lnL_new_buf(L, ARGS_MAX), *good = lnL_new_buf(L, ARGS_MAX); /* owners */
   if (lua_isnil(L, idx)) ln_v_end(raw, ln_v_begin(raw, 'O', 0));
   else if (!lua_istable(L, idx))
     ln_fail(&err, "bad_argument", LN_FINAL, "%s takes one table of named arguments, got %s", o->full,
@@ -338,7 +370,7 @@ static int l_move(lua_State *L) {
 static const ln_op *op_for(lua_State *L, const lnC_operation *o, int idx) {
   ln_err err;
   if (!o->moves) return &o->op[o->move];
-  ln_buf *args = lnL_new_buf(L, ARGS_MAX);               /* owner                                            */
+  ln_buf *args = lnL_new_buf(L, ARGS_MAX);               /* owner */
   move_job j = {.o = o, .move = o->move};
   if (lnL_encode(L, idx, args, &err)) {
     j.args = ln_buf_view(args);
@@ -360,9 +392,9 @@ static int l_operation(lua_State *L) {
 /* pager(args, next): one page as one effect. */
 static int l_pager(lua_State *L) {
   const lnC_operation *o = upvalue(L);
-  lua_settop(L, 2);                                      /* args next                                        */
+  lua_settop(L, 2);                                      /* args next */
   check_args(L, o, 1);
-  lua_createtable(L, 0, 4);                              /* args next both                                   */
+  lua_createtable(L, 0, 4);                              /* args next both */
   lua_pushvalue(L, 1);
   lua_setfield(L, 3, "args");
   lua_pushvalue(L, 2);
@@ -378,7 +410,8 @@ void lnL_connector_pager(lua_State *L, int idx) {
     lua_pop(L, 1);
   }
   if (!o || !o->list) {
-    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s is not an operation that lists", o ? o->full : luaL_typename(L, idx));
+    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s is not an operation that lists",
+            o ? o->full : luaL_typename(L, idx));
     lnL_raise(L, &err);
     return;
   }
@@ -388,28 +421,68 @@ void lnL_connector_pager(lua_State *L, int idx) {
 
 /* --- in a run's VM: several items --- */
 
-/* For each item of args[by] a call of its own, as map does it. */
-static const char spread[] =
-    "local call, by, name = ...\n"
-    "return function(args)\n"
-    "  local list = type(args) == 'table' and args[by]\n"
-    "  if type(list) ~= 'table' or #list == 0 then return call(args) end\n"
-    "  return map(list, function(item)\n"
-    "    local own = {}\n"
-    "    for k, v in pairs(args) do own[k] = v end\n"
-    "    own[by], own.as = { item }, nil\n"
-    "    return call(own)\n"
-    "  end, { name = args.as or name })\n"
-    "end\n";
+static int answered(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L) - 1;
+}
+
+/* What map calls for an item: the operation with the item alone.  Upvalues: operation, its function,
+** arguments. */
+static int l_one(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* item */
+  lua_pushvalue(L, lua_upvalueindex(2));                 /* item call */
+  lua_newtable(L);                                       /* item call own */
+  for (lua_pushnil(L); lua_next(L, lua_upvalueindex(3)); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 3);
+  }
+  lua_createtable(L, 1, 0);                              /* item call own list */
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, 3, o->one_by.p);
+  lua_pushnil(L);
+  lua_setfield(L, 3, "as");                              /* it names the map */
+  lua_callk(L, 1, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
+}
+
+/* Each item is a call of its own, as map makes them.  Upvalues: operation, its function. */
+static int l_spread(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* args */
+  bool list = lua_istable(L, 1) && lua_getfield(L, 1, o->one_by.p) == LUA_TTABLE && luaL_len(L, -1) > 0;
+  lua_settop(L, list ? 2 : 1);                           /* args [list] */
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (!list) {                                           /* args call */
+    lua_pushvalue(L, 1);                                /* args call args: which says what is wrong with it */
+    lua_callk(L, 1, LUA_MULTRET, 0, answered);
+    return answered(L, LUA_OK, 0);
+  }
+  lua_pop(L, 1);                                         /* args list */
+  lua_getglobal(L, "map");                               /* args list map */
+  lua_pushvalue(L, 2);                                   /* args list map list */
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, l_one, 3);                         /* args list map list one */
+  lua_createtable(L, 0, 1);                              /* args list map list one options */
+  if (lua_getfield(L, 1, "as") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushstring(L, o->full);
+  }
+  lua_setfield(L, -2, "name");
+  lua_remove(L, 2);                                      /* args map list one options */
+  lua_callk(L, 3, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
+}
 
 /* Wraps the function on top. */
 static void push_spread(lua_State *L, const lnC_operation *o) {
-  ln_err err;
-  if (!ln_vm_load(ln_vm_of(L), L, LN_STR(spread), "=connectors", &err)) lnL_raise(L, &err); /* call chunk    */
-  lua_insert(L, -2);                                     /* chunk call                                       */
-  lua_pushlstring(L, o->one_by.p, o->one_by.n);
-  lua_pushstring(L, o->full);
-  lua_call(L, 3, 1);                                     /* function                                         */
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);        /* call operation */
+  lua_insert(L, -2);                                     /* operation call */
+  lua_pushcclosure(L, l_spread, 2);
 }
 
 /* --- in a run's VM: flows --- */
@@ -435,72 +508,81 @@ static void push_declaration(lua_State *L, const lnC_connector *c) {
   lua_pop(L, 1);
   const char *from = strstr(c->file, "stdlib/");
   snprintf(chunk, sizeof chunk, "@%s", from ? from : c->file);
-  if (!ln_vm_load(ln_vm_of(L), L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
-  lua_createtable(L, 0, 2);                              /* chunk env                                        */
+  if (!lnL_load_script(L, (ln_str){c->source, c->source_n}, chunk, &err)) lnL_raise(L, &err); /* chunk */
+  lua_createtable(L, 0, 2);                              /* chunk env */
   lua_pushcfunction(L, l_same);
   lua_setfield(L, -2, "connector");
   lua_pushcfunction(L, l_nothing);
   lua_setfield(L, -2, "opaque");
-  lua_createtable(L, 0, 1);                              /* chunk env meta                                   */
+  lua_createtable(L, 0, 1);                              /* chunk env meta */
   lua_pushglobaltable(L);
   lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);                               /* chunk env                                        */
-  lua_setupvalue(L, -2, 1);                              /* chunk                                            */
-  lua_call(L, 0, 1);                                     /* declaration                                      */
+  lua_setmetatable(L, -2);                               /* chunk env */
+  lua_setupvalue(L, -2, 1);                              /* chunk */
+  lua_call(L, 0, 1);                                     /* declaration */
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, key);
 }
 
 static void push_run(lua_State *L, const lnC_operation *o) {
   int top = lua_gettop(L);
-  push_declaration(L, o->c);                             /* declaration                                      */
+  push_declaration(L, o->c);                             /* declaration */
   if (lua_getfield(L, -1, "flows") == LUA_TTABLE && lua_getfield(L, -1, o->name) == LUA_TTABLE)
-    lua_getfield(L, -1, "run");                          /* declaration flows flow run                       */
+    lua_getfield(L, -1, "run");                          /* declaration flows flow run */
   if (!lua_isfunction(L, -1)) luaL_error(L, "%s: its declaration has changed", o->full);
   lua_replace(L, top + 1);
-  lua_settop(L, top + 1);                                /* run                                              */
-}
-
-static int flow_returned(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  return lua_gettop(L) - 1;
+  lua_settop(L, top + 1);                                /* run */
 }
 
 static int l_flow(lua_State *L) {
   const lnC_operation *o = upvalue(L);
-  lua_settop(L, 1);                                      /* args                                             */
+  lua_settop(L, 1);                                      /* args */
   check_args(L, o, 1);
-  bool branched = lua_getfield(L, LUA_REGISTRYINDEX, LNL_FLOW) == LUA_TFUNCTION; /* args flow                */
+  bool branched = lua_getfield(L, LUA_REGISTRYINDEX, LNL_FLOW) == LUA_TFUNCTION; /* args flow */
   if (branched) {
-    lua_pushstring(L, o->full);                          /* args flow name                                   */
-    lua_createtable(L, (int)o->uses.n, 0);               /* args flow name uses                              */
+    lua_pushstring(L, o->full);                          /* args flow name */
+    lua_createtable(L, (int)o->uses.n, 0);               /* args flow name uses */
     for (size_t i = 0; i < o->uses.n; i++) {
       lua_pushlstring(L, o->uses.v[i].p, o->uses.v[i].n);
       lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
   } else {
-    lua_pop(L, 1);                                       /* args                                             */
+    lua_pop(L, 1);                                       /* args */
   }
-  push_run(L, o);                                        /* args [flow name uses] run                        */
-  lua_pushvalue(L, 1);                                   /* args [flow name uses] run args                   */
-  lua_callk(L, branched ? 4 : 1, LUA_MULTRET, 0, flow_returned);
-  return flow_returned(L, LUA_OK, 0);
+  push_run(L, o);                                        /* args [flow name uses] run */
+  lua_pushvalue(L, 1);                                   /* args [flow name uses] run args */
+  lua_callk(L, branched ? 4 : 1, LUA_MULTRET, 0, answered);
+  return answered(L, LUA_OK, 0);
 }
 
 /* --- in a run's VM: the table --- */
 
+/* A name that it has not: the nearest is named, at the line that spells it. */
+static int l_no_operation(lua_State *L) {
+  lnC_connector *c = lua_touserdata(L, lua_upvalueindex(1));
+  ln_err err = {0};
+  ln_str tail = {NULL, 0};
+  tail.p = luaL_tolstring(L, 2, &tail.n);
+  no_operation(c, tail, &err);
+  return lnL_raise(L, &err);
+}
+
 int lnL_connector_open(lua_State *L, ln_str name) {
   ln_err err = {0};
-  lnC_connector *c = loaded(lnL_engine(L), name, &err);
+  lnC_connector *c = lnC_loaded(lnL_engine(L), name, &err);
   if (!c) return lnL_raise(L, &err);
-  lua_createtable(L, 0, (int)c->n_ops);                  /* table                                            */
+  lua_createtable(L, 0, (int)c->n_ops);                  /* table */
   for (size_t i = 0; i < c->n_ops; i++) {
     const lnC_operation *o = &c->ops[i];
     lua_pushlightuserdata(L, (void *)(uintptr_t)o);
-    lua_pushcclosure(L, o->flow ? l_flow : l_operation, 1); /* table function                                */
+    lua_pushcclosure(L, o->flow ? l_flow : l_operation, 1); /* table function */
     if (o->one_by.n) push_spread(L, o);
     lua_setfield(L, -2, o->name);
   }
+  lua_createtable(L, 0, 1);                              /* table meta                                       */
+  lua_pushlightuserdata(L, c);
+  lua_pushcclosure(L, l_no_operation, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   return 1;
 }

@@ -1,7 +1,8 @@
-/* connector_answer.c: what an answer means.  Its body is decoded by its first byte, whatever its headers say; the
-** declaration's `fault` and `limit` give the verdict that the network layer acts on, and its other functions turn a
-** good answer into a value, a handle or a page.  What the vendor did is never guessed: a refusal (4xx) was not
-** executed, unless the declaration knows better; any other answer that is not good says nothing of that. */
+/* connector_answer.c: what an answer means.  Its body is decoded by its first byte, whatever its headers
+** say; the declaration's `fault` and `limit` give the verdict that the network layer acts on, and its other
+** functions turn a good answer into a value, a handle or a page.  What the vendor did is never guessed: a
+** refusal (4xx) was not executed, unless the declaration knows better; any other answer that is not good
+** says nothing of that. */
 #include "modules/connector_parts.h"
 
 #include "modules/modules.h"
@@ -37,13 +38,13 @@ bool lnC_has_opaque(ln_str value) {
 
 typedef struct judging {
   const lnC_connector *c;
-  const lnC_operation *o;                                /* NULL: the token call                             */
+  const lnC_operation *o;                                /* NULL: the token call */
   const ln_answer *a;
   int *ref;
   ln_verdict *v;
   ln_limit_told *told;
-  ln_buf value;                                          /* of an XML body                                   */
-  bool undecoded;                                        /* there is a body, and it is neither JSON nor XML  */
+  ln_buf value;                                          /* of an XML body */
+  bool undecoded;                                        /* there is a body, and it is neither JSON nor XML */
 } judging;
 
 /* Sets a header; a repeated one becomes a list. */
@@ -54,9 +55,9 @@ static void add_header(lua_State *L, int t, const ln_header *h) {
     char c = h->name.p[i];
     luaL_addchar(&b, (char)(c >= 'A' && c <= 'Z' ? c + 32 : c));
   }
-  luaL_pushresult(&b);                                   /* name                                             */
+  luaL_pushresult(&b);                                   /* name */
   lua_pushvalue(L, -1);
-  int type = lua_rawget(L, t);                           /* name had                                         */
+  int type = lua_rawget(L, t);                           /* name had */
   if (type == LUA_TTABLE) {
     lua_pushlstring(L, h->value.p, h->value.n);
     lua_rawseti(L, -2, luaL_len(L, -2) + 1);
@@ -64,12 +65,12 @@ static void add_header(lua_State *L, int t, const ln_header *h) {
     return;
   }
   if (type == LUA_TNIL) {
-    lua_pushlstring(L, h->value.p, h->value.n);          /* name nil value                                   */
-    lua_replace(L, -2);                                  /* name value                                       */
+    lua_pushlstring(L, h->value.p, h->value.n);          /* name nil value */
+    lua_replace(L, -2);                                  /* name value */
   } else {
-    lua_createtable(L, 2, 0);                            /* name had list                                    */
-    lua_insert(L, -2);                                   /* name list had                                    */
-    lua_rawseti(L, -2, 1);                               /* name list                                        */
+    lua_createtable(L, 2, 0);                            /* name had list */
+    lua_insert(L, -2);                                   /* name list had */
+    lua_rawseti(L, -2, 1);                               /* name list */
     lua_pushlstring(L, h->value.p, h->value.n);
     lua_rawseti(L, -2, 2);
   }
@@ -100,10 +101,10 @@ static void push_body(lua_State *L, judging *j) {
 
 static void push_answer(lua_State *L, judging *j) {
   const ln_answer *a = j->a;
-  lua_createtable(L, 0, 5);                              /* answer                                           */
+  lua_createtable(L, 0, 5);                              /* answer */
   lua_pushinteger(L, a->status);
   lua_setfield(L, -2, "status");
-  lua_createtable(L, 0, (int)(a->n_headers < 64 ? a->n_headers : 64)); /* answer headers                     */
+  lua_createtable(L, 0, (int)(a->n_headers < 64 ? a->n_headers : 64)); /* answer headers */
   for (size_t i = 0; i < a->n_headers; i++) add_header(L, lua_gettop(L), &a->headers[i]);
   lua_setfield(L, -2, "headers");
   size_t shown = a->body.n < TEXT_SHOWN ? a->body.n : TEXT_SHOWN;
@@ -179,7 +180,7 @@ static int ask_fault(lua_State *L, judging *j, int answer) {
   lua_pushvalue(L, answer);
   if (j->o) lua_rawgeti(L, LUA_REGISTRYINDEX, j->o->self);
   else lua_pushnil(L);
-  lua_call(L, 2, 1);                                     /* fault                                            */
+  lua_call(L, 2, 1);                                     /* fault */
   if (lua_isnil(L, -1)) return 0;
   if (!lua_istable(L, -1)) return -1;
   read_fault(L, j, lua_gettop(L));
@@ -199,7 +200,8 @@ static void judge_rest(judging *j, bool vouched) {
   bool again = status == 429 || status >= 500;
   if (!vouched && !expected(j->o, status)) {
     if (status >= 200 && status < 300)
-      ln_fail(&v->err, "failed", LN_FINAL, "status %d is not among those that this call answers with", status);
+      ln_fail(&v->err, "failed", LN_FINAL, "status %d is not among those that this call answers with",
+              status);
     else ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
     v->not_executed = refused(status);
     v->token = status == 401;
@@ -218,7 +220,7 @@ static void read_limit(lua_State *L, judging *j, int answer) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, j->c->self);
   if (lua_getfield(L, -1, "limit") != LUA_TFUNCTION) return;
   lua_pushvalue(L, answer);
-  lua_call(L, 1, 1);                                     /* limit                                            */
+  lua_call(L, 1, 1);                                     /* limit */
   if (!lua_istable(L, -1)) return;
   int t = lua_gettop(L);
   static const char *const counts[] = {"remaining", "running", "concurrency"};
@@ -237,7 +239,7 @@ static void read_limit(lua_State *L, judging *j, int answer) {
 
 static int l_judge(lua_State *L) {
   judging *j = lua_touserdata(L, 1);
-  push_answer(L, j);                                     /* job answer                                       */
+  push_answer(L, j);                                     /* job answer */
   if (j->ref) {
     luaL_unref(L, LUA_REGISTRYINDEX, *j->ref);
     *j->ref = LUA_NOREF;
@@ -252,6 +254,7 @@ static int l_judge(lua_State *L) {
     lnC_field(L, j->o, "fault");
     found = ask_fault(L, j, 2);
     own = found == 0;
+    j->v->own = found == 1;
     lua_settop(L, 2);
   }
   if (found < 0) {
@@ -314,11 +317,11 @@ static void take(lua_State *L, lnC_value *v, const char *what) {
 static void exchange(lua_State *L, int t, int was, int is, int depth) {
   luaL_checkstack(L, 8, NULL);
   if (depth > 16) return;
-  for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) {  /* key value                                        */
+  for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) {  /* key value */
     if (lua_rawequal(L, -1, was)) {
       lua_pushvalue(L, -2);
       lua_pushvalue(L, is);
-      lua_rawset(L, t);                                  /* an existing key: the walk goes on                */
+      lua_rawset(L, t);                                  /* an existing key: the walk goes on */
     } else if (lua_istable(L, -1)) {
       exchange(L, lua_gettop(L), was, is, depth + 1);
     }
@@ -329,7 +332,7 @@ static void exchange(lua_State *L, int t, int was, int is, int depth) {
 static void set_blob(lua_State *L, const shaping *s, int answer) {
   static const char *const keys[] = {"name", "bytes", "sha256", "sha1", "md5", NULL};
   if (!s->blob.n) return;
-  lua_createtable(L, 0, 6);                              /* blob                                             */
+  lua_createtable(L, 0, 6);                              /* blob */
   for (int i = 0; keys[i]; i++) {
     ln_vitem item;
     if (!ln_v_get(s->blob, ln_str_of(keys[i]), &item)) continue;
@@ -345,8 +348,8 @@ static void set_blob(lua_State *L, const shaping *s, int answer) {
 static void restore_blob(lua_State *L, const shaping *s, int answer) {
   if (!s->blob.n) return;
   int result = lua_gettop(L);
-  lua_getfield(L, answer, "blob");                       /* result blob                                      */
-  lnL_decode(L, s->blob);                                /* result blob handle                               */
+  lua_getfield(L, answer, "blob");                       /* result blob */
+  lnL_decode(L, s->blob);                                /* result blob handle */
   if (lua_rawequal(L, result, result + 1)) lua_replace(L, result);
   else if (lua_istable(L, result)) exchange(L, result, result + 1, result + 2, 0);
   lua_settop(L, result);
@@ -354,14 +357,14 @@ static void restore_blob(lua_State *L, const shaping *s, int answer) {
 
 static int l_result(lua_State *L) {
   shaping *s = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->answer);          /* job answer                                       */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->answer);          /* job answer */
   set_blob(L, s, 2);
-  if (lnC_field(L, s->o, "result") == LUA_TFUNCTION) {   /* job answer result                                */
+  if (lnC_field(L, s->o, "result") == LUA_TFUNCTION) {   /* job answer result */
     lua_getfield(L, 2, "body");
     lnC_push(L, s->args);
     lua_pushvalue(L, 2);
     push_context(L, s);
-    lua_call(L, 4, 1);                                   /* job answer value                                 */
+    lua_call(L, 4, 1);                                   /* job answer value */
   } else {
     lua_getfield(L, 2, s->blob.n ? "blob" : "body");
   }
@@ -378,12 +381,12 @@ bool lnC_result(const lnC_operation *o, int answer, ln_str args, const lnC_ctx *
 
 static int l_result_of(lua_State *L) {
   shaping *s = lua_touserdata(L, 1);
-  if (lnC_field(L, s->o, "result") == LUA_TFUNCTION) {   /* job result                                       */
+  if (lnC_field(L, s->o, "result") == LUA_TFUNCTION) {   /* job result */
     lnC_push(L, s->values[0]);
     lnC_push(L, s->args);
     lua_pushnil(L);
     push_context(L, s);
-    lua_call(L, 4, 1);                                   /* job value                                        */
+    lua_call(L, 4, 1);                                   /* job value */
   } else {
     lnC_push(L, s->values[0]);
   }
@@ -391,19 +394,20 @@ static int l_result_of(lua_State *L) {
   return 0;
 }
 
-bool lnC_result_of(const lnC_operation *o, ln_str value, ln_str args, const lnC_ctx *ctx, lnC_value *v, ln_err *err) {
+bool lnC_result_of(const lnC_operation *o, ln_str value, ln_str args, const lnC_ctx *ctx, lnC_value *v,
+                   ln_err *err) {
   shaping s = {.o = o, .values = &value, .args = args, .ctx = ctx, .v = v};
   return lnC_run(o->c->engine, l_result_of, &s, o->full, err, &v->declared);
 }
 
 static int l_handle(lua_State *L) {
   shaping *s = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->answer);          /* job answer                                       */
-  lnC_field(L, s->o, "handle");                          /* job answer handle                                */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->answer);          /* job answer */
+  lnC_field(L, s->o, "handle");                          /* job answer handle */
   lua_getfield(L, 2, "body");
   lnC_push(L, s->args);
   lua_pushvalue(L, 2);
-  lua_call(L, 3, 1);                                     /* job answer value                                 */
+  lua_call(L, 3, 1);                                     /* job answer value */
   take(L, s->v, s->o->full);
   return 0;
 }
@@ -420,9 +424,9 @@ static void take_items(lua_State *L, shaping *s, int list) {
   lua_Integer n = lua_istable(L, list) ? luaL_len(L, list) : 0;
   if (!lua_istable(L, list) && !lua_isnil(L, list) && !lnL_is_null(L, list))
     luaL_error(L, "page must return a list, not %s", luaL_typename(L, list));
-  bool shaped = lnC_field(L, s->o, "item") == LUA_TFUNCTION; /* item                                         */
+  bool shaped = lnC_field(L, s->o, "item") == LUA_TFUNCTION; /* item */
   int item = lua_gettop(L);
-  lnC_push(L, s->args);                                  /* item args                                        */
+  lnC_push(L, s->args);                                  /* item args */
   for (lua_Integer i = 1; i <= n; i++) {
     if (shaped) lua_pushvalue(L, item);
     lua_geti(L, list, i);
@@ -439,20 +443,22 @@ static void take_items(lua_State *L, shaping *s, int list) {
 
 static int l_page(lua_State *L) {
   shaping *s = lua_touserdata(L, 1);
-  lnC_field(L, s->o, "page");                            /* job page                                         */
+  lnC_field(L, s->o, "page");                            /* job page */
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->answer);
   lnC_push(L, s->args);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->request);
-  lua_call(L, 3, 2);                                     /* job items next                                   */
+  lua_call(L, 3, 2);                                     /* job items next */
   take_items(L, s, 2);
-  if (!lua_isnil(L, 3) && !lua_istable(L, 3)) luaL_error(L, "page must return a table for the next page, or nil");
+  if (!lua_isnil(L, 3) && !lua_istable(L, 3))
+    luaL_error(L, "page must return a table for the next page, or nil");
   take(L, s->v, "the next page");
   return 0;
 }
 
-bool lnC_page(const lnC_operation *o, int answer, ln_str args, int request, ln_buf *items, size_t *n, lnC_value *v,
-              ln_err *err) {
-  shaping s = {.o = o, .answer = answer, .args = args, .request = request, .items = items, .n_items = n, .v = v};
+bool lnC_page(const lnC_operation *o, int answer, ln_str args, int request, ln_buf *items, size_t *n,
+              lnC_value *v, ln_err *err) {
+  shaping s = {
+      .o = o, .answer = answer, .args = args, .request = request, .items = items, .n_items = n, .v = v};
   return lnC_run(o->c->engine, l_page, &s, o->full, err, &v->declared);
 }
 
@@ -460,11 +466,11 @@ bool lnC_page(const lnC_operation *o, int answer, ln_str args, int request, ln_b
 
 /* Pushes the table that `part` names: one of a list, where its `op` is a list and nth is given. */
 static void push_part(lua_State *L, const shaping *s) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->o->self);         /* self                                             */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->o->self);         /* self */
   if (!s->part[0]) return;
-  if (lua_getfield(L, -1, s->part) != LUA_TTABLE) return; /* self part                                       */
+  if (lua_getfield(L, -1, s->part) != LUA_TTABLE) return; /* self part */
   if (s->nth > 0) {
-    if (lua_getfield(L, -1, "op") == LUA_TTABLE) {       /* self part op                                     */
+    if (lua_getfield(L, -1, "op") == LUA_TTABLE) {       /* self part op */
       lua_geti(L, -1, s->nth);
       return;
     }
@@ -476,23 +482,23 @@ static int l_call(lua_State *L) {
   shaping *s = lua_touserdata(L, 1);
   push_part(L, s);
   if (!lua_istable(L, -1)) lua_pushnil(L);
-  else lua_getfield(L, -1, s->key);                      /* … value                                          */
+  else lua_getfield(L, -1, s->key);                      /* … value */
   int at = lua_gettop(L);
   if (lua_isfunction(L, at)) {
     for (size_t i = 0; i < s->n_values; i++) lnC_push(L, s->values[i]);
     if (s->ctx) push_context(L, s);
-    lua_call(L, (int)s->n_values + (s->ctx ? 1 : 0), 2); /* … value why                                      */
+    lua_call(L, (int)s->n_values + (s->ctx ? 1 : 0), 2); /* … value why */
   } else {
-    lua_newtable(L);                                     /* … template args                                  */
+    lua_newtable(L);                                     /* … template args */
     if (s->n_values) {
       lua_pop(L, 1);
       lnC_push(L, s->values[0]);
     }
-    push_context(L, s);                                  /* … template args ctx                              */
+    push_context(L, s);                                  /* … template args ctx */
     lnC_fill(L, at, at + 1, at + 2);
     lua_replace(L, at);
     lua_settop(L, at);
-    lua_pushnil(L);                                      /* … value why                                      */
+    lua_pushnil(L);                                      /* … value why */
   }
   size_t n = 0;
   const char *why = lua_type(L, at + 1) == LUA_TSTRING ? lua_tolstring(L, at + 1, &n) : NULL;
@@ -503,9 +509,10 @@ static int l_call(lua_State *L) {
   return 0;
 }
 
-bool lnC_call(const lnC_operation *o, const char *part, int nth, const char *key, const ln_str *values, size_t n,
-              const lnC_ctx *ctx, lnC_value *v, ln_err *err) {
-  shaping s = {.o = o, .part = part, .nth = nth, .key = key, .values = values, .n_values = n, .ctx = ctx, .v = v};
+bool lnC_call(const lnC_operation *o, const char *part, int nth, const char *key, const ln_str *values,
+              size_t n, const lnC_ctx *ctx, lnC_value *v, ln_err *err) {
+  shaping s = {
+      .o = o, .part = part, .nth = nth, .key = key, .values = values, .n_values = n, .ctx = ctx, .v = v};
   char what[128];
   snprintf(what, sizeof what, "%s: %s%s%s", o->full, part, part[0] ? "." : "", key);
   return lnC_run(o->c->engine, l_call, &s, what, err, &v->declared);

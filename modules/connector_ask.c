@@ -1,25 +1,35 @@
-/* connector_ask.c: one operation carried out, outside of any VM: what must come first, the request, its pages, and,
-** where the vendor answers with a handle, the looks at what goes on behind it.  A read of a playbook is such an ask,
-** and so is every read that a write needs (who is it, how is it now, did it happen).  Asks may contain asks.
+/* connector_ask.c: one operation carried out, outside of any VM: what must come first, the request, its
+** pages, and, where the vendor answers with a handle, the looks at what goes on behind it.  A read of a
+** playbook is such an ask, and so is every read that a write needs (who is it, how is it now, did it
+** happen).  Asks may contain asks.
 **
-** An ask begins from the top of the loop, calls done once from there, and is then gone; a dropped one calls nobody.
-** A deed, the one send of a write, ends with the vendor's answer: what is followed is the engine's business. */
+** An ask begins from the top of the loop, calls done once from there, and is then gone; a dropped one calls
+** nobody. A deed, the one send of a write, ends with the vendor's answer: what is followed is the engine's
+** business. */
 #include "modules/connector_parts.h"
 
-#include "modules/blob.h"
+#include "engine/opaque.h"
+#include "modules/keep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { VALUE_MAX = 64 << 20, PAGES = 1000, ITEMS = 1000, ITEMS_MOST = 100000, DEPTH = 6, TROUBLES = 5, HEAD = 16 };
+enum {
+  VALUE_MAX = 64 << 20,
+  PAGES = 1000,
+  ITEMS = 1000,
+  ITEMS_MOST = 100000,
+  DEPTH = 6,
+  TROUBLES = 5,
+  REDOS = 4,
+  HEAD = 16
+};
 static const int64_t FOLLOW_WITHIN_MS = 600000;
-
-typedef struct keeping keeping;
 
 struct lnC_ask {
   const lnC_operation *o;
   ln_buf args, tag, before, looked, first, next, handle;
-  int64_t since_ms, lease_ms, patience_ms, deadline;     /* deadline: on the loop's steady clock; 0: none    */
+  int64_t since_ms, lease_ms, patience_ms, deadline;     /* deadline: on the loop's steady clock; 0: none */
   bool deed, one_page;
   int depth;
   ln_effect *raw;
@@ -28,34 +38,39 @@ struct lnC_ask {
   ln_timer timer;
   lnC_request request;
   ln_calling *calling;
-  lnC_ask *sub;                                          /* what is asked before, or looked at               */
-  keeping *keeping;                                      /* a blob on its way into the store                 */
-  int answer;                                            /* the host's reference                             */
-  ln_str *firsts;                                        /* names of what comes first, sorted                */
+  lnC_ask *sub;                                          /* what is asked before, or looked at */
+  ln_keeping *keeping;                                   /* a blob on its way into the store */
+  char head[HEAD];                                       /* its first bytes */
+  size_t head_n;
+  int answer;                                            /* the host's reference */
+  ln_str *firsts;                                        /* names of what comes first, sorted */
   size_t n_firsts, at_first;
   ln_buf items;
   size_t n_items, limit;
-  uint64_t *seen;                                        /* of each `next` so far                            */
-  size_t pages, looks, troubles;
+  uint64_t *seen;                                        /* of each `next` so far */
+  size_t pages, looks, troubles, redos;
+  bool redo;                                             /* what came first is to be asked anew */
   int64_t follow_since;
 };
 
 static int64_t steady(const lnC_ask *a) { return ln_mono_us(a->o->c->engine->loop->clock) / 1000; }
 
 static lnC_ctx ctx_of(const lnC_ask *a) {
-  return (lnC_ctx){.tag = ln_buf_view(&a->tag), .before = ln_buf_view(&a->before), .looked = ln_buf_view(&a->looked),
-                   .first = ln_buf_view(&a->first), .since_ms = a->since_ms, .lease_ms = a->lease_ms};
+  return (lnC_ctx){.tag = ln_buf_view(&a->tag),
+                   .before = ln_buf_view(&a->before),
+                   .looked = ln_buf_view(&a->looked),
+                   .first = ln_buf_view(&a->first),
+                   .since_ms = a->since_ms,
+                   .lease_ms = a->lease_ms};
 }
 
 /* --- the end --- */
-
-static void forget_blob(keeping *k);
 
 static void free_ask(lnC_ask *a) {
   ln_buf *bufs[] = {&a->args, &a->tag, &a->before, &a->looked, &a->first, &a->next, &a->handle, &a->items};
   if (a->calling) ln_vendor_drop(a->calling);
   if (a->sub) lnC_ask_drop(a->sub);
-  if (a->keeping) forget_blob(a->keeping);
+  if (a->keeping) ln_keep_forget(a->keeping);
   a->o->c->engine->loop->cancel(a->o->c->engine->loop, &a->timer);
   lnC_unref(a->o->c, &a->answer);
   lnC_request_free(a->o->c->engine, &a->request);
@@ -83,72 +98,31 @@ static void fail_as(lnC_ask *a, const ln_err *err, ln_acted acted) {
   finish(a, &end);
 }
 
-/* --- blobs: the bytes of a binary answer, kept by the writer --- */
-
-struct keeping {
-  lnC_ask *ask;                                          /* NULL: nobody wants it any more                   */
-  ln_engine *engine;
-  char *name, *bytes;
-  size_t n;
-  ln_buf handle;
-  char head[HEAD];
-};
-
-static void forget_blob(keeping *k) { k->ask = NULL; }
-
-static void free_keeping(keeping *k) {
-  ln_buf_free(&k->handle);
-  free(k->name);
-  free(k->bytes);
-  free(k);
-}
-
-static bool keep_blob(ln_tx *tx, void *arg, ln_err *err) {
-  keeping *k = arg;
-  return lnL_blob_put(k->engine, tx, ln_str_of(k->name), (ln_str){k->bytes, k->n}, &k->handle, err);
-}
+/* --- blobs: the bytes of a binary answer --- */
 
 static void shape_result(lnC_ask *a, ln_str blob, ln_str head);
 
-static void blob_kept(void *arg, const ln_err *err) {
-  keeping *k = arg;
-  lnC_ask *a = k->ask;
-  if (a) {
-    a->keeping = NULL;
-    if (err) fail_as(a, err, LN_ACTED_YES);
-    else shape_result(a, ln_buf_view(&k->handle), (ln_str){k->head, k->n < HEAD ? k->n : HEAD});
-  }
-  free_keeping(k);
-}
-
-/* A name for what came: the argument `name`, else the operation's. */
-static char *blob_name(const lnC_ask *a) {
-  ln_str name = ln_v_get_str(ln_buf_view(&a->args), "name");
-  return ln_str_dup(name.n && name.n < 200 ? name : ln_str_of(a->o->name));
+static void blob_kept(void *arg, ln_str handle, const ln_err *err) {
+  lnC_ask *a = arg;
+  a->keeping = NULL;
+  if (err) fail_as(a, err, LN_ACTED_YES);
+  else shape_result(a, handle, (ln_str){a->head, a->head_n});
 }
 
 static void store_blob(lnC_ask *a, ln_str body) {
-  keeping *k = calloc(1, sizeof *k);
   ln_err err;
-  ln_fail(&err, "memory", LN_AGAIN, "no memory for a blob of %zu bytes", body.n);
-  if (!k) {
+  ln_str name = ln_v_get_str(ln_buf_view(&a->args), "name"); /* else the operation's own */
+  if (!name.n || name.n > 200) name = ln_str_of(a->o->name);
+  a->head_n = body.n < HEAD ? body.n : HEAD;
+  memcpy(a->head, body.p ? body.p : "", a->head_n);
+  if (!(a->keeping = ln_keep_blob(a->o->c->engine, name, body, blob_kept, a, &err)))
     fail_as(a, &err, LN_ACTED_YES);
-    return;
-  }
-  *k = (keeping){.ask = a, .engine = a->o->c->engine, .name = blob_name(a), .bytes = ln_str_dup(body), .n = body.n};
-  ln_buf_init(&k->handle, 4096);
-  memcpy(k->head, body.p ? body.p : "", body.n < HEAD ? body.n : HEAD);
-  a->keeping = k;
-  if (k->name && k->bytes && ln_writer_submit(k->engine->store, k->engine->loop, keep_blob, blob_kept, k)) return;
-  a->keeping = NULL;
-  free_keeping(k);
-  fail_as(a, &err, LN_ACTED_YES);
 }
 
 /* --- values --- */
 
-/* A function of the declaration failed on a good answer.  What it said itself is the operation's error; a mistake of
-** its own leaves open what the vendor did. */
+/* A function of the declaration failed on a good answer.  What it said itself is the operation's error; a
+** mistake of its own leaves open what the vendor did. */
 static void value_failed(lnC_ask *a, const lnC_value *v, const ln_err *err) {
   fail_as(a, err, v->declared ? LN_ACTED_NOT : LN_ACTED_PERHAPS);
 }
@@ -159,7 +133,8 @@ static void shape_result(lnC_ask *a, ln_str blob, ln_str head) {
   ln_err err;
   ln_buf_init(&v.out, VALUE_MAX);
   if (lnC_result(a->o, a->answer, ln_buf_view(&a->args), &ctx, blob, head, &v, &err)) {
-    lnC_end end = {.good = true, .acted = LN_ACTED_YES, .unchanged = v.unchanged, .value = ln_buf_view(&v.out)};
+    lnC_end end = {
+        .good = true, .acted = LN_ACTED_YES, .unchanged = v.unchanged, .value = ln_buf_view(&v.out)};
     finish(a, &end);
   } else {
     value_failed(a, &v, &err);
@@ -220,11 +195,13 @@ static void on_look(void *arg, const lnC_end *end) {
   ln_buf_free(&v.out);
 }
 
-static bool sub_ask(lnC_ask *a, const lnC_operation *o, ln_str args, void (*done)(void *, const lnC_end *), ln_err *err) {
+static bool sub_ask(lnC_ask *a, const lnC_operation *o, ln_str args, void (*done)(void *, const lnC_end *),
+                    ln_err *err) {
   int64_t left = a->deadline ? a->deadline - steady(a) : 0;
   lnC_ask_opts opts = {.o = o, .args = args, .ctx = {.tag = ln_buf_view(&a->tag)}, .depth = a->depth + 1,
                        .patience_ms = a->deadline && left < 1 ? 1 : left};
-  if (a->depth >= DEPTH) return ln_fail(err, "failed", LN_FINAL, "%s: its reads call each other too deep", a->o->full);
+  if (a->depth >= DEPTH)
+    return ln_fail(err, "failed", LN_FINAL, "%s: its reads call each other too deep", a->o->full);
   a->sub = lnC_ask_new(&opts, done, a, err);
   return a->sub != NULL;
 }
@@ -256,12 +233,14 @@ static void look_now(lnC_ask *a) {
 }
 
 static void look_later(lnC_ask *a) {
-  int64_t within = a->o->within_ms ? a->o->within_ms : FOLLOW_WITHIN_MS, pause = lnC_follow_ms(a->o, a->looks++);
+  int64_t within = a->o->within_ms ? a->o->within_ms : FOLLOW_WITHIN_MS,
+          pause = lnC_follow_ms(a->o, a->looks++);
   int64_t pace = a->o->c->site && a->o->c->site->pace > 0 ? a->o->c->site->pace : 1;
   ln_err err;
   ln_loop *l = a->o->c->engine->loop;
   if (steady(a) - a->follow_since > within / pace || (a->deadline && steady(a) + pause > a->deadline)) {
-    ln_fail(&err, "timeout", LN_AGAIN, "no end after %lld s", (long long)((steady(a) - a->follow_since) / 1000));
+    ln_fail(&err, "timeout", LN_AGAIN, "no end after %lld s",
+            (long long)((steady(a) - a->follow_since) / 1000));
     fail_as(a, &err, LN_ACTED_PERHAPS);
   } else if (!l->timer(l, &a->timer, pause)) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a timer");
@@ -275,12 +254,10 @@ static void take_handle(lnC_ask *a) {
   ln_err err;
   ln_buf_init(&v.out, VALUE_MAX);
   bool ok = lnC_handle(a->o, a->answer, ln_buf_view(&a->args), &v, &err);
-  if (ok && v.nothing) {
-    ok = ln_fail(&err, "failed", LN_FINAL, "the answer names nothing that could be followed");
-    v.declared = false;
-  }
   if (!ok) {
     value_failed(a, &v, &err);
+  } else if (v.nothing) {                                /* it was done at once */
+    shape_result(a, (ln_str){NULL, 0}, (ln_str){NULL, 0});
   } else if (a->deed) {
     lnC_end end = {.good = true, .acted = LN_ACTED_YES, .accepted = true, .value = ln_buf_view(&v.out)};
     finish(a, &end);
@@ -340,12 +317,14 @@ static void take_page(lnC_ask *a) {
   lnC_value v = {0};
   ln_err err;
   ln_buf_init(&v.out, VALUE_MAX);
-  bool ok = lnC_page(a->o, a->answer, ln_buf_view(&a->args), a->request.ref, &a->items, &a->n_items, &v, &err);
+  bool ok =
+      lnC_page(a->o, a->answer, ln_buf_view(&a->args), a->request.ref, &a->items, &a->n_items, &v, &err);
   ln_buf_cut(&a->next, 0);
   if (ok && !v.nothing) ok = ln_buf_add(&a->next, ln_buf_view(&v.out)) || ln_buf_ok(&a->next, &err);
   ln_buf_free(&v.out);
   if (ok && !a->one_page && a->n_items > a->limit)
-    ok = ln_fail(&err, "too_many", LN_FINAL, "more than %zu items: narrow it, give `limit`, or use each(…)", a->limit);
+    ok = ln_fail(&err, "too_many", LN_FINAL, "more than %zu items: narrow it, give `limit`, or use each(…)",
+                 a->limit);
   if (ok && a->next.n && !a->one_page) ok = new_next(a, ln_buf_view(&a->next), &err);
   if (!ok) fail_as(a, &err, LN_ACTED_YES);
   else if (a->next.n && !a->one_page) send(a);
@@ -357,13 +336,25 @@ static void take_page(lnC_ask *a) {
 static void decode(void *arg, const ln_answer *answer, ln_verdict *v, ln_limit_told *told) {
   lnC_ask *a = arg;
   lnC_judge(a->o->c, a->o, answer, &a->answer, v, told);
+  a->redo = a->n_firsts && !v->good && v->own && v->not_executed && v->err.retry == LN_AGAIN;
+  if (a->redo) v->err.retry = LN_FINAL;                  /* not the same request again: see on_end */
+}
+
+static void next_first(lnC_ask *a);
+
+/* What came first has gone stale, says the operation's own fault: it is asked anew, a few times. */
+static void begin_anew(lnC_ask *a) {
+  a->at_first = 0;
+  ln_buf_cut(&a->first, 0);
+  next_first(a);
 }
 
 static void on_end(void *arg, const ln_call_end *end) {
   lnC_ask *a = arg;
   a->calling = NULL;
   if (!end->good) {
-    fail_as(a, &end->err, end->acted);
+    if (a->redo && ++a->redos < REDOS) begin_anew(a);
+    else fail_as(a, &end->err, end->acted);
     return;
   }
   if (a->raw && !a->o->binary && a->o->secrets.n == 0) ln_effect_raw(a->raw, end->answer->body);
@@ -388,12 +379,21 @@ static void send(lnC_ask *a) {
     return;
   }
   lnC_request *r = &a->request;
-  ln_call call = {.method = ln_str_of(r->method), .path = ln_buf_view(&r->path), .headers = r->headers,
-                  .n_headers = r->n_headers, .body = ln_buf_view(&r->body), .limit = ln_str_of(a->o->name),
-                  .write = a->o->write, .timeout_ms = a->o->timeout_ms, .patience_ms = left,
-                  .max_response = a->o->c->engine->config->response, .decode = decode, .done = on_end, .arg = a};
+  ln_call call = {.method = ln_str_of(r->method),
+                  .path = ln_buf_view(&r->path),
+                  .headers = r->headers,
+                  .n_headers = r->n_headers,
+                  .body = ln_buf_view(&r->body),
+                  .limit = ln_str_of(a->o->name),
+                  .write = a->o->write,
+                  .timeout_ms = a->o->timeout_ms,
+                  .patience_ms = left,
+                  .max_response = a->o->c->engine->config->response,
+                  .decode = decode,
+                  .done = on_end,
+                  .arg = a};
   a->calling = ln_vendor_send(v, &call, &err);
-  ln_buf_wipe(&r->body);                                 /* it may hold what is secret, and is on its way    */
+  ln_buf_wipe(&r->body);                                 /* it may hold what is secret, and is on its way */
   ln_buf_init(&r->body, r->body.max);
   if (!a->calling) fail_as(a, &err, LN_ACTED_NOT);
 }
@@ -406,14 +406,17 @@ typedef struct first_job {
   size_t n;
 } first_job;
 
-static int by_text(const void *a, const void *b) { return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b); }
+static int by_text(const void *a, const void *b) {
+  return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b);
+}
 
 /* The names are borrowed from the declaration, which lives as long as its connector. */
 static int l_firsts(lua_State *L) {
   first_job *j = lua_touserdata(L, 1);
   if (lnC_field(L, j->o, "first") != LUA_TTABLE) return 0;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || j->n >= 8) luaL_error(L, "first must be a table by name, of at most eight");
+    if (lua_type(L, -2) != LUA_TSTRING || j->n >= 8)
+      luaL_error(L, "first must be a table by name, of at most eight");
     ln_str name;
     name.p = lua_tolstring(L, -2, &name.n);
     j->names[j->n++] = name;
@@ -443,9 +446,9 @@ typedef struct part_job {
 /* first.NAME: its op, and what its args function makes of the arguments. */
 static int l_first(lua_State *L) {
   part_job *j = lua_touserdata(L, 1);
-  lnC_field(L, j->o, "first");                           /* job first                                        */
+  lnC_field(L, j->o, "first");                           /* job first */
   lua_pushlstring(L, j->name.p, j->name.n);
-  lua_gettable(L, -2);                                   /* job first part                                   */
+  lua_gettable(L, -2);                                   /* job first part */
   lua_getfield(L, 3, "op");
   ln_str op = {NULL, 0};
   if (lua_type(L, -1) == LUA_TSTRING) op.p = lua_tolstring(L, -1, &op.n);
@@ -463,13 +466,11 @@ static int l_first(lua_State *L) {
   return 0;
 }
 
-static void next_first(lnC_ask *a);
-
 static void on_first(void *arg, const lnC_end *end) {
   lnC_ask *a = arg;
   a->sub = NULL;
   if (!end->good) {
-    fail_as(a, &end->err, LN_ACTED_NOT);                 /* the deed itself was not even tried               */
+    fail_as(a, &end->err, LN_ACTED_NOT);                 /* the deed itself was not even tried */
     return;
   }
   ln_buf both, one;
@@ -503,9 +504,11 @@ static void next_first(lnC_ask *a) {
   lnC_ctx ctx = ctx_of(a);
   ln_buf_init(&raw, VALUE_MAX);
   ln_buf_init(&args, VALUE_MAX);
-  part_job j = {.o = a->o, .name = a->firsts[a->at_first], .ctx = &ctx, .args = ln_buf_view(&a->args), .out = &raw};
+  part_job j = {
+      .o = a->o, .name = a->firsts[a->at_first], .ctx = &ctx, .args = ln_buf_view(&a->args), .out = &raw};
   bool ok = lnC_run(a->o->c->engine, l_first, &j, a->o->full, &err, NULL) &&
-            checked(j.op, ln_buf_view(&raw), &args, &err) && sub_ask(a, j.op, ln_buf_view(&args), on_first, &err);
+            checked(j.op, ln_buf_view(&raw), &args, &err) &&
+            sub_ask(a, j.op, ln_buf_view(&args), on_first, &err);
   ln_buf_free(&raw);
   ln_buf_free(&args);
   if (!ok) fail_as(a, &err, LN_ACTED_NOT);
@@ -538,7 +541,8 @@ static size_t limit_of(const lnC_ask_opts *o) {
   return n < 1 ? 1 : n > ITEMS_MOST ? ITEMS_MOST : (size_t)n;
 }
 
-lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_end *end), void *arg, ln_err *err) {
+lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_end *end), void *arg,
+                     ln_err *err) {
   lnC_ask *a = calloc(1, sizeof *a);
   ln_loop *l = o->o->c->engine->loop;
   if (!a) {
@@ -606,8 +610,7 @@ static void start(ln_effect *e, lnC_ask_opts *opts) {
   opts->patience_ms = ln_effect_timeout_ms(e);
   opts->raw = e;
   if (w) opts->o = w->o;
-  if (lnC_has_opaque(opts->args))
-    ln_fail(&err, "unknown", LN_FINAL, "it asks for what is not known before it is done: --assume an answer");
+  if (lnC_has_opaque(opts->args)) ln_opaque_fail(opts->args, &err);
   else if (w && (w->ask = lnC_ask_new(opts, on_read, w, &err))) return;
   ln_effect_fail(e, &err);
 }

@@ -1,7 +1,7 @@
-/* connector_declare.c: reads a declaration once: what the core decides by goes into C structs, what only the
-** declaration's own functions look at stays in its table.  Everything is checked here, so that a mistake is told when
-** the connector is loaded, with file and field, and not in the middle of a response: unknown keys, wrong types,
-** names that nothing has, holes that no parameter fills. */
+/* connector_declare.c: reads a declaration once: what the core decides by goes into C structs, what only
+** the declaration's own functions look at stays in its table.  Everything is checked here, so that a
+** mistake is told when the connector is loaded, with file and field, and not in the middle of a response:
+** unknown keys, wrong types, names that nothing has, holes that no parameter fills. */
 #include "modules/connector_parts.h"
 
 #include "base/units.h"
@@ -112,7 +112,10 @@ static ln_list texts(reader *r, const char *key) {
 static bool of_kind(reader *r, const char *key, const char *kinds, bool needed) {
   int type = lua_getfield(r->L, -1, key);
   lua_pop(r->L, 1);
-  char letter = (char)(type == LUA_TSTRING ? 's' : type == LUA_TFUNCTION ? 'f' : type == LUA_TTABLE ? 't' : '?');
+  char letter = (char)(type == LUA_TSTRING     ? 's'
+                       : type == LUA_TFUNCTION ? 'f'
+                       : type == LUA_TTABLE    ? 't'
+                                               : '?');
   if (type == LUA_TNIL && !needed) return false;
   if (strchr(kinds, letter)) return true;
   char wanted[64];
@@ -135,7 +138,8 @@ static void known_keys(reader *r, const char *names) {
     if (key.p && i < n) continue;
     ln_str near = key.p ? ln_nearest(key, list, n) : (ln_str){NULL, 0};
     char why[96];
-    snprintf(why, sizeof why, near.n ? "is unknown here; did you mean '%.*s'?" : "is unknown here%.*s", LN_STR_ARG(near));
+    snprintf(why, sizeof why, near.n ? "is unknown here; did you mean '%.*s'?" : "is unknown here%.*s",
+             LN_STR_ARG(near));
     bad(r, key.p ? key.p : "(a number)", why);
   }
 }
@@ -143,7 +147,7 @@ static void known_keys(reader *r, const char *names) {
 static void params(reader *r, const char *key, ln_params *out, bool config) {
   static const char *const core[] = {"as", "wait", "lease", "limit", "all", "timeout", NULL};
   ln_err err;
-  int type = lua_getfield(r->L, -1, key);                /* table params                                     */
+  int type = lua_getfield(r->L, -1, key);                /* table params */
   if (type != LUA_TNIL && type != LUA_TTABLE) bad(r, key, "must be a table of types by name");
   if (type == LUA_TTABLE)
     for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
@@ -151,8 +155,10 @@ static void params(reader *r, const char *key, ln_params *out, bool config) {
         bad(r, key, "must be a table of types by name");
       const char *name = lua_tostring(r->L, -2), *t = lua_tostring(r->L, -1);
       for (int i = 0; !config && core[i]; i++)
-        if (strcmp(core[i], name) == 0) bad(r, key, lua_pushfstring(r->L, "cannot name '%s': the core has it", name));
-      if (!ln_params_add(out, ln_str_of(name), ln_str_of(t), &err)) bad(r, key, lua_pushfstring(r->L, "%s", err.message));
+        if (strcmp(core[i], name) == 0)
+          bad(r, key, lua_pushfstring(r->L, "cannot name '%s': the core has it", name));
+      if (!ln_params_add(out, ln_str_of(name), ln_str_of(t), &err))
+        bad(r, key, lua_pushfstring(r->L, "%s", err.message));
     }
   lua_pop(r->L, 1);
 }
@@ -197,10 +203,11 @@ static void templates(reader *r, const ln_params *p) {
 
 /* --- an operation --- */
 
-static const char OPERATION_KEYS[] =
-    "summary source class idempotent effect d3fend params method path query headers json form multipart raw expect "
-    "fault result binary list select page item entity facet to state resolve probe settle handle follow undo undo_why "
-    "plan console one_by first secrets timeout";
+static const char OPERATION_KEYS[] = "summary source class idempotent effect d3fend params method path query "
+                                     "headers json form multipart raw expect "
+                                     "fault result binary list select page item entity facet to state "
+                                     "resolve probe settle handle follow undo undo_why "
+                                     "plan console one_by first secrets timeout";
 
 static void read_expect(reader *r, lnC_operation *o) {
   int type = lua_getfield(r->L, -1, "expect");
@@ -226,7 +233,8 @@ static void read_effect(reader *r, lnC_operation *o) {
   if (o->moves || strcmp(word, "confine") == 0) o->move = LN_CONFINE;
   else if (strcmp(word, "free") == 0) o->move = LN_FREE;
   else if (strcmp(word, "note") == 0) o->move = LN_NOTE;
-  else bad(r, "effect", "of a write must be \"confine\", \"free\" or \"note\", or a function of its arguments");
+  else
+    bad(r, "effect", "of a write must be \"confine\", \"free\" or \"note\", or a function of its arguments");
   lua_pop(r->L, 1);
 }
 
@@ -293,7 +301,8 @@ static void read_parts(reader *r, lnC_operation *o) {
 }
 
 static void read_answer(reader *r, lnC_operation *o) {
-  static const char *const functions[] = {"fault", "result", "page", "item", "handle", "undo", "console", NULL};
+  static const char *const functions[] = {"fault",  "result", "page",    "item",
+                                          "handle", "undo",   "console", NULL};
   for (int i = 0; functions[i]; i++) of_kind(r, functions[i], "f", false);
   o->list = flag(r, "list");
   o->binary = flag(r, "binary");
@@ -321,8 +330,12 @@ static void read_write(reader *r, lnC_operation *o) {
 }
 
 static void finish_op(reader *r, lnC_operation *o, int64_t settle_ms) {
-  ln_op base = {.name = o->full, .uses = o->full, .cls = o->write ? LN_WRITE : LN_READ, .idempotent = o->idempotent,
-                .settle_ms = settle_ms, .data = o};
+  ln_op base = {.name = o->full,
+                .uses = o->full,
+                .cls = o->write ? LN_WRITE : LN_READ,
+                .idempotent = o->idempotent,
+                .settle_ms = settle_ms,
+                .data = o};
   o->d3fend_z = keep_room(r->L, r->c, o->d3fend.n + 1, sizeof *o->d3fend_z);
   for (size_t i = 0; i < o->d3fend.n; i++) o->d3fend_z[i] = o->d3fend.v[i].p;
   base.d3fend = o->d3fend_z;
@@ -383,7 +396,8 @@ static void read_flow(reader *r, lnC_operation *o) {
   for (size_t i = 0; i < o->uses.n; i++) {
     char full[PATH_MAX_TEXT];
     snprintf(full, sizeof full, "%s.%.80s", r->c->name, o->uses.v[i].p);
-    if (!memchr(o->uses.v[i].p, '.', o->uses.v[i].n)) o->uses.v[i] = ln_str_of(lnC_keep(r->c, ln_str_of(full)));
+    if (!memchr(o->uses.v[i].p, '.', o->uses.v[i].n))
+      o->uses.v[i] = ln_str_of(lnC_keep(r->c, ln_str_of(full)));
     if (!o->uses.v[i].p) luaL_error(r->L, "no memory");
   }
 }
@@ -433,7 +447,7 @@ static void read_operations(reader *r) {
     at(r, "%s", o->name);
     if (i && strcmp(o->name, o[-1].name) == 0) bad(r, "", "is both an operation and a flow");
     lua_getfield(r->L, -1, o->flow ? "flows" : "operations");
-    lua_getfield(r->L, -1, o->name);                     /* all some one                                     */
+    lua_getfield(r->L, -1, o->name);                     /* all some one */
     if (o->flow) read_flow(r, o);
     else read_operation(r, o);
     lua_pop(r->L, 2);
@@ -448,13 +462,15 @@ lnC_operation *lnC_find(const lnC_connector *c, ln_str name) {
   return NULL;
 }
 
-/* The op on top must be a text that names a read of this connector, a function, or a list of parts with such. */
+/* The op on top must be a text that names a read of this connector, a function, or a list of parts with
+** such. */
 static void check_op(reader *r, const char *key, bool lists) {
   size_t n;
   if (lua_type(r->L, -1) == LUA_TSTRING) {
     const char *p = lua_tolstring(r->L, -1, &n);
     const lnC_operation *o = lnC_find(r->c, (ln_str){p, n});
-    if (!o || o->flow || o->write) bad(r, key, lua_pushfstring(r->L, "names '%s', which is no read of this connector", p));
+    if (!o || o->flow || o->write)
+      bad(r, key, lua_pushfstring(r->L, "names '%s', which is no read of this connector", p));
   } else if (lists && lua_istable(r->L, -1)) {
     lua_Integer m = luaL_len(r->L, -1);
     for (lua_Integer i = 1; i <= m; i++) {
@@ -509,7 +525,7 @@ static ln_str config_key(reader *r, const char *key, bool needed) {
 static ln_str form_text(reader *r, bool grant) {
   ln_buf b;
   ln_buf_init(&b, 4096);
-  if (lua_getfield(r->L, -1, "form") == LUA_TTABLE) {    /* auth form                                        */
+  if (lua_getfield(r->L, -1, "form") == LUA_TTABLE) {    /* auth form */
     for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1))
       if (lua_type(r->L, -2) == LUA_TSTRING && lua_type(r->L, -1) == LUA_TSTRING) {
         if (strcmp(lua_tostring(r->L, -2), "grant_type") == 0) grant = false;
@@ -526,15 +542,20 @@ static ln_str form_text(reader *r, bool grant) {
 }
 
 static void read_auth(reader *r, ln_auth *a, ln_str *when) {
-  static const struct { const char *name; ln_auth_kind kind; } kinds[] = {{"header", LN_AUTH_HEADER},
-    {"basic", LN_AUTH_BASIC}, {"oauth2", LN_AUTH_OAUTH2}, {"private_key_jwt", LN_AUTH_JWT}, {"none", LN_AUTH_NONE}};
+  static const struct { const char *name; ln_auth_kind kind;
+  } kinds[] = {{"header", LN_AUTH_HEADER},
+               {"basic", LN_AUTH_BASIC},
+               {"oauth2", LN_AUTH_OAUTH2},
+               {"private_key_jwt", LN_AUTH_JWT},
+               {"none", LN_AUTH_NONE}};
   at(r, "auth");
   if (!lua_istable(r->L, -1)) bad(r, "", "must be a table, or a list of such");
   known_keys(r, "kind header prefix user secret id key kid scopes alg path form expect early regions when");
   ln_str kind = text(r, "kind", true);
   size_t i = 0;
   while (i < sizeof kinds / sizeof *kinds && !ln_str_eq(kind, ln_str_of(kinds[i].name))) i++;
-  if (i == sizeof kinds / sizeof *kinds) bad(r, "kind", "must be header, basic, oauth2, private_key_jwt or none");
+  if (i == sizeof kinds / sizeof *kinds)
+    bad(r, "kind", "must be header, basic, oauth2, private_key_jwt or none");
   a->kind = kinds[i].kind;
   bool oauth = a->kind == LN_AUTH_OAUTH2, jwt = a->kind == LN_AUTH_JWT;
   *when = config_key(r, "when", false);
@@ -552,7 +573,8 @@ static void read_auth(reader *r, ln_auth *a, ln_str *when) {
   a->early_ms = (int64_t)(number(r, "early", 60) * 1000);
   ln_list regions = texts(r, "regions");
   for (size_t k = 0; k < regions.n; k++)
-    if (!ln_str_starts(regions.v[k], LN_STR("https://"))) bad(r, "regions", "must be addresses: \"https://host\"");
+    if (!ln_str_starts(regions.v[k], LN_STR("https://")))
+      bad(r, "regions", "must be addresses: \"https://host\"");
   a->regions = regions.v;
   a->n_regions = regions.n;
 }
@@ -560,7 +582,7 @@ static void read_auth(reader *r, ln_auth *a, ln_str *when) {
 static void read_auths(reader *r) {
   at(r, "%s", "");
   if (!of_kind(r, "auth", "t", false)) return;
-  lua_getfield(r->L, -1, "auth");                        /* decl auth                                        */
+  lua_getfield(r->L, -1, "auth");                        /* decl auth */
   lua_Integer n = luaL_len(r->L, -1);
   if (n > 8) bad(r, "auth", "has too many kinds");
   r->c->n_auths = n ? (size_t)n : 1;
@@ -580,8 +602,8 @@ static void read_auths(reader *r) {
 static int l_declare(lua_State *L) {
   lnC_connector *c = lua_touserdata(L, 1);
   reader r = {.L = L, .c = c};
-  const char *chunk = lua_pushfstring(L, "@%s", c->file); /* job chunk                                       */
-  lnC_load(L, c->engine, (ln_str){c->source, c->source_n}, chunk); /* job chunk decl                         */
+  const char *chunk = lua_pushfstring(L, "@%s", c->file); /* job chunk */
+  lnC_load(L, c->engine, (ln_str){c->source, c->source_n}, chunk); /* job chunk decl */
   if (!lua_istable(L, -1)) return luaL_error(L, "it must return connector { … }");
   known_keys(&r, "name summary config auth headers body fault limit concurrency operations flows");
   ln_str name = text(&r, "name", true);
@@ -613,7 +635,8 @@ static bool read_file(lnC_connector *c, ln_err *err) {
   fclose(f);
   if (ok) c->source = ln_buf_take(&b, &c->source_n);
   ln_buf_free(&b);
-  return c->source || ln_fail(err, "bad_connector", LN_FINAL, "%s cannot be read, or is larger than 2 MiB", c->file);
+  return c->source ||
+         ln_fail(err, "bad_connector", LN_FINAL, "%s cannot be read, or is larger than 2 MiB", c->file);
 }
 
 lnC_connector *lnC_declare(lnC_registry *r, ln_engine *g, ln_str name, const char *file, ln_err *err) {

@@ -1,7 +1,8 @@
-/* connector_request.c: arguments into a request.  The parts of a request are built as tables in the host state (so
-** that a page's function can look at them, and a plan can show them), then written out: path and query
-** percent-encoded, a body as JSON, a form or multipart.  Keys are taken in order, so that the same arguments make the
-** same bytes.  Credentials are not here: the network layer adds them, after a plan has been shown. */
+/* connector_request.c: arguments into a request.  The parts of a request are built as tables in the host
+** state (so that a page's function can look at them, and a plan can show them), then written out: path and
+** query percent-encoded, a body as JSON, a form or multipart.  Keys are taken in order, so that the same
+** arguments make the same bytes.  Credentials are not here: the network layer adds them, after a plan has
+** been shown. */
 #include "modules/connector_parts.h"
 
 #include "modules/blob.h"
@@ -10,15 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH_MAX_BYTES = 32 << 10, BODY_MAX = 80 << 20, HEADERS_MAX = 32 << 10, WOULD_MAX = 1 << 20, SHOWN = 4096,
-       MAX_PAIRS = 1024 };
+enum {
+  PATH_MAX_BYTES = 32 << 10,
+  BODY_MAX = 80 << 20,
+  HEADERS_MAX = 32 << 10,
+  WOULD_MAX = 1 << 20,
+  SHOWN = 4096,
+  MAX_PAIRS = 1024
+};
 
 typedef struct making {
   const lnC_operation *o;
   const lnC_ctx *ctx;
   ln_str args, next;
   lnC_request *r;
-  const char *type;                                      /* of the body; NULL: none                          */
+  const char *type;                                      /* of the body; NULL: none */
   char boundary[48];
 } making;
 
@@ -44,7 +51,7 @@ void lnC_request_free(ln_engine *g, lnC_request *r) {
 
 /* The configuration's keys without its secrets, and the address. */
 static void push_config(lua_State *L, const lnC_connector *c) {
-  lnC_push(L, ln_buf_view(&c->settings));                /* keys                                             */
+  lnC_push(L, ln_buf_view(&c->settings));                /* keys */
   if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -73,15 +80,18 @@ static void set_value(lua_State *L, const char *key, ln_str value) {
 }
 
 void lnC_push_ctx(lua_State *L, const lnC_operation *o, const lnC_ctx *ctx) {
-  lua_createtable(L, 0, 8);                              /* ctx                                              */
+  lua_createtable(L, 0, 8);                              /* ctx */
   set_text(L, "tag", ctx->tag);
   set_text(L, "before", ctx->before);
   set_value(L, "looked", ctx->looked);
   set_value(L, "first", ctx->first);
-  lua_pushinteger(L, ln_now_ms(o->c->engine->loop->clock) / 1000);
+  int64_t now = ln_now_ms(o->c->engine->loop->clock);
+  lua_pushinteger(L, now / 1000);
   lua_setfield(L, -2, "now");
-  if (ctx->since_ms) {
-    lua_pushinteger(L, ctx->since_ms / 1000);
+  if (ctx->since_ms) { /* how long ago it was for the vendor, where time runs `pace` times as fast */
+    lua_pushinteger(
+        L,
+        (now - (now - ctx->since_ms) * ln_config_pace(o->c->engine->config, ln_str_of(o->c->name))) / 1000);
     lua_setfield(L, -2, "since");
   }
   if (ctx->lease_ms) {
@@ -103,7 +113,7 @@ static ln_str *push_keys(lua_State *L, int t, const char *what, size_t *n) {
   *n = 0;
   for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) ++*n;
   if (*n > MAX_PAIRS) luaL_error(L, "%s has too many members", what);
-  ln_str *keys = lua_newuserdatauv(L, (*n + 1) * sizeof *keys, 0); /* keys                                   */
+  ln_str *keys = lua_newuserdatauv(L, (*n + 1) * sizeof *keys, 0); /* keys */
   size_t i = 0;
   for (lua_pushnil(L); lua_next(L, t) && i < *n; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s must have names", what);
@@ -125,7 +135,7 @@ static void scalar(lua_State *L, const char *what) {
   } else {
     luaL_error(L, "%s cannot hold %s", what, luaL_typename(L, -1));
   }
-  lua_remove(L, -2);                                     /* text                                             */
+  lua_remove(L, -2);                                     /* text */
 }
 
 static void add_pair(lua_State *L, ln_buf *out, size_t start, ln_str key, const char *what) {
@@ -143,10 +153,10 @@ static void add_pair(lua_State *L, ln_buf *out, size_t start, ln_str key, const 
 static void write_form(lua_State *L, ln_buf *out, const char *what) {
   size_t n, start = out->n;
   int t = lua_gettop(L);
-  const ln_str *keys = push_keys(L, t, what, &n);        /* t keys                                           */
+  const ln_str *keys = push_keys(L, t, what, &n);        /* t keys */
   for (size_t i = 0; i < n; i++) {
     lua_pushlstring(L, keys[i].p, keys[i].n);
-    lua_gettable(L, t);                                  /* t keys value                                     */
+    lua_gettable(L, t);                                  /* t keys value */
     if (lua_istable(L, -1)) {
       lua_Integer m = luaL_len(L, -1);
       for (lua_Integer k = 1; k <= m; k++) {
@@ -167,26 +177,26 @@ enum { ARGS = 2, CTX = 3, REQ = 4, NEXT = 5 };
 
 /* Puts the members of the table at `from` into the table at `to`. */
 static void lay_over(lua_State *L, int to, int from) {
-  for (lua_pushnil(L); lua_next(L, from); lua_pop(L, 1)) { /* key value                                      */
+  for (lua_pushnil(L); lua_next(L, from); lua_pop(L, 1)) { /* key value */
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_settable(L, to);
   }
 }
 
-/* Pushes the field `key` filled, with the members of `key` in the overrides laid over; nil when there is neither.
-** What a declaration keeps is never written to. */
+/* Pushes the field `key` filled, with the members of `key` in the overrides laid over; nil when there is
+** neither. What a declaration keeps is never written to. */
 static bool push_part(lua_State *L, making *m, const char *key) {
   int top = lua_gettop(L);
-  lnC_field(L, m->o, key);                               /* template                                         */
-  if (!lua_isnil(L, -1)) lnC_fill(L, top + 1, ARGS, CTX); /* template value                                  */
-  lua_replace(L, top + 1);                               /* value                                            */
+  lnC_field(L, m->o, key);                               /* template */
+  if (!lua_isnil(L, -1)) lnC_fill(L, top + 1, ARGS, CTX); /* template value */
+  lua_replace(L, top + 1);                               /* value */
   lua_settop(L, top + 1);
-  if (lua_istable(L, NEXT) && lua_getfield(L, NEXT, key) == LUA_TTABLE) { /* value over                      */
-    lua_newtable(L);                                     /* value over both                                  */
+  if (lua_istable(L, NEXT) && lua_getfield(L, NEXT, key) == LUA_TTABLE) { /* value over */
+    lua_newtable(L);                                     /* value over both */
     if (lua_istable(L, top + 1)) lay_over(L, top + 3, top + 1);
     lay_over(L, top + 3, top + 2);
-    lua_replace(L, top + 1);                             /* both over                                        */
+    lua_replace(L, top + 1);                             /* both over */
   }
   lua_settop(L, top + 1);
   lua_pushvalue(L, -1);
@@ -217,19 +227,24 @@ static ln_str path_of(lua_State *L, ln_str url) {
   if (hash) url.n = (size_t)(hash - url.p);
   if (url.n == 0 || url.p[0] != '/') luaL_error(L, "the next page's address has no path");
   for (size_t i = 0; i < url.n; i++)
-    if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f) luaL_error(L, "the next page's address holds a blank");
+    if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f)
+      luaL_error(L, "the next page's address holds a blank");
   return url;
 }
 
 static int hex_digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 static void push_decoded(lua_State *L, ln_str s) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (size_t i = 0; i < s.n; i++) {
-    int hi = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1, lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
+    int hi = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1,
+        lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
     if (lo >= 0) i += 2;
     luaL_addchar(&b, lo >= 0 ? (char)(hi * 16 + lo) : s.p[i] == '+' ? ' ' : s.p[i]);
   }
@@ -244,7 +259,7 @@ static void take_url(lua_State *L, making *m, ln_str url) {
   ln_str_cut(url, '?', &path, &query);
   lua_pushlstring(L, path.p, path.n);
   lua_setfield(L, REQ, "path");
-  lua_newtable(L);                                       /* query                                            */
+  lua_newtable(L);                                       /* query */
   while (query.n) {
     ln_str_cut(query, '&', &pair, &query);
     ln_str_cut(pair, '=', &name, &value);
@@ -257,20 +272,20 @@ static void take_url(lua_State *L, making *m, ln_str url) {
 
 static void make_path(lua_State *L, making *m) {
   size_t n;
-  if (lua_istable(L, NEXT) && lua_getfield(L, NEXT, "url") == LUA_TSTRING) { /* url                          */
+  if (lua_istable(L, NEXT) && lua_getfield(L, NEXT, "url") == LUA_TSTRING) { /* url */
     const char *p = lua_tolstring(L, -1, &n);
     take_url(L, m, (ln_str){p, n});
     lua_settop(L, NEXT);
     return;
   }
   lua_settop(L, NEXT);
-  lnC_field(L, m->o, "path");                            /* template                                         */
-  lnC_fill_path(L, -1, ARGS, CTX);                       /* template path                                    */
+  lnC_field(L, m->o, "path");                            /* template */
+  lnC_fill_path(L, -1, ARGS, CTX);                       /* template path */
   const char *p = lua_tolstring(L, -1, &n);
   if (n == 0 || p[0] != '/') luaL_error(L, "path must begin with \"/\"");
   ln_buf_add(&m->r->path, (ln_str){p, n});
   lua_setfield(L, REQ, "path");
-  if (push_part(L, m, "query")) {                        /* template query                                   */
+  if (push_part(L, m, "query")) {                        /* template query */
     if (!lua_istable(L, -1)) luaL_error(L, "query must be a table");
     size_t mark = m->r->path.n;
     ln_buf_addc(&m->r->path, memchr(m->r->path.p, '?', mark) ? '&' : '?');
@@ -284,7 +299,7 @@ static void make_path(lua_State *L, making *m) {
 
 static void make_json(lua_State *L, making *m) {
   ln_err err;
-  ln_buf *value = lnL_new_buf(L, BODY_MAX);              /* value owner                                      */
+  ln_buf *value = lnL_new_buf(L, BODY_MAX);              /* value owner */
   if (!lnL_encode(L, -2, value, &err) || !ln_json_encode(ln_buf_view(value), &m->r->body, &err))
     luaL_error(L, "json: %s", err.message);
   lua_pop(L, 1);
@@ -301,7 +316,7 @@ static void make_form(lua_State *L, making *m) {
 static void add_blob(lua_State *L, making *m) {
   ln_err err;
   ln_blob b;
-  ln_buf *handle = lnL_new_buf(L, 64 << 10);             /* blob owner                                       */
+  ln_buf *handle = lnL_new_buf(L, 64 << 10);             /* blob owner */
   if (!lnL_encode(L, -2, handle, &err) || !lnL_blob_read(ln_buf_view(handle), &b))
     luaL_error(L, "what is sent as a blob is none");
   if (m->r->wants_would) ln_buf_addf(&m->r->body, "(%lld bytes)", (long long)b.bytes);
@@ -309,7 +324,7 @@ static void add_blob(lua_State *L, making *m) {
     lnL_push_error(L, &err, (ln_str){NULL, 0});
     lua_error(L);
   }
-  lua_pop(L, 1);                                         /* blob                                             */
+  lua_pop(L, 1);                                         /* blob */
 }
 
 /* A name within a quoted part of a header (HTML's multipart/form-data). */
@@ -323,7 +338,7 @@ static void add_quoted(ln_buf *out, ln_str s) {
 
 static ln_str member(lua_State *L, int part, const char *key) {
   size_t n = 0;
-  if (lua_getfield(L, part, key) == LUA_TNIL) return (ln_str){NULL, 0}; /* pushed: it keeps the text alive   */
+  if (lua_getfield(L, part, key) == LUA_TNIL) return (ln_str){NULL, 0}; /* pushed: it keeps the text alive */
   scalar(L, key);
   const char *p = lua_tolstring(L, -1, &n);
   return (ln_str){p, n};
@@ -369,7 +384,7 @@ static void make_multipart(lua_State *L, making *m) {
   }
   ln_buf_addf(&m->r->body, "--%s--\r\n", m->boundary);
   snprintf(type, sizeof type, "multipart/form-data; boundary=%s", m->boundary);
-  m->type = lua_pushstring(L, type);                     /* kept until the headers are written               */
+  m->type = lua_pushstring(L, type);                     /* kept until the headers are written */
 }
 
 static void make_raw(lua_State *L, making *m) {
@@ -390,7 +405,7 @@ static void make_body(lua_State *L, making *m) {
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (push_part(L, m, kinds[i].key)) {
       kinds[i].make(L, m);
-      return;                                            /* what lies on the stack keeps m->type alive       */
+      return;                                            /* what lies on the stack keeps m->type alive */
     }
 }
 
@@ -418,15 +433,15 @@ static void make_headers(lua_State *L, making *m) {
   size_t n;
   int top = lua_gettop(L);
   bool typed = false;
-  lua_newtable(L);                                       /* headers                                          */
+  lua_newtable(L);                                       /* headers */
   lua_rawgeti(L, LUA_REGISTRYINDEX, m->o->c->self);
-  lua_getfield(L, -1, "headers");                        /* headers self common                              */
+  lua_getfield(L, -1, "headers");                        /* headers self common */
   if (!lua_isnil(L, -1)) lnC_fill(L, -1, ARGS, CTX);
   if (lua_istable(L, -1)) lay_over(L, top + 1, lua_gettop(L));
   lua_settop(L, top + 1);
   if (push_part(L, m, "headers") && lua_istable(L, -1)) lay_over(L, top + 1, top + 2);
   lua_settop(L, top + 1);
-  const ln_str *keys = push_keys(L, top + 1, "headers", &n); /* headers keys                                 */
+  const ln_str *keys = push_keys(L, top + 1, "headers", &n); /* headers keys */
   for (size_t i = 0; i < n; i++) {
     lua_pushlstring(L, keys[i].p, keys[i].n);
     lua_gettable(L, top + 1);
@@ -447,17 +462,17 @@ static void make_headers(lua_State *L, making *m) {
 /* Replaces members of these names, at any depth, by stars; the table on top is a copy already. */
 static void push_masked(lua_State *L, int t, const ln_list *secrets, int depth) {
   luaL_checkstack(L, 8, NULL);
-  lua_newtable(L);                                       /* copy                                             */
+  lua_newtable(L);                                       /* copy */
   if (depth > 32) return;
-  for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) {  /* copy key value                                   */
+  for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1)) {  /* copy key value */
     bool secret = false;
     for (size_t i = 0; i < secrets->n && lua_type(L, -2) == LUA_TSTRING; i++)
       secret = secret || strcmp(lua_tostring(L, -2), secrets->v[i].p) == 0;
-    lua_pushvalue(L, -2);                                /* copy key value key                               */
+    lua_pushvalue(L, -2);                                /* copy key value key */
     if (secret) lua_pushliteral(L, "***");
     else if (lua_istable(L, -2)) push_masked(L, lua_gettop(L) - 1, secrets, depth + 1);
     else lua_pushvalue(L, -2);
-    lua_rawset(L, -5);                                   /* copy key value                                   */
+    lua_rawset(L, -5);                                   /* copy key value */
   }
   if (lnL_is_array(L, t)) lnL_mark_array(L, -1);
 }
@@ -465,7 +480,7 @@ static void push_masked(lua_State *L, int t, const ln_list *secrets, int depth) 
 static void show_body(lua_State *L, making *m) {
   static const char *const keys[] = {"json", "form", "multipart", "raw", NULL};
   for (int i = 0; keys[i]; i++) {
-    int type = lua_getfield(L, REQ, keys[i]);            /* body                                             */
+    int type = lua_getfield(L, REQ, keys[i]);            /* body */
     if (type == LUA_TTABLE) push_masked(L, lua_gettop(L), &m->o->secrets, 0);
     if (type == LUA_TSTRING && lua_rawlen(L, -1) > SHOWN) {
       lua_pushlstring(L, lua_tostring(L, -1), SHOWN);
@@ -479,7 +494,7 @@ static void show_body(lua_State *L, making *m) {
 }
 
 static void make_would(lua_State *L, making *m) {
-  lua_newtable(L);                                       /* would                                            */
+  lua_newtable(L);                                       /* would */
   int would = lua_gettop(L);
   show_body(L, m);
   lua_setfield(L, would, "body");
@@ -503,14 +518,14 @@ static void make_would(lua_State *L, making *m) {
 static int l_make(lua_State *L) {
   making *m = lua_touserdata(L, 1);
   lnC_request *r = m->r;
-  lnC_push(L, m->args);                                  /* job args                                         */
+  lnC_push(L, m->args);                                  /* job args */
   if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     lua_newtable(L);
   }
-  lnC_push_ctx(L, m->o, m->ctx);                         /* job args ctx                                     */
-  lua_newtable(L);                                       /* job args ctx request                             */
-  lnC_push(L, m->next);                                  /* job args ctx request next                        */
+  lnC_push_ctx(L, m->o, m->ctx);                         /* job args ctx */
+  lua_newtable(L);                                       /* job args ctx request */
+  lnC_push(L, m->next);                                  /* job args ctx request next */
   make_method(L, m);
   make_path(L, m);
   make_body(L, m);

@@ -1,6 +1,6 @@
-/* connector_site.c: a connector as the site's configuration makes it: its keys checked against the declaration's,
-** the way to authenticate that they choose, and the vendor object that all its calls share.  A secret is a name here;
-** its value is fetched at each use, handed to the network layer, and wiped there. */
+/* connector_site.c: a connector as the site's configuration makes it: its keys checked against the
+** declaration's, the way to authenticate that they choose, and the vendor object that all its calls share.
+** A secret is a name here; its value is fetched at each use, handed to the network layer, and wiped there. */
 #include "modules/connector_parts.h"
 
 #include <stdio.h>
@@ -15,8 +15,10 @@ static bool check_secrets(const lnC_connector *c, ln_err *err) {
     if (p->kind != LN_K_SECRET || !ln_v_get(ln_buf_view(&c->settings), ln_str_of(p->name), &v)) continue;
     if (v.tag == 'S' && c->site->loopback) continue;
     if (v.tag == 'O' && ln_v_get_str(v.whole, "secret").n) continue;
-    return ln_fail(err, "bad_config", LN_FINAL, "connectors.%s.%s must be secret \"name\": a secret does not stand in "
-                   "the configuration", c->name, p->name);
+    return ln_fail(err, "bad_config", LN_FINAL,
+                   "connectors.%s.%s must be secret \"name\": a secret does not stand in "
+                   "the configuration",
+                   c->name, p->name);
   }
   return true;
 }
@@ -26,15 +28,18 @@ bool lnC_settings(lnC_connector *c, ln_err *err) {
   if (c->site) return true;
   const ln_connector_config *site = ln_config_connector(c->engine->config, ln_str_of(c->name));
   if (!site)
-    return ln_fail(err, "unavailable", LN_FINAL, "%s is not configured: add connectors.%s = { url = \"https://…\", … } "
-                   "to the configuration", c->name, c->name);
+    return ln_fail(err, "unavailable", LN_FINAL,
+                   "%s is not configured: add connectors.%s = { url = \"https://…\", … } "
+                   "to the configuration",
+                   c->name, c->name);
   ln_buf_wipe(&c->settings);
   ln_buf_init(&c->settings, 1 << 20);
   snprintf(what, sizeof what, "connectors.%.64s", c->name);
   ln_buf none;
   ln_buf_init(&none, 64);
   ln_v_end(&none, ln_v_begin(&none, 'O', 0));
-  bool ok = ln_params_check(&c->config, what, site->keys.n ? site->keys : ln_buf_view(&none), NULL, &c->settings, err);
+  bool ok = ln_params_check(&c->config, what, site->keys.n ? site->keys : ln_buf_view(&none), NULL,
+                            &c->settings, err);
   ln_buf_free(&none);
   if (!ok) return ln_fail(err, "bad_config", LN_FINAL, "%s", err->message);
   c->site = site;
@@ -66,8 +71,8 @@ static bool value_of(void *arg, ln_str key, ln_buf *out, ln_err *err) {
   if (v.tag == 'A') return add_list(&v, out) || ln_buf_ok(out, err);
   ln_str name = ln_v_get_str(v.whole, "secret");
   if (!c->engine->vault)
-    return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here: connectors.%s." LN_STR_FMT, c->name,
-                   LN_STR_ARG(key));
+    return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here: connectors.%s." LN_STR_FMT,
+                   c->name, LN_STR_ARG(key));
   if (ln_secret_get(c->engine->vault, name, out, err)) return true;
   ln_err_prefix(err, "connectors.%s." LN_STR_FMT, c->name, LN_STR_ARG(key));
   return false;
@@ -108,8 +113,8 @@ static bool pick_auth(lnC_connector *c, ln_err *err) {
     return true;
   }
   if (c->n_auths == 0) return true;
-  return ln_fail(err, "bad_config", LN_FINAL, "connectors.%s: nothing says how to authenticate: set %s", c->name,
-                 c->auth_when[0].p);
+  return ln_fail(err, "bad_config", LN_FINAL, "connectors.%s: nothing says how to authenticate: set %s",
+                 c->name, c->auth_when[0].p);
 }
 
 /* Optional keys of the chosen way that are not configured are not used. */
@@ -124,8 +129,15 @@ ln_vendor *lnC_vendor(lnC_connector *c, ln_err *err) {
   if (c->vendor) return c->vendor;
   if (!lnC_settings(c, err) || !pick_auth(c, err)) return NULL;
   drop_absent(c);
-  ln_vendor_opts o = {.name = c->name, .url = c->site->url, .auth = &c->auth, .value = value_of, .token = read_token,
-                      .arg = c, .concurrency = c->concurrency, .pace = c->site->pace, .loopback = c->site->loopback};
+  ln_vendor_opts o = {.name = c->name,
+                      .url = c->site->url,
+                      .auth = &c->auth,
+                      .value = value_of,
+                      .token = read_token,
+                      .arg = c,
+                      .concurrency = c->concurrency,
+                      .pace = c->site->pace,
+                      .loopback = c->site->loopback};
   c->vendor = ln_vendor_new(c->engine->loop, c->engine->transport, c->engine->rand, &o, err);
   return c->vendor;
 }

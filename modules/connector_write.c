@@ -1,9 +1,9 @@
-/* connector_write.c: what the engine asks of a declared write: what it is (describe), who it hits and how that is now
-** (look), the one send, whether it happened (probe), and how far it is (follow).  Each of these is one or more asks
-** (connector_ask.c), and an answer put into the engine's words.
+/* connector_write.c: what the engine asks of a declared write: what it is (describe), who it hits and how
+** that is now (look), the one send, whether it happened (probe), and how far it is (follow).  Each of these
+** is one or more asks (connector_ask.c), and an answer put into the engine's words.
 **
-** What look finds is kept with the effect: the state before, and the value that it was read off, are there for the
-** functions that build the request, so that a write can be made of what was seen. */
+** What look finds is kept with the effect: the state before, and the value that it was read off, are there
+** for the functions that build the request, so that a write can be made of what was seen. */
 #include "modules/connector_parts.h"
 
 #include <stdio.h>
@@ -11,17 +11,17 @@
 
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
-typedef enum look_stage { RESOLVING, READING_STATE } look_stage;
+typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
 
 struct lnC_look {
   look_stage stage;
-  int nth;                                               /* of the parts, from 1                             */
-  bool probing;                                          /* the state is read as a probe                     */
+  int nth, decided;                                 /* of the parts, from 1; decided: the state's that knew */
+  bool probing;                                          /* the state is read as a probe */
   ln_buf names, before, looked;
   bool resolved;
   ln_buf handle;
   size_t follows, troubles;
-  int64_t follow_since, sent_ms;                         /* sent_ms: for a probe: since then                 */
+  int64_t follow_since, sent_ms;                         /* sent_ms: for a probe: since then */
 };
 typedef struct lnC_look lnC_look;
 
@@ -45,8 +45,10 @@ static lnC_look *look_of(lnC_work *w) {
 }
 
 static lnC_ctx ctx_of(const lnC_work *w) {
-  lnC_ctx c = {.tag = ln_effect_tag(w->e), .lease_ms = ln_effect_lease_ms(w->e)};
-  if (w->look) {
+  lnC_ctx c = {
+      .tag = ln_effect_tag(w->e), .lease_ms = ln_effect_lease_ms(w->e), .before = ln_effect_before(w->e)};
+  if (w->look) c.since_ms = w->look->sent_ms;
+  if (w->look && w->look->before.n) {
     c.before = ln_buf_view(&w->look->before);
     c.looked = ln_buf_view(&w->look->looked);
   }
@@ -57,8 +59,8 @@ static bool no_memory(ln_err *err) { return ln_fail(err, "memory", LN_AGAIN, "no
 
 /* --- describe --- */
 
-/* The text that a field of the operation comes to, kept with the effect; "" when there is none, or when a plan does
-** not know enough for it. */
+/* The text that a field of the operation comes to, kept with the effect; "" when there is none, or when a
+** plan does not know enough for it. */
 static bool text_of(const lnC_work *w, const char *key, ln_str *out, ln_err *err) {
   lnC_value v = {0};
   lnC_ctx ctx = ctx_of(w);
@@ -95,7 +97,8 @@ static bool planned_of(const lnC_work *w, ln_str *out, ln_err *err) {
   return ok;
 }
 
-/* The request as it would be sent.  What needs an earlier answer cannot be shown yet: the rest of the plan can. */
+/* The request as it would be sent.  What needs an earlier answer cannot be shown yet: the rest of the plan
+** can. */
 static bool would_of(const lnC_work *w, ln_str *out, ln_err *err) {
   lnC_request r;
   lnC_ctx ctx = ctx_of(w);
@@ -118,15 +121,16 @@ static bool console_of(const lnC_work *w, ln_str *out, ln_err *err) {
   *out = LN_STR("");
   bool ok = lnC_call(w->o, "", 0, "console", values, 2, NULL, &v, err);
   said = ln_buf_view(&v.out);
-  if (ok && ln_v_read(&said, &item) && item.tag == 'S') ok = ln_effect_keep(w->e, item.s, out) || no_memory(err);
+  if (ok && ln_v_read(&said, &item) && item.tag == 'S')
+    ok = ln_effect_keep(w->e, item.s, out) || no_memory(err);
   ln_buf_free(&v.out);
   return ok;
 }
 
 static bool describe_parts(const lnC_work *w, ln_write *out, ln_err *err) {
   return text_of(w, "entity", &out->entity, err) && text_of(w, "facet", &out->facet, err) &&
-         text_of(w, "to", &out->to, err) && planned_of(w, &out->planned, err) && would_of(w, &out->would, err) &&
-         console_of(w, &out->console, err);
+         text_of(w, "to", &out->to, err) && planned_of(w, &out->planned, err) &&
+         would_of(w, &out->would, err) && console_of(w, &out->console, err);
 }
 
 static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
@@ -145,14 +149,14 @@ typedef struct part_job {
   const lnC_operation *o;
   const char *part;
   int nth, count;
-  ln_str first, second;                                  /* what its args function gets                      */
+  ln_str first, second;                                  /* what its args function gets */
   const lnC_ctx *ctx;
-  lnC_operation *op;                                     /* NULL: none is to be asked                        */
+  lnC_operation *op;                                     /* NULL: none is to be asked */
   ln_buf *out;
 } part_job;
 
 static void read_op(lua_State *L, part_job *j, int part) {
-  lua_getfield(L, part, "op");                           /* op                                               */
+  lua_getfield(L, part, "op");                           /* op */
   if (lua_isfunction(L, -1)) {
     lnC_push(L, j->first);
     lnC_push_ctx(L, j->o, j->ctx);
@@ -167,9 +171,9 @@ static void read_op(lua_State *L, part_job *j, int part) {
 
 static int l_part(lua_State *L) {
   part_job *j = lua_touserdata(L, 1);
-  if (lnC_field(L, j->o, j->part) != LUA_TTABLE) return 0; /* job part                                       */
+  if (lnC_field(L, j->o, j->part) != LUA_TTABLE) return 0; /* job part */
   j->count = 1;
-  if (lua_getfield(L, 2, "op") == LUA_TTABLE) {          /* job part ops                                     */
+  if (lua_getfield(L, 2, "op") == LUA_TTABLE) {          /* job part ops */
     j->count = (int)luaL_len(L, 3);
     lua_geti(L, 3, j->nth);
     lua_replace(L, 2);
@@ -179,7 +183,7 @@ static int l_part(lua_State *L) {
   read_op(L, j, 2);
   lua_settop(L, 2);
   if (!j->op) return 0;
-  if (lua_getfield(L, 2, "args") == LUA_TFUNCTION) {     /* job part args                                    */
+  if (lua_getfield(L, 2, "args") == LUA_TFUNCTION) {     /* job part args */
     lnC_push(L, j->first);
     if (j->second.n) lnC_push(L, j->second);
     lnC_push_ctx(L, j->o, j->ctx);
@@ -192,7 +196,8 @@ static int l_part(lua_State *L) {
 }
 
 /* Asks the read that a part names.  *asked: one is on its way, else there is none to ask. */
-static bool ask_part(lnC_work *w, part_job *j, void (*done)(void *, const lnC_end *), bool *asked, ln_err *err) {
+static bool ask_part(lnC_work *w, part_job *j, void (*done)(void *, const lnC_end *), bool *asked,
+                     ln_err *err) {
   static const char *const also[] = {"limit", "all", NULL};
   ln_buf raw, args;
   lnC_ctx ctx = ctx_of(w);
@@ -234,15 +239,15 @@ static int gravity(lua_State *L, int idx) {
 static int l_join(lua_State *L) {
   names_job *j = lua_touserdata(L, 1);
   lnC_push(L, j->had);
-  lnC_push(L, j->more);                                  /* job had more                                     */
+  lnC_push(L, j->more);                                  /* job had more */
   if (!lua_istable(L, 3)) return 0;
   if (!lua_istable(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {  /* job had more key value                           */
+  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {  /* job had more key value */
     lua_pushvalue(L, 4);
-    int type = lua_gettable(L, 2);                       /* job had more key value old                       */
+    int type = lua_gettable(L, 2);                       /* job had more key value old */
     if (type == LUA_TTABLE && lua_istable(L, 5)) {
       lua_Integer n = luaL_len(L, 6), m = luaL_len(L, 5);
       for (lua_Integer i = 1; i <= m; i++) {
@@ -318,7 +323,8 @@ static void on_part(void *arg, const lnC_end *end) {
   lnC_work *w = arg;
   ln_err err = end->err;
   w->ask = NULL;
-  bool ok = end->good && (w->look->stage == RESOLVING ? take_names(w, end->value, &err) : take_state(w, end->value, &err));
+  bool ok = end->good &&
+            (w->look->stage == RESOLVING ? take_names(w, end->value, &err) : take_state(w, end->value, &err));
   if (!ok) {
     looked_err(w, &err);
     return;
@@ -329,7 +335,8 @@ static void on_part(void *arg, const lnC_end *end) {
 
 /* --- what look answers with --- */
 
-/* The planned value without what is not known, as the answer of a write that was not needed, or was done already. */
+/* The planned value without what is not known, as the answer of a write that was not needed, or was done
+** already. */
 static bool known_part(ln_str planned, bool unchanged, ln_buf *out, ln_err *err) {
   ln_vitem o, v;
   ln_str rest = planned, key;
@@ -340,7 +347,8 @@ static bool known_part(ln_str planned, bool unchanged, ln_buf *out, ln_err *err)
     rest = object ? o.body : (ln_str){NULL, 0};
     for (size_t i = 0; object && i < o.count; i++) {
       if (!ln_v_read_key(&rest, &key) || !ln_v_read(&rest, &v)) break;
-      if (lnC_has_opaque(v.whole) || ln_str_eq(key, LN_STR("planned")) || ln_str_eq(key, LN_STR("unchanged"))) continue;
+      if (lnC_has_opaque(v.whole) || ln_str_eq(key, LN_STR("planned")) || ln_str_eq(key, LN_STR("unchanged")))
+        continue;
       n += pass == 0;
       if (!pass) continue;
       if (unchanged && !put && ln_str_cmp(key, LN_STR("unchanged")) > 0) {
@@ -369,7 +377,7 @@ static bool unchanged_value(lnC_work *w, ln_buf *out, ln_err *err) {
   lnC_value v = {0};
   ln_str values[] = {ln_buf_view(&w->look->looked), ln_effect_args(w->e)};
   ln_buf_init(&v.out, VALUE_MAX);
-  bool ok = lnC_call(w->o, "state", w->look->nth, "unchanged", values, 2, NULL, &v, err);
+  bool ok = lnC_call(w->o, "state", w->look->decided, "unchanged", values, 2, NULL, &v, err);
   if (ok && v.nothing) ok = known_value(w, true, out, err);
   else ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || no_memory(err));
   ln_buf_free(&v.out);
@@ -385,7 +393,8 @@ static bool undo_value(lnC_work *w, ln_buf *out, ln_err *err) {
   ln_buf_init(&before, 8192);
   ln_buf_init(&v.out, VALUE_MAX);
   ln_v_str(&before, ln_buf_view(&w->look->before));
-  ln_str values[] = {ln_effect_args(w->e), w->look->before.n ? ln_buf_view(&before) : (ln_str){NULL, 0}, {NULL, 0}};
+  ln_str values[] = {
+      ln_effect_args(w->e), w->look->before.n ? ln_buf_view(&before) : (ln_str){NULL, 0}, {NULL, 0}};
   bool now = lnC_call(w->o, "", 0, "undo", values, 3, NULL, &v, &why), ok = true;
   if (now && !v.nothing) {
     ok = ln_buf_add(out, ln_buf_view(&v.out));
@@ -421,38 +430,46 @@ static void looked(lnC_work *w) {
   ln_buf_free(&unchanged);
 }
 
+/* A part without a read: its names are known from the arguments. */
+static bool skip_part(lnC_work *w, ln_err *err) {
+  bool ok = w->look->stage != RESOLVING || take_names(w, (ln_str){NULL, 0}, err);
+  w->look->nth++;
+  return ok;
+}
+
+/* The state's parts are done with. */
+static void state_read(lnC_work *w) {
+  lnC_look *l = w->look;
+  l->decided = l->nth > 1 ? l->nth - 1 : 1;              /* the one that knew */
+  if (l->probing) {
+    probed_state(w);
+    return;
+  }
+  l->stage = RESOLVING;
+  l->nth = 1;
+  step(w);
+}
+
 /* Goes on with the part at hand; one of the state's has said enough when it knows a state. */
 static void step(lnC_work *w) {
   lnC_look *l = w->look;
   ln_err err;
   bool asked = false;
-  part_job j = {.part = l->stage == RESOLVING ? "resolve" : "state", .nth = l->nth, .first = ln_effect_args(w->e)};
+  part_job j = {
+      .part = l->stage == RESOLVING ? "resolve" : "state", .nth = l->nth, .first = ln_effect_args(w->e)};
   bool enough = l->stage == READING_STATE && l->before.n > 0;
-  if (!enough && !ask_part(w, &j, on_part, &asked, &err)) {
-    looked_err(w, &err);
-  } else if (asked) {
-    return;
-  } else if (!enough && l->nth <= j.count) {             /* a part without a read                            */
-    if (l->stage == RESOLVING && !take_names(w, (ln_str){NULL, 0}, &err)) {
-      looked_err(w, &err);
-      return;
-    }
-    l->nth++;
-    step(w);
-  } else if (l->stage == RESOLVING) {
-    l->stage = READING_STATE;
-    l->nth = 1;
-    step(w);
-  } else {
-    if (l->nth > 1) l->nth--;                            /* the one that decided                             */
-    if (l->probing) probed_state(w);
-    else looked(w);
-  }
+  if (!enough && !ask_part(w, &j, on_part, &asked, &err)) looked_err(w, &err);
+  else if (asked) return;
+  else if (!enough && l->nth <= j.count) {
+    if (skip_part(w, &err)) step(w);
+    else looked_err(w, &err);
+  } else if (l->stage == READING_STATE) state_read(w);
+  else looked(w);
 }
 
-static void begin_look(lnC_work *w, look_stage stage, bool probing) {
+static void begin_look(lnC_work *w, bool probing) {
   lnC_look *l = w->look;
-  l->stage = stage;
+  l->stage = READING_STATE;
   l->nth = 1;
   l->probing = probing;
   l->resolved = false;
@@ -468,11 +485,11 @@ static void look(ln_effect *e) {
   if (!w || !look_of(w)) {
     no_memory(&err);
     ln_write_looked(e, NULL, &err);
-  } else if (lnC_has_opaque(ln_effect_args(e))) {            /* in a plan: there is nobody yet to look at        */
+  } else if (lnC_has_opaque(ln_effect_args(e))) {            /* in a plan: there is nobody yet to look at */
     ln_look nobody = {.resolved = false};
     ln_write_looked(e, &nobody, NULL);
   } else {
-    begin_look(w, RESOLVING, false);
+    begin_look(w, false);
   }
 }
 
@@ -517,7 +534,8 @@ static void probed_state(lnC_work *w) {
   ln_str to = {NULL, 0};
   ln_buf_init(&value, VALUE_MAX);
   bool ok = text_of(w, "to", &to, &err);
-  if (ok && !w->look->before.n) ok = ln_fail(&err, "failed", LN_FINAL, "%s: its state cannot be told", w->o->full);
+  if (ok && !w->look->before.n)
+    ok = ln_fail(&err, "failed", LN_FINAL, "%s: its state cannot be told", w->o->full);
   if (!ok) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_there(w);
   else if (known_value(w, false, &value, &err)) ln_write_probed(w->e, LN_DID, ln_buf_view(&value), NULL);
@@ -529,11 +547,11 @@ static void probed(lnC_work *w, ln_str value) {
   lnC_value v = {0};
   ln_err err;
   lnC_ctx ctx = ctx_of(w);
-  ctx.since_ms = w->look->sent_ms;
   ln_str values[] = {value, ln_effect_args(w->e)};
   ln_buf_init(&v.out, VALUE_MAX);
   bool ok = lnC_call(w->o, "probe", 0, "found", values, 2, &ctx, &v, &err);
-  if (ok && v.no) ok = ln_fail(&err, "failed", LN_FINAL, "%s: the vendor cannot tell whether it happened", w->o->full);
+  if (ok && v.no)
+    ok = ln_fail(&err, "failed", LN_FINAL, "%s: the vendor cannot tell whether it happened", w->o->full);
   if (!ok) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   else if (v.nothing) not_there(w);
   else ln_write_probed(w->e, w->o->follow ? LN_ACCEPTED : LN_DID, ln_buf_view(&v.out), NULL);
@@ -559,26 +577,24 @@ static void probe(ln_effect *e, int64_t since_ms) {
   }
   if (!ok) ln_write_probed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   else if (asked) return;
-  else if (j.count) probed(w, (ln_str){NULL, 0});        /* a probe without a read                           */
-  else begin_look(w, READING_STATE, true);
+  else if (j.count) probed(w, (ln_str){NULL, 0});        /* a probe without a read */
+  else begin_look(w, true);
 }
 
 /* --- follow --- */
 
-static int64_t pace_of(const lnC_operation *o) { return o->c->site && o->c->site->pace > 0 ? o->c->site->pace : 1; }
+static int64_t pace_of(const lnC_operation *o) {
+  return o->c->site && o->c->site->pace > 0 ? o->c->site->pace : 1;
+}
 
-static void look_again(lnC_work *w, const ln_err *why) {
+/* Not at its end: it runs, or waits for somebody; `why` says more, where it is known. */
+static void look_again(lnC_work *w, bool pending, const char *why) {
   lnC_look *l = w->look;
   int64_t now = ln_now_ms(w->o->c->engine->loop->clock), again = lnC_follow_ms(w->o, l->follows++);
   ln_err err;
-  if (why) {
-    ln_write_followed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, why, again);
-  } else if (w->o->within_ms && now - l->follow_since > w->o->within_ms / pace_of(w->o)) {
-    ln_fail(&err, "pending", LN_AGAIN, "no end after %lld s", (long long)((now - l->follow_since) / 1000));
-    ln_write_followed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err, again);
-  } else {
-    ln_write_followed(w->e, LN_ACCEPTED, (ln_str){NULL, 0}, NULL, again);
-  }
+  ln_fail(&err, "pending", LN_AGAIN, "%s", why && why[0] ? why : pending ? "it waits" : "it still runs");
+  if (w->o->within_ms && now - l->follow_since > w->o->within_ms / pace_of(w->o)) pending = true;
+  ln_write_followed(w->e, pending ? LN_UNKNOWN : LN_ACCEPTED, (ln_str){NULL, 0}, &err, again);
 }
 
 static void followed_to_end(lnC_work *w, ln_str value) {
@@ -589,7 +605,7 @@ static void followed_to_end(lnC_work *w, ln_str value) {
   bool ok = lnC_result_of(w->o, value, ln_effect_args(w->e), &ctx, &v, &err);
   if (ok) ln_write_followed(w->e, v.unchanged ? LN_DID_UNCHANGED : LN_DID, ln_buf_view(&v.out), NULL, 0);
   else if (v.declared) ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &err, 0);
-  else ln_write_followed(w->e, LN_DID, value, NULL, 0);  /* it is done; only its shaping went wrong          */
+  else ln_write_followed(w->e, LN_DID, value, NULL, 0);  /* it is done; only its shaping went wrong */
   ln_buf_free(&v.out);
 }
 
@@ -603,11 +619,8 @@ static void take_follow(lnC_work *w, const lnC_value *v, ln_str value) {
   } else if (ln_str_eq(word, LN_STR("failed"))) {
     ln_fail(&err, "failed", LN_FINAL, "%s", v->why[0] ? v->why : "it ended badly");
     ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &err, 0);
-  } else if (ln_str_eq(word, LN_STR("pending"))) {
-    ln_fail(&err, "pending", LN_AGAIN, "%s", v->why[0] ? v->why : "it waits");
-    look_again(w, &err);
   } else {
-    look_again(w, NULL);
+    look_again(w, ln_str_eq(word, LN_STR("pending")), v->why);
   }
 }
 
@@ -623,10 +636,8 @@ static void on_follow(void *arg, const lnC_end *end) {
   if (ok) {
     w->look->troubles = 0;
     take_follow(w, &v, end->value);
-  } else if (++w->look->troubles < TROUBLES) {           /* it goes on, whether we can see it or not         */
-    look_again(w, NULL);
-  } else {
-    look_again(w, &err);
+  } else {                                               /* it goes on, whether we can see it or not */
+    look_again(w, ++w->look->troubles >= TROUBLES, err.message);
   }
   ln_buf_free(&v.out);
 }
@@ -645,6 +656,6 @@ static void follow(ln_effect *e, ln_str handle) {
   if (!ok) ln_write_followed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err, 60000);
 }
 
-const ln_write_ops lnC_write_ops[2][2] = {               /* [can be probed][is followed]                     */
+const ln_write_ops lnC_write_ops[2][2] = {               /* [can be probed][is followed] */
     {{describe, look, send, NULL, NULL}, {describe, look, send, NULL, follow}},
     {{describe, look, send, probe, NULL}, {describe, look, send, probe, follow}}};

@@ -12,6 +12,7 @@ extern const ln_module lnL_modules[];                    /* ends with { NULL, NU
 
 int luaopen_crypto(lua_State *L);
 int luaopen_file(lua_State *L);
+int luaopen_http(lua_State *L);
 int luaopen_json(lua_State *L);
 int luaopen_ledger(lua_State *L);
 int luaopen_log(lua_State *L);

@@ -1,6 +1,7 @@
-/* params.c: types of parameters and the check of arguments against them.  The check happens before anything is
-** sent: an unknown name, a missing argument, an empty text or an empty list must never become "everything" on the
-** vendor's side.  It works on encoded values, so the command line, the playbooks and the host state share it. */
+/* params.c: types of parameters and the check of arguments against them.  The check happens before anything
+** is sent: an unknown name, a missing argument, an empty text or an empty list must never become
+** "everything" on the vendor's side.  It works on encoded values, so the command line, the playbooks and
+** the host state share it. */
 #include "modules/params.h"
 
 #include "base/hash.h"
@@ -32,31 +33,55 @@ static bool read_kind(ln_str t, ln_param *p, ln_err *err) {
       p->kind = kinds[i].kind;
       return true;
     }
-  return ln_fail(err, "bad_argument", LN_FINAL, "%s: \"" LN_STR_FMT "\" is no type; types are string integer number "
+  return ln_fail(err, "bad_argument", LN_FINAL,
+                 "%s: \"" LN_STR_FMT "\" is no type; types are string integer number "
                  "boolean duration time ip sha256 host device user alert table blob, [T], \"one of a b\"",
                  p->name, LN_STR_ARG(t));
 }
 
-static bool coerce(const ln_param *p, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err);
+static bool coerce_one(const ln_param *p, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err);
+
+static bool coerce_text(const ln_param *p, ln_str text, ln_buf *out, ln_err *err) {
+  ln_buf raw;
+  ln_vitem v;
+  ln_buf_init(&raw, TYPE_MAX_BYTES);
+  ln_v_str(&raw, text);
+  ln_str rest = ln_buf_view(&raw);
+  bool ok = ln_v_read(&rest, &v) && coerce_one(p, &v, p->name, out, err);
+  ln_buf_free(&raw);
+  return ok;
+}
+
+/* A list as defaults have it: [a, b], where quotes around an item may stand, and hold no commas. */
+static bool coerce_list_text(const ln_param *p, ln_str text, ln_buf *out, ln_err *err) {
+  ln_str item, rest = ln_str_trim((ln_str){text.p + 1, text.n - 2});
+  size_t n = rest.n ? 1 : 0;
+  for (size_t i = 0; i < rest.n; i++) n += rest.p[i] == ',';
+  size_t mark = ln_v_begin(out, 'A', n);
+  for (size_t i = 0; i < n; i++) {
+    ln_str_cut(rest, ',', &item, &rest);
+    item = ln_str_trim(item);
+    if (item.n >= 2 && item.p[0] == '"' && item.p[item.n - 1] == '"') item = (ln_str){item.p + 1, item.n - 2};
+    if (!coerce_text(p, item, out, err)) return false;
+  }
+  return ln_v_end(out, mark) || ln_buf_ok(out, err);
+}
 
 /* Encodes the text after "=" as the type wants it. */
 static bool read_default(ln_param *p, ln_str text, ln_err *err) {
-  ln_buf raw, out;
-  ln_buf_init(&raw, TYPE_MAX_BYTES);
+  ln_buf out;
+  size_t n = 0;
   ln_buf_init(&out, 4 * TYPE_MAX_BYTES);
   bool ok;
-  if (p->list && ln_str_eq(text, LN_STR("[]"))) {
-    size_t mark = ln_v_begin(&out, 'A', 0);
-    ok = ln_v_end(&out, mark);
+  if (p->list && text.n >= 2 && text.p[0] == '[' && text.p[text.n - 1] == ']') {
+    ok = coerce_list_text(p, text, &out, err);
+  } else if (p->list) {
+    size_t mark = ln_v_begin(&out, 'A', 1);
+    ok = coerce_text(p, text, &out, err) && ln_v_end(&out, mark);
   } else {
-    ln_vitem v;
-    ln_v_str(&raw, text);
-    ln_str rest = ln_buf_view(&raw);
-    ok = ln_v_read(&rest, &v) && coerce(p, &v, p->name, &out, err);
+    ok = coerce_text(p, text, &out, err);
   }
-  size_t n = 0;
   if (ok) p->kept = ln_buf_take(&out, &n);
-  ln_buf_free(&raw);
   ln_buf_free(&out);
   p->fallback = (ln_str){p->kept, n};
   return ok && (p->kept || ln_fail(err, "memory", LN_AGAIN, "no memory for a parameter"));
@@ -200,7 +225,7 @@ static bool as_duration(const ln_vitem *v, const char *where, ln_buf *out, ln_er
 static bool as_time(const ln_vitem *v, const char *where, ln_buf *out, ln_err *err) {
   int64_t ms;
   char text[LN_TIME_TEXT];
-  const double most = 253402300799.0;                    /* the year 9999                                    */
+  const double most = 253402300799.0;                    /* the year 9999 */
   if (v->tag == 'I' && v->i >= 0 && (double)v->i <= most) ms = v->i * 1000;
   else if (v->tag == 'F' && v->f >= 0 && v->f <= most) ms = (int64_t)(v->f * 1000);
   else if (v->tag != 'S') return wrong(where, "a time: seconds since 1970, or RFC 3339", v, err);
@@ -229,7 +254,8 @@ static bool as_ip(const ln_vitem *v, const char *where, ln_buf *out, ln_err *err
 
 static bool as_sha256(const ln_vitem *v, const char *where, ln_buf *out, ln_err *err) {
   uint8_t bin[32];
-  if (v->tag != 'S' || !ln_unhex(v->s, bin, sizeof bin)) return wrong(where, "a SHA-256 of 64 hexadecimal digits", v, err);
+  if (v->tag != 'S' || !ln_unhex(v->s, bin, sizeof bin))
+    return wrong(where, "a SHA-256 of 64 hexadecimal digits", v, err);
   return lower(v->s, out, err);
 }
 
@@ -264,11 +290,13 @@ static bool as_choice(const ln_param *p, const ln_vitem *v, const char *where, l
     if (word.p + word.n >= p->choices.p + p->choices.n) break;
   }
   char wanted[160];
-  snprintf(wanted, sizeof wanted, "one of \"%.*s\"", (int)(p->choices.n > 120 ? 120 : p->choices.n), p->choices.p);
+  snprintf(wanted, sizeof wanted, "one of \"%.*s\"", (int)(p->choices.n > 120 ? 120 : p->choices.n),
+           p->choices.p);
   return wrong(where, wanted, v, err);
 }
 
-static bool as_it_is(bool ok, const char *wanted, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err) {
+static bool as_it_is(bool ok, const char *wanted, const ln_vitem *v, const char *where, ln_buf *out,
+                     ln_err *err) {
   if (!ok) return wrong(where, wanted, v, err);
   return ln_v_raw(out, v->whole) || ln_buf_ok(out, err);
 }
@@ -310,8 +338,9 @@ static bool coerce_list(const ln_param *p, const ln_vitem *v, const char *where,
 static bool coerce(const ln_param *p, const ln_vitem *v, const char *where, ln_buf *out, ln_err *err) {
   if (!p->list || v->tag == 'P') return coerce_one(p, v, where, out, err);
   if (v->tag == 'A') return coerce_list(p, v, where, out, err);
-  if (v->tag == 'O' && v->count == 0) return ln_fail(err, "bad_argument", LN_FINAL, "%s is an empty list", where);
-  size_t mark = ln_v_begin(out, 'A', 1);                 /* one item stands for a list of one                */
+  if (v->tag == 'O' && v->count == 0)
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s is an empty list", where);
+  size_t mark = ln_v_begin(out, 'A', 1);                 /* one item stands for a list of one */
   return coerce_one(p, v, where, out, err) && (ln_v_end(out, mark) || ln_buf_ok(out, err));
 }
 
@@ -355,8 +384,8 @@ static bool unknown(const ln_params *p, const char *what, ln_str key, ln_err *er
   ln_str near = names ? ln_nearest(key, names, p->n) : (ln_str){NULL, 0};
   int n = (int)(key.n > 40 ? 40 : key.n);
   if (near.n)
-    ln_fail(err, "bad_argument", LN_FINAL, "%s: no argument is called '%.*s'; did you mean '" LN_STR_FMT "'?", what, n,
-            key.p, LN_STR_ARG(near));
+    ln_fail(err, "bad_argument", LN_FINAL, "%s: no argument is called '%.*s'; did you mean '" LN_STR_FMT "'?",
+            what, n, key.p, LN_STR_ARG(near));
   else ln_fail(err, "bad_argument", LN_FINAL, "%s: no argument is called '%.*s'", what, n, key.p);
   free(names);
   return false;
@@ -385,7 +414,8 @@ static bool count_members(const ln_params *p, const char *what, const ln_vitem *
     bool given = ln_v_get(args->whole, ln_str_of(p->v[i].name), &v) && v.tag != '0' && v.tag != 'n';
     if (given) continue;
     if (!p->v[i].optional)
-      return ln_fail(err, "bad_argument", LN_FINAL, "%s: %s is missing (%s)", what, p->v[i].name, p->v[i].type);
+      return ln_fail(err, "bad_argument", LN_FINAL, "%s: %s is missing (%s)", what, p->v[i].name,
+                     p->v[i].type);
     if (p->v[i].fallback.n) ++*n;
   }
   return true;
@@ -414,7 +444,7 @@ bool ln_params_check(const ln_params *p, const char *what, ln_str args, const ch
   if (!count_members(p, what, &o, also, &n, err)) return false;
   size_t mark = ln_v_begin(out, 'O', n), at = 0;
   rest = o.body;
-  for (size_t i = 0; i < o.count; i++) {                 /* the passing ones, merged into the sorted others  */
+  for (size_t i = 0; i < o.count; i++) {                 /* the passing ones, merged into the sorted others */
     if (!ln_v_read_key(&rest, &key) || !ln_v_read(&rest, &v)) break;
     if (ln_params_find(p, key) || v.tag == '0' || v.tag == 'n') continue;
     for (; at < p->n && ln_str_cmp(ln_str_of(p->v[at].name), key) < 0; at++)

@@ -47,7 +47,7 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
 /* For "did you mean": every word there is. */
 static const char *const names[] = {"playbook", "require", "stage", "found", "not_done", "evidence", "log", "approve", "approved", "ask",
                                     "step", "map", "parallel", "only", "contains", "where", "each", "all_ok", "sleep", "await_until",
-                                    "now", "ago", "random", "uuid", "fail", "try", "attack", "d3fend", "store", "blob", "run", NULL};
+                                    "now", "ago", "random", "uuid", "fail", "try", "attack", "d3fend", "store", "blob", "run", "allowed", NULL};
 
 void lnL_open_words(lua_State *L) {
   lua_pushglobaltable(L);
@@ -58,8 +58,10 @@ void lnL_open_words(lua_State *L) {
   set_words(L, lnL_note_words);
   set_words(L, lnL_chance_words);
   set_words(L, lnL_page_words);
+  set_words(L, lnL_site_words);
   lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
   ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
+  if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

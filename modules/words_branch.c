@@ -174,6 +174,7 @@ static size_t option_width(lua_State *L, int t) {
 }
 
 static int l_map(lua_State *L) {
+  lnL_known(L, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 3);
@@ -361,6 +362,7 @@ static bool switched_off(lua_State *L, const char **why) {
   *why = NULL;
   if (!lua_istable(L, 3)) return false;
   lua_getfield(L, 3, "when");
+  lnL_known(L, -1);
   off = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_getfield(L, 3, "why");
   *why = lua_tostring(L, -1);
@@ -426,6 +428,41 @@ static int only_result(lua_State *L, int status, lua_KContext ctx) {
   return ok ? 1 : lua_error(L);
 }
 
+static void assumed_start(ln_effect *e) { ln_plan_assumed(e); }
+
+/* In a plan --assume may answer for a whole flow, by its name or its step's. */
+static bool assumed(lua_State *L, const ln_branch *b) {
+  ln_vitem v;
+  ln_buf step;
+  ln_str assume = b->run->options.assume;
+  if (!b->run->planning || !assume.n) return false;
+  ln_buf_init(&step, 4096);
+  ln_buf_addf(&step, "%s%s%s#", b->name, b->name[0] ? "/" : "", lua_tostring(L, 1));
+  bool is = ln_v_get(assume, ln_str_of(lua_tostring(L, 1)), &v);
+  ln_str rest, key;
+  if (!is && ln_v_read(&assume, &v))
+    for (rest = v.body; !is && rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &v);)
+      is = ln_str_starts(key, ln_buf_view(&step));
+  ln_buf_free(&step);
+  return is;
+}
+
+static int assume_flow(lua_State *L, ln_branch *b) {
+  ln_err err = {0};
+  char where[256];
+  ln_effect *e = ln_effect_new(b->run, b, NULL, &err);
+  if (!e) return lnL_raise(L, &err);
+  ln_effect_keep(e, ln_str_of(lua_tostring(L, 1)), NULL);
+  e->own_op = (ln_op){.name = e->kept->bytes, .cls = LN_READ, .start = assumed_start};
+  e->op = &e->own_op;
+  lnL_where(L, where, sizeof where);
+  e->where = ln_str_dup(ln_str_of(where));
+  ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
+  if (ln_effect_name_it(e, (ln_str){NULL, 0}, &err)) return lnL_effect_wait(L, e);
+  ln_effect_free(e);
+  return lnL_raise(L, &err);
+}
+
 /* (name, uses, run, args): a connector's flow, as a branch NAME#turn under its own grants */
 int lnL_flow(lua_State *L) {
   ln_branch *b = lnL_here(L);
@@ -434,6 +471,7 @@ int lnL_flow(lua_State *L) {
   luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
+  if (assumed(L, b)) return assume_flow(L, b);
   ln_fork *f = fork_or_raise(L, 1);
   ln_buf_init(&own, 512);
   int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));

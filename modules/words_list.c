@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 static void check_list(lua_State *L, int idx, const char *word) {
+  lnL_known(L, idx);
   if (!lua_istable(L, idx)) lnL_raisef(L, "bad_argument", "%s: a list is wanted, got %s", word, luaL_typename(L, idx));
 }
 
@@ -22,14 +23,19 @@ static int l_only(lua_State *L) {
 static int l_contains(lua_State *L) {
   check_list(L, 1, "contains");
   luaL_checkany(L, 2);
+  lnL_known(L, 2);
   bool found = false;
-  for (lua_Integer i = 1; !found && lua_rawgeti(L, 1, i) != LUA_TNIL; i++, lua_pop(L, 1)) found = lua_rawequal(L, -1, 2);
+  for (lua_Integer i = 1; !found && lua_rawgeti(L, 1, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
+    lnL_known(L, -1);
+    found = lua_rawequal(L, -1, 2);
+  }
   lua_pushboolean(L, found);
   return 1;
 }
 
 /* where(list, fn): the elements for which fn is true, in order.  fn may wait: the place is kept on the stack. */
 static void keep_if_true(lua_State *L) {                     /* list fn out item yes → list fn out */
+  lnL_known(L, -1);
   if (lua_toboolean(L, -1)) {
     lua_pushvalue(L, -2);
     lua_rawseti(L, 3, (lua_Integer)lua_rawlen(L, 3) + 1);
@@ -113,7 +119,7 @@ static bool passes_through(const char *code) {
 static int caught(lua_State *L) {
   ln_err e = {0};
   lnL_to_error(L, -1, &e);
-  if (passes_through(e.code)) return lua_error(L);
+  if (passes_through(e.code) || lnL_is_unknown(L, -1)) return lua_error(L);
   if (!lua_istable(L, -1)) lnL_push_error(L, &e, (ln_str){NULL, 0});
   lua_pushnil(L);
   lua_pushvalue(L, -2);

@@ -13,6 +13,7 @@ int64_t lnL_check_ms(lua_State *L, int idx, const char *what) {
   int64_t ms = 0;
   ln_err err = {0};
   ln_str s = {NULL, 0};
+  lnL_known(L, idx);
   if (lua_type(L, idx) == LUA_TNUMBER) {
     lua_Number seconds = lua_tonumber(L, idx);
     if (!(seconds >= 0 && seconds < 3.2e10)) lnL_raisef(L, "bad_argument", "%s: %g is no number of seconds to wait", what, seconds);
@@ -81,12 +82,20 @@ static void poll_failed(ln_effect *e, lua_State *co) {
   ln_effect_finish_err(e, "failed", &err);
 }
 
+/* In a plan: whether it is true is what nobody knows yet. */
+static void poll_unknown(ln_effect *e, lua_State *co, int idx) {
+  ln_err err;
+  lnL_unknown(co, idx, &err);
+  ln_effect_fail(e, &err);
+}
+
 static void polled(ln_effect *e, ln_branch *b) {
   lua_State *co = b->co;
   ln_err err = {0};
   ln_buf value;
   ln_buf_init(&value, 16 << 20);
   if (b->failed) poll_failed(e, co);
+  else if (b->nres && lnL_is_opaque(co, -b->nres)) poll_unknown(e, co, -b->nres);
   else if (b->nres == 0 || !lua_toboolean(co, -b->nres)) poll_again(e);
   else if (lnL_encode(co, -b->nres, &value, &err)) ln_effect_finish(e, true, "done", ln_buf_view(&value));
   else ln_effect_fail(e, &err);
@@ -132,10 +141,8 @@ static const ln_op await_op = {.name = "await_until", .cls = LN_WAIT, .start = a
 /* A flow polls as its connector's declared polls do: on loopback `pace` times as often. */
 static int64_t paced(lua_State *L, int64_t every_ms) {
   const ln_branch *b = lnL_here(L);
-  ln_str head, tail;
-  if (!b->play || !ln_str_cut(ln_str_of(b->play->name), '.', &head, &tail)) return every_ms;
-  const ln_connector_config *k = ln_config_connector(b->run->engine->config, head);
-  return !k || every_ms / k->pace < 1 ? every_ms : every_ms / k->pace;
+  int64_t ms = b->play ? every_ms / ln_config_pace(b->run->engine->config, ln_str_of(b->play->name)) : every_ms;
+  return ms < 1 ? 1 : ms;
 }
 
 /* await_until(fn, { every, timeout }): what fn returned when it was true */

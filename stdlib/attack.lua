@@ -65,7 +65,7 @@ local TITLE_WORDS = {
 ---with a retired one replaced by its successor.
 ---@param text any
 ---@return string? id      nil when there is none
----@return string? retired the id as the text has it, if it is retired
+---@return string? retired  the id as the text has it, if it is retired
 function attack.id(text)
   if type(text) ~= "string" then return nil end
   local id = text:match("%f[%w]T%d%d%d%d%.%d%d%d%f[%D]") or text:match("%f[%w]T%d%d%d%d%f[^%w]")
@@ -75,10 +75,14 @@ function attack.id(text)
   return id
 end
 
----@return string? name of an id that is known here
+---The name of a technique that is known here.
+---@param id string
+---@return string?
 function attack.name(id) return NAMES[id] end
 
----@return string? successor of a retired id, or nil when it is not retired (or not known here)
+---The id that stands in the place of a retired one.
+---@param id string
+---@return string?          nil when it is not retired, or not known here
 function attack.successor(id) return SUCCESSORS[id] end
 
 ---True for `family` itself and for its sub-techniques.
@@ -139,6 +143,8 @@ local OTHERS = {
 }
 
 ---A technique, other than an interpreter's, that an image and its command line show.
+---@param image string
+---@param cmd_line string
 ---@return string? id
 ---@return string? name
 ---@return string? tactic
@@ -151,6 +157,7 @@ function attack.observed(image, cmd_line)
 end
 
 ---The sub-technique that an alert's title speaks of.
+---@param title string
 ---@return string? id
 function attack.from_title(title)
   local low = title:lower()
@@ -163,7 +170,9 @@ function attack.from_title(title)
   return nil
 end
 
----@return string? tactic "execution" for the ids that are known here
+---The tactic of a technique that is known here: "execution" for all of T1059.
+---@param id string
+---@return string?
 function attack.tactic(id) return NAMES[id] and "execution" or nil end
 
 ---Whether an alert is about a technique or one of its sub-techniques.

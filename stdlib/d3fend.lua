@@ -21,17 +21,23 @@ function d3fend.technique(id)
   return t and { id = t.id, label = t.label, tactic = t.tactic, counters = INFERRED[id] == true }
 end
 
----@return string? "Isolate"
+---A technique's tactic: "Isolate".
+---@param id string
+---@return string?
 function d3fend.tactic(id) return KNOWN[id] and KNOWN[id].tactic end
 
----@return string? "User Account Permissions"
+---A technique's label: "User Account Permissions".
+---@param id string
+---@return string?
 function d3fend.label(id) return KNOWN[id] and KNOWN[id].label end
 
 ---What replaced a retired id; nil when it is not retired.
+---@param id string
 ---@return string?
 function d3fend.successor(id) return RETIRED[id] and RETIRED[id].successor end
 
----@return string[] the ontology's tactics, in its own order
+---The ontology's tactics, in its own order.
+---@return string[]
 function d3fend.tactics() return table.move(data.tactics, 1, #data.tactics, 1, {}) end
 
 local function copies(list)

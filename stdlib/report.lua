@@ -62,11 +62,43 @@ local function section(out, title, list, line)
   for _, x in ipairs(list) do out[#out + 1] = "  " .. line(x) end
 end
 
-local function verdict_lines(out, doc)
-  if type(doc.result) ~= "table" then return end
-  local v = doc.result.verdict
-  if type(v) == "string" then
-    out[#out + 1] = "verdict   " .. v .. (type(doc.result.why) == "string" and (": " .. one_line(doc.result.why)) or "")
+local LINES, WIDTH = 200, 160
+
+local function sorted_keys(t)
+  local keys = {}
+  for k in pairs(t) do keys[#keys + 1] = k end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+---Appends a value, indented, a line a member: `LINES` lines at most, long texts cut.
+local function show(out, value, indent, label)
+  if #out >= LINES then return end
+  local head = indent .. (label and (label .. ": ") or "")
+  if type(value) ~= "table" then
+    local s = one_line(value)
+    out[#out + 1] = head .. (#s > WIDTH and (s:sub(1, WIDTH) .. "…") or s)
+    return
+  end
+  local list = #value > 0
+  if label then out[#out + 1] = indent .. label .. (next(value) == nil and ": none" or ":") end
+  for _, k in ipairs(sorted_keys(value)) do
+    show(out, value[k], label and indent .. "  " or indent, list and "-" or tostring(k))
+  end
+  if #out == LINES then out[#out + 1] = indent .. "… (--json has all of it)" end
+end
+
+local function result_lines(out, doc)
+  local result = doc.result
+  if result == nil then return end
+  if type(result) == "table" and type(result.verdict) == "string" then
+    out[#out + 1] = "verdict   " .. result.verdict .. (type(result.why) == "string" and (": " .. one_line(result.why)) or "")
+  elseif type(result) ~= "table" or next(result) ~= nil then
+    local lines = {}
+    show(lines, result, "  ")
+    out[#out + 1] = ""
+    out[#out + 1] = "result"
+    table.move(lines, 1, #lines, #out + 1, out)
   end
 end
 
@@ -76,7 +108,7 @@ end
 function report.text(doc)
   local out = { "run       " .. doc.run, "playbook  " .. doc.playbook, "state     " .. state_line(doc) }
   if doc.error then out[#out + 1] = "error     " .. doc.error.code .. ": " .. doc.error.message .. (doc.error.at and (" at " .. doc.error.at) or "") end
-  verdict_lines(out, doc)
+  result_lines(out, doc)
   section(out, "stages", doc.stages, function(s) return ("%-10s %s%s"):format(s.stage, s.state, s.why and (": " .. one_line(s.why)) or "") end)
   section(out, "found", by_severity(doc.found), function(f) return ("%-13s %s%s"):format(f.severity, one_line(f.title), remedy(f)) end)
   section(out, "done", writes(doc), write_line)

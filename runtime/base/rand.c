@@ -1,19 +1,22 @@
-/* rand.c: chance.  The real one is OpenSSL's generator.  The seeded one is xoroshiro128++, its state spread
-** from the seed by splitmix64 (both by Blackman and Vigna): repeatable everywhere, and no secret. */
+/* rand.c: chance.  The real one is the kernel's generator, which costs no start-up (seeding OpenSSL's takes as long
+** as the rest of a short command); what `crypto` draws comes from OpenSSL.  The seeded one is xoroshiro128++, its
+** state spread from the seed by splitmix64 (both by Blackman and Vigna): repeatable everywhere, and no secret. */
 #include "base/rand.h"
 
-#include <openssl/rand.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 static bool real_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
   (void)r;
   unsigned char *p = out;
   while (n) {
-    int k = n > 1 << 20 ? 1 << 20 : (int)n;
-    if (RAND_bytes(p, k) != 1)
-      return ln_fail(err, "unavailable", LN_AGAIN, "the system's random generator gave no bytes");
+    ssize_t k = getrandom(p, n, 0);
+    if (k < 0 && errno != EINTR)
+      return ln_fail(err, "unavailable", LN_AGAIN, "the system's random generator gave no bytes: %s", strerror(errno));
+    if (k < 0) continue;
     p += k;
     n -= (size_t)k;
   }

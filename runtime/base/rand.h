@@ -1,4 +1,4 @@
-/* rand.h: the seam of chance: OpenSSL's generator, or a seeded one for simulation. */
+/* rand.h: the seam of chance: the kernel's generator, or a seeded one for simulation. */
 #ifndef LN_RAND_H
 #define LN_RAND_H
 

@@ -106,7 +106,9 @@ static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
 static void say_waiting(const ln_carrying *c, const char *ulid) {
   ln_waiting w = {.what = "", .next = ""};
   const ln_err *why = ln_run_why(c->run);
-  if (ln_run_over(c->run) && why->code[0]) fprintf(stderr, "lunette: %s\n", why->message);
+  bool named = !why->op[0] || ln_str_find(ln_str_of(why->message), ln_str_of(why->op)) >= 0;
+  if (ln_run_over(c->run) && why->code[0])
+    fprintf(stderr, "lunette: %s%s%s\n", named ? "" : why->op, named ? "" : ": ", why->message);
   if (ln_run_waiting(c->run, &w)) fprintf(stderr, "lunette: run %s waits for %s: %s\n", ulid, w.what, w.next);
   else if (interrupted) fprintf(stderr, "lunette: run %s was interrupted and waits: lunette resume %s\n", ulid, ulid);
 }

@@ -1,3 +1,178 @@
-/* cmd_check.c: lunette check. */
+/* cmd_check.c: lunette check: examines scripts against what there is: the words, the libraries, and the connectors as
+** they are declared. */
 #include "cli/app.h"
-int ln_cmd_check(int argc, char **argv) { (void)argc; return ln_app_usage("%s comes with the parser", argv[0]); }
+
+#include "cli/sources.h"
+#include "engine/check.h"
+#include "modules/connector.h"
+
+#include <getopt.h>
+
+enum { OPT_STRICT = 1, KNOWN_MAX = 64 << 20, FINDINGS_MAX = 64 << 20 };
+
+static const struct option options[] = {{"strict", no_argument, NULL, OPT_STRICT}, LN_COMMON_OPTIONS};
+static const char help[] =
+    "usage: lunette check [PATH...] [--strict] [--json] [--config FILE]\n"
+    "Examines scripts: FILE:LINE:COL: severity: message [rule].  Without a PATH: all scripts and connectors.\n"
+    "  --strict   a warning counts as much as an error\n"
+    "  --json     one object a line\n"
+    "Exit status: 0 nothing was found, or warnings only; 1 something was.  A line is excused by a comment,\n"
+    "-- check: allow RULE\n";
+
+/* ------------------------------------------------------------------ connectors, encoded */
+
+static void put_texts(ln_buf *b, const char *key, const ln_list *l) {
+  ln_v_key(b, ln_str_of(key));
+  size_t mark = ln_v_begin(b, 'A', l->n);
+  for (size_t i = 0; i < l->n; i++) ln_v_str(b, l->v[i]);
+  ln_v_end(b, mark);
+}
+
+static void put_params(ln_buf *b, const ln_params *p) {
+  ln_v_key(b, LN_STR("params"));
+  size_t mark = ln_v_begin(b, 'A', p->n);
+  for (size_t i = 0; i < p->n; i++) {
+    size_t one = ln_v_begin(b, 'O', 2);
+    ln_v_key(b, LN_STR("name"));
+    ln_v_str(b, ln_str_of(p->v[i].name));
+    ln_v_key(b, LN_STR("type"));
+    ln_v_str(b, ln_str_of(p->v[i].type));
+    ln_v_end(b, one);
+  }
+  ln_v_end(b, mark);
+}
+
+static const char *move_name(ln_move m) { return m == LN_NOTE ? "note" : m == LN_FREE ? "free" : "confine"; }
+
+static bool put_operation(void *arg, const ln_op_info *i) {
+  ln_buf *b = arg;
+  ln_v_key(b, (ln_str){i->name.p + i->connector.n + 1, i->name.n - i->connector.n - 1});
+  size_t mark = ln_v_begin(b, 'O', 6);
+  ln_v_key(b, LN_STR("class"));
+  ln_v_str(b, ln_str_of(i->op ? ln_class_name(i->op->cls) : "flow"));
+  ln_v_key(b, LN_STR("list"));
+  ln_v_bool(b, i->list);
+  ln_v_key(b, LN_STR("move"));
+  ln_v_str(b, ln_str_of(i->op ? move_name(i->op->move) : "note"));
+  put_params(b, i->params);
+  put_texts(b, "select", &i->select);
+  put_texts(b, "uses", &i->uses);
+  return ln_v_end(b, mark);
+}
+
+static bool count_operation(void *arg, const ln_op_info *i) {
+  (void)i;
+  ++*(size_t *)arg;
+  return true;
+}
+
+static bool put_connector(ln_engine *g, ln_str name, ln_buf *b) {
+  ln_err why = {0};
+  size_t n = 0;
+  ln_v_key(b, name);
+  size_t mark = ln_v_begin(b, 'O', 1);
+  if (ln_connectors_each(g, name, count_operation, &n, &why)) {
+    ln_v_key(b, LN_STR("operations"));
+    size_t ops = ln_v_begin(b, 'O', n);
+    ln_connectors_each(g, name, put_operation, b, &why);
+    ln_v_end(b, ops);
+  } else {
+    ln_v_key(b, LN_STR("error"));
+    ln_v_str(b, ln_str_of(why.message));
+  }
+  return ln_v_end(b, mark);
+}
+
+static bool put_connectors(ln_engine *g, ln_buf *b, ln_err *err) {
+  ln_list names = ln_connectors_names(g);
+  ln_buf_init(b, KNOWN_MAX);
+  size_t mark = ln_v_begin(b, 'O', names.n);
+  for (size_t i = 0; i < names.n; i++) put_connector(g, names.v[i], b);
+  return ln_v_end(b, mark) || ln_buf_ok(b, err);
+}
+
+/* ------------------------------------------------------------------ findings */
+
+typedef struct tally { size_t errors, warnings; } tally;
+
+static void print_json(ln_str f) {
+  ln_buf b;
+  ln_json j;
+  ln_buf_init(&b, 1 << 20);
+  ln_json_init(&j, &b);
+  ln_v_to_json(f, &j);
+  printf(LN_STR_FMT "\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+}
+
+static void print_text(ln_str f) {
+  printf(LN_STR_FMT ":%lld:%lld: " LN_STR_FMT ": " LN_STR_FMT " [" LN_STR_FMT "]\n", LN_STR_ARG(ln_v_get_str(f, "file")),
+         (long long)ln_v_get_int(f, "line", 1), (long long)ln_v_get_int(f, "column", 1),
+         LN_STR_ARG(ln_v_get_str(f, "severity")), LN_STR_ARG(ln_v_get_str(f, "message")), LN_STR_ARG(ln_v_get_str(f, "rule")));
+}
+
+static tally print_findings(ln_str findings, bool json) {
+  tally t = {0, 0};
+  ln_vitem list, one;
+  if (!ln_v_read(&findings, &list)) return t;
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);) {
+    if (ln_str_eq(ln_v_get_str(one.whole, "severity"), LN_STR("error"))) t.errors++;
+    else t.warnings++;
+    if (json) print_json(one.whole);
+    else print_text(one.whole);
+  }
+  return t;
+}
+
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
+static int told(tally t, size_t files, bool json, bool strict) {
+  if (!json)
+    fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", files, plural(files), t.errors, plural(t.errors), t.warnings, plural(t.warnings));
+  return t.errors || (strict && t.warnings) ? LN_EXIT_FAILED : LN_EXIT_DONE;
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static bool collect(const ln_config *c, char *const *paths, int n, ln_sources *s, ln_err *err) {
+  if (!ln_sources_configured(s, c, err)) return false;
+  if (n > 0) ln_sources_ask_none(s);
+  for (int i = 0; i < n; i++)
+    if (!ln_sources_ask(s, paths[i], err)) return false;
+  return true;
+}
+
+static int check(ln_app *app, char *const *paths, int n, bool json, bool strict) {
+  ln_sources s = {NULL, 0, 0};
+  ln_buf known = {0}, sources = {0}, findings;
+  ln_err err = {0};
+  ln_buf_init(&findings, FINDINGS_MAX);
+  bool ok = collect(app->config, paths, n, &s, &err) && ln_sources_read(&s, &sources, &err) &&
+            put_connectors(&app->g, &known, &err) &&
+            ln_check(&app->g, ln_buf_view(&known), ln_buf_view(&sources), &findings, &err);
+  int code = ok ? told(print_findings(ln_buf_view(&findings), json), ln_sources_asked(&s), json, strict) : ln_app_fail(&err);
+  ln_buf_free(&findings);
+  ln_buf_free(&sources);
+  ln_buf_free(&known);
+  ln_sources_free(&s);
+  return code;
+}
+
+int ln_cmd_check(int argc, char **argv) {
+  ln_app_opts o = {.no_store = true};
+  ln_app app;
+  ln_err err = {0};
+  bool json = false, strict = false;
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    if (opt == LN_OPT_JSON) json = true;
+    if (opt == OPT_STRICT) strict = true;
+  }
+  int code = ln_app_open(&app, &o, &err) ? check(&app, argv + optind, argc - optind, json, strict) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}

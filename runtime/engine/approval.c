@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000 };
+enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000, GATHER_MS = 10000 };
 
 /* ------------------------------------------------------------------ digests */
 
@@ -153,17 +153,27 @@ static bool wants_asking(const ln_branch *b) {
   return b->state == LN_B_ASKING && e && !e->finished && e->stand == LN_W_ASKING && !e->approval;
 }
 
-/* Approvals of one kind are one question: the same operation, asked by branches of the same parent. */
-static bool same_kind(const ln_effect *a, const ln_effect *b) {
-  return a->op == b->op && a->branch->parent == b->branch->parent;
+/* The branch whose map an effect belongs to, however deep below its item; without a map, its own. */
+static const ln_branch *owner_of(const ln_effect *e) {
+  for (const ln_branch *b = e->branch; b; b = b->parent)
+    if (b->is_item) return b->parent;
+  return e->branch;
 }
 
-/* Is one of the same kind about to ask, once it has been looked at?  Then that is waited for. */
-static bool more_to_come(const ln_run *r, const ln_effect *first) {
-  for (const ln_branch *b = r->branches; b; b = b->next) {
-    const ln_effect *e = b->asked;
-    if (b->state == LN_B_ASKING && e && e->started && !e->finished && e->stand == LN_W_LOOKING && same_kind(first, e)) return true;
-  }
+/* Approvals of one kind in a map are one question. */
+static bool same_kind(const ln_effect *a, const ln_effect *b) { return a->op == b->op && owner_of(a) == owner_of(b); }
+
+static bool is_below(const ln_branch *b, const ln_branch *top) {
+  while (b && b != top) b = b->parent;
+  return b == top;
+}
+
+/* Siblings that are still on their way may come to ask the same: the question waits for them, but not for long. */
+static bool siblings_come(const ln_effect *e) {
+  const ln_branch *top = owner_of(e);
+  if (top == e->branch || ln_now_ms(e->run->engine->loop->clock) - e->wanted_ms > GATHER_MS) return false;
+  for (const ln_branch *b = e->run->branches; b; b = b->next)
+    if (b->state == LN_B_ASKING && b->asked && b != top && is_below(b, top) && !b->asked->waiting_for) return true;
   return false;
 }
 
@@ -205,19 +215,37 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
   ask(q);
 }
 
+static void look_again(ln_run *r);
+
 void ln_approval_gather(ln_run *r) {
+  bool left = false;
   if (!r->live) return;
-  for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
-    if (wants_asking(b) && !more_to_come(r, b->asked)) ask_for_writes(r, b->asked);
+  for (ln_branch *b = r->branches; b && !r->broken; b = b->next) {
+    if (wants_asking(b) && !siblings_come(b->asked)) ask_for_writes(r, b->asked);
+    left |= wants_asking(b);
+  }
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ what was decided */
 
-struct answer { ln_effect *e; char state[16]; ln_buf value; };
+struct answer { ln_effect *e; char state[16]; ln_buf value; bool other; };
+
+/* Does the question show the write as it is?  It was asked by a process that has ended, perhaps, and the world has
+** moved on since. */
+static bool shows_it(const ln_effect *e, ln_str effects) {
+  ln_vitem list, v;
+  ln_str print = {(const char *)e->print, LN_FINGERPRINT};
+  if (!ln_v_read(&effects, &list) || list.tag != 'A') return false;
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &v);)
+    if (ln_str_eq(ln_v_get_str(v.whole, "print"), print) && ln_write_is_as_shown(e, v.whole, ln_buf_view(&e->before))) return true;
+  return false;
+}
 
 static bool read_answer(void *arg, const ln_approval *a) {
   struct answer *w = arg;
   snprintf(w->state, sizeof w->state, "%.*s", LN_STR_ARG(a->state));
+  w->other = w->e->op->cls == LN_WRITE && !shows_it(w->e, a->effects);
   size_t mark = ln_v_begin(&w->value, 'O', a->answer.n ? 3 : 2);
   if (a->answer.n) {
     ln_v_key(&w->value, LN_STR("answer"));
@@ -258,7 +286,10 @@ static void decided(ln_effect *e, struct answer *w) {
   if (!yes)
     ln_fail(&why, strcmp(w->state, "denied") == 0 ? "denied" : "expired", LN_FINAL, "approval %lld was %s", (long long)e->approval, w->state);
   e->run->notified_waiting = false;
-  if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
+  if (yes && w->other) {
+    e->approval = 0; /* it is asked anew, as it is now */
+    ln_run_pump_soon(e->run);
+  } else if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
   else if (yes) ln_effect_finish(e, true, "done", ln_buf_view(&w->value));
   else ln_effect_fail(e, &why);
 }
@@ -282,11 +313,20 @@ static void look_at(ln_effect *e) {
 
 static bool is_watched(const ln_branch *b) {
   const ln_effect *e = b->asked;
-  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for;
+  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for && strcmp(e->waiting_for, "approval") == 0;
 }
 
 static void watch_tick(void *arg) {
+  ln_approval_gather(arg);
   ln_approval_watch(arg);
+}
+
+static void look_again(ln_run *r) {
+  ln_loop *l = r->engine->loop;
+  if (r->poll.impl || r->broken) return;
+  r->poll.fn = watch_tick;
+  r->poll.arg = r;
+  l->timer(l, &r->poll, l->uv ? LOOK_MS : LOOK_SIM_MS);
 }
 
 /* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where nobody
@@ -298,10 +338,7 @@ void ln_approval_watch(ln_run *r) {
     if (is_watched(b)) look_at(b->asked);
     left |= is_watched(b);
   }
-  if (!left || r->poll.impl) return;
-  r->poll.fn = watch_tick;
-  r->poll.arg = r;
-  r->engine->loop->timer(r->engine->loop, &r->poll, r->engine->loop->uv ? LOOK_MS : LOOK_SIM_MS);
+  if (left) look_again(r);
 }
 
 /* ------------------------------------------------------------------ deciding */

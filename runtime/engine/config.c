@@ -450,6 +450,13 @@ const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name) 
   return NULL;
 }
 
+int64_t ln_config_pace(const ln_config *c, ln_str name) {
+  ln_str head, tail;
+  ln_str_cut(name, '.', &head, &tail);
+  const ln_connector_config *k = ln_config_connector(c, head);
+  return k && k->pace > 1 ? k->pace : 1;
+}
+
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   for (size_t i = 0; i < c->n_credentials; i++)
     if (ln_str_eq(c->credentials[i].name, name)) return &c->credentials[i];

@@ -259,9 +259,24 @@ static void diverged(ln_effect *e, const ln_record *rec) {
   ln_run_end_attempt(e->run, &err);
 }
 
+/* A plan changes nothing, in the store neither: what a local effect would answer is not known. */
+static bool only_planned(ln_effect *e) {
+  ln_buf answer;
+  if (e->op->looks || (!e->run->planning && !e->branch->plan_into)) return false;
+  ln_buf_init(&answer, 1024);
+  size_t mark = ln_v_begin(&answer, 'P', 1);
+  ln_v_key(&answer, LN_STR("what"));
+  ln_v_str(&answer, ln_str_of(e->op->name));
+  ln_v_end(&answer, mark);
+  ln_effect_finish(e, true, "planned", ln_buf_view(&answer));
+  ln_buf_free(&answer);
+  return true;
+}
+
 static void start_by_class(ln_effect *e) {
   switch (e->op->cls) {
   case LN_LOCAL:
+    if (only_planned(e)) return;
     if (!ln_run_flush_with(e->run, e, local_apply, local_done, e)) return;
     break;
   case LN_WRITE: ln_write_start(e); break;

@@ -1,23 +1,25 @@
-/* errors.c: an error as a Lua table.  It is plain data ({ code, message, retry, status, vendor, vendor_code, op,
-** rule, cause, at }), so that the journal stores it and a replay raises the same one; its metatable only says
-** how it looks: the operator's two lines, what happened, and where.  Reading one never raises or allocates. */
+/* errors.c: an error as a Lua table.  It is plain data ({ code, message, retry, status, vendor,
+** vendor_code, op, rule, cause, at }), so that the journal stores it and a replay raises the same one;
+** its metatable only says how it looks: the operator's two lines, what happened, and where.  Reading one
+** never raises or allocates. */
 #include "engine/values.h"
 #include "engine/vm.h"
 
 #include <lauxlib.h>
 #include <stddef.h>
 
-static const char ERROR_KEY = 'e';                       /* its address: the metatable's key in the registry */
+static const char ERROR_KEY = 'e';                      /* its address: the metatable's key in the registry */
 
 typedef struct word { const char *name; size_t off, n; } word;
 
 #define WORD(field) {#field, offsetof(ln_err, field), sizeof((ln_err *)0)->field}
-static const word words[] = {WORD(code), WORD(message), WORD(op), WORD(rule), WORD(vendor), WORD(vendor_code)};
+static const word words[] = {WORD(code), WORD(message), WORD(op),
+                             WORD(rule), WORD(vendor),  WORD(vendor_code)};
 enum { WORDS = sizeof words / sizeof words[0] };
 
 static const char *word_of(const ln_err *e, const word *w) { return (const char *)e + w->off; }
 
-/* --- what it looks like ----------------------------------------------------------------------------------- */
+/* --- what it looks like --------------------------------------------------------------------------------- */
 
 /* Adds before, the text of member name, and after; nothing when it has none. */
 static bool add_member(luaL_Buffer *b, int idx, const char *before, const char *name, const char *after) {
@@ -36,7 +38,8 @@ static bool add_member(luaL_Buffer *b, int idx, const char *before, const char *
   return true;
 }
 
-/* "okta.add_to_group: refused (per_hour): 20 … are used\n  at scripts/contain.lua:14; okta answered 403 (E0000006)" */
+/* "okta.add_to_group: refused (per_hour): 20 … are used\n at scripts/contain.lua:14; okta answered 403
+** (E0000006)" */
 static int l_error_tostring(lua_State *L) {
   luaL_Buffer b;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -113,7 +116,7 @@ int lnL_raise(lua_State *L, const ln_err *e) {
   return lua_error(L);
 }
 
-/* --- reading one ------------------------------------------------------------------------------------------ */
+/* --- reading one ---------------------------------------------------------------------------------------- */
 
 static void set_word(ln_err *e, const word *w, ln_str s) {
   size_t n = s.n < w->n ? s.n : w->n - 1;
@@ -163,7 +166,7 @@ void lnL_to_error(lua_State *L, int idx, ln_err *e) {
   }
 }
 
-/* --- encoded ---------------------------------------------------------------------------------------------- */
+/* --- encoded -------------------------------------------------------------------------------------------- */
 
 static void put_member(ln_buf *out, const char *name, ln_str s, size_t *count) {
   if (!s.n) return;

@@ -70,6 +70,7 @@ static bool start_child(ln_branch *parent, size_t i) {
     struct starting s = {f, child->co, i};
     child->index = i;
     child->on_end = child_ended;
+    child->is_item = f->total > 1 && f->items_ref != LUA_NOREF;
     child->polling |= f->polling;
     if (f->plan_into) child->plan_into = f->plan_into;
     if (f->permit) child->permit = f->permit;

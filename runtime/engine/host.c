@@ -1,5 +1,5 @@
-/* host.c: the host state, one a worker: an uncapped Lua state with all standard libraries, in which cjson builds
-** values and the connectors' declarations live.  Nothing of a playbook runs there. */
+/* host.c: the host state, one a worker: an uncapped Lua state with all standard libraries, in which
+** cjson builds values and the connectors' declarations live.  Nothing of a playbook runs there. */
 #include "engine/host.h"
 
 #include <lauxlib.h>

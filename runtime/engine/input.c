@@ -261,7 +261,7 @@ void lnL_coerce(lua_State *L, const char *text, const char *what) {
 static void lay_over_site(lua_State *L, int playbook, int value) {
   ln_vitem site;
   lua_getfield(L, playbook, "name");
-  bool has = ln_v_get(lnL_run(L)->engine->config->playbooks, text_at(L, -1), &site);
+  bool has = ln_v_get(ln_buf_view(&lnL_run(L)->site), text_at(L, -1), &site);
   lua_pop(L, 1);
   if (has) lnL_decode(L, site.whole);
   else lua_newtable(L);                                     /* … all     */

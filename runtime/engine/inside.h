@@ -65,6 +65,7 @@ struct ln_branch {
   bool in_step;                                          /* inside step: no effects                          */
   bool polling;                                          /* inside await_until: reads only, not journaled    */
   bool cancelled;
+  bool is_item;                                          /* of a map: approvals of its siblings are one question */
   bool failed;                                           /* ended by an error: its value is on top of co     */
   int nres;                                              /* results on co when it ended                      */
   uint64_t rolls;                                        /* random, uuid: turns                              */
@@ -133,7 +134,7 @@ struct ln_effect {
   bool recovered;                                        /* it stood in the journal without a result         */
   bool noted_pending;
   ln_buf unchanged;
-  int64_t looked_ms;
+  int64_t looked_ms, wanted_ms;                          /* wanted: since when it waits to be asked about    */
   int probes;
 };
 
@@ -156,6 +157,8 @@ struct ln_run {
   uint8_t seed[16];
   ln_run_options options;
   ln_buf input;                                          /* encoded, coerced                                 */
+  ln_buf site;                                           /* the site's facts as they were at its start       */
+  uint64_t losses;                                       /* of the store, when this attempt began            */
   ln_vm *vm;
   ln_branch *root, *branches;                            /* all, newest first                                */
   ln_branch *current, *runnable, *runnable_last, *sliced;
@@ -239,6 +242,7 @@ ln_permit *ln_permit_of(ln_str effects);                 /* from encoded effects
 void ln_write_start(ln_effect *e);
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why); /* its question: "approved", else why not */
 bool ln_write_is_destructive(const ln_effect *e);
+bool ln_write_is_as_shown(const ln_effect *e, ln_str shown, ln_str before); /* shown: by ln_approval_put_effect   */
 /* guards.c */
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
 bool ln_guard_needs_person(const ln_effect *e);
@@ -254,6 +258,7 @@ bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
+void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                      */
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                            */

@@ -10,6 +10,10 @@
 
 enum { LN_FINGERPRINT = 16 };
 
+/* What a journal was made for: how entries are matched and replayed, and what the modules promise scripts.  The first
+** entry of a run ("run.began") has both, so that its segments are read by who understands them. */
+enum { LN_SEMANTICS = 1, LN_API = 1 };
+
 typedef enum ln_entry_kind {
   LN_E_DONE = 1,        /* asked, outcome, delivered                                                     */
   LN_E_RESULT,          /* outcome of a local effect, or of a write                                      */

@@ -1,11 +1,12 @@
-/* json_lua.c: JSON over lua-cjson, with its traps solved.  cjson reads every number as a double, makes {} of [],
-** and lets through what is not UTF-8.  So the text is gone through once before: it is checked, and every number
-** and every empty array is replaced by a number that counts them, 0, 1, 2 …; cjson checks the grammar and builds
-** the tree; and where the tree is taken over, number k becomes what stands at the k-th place of the text.
+/* json_lua.c: JSON over lua-cjson, with its traps solved.  cjson reads every number as a double, makes
+** {} of [], and lets through what is not UTF-8.  So the text is gone through once before: it is checked,
+** and every number and every empty array is replaced by a number that counts them, 0, 1, 2 …; cjson
+** checks the grammar and builds the tree; and where the tree is taken over, number k becomes what stands
+** at the k-th place of the text.
 **
-** What cjson allocates when memory runs out it loses, so it works only in the host's state, which has no cap;
-** the value goes on in its encoded form.  Encoding goes through that form as well: keys come sorted, and floats
-** with as many digits as they need. */
+** What cjson allocates when memory runs out it loses, so it works only in the host's state, which has no
+** cap; the value goes on in its encoded form.  Encoding goes through that form as well: keys come
+** sorted, and floats with as many digits as they need. */
 #include "engine/host.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ static bool bad(json_job *j, size_t at, const char *what) {
   return ln_fail(j->err, "bad_json", LN_FINAL, "at byte %zu: %s", at + j->bom + 1, what);
 }
 
-/* --- before cjson ----------------------------------------------------------------------------------------- */
+/* --- before cjson --------------------------------------------------------------------------------------- */
 
 static bool digit(ln_str s, size_t i) { return i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; }
 
@@ -41,6 +42,9 @@ static size_t digits(ln_str s, size_t i) {
 }
 
 static bool one_of(ln_str s, size_t i, const char *set) { return i < s.n && s.p[i] && strchr(set, s.p[i]); }
+
+/* May a value end before i?  Two counting numbers in a row would read as one. */
+static bool ends(ln_str s, size_t i) { return i >= s.n || one_of(s, i, " \t\r\n,:]}"); }
 
 /* Where the number that begins at i ends, by JSON's grammar; i itself when it is none. */
 static size_t number_end(ln_str s, size_t i, bool *is_float) {
@@ -60,7 +64,7 @@ static size_t number_end(ln_str s, size_t i, bool *is_float) {
     i = digits(s, i);
     *is_float = true;
   }
-  return digit(s, i) || one_of(s, i, ".") ? from : i;
+  return ends(s, i) ? i : from;
 }
 
 static size_t blanks(ln_str s, size_t i) {
@@ -68,8 +72,8 @@ static size_t blanks(ln_str s, size_t i) {
   return i;
 }
 
-/* Past the text whose quote is at i; at the end of all when it is not closed, which cjson will say.  A control
-** character in it is an error by the grammar, and cjson knows it not. */
+/* Past the text whose quote is at i; at the end of all when it is not closed, which cjson will say.  A
+** control character in it is an error by the grammar, and cjson knows it not. */
 static bool past_text(json_job *j, size_t *i) {
   ln_str s = j->json;
   for (size_t k = *i + 1; k < s.n; k++) {
@@ -84,12 +88,21 @@ static bool past_text(json_job *j, size_t *i) {
   return true;
 }
 
+/* In decimal, as this is done for every number of a text. */
+static ln_str decimal(size_t k, char out[24]) {
+  size_t i = 24;
+  do out[--i] = (char)('0' + k % 10);
+  while (k /= 10);
+  return (ln_str){out + i, 24 - i};
+}
+
 /* Puts the text from *from up to at, then the next counting number; goes on at to. */
 static bool put_count(json_job *j, size_t *from, size_t at, size_t to) {
   uint32_t place = (uint32_t)at;
+  char digits_of_k[24];
   size_t k = j->places.n / sizeof place;
   ln_buf_add(&j->text, (ln_str){j->json.p + *from, at - *from});
-  ln_buf_addf(&j->text, "%zu", k);
+  ln_buf_add(&j->text, decimal(k, digits_of_k));
   ln_buf_add(&j->places, (ln_str){(const char *)&place, sizeof place});
   *from = to;
   return ln_buf_ok(&j->text, j->err) && ln_buf_ok(&j->places, j->err);
@@ -120,6 +133,7 @@ static bool prepare(json_job *j) {
     char c = s.p[i];
     size_t close = c == '[' ? blanks(s, i + 1) : 0;
     if (close && one_of(s, close, "]")) {
+      if (!ends(s, close + 1)) return bad(j, close + 1, "expected ',' or the end of what [] is in");
       if (!put_count(j, &from, i, close + 1)) return false;
       i = close + 1;
     } else if (c == '"') {
@@ -135,7 +149,7 @@ static bool prepare(json_job *j) {
   return ln_buf_ok(&j->text, j->err);
 }
 
-/* --- cjson ------------------------------------------------------------------------------------------------ */
+/* --- cjson ---------------------------------------------------------------------------------------------- */
 
 static uint32_t place_of(const json_job *j, size_t k) {
   uint32_t place;
@@ -145,7 +159,7 @@ static uint32_t place_of(const json_job *j, size_t k) {
 
 /* Where in the text that we were given is byte `at` of the one that cjson saw? */
 static size_t original(const json_job *j, size_t at) {
-  size_t shift = 0, end = 0;                             /* given = seen + end - shift, up to the next number */
+  size_t shift = 0, end = 0;                           /* given = seen + end - shift, up to the next number */
   for (size_t k = 0; k < j->places.n / sizeof(uint32_t); k++) {
     bool is_float;
     size_t place = place_of(j, k), seen = place - end + shift;
@@ -160,8 +174,8 @@ static size_t original(const json_job *j, size_t at) {
 
 static const struct { const char *token, *words; } tokens[] = {
     {"T_OBJ_BEGIN", "'{'"}, {"T_OBJ_END", "'}'"}, {"T_ARR_BEGIN", "'['"}, {"T_ARR_END", "']'"},
-    {"T_STRING", "a text"}, {"T_NUMBER", "a number or []"}, {"T_BOOLEAN", "true or false"}, {"T_NULL", "null"},
-    {"T_COLON", "':'"}, {"T_COMMA", "','"}, {"T_END", "the end"}};
+    {"T_STRING", "a text"}, {"T_NUMBER", "a number or []"}, {"T_BOOLEAN", "true or false"},
+    {"T_NULL", "null"}, {"T_COLON", "':'"}, {"T_COMMA", "','"}, {"T_END", "the end"}};
 
 /* "Expected value but found T_END at character 9" */
 static void explain(json_job *j, const char *message) {
@@ -184,9 +198,11 @@ static void explain(json_job *j, const char *message) {
 
 static bool put_number(void *arg, lua_Number n, ln_buf *out, ln_err *err) {
   json_job *j = arg;
-  size_t k = (size_t)n, at = place_of(j, k);
+  size_t k = (size_t)n;
   char text[LITERAL];
   bool is_float;
+  if (n < 0 || k >= j->places.n / sizeof(uint32_t)) return bad(j, 0, "a number that cannot be read");
+  size_t at = place_of(j, k);
   size_t len = number_end(j->json, at, &is_float) - at;
   if (len == 0) return ln_v_end(out, ln_v_begin(out, 'A', 0)) || ln_buf_ok(out, err);
   memcpy(text, j->json.p + at, len);
@@ -216,8 +232,10 @@ static bool run_job(ln_host *h, json_job *j) {
   ln_host_push_cjson(h, W);
   lua_pushlightuserdata(W, j);
   int status = lua_pcall(W, 2, 0, 0);
-  if (status == LUA_ERRMEM) ln_fail(j->err, "memory", LN_AGAIN, "no memory for a JSON text of %zu bytes", j->json.n);
-  else if (status != LUA_OK) explain(j, lua_tostring(W, -1) ? lua_tostring(W, -1) : "it cannot be read");
+  const char *text = status == LUA_OK ? NULL : lua_tostring(W, -1);
+  if (status == LUA_ERRMEM)
+    ln_fail(j->err, "memory", LN_AGAIN, "no memory for a JSON text of %zu bytes", j->json.n);
+  else if (status != LUA_OK) explain(j, text ? text : "it cannot be read");
   lua_settop(W, 0);
   ln_host_tidy(h, j->json.n);
   return status == LUA_OK && j->encoded;
@@ -225,7 +243,8 @@ static bool run_job(ln_host *h, json_job *j) {
 
 static bool decode(ln_host *h, ln_str json, bool drop_nulls, ln_buf *value, ln_err *err) {
   size_t wrong, bom = ln_str_starts(json, LN_STR("\xEF\xBB\xBF")) ? 3 : 0;
-  json_job j = {.json = {json.p + bom, json.n - bom}, .bom = bom, .value = value, .drop_nulls = drop_nulls, .err = err};
+  json_job j = {.json = {json.p + bom, json.n - bom}, .bom = bom, .value = value, .err = err};
+  j.drop_nulls = drop_nulls;
   if (json.n > UINT32_MAX) return ln_fail(err, "too_big", LN_FINAL, "a JSON text of %zu bytes", json.n);
   if (!ln_str_utf8(j.json, &wrong)) return bad(&j, wrong, "this is not UTF-8");
   ln_buf_init(&j.text, SIZE_MAX);
@@ -236,13 +255,15 @@ static bool decode(ln_host *h, ln_str json, bool drop_nulls, ln_buf *value, ln_e
   return ok;
 }
 
-bool ln_host_json(ln_host *h, ln_str json, ln_buf *value, ln_err *err) { return decode(h, json, true, value, err); }
+bool ln_host_json(ln_host *h, ln_str json, ln_buf *value, ln_err *err) {
+  return decode(h, json, true, value, err);
+}
 
 bool ln_host_json_nulls(ln_host *h, ln_str json, ln_buf *value, ln_err *err) {
   return decode(h, json, false, value, err);
 }
 
-/* --- encoding --------------------------------------------------------------------------------------------- */
+/* --- encoding ------------------------------------------------------------------------------------------- */
 
 static bool no_json(ln_err *err, const char *what) {
   return ln_fail(err, "bad_argument", LN_FINAL, "%s has no JSON form", what);
@@ -251,8 +272,8 @@ static bool no_json(ln_err *err, const char *what) {
 static bool text_ok(ln_str s, ln_err *err) {
   size_t wrong;
   if (ln_str_utf8(s, &wrong)) return true;
-  return ln_fail(err, "bad_argument", LN_FINAL, "a text that is not UTF-8 at its byte %zu has no JSON form: encode it (crypto.base64)",
-                 wrong + 1);
+  return ln_fail(err, "bad_argument", LN_FINAL,
+                 "a text that is not UTF-8 at its byte %zu has no JSON form: encode it (crypto.base64)", wrong + 1);
 }
 
 static bool items_ok(ln_vitem *v, ln_err *err);
@@ -290,7 +311,7 @@ bool ln_json_encode(ln_str v, ln_buf *out, ln_err *err) {
   return ln_buf_ok(out, err);
 }
 
-/* --- for Lua ---------------------------------------------------------------------------------------------- */
+/* --- for Lua -------------------------------------------------------------------------------------------- */
 
 static ln_host *host_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 

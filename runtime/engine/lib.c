@@ -1,19 +1,21 @@
-/* lib.c: what the parts of the deterministic library share.  Functions of Lua's own library that are harmless
-** (they end soon, and answer the same everywhere) are used as they are: their addresses are taken once, from a
-** scratch state, and no VM ever opens the stock library. */
+/* lib.c: what the parts of the deterministic library share.  Functions of Lua's own library that are
+** harmless (they end soon, and answer the same everywhere) are used as they are: their addresses are
+** taken once, from a scratch state, and no VM ever opens the stock library. */
 #include "engine/vm_lib.h"
 
 #include <lualib.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 enum { MOST = 32 };
 
 static const struct { const char *lib, *names; lua_CFunction open; } sources[] = {
     [LN_STOCK_BASE] = {LUA_GNAME, "ipairs rawequal rawget rawlen select tonumber type", luaopen_base},
-    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper", luaopen_string},
-    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad sin "
-                       "sqrt tan tointeger type ult", luaopen_math},
+    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper",
+                         luaopen_string},
+    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad "
+                       "sin sqrt tan tointeger type ult", luaopen_math},
     [LN_STOCK_UTF8] = {LUA_UTF8LIBNAME, "char codepoint codes len offset", luaopen_utf8}};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
@@ -25,7 +27,8 @@ static void take(lua_State *L, int which) {              /* … library       */
   char *rest = NULL;
   size_t n = 0;
   snprintf(names[which], sizeof names[which], "%s", sources[which].names);
-  for (char *name = strtok_r(names[which], " ", &rest); name && n < MOST - 1; name = strtok_r(NULL, " ", &rest)) {
+  char *name = strtok_r(names[which], " ", &rest);
+  for (; name && n < MOST - 1; name = strtok_r(NULL, " ", &rest)) {
     lua_getfield(L, -1, name);
     stock[which][n] = (luaL_Reg){name, lua_tocfunction(L, -1)};
     n += stock[which][n].func != NULL;
@@ -90,9 +93,75 @@ void lnL_open_stock(lua_State *L) {
   lua_setglobal(L, "utf8");
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------ */
+/* --- order ---------------------------------------------------------------------------------------------- */
+
+bool lnL_read_order(lua_State *L, int idx, ln_order *o) {
+  switch (lua_type(L, idx)) {
+  case LUA_TNUMBER: {
+    int exact;
+    o->u.i = lua_tointegerx(L, idx, &exact);
+    o->kind = exact ? LN_ORDER_INTEGER : LN_ORDER_FLOAT;
+    if (!exact) o->u.f = lua_tonumber(L, idx);
+    return exact || !isnan(o->u.f);
+  }
+  case LUA_TSTRING:
+    o->kind = LN_ORDER_TEXT;
+    o->u.s.p = lua_tolstring(L, idx, &o->u.s.n);
+    return true;
+  case LUA_TBOOLEAN:
+    o->kind = LN_ORDER_BOOLEAN;
+    o->u.i = lua_toboolean(L, idx);
+    return true;
+  default: return false;
+  }
+}
+
+static int compare_mixed(lua_Integer i, lua_Number f) {  /* f is no integer                                 */
+  if (f >= 0x1p63) return -1;
+  if (f < -0x1p63) return 1;
+  return i <= (lua_Integer)floor(f) ? -1 : 1;
+}
+
+static int compare_numbers(const ln_order *a, const ln_order *b) {
+  bool ia = a->kind == LN_ORDER_INTEGER, ib = b->kind == LN_ORDER_INTEGER;
+  if (ia && ib) return (a->u.i > b->u.i) - (a->u.i < b->u.i);
+  if (!ia && !ib) return (a->u.f > b->u.f) - (a->u.f < b->u.f);
+  return ia ? compare_mixed(a->u.i, b->u.f) : -compare_mixed(b->u.i, a->u.f);
+}
+
+static int rank(const ln_order *k) { return k->kind <= LN_ORDER_FLOAT ? 0 : (int)k->kind; }
+
+int ln_order_compare(const ln_order *a, const ln_order *b) {
+  if (rank(a) != rank(b)) return rank(a) < rank(b) ? -1 : 1;
+  if (a->kind == LN_ORDER_TEXT) return ln_str_cmp(a->u.s, b->u.s);
+  if (a->kind == LN_ORDER_BOOLEAN) return (int)(a->u.i - b->u.i);
+  return compare_numbers(a, b);
+}
+
+static int by_order(const void *a, const void *b) {
+  const ln_order *x = a, *y = b;
+  int order = ln_order_compare(x, y);
+  return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+void ln_order_sort(ln_order *v, size_t n) {
+  if (n > 16) {
+    qsort(v, n, sizeof *v, by_order);
+    return;
+  }
+  for (size_t i = 1; i < n; i++) {
+    ln_order one = v[i];
+    size_t k = i;
+    for (; k && by_order(&v[k - 1], &one) > 0; k--) v[k] = v[k - 1];
+    v[k] = one;
+  }
+}
+
+/* --- texts ---------------------------------------------------------------------------------------------- */
 
 void lnL_text_init(ln_text *t, int slot) { *t = (ln_text){NULL, 0, 0, slot}; }
+
+void lnL_text_lend(ln_text *t, int slot, char *p, size_t n) { *t = (ln_text){p, 0, n, slot}; }
 
 char *lnL_text_room(lua_State *L, ln_text *t, size_t n) {
   if (n <= t->cap - t->n) return t->p + t->n;

@@ -1,73 +1,23 @@
-/* lib_base.c: the basic functions of the deterministic library.  They are Lua's, but for what would differ from
-** process to process: pairs and next visit numbers, strings and booleans, each in order, and tostring numbers
-** objects as they are shown.  pcall, xpcall and error know what is an error of the language, and what is the end. */
+/* lib_base.c: the basic functions of the deterministic library.  They are Lua's, but for what would
+** differ from process to process: pairs and next visit numbers, strings and booleans, each in order, and
+** tostring numbers objects as they are shown.  pcall, xpcall and error know what is an error of the
+** language, and what is the end. */
 #include "engine/values.h"
 #include "engine/vm_lib.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 static const char NUMBERS_KEY = 'n';
 
-/* --- keys in order ---------------------------------------------------------------------------------------- */
+/* --- keys in order -------------------------------------------------------------------------------------- */
 
-typedef struct order_key {
-  enum { KEY_INTEGER, KEY_FLOAT, KEY_TEXT, KEY_BOOLEAN } kind;
-  uint32_t at;                                           /* which of the keys, as they came                 */
-  union {
-    lua_Integer i;
-    lua_Number f;
-    ln_str s;
-  } u;
-} order_key;
-
-static int compare_mixed(lua_Integer i, lua_Number f) {  /* f is no integer                                 */
-  if (f >= 0x1p63) return -1;
-  if (f < -0x1p63) return 1;
-  return i <= (lua_Integer)floor(f) ? -1 : 1;
-}
-
-static int compare_numbers(const order_key *a, const order_key *b) {
-  if (a->kind == KEY_INTEGER && b->kind == KEY_INTEGER) return (a->u.i > b->u.i) - (a->u.i < b->u.i);
-  if (a->kind == KEY_FLOAT && b->kind == KEY_FLOAT) return (a->u.f > b->u.f) - (a->u.f < b->u.f);
-  return a->kind == KEY_INTEGER ? compare_mixed(a->u.i, b->u.f) : -compare_mixed(b->u.i, a->u.f);
-}
-
-static int rank(const order_key *k) { return k->kind <= KEY_FLOAT ? 0 : (int)k->kind; }
-
-static int compare_keys(const void *pa, const void *pb) {
-  const order_key *a = pa, *b = pb;
-  if (rank(a) != rank(b)) return rank(a) < rank(b) ? -1 : 1;
-  if (a->kind == KEY_TEXT) return ln_str_cmp(a->u.s, b->u.s);
-  if (a->kind == KEY_BOOLEAN) return (int)(a->u.i - b->u.i);
-  return compare_numbers(a, b);
-}
-
-/* The key at idx, or an error in who's name: an object has no place in an order that a replay would repeat. */
-static void read_key(lua_State *L, int idx, order_key *k, const char *who) {
-  switch (lua_type(L, idx)) {
-  case LUA_TNUMBER: {
-    int exact;
-    k->u.i = lua_tointegerx(L, idx, &exact);
-    k->kind = exact ? KEY_INTEGER : KEY_FLOAT;
-    if (!exact) k->u.f = lua_tonumber(L, idx);
-    break;
-  }
-  case LUA_TSTRING:
-    k->kind = KEY_TEXT;
-    k->u.s.p = lua_tolstring(L, idx, &k->u.s.n);
-    break;
-  case LUA_TBOOLEAN:
-    k->kind = KEY_BOOLEAN;
-    k->u.i = lua_toboolean(L, idx);
-    break;
-  default:
+/* The key at idx, or an error in who's name: an object has no place in an order that a replay would
+** repeat. */
+static void read_key(lua_State *L, int idx, ln_order *k, const char *who) {
+  if (!lnL_read_order(L, idx, k))
     luaL_error(L, "%s: a key that is a %s has no order that would be the same in a replay", who,
                luaL_typename(L, idx));
-  }
 }
 
-/* --- pairs and next --------------------------------------------------------------------------------------- */
+/* --- pairs and next ------------------------------------------------------------------------------------- */
 
 /* How many keys has t, and are they just 1..n? */
 static bool count_keys(lua_State *L, int t, lua_Integer *count) {
@@ -116,10 +66,34 @@ static int l_next_key(lua_State *L) {                    /* t …             up
   return 1;
 }
 
-/* t → t keys: a list of them in order.  [-0, +1, e] */
-static void push_keys(lua_State *L, int t, lua_Integer n) {
+enum { FEW = 16 };
+
+/* A list of t's keys in order, if they are few: they wait on the stack.  [-0, +1, e] */
+static void push_few_keys(lua_State *L, int t, int n) {
+  ln_order order[FEW];
+  int base = lua_gettop(L);
+  luaL_checkstack(L, FEW + 4, NULL);
+  lua_pushnil(L);
+  for (int i = 0; i < n && lua_next(L, t); i++) {        /* … keys key value */
+    lua_pop(L, 1);
+    read_key(L, -1, &order[i], "pairs");
+    order[i].at = (uint32_t)i;
+    lua_pushvalue(L, -1);
+  }
+  ln_order_sort(order, (size_t)n);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushvalue(L, base + 1 + (int)order[i].at);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);
+}
+
+/* The same of any number: they wait in a table. */
+static void push_many_keys(lua_State *L, int t, lua_Integer n) {
   if (n > INT32_MAX / 2) luaL_error(L, "pairs: a table with more keys than can be put in order");
-  order_key *order = lua_newuserdatauv(L, (size_t)n * sizeof *order, 0); /* order    */
+  ln_order *order = lua_newuserdatauv(L, (size_t)n * sizeof *order, 0); /* order    */
   lua_createtable(L, (int)n, 0);                         /* order came      */
   uint32_t at = 0;
   for (lua_pushnil(L); lua_next(L, t) && at < n; at++) { /* order came key value */
@@ -129,7 +103,7 @@ static void push_keys(lua_State *L, int t, lua_Integer n) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, at + 1);
   }
-  qsort(order, at, sizeof *order, compare_keys);
+  ln_order_sort(order, at);
   lua_createtable(L, (int)n, 0);                         /* order came keys */
   for (uint32_t i = 0; i < at; i++) {
     lua_rawgeti(L, -2, order[i].at);
@@ -158,7 +132,8 @@ static int l_pairs(lua_State *L) {
     lua_pushinteger(L, n);
     lua_pushcclosure(L, l_next_position, 1);
   } else {
-    push_keys(L, 1, n);
+    if (n <= FEW) push_few_keys(L, 1, (int)n);
+    else push_many_keys(L, 1, n);
     lua_pushinteger(L, 0);
     lua_pushcclosure(L, l_next_key, 2);
   }
@@ -169,7 +144,7 @@ static int l_pairs(lua_State *L) {
 
 /* The least key above the given one: linear, and right even if that one is gone. */
 static int l_next(lua_State *L) {
-  order_key after = {0}, best = {0}, k;
+  ln_order after = {0}, best = {0}, k;
   bool found = false;
   unsigned n = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -180,7 +155,7 @@ static int l_next(lua_State *L) {
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
     if ((++n & 0xfff) == 0) lnL_tick(L);
     read_key(L, -2, &k, "next");
-    if ((!all && compare_keys(&k, &after) <= 0) || (found && compare_keys(&k, &best) >= 0)) continue;
+    if ((!all && ln_order_compare(&k, &after) <= 0) || (found && ln_order_compare(&k, &best) >= 0)) continue;
     found = true;
     best = k;
     lua_pushvalue(L, -2);
@@ -192,7 +167,7 @@ static int l_next(lua_State *L) {
   return 2;
 }
 
-/* --- showing values --------------------------------------------------------------------------------------- */
+/* --- showing values ------------------------------------------------------------------------------------- */
 
 static lua_Integer number_of(lua_State *L, int idx) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NUMBERS_KEY) != LUA_TTABLE) {
@@ -254,9 +229,10 @@ static int l_tostring(lua_State *L) {
 
 static int l_print(lua_State *L) {
   int n = lua_gettop(L);
+  char some[512];
   ln_text line;
   lua_pushnil(L);                                        /* … buffer        */
-  lnL_text_init(&line, n + 1);
+  lnL_text_lend(&line, n + 1, some, sizeof some);
   for (int i = 1; i <= n; i++) {
     ln_str s;
     s.p = lnL_tolstring(L, i, &s.n);
@@ -266,11 +242,11 @@ static int l_print(lua_State *L) {
   }
   ln_vm *vm = ln_vm_of(L);
   ln_print_fn print = ln_vm_print(vm);
-  if (print) print(vm, (ln_str){line.p ? line.p : "", line.n});
+  if (print) print(vm, (ln_str){line.p, line.n});
   return 0;
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------------------- */
 
 static int l_error(lua_State *L) {
   int level = (int)luaL_optinteger(L, 2, 1);
@@ -298,6 +274,7 @@ static bool failed(int status) { return status != LUA_OK && status != LUA_YIELD;
 static int pcall_done(lua_State *L, int status, lua_KContext below) {
   if (!failed(status)) return lua_gettop(L) - (int)below;
   if (lnL_fatal(L, status, below > 0)) return lnL_give_up(L);
+  lnL_note_caught(L);
   lua_pushboolean(L, 0);                                 /* … error false   */
   lua_pushvalue(L, -2);
   return 2;
@@ -346,12 +323,13 @@ int lnL_branch(lua_State *L) {
   return branch_done(L, status, 0);
 }
 
-/* --- metatables ------------------------------------------------------------------------------------------- */
+/* --- metatables ----------------------------------------------------------------------------------------- */
 
 static void refuse_event(lua_State *L, const char *event) { /* t meta       */
   lua_pushstring(L, event);
   if (lua_rawget(L, 2) != LUA_TNIL)
-    luaL_error(L, "setmetatable: %s is not there: when the collector runs differs from replay to replay", event);
+    luaL_error(L, "setmetatable: %s is not there: when the collector runs differs from replay to replay",
+               event);
   lua_pop(L, 1);
 }
 
@@ -382,7 +360,7 @@ static int l_getmetatable(lua_State *L) {
   return 1;
 }
 
-/* --- what is shared, and nobody's to change ---------------------------------------------------------------- */
+/* --- what is shared, and nobody's to change ------------------------------------------------------------- */
 
 static const char FROZEN_KEY = 'f';                      /* its address: a key of the metatable             */
 
@@ -394,7 +372,8 @@ static bool is_frozen(lua_State *L, int idx) {
 }
 
 static int l_frozen(lua_State *L) {                      /* view key value  */
-  return luaL_error(L, "'%s' cannot be assigned: what all scripts share is not theirs to change", luaL_tolstring(L, 2, NULL));
+  return luaL_error(L, "'%s' cannot be assigned: what all scripts share is not theirs to change",
+                    lnL_tolstring(L, 2, NULL));
 }
 
 /* A walk over a copy: the table itself is never handed out. */
@@ -430,6 +409,15 @@ void lnL_freeze(lua_State *L) {                          /* table → view    */
   lua_remove(L, -2);
 }
 
+void lnL_thaw(lua_State *L) {                            /* view → table    */
+  if (!lua_istable(L, -1) || !is_frozen(L, -1)) return;
+  luaL_checkstack(L, 2, NULL);
+  lua_getmetatable(L, -1);                               /* view meta       */
+  lua_getfield(L, -1, "__index");
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                         /* table           */
+}
+
 static int l_rawset(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 2);
@@ -441,7 +429,7 @@ static int l_rawset(lua_State *L) {
   return 1;
 }
 
-/* --- the table of them ------------------------------------------------------------------------------------ */
+/* --- the table of them ---------------------------------------------------------------------------------- */
 
 const luaL_Reg ln_lib_base[] = {
     {"assert", l_assert}, {"error", l_error}, {"getmetatable", l_getmetatable}, {"next", l_next},

@@ -1,7 +1,7 @@
-/* lib_coroutine.c: the author's coroutines.  They are Lua's, and let the core's waits and turns through: when what
-** was resumed yields for the core, whoever resumed it yields as well, and goes on with it when the turn comes back.
-** Meanwhile such a coroutine is "busy", and another branch cannot resume it.  A branch itself is no coroutine that
-** an author could get hold of: seen from within it is the main one. */
+/* lib_coroutine.c: the author's coroutines.  They are Lua's, and let the core's waits and turns through:
+** when what was resumed yields for the core, whoever resumed it yields as well, and goes on with it when
+** the turn comes back. Meanwhile such a coroutine is "busy", and another branch cannot resume it.  A
+** branch itself is no coroutine that an author could get hold of: seen from within it is the main one. */
 #include "engine/vm_lib.h"
 
 typedef enum co_state { CO_RUNNING, CO_DEAD, CO_SUSPENDED, CO_NORMAL } co_state;
@@ -29,10 +29,10 @@ static co_state state_of(lua_State *L, lua_State *co) {
   return lua_gettop(co) == 0 ? CO_DEAD : CO_SUSPENDED;
 }
 
-/* --- resuming --------------------------------------------------------------------------------------------- */
+/* --- resuming ------------------------------------------------------------------------------------------- */
 
-/* Takes nargs values off L and resumes co with them.  Returns how many values it pushed, or -1: an error, pushed;
-** or -2: co waits for the core. */
+/* Takes nargs values off L and resumes co with them.  Returns how many values it pushed, or -1: an
+** error, pushed; or -2: co waits for the core. */
 static int resume(lua_State *L, lua_State *co, int nargs) {
   int nres;
   if (!lua_checkstack(co, nargs)) {
@@ -77,7 +77,10 @@ static int resume_result(lua_State *L, lua_State *co, int n) {
   if (n == -2) return wait_too(L, co, 1, resume_more);
   if (n == -3) return lnL_give_up(L);
   lua_pushboolean(L, n >= 0);
-  if (n < 0) n = 1;
+  if (n < 0) {
+    lnL_note_caught(L);
+    n = 1;
+  }
   lua_insert(L, -(n + 1));
   return n + 1;
 }
@@ -94,7 +97,7 @@ static int l_resume(lua_State *L) {
   return resume_result(L, co, begin(L, co, lua_gettop(L) - 1));
 }
 
-/* --- wrap ------------------------------------------------------------------------------------------------- */
+/* --- wrap ----------------------------------------------------------------------------------------------- */
 
 /* The error is on top: it ends the coroutine, and is raised here. */
 static int wrap_error(lua_State *L, lua_State *co) {
@@ -147,7 +150,7 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
-/* --- the rest --------------------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------------------------- */
 
 static int l_yield(lua_State *L) {
   if (!lnL_in_author_coroutine(L)) return luaL_error(L, "attempt to yield from outside a coroutine");

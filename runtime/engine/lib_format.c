@@ -1,5 +1,6 @@
-/* lib_format.c: string.format.  It differs from Lua's in two things: %s numbers objects in order of first showing,
-** and %p (an address) is not there.  A conversion is taken apart and checked before anything of it reaches printf. */
+/* lib_format.c: string.format.  It differs from Lua's in two things: %s numbers objects in order of
+** first showing, and %p (an address) is not there.  A conversion is taken apart and checked before
+** anything of it reaches printf. */
 #include "engine/lib_format.h"
 
 #include "engine/vm_lib.h"
@@ -16,7 +17,7 @@ typedef struct conversion {
 
 enum { ITEM = 512 };                                     /* the longest: %99.99f of 1e308                   */
 
-/* --- taking it apart -------------------------------------------------------------------------------------- */
+/* --- taking it apart ------------------------------------------------------------------------------------ */
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -52,7 +53,7 @@ static void finish(conversion *c, const char *length) {
   snprintf(c->spec + c->n, sizeof c->spec - c->n, "%s%c", length, c->letter);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------------- */
+/* --- numbers -------------------------------------------------------------------------------------------- */
 
 /* The format is ours by now: flags, width and precision that were checked, and a letter of the right kind. */
 #pragma GCC diagnostic push
@@ -60,22 +61,25 @@ static void finish(conversion *c, const char *length) {
 
 static void put_integer(lua_State *L, ln_text *out, conversion *c, int arg) {
   lua_Integer n = luaL_checkinteger(L, arg);
+  char item[ITEM];
   finish(c, "ll");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, (long long)n);
+  int len = snprintf(item, sizeof item, c->spec, (long long)n);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 static void put_float(lua_State *L, ln_text *out, conversion *c, int arg) {
   double d = luaL_checknumber(L, arg);
+  char item[ITEM];
   finish(c, "");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, d);
+  int len = snprintf(item, sizeof item, c->spec, d);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 static void put_short_text(lua_State *L, ln_text *out, conversion *c, const char *s) {
+  char item[ITEM];
   finish(c, "");
-  char *p = lnL_text_room(L, out, ITEM);
-  out->n += (size_t)snprintf(p, ITEM, c->spec, s);
+  int len = snprintf(item, sizeof item, c->spec, s);
+  lnL_text_add(L, out, (ln_str){item, (size_t)len});
 }
 
 #pragma GCC diagnostic pop
@@ -90,7 +94,7 @@ static void put_char(lua_State *L, ln_text *out, conversion *c, int arg) {
   out->n += (size_t)pad + 1;
 }
 
-/* --- texts ------------------------------------------------------------------------------------------------ */
+/* --- texts ---------------------------------------------------------------------------------------------- */
 
 static void put_text(lua_State *L, ln_text *out, conversion *c, int arg) {
   ln_str s;
@@ -127,7 +131,7 @@ static void put_quoted_number(lua_State *L, ln_text *out, int arg) {
   char *p = lnL_text_room(L, out, 64);
   int n;
   if (lua_isinteger(L, arg))
-    n = i == LUA_MININTEGER ? snprintf(p, 64, "0x%llx", (unsigned long long)i) : snprintf(p, 64, "%lld", (long long)i);
+    n = snprintf(p, 64, i == LUA_MININTEGER ? "0x%llx" : "%lld", (long long)i);
   else if (isnan(d)) n = snprintf(p, 64, "(0/0)");
   else if (isinf(d)) n = snprintf(p, 64, "%s", d > 0 ? "1e9999" : "-1e9999");
   else n = snprintf(p, 64, "%a", d);
@@ -152,7 +156,7 @@ static void put_quoted(lua_State *L, ln_text *out, const conversion *c, int arg)
   }
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------ */
 
 static void put(lua_State *L, ln_text *out, conversion *c, int arg) {
   switch (c->letter) {
@@ -175,9 +179,10 @@ int lnL_format(lua_State *L) {
   int top = lua_gettop(L), arg = 1;
   size_t n;
   const char *p = luaL_checklstring(L, 1, &n), *end = p + n;
+  char some[1024];
   ln_text out;
   lua_pushnil(L);                                        /* … out           */
-  lnL_text_init(&out, top + 1);
+  lnL_text_lend(&out, top + 1, some, sizeof some);
   while (p < end) {
     conversion c;
     const char *percent = memchr(p, '%', (size_t)(end - p));

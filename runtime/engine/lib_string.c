@@ -1,13 +1,14 @@
-/* lib_string.c: string functions whose work an author's input can make long.  They give the turn away while they
-** match (pattern.c can stop anywhere), and end with the attempt's budget.  What they have so far is in a userdata of
-** their frame, so it survives the turn.  string.format is in lib_format.c; the harmless rest is Lua's own. */
+/* lib_string.c: string functions whose work an author's input can make long.  They give the turn away
+** while they match (pattern.c can stop anywhere), and end with the attempt's budget.  What they have so
+** far is in a userdata of their frame, so it survives the turn.  string.format is in lib_format.c; the
+** harmless rest is Lua's own. */
 #include "engine/lib_format.h"
 #include "engine/pattern.h"
 #include "engine/vm_lib.h"
 
 enum { FUEL = 20000 };                                   /* items between two looks at the clock's flag     */
 
-/* --- matching --------------------------------------------------------------------------------------------- */
+/* --- matching ------------------------------------------------------------------------------------------- */
 
 /* Goes on with a match; true: the turn is over, and the caller passes it. */
 static bool go_on(lua_State *L, ln_match *m, ln_matched *got, bool more, size_t from) {
@@ -52,7 +53,7 @@ static void *push_room(lua_State *L, ln_str pattern) {
   return NULL;
 }
 
-/* --- find and match --------------------------------------------------------------------------------------- */
+/* --- find and match ------------------------------------------------------------------------------------- */
 
 static int found(lua_State *L, const ln_match *m, ln_matched got, bool find) {
   if (got == LN_MATCH_NONE) {
@@ -114,7 +115,8 @@ static int find_or_match(lua_State *L, bool find) {
     lua_pushnil(L);
     return 1;
   }
-  if (find && (lua_toboolean(L, 4) || ln_pattern_plain(pattern))) return find_plain(L, subject, pattern, from);
+  bool plain = find && (lua_toboolean(L, 4) || ln_pattern_plain(pattern));
+  if (plain) return find_plain(L, subject, pattern, from);
   lua_settop(L, 4);
   return search(L, subject, pattern, from, find);
 }
@@ -122,7 +124,7 @@ static int find_or_match(lua_State *L, bool find) {
 static int l_find(lua_State *L) { return find_or_match(L, true); }
 static int l_match(lua_State *L) { return find_or_match(L, false); }
 
-/* --- gmatch ----------------------------------------------------------------------------------------------- */
+/* --- gmatch --------------------------------------------------------------------------------------------- */
 
 typedef struct walker { ln_match m; size_t from; bool over; } walker;
 
@@ -171,7 +173,7 @@ static int l_gmatch(lua_State *L) {
   return 1;
 }
 
-/* --- gsub ------------------------------------------------------------------------------------------------- */
+/* --- gsub ----------------------------------------------------------------------------------------------- */
 
 typedef struct substitution {
   ln_match m;
@@ -278,8 +280,9 @@ static int l_gsub(lua_State *L) {
   subject.p = luaL_checklstring(L, 1, &subject.n);
   pattern.p = luaL_checklstring(L, 2, &pattern.n);
   int kind = lua_type(L, SLOT_REPLACEMENT);
-  luaL_argexpected(L, kind == LUA_TNUMBER || kind == LUA_TSTRING || kind == LUA_TTABLE || kind == LUA_TFUNCTION,
-                   SLOT_REPLACEMENT, "string/function/table");
+  bool text = kind == LUA_TNUMBER || kind == LUA_TSTRING;
+  luaL_argexpected(L, text || kind == LUA_TTABLE || kind == LUA_TFUNCTION, SLOT_REPLACEMENT,
+                   "string/function/table");
   lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)subject.n + 1);
   lua_settop(L, 4);
   substitution *s = lua_newuserdatauv(L, sizeof *s, 0);  /* s p repl max state */
@@ -294,7 +297,7 @@ static int l_gsub(lua_State *L) {
   return substitute(L, s, false);
 }
 
-/* --- rep -------------------------------------------------------------------------------------------------- */
+/* --- rep ------------------------------------------------------------------------------------------------ */
 
 /* Fills n bytes with the first `have` of them, doubling what is there. */
 static void repeat(char *p, size_t have, size_t n) {
@@ -314,7 +317,8 @@ static int l_rep(lua_State *L) {
     lua_pushliteral(L, "");
     return 1;
   }
-  if (s.n + sep.n < s.n || s.n + sep.n > PTRDIFF_MAX / (size_t)n) return luaL_error(L, "resulting string too large");
+  if (s.n + sep.n < s.n || s.n + sep.n > PTRDIFF_MAX / (size_t)n)
+    return luaL_error(L, "resulting string too large");
   size_t one = s.n + sep.n, whole = one * (size_t)n;
   char *p = lua_newuserdatauv(L, whole, 0);              /* bytes           */
   memcpy(p, s.p, s.n);
@@ -324,11 +328,11 @@ static int l_rep(lua_State *L) {
   return 1;
 }
 
-/* --- arithmetic on texts ---------------------------------------------------------------------------------- */
+/* --- arithmetic on texts -------------------------------------------------------------------------------- */
 
 static const struct { const char *event; int op; } arithmetic[] = {
-    {"__add", LUA_OPADD}, {"__sub", LUA_OPSUB}, {"__mul", LUA_OPMUL}, {"__mod", LUA_OPMOD}, {"__pow", LUA_OPPOW},
-    {"__div", LUA_OPDIV}, {"__idiv", LUA_OPIDIV}, {"__unm", LUA_OPUNM}};
+    {"__add", LUA_OPADD}, {"__sub", LUA_OPSUB}, {"__mul", LUA_OPMUL},   {"__mod", LUA_OPMOD},
+    {"__pow", LUA_OPPOW}, {"__div", LUA_OPDIV}, {"__idiv", LUA_OPIDIV}, {"__unm", LUA_OPUNM}};
 
 static bool push_number(lua_State *L, int idx) {
   size_t n;
@@ -344,7 +348,8 @@ static bool push_number(lua_State *L, int idx) {
 static int other_arithmetic(lua_State *L, const char *event) {
   lua_settop(L, 2);
   if (lua_type(L, 2) == LUA_TSTRING || !luaL_getmetafield(L, 2, event))
-    return luaL_error(L, "attempt to %s a '%s' with a '%s'", event + 2, luaL_typename(L, -2), luaL_typename(L, -1));
+    return luaL_error(L, "attempt to %s a '%s' with a '%s'", event + 2, luaL_typename(L, -2),
+                      luaL_typename(L, -1));
   lua_insert(L, 1);
   lua_call(L, 2, 1);
   return 1;
@@ -357,10 +362,11 @@ static int l_arithmetic(lua_State *L) {
   return 1;
 }
 
-/* --- the table of them ------------------------------------------------------------------------------------ */
+/* --- the table of them ---------------------------------------------------------------------------------- */
 
-const luaL_Reg ln_lib_string[] = {{"find", l_find}, {"format", lnL_format}, {"gmatch", l_gmatch}, {"gsub", l_gsub},
-                                  {"match", l_match}, {"rep", l_rep}, {NULL, NULL}};
+const luaL_Reg ln_lib_string[] = {{"find", l_find}, {"format", lnL_format}, {"gmatch", l_gmatch},
+                                  {"gsub", l_gsub}, {"match", l_match},     {"rep", l_rep},
+                                  {NULL, NULL}};
 
 /* Texts have methods, and a metatable that nobody can get at. */
 static void set_metatable(lua_State *L) {                /* string          */

@@ -1,8 +1,10 @@
-/* lib_table.c: table functions.  Those whose loops an author can make long (a range is a number, a table can say
-** any length) give the turn away between two steps, with the step as their continuation's context.
+/* lib_table.c: table functions.  Those whose loops an author can make long (a range is a number, a table
+** can say any length) give the turn away between two steps, with the step as their continuation's
+** context.
 **
-** table.sort is a merge sort: stable, the same everywhere, and it may wait in its comparator.  It sorts a copy, and
-** writes back when all is done, so an error in the comparator leaves the table as it was. */
+** table.sort is a merge sort: stable, the same everywhere, and it may wait in its comparator.  It sorts
+** a copy, and writes back when all is done, so an error in the comparator leaves the table as it was. */
+#include "engine/values.h"
 #include "engine/vm_lib.h"
 
 enum { STEPS = 1024 };                                   /* between two looks at the clock's flag           */
@@ -21,9 +23,10 @@ static bool acts(lua_State *L, int idx, const char *event) {
 
 static void check_table(lua_State *L, int idx, int ways) {
   if (lua_istable(L, idx)) return;
-  bool ok = (!(ways & READS) || acts(L, idx, "__index")) && (!(ways & WRITES) || acts(L, idx, "__newindex")) &&
-            (!(ways & LENGTH) || acts(L, idx, "__len"));
-  if (!ok) luaL_checktype(L, idx, LUA_TTABLE);
+  bool reads = !(ways & READS) || acts(L, idx, "__index");
+  bool writes = !(ways & WRITES) || acts(L, idx, "__newindex");
+  bool has_length = !(ways & LENGTH) || acts(L, idx, "__len");
+  if (!reads || !writes || !has_length) luaL_checktype(L, idx, LUA_TTABLE);
 }
 
 static lua_Integer length(lua_State *L, int idx, int ways) {
@@ -31,7 +34,7 @@ static lua_Integer length(lua_State *L, int idx, int ways) {
   return luaL_len(L, idx);
 }
 
-/* --- insert and remove ------------------------------------------------------------------------------------ */
+/* --- insert and remove ---------------------------------------------------------------------------------- */
 
 /* t pos value; i goes down from the last to pos. */
 static int insert_on(lua_State *L, int status, lua_KContext i) {
@@ -87,7 +90,7 @@ static int l_remove(lua_State *L) {
   return remove_on(L, LUA_OK, pos);
 }
 
-/* --- move ------------------------------------------------------------------------------------------------- */
+/* --- move ----------------------------------------------------------------------------------------------- */
 
 /* f and e of the source, t of the target, in slots 2, 3 and 4; the table to write to in 5. */
 static int move_up(lua_State *L, int status, lua_KContext i) {
@@ -131,15 +134,16 @@ static int l_move(lua_State *L) {
   return up ? move_up(L, LUA_OK, 0) : move_down(L, LUA_OK, e - f);
 }
 
-/* --- concat ----------------------------------------------------------------------------------------------- */
+/* --- concat --------------------------------------------------------------------------------------------- */
 
-typedef struct joint { ln_text out; lua_Integer last; } joint; /* slot 5; the text's bytes are in 6          */
+typedef struct joint { ln_text out; lua_Integer last; } joint; /* slot 5; the text's bytes are in 6 */
 
 static void add_item(lua_State *L, joint *j, lua_Integer i) {
   ln_str s;
   lua_geti(L, 1, i);
   if (!lua_isstring(L, -1))
-    luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1), (LUAI_UACINT)i);
+    luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1),
+               (LUAI_UACINT)i);
   s.p = lua_tolstring(L, -1, &s.n);
   lnL_text_add(L, &j->out, s);
   lua_pop(L, 1);
@@ -177,7 +181,7 @@ static int l_concat(lua_State *L) {
   return concat_on(L, LUA_OK, first);
 }
 
-/* --- pack and unpack -------------------------------------------------------------------------------------- */
+/* --- pack and unpack ------------------------------------------------------------------------------------ */
 
 static int l_pack(lua_State *L) {
   int n = lua_gettop(L);
@@ -190,7 +194,8 @@ static int l_pack(lua_State *L) {
 }
 
 static int l_unpack(lua_State *L) {
-  lua_Integer i = luaL_optinteger(L, 2, 1), e = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
+  lua_Integer i = luaL_optinteger(L, 2, 1);
+  lua_Integer e = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
   if (i > e) return 0;
   lua_Unsigned n = (lua_Unsigned)e - (lua_Unsigned)i;
   if (n >= INT32_MAX || !lua_checkstack(L, (int)++n)) return luaL_error(L, "too many results to unpack");
@@ -199,7 +204,7 @@ static int l_unpack(lua_State *L) {
   return (int)n;
 }
 
-/* --- sort ------------------------------------------------------------------------------------------------- */
+/* --- sort ----------------------------------------------------------------------------------------------- */
 
 enum { SORT_TABLE = 1, SORT_BEFORE, SORT_STATE, SORT_FROM, SORT_TO };
 
@@ -238,6 +243,12 @@ static int write_back(lua_State *L, int status, lua_KContext i) {
 static int compared(lua_State *L, int status, lua_KContext ctx);
 static int sort_on(lua_State *L, int status, lua_KContext ctx);
 
+/* What the comparator said.  In a plan it may be what nobody knows yet. */
+static bool answer(lua_State *L) {
+  lnL_known(L, -1);
+  return lua_toboolean(L, -1);
+}
+
 /* Is item k before item i?  1, 0, or -1: asked, and compared() goes on. */
 static int before(lua_State *L, sorting *s) {
   lua_settop(L, SORT_TO);
@@ -246,7 +257,7 @@ static int before(lua_State *L, sorting *s) {
   lua_rawgeti(L, SORT_FROM, s->k + 1);
   lua_rawgeti(L, SORT_FROM, s->i + 1);
   if (asks) lua_callk(L, 2, 1, 0, compared);
-  int yes = asks ? lua_toboolean(L, -1) : lua_compare(L, -2, -1, LUA_OPLT);
+  int yes = asks ? answer(L) : lua_compare(L, -2, -1, LUA_OPLT);
   lua_settop(L, SORT_TO);
   return yes;
 }
@@ -257,7 +268,8 @@ static void take_rest(lua_State *L, sorting *s) {
   while (s->k < s->hi) take(L, s, &s->k);
 }
 
-/* The next merge; a round further when this one is through.  False: sorted, and the result is in SORT_FROM. */
+/* The next merge; a round further when this one is through.  False: sorted, and the result is in
+** SORT_FROM. */
 static bool next_merge(lua_State *L, sorting *s) {
   if (s->hi < s->n) {
     begin_merge(s, s->hi);
@@ -289,10 +301,33 @@ static int sort_on(lua_State *L, int status, lua_KContext ctx) {
 /* The comparator has waited, and answers now. */
 static int compared(lua_State *L, int status, lua_KContext ctx) {
   sorting *s = lua_touserdata(L, SORT_STATE);
-  bool yes = lua_toboolean(L, -1);
+  bool yes = answer(L);
   lua_settop(L, SORT_TO);
   take(L, s, yes ? &s->k : &s->i);
   return sort_on(L, status, ctx);
+}
+
+/* Without a comparator, and all numbers or all texts: put in order here.  False: something else is among
+** them. t before state from → … to */
+static bool sort_plain(lua_State *L, lua_Integer n) {
+  ln_order *v = lua_newuserdatauv(L, (size_t)n * sizeof *v, 0); /* … v      */
+  bool texts = false;
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, SORT_FROM, i + 1);
+    bool ok = lnL_read_order(L, -1, &v[i]) && v[i].kind != LN_ORDER_BOOLEAN;
+    lua_pop(L, 1);
+    if (i == 0 && ok) texts = v[0].kind == LN_ORDER_TEXT;
+    if (!ok || (v[i].kind == LN_ORDER_TEXT) != texts) return false;
+    v[i].at = (uint32_t)i + 1;
+  }
+  ln_order_sort(v, (size_t)n);
+  lua_createtable(L, (int)n, 0);                         /* … v sorted      */
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, SORT_FROM, v[i].at);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, SORT_FROM);
+  return true;
 }
 
 static int l_sort(lua_State *L) {
@@ -311,12 +346,15 @@ static int l_sort(lua_State *L) {
     lua_rawseti(L, SORT_FROM, i);
     if (i % STEPS == 0) lnL_tick(L);
   }
+  if (lua_isnil(L, SORT_BEFORE) && sort_plain(L, n)) return write_back(L, LUA_OK, 1);
+  lua_settop(L, SORT_FROM);
   lua_createtable(L, (int)n, 0);                         /* … from to       */
   return sort_on(L, LUA_OK, 0);
 }
 
-const luaL_Reg ln_lib_table[] = {{"concat", l_concat}, {"insert", l_insert}, {"move", l_move}, {"pack", l_pack},
-                                 {"remove", l_remove}, {"sort", l_sort}, {"unpack", l_unpack}, {NULL, NULL}};
+const luaL_Reg ln_lib_table[] = {{"concat", l_concat}, {"insert", l_insert}, {"move", l_move},
+                                 {"pack", l_pack},     {"remove", l_remove}, {"sort", l_sort},
+                                 {"unpack", l_unpack}, {NULL, NULL}};
 
 void lnL_open_table(lua_State *L) {
   lua_createtable(L, 0, 8);

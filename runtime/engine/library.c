@@ -3,10 +3,12 @@
 ** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
 #include "engine/library.h"
 #include "engine/inside.h"
+#include "engine/instrument.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,7 +22,10 @@ typedef struct script {
   size_t n;
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;
+  ino_t inode;
 } script;
+
+struct index;
 
 struct ln_snapshot {
   ln_engine *engine;
@@ -30,7 +35,10 @@ struct ln_snapshot {
   ln_buf manifest;
   char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
   char extra[1024];                                      /* the file that was given by path                 */
+  bool news;                                             /* some file was read: the index is to be written  */
+  atomic_bool stored;                                    /* a transaction that put it has been committed    */
   size_t seen;                                           /* files, while looking whether any changed        */
+  struct index *index;                                   /* while it is taken                               */
   int64_t looked_us;                                     /* when the files were last seen unchanged         */
 };
 
@@ -83,6 +91,84 @@ static bool add(ln_snapshot *s, script c, ln_err *err) {
   return true;
 }
 
+/* ------------------------------------------------------------------ the index of the last snapshot
+
+   What each file's hash was, by path, time, size and inode: a command that starts while nothing has changed reads
+   and hashes no script.  A file that changed within two seconds before the index was written may have changed again
+   unseen, and is read. */
+
+typedef struct known { char *path; char sha[2 * LN_SHA256 + 1]; long long sec, nsec, size, inode; } known;
+
+struct index {
+  long long written_s;
+  char hash[8 + 2 * LN_SHA256];
+  known *v;
+  size_t n;
+};
+
+static void index_free(struct index *x) {
+  if (!x) return;
+  for (size_t i = 0; i < x->n; i++) free(x->v[i].path);
+  free(x->v);
+  free(x);
+}
+
+static int by_path(const void *a, const void *b) { return strcmp(((const known *)a)->path, ((const known *)b)->path); }
+
+static bool known_file(const struct index *x, const char *path, const struct stat *st, char sha[2 * LN_SHA256 + 1]) {
+  const known what = {.path = (char *)(uintptr_t)path};
+  const known *k = x && x->n ? bsearch(&what, x->v, x->n, sizeof *x->v, by_path) : NULL;
+  if (!k || k->sec != st->st_mtim.tv_sec || k->nsec != st->st_mtim.tv_nsec || k->size != st->st_size ||
+      k->inode != (long long)st->st_ino || k->sec + 2 >= x->written_s)
+    return false;
+  memcpy(sha, k->sha, sizeof k->sha);
+  return true;
+}
+
+static bool read_known(ln_str line, known *k) {
+  ln_str path, rest;
+  char text[200];
+  if (!ln_str_cut(line, '\t', &path, &rest) || rest.n >= sizeof text) return false;
+  memcpy(text, rest.p, rest.n);
+  text[rest.n] = 0;
+  if (sscanf(text, "%64[0-9a-f] %lld %lld %lld %lld", k->sha, &k->sec, &k->nsec, &k->size, &k->inode) != 5) return false;
+  return (k->path = ln_str_dup(path)) != NULL;
+}
+
+static struct index *index_read(ln_engine *g) {
+  ln_buf text;
+  ln_err quiet = {0};
+  ln_str line, rest;
+  struct index *x = g->store ? calloc(1, sizeof *x) : NULL;
+  ln_buf_init(&text, 4 << 20);
+  bool ok = x && ln_store_hint(g->store, LN_STR("scripts"), &text, &quiet) && text.n;
+  rest = ln_buf_view(&text);
+  if (ok && ln_str_cut(rest, '\n', &line, &rest) && (x->v = calloc(SCRIPTS_MAX, sizeof *x->v))) {
+    ln_str time, hash;
+    ln_str_cut(line, ' ', &time, &hash);
+    x->written_s = strtoll(time.p, NULL, 10);
+    snprintf(x->hash, sizeof x->hash, "%.*s", LN_STR_ARG(hash));
+    while (rest.n && x->n < SCRIPTS_MAX && ln_str_cut(rest, '\n', &line, &rest) && read_known(line, &x->v[x->n])) x->n++;
+    qsort(x->v, x->n, sizeof *x->v, by_path);
+  }
+  ln_buf_free(&text);
+  return x;
+}
+
+static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
+  ln_buf text;
+  ln_buf_init(&text, 4 << 20);
+  ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
+  for (size_t i = 0; i < s->n; i++) {
+    const script *c = &s->v[i];
+    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec, (long long)c->changed.tv_nsec,
+                (long long)c->size, (long long)c->inode);
+  }
+  bool ok = ln_buf_ok(&text, err) && ln_tx_hint_put(tx, LN_STR("scripts"), ln_buf_view(&text), err);
+  ln_buf_free(&text);
+  return ok;
+}
+
 /* ------------------------------------------------------------------ reading files */
 
 static bool read_file(const char *path, ln_buf *out, ln_err *err) {
@@ -111,9 +197,17 @@ static char *module_name(const char *relative) {
 }
 
 static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
-  script c = {.changed = st->st_mtim, .size = st->st_size};
+  script c = {.changed = st->st_mtim, .size = st->st_size, .inode = st->st_ino};
   ln_buf text;
   uint8_t sha[LN_SHA256];
+  if (known_file(s->index, path, st, c.sha)) {
+    c.module = module_name(relative);
+    c.path = ln_str_dup(ln_str_of(path));
+    if (c.module && c.path) return add(s, c, err);
+    script_free(&c);
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  }
+  s->news = true;
   if (!read_file(path, &text, err)) return false;
   bool ok = ln_sha256(ln_buf_view(&text), sha);
   ln_hex(sha, sizeof sha, c.sha);
@@ -125,8 +219,9 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
 static bool skipped(const char *relative) {
-  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0;
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
 }
 
 typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
@@ -174,6 +269,10 @@ static bool take_root(ln_snapshot *s, const char *root, ln_err *err) {
 
 static bool name_snapshot(ln_snapshot *s, ln_err *err) {
   uint8_t sha[LN_SHA256];
+  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) { /* the same files: the same manifest */
+    memcpy(s->hash, s->index->hash, sizeof s->hash);
+    return true;
+  }
   ln_buf_addz(&s->manifest, "lunette snapshot 1\n");
   for (size_t i = 0; i < s->n; i++) ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
   if (!ln_buf_ok(&s->manifest, err) || !ln_sha256(ln_buf_view(&s->manifest), sha)) return false;
@@ -244,6 +343,7 @@ ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
   const ln_config *c = g->config;
   if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
   ln_snapshot *s = snapshot_new(g, err);
+  if (s) s->index = index_read(g);
   bool ok = s != NULL && add_extra(s, extra, err);
   for (size_t i = 0; ok && i < c->scripts.n; i++) ok = take_root(s, c->scripts.v[i].p, err);
   for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = take_root(s, c->stdlib.v[i].p, err);
@@ -251,6 +351,7 @@ ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
     qsort(s->v, s->n, sizeof *s->v, by_module);
     ok = name_snapshot(s, err);
   }
+  if (s) index_free(s->index), s->index = NULL;
   if (ok) return remember(g, s);
   ln_snapshot_drop(s);
   return NULL;
@@ -288,8 +389,11 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
   snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
   bool was = false;
+  if (atomic_load(&s->stored)) return true;
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
+  if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
+  if (!s->manifest.n) return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: remove nothing from it by hand");
   for (size_t i = 0; i < s->n; i++) {
     ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
     memcpy(source.sha256, s->v[i].sha, sizeof source.sha256);
@@ -297,6 +401,8 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   }
   return ln_tx_content_put(tx, &c, err);
 }
+
+void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
 
 static script *find(ln_snapshot *s, ln_str module) {
   size_t lo = 0, hi = s->n;
@@ -364,7 +470,7 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   char chunk[300];
   if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
     snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (ln_vm_load(r->vm, L, source, chunk, &err)) return;
+    if (lnL_load_script(L, source, chunk, &err)) return;
   }
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);

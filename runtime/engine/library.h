@@ -15,6 +15,7 @@ ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
 void ln_snapshot_drop(ln_snapshot *s);
 const char *ln_snapshot_hash(const ln_snapshot *s);      /* "sha256:…"                                        */
 bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err); /* manifest and sources, if they are not there   */
+void ln_snapshot_stored(ln_snapshot *s);                 /* that transaction was committed: it need not be put again */
 /* A module's source and the path it came from; false: none.  Fetched from the store when the snapshot was loaded. */
 bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err);
 /* The module that a playbook's name or path means. */

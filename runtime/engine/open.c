@@ -18,6 +18,7 @@ static void run_free(ln_run *r) {
   ln_buf_free(&r->input);
   ln_buf_free(&r->pending);
   ln_buf_free(&r->result);
+  ln_buf_free(&r->site);
   free((char *)(uintptr_t)r->options.assume.p);
   free(r->playbook);
   free(r->snapshot);
@@ -37,6 +38,9 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   r->planning = o->plan;
   ln_buf_init(&r->input, (size_t)64 << 20);
   ln_buf_init(&r->result, (size_t)64 << 20);
+  ln_buf_init(&r->site, (size_t)16 << 20);
+  ln_buf_add(&r->site, g->config->playbooks);
+  r->losses = g->store ? ln_store_losses(g->store) : 0;
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
   return r;
 }
@@ -45,7 +49,7 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
 
 static void put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', assume ? 4 : 3);
+  size_t mark = ln_v_begin(b, 'O', 3 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
@@ -56,12 +60,42 @@ static void put_options(const ln_run *r, ln_buf *b) {
   ln_v_bool(b, r->options.plan);
   ln_v_key(b, LN_STR("sim"));
   ln_v_bool(b, r->options.sim);
+  if (r->site.n) {
+    ln_v_key(b, LN_STR("site"));
+    ln_v_raw(b, ln_buf_view(&r->site));
+  }
   ln_v_end(b, mark);
 }
 
 /* ------------------------------------------------------------------ creating */
 
 typedef struct creating { ln_run *run; ln_buf options; } creating;
+
+/* The journal's first entry: the versions that it is made for. */
+static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
+  ln_buf data, line;
+  ln_buf_init(&data, 256);
+  ln_buf_init(&line, 1024);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("api"));
+  ln_v_int(&data, LN_API);
+  ln_v_key(&data, LN_STR("semantics"));
+  ln_v_int(&data, LN_SEMANTICS);
+  ln_v_end(&data, mark);
+  ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .at_ms = r->created_ms, .ok = true, .data = ln_buf_view(&data)};
+  bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, r->id, ln_buf_view(&line), err);
+  ln_buf_free(&data);
+  ln_buf_free(&line);
+  return ok;
+}
+
+static bool check_versions(void *arg, const ln_entry *e) {
+  ln_err *err = arg;
+  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
+  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API) return false;
+  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
+  return false;
+}
 
 static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   creating *c = arg;
@@ -75,7 +109,7 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (r->scripts && !ln_snapshot_put(tx, r->scripts, err)) return false;
   if (!ln_tx_run_create(tx, &row, err)) return false;
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
-  return true;
+  return log_began(tx, r, err);
 }
 
 static void create_done(void *arg, const ln_err *err) {
@@ -85,6 +119,7 @@ static void create_done(void *arg, const ln_err *err) {
   free(c);
   r->creating = false;
   if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
+  else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
 }
 
@@ -304,7 +339,9 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
   f->sim = ln_v_get_bool(row->options, "sim", false);
   r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
-  ln_vitem assume;
+  ln_vitem assume, site;
+  ln_buf_cut(&r->site, 0);
+  if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
   if (ln_v_get(row->options, LN_STR("assume"), &assume))
     r->options.assume = (ln_str){ln_str_dup(assume.whole), assume.whole.n};
   f->ok = ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
@@ -344,6 +381,8 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   if (!ln_writer_run(g->store, take_over_apply, r, err)) return false;
   r->epoch++;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
+  ln_journal_each(r->past, check_versions, err);
+  if (err->code[0]) return false;
   r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
   return r->scripts != NULL;
 }

@@ -1,12 +1,13 @@
-/* pattern.c: see pattern.h; the meaning is that of the Lua 5.4 reference manual, 6.4.1.  Characters are classed by
-** the C locale whatever the process's is.  Fuel is spent by the item and by the character that a repeated item
-** takes, so that a pattern that explodes ends at a pause and not in the middle of something. */
+/* pattern.c: see pattern.h; the meaning is that of the Lua 5.4 reference manual, 6.4.1.  Characters are
+** classed by the C locale whatever the process's is.  Fuel is spent by the item and by the character
+** that a repeated item takes, so that a pattern that explodes ends at a pause and not in the middle of
+** something. */
 #include "engine/pattern.h"
 
 #include <stdio.h>
 
 enum {                                                   /* kinds of item                                   */
-  ONE_CHAR, ONE_ANY, ONE_CLASS, ONE_SET,                 /* a single character, with a quantity              */
+  ONE_CHAR, ONE_ANY, ONE_CLASS, ONE_SET,                 /* a single character, with a quantity */
   OPEN, OPEN_POSITION, CLOSE, BACK_REFERENCE, BALANCED, FRONTIER, AT_END, DONE, BAD
 };
 enum { BACK_GREEDY, BACK_LAZY, BACK_OPENED, BACK_CLOSED };
@@ -17,7 +18,7 @@ static const char *const bad_texts[] = {
     "invalid pattern capture", "unfinished capture", "too many captures", "invalid capture index"};
 enum { BAD_PERCENT, BAD_SET, BAD_BALANCE, BAD_FRONTIER, BAD_CLOSE, BAD_OPEN, BAD_MANY, BAD_INDEX };
 
-/* --- characters ------------------------------------------------------------------------------------------- */
+/* --- characters ----------------------------------------------------------------------------------------- */
 
 static bool is_upper(unsigned c) { return c - 'A' < 26; }
 static bool is_lower(unsigned c) { return c - 'a' < 26; }
@@ -70,7 +71,9 @@ static bool in_set(unsigned c, ln_str set) {
   return negated;
 }
 
-static ln_str set_of(const ln_match *m, const ln_item *i) { return (ln_str){m->pattern.p + i->from, i->to - i->from}; }
+static ln_str set_of(const ln_match *m, const ln_item *i) {
+  return (ln_str){m->pattern.p + i->from, i->to - i->from};
+}
 
 static bool takes(const ln_match *m, const ln_item *i, size_t s) {
   if (s >= m->subject.n) return false;
@@ -83,7 +86,7 @@ static bool takes(const ln_match *m, const ln_item *i, size_t s) {
   }
 }
 
-/* --- compiling -------------------------------------------------------------------------------------------- */
+/* --- compiling ------------------------------------------------------------------------------------------ */
 
 typedef struct compiler {
   ln_str p;
@@ -158,7 +161,10 @@ static bool read_close(compiler *c) {
 }
 
 static void read_quantity(compiler *c) {
-  if (c->at < c->p.n && c->p.p[c->at] && strchr("*+-?", c->p.p[c->at])) c->item->quantity = (uint8_t)c->p.p[c->at++];
+  char ch = c->at < c->p.n ? c->p.p[c->at] : '\0';
+  if (!ch || !strchr("*+-?", ch)) return;
+  c->item->quantity = (uint8_t)ch;
+  c->at++;
 }
 
 static bool read_single(compiler *c) {
@@ -211,7 +217,7 @@ static void compile(ln_match *m) {
     if (c.open[l]) bad(&c, BAD_OPEN, 0);
 }
 
-/* --- beginning -------------------------------------------------------------------------------------------- */
+/* --- beginning ------------------------------------------------------------------------------------------ */
 
 size_t ln_match_room(ln_str pattern) {
   if (pattern.n < LN_PATTERN_SMALL) return 0;
@@ -242,7 +248,7 @@ bool ln_pattern_plain(ln_str pattern) {
   return true;
 }
 
-/* --- the machine ------------------------------------------------------------------------------------------ */
+/* --- the machine ---------------------------------------------------------------------------------------- */
 
 static ln_back *push(ln_match *m, uint8_t what, uint32_t pc) {
   ln_back *b = &m->back[m->depth++];

@@ -1,6 +1,6 @@
-/* pattern.h: Lua's patterns, matched by a machine with a backtracking stack of its own, which can stop anywhere
-** and go on later.  A pattern's items follow one another and none repeats a group, so the stack never holds more
-** than one entry an item; nothing here recurses, allocates or knows Lua. */
+/* pattern.h: Lua's patterns, matched by a machine with a backtracking stack of its own, which can stop
+** anywhere and go on later.  A pattern's items follow one another and none repeats a group, so the stack
+** never holds more than one entry an item; nothing here recurses, allocates or knows Lua. */
 #ifndef LN_PATTERN_H
 #define LN_PATTERN_H
 
@@ -29,7 +29,7 @@ typedef struct ln_match {
   size_t depth;
   uint32_t pc;
   bool anchored;
-  size_t start, s;                                       /* of the try, and where it is: a match is [start, s) */
+  size_t start, s;                                    /* of the try, and where it is: a match is [start, s) */
   size_t avoid;                                          /* a match may not end here; SIZE_MAX: anywhere    */
   unsigned level;                                        /* captures begun                                  */
   struct { size_t start, n; } capture[LN_CAPTURES];      /* n: a length, or LN_CAPTURE_…                    */
@@ -44,8 +44,9 @@ typedef enum ln_matched { LN_MATCH_NONE, LN_MATCH_FOUND, LN_MATCH_PAUSED, LN_MAT
 
 /* How much room beyond the struct does it need?  0: none. */
 size_t ln_match_room(ln_str pattern);
-/* Begins; room: as many bytes as ln_match_room says, or NULL.  anchors: a '^' at the beginning is an anchor (find,
-** match, gsub; to gmatch it is a character).  A malformed item is an error when it is reached. */
+/* Begins; room: as many bytes as ln_match_room says, or NULL.  anchors: a '^' at the beginning is an
+** anchor (find, match, gsub; to gmatch it is a character).  A malformed item is an error when it is
+** reached. */
 void ln_match_init(ln_match *m, ln_str subject, ln_str pattern, bool anchors, void *room);
 void ln_match_moved(ln_match *m, const ln_match *from);  /* after *m was copied from *from                  */
 /* The first match from `from` on (only there, if anchored).  Set fuel before; PAUSED: it is used up, call

@@ -1,43 +1,72 @@
 /* plan.c: writes that are only planned: nothing is sent, the answer is the declaration's shape, its unknown parts
 ** opaque.  `approved` collects them the same way, to show exactly those to a person. */
 #include "engine/inside.h"
+#include "engine/opaque.h"
 
 static void put_text(ln_buf *b, const char *key, ln_str v) {
   ln_v_key(b, ln_str_of(key));
   ln_v_str(b, v);
 }
 
-void ln_approval_put_effect(ln_effect *e, ln_buf *out) {
+static void put_names(ln_buf *b, ln_str names) {
+  ln_v_key(b, LN_STR("names"));
+  if (names.n) ln_v_raw(b, names);
+  else ln_v_nil(b);
+}
+
+typedef struct meant { ln_str entity, facet, from, to, names; } meant; /* what a write would do to what          */
+
+static meant meant_by(const ln_effect *e) {
+  return (meant){e->w.entity, e->w.facet, ln_buf_view(&e->before), e->w.to, ln_buf_view(&e->names)};
+}
+
+static void put_effect(const ln_effect *e, const meant *m, ln_buf *out) {
   size_t mark = ln_v_begin(out, 'O', 9);
   ln_v_key(out, LN_STR("args"));
   ln_v_raw(out, ln_buf_view(&e->args));
-  put_text(out, "entity", e->w.entity);
-  put_text(out, "facet", e->w.facet);
-  put_text(out, "from", ln_buf_view(&e->before));
-  ln_v_key(out, LN_STR("names"));
-  if (e->names.n) ln_v_raw(out, ln_buf_view(&e->names));
-  else ln_v_nil(out);
+  put_text(out, "entity", m->entity);
+  put_text(out, "facet", m->facet);
+  put_text(out, "from", m->from);
+  put_names(out, m->names);
   put_text(out, "op", ln_str_of(e->op->name));
   put_text(out, "print", (ln_str){(const char *)e->print, LN_FINGERPRINT});
   put_text(out, "step", ln_str_of(e->name));
-  put_text(out, "to", e->w.to);
+  put_text(out, "to", m->to);
   ln_v_end(out, mark);
 }
 
+void ln_approval_put_effect(ln_effect *e, ln_buf *out) {
+  meant m = meant_by(e);
+  put_effect(e, &m, out);
+}
+
+/* What approved collects has the resolved names, too: a replay collects again from the entry. */
 static void put_would(ln_effect *e, ln_buf *b) {
   ln_buf more;
-  ln_buf_init(&more, 1 << 20);
-  size_t mark = ln_v_begin(&more, 'O', 4);
-  put_text(&more, "entity", e->w.entity);
-  put_text(&more, "facet", e->w.facet);
-  put_text(&more, "from", ln_buf_view(&e->before));
-  put_text(&more, "to", e->w.to);
+  meant m = meant_by(e);
+  ln_buf_init(&more, 16 << 20);
+  size_t mark = ln_v_begin(&more, 'O', e->branch->plan_into ? 5 : 4);
+  put_text(&more, "entity", m.entity);
+  put_text(&more, "facet", m.facet);
+  put_text(&more, "from", m.from);
+  if (e->branch->plan_into) put_names(&more, m.names);
+  put_text(&more, "to", m.to);
   ln_v_end(&more, mark);
   if (!e->w.would.n || !ln_v_merge(b, e->w.would, ln_buf_view(&more))) {
     ln_buf_cut(b, 0);
     ln_v_raw(b, ln_buf_view(&more));
   }
   ln_buf_free(&more);
+}
+
+void ln_plan_replayed(ln_effect *e, const ln_record *rec) {
+  ln_vitem names = {0};
+  ln_str w = rec->intent;
+  if (!rec->planned || !rec->ok || !e->branch->plan_into) return;
+  bool named = ln_v_get(w, LN_STR("names"), &names) && names.tag != 'n';
+  meant m = {ln_v_get_str(w, "entity"), ln_v_get_str(w, "facet"), ln_v_get_str(w, "from"), ln_v_get_str(w, "to"),
+             named ? names.whole : (ln_str){NULL, 0}};
+  put_effect(e, &m, e->branch->plan_into);
 }
 
 void ln_plan_answer(ln_effect *e, const ln_err *refused) {
@@ -56,7 +85,11 @@ void ln_plan_answer(ln_effect *e, const ln_err *refused) {
   if (e->branch->plan_into) ln_approval_put_effect(e, e->branch->plan_into);
   ln_str before = ln_buf_view(&e->before);
   bool unchanged = before.n && e->w.to.n && ln_str_eq(before, e->w.to);
-  ln_effect_finish(e, true, unchanged ? "unchanged" : "planned", e->w.planned);
+  ln_buf answer;
+  ln_buf_init(&answer, (size_t)16 << 20);
+  bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), &answer);
+  ln_effect_finish(e, true, unchanged ? "unchanged" : "planned", named ? ln_buf_view(&answer) : e->w.planned);
+  ln_buf_free(&answer);
 }
 
 bool ln_plan_assumed(ln_effect *e) {

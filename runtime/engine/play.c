@@ -10,8 +10,8 @@ static const char PLAYBOOK[] = "playbook";
 typedef struct field { const char *name; int type; bool needed; } field;
 
 static const field fields[] = {
-    {"name", LUA_TSTRING, true},    {"summary", LUA_TSTRING, true}, {"stage", LUA_TSTRING, false},
-    {"attack", LUA_TTABLE, false},  {"d3fend", LUA_TTABLE, false},  {"uses", LUA_TTABLE, true},
+    {"name", LUA_TSTRING, true},    {"summary", LUA_TSTRING, false}, {"stage", LUA_TSTRING, false},
+    {"attack", LUA_TTABLE, false},  {"d3fend", LUA_TTABLE, false},  {"uses", LUA_TTABLE, false},
     {"input", LUA_TTABLE, false},   {"on", LUA_TFUNCTION, false},   {"key", LUA_TFUNCTION, false},
     {"every", LUA_TSTRING, false},  {"run", LUA_TFUNCTION, true}};
 

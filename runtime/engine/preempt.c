@@ -1,8 +1,8 @@
-/* preempt.c: see preempt.h.  The watches are a list under one mutex, which the ticking thread holds while it signals:
-** so a thread that is signalled still exists.  A watch outlives its thread, to be used by another, for somebody may
-** be about to kick it.  When no
-** turn has been under way for a while the thread sleeps until one begins; `asleep` and `due` are stored and
-** loaded in one total order, so that of "a turn begins" and "nobody is there, sleep" one sees the other.
+/* preempt.c: see preempt.h.  The watches are a list under one mutex, which the ticking thread holds
+** while it signals: so a thread that is signalled still exists.  A watch outlives its thread, to be used
+** by another, for somebody may be about to kick it.  When no turn has been under way for a while the
+** thread sleeps until one begins; `asleep` and `due` are stored and loaded in one total order, so that
+** of "a turn begins" and "nobody is there, sleep" one sees the other.
 **
 ** The signal is SIGURG: ignored by default, used by nobody here, and harmless when it comes late. */
 #include "engine/preempt.h"
@@ -21,9 +21,10 @@ struct ln_watch {
   _Atomic int64_t due;                                   /* of the innermost turn; 0: none is under way     */
   atomic_bool kick;
   ln_turn_of *volatile turn;                             /* its own thread's, and that thread's handler's   */
+  int64_t seen, again, pause;      /* the ticking thread's: the turn it signalled last, when to do so again */
 };
 
-enum { SIGNAL = SIGURG, TICK_US = 2000, IDLE_TICKS = 25 };
+enum { SIGNAL = SIGURG, TICK_US = 2000, PAUSE_MOST_US = 32000, IDLE_TICKS = 25 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit_key;
@@ -49,6 +50,20 @@ static void on_signal(int sig) {
   errno = saved;
 }
 
+/* Is the turn overdue?  One that stays so is signalled less and less often, for arming a hook takes as
+** long as the script's calls are deep, and must not become all that happens. */
+static bool overdue(ln_watch *w, int64_t due, int64_t now) {
+  if (due != w->seen) {
+    w->seen = due;
+    w->again = due;
+    w->pause = TICK_US;
+  }
+  if (now < w->again) return false;
+  w->again = now + w->pause;
+  if (w->pause < PAUSE_MOST_US) w->pause *= 2;
+  return true;
+}
+
 /* Signals whoever is overdue or kicked.  Is any turn under way?  Under lock. */
 static bool look_round(void) {
   int64_t now = ln_preempt_now_us();
@@ -57,7 +72,8 @@ static bool look_round(void) {
     int64_t due = atomic_load(&w->due);
     if (!due) continue;
     any = true;
-    if (atomic_exchange(&w->kick, false) || now >= due) pthread_kill(w->thread, SIGNAL);
+    bool kicked = atomic_exchange(&w->kick, false);
+    if (overdue(w, due, now) || kicked) pthread_kill(w->thread, SIGNAL);
   }
   return any;
 }
@@ -98,7 +114,8 @@ static void start_all(void) {
   pthread_attr_t attr;
   pthread_t thread;
   sigemptyset(&sa.sa_mask);
-  if (sigaction(SIGNAL, &sa, NULL) || pthread_key_create(&at_exit_key, forget) || pthread_attr_init(&attr)) return;
+  if (sigaction(SIGNAL, &sa, NULL) || pthread_key_create(&at_exit_key, forget)) return;
+  if (pthread_attr_init(&attr)) return;
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attr, 128 * 1024);
   sigfillset(&all);

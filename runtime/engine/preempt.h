@@ -1,6 +1,7 @@
-/* preempt.h: the clock that ends a turn.  One thread a process looks every few milliseconds whether a VM's turn is
-** overdue, and then signals the thread that runs it; the signal's handler arms a hook there, on the spot.  So a
-** script costs nothing more while its turn lasts, and Lua's state is never touched from another thread. */
+/* preempt.h: the clock that ends a turn.  One thread a process looks every few milliseconds whether a
+** VM's turn is overdue, and then signals the thread that runs it; the signal's handler arms a hook
+** there, on the spot.  So a script costs nothing more while its turn lasts, and Lua's state is never
+** touched from another thread. */
 #ifndef LN_PREEMPT_H
 #define LN_PREEMPT_H
 
@@ -18,8 +19,9 @@ typedef struct ln_turn_of {                              /* a turn under way, on
 } ln_turn_of;
 
 int64_t ln_preempt_now_us(void);                         /* the machine's monotonic clock                   */
-ln_watch *ln_preempt_begin(ln_turn_of *t, ln_err *err);  /* from now on t->due is called, again and again, while it is overdue; NULL: no thread */
+/* From now on t->due is called, again and again, while it is overdue.  NULL: no thread could be had. */
+ln_watch *ln_preempt_begin(ln_turn_of *t, ln_err *err);
 void ln_preempt_end(ln_watch *w, ln_turn_of *t);
-void ln_preempt_kick(ln_watch *w);                       /* from any thread or handler: calls due soon, once */
+void ln_preempt_kick(ln_watch *w);                      /* from any thread or handler: calls due soon, once */
 
 #endif

@@ -194,7 +194,8 @@ static void put_step(report *r, const ln_record *c) {
   ln_json_int(r->out, c->attempts ? c->attempts : c->has_result ? 1 : 0);
   text(r, "stage", stage_of(r, c->name));
   put_d3fend(r, c->op);
-  text(r, "entity", ln_v_get_str(c->intent, "entity"));
+  ln_str entity = ln_v_get_str(c->intent, "entity");
+  text(r, "entity", entity.n ? entity : ln_v_get_str(c->asked, "entity"));
   moment(r, "started", c->asked_ms);
   key(r, "ms");
   if (c->has_result) ln_json_num(r->out, (double)(c->done_ms - c->asked_ms));

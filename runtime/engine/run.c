@@ -161,6 +161,7 @@ static bool replay_next(ln_run *r) {
   ln_buf_cut(&e->outcome, 0);
   ln_buf_add(&e->outcome, outcome);
   ln_buf_free(&hold);
+  ln_plan_replayed(e, rec);
   return wake_with(r, e);
 }
 
@@ -245,13 +246,11 @@ static void idle(ln_run *r) {
   ln_run_flush(r);
   if (r->flushed < r->flushes || r->creating) return;
   ln_waiting w;
-  if (ln_run_waiting(r, &w)) {
-    ln_approval_watch(r);
-    if (!r->notified_waiting) {
-      r->notified_waiting = true;
-      ln_run_event(r, "waiting", NULL, ln_str_of(w.what), ln_str_of(w.step));
-    }
-  }
+  if (!ln_run_waiting(r, &w)) return;
+  ln_approval_watch(r);
+  if (r->notified_waiting || !ln_run_waiting(r, &w)) return; /* what it waited for was decided already */
+  r->notified_waiting = true;
+  ln_run_event(r, "waiting", NULL, ln_str_of(w.what), ln_str_of(w.step));
 }
 
 static void broken_off(ln_run *r) {

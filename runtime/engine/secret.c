@@ -160,7 +160,8 @@ static bool unseal(const uint8_t key[KEY], ln_str sealed, ln_str aad, ln_buf *ou
   ln_str cipher = {sealed.p + 1 + LN_GCM_NONCE, sealed.n - 1 - LN_GCM_NONCE};
   if (ln_gcm_open(key, (const uint8_t *)sealed.p + 1, aad, cipher, out, err)) return true;
   if (!ln_err_is(err, "failed")) return false;
-  return ln_fail(err, "store", LN_FINAL, "a sealed value was changed, or sealed with another key: make it anew");
+  return ln_fail(err, "store", LN_FINAL,
+                 "a sealed value was changed, or sealed with another key: make it anew");
 }
 
 /* --- which key, and is it the right one --- */

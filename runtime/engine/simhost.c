@@ -1,8 +1,8 @@
-/* simhost.c: simulators in one Lua state: all that they have in common (the world, the clock, the generator of
-** chance) must be one thing for all of them, so they share it.  The state has the language's libraries but none that
-** reach the machine, and takes json, xml, crypto, zip, time and text from the core.  Time is the carrier's clock, run
-** `speed` times as fast from the moment the host was made; so under virtual time a simulator is as repeatable as the
-** run that talks to it. */
+/* simhost.c: simulators in one Lua state: all that they have in common (the world, the clock, the generator
+** of chance) must be one thing for all of them, so they share it.  The state has the language's libraries
+** but none that reach the machine, and takes json, xml, crypto, zip, time and text from the core.  Time is
+** the carrier's clock, run `speed` times as fast from the moment the host was made; so under virtual time a
+** simulator is as repeatable as the run that talks to it. */
 #include "engine/simhost.h"
 
 #include "base/log.h"
@@ -14,11 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILE_MAX = 4 << 20, NAMES_MAX = 64, VALUE_MAX = 64 << 20, STEPS = 200 }; /* STEPS: millions of a request */
+enum {
+  FILE_MAX = 4 << 20,
+  NAMES_MAX = 64,
+  VALUE_MAX = 64 << 20,
+  STEPS = 200
+}; /* STEPS: millions of a request */
 
 typedef struct instance {
   char *name, *base;
-  int ref, definition;                                   /* in the registry                                  */
+  int ref, definition;                                   /* in the registry */
 } instance;
 
 struct ln_simhost {
@@ -69,7 +74,7 @@ static bool protect(ln_simhost *h, lua_CFunction fn, void *job, const char *code
 }
 
 static ln_simhost *self(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "lunette.simhost"); /* host                                             */
+  lua_getfield(L, LUA_REGISTRYINDEX, "lunette.simhost"); /* host */
   ln_simhost *h = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return h;
@@ -91,13 +96,13 @@ static bool read_file(const char *path, ln_buf *out) {
 /* Pushes what the chunk stdlib/sim/NAME.lua returns. */
 static void load_sim(lua_State *L, ln_simhost *h, const char *name) {
   char path[4096];
-  ln_buf *b = lnL_new_buf(L, FILE_MAX);                  /* owner                                            */
+  ln_buf *b = lnL_new_buf(L, FILE_MAX);                  /* owner */
   for (size_t i = 0; i < h->n_dirs; i++) {
     snprintf(path, sizeof path, "%s/sim/%s.lua", h->dirs[i], name);
     if (!read_file(path, b)) continue;
-    lua_pushfstring(L, "@stdlib/sim/%s.lua", name);      /* owner chunkname                                  */
+    lua_pushfstring(L, "@stdlib/sim/%s.lua", name);      /* owner chunkname */
     if (luaL_loadbufferx(L, b->p ? b->p : "", b->n, lua_tostring(L, -1), "t") != LUA_OK) lua_error(L);
-    lua_call(L, 0, 1);                                   /* owner chunkname value                            */
+    lua_call(L, 0, 1);                                   /* owner chunkname value */
     lua_replace(L, -3);
     lua_pop(L, 1);
     return;
@@ -112,7 +117,7 @@ static bool open_module(lua_State *L, const ln_simhost *h, const char *name) {
   for (const ln_module *m = h->modules; taken[i] && m && m->name; m++)
     if (strcmp(m->name, name) == 0) {
       lua_pushcfunction(L, m->open);
-      lua_call(L, 0, 1);                                 /* module                                           */
+      lua_call(L, 0, 1);                                 /* module */
       return true;
     }
   return false;
@@ -120,12 +125,13 @@ static bool open_module(lua_State *L, const ln_simhost *h, const char *name) {
 
 static int l_require(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "lunette.sim.loaded"); /* name loaded                               */
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "lunette.sim.loaded"); /* name loaded */
   if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
   lua_pop(L, 1);
   if (strncmp(name, "sim.", 4) == 0 && !strpbrk(name + 4, "./\\")) load_sim(L, self(L), name + 4);
   else if (!open_module(L, self(L), name))
-    return luaL_error(L, "a simulator cannot require '%s': there are json, xml, crypto, zip, time, text, sim.*", name);
+    return luaL_error(
+        L, "a simulator cannot require '%s': there are json, xml, crypto, zip, time, text, sim.*", name);
   lua_pushvalue(L, -1);
   lua_setfield(L, 2, name);
   return 1;
@@ -148,7 +154,7 @@ static void open_libs(lua_State *L) {
   }
   lua_getglobal(L, LUA_MATHLIBNAME);
   lua_pushnil(L);
-  lua_setfield(L, -2, "random");                         /* chance is the generator's                        */
+  lua_setfield(L, -2, "random");                         /* chance is the generator's */
   lua_pushnil(L);
   lua_setfield(L, -2, "randomseed");
   lua_pop(L, 1);
@@ -159,7 +165,7 @@ static void open_libs(lua_State *L) {
 static void require_sim(lua_State *L, const char *name) {
   lua_pushcfunction(L, l_require);
   lua_pushstring(L, name);
-  lua_call(L, 1, 1);                                     /* module                                           */
+  lua_call(L, 1, 1);                                     /* module */
 }
 
 static int l_begin(lua_State *L) {
@@ -168,20 +174,22 @@ static int l_begin(lua_State *L) {
   lua_pushlightuserdata(L, h);
   lua_setfield(L, LUA_REGISTRYINDEX, "lunette.simhost");
   lua_sethook(L, on_count, LUA_MASKCOUNT, 1000000);
-  require_sim(L, "sim.kit");                             /* job kit                                          */
+  require_sim(L, "sim.kit");                             /* job kit */
   lua_getfield(L, -1, "sim");
   lua_setglobal(L, "sim");
-  lua_getfield(L, -1, "faults");                         /* job kit faults: the spec is read once, to judge it */
+  lua_getfield(L, -1, "faults");                      /* job kit faults: the spec is read once, to judge it */
   lua_pushstring(L, h->faults);
   lua_call(L, 1, 0);
-  require_sim(L, "sim.world");                           /* job kit world                                    */
+  require_sim(L, "sim.world");                           /* job kit world */
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);
   h->world = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
-static int by_text(const void *a, const void *b) { return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b); }
+static int by_text(const void *a, const void *b) {
+  return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b);
+}
 
 static void find_names(ln_simhost *h) {
   for (size_t i = 0; i < h->n_dirs; i++) {
@@ -214,7 +222,7 @@ static bool copy_opts(ln_simhost *h, const ln_simhost_opts *o) {
   h->names = calloc(NAMES_MAX, sizeof *h->names);
   h->L = luaL_newstate();
   if (!h->faults || !h->dirs || !h->names || !h->L) return false;
-  memset(lua_getextraspace(h->L), 0, LUA_EXTRASPACE);    /* it belongs to no VM                              */
+  memset(lua_getextraspace(h->L), 0, LUA_EXTRASPACE);    /* it belongs to no VM */
   for (; h->n_dirs < o->stdlib.n; h->n_dirs++)
     if (!(h->dirs[h->n_dirs] = ln_str_dup(o->stdlib.v[h->n_dirs]))) return false;
   return true;
@@ -266,12 +274,12 @@ typedef struct starting {
 
 static int l_start(lua_State *L) {
   starting *s = lua_touserdata(L, 1);
-  lua_pushfstring(L, "sim.%s", s->it.name);              /* job name                                         */
-  require_sim(L, lua_tostring(L, -1));                   /* job name definition                              */
+  lua_pushfstring(L, "sim.%s", s->it.name);              /* job name */
+  require_sim(L, lua_tostring(L, -1));                   /* job name definition */
   if (!lua_istable(L, -1)) luaL_error(L, "it must return kit.sim { … }");
-  lua_getfield(L, -1, "start");                          /* job name definition start                        */
+  lua_getfield(L, -1, "start");                          /* job name definition start */
   lua_pushvalue(L, -2);
-  lua_createtable(L, 0, 5);                              /* … start definition options                       */
+  lua_createtable(L, 0, 5);                              /* … start definition options */
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->h->world);
   lua_setfield(L, -2, "world");
   lua_pushinteger(L, (lua_Integer)s->h->seed);
@@ -282,7 +290,7 @@ static int l_start(lua_State *L) {
   lua_setfield(L, -2, "base");
   lua_pushnumber(L, s->h->latency_s);
   lua_setfield(L, -2, "latency");
-  lua_call(L, 2, 1);                                     /* job name definition instance                     */
+  lua_call(L, 2, 1);                                     /* job name definition instance */
   s->it.ref = luaL_ref(L, LUA_REGISTRYINDEX);
   s->it.definition = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
@@ -348,17 +356,18 @@ static int l_log(lua_State *L) {
 static int l_do(lua_State *L) {
   looking *j = lua_touserdata(L, 1);
   if (luaL_loadbufferx(L, j->chunk, strlen(j->chunk), "=do", "t") != LUA_OK) return lua_error(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, j->it->ref);         /* job chunk instance                               */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->it->ref);         /* job chunk instance */
   lua_getfield(L, -1, "state");
-  lua_replace(L, -2);                                    /* job chunk state                                  */
-  lua_rawgeti(L, LUA_REGISTRYINDEX, j->h->world);        /* job chunk state world                            */
+  lua_replace(L, -2);                                    /* job chunk state */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->h->world);        /* job chunk state world */
   lua_call(L, 2, 0);
   return 0;
 }
 
 static bool look(ln_simhost *h, ln_str name, lua_CFunction fn, const char *chunk, ln_buf *out, ln_err *err) {
   looking j = {.it = find(h, name), .chunk = chunk, .out = out, .h = h};
-  if (!j.it) return ln_fail(err, "not_found", LN_FINAL, "no simulator of " LN_STR_FMT " is running", LN_STR_ARG(name));
+  if (!j.it)
+    return ln_fail(err, "not_found", LN_FINAL, "no simulator of " LN_STR_FMT " is running", LN_STR_ARG(name));
   return protect(h, fn, &j, "bad_simulator", err);
 }
 
@@ -385,7 +394,7 @@ typedef struct asking {
   ln_sim_action *out;
 } asking;
 
-typedef struct action {                                  /* what ln_sim_action_free gets back                */
+typedef struct action {                                  /* what ln_sim_action_free gets back */
   ln_sim_action public;
   ln_header *headers;
   ln_buf texts;
@@ -403,13 +412,13 @@ static double sim_now(const ln_simhost *h) {
 }
 
 static void push_raw(lua_State *L, const asking *a) {
-  lua_createtable(L, 0, 5);                              /* raw                                              */
+  lua_createtable(L, 0, 5);                              /* raw */
   set_text(L, "method", a->method);
   set_text(L, "target", a->target);
   set_text(L, "body", a->body);
   lua_pushnumber(L, sim_now(a->h));
   lua_setfield(L, -2, "now");
-  lua_createtable(L, (int)a->n_headers, 0);              /* raw headers                                      */
+  lua_createtable(L, (int)a->n_headers, 0);              /* raw headers */
   for (size_t i = 0; i < a->n_headers; i++) {
     lua_createtable(L, 2, 0);
     lua_pushlstring(L, a->headers[i].name.p, a->headers[i].name.n);
@@ -425,7 +434,7 @@ static void push_raw(lua_State *L, const asking *a) {
 static ln_str put(lua_State *L, int idx, ln_buf *b) {
   size_t n = 0;
   const char *p = lua_tolstring(L, idx, &n);
-  ln_str at = {(const char *)b->n, n};                   /* an offset for now (see settle)                   */
+  ln_str at = {(const char *)b->n, n};                   /* an offset for now (see settle) */
   if (p) ln_buf_add(b, (ln_str){p, n});
   return at;
 }
@@ -448,10 +457,10 @@ static void take_headers(lua_State *L, int reply, action *a) {
   if (n > 100) luaL_error(L, "a reply has too many headers");
   if (!(a->headers = calloc((size_t)n + 1, sizeof *a->headers))) luaL_error(L, "no memory");
   for (lua_Integer i = 1; i <= n; i++) {
-    lua_geti(L, t, i);                                   /* headers pair                                     */
+    lua_geti(L, t, i);                                   /* headers pair */
     lua_geti(L, -1, 1);
-    lua_geti(L, -2, 2);                                  /* headers pair name value                          */
-    luaL_tolstring(L, -1, NULL);                         /* headers pair name value text                     */
+    lua_geti(L, -2, 2);                                  /* headers pair name value */
+    luaL_tolstring(L, -1, NULL);                         /* headers pair name value text */
     a->headers[i - 1] = (ln_header){put(L, -3, &a->texts), put(L, -1, &a->texts)};
     lua_settop(L, t);
   }
@@ -479,11 +488,11 @@ static void take_reply(lua_State *L, int reply, const asking *q) {
 
 static int l_ask(lua_State *L) {
   const asking *a = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->it->ref);         /* job instance                                     */
-  lua_getfield(L, 2, "handle");                          /* job instance handle                              */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, a->it->ref);         /* job instance */
+  lua_getfield(L, 2, "handle");                          /* job instance handle */
   lua_pushvalue(L, 2);
   push_raw(L, a);
-  lua_call(L, 2, 1);                                     /* job instance reply                               */
+  lua_call(L, 2, 1);                                     /* job instance reply */
   if (!lua_istable(L, 3)) return luaL_error(L, "its handler returned %s, not a reply", luaL_typename(L, 3));
   take_reply(L, 3, a);
   return 0;
@@ -507,13 +516,14 @@ static void settle_all(action *a) {
   settle(a, &a->public.fault);
 }
 
-ln_sim_action *ln_simhost_ask(ln_simhost *h, ln_str name, ln_str method, ln_str target, const ln_header *headers,
-                              size_t n_headers, ln_str body, ln_err *err) {
+ln_sim_action *ln_simhost_ask(ln_simhost *h, ln_str name, ln_str method, ln_str target,
+                              const ln_header *headers, size_t n_headers, ln_str body, ln_err *err) {
   action *a = calloc(1, sizeof *a);
   const instance *it = find(h, name);
   if (!a || !it) {
     free(a);
-    ln_fail(err, it ? "memory" : "not_found", LN_FINAL, it ? "no memory for an answer" : "no such simulator is running");
+    ln_fail(err, it ? "memory" : "not_found", LN_FINAL,
+            it ? "no memory for an answer" : "no such simulator is running");
     return NULL;
   }
   ln_buf_init(&a->texts, VALUE_MAX);
@@ -547,13 +557,17 @@ static const instance *owner_of(const ln_simhost *h, ln_str url, ln_str *target)
 
 /* What a client sees of an action.  *whole: the body, repeated, where it is. */
 static void answer_of(const ln_sim_action *a, const ln_request *r, ln_answer *out, char **whole) {
-  *out = (ln_answer){.sent = LN_ANSWERED, .status = a->status, .headers = a->headers, .n_headers = a->n_headers,
+  *out = (ln_answer){.sent = LN_ANSWERED,
+                     .status = a->status,
+                     .headers = a->headers,
+                     .n_headers = a->n_headers,
                      .body = a->body};
   if (a->cut != LN_CUT_NOT || a->truncate >= 0) {
     out->sent = LN_PERHAPS_SENT;
     if (a->cut != LN_CUT_NOT) out->status = 0;
     out->body = (ln_str){NULL, 0};
-    ln_fail(&out->err, "unavailable", LN_AGAIN, a->cut != LN_CUT_NOT ? "the connection was reset" : "half an answer");
+    ln_fail(&out->err, "unavailable", LN_AGAIN,
+            a->cut != LN_CUT_NOT ? "the connection was reset" : "half an answer");
   } else if (a->times > 1) {
     size_t n = a->body.n, times = (size_t)a->times;
     bool fits = n == 0 || times <= r->max_response / n;
@@ -566,7 +580,8 @@ static void answer_of(const ln_sim_action *a, const ln_request *r, ln_answer *ou
   }
 }
 
-/* A reply's free gets nothing but the reply: what it owns is found from the headers, which stand behind it. */
+/* A reply's free gets nothing but the reply: what it owns is found from the headers, which stand behind
+** it. */
 typedef struct carried {
   ln_sim_action *action;
   char *whole;
@@ -581,16 +596,19 @@ static void free_reply(ln_sim_reply *r) {
 }
 
 /* What the wire would add: a simulator sees the headers of a real client. */
-static ln_sim_action *ask_as_on_the_wire(ln_simhost *h, const instance *it, const ln_request *r, ln_str target) {
+static ln_sim_action *ask_as_on_the_wire(ln_simhost *h, const instance *it, const ln_request *r,
+                                         ln_str target) {
   ln_err err;
   char length[24];
-  bool has_body = r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) || ln_str_eq(r->method, LN_STR("PATCH"));
+  bool has_body = r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) ||
+                  ln_str_eq(r->method, LN_STR("PATCH"));
   ln_header *headers = calloc(r->n_headers + 1, sizeof *headers);
   if (!headers) return NULL;
   if (r->n_headers) memcpy(headers, r->headers, r->n_headers * sizeof *headers);
   snprintf(length, sizeof length, "%zu", r->body.n);
   headers[r->n_headers] = (ln_header){LN_STR("Content-Length"), ln_str_of(length)};
-  ln_sim_action *a = ln_simhost_ask(h, ln_str_of(it->name), r->method, target, headers, r->n_headers + has_body, r->body, &err);
+  ln_sim_action *a = ln_simhost_ask(h, ln_str_of(it->name), r->method, target, headers,
+                                    r->n_headers + has_body, r->body, &err);
   free(headers);
   return a;
 }

@@ -1,7 +1,8 @@
-/* value.c: the binary form of values.  The writer appends and patches a container's length when it ends; the
-** reader hands out views and never looks beyond the text it was given, so a torn or hostile text is refused,
-** not followed.  One value has one encoding: varints are minimal, keys strictly ascending, NaN has one pattern;
-** ln_v_check insists on all of it, the quick readers only on what keeps them inside the text. */
+/* value.c: the binary form of values.  The writer appends and patches a container's length when it ends;
+** the reader hands out views and never looks beyond the text it was given, so a torn or hostile text is
+** refused, not followed.  One value has one encoding: varints are minimal, keys strictly ascending, NaN
+** has one pattern; ln_v_check insists on all of it, the quick readers only on what keeps them inside the
+** text. */
 #include "engine/value.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 enum { VARINT_MAX = 10, JSON_NEST = 48 };
 
-/* --- writing ---------------------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------------------- */
 
 static bool put_varint(ln_buf *b, uint64_t v) {
   char bytes[VARINT_MAX];
@@ -54,7 +55,8 @@ bool ln_v_float(ln_buf *b, double v) {
   return ln_buf_add(b, (ln_str){bytes, sizeof bytes});
 }
 
-/* The mark is where the length stands.  After a failure it means nothing, and ln_v_end knows by the buffer. */
+/* The mark is where the length stands.  After a failure it means nothing, and ln_v_end knows by the
+** buffer. */
 size_t ln_v_begin(ln_buf *b, char tag, size_t count) {
   ln_buf_addc(b, tag);
   size_t mark = b->n;
@@ -74,7 +76,7 @@ bool ln_v_end(ln_buf *b, size_t mark) {
   return true;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 static ln_str skip(ln_str s, size_t n) { return (ln_str){s.p + n, s.n - n}; }
 
@@ -156,16 +158,19 @@ bool ln_v_read(ln_str *rest, ln_vitem *out) {
 
 bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }
 
-bool ln_v_is_object(const ln_vitem *v) { return v->tag == 'O' || v->tag == 'B' || v->tag == 'P' || v->tag == 'M'; }
+bool ln_v_is_object(const ln_vitem *v) {
+  return v->tag == 'O' || v->tag == 'B' || v->tag == 'P' || v->tag == 'M';
+}
 
 bool ln_v_get(ln_str object, ln_str key, ln_vitem *out) {
-  ln_vitem o;
+  ln_vitem o, member;
+  *out = (ln_vitem){0};
   if (!ln_v_read(&object, &o) || !ln_v_is_object(&o)) return false;
   for (size_t i = 0; i < o.count; i++) {
     ln_str k;
-    if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, out)) return false;
+    if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, &member)) return false;
     int order = ln_str_cmp(k, key);
-    if (order == 0) return true;
+    if (order == 0) return *out = member, true;
     if (order > 0) return false;
   }
   return false;
@@ -187,7 +192,7 @@ bool ln_v_get_bool(ln_str object, const char *key, bool otherwise) {
   return v.tag == 't';
 }
 
-/* --- checking --------------------------------------------------------------------------------------------- */
+/* --- checking ------------------------------------------------------------------------------------------- */
 
 static bool check_one(ln_str *rest, int depth);
 
@@ -233,8 +238,8 @@ static bool check_one(ln_str *rest, int depth) {
   if (!v.body.p) return true;
   if (depth >= LN_VALUE_DEPTH) return false;
   if (v.tag == 'M') return check_mixed(v.body, v.count, depth + 1);
-  bool ok = v.tag == 'A' ? check_items(&v.body, v.count, depth + 1) : check_pairs(&v.body, v.count, depth + 1);
-  return ok && v.body.n == 0;
+  bool (*check)(ln_str *, size_t, int) = v.tag == 'A' ? check_items : check_pairs;
+  return check(&v.body, v.count, depth + 1) && v.body.n == 0;
 }
 
 bool ln_v_check(ln_str v, ln_err *err) {
@@ -244,7 +249,7 @@ bool ln_v_check(ln_str v, ln_err *err) {
                  whole - v.n);
 }
 
-/* --- as JSON ---------------------------------------------------------------------------------------------- */
+/* --- as JSON -------------------------------------------------------------------------------------------- */
 
 /* The shortest of 15 to 17 digits that reads back, and always a float to look at: "1.0", "1e+300". */
 size_t ln_v_float_text(double v, char out[LN_FLOAT_TEXT]) {
@@ -360,7 +365,7 @@ static void put_json(ln_str v, ln_json *j, int depth) {
 
 void ln_v_to_json(ln_str v, ln_json *j) { put_json(v, j, 0); }
 
-/* --- merging ---------------------------------------------------------------------------------------------- */
+/* --- merging -------------------------------------------------------------------------------------------- */
 
 typedef struct members {                                 /* walks an object's pairs, one ahead             */
   ln_str rest, key;

@@ -40,7 +40,7 @@ typedef struct ln_vitem {
 } ln_vitem;
 bool ln_v_read(ln_str *rest, ln_vitem *out);             /* one value off the front; false: malformed or end */
 bool ln_v_read_key(ln_str *rest, ln_str *key);           /* an object's next key                            */
-bool ln_v_get(ln_str object, ln_str key, ln_vitem *out); /* a member; false: not an object, or absent       */
+bool ln_v_get(ln_str object, ln_str key, ln_vitem *out); /* a member; false (and zeroed): not an object, or absent */
 ln_str ln_v_get_str(ln_str object, const char *key);     /* its text, or {NULL,0}                           */
 int64_t ln_v_get_int(ln_str object, const char *key, int64_t otherwise);
 bool ln_v_get_bool(ln_str object, const char *key, bool otherwise);

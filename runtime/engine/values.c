@@ -1,19 +1,22 @@
-/* values.c: between encoded values and Lua.  The encoder never raises and never allocates in the Lua state: it
-** is called on states at their memory cap, and in the middle of C that holds buffers.  So it walks tables raw,
-** writes members as it meets them, and then puts their bytes in order, instead of fetching sorted keys again.
-** The decoder builds tables, so it may raise a memory error.
+/* values.c: between encoded values and Lua.  The encoder never raises and never allocates in the Lua
+** state: it is called on states at their memory cap, and in the middle of C that holds buffers.  So it
+** walks tables raw, writes members as it meets them, and then puts their bytes in order, instead of
+** fetching sorted keys again. The decoder builds tables, so it may raise a memory error.
 **
-** What is not plain data has one Lua form each: null is a light userdata NULL (cjson's own), an array that is
-** empty carries a metatable as its mark, and a blob handle or an opaque value is a userdata that holds its
-** encoded form, cannot be changed, and is stored again byte for byte. */
+** What is not plain data has one Lua form each: null is a light userdata NULL (cjson's own), an array
+** that is empty carries a metatable as its mark, and a blob handle or an opaque value is a userdata that
+** holds its encoded form, cannot be changed, and is stored again byte for byte. */
 #include "engine/values.h"
 
+#include "engine/opaque.h"
+
+#include <ctype.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 
 static const char ARRAY_KEY = 'a', BLOB_KEY = 'b', OPAQUE_KEY = 'o'; /* addresses: keys of the registry     */
 
-/* --- marks ------------------------------------------------------------------------------------------------ */
+/* --- marks ---------------------------------------------------------------------------------------------- */
 
 void lnL_push_null(lua_State *L) { lua_pushlightuserdata(L, NULL); }
 
@@ -50,7 +53,7 @@ bool lnL_is_array(lua_State *L, int idx) {
   return first;
 }
 
-/* --- handles: blobs and opaque values --------------------------------------------------------------------- */
+/* --- handles: blobs and opaque values ------------------------------------------------------------------- */
 
 static ln_str handle_of(lua_State *L, int idx) {
   return (ln_str){lua_touserdata(L, idx), (size_t)lua_rawlen(L, idx)};
@@ -84,15 +87,20 @@ static int l_opaque_tostring(lua_State *L) {
   return 1;
 }
 
+void lnL_unknown(lua_State *L, int idx, ln_err *err) { ln_opaque_fail(handle_of(L, idx), err); }
+
+void lnL_known(lua_State *L, int idx) {
+  ln_err err;
+  if (!lnL_is_opaque(L, idx)) return;
+  lnL_unknown(L, idx, &err);
+  lnL_raise(L, &err);
+}
+
 /* Whatever computes with an opaque value ends here: a plan goes no further than what it knows. */
 static int l_opaque_used(lua_State *L) {
-  ln_err err;
-  int idx = lua_type(L, 1) == LUA_TUSERDATA && has_meta(L, 1, &OPAQUE_KEY) ? 1 : 2;
-  ln_str what = ln_v_get_str(handle_of(L, idx), "what");
-  if (!what.p) what = LN_STR("a value");
-  ln_fail(&err, "unknown", LN_FINAL, "the plan cannot know " LN_STR_FMT
-          " before it is done: answer in its place with --assume NAME=JSON", LN_STR_ARG(what));
-  return lnL_raise(L, &err);
+  lnL_known(L, 1);
+  lnL_known(L, 2);
+  return luaL_error(L, "a value that is not known");
 }
 
 static const luaL_Reg blob_meta[] = {
@@ -134,7 +142,7 @@ static void push_handle(lua_State *L, const ln_vitem *v) {
   void *p = lua_newuserdatauv(L, v->whole.n, 0);         /* handle          */
   memcpy(p, v->whole.p, v->whole.n);
   if (v->tag == 'B') lnL_push_blob_meta(L);
-  else push_meta(L, &OPAQUE_KEY, "opaque", fill_opaque); /* handle meta     */
+  else push_meta(L, &OPAQUE_KEY, LNL_OPAQUE, fill_opaque); /* handle meta     */
   lua_setmetatable(L, -2);
 }
 
@@ -149,9 +157,9 @@ bool lnL_handle(lua_State *L, int idx, ln_str *encoded) {
   return true;
 }
 
-/* --- encoding --------------------------------------------------------------------------------------------- */
+/* --- encoding ------------------------------------------------------------------------------------------- */
 
-typedef struct member {                                  /* one that is written already, at off in the output */
+typedef struct member {                                /* one that is written already, at off in the output */
   ln_str key;                                            /* lent by the table                               */
   size_t off, n;
 } member;
@@ -175,9 +183,9 @@ static bool encode(encoder *e, int idx);
 
 static bool plain_name(ln_str s) {
   if (s.n == 0 || (s.p[0] >= '0' && s.p[0] <= '9')) return false;
-  for (size_t i = 0; i < s.n; i++)
-    if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", s.p[i]) || !s.p[i]) return false;
-  return true;
+  size_t plain = 0;
+  while (plain < s.n && (s.p[plain] == '_' || isalnum((unsigned char)s.p[plain]))) plain++;
+  return plain == s.n;
 }
 
 static void put_place(ln_buf *b, const place *p) {
@@ -217,7 +225,8 @@ static bool survey(encoder *e, int idx, shape *s) {
       if (lua_tointeger(L, -2) > s->last) s->last = lua_tointeger(L, -2);
     } else {
       const char *kind = lua_type(L, -2) == LUA_TNUMBER ? "number" : luaL_typename(L, -2);
-      return refuse(e, "keys must be names, or positions from 1 on, to be stored, and one is another %s", kind);
+      return refuse(e, "keys must be names, or positions from 1 on, to be stored, and one is another %s",
+                    kind);
     }
   }
   if (s->last == s->positions) return true;
@@ -314,7 +323,8 @@ static bool encode_table(encoder *e, int idx) {
     e->depth = 4; /* enough of the path to find it */
     return refuse(e, "a table that contains itself, or is nested deeper than 100, cannot be stored");
   }
-  if (!lua_checkstack(e->L, 6)) return ln_fail(e->err, "memory", LN_AGAIN, "no room to store so deep a table");
+  if (!lua_checkstack(e->L, 6))
+    return ln_fail(e->err, "memory", LN_AGAIN, "no room to store so deep a table");
   if (!survey(e, idx, &s)) return false;
   e->depth++;
   if (!encode_shape(e, idx, &s, has_meta(e->L, idx, &ARRAY_KEY))) return false;
@@ -365,7 +375,7 @@ bool lnL_encode(lua_State *L, int idx, ln_buf *out, ln_err *err) {
   return lnL_encode_numbered(L, idx, out, NULL, NULL, false, err);
 }
 
-/* --- decoding --------------------------------------------------------------------------------------------- */
+/* --- decoding ------------------------------------------------------------------------------------------- */
 
 static void decode(lua_State *L, ln_str *rest, int depth);
 

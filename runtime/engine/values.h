@@ -26,6 +26,9 @@ bool lnL_is_marked(lua_State *L, int idx);
 /* A blob handle ('B') and an opaque value ('P') are userdata that hold their encoded form; lnL_decode makes them. */
 bool lnL_handle(lua_State *L, int idx, ln_str *encoded); /* lent by the userdata; false: neither            */
 bool lnL_is_opaque(lua_State *L, int idx);               /* any use of one raises "unknown"                 */
+void lnL_known(lua_State *L, int idx);                   /* raises that for an opaque value; others pass [-0,+0,e] */
+void lnL_unknown(lua_State *L, int idx, ln_err *err);    /* the error itself: what is not known, the step, --assume */
+#define LNL_OPAQUE "unknown value"                       /* as its type's name in Lua's own errors          */
 void lnL_push_blob_meta(lua_State *L);                   /* for modules/blob.c to add methods  [-0,+1,m]     */
 void lnL_push_error(lua_State *L, const ln_err *e, ln_str at); /* an error table with the error metatable (tostring: the operator's two lines) [-0,+1,m] */
 void lnL_error_meta(lua_State *L, int idx);              /* makes the table there an error table [-0,+0,m]   */

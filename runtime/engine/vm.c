@@ -1,17 +1,19 @@
 /* vm.c: one sandboxed Lua state a run.
 **
-** A turn (ln_vm_resume) ends when the branch returns, raises, asks for something, or has had its slice.  The slice
-** costs nothing while it lasts: the clock of preempt.c calls turn_due in a signal handler, on the thread that runs
-** the VM, and that arms a count hook on the coroutine that runs; so vm->running always names that one.
+** A turn (ln_vm_resume) ends when the branch returns, raises, asks for something, or has had its slice.
+** The slice costs nothing while it lasts: the clock of preempt.c calls turn_due in a signal handler, on
+** the thread that runs the VM, and that arms a count hook on the coroutine that runs; so vm->running
+** always names that one.
 **
-** An attempt that is over (memory, CPU budget, stack, interrupt) is `dead`, once and for all, with the reason in
-** `death`.  A dead VM is left by yielding wherever that is possible, so nothing of the playbook runs any more; and
-** where a C call is in between, by raising a value of no meaning, which our pcall, xpcall and coroutine functions
-** pass on, with the hook armed at every instruction, so that no handler gets far.
+** An attempt that is over (memory, CPU budget, stack, interrupt) is `dead`, once and for all, with the
+** reason in `death`.  A dead VM is left by yielding wherever that is possible, so nothing of the
+** playbook runs any more; and where a C call is in between, by raising a value of no meaning, which our
+** pcall, xpcall and coroutine functions pass on, with the hook armed at every instruction, so that no
+** handler gets far.
 **
-** A yield of the core (`yielding` is set) goes through the author's coroutines: whoever resumed one yields as well,
-** and resumes it again later.  That works if each of them could yield when it resumed: `blocked` counts those that
-** could not. */
+** A yield of the core (`yielding` is set) goes through the author's coroutines: whoever resumed one
+** yields as well, and resumes it again later.  That works if each of them could yield when it resumed:
+** `blocked` counts those that could not. */
 #include "engine/vm.h"
 
 #include "base/log.h"
@@ -41,7 +43,8 @@ struct ln_vm {
   ln_link *link;                                         /* the author's resumes under way                  */
   int blocked;
   lua_State *closing;                                    /* a coroutine that is being closed                */
-  int64_t cpu_start, own_cpu, *cpu_used;
+  bool cpu_known;                                     /* has the thread's CPU clock been read in this turn? */
+  int64_t began, cpu_start, own_cpu, *cpu_used;
   int64_t numbers;
   const void *raised;                                    /* the text that the author raised last            */
   ln_print_fn print;
@@ -50,11 +53,11 @@ struct ln_vm {
   void *user;
 };
 
-static const char KILLED = 'k', ENV_KEY = 'e';           /* addresses                                       */
+static const char KILLED = 'k';                          /* its address                                     */
 
-enum { BUSY = 1 };                                       /* in a coroutine's extra space, beside the pointer */
+enum { BUSY = 1 };                                      /* in a coroutine's extra space, beside the pointer */
 
-/* --- whose is it? ----------------------------------------------------------------------------------------- */
+/* --- whose is it? --------------------------------------------------------------------------------------- */
 
 static uintptr_t extra(lua_State *L) { return *(uintptr_t *)lua_getextraspace(L); }
 
@@ -72,8 +75,15 @@ size_t ln_vm_memory(const ln_vm *vm) { return vm->used; }
 void ln_vm_on_print(ln_vm *vm, ln_print_fn fn) { vm->print = fn; }
 ln_print_fn ln_vm_print(const ln_vm *vm) { return vm->print; }
 int64_t ln_vm_number(ln_vm *vm) { return ++vm->numbers; }
+ln_global_fn ln_vm_global(const ln_vm *vm) { return vm->global; }
+const char *const *ln_vm_global_names(const ln_vm *vm) { return vm->global_names; }
 
-/* --- where it is ------------------------------------------------------------------------------------------ */
+void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
+  vm->global = fn;
+  vm->global_names = names;
+}
+
+/* --- where it is ---------------------------------------------------------------------------------------- */
 
 /* The nearest Lua function of one coroutine; false: none. */
 static bool where_in(lua_State *L, char *out, size_t n) {
@@ -95,7 +105,7 @@ void lnL_where(lua_State *L, char *out, size_t n) {
     if (where_in(l->from, out, n)) return;
 }
 
-/* --- the end of an attempt -------------------------------------------------------------------------------- */
+/* --- the end of an attempt ------------------------------------------------------------------------------ */
 
 static void hook(lua_State *L, lua_Debug *ar);
 
@@ -125,10 +135,19 @@ int lnL_give_up(lua_State *L) {
   return lua_yield(L, 0);
 }
 
+enum { DEEP = 20000 };                                   /* calls; Lua itself stops at about 200,000        */
+
+/* An endless recursion may find the memory's end before the stack's; it is to be called what it is. */
 static void die_of_memory(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
-  snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
-  die(vm, L, "memory", what);
+  lua_Debug ar;
+  bool deep = lua_getstack(L, DEEP, &ar);
+  if (deep)
+    snprintf(what, sizeof what, "calls nest so deep that they need more than its %zu bytes of memory "
+             "(does a function call itself without end?)", vm->limits.memory);
+  else
+    snprintf(what, sizeof what, "needs more than its %zu bytes of memory (limits.memory)", vm->limits.memory);
+  die(vm, L, deep ? "stack" : "memory", what);
 }
 
 /* Lua says "stack overflow" and "C stack overflow" in a text of its own; a text that the author raised is an
@@ -160,7 +179,9 @@ void lnL_note_raised(lua_State *L, int idx) {
   ln_vm_of(L)->raised = lua_type(L, idx) == LUA_TSTRING ? (const void *)lua_tostring(L, idx) : NULL;
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------- */
+void lnL_note_caught(lua_State *L) { ln_vm_of(L)->raised = NULL; }
+
+/* --- memory --------------------------------------------------------------------------------------------- */
 
 /* Lua collects garbage after the first refusal and asks again for the same: a second one is the end. */
 static void *refuse(ln_vm *vm, size_t n) {
@@ -191,7 +212,7 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
   return q;
 }
 
-/* --- CPU -------------------------------------------------------------------------------------------------- */
+/* --- CPU ------------------------------------------------------------------------------------------------ */
 
 static int64_t cpu_us(void) {
   struct timespec t;
@@ -199,12 +220,29 @@ static int64_t cpu_us(void) {
   return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
-  vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
-  vm->cpu_start = cpu_us();
+/* The CPU clock is slow to read (microseconds), and most turns end long before their slice: then it is
+** not read at all.  A branch that has used something already has had a whole slice, so its turns are
+** measured from the start. */
+static void begin_budget(ln_vm *vm) {
+  vm->began = ln_preempt_now_us();
+  vm->cpu_known = *vm->cpu_used > 0;
+  if (vm->cpu_known) vm->cpu_start = cpu_us();
 }
 
-static int64_t cpu_spent(const ln_vm *vm) { return *vm->cpu_used + cpu_us() - vm->cpu_start; }
+void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
+  vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
+  begin_budget(vm);
+}
+
+static int64_t cpu_spent(ln_vm *vm) {
+  int64_t now = cpu_us();
+  if (!vm->cpu_known) {                                /* the first reading: before it, time stands for CPU */
+    int64_t wall = ln_preempt_now_us() - vm->began;
+    vm->cpu_start = now - (wall < vm->limits.slice_us ? wall : vm->limits.slice_us);
+    vm->cpu_known = true;
+  }
+  return *vm->cpu_used + now - vm->cpu_start;
+}
 
 static void check_budget(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
@@ -222,7 +260,7 @@ static void turn_due(void *arg) {
   ln_vm *vm = arg;
   lua_State *L = vm->running;
   atomic_store(&vm->look, true);
-  if (L) arm(L);
+  if (L && !lua_gethookmask(L)) arm(L);
 }
 
 static bool slice_over(const ln_vm *vm) { return ln_preempt_now_us() >= vm->turn.at_us; }
@@ -273,7 +311,7 @@ int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 0, ctx, k);
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------------- */
+/* --- waiting -------------------------------------------------------------------------------------------- */
 
 bool lnL_can_wait(lua_State *L) {
   ln_vm *vm = ln_vm_of(L);
@@ -295,8 +333,8 @@ static const char *c_name(lua_CFunction f, const lua_Debug *ar) {
   return name ? name : ar->name ? ar->name : "a function of the core";
 }
 
-/* The nearest C function, from level on, that a wait cannot pass through; without one, the nearest that it mostly
-** can (sort without a comparator calls __lt). */
+/* The nearest C function, from level on, that a wait cannot pass through; without one, the nearest that
+** it mostly can (sort without a comparator calls __lt). */
 static const char *culprit_in(lua_State *L, int level) {
   const char *second = NULL;
   lua_Debug ar;
@@ -340,7 +378,7 @@ int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 0, ctx, k);
 }
 
-/* --- the author's coroutines ------------------------------------------------------------------------------ */
+/* --- the author's coroutines ---------------------------------------------------------------------------- */
 
 bool lnL_in_author_coroutine(lua_State *L) { return ln_vm_of(L)->link != NULL; }
 bool lnL_closing(lua_State *L) { return ln_vm_of(L)->closing == L; }
@@ -377,7 +415,7 @@ int lnL_close_thread(lua_State *L, lua_State *co) {
 
 int lnL_pass_up(lua_State *L, lua_KContext ctx, lua_KFunction k) { return lua_yieldk(L, 0, ctx, k); }
 
-/* --- a turn ----------------------------------------------------------------------------------------------- */
+/* --- a turn --------------------------------------------------------------------------------------------- */
 
 static ln_vm_turn killed(const ln_vm *vm, ln_err *err) {
   if (err) *err = vm->death;
@@ -393,9 +431,9 @@ static ln_vm_turn verdict(ln_vm *vm, lua_State *co, int status, ln_err *err) {
 }
 
 static bool begin_turn(ln_vm *vm, lua_State *co, ln_err *err) {
-  vm->turn = (ln_turn_of){.due = turn_due, .arg = vm, .at_us = ln_preempt_now_us() + vm->limits.slice_us};
+  begin_budget(vm);
+  vm->turn = (ln_turn_of){.due = turn_due, .arg = vm, .at_us = vm->began + vm->limits.slice_us};
   vm->yielding = YIELD_AUTHOR;
-  vm->cpu_start = cpu_us();
   vm->running = co;
   ln_watch *w = ln_preempt_begin(&vm->turn, err);
   if (!w) vm->running = NULL;
@@ -407,7 +445,7 @@ static void end_turn(ln_vm *vm) {
   ln_watch *w = atomic_exchange(&vm->watch, NULL);
   ln_preempt_end(w, &vm->turn);
   vm->running = NULL;
-  *vm->cpu_used = cpu_spent(vm);
+  if (vm->yielding == YIELD_SLICE) *vm->cpu_used = cpu_spent(vm);
 }
 
 ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err) {
@@ -446,112 +484,7 @@ bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err) {
   return status == LUA_OK;
 }
 
-/* --- globals ---------------------------------------------------------------------------------------------- */
-
-void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
-  vm->global = fn;
-  vm->global_names = names;
-}
-
-enum { NAME = 24 };                                      /* longer names have no near ones                  */
-
-/* How many letters differ (put in, left out, changed, or two swapped)? */
-static int distance(ln_str a, ln_str b) {
-  int d[NAME + 1][NAME + 1];
-  for (size_t i = 0; i <= a.n; i++) d[i][0] = (int)i;
-  for (size_t k = 0; k <= b.n; k++) d[0][k] = (int)k;
-  for (size_t i = 1; i <= a.n; i++)
-    for (size_t k = 1; k <= b.n; k++) {
-      int best = d[i - 1][k - 1] + (a.p[i - 1] != b.p[k - 1]);
-      if (d[i - 1][k] + 1 < best) best = d[i - 1][k] + 1;
-      if (d[i][k - 1] + 1 < best) best = d[i][k - 1] + 1;
-      if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
-        best = d[i - 2][k - 2] + 1;
-      d[i][k] = best;
-    }
-  return d[a.n][b.n];
-}
-
-typedef struct near_name { ln_str name, best; int far; } near_name;
-
-static void try_near(near_name *s, ln_str candidate) {
-  if (s->name.n > NAME || candidate.n > NAME) return;
-  int far = distance(s->name, candidate);
-  if (far < s->far || (far == s->far && s->best.p && ln_str_cmp(candidate, s->best) < 0)) {
-    s->best = candidate;
-    s->far = far;
-  }
-}
-
-static ln_str nearest(ln_vm *vm, lua_State *L, int globals, ln_str name) {
-  near_name s = {name, {NULL, 0}, name.n < 5 ? 2 : 3};   /* closer than that */
-  for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
-    ln_str key;
-    if (lua_type(L, -2) != LUA_TSTRING) continue;
-    key.p = lua_tolstring(L, -2, &key.n);
-    try_near(&s, key);
-  }
-  for (const char *const *n = vm->global_names; n && *n; n++) try_near(&s, ln_str_of(*n));
-  return s.best;
-}
-
-/* A global that is not there: a lazily loaded word, or an error with the nearest name. */
-static int l_missing(lua_State *L) {                     /* globals name    */
-  ln_vm *vm = ln_vm_of(L);
-  ln_str name;
-  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "a global's name is a text, not a %s", luaL_typename(L, 2));
-  lua_settop(L, 2);
-  name.p = lua_tolstring(L, 2, &name.n);
-  if (vm->global && vm->global(L, name)) {
-    lua_pushvalue(L, 2);                                 /* … value name    */
-    lua_pushvalue(L, -2);                                /* … value name value */
-    lua_rawset(L, 1);
-    return 1;
-  }
-  const char *why = lnL_absent(name);
-  if (why) return luaL_error(L, "'%s' is not there: %s", name.p, why);
-  ln_str like = nearest(vm, L, 1, name);
-  if (!like.p) return luaL_error(L, "unknown name '%s'", name.p);
-  lua_pushlstring(L, like.p, like.n);
-  return luaL_error(L, "unknown name '%s': did you mean '%s'?", name.p, lua_tostring(L, -1));
-}
-
-static int l_assigned(lua_State *L) {                    /* env name value  */
-  return luaL_error(L, "'%s' is assigned as a global: make it local", luaL_tolstring(L, 2, NULL));
-}
-
-static void protect_with(lua_State *L, const char *event, lua_CFunction f) { /* table meta → table */
-  lua_pushcfunction(L, f);
-  lua_setfield(L, -2, event);
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_setmetatable(L, -2);
-}
-
-/* Playbooks see the globals through an empty table, so that every assignment is noticed. */
-static void make_env(lua_State *L) {
-  lua_pushglobaltable(L);                                /* globals         */
-  lua_createtable(L, 0, 2);
-  protect_with(L, "__index", l_missing);
-  lua_newtable(L);                                       /* globals env     */
-  lua_createtable(L, 0, 3);
-  lua_pushvalue(L, -3);                                  /* globals env meta globals */
-  lua_setfield(L, -2, "__index");
-  protect_with(L, "__newindex", l_assigned);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &ENV_KEY);
-  lua_pop(L, 1);
-}
-
-bool lnL_is_env(lua_State *L, int idx) {
-  idx = lua_absindex(L, idx);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &ENV_KEY);
-  lua_pushglobaltable(L);
-  bool is = lua_rawequal(L, idx, -1) || lua_rawequal(L, idx, -2);
-  lua_pop(L, 2);
-  return is;
-}
-
-/* --- loading ---------------------------------------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------------------------------------- */
 
 static const char *read_all(lua_State *L, void *data, size_t *n) {
   ln_str *rest = data;
@@ -565,12 +498,13 @@ static const char *read_all(lua_State *L, void *data, size_t *n) {
 bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err) {
   if (source.n && source.p[0] == '#')                    /* the line end stays, so lines keep their numbers */
     while (source.n && *source.p != '\n') source = (ln_str){source.p + 1, source.n - 1};
-  if (!lua_checkstack(L, 4)) return ln_fail(err, "memory", LN_FINAL, "no room on the stack to load %s", chunk + 1);
+  if (!lua_checkstack(L, 4))
+    return ln_fail(err, "memory", LN_FINAL, "no room on the stack to load %s", chunk + 1);
   if (source.n && *source.p == LUA_SIGNATURE[0])
     return ln_fail(err, "syntax", LN_FINAL, "%s is compiled: scripts are loaded as text", chunk + 1);
   int status = lua_load(L, read_all, &source, chunk, "t");
   if (status == LUA_OK) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &ENV_KEY);         /* f env           */
+    lnL_push_env(L);                                     /* f env           */
     lua_setupvalue(L, -2, 1);
     return true;
   }
@@ -583,7 +517,7 @@ bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_er
   return false;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 /* Error messages find the names of library functions there. */
 static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
@@ -615,13 +549,14 @@ static int open_library(lua_State *L) {
   lnL_open_stock(L);
   register_libraries(L);
   freeze_libraries(L);
-  make_env(L);
+  lnL_make_env(L);
   return 0;
 }
 
 /* A push into a capped state outside of ln_vm_protect: a fault of the core. */
 static int panic(lua_State *L) {
-  ln_log(LN_ERROR, "vm_panic", "error=\"%s\"", lua_tostring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
+  const char *text = lua_tostring(L, -1);
+  ln_log(LN_ERROR, "vm_panic", "error=\"%s\"", text ? text : luaL_typename(L, -1));
   return 0; /* Lua aborts */
 }
 

@@ -75,11 +75,13 @@ void lnL_where(lua_State *L, char *out, size_t n);
 /* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by rawset:
 ** for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is. [-1, +1, m] */
 void lnL_freeze(lua_State *L);
+void lnL_thaw(lua_State *L);                             /* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
 
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
 ** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
 typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e]; asked once a name            */
 void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names); /* names: all it knows, NULL-ended, for "did you mean"; may be NULL */
+const char *const *ln_vm_global_names(const ln_vm *vm);  /* those names; NULL: none                          */
 
 /* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its environment;
 ** the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …", or "memory". */

@@ -57,7 +57,7 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   snprintf(w->step, sizeof w->step, "%s", e->name);
   w->until_ms = e->due_ms;
   w->id[0] = 0;
-  if (e->approval) {
+  if (e->approval && strcmp(e->waiting_for, "approval") == 0) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
     snprintf(w->next, sizeof w->next, "lunette approve %lld && lunette resume %s", (long long)e->approval, r->ulid);
   } else {

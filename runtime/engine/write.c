@@ -14,6 +14,8 @@
 enum { HORIZON_MS = 60000, ATTEMPTS = 3, PROBES = 3, SETTLE_MS = 5000, WAIT_MS = 20 * 60000, BUSY_MS = 100, AGAIN_MS = 1000 };
 
 static void take_turn(ln_effect *e);
+static void begin_look(ln_effect *e);
+static void give_up(ln_effect *e, const ln_err *err);
 static void in_doubt(ln_effect *e, const ln_err *err);
 static void settle_then_probe(ln_effect *e);
 
@@ -74,24 +76,19 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 static void turn_again(void *arg) { take_turn(arg); }
 
-static void look_anew(ln_effect *e) {
-  e->stand = LN_W_LOOKING;
-  e->op->write->look(e);
-}
-
 /* Only an intent can be refused: somebody else has the entity (it waits for its turn), what it rests on has changed,
 ** or a cap is reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
-  e->attempts--;
+  e->attempts--; /* no intent was written: it was no attempt */
   if (ln_err_is(err, "look")) {
-    look_anew(e);
+    begin_look(e);
   } else if (ln_err_is(err, "busy")) {
     e->waiting_for = "entity";
     e->stand = LN_W_TURN;
     ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
   } else {
     ln_guard_audit(e, err);
-    ln_effect_fail(e, err);
+    give_up(e, err);
   }
 }
 
@@ -161,6 +158,13 @@ static void record_err(ln_effect *e, const char *state, const ln_err *err, const
   ln_buf_free(&out);
 }
 
+/* It ends without being sent; what an earlier attempt left in the ledger goes with it. */
+static void give_up(ln_effect *e, const ln_err *err) {
+  bool refused = ln_err_is(err, "refused") || ln_err_is(err, "denied") || ln_err_is(err, "expired");
+  if (e->attempts) record_err(e, refused ? "refused" : "failed", err, "");
+  else ln_effect_finish_err(e, refused ? "refused" : "failed", err);
+}
+
 static void record_done(ln_effect *e, ln_str value) {
   ln_buf nil;
   ln_buf_init(&nil, 16);
@@ -221,7 +225,7 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
 static void send_again(void *arg) { take_turn(arg); }
 
 static void unknown(ln_effect *e, const ln_err *err) {
-  if (e->op->idempotent && !e->recovered && now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS)
+  if (e->op->idempotent && !e->recovered && !e->branch->cancelled && now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS)
     ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
   else if (e->op->write->probe) settle_then_probe(e);
   else in_doubt(e, err);
@@ -270,7 +274,7 @@ static void put_pair(ln_buf *b, const char *key, ln_str v) {
 }
 
 static void put_intent(const ln_effect *e, ln_buf *b) {
-  size_t mark = ln_v_begin(b, 'O', 8);
+  size_t mark = ln_v_begin(b, 'O', 9);
   ln_v_key(b, LN_STR("attempt"));
   ln_v_int(b, e->attempts);
   put_pair(b, "before", ln_buf_view(&e->before));
@@ -279,6 +283,9 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   put_pair(b, "facet", e->w.facet);
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
+  ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
+  if (e->undo.n) ln_v_raw(b, ln_buf_view(&e->undo));
+  else ln_v_nil(b);
   ln_v_key(b, LN_STR("would"));
   if (e->w.would.n) ln_v_raw(b, e->w.would);
   else ln_v_nil(b);
@@ -298,26 +305,6 @@ static void take_turn(ln_effect *e) {
   if (!j) return;
   j->intent = true;
   put_intent(e, &j->data);
-  submit(j);
-}
-
-/* ------------------------------------------------------------------ once more */
-
-/* It did not happen.  In the process that has just looked it is sent again; after a restart, whenever that was, the
-** intent is withdrawn and all is asked anew: what it acts on, how that is now, the guards, and, where any of it has
-** changed since, a person. */
-static void once_more(ln_effect *e) {
-  bool anew = e->recovered && e->op->write->look;
-  e->recovered = false;
-  if (!anew) {
-    take_turn(e);
-    return;
-  }
-  write_job *j = job_new(e, LN_E_WITHDRAWN, look_anew);
-  if (!j) return;
-  e->permitted = true; /* as long as it is still so before: see same_before */
-  e->looked_ms = e->first_sent_ms;
-  j->hold = "";
   submit(j);
 }
 
@@ -353,8 +340,21 @@ static void probe_now(void *arg) {
 
 static void settle_then_probe(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   e->stand = LN_W_SETTLING;
   ln_wait_for(e, (e->sent_ms ? e->sent_ms : now_of(e)) + settle * (e->probes + 1), probe_now);
+}
+
+static const ln_err cancelled_unsent = {.code = "cancelled", .message = "cancelled; it has not happened"};
+
+/* It certainly did not happen.  Soon after the send it is tried again; later, after a crash, or when a person said
+** so, everything that leads to a send is asked anew: the world, the guards and the approval may have moved on. */
+static void not_done(ln_effect *e, const ln_err *err) {
+  bool fresh = !e->recovered && now_of(e) - e->first_sent_ms < HORIZON_MS;
+  if (e->branch->cancelled) record_err(e, "cancelled", &cancelled_unsent, "");
+  else if (e->attempts >= ATTEMPTS) record_err(e, "failed", err, "");
+  else if (fresh) take_turn(e);
+  else begin_look(e);
 }
 
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
@@ -362,10 +362,7 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   switch (o) {
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); return;
   case LN_ACCEPTED: accepted(e, value); return;
-  case LN_DID_NOT:
-    if (e->attempts < ATTEMPTS) once_more(e);
-    else record_err(e, "failed", err, "");
-    return;
+  case LN_DID_NOT: not_done(e, err); return;
   case LN_UNKNOWN: break;
   }
   if (e->probes < PROBES) settle_then_probe(e);
@@ -378,11 +375,11 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
   if (e->finished || e->stand != LN_W_ASKING) return;
   e->waiting_for = NULL;
   if (strcmp(state, "approved") != 0) {
-    ln_effect_finish_err(e, "refused", why);
+    give_up(e, why);
     return;
   }
   e->permitted = true;
-  if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) look_anew(e); /* what it rests on is read again */
+  if (now_of(e) - e->looked_ms > HORIZON_MS) begin_look(e); /* what it rests on is read again */
   else take_turn(e);
 }
 
@@ -391,10 +388,27 @@ static void after_guards(ln_effect *e) {
     e->stand = LN_W_ASKING;
     e->state = "waiting";
     e->waiting_for = "approval"; /* gathered into one question when the run has nothing else to do */
+    e->wanted_ms = now_of(e);
     ln_run_pump_soon(e->run);
     return;
   }
   take_turn(e);
+}
+
+/* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
+static void note_entity(ln_effect *e) {
+  ln_entry entry;
+  ln_buf data;
+  ln_buf_init(&data, 1 << 16);
+  size_t mark = ln_v_begin(&data, 'O', 3);
+  put_pair(&data, "entity", e->w.entity);
+  put_pair(&data, "facet", e->w.facet);
+  put_pair(&data, "to", e->w.to);
+  ln_v_end(&data, mark);
+  ln_effect_entry(e, LN_E_ASKED, &entry);
+  entry.data = ln_buf_view(&data);
+  if (ln_effect_logged(e)) ln_run_put(e->run, &entry);
+  ln_buf_free(&data);
 }
 
 static void refuse_never(ln_effect *e) {
@@ -402,7 +416,7 @@ static void refuse_never(ln_effect *e) {
   ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
   memcpy(err.rule, "writes", 7);
   ln_guard_audit(e, &err);
-  ln_effect_fail(e, &err);
+  give_up(e, &err);
 }
 
 static bool is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
@@ -411,26 +425,30 @@ static void after_look(ln_effect *e) {
   ln_err err = {0};
   ln_str before = ln_buf_view(&e->before);
   if (before.n && e->w.to.n && ln_str_eq(before, e->w.to) && !is_plan(e)) {
+    note_entity(e);
     ln_str value = ln_buf_view(&e->unchanged);
-    record(e, true, "unchanged", value.n ? value : e->w.planned, NULL);
+    record(e, true, "unchanged", value.n ? value : e->w.planned, e->attempts ? "" : NULL);
     return;
   }
-  if (e->w.never && !is_plan(e)) { /* it was not so when this write began */
+  if (e->w.never && !is_plan(e)) {
     refuse_never(e);
     return;
   }
   bool passes = ln_guard_static(e, &err);
   if (!passes && !is_plan(e)) ln_guard_audit(e, &err);
   if (is_plan(e)) ln_plan_answer(e, passes ? NULL : &err);
-  else if (!passes) ln_effect_fail(e, &err);
+  else if (!passes) give_up(e, &err);
   else after_guards(e);
+}
+
+bool ln_write_is_as_shown(const ln_effect *e, ln_str shown, ln_str before) {
+  return ln_str_eq(ln_v_get_str(shown, "entity"), e->w.entity) && ln_str_eq(ln_v_get_str(shown, "to"), e->w.to) &&
+         ln_str_eq(ln_v_get_str(shown, "from"), before);
 }
 
 /* Is it as a person was shown it, or as it was looked at before?  Else what was approved is not what would be done. */
 static bool same_before(const ln_effect *e, const ln_look *l) {
-  if (e->shown.n)
-    return ln_str_eq(ln_v_get_str(e->shown, "entity"), e->w.entity) && ln_str_eq(ln_v_get_str(e->shown, "from"), l->before) &&
-           ln_str_eq(ln_v_get_str(e->shown, "to"), e->w.to);
+  if (e->shown.n) return ln_write_is_as_shown(e, e->shown, l->before);
   return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before);
 }
 
@@ -447,7 +465,7 @@ static void keep_look(ln_effect *e, const ln_look *l) {
 void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_LOOKING) return;
   if (err) {
-    ln_effect_fail(e, err);
+    give_up(e, err);
     return;
   }
   if (e->permitted && !same_before(e, l)) {
@@ -459,12 +477,21 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   after_look(e);
 }
 
+static void begin_look(ln_effect *e) {
+  ln_look none = {.resolved = false};
+  e->recovered = false;
+  e->first_sent_ms = 0;
+  e->stand = LN_W_LOOKING;
+  if (e->op->write->look) e->op->write->look(e);
+  else ln_write_looked(e, &none, NULL);
+}
+
 /* ------------------------------------------------------------------ starting, and taking up again */
 
 static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
-  if (!e->record->settled_did) e->attempts = 0, once_more(e);
+  if (!e->record->settled_did) e->attempts = 0, not_done(e, &cancelled_unsent);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -477,6 +504,8 @@ static void take_up(ln_effect *e) {
   e->attempts = rec->attempts;
   e->first_sent_ms = e->sent_ms = rec->intent_ms;
   ln_buf_add(&e->before, ln_v_get_str(rec->intent, "before"));
+  ln_vitem undo;
+  if (ln_v_get(rec->intent, LN_STR("undo"), &undo) && undo.tag != 'n') ln_buf_add(&e->undo, undo.whole);
   if (rec->settled) settled_by_a_person(e);
   else if (rec->in_doubt) doubted(e);
   else if (rec->handle.n) ln_buf_add(&e->handle, rec->handle), follow(e);
@@ -491,6 +520,7 @@ void ln_write_start(ln_effect *e) {
     ln_effect_fail(e, &err);
     return;
   }
+  if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
   bool open = e->record && e->record->intent.n && !e->record->withdrawn && !e->record->planned;
   if (open) {
     take_up(e);
@@ -500,12 +530,5 @@ void ln_write_start(ln_effect *e) {
     refuse_never(e);
     return;
   }
-  if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
-  e->stand = LN_W_LOOKING;
-  if (e->op->write->look) {
-    look_anew(e);
-  } else {
-    ln_look none = {.resolved = false};
-    ln_write_looked(e, &none, NULL);
-  }
+  begin_look(e);
 }

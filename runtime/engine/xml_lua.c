@@ -1,7 +1,8 @@
-/* xml_lua.c: XML over expat, streamed into an encoded value.  An element is written when it ends: its children's
-** bytes stand at the end of the output already, and its head (attributes, name, text) is put in front of them, so
-** nothing but the path of open elements is ever held.  Nothing is fetched; a document that declares an entity, or
-** uses one that is not of the five, is refused: that ends both "billion laughs" and files read through entities. */
+/* xml_lua.c: XML over expat, streamed into an encoded value.  An element is written when it ends: its
+** children's bytes stand at the end of the output already, and its head (attributes, name, text) is put
+** in front of them, so nothing but the path of open elements is ever held.  Nothing is fetched; a
+** document that declares an entity, or uses one that is not of the five, is refused: that ends both
+** "billion laughs" and files read through entities. */
 #include "engine/host.h"
 
 #include <expat.h>
@@ -30,8 +31,8 @@ enum { DEEPEST = LN_VALUE_DEPTH - 1 };
 static void stop(xml_job *x, const char *what, const char *which) {
   if (x->failed) return;
   x->failed = true;
-  ln_fail(x->err, "bad_xml", LN_FINAL, "at line %lu: %s%s", (unsigned long)XML_GetCurrentLineNumber(x->parser),
-          what, which);
+  unsigned long line = XML_GetCurrentLineNumber(x->parser);
+  ln_fail(x->err, "bad_xml", LN_FINAL, "at line %lu: %s%s", line, what, which);
   XML_StopParser(x->parser, XML_FALSE);
 }
 
@@ -42,11 +43,13 @@ static void stop_full(xml_job *x, const ln_buf *b) {
   XML_StopParser(x->parser, XML_FALSE);
 }
 
-/* --- an element ------------------------------------------------------------------------------------------- */
+/* --- an element ----------------------------------------------------------------------------------------- */
 
 typedef struct attr { const char *name, *value; } attr;
 
-static int by_name(const void *a, const void *b) { return strcmp(((const attr *)a)->name, ((const attr *)b)->name); }
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const attr *)a)->name, ((const attr *)b)->name);
+}
 
 static bool put_head(xml_job *x, const char *name, const char **atts) {
   size_t n = 0;
@@ -115,10 +118,10 @@ static void on_text(void *arg, const char *s, int n) {
   if (!x->failed && !ln_buf_add(&x->texts, (ln_str){s, (size_t)n})) stop_full(x, &x->texts);
 }
 
-/* --- what is refused -------------------------------------------------------------------------------------- */
+/* --- what is refused ------------------------------------------------------------------------------------ */
 
-static void on_entity(void *arg, const char *name, int is_parameter, const char *value, int n, const char *base,
-                      const char *system_id, const char *public_id, const char *notation) {
+static void on_entity(void *arg, const char *name, int is_parameter, const char *value, int n,
+                      const char *base, const char *system_id, const char *public_id, const char *notation) {
   (void)is_parameter, (void)value, (void)n, (void)base, (void)system_id, (void)public_id, (void)notation;
   stop(arg, "it declares an entity, which is not allowed: ", name);
 }
@@ -127,7 +130,7 @@ static void on_skipped(void *arg, const char *name, int is_parameter) {
   if (!is_parameter) stop(arg, "an entity that is not known: ", name);
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------ */
 
 static bool parse(xml_job *x, ln_str xml) {
   XML_SetUserData(x->parser, x);

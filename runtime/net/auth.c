@@ -1,5 +1,5 @@
-/* auth.c: form encoding, and client assertions.  Every assertion is signed afresh, with a jti that its caller has
-** drawn: a vendor takes each one once. */
+/* auth.c: form encoding, and client assertions.  Every assertion is signed afresh, with a jti that its
+** caller has drawn: a vendor takes each one once. */
 #include "net/auth.h"
 
 #include "base/json.h"

@@ -1,6 +1,6 @@
-/* breaker.c: a vendor that is down is left alone.  Closed until `threshold` attempts in a row have failed; then
-** shut for `rest_ms`; then one call may try while the others wait for what it finds.  A refusal is an answer:
-** only what says that the service itself is in trouble counts as a failure (see vendor.c). */
+/* breaker.c: a vendor that is down is left alone.  Closed until `threshold` attempts in a row have failed;
+** then shut for `rest_ms`; then one call may try while the others wait for what it finds.  A refusal is an
+** answer: only what says that the service itself is in trouble counts as a failure (see vendor.c). */
 #include "net/breaker.h"
 
 void ln_breaker_init(ln_breaker *b, int threshold, int64_t rest_ms) {

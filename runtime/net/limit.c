@@ -9,19 +9,19 @@
 
 typedef struct limit {
   struct limit *next;
-  char *name;                                            /* NULL: of the whole vendor                        */
-  int64_t remaining;                                     /* -1: not known                                    */
+  char *name;                                            /* NULL: of the whole vendor */
+  int64_t remaining;                                     /* -1: not known */
   int64_t reset_at, not_before;
 } limit;
 
-enum { MAX_NAMES = 256 };                                /* further names share the vendor's own             */
+enum { MAX_NAMES = 256 };                                /* further names share the vendor's own */
 
 struct ln_limits {
   limit all;
   limit *named;
   size_t names;
-  int64_t declared, told;                                /* concurrency; told -1: nothing                    */
-  int64_t others;                                        /* in flight at the vendor that are not ours        */
+  int64_t declared, told;                                /* concurrency; told -1: nothing */
+  int64_t others;                                        /* in flight at the vendor that are not ours */
   int64_t in_flight;
 };
 
@@ -47,7 +47,7 @@ void ln_limits_free(ln_limits *l) {
 bool ln_limits_room(const ln_limits *l) {
   int64_t may = l->declared;
   if (l->told >= 0 && l->told - l->others < may) may = l->told - l->others;
-  return l->in_flight < (may > 0 ? may : 1);             /* one always: its answer is how we learn           */
+  return l->in_flight < (may > 0 ? may : 1);             /* one always: its answer is how we learn */
 }
 
 static limit *find(const ln_limits *l, ln_str name) {
@@ -63,7 +63,7 @@ static limit *make(ln_limits *l, ln_str name) {
   char *copy = n ? ln_str_dup(name) : NULL;
   if (!copy) {
     free(n);
-    return &l->all;                                      /* no memory: too careful is better than too fast   */
+    return &l->all;                                      /* no memory: too careful is better than too fast */
   }
   *n = (limit){.next = l->named, .name = copy, .remaining = -1};
   l->named = n;
@@ -98,7 +98,7 @@ void ln_limits_told(ln_limits *l, ln_str name, const ln_limit_told *t, int64_t n
   limit *n = t->own && tells ? make(l, name) : &l->all;
   if (t->remaining >= 0) {
     n->remaining = t->remaining;
-    n->reset_at = now + (t->reset_ms > 0 ? t->reset_ms : 0); /* without a reset a count of 0 blocks nobody   */
+    n->reset_at = now + (t->reset_ms > 0 ? t->reset_ms : 0); /* without a reset a count of 0 blocks nobody */
   }
   if (t->wait_ms > 0 && now + t->wait_ms > n->not_before) n->not_before = now + t->wait_ms;
   if (t->concurrency >= 0) l->told = t->concurrency;

@@ -1,10 +1,10 @@
-/* token.c: showing a vendor who calls.  A fixed token or a password is read each time it is needed and wiped.
-** A bearer token is fetched once for all calls that wait, kept until shortly before its end, and renewed while
-** the old one still serves.  A refused token is dropped by its generation, so that fifty calls refused at once
-** make one token call.  A fetch that is refused shuts the vendor for a while: looping on bad credentials locks
-** accounts, and addresses, for everybody behind them.
-** The token call alone may be led elsewhere (308, wrong region), and only to a base that the connector
-** declares; that base then serves all later calls, for a token of one region is good nowhere else. */
+/* token.c: showing a vendor who calls.  A fixed token or a password is read each time it is needed and
+** wiped. A bearer token is fetched once for all calls that wait, kept until shortly before its end, and
+** renewed while the old one still serves.  A refused token is dropped by its generation, so that fifty
+** calls refused at once make one token call.  A fetch that is refused shuts the vendor for a while: looping
+** on bad credentials locks accounts, and addresses, for everybody behind them. The token call alone may be
+** led elsewhere (308, wrong region), and only to a base that the connector declares; that base then serves
+** all later calls, for a token of one region is good nowhere else. */
 #include "net/vendor_parts.h"
 
 #include "base/base64.h"
@@ -16,7 +16,7 @@
 enum {
   TOKEN_TRIES = 5,
   TOKEN_TIMEOUT_MS = 30000,
-  TOKEN_MAX = 64 * 1024,                                 /* bytes of a token call's answer                   */
+  TOKEN_MAX = 64 * 1024,                                 /* bytes of a token call's answer */
   SECRET_MAX = 64 * 1024,
   SHUT_MS = 30000,
   ASSERTION_LIFE_S = 300,
@@ -103,7 +103,8 @@ static bool add_assertion(ln_vendor *v, ln_str url, ln_buf *body, ln_err *err) {
 static bool add_value(ln_vendor *v, const char *field, ln_str key, ln_buf *body, ln_err *err) {
   ln_buf b;
   ln_buf_init(&b, SECRET_MAX);
-  bool ok = value_of(v, key, &b, err) && one_line(&b, err) && ln_form_add(body, ln_str_of(field), ln_buf_view(&b));
+  bool ok =
+      value_of(v, key, &b, err) && one_line(&b, err) && ln_form_add(body, ln_str_of(field), ln_buf_view(&b));
   ln_buf_wipe(&b);
   return ok;
 }
@@ -164,7 +165,8 @@ static void fetched(ln_vendor *v, const ln_answer *a) {
   if (!v->read_token(v->arg, a, &fresh, &life_s, &err) ||
       (want ? a->status != want : a->status != 200 && a->status != 201) || !fresh.n) {
     ln_buf_wipe(&fresh);
-    if (!err.code[0]) ln_fail(&err, "unauthorised", LN_FINAL, "the token call answered with status %d", a->status);
+    if (!err.code[0])
+      ln_fail(&err, "unauthorised", LN_FINAL, "the token call answered with status %d", a->status);
     err.status = a->status;
     bool again = err.retry == LN_AGAIN || a->status == 429 || a->status >= 500;
     err.retry = again ? LN_AGAIN : LN_FINAL;
@@ -202,8 +204,10 @@ static void led_elsewhere(ln_vendor *v, const ln_answer *a) {
   char *base = to.n && !v->token.moved ? ln_str_dup(to) : NULL;
   if (!base) {
     ln_err err;
-    ln_fail(&err, "unauthorised", LN_FINAL, "the token call was led (status %d) to an address that is none of the "
-            "declared regions, or twice: check the configured url", a->status);
+    ln_fail(&err, "unauthorised", LN_FINAL,
+            "the token call was led (status %d) to an address that is none of the "
+            "declared regions, or twice: check the configured url",
+            a->status);
     err.status = a->status;
     fetch_failed(v, &err);
     return;

@@ -138,9 +138,24 @@ static void on_soon(uv_timer_t *u) {
   }
 }
 
+static void set_up_process(void);
+
+/* Curl and OpenSSL are started by the first request: a command that sends none does not pay for them. */
+static bool start_curl(transport *t) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (t->multi) return true;
+  pthread_once(&once, set_up_process);
+  if (!(t->multi = curl_multi_init())) return false;
+  curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+  curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+  curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+  curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+  return true;
+}
+
 static void *send_request(ln_transport *base, const ln_request *r, ln_answer_fn done, void *arg) {
   transport *t = (transport *)base;
-  ln_sending *s = take(t);
+  ln_sending *s = start_curl(t) ? take(t) : NULL;
   if (!s) return NULL;
   s->done = done;
   s->arg = arg;
@@ -187,7 +202,7 @@ static void free_transport(ln_transport *base) {
   free_ring(t, &t->active, true);
   free_ring(t, &t->failed, false);
   free_ring(t, &t->spare, false);
-  curl_multi_cleanup(t->multi);
+  if (t->multi) curl_multi_cleanup(t->multi);
   uv_close((uv_handle_t *)&t->timer, on_timer_closed);
   uv_close((uv_handle_t *)&t->soon, on_timer_closed);
 }
@@ -206,24 +221,15 @@ static void init_timer(transport *t, uv_timer_t *u) {
 }
 
 ln_transport *ln_transport_curl(ln_loop *l, ln_err *err) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, set_up_process);
   transport *t = calloc(1, sizeof *t);
-  CURLM *multi = t ? curl_multi_init() : NULL;
-  if (!multi) {
-    free(t);
+  if (!t) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for the network");
     return NULL;
   }
   t->base = (ln_transport){send_request, drop, free_transport};
   t->uv = l->uv;
-  t->multi = multi;
   ring_init(&t->active), ring_init(&t->failed), ring_init(&t->spare);
   init_timer(t, &t->timer);
   init_timer(t, &t->soon);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, t);
-  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, t);
   return &t->base;
 }

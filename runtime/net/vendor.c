@@ -1,14 +1,16 @@
-/* vendor.c: the life of a call.  It queues in order of arrival; it goes when the breaker lets it, the credentials
-** are there, the limits say now, and fewer than the allowed number are in flight; a call that must wait longer
-** does not hold up those behind it.  What comes back is either good, or final, or worth another try:
+/* vendor.c: the life of a call.  It queues in order of arrival; it goes when the breaker lets it, the
+** credentials are there, the limits say now, and fewer than the allowed number are in flight; a call that
+** must wait longer does not hold up those behind it.  What comes back is either good, or final, or worth
+** another try:
 **
 **   not sent, or certainly not executed    again, read or write
 **   perhaps sent, or an answer that does   again for a read; for a write this is the end: it is in doubt, and
 **   not say                                only whoever knows how to look may decide
 **   the credentials were refused           they are renewed once, then it is tried once more
 **
-** Tries are few, spread by full jitter, and paid from a budget; waits that the vendor asked for cost nothing, but
-** end with the call's patience.  `done` is only ever called from the top of the loop (see lnV_pump). */
+** Tries are few, spread by full jitter, and paid from a budget; waits that the vendor asked for cost
+** nothing, but end with the call's patience.  `done` is only ever called from the top of the loop (see
+** lnV_pump). */
 #include "net/vendor_parts.h"
 
 #include "base/log.h"
@@ -16,14 +18,14 @@
 #include <stdlib.h>
 
 enum {
-  TRIES = 5,                                             /* of one call, for troubles                        */
-  WAITS = 50,                                            /* of one call, for limits                          */
+  TRIES = 5,                                             /* of one call, for troubles */
+  WAITS = 50,                                            /* of one call, for limits */
   CONCURRENCY = 16,
   TIMEOUT_MS = 60000,
-  PATIENCE_MS = 3600000,
+  PATIENCE_MS = 3 * 3600000,                             /* the longest windows are an hour */
   RESPONSE = 16 << 20,
   BACKOFF_MS = 1000, BACKOFF_CAP_MS = 30000,
-  BREAK_AFTER = 8, BREAK_MS = 30000,                     /* failures in a row, and the rest that follows     */
+  BREAK_AFTER = 8, BREAK_MS = 30000,                     /* failures in a row, and the rest that follows */
   REFUSALS = 3, REFUSED_MS = 60000,
   MAX_HEADERS = 64, MAX_URL = 64 * 1024,
 };
@@ -32,16 +34,16 @@ typedef enum { QUEUED, ON_WIRE, ENDED } stage;
 
 struct ln_calling {
   ln_vendor *v;
-  ln_calling *next, *prev;                               /* in v->first… or v->ended…                        */
-  ln_call c;                                             /* its texts point into `text`                      */
+  ln_calling *next, *prev;                               /* in v->first… or v->ended… */
+  ln_call c;                                             /* its texts point into `text` */
   char *text;
-  ln_header *headers;                                    /* the last is for the credentials                  */
+  ln_header *headers;                                    /* the last is for the credentials */
   stage stage;
   void *sending;
   int64_t rest_until, deadline;
   int tries, waits, attempts;
-  bool renewed, tries_gate, cut_short;                   /* cut_short: the deadline shortens this attempt    */
-  uint64_t generation;                                   /* of the token it was sent with                    */
+  bool renewed, tries_gate, cut_short;                   /* cut_short: the deadline shortens this attempt */
+  uint64_t generation;                                   /* of the token it was sent with */
   ln_err err;
   ln_acted acted;
 };
@@ -151,7 +153,7 @@ static bool dispatch(ln_calling *x, int64_t now) {
 }
 
 static bool too_late(ln_calling *x, const char *why) {
-  if (x->err.code[0]) return false;                      /* the trouble that made it wait says more          */
+  if (x->err.code[0]) return false;                      /* the trouble that made it wait says more */
   return ln_fail(&x->err, "timeout", LN_AGAIN, "%s: not sent in time: %s", x->v->name, why);
 }
 
@@ -173,15 +175,17 @@ static bool may_go(ln_calling *x, int64_t now, int64_t *again) {
     x->err = v->shut_err;
   } else if (gate == LN_GATE_SHUT) {
     if (!x->err.code[0])
-      ln_fail(&x->err, "unavailable", LN_AGAIN, "%s has failed %d times in a row; it is left alone for another %d s",
-              v->name, v->breaker.failures, (int)((v->breaker.open_until - now) / 1000) + 1);
+      ln_fail(&x->err, "unavailable", LN_AGAIN,
+              "%s has failed %d times in a row; it is left alone for another %d s", v->name,
+              v->breaker.failures, (int)((v->breaker.open_until - now) / 1000) + 1);
   } else {
     int64_t at = ln_limits_when(v->limits, x->c.limit, now);
     if (at > now && at < *again) *again = at;
     if (at <= now || at < x->deadline)
       return at <= now && gate == LN_GATE_OPEN && ln_limits_room(v->limits) && lnV_token_ready(v);
-    ln_fail(&x->err, "rate_limited", LN_AGAIN, "%s lets nobody call for another %d s, longer than this call may take",
-            v->name, (int)((at - now) / 1000) + 1);
+    ln_fail(&x->err, "rate_limited", LN_AGAIN,
+            "%s lets nobody call for another %d s, longer than this call may take", v->name,
+            (int)((at - now) / 1000) + 1);
   }
   end_later(x);
   return false;
@@ -213,7 +217,7 @@ void lnV_pump(ln_vendor *v) {
   bool more = v->ended != NULL;
   arm(v, wake, now);
   drain(v);
-  if (more && v->first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room, or asked for more   */
+  if (more && v->first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room, or asked for more */
 }
 
 void lnV_fail_waiting(ln_vendor *v, const ln_err *err) {
@@ -274,10 +278,11 @@ static int64_t rest_ms(ln_calling *x, const ln_answer *a, const ln_verdict *vd, 
   bool limited = ln_err_is(&x->err, "rate_limited");
   if (after < 0 && a->sent == LN_ANSWERED && (a->status == 429 || a->status == 503))
     after = ln_retry_after_ms(ln_answer_header(a, LN_STR("retry-after")), ln_now_ms(v->loop->clock));
-  if (limited && after < 0 && told->wait_ms > 0) after = 0; /* the limit holds it                             */
+  if (limited && after < 0 && told->wait_ms > 0) after = 0; /* the limit holds it */
   if (limited || after >= 0) {
     if (++x->waits > WAITS) return -1;
-    if (after >= 0) return lnV_paced(v, after) + ln_backoff_ms(v->rand, 1, after / 10 < 1000 ? after / 10 : 1000, 1000);
+    if (after >= 0)
+      return lnV_paced(v, after) + ln_backoff_ms(v->rand, 1, after / 10 < 1000 ? after / 10 : 1000, 1000);
     return lnV_paced(v, ln_backoff_ms(v->rand, x->waits, 5 * BACKOFF_MS, 2 * BACKOFF_CAP_MS));
   }
   if (++x->tries >= TRIES || !ln_budget_take(&v->budget)) return -1;
@@ -315,8 +320,8 @@ static void on_answer(void *arg, const ln_answer *a) {
   }
   ln_limits_back(v->limits);
   tell_breaker(x, a, &vd);
-  ln_log(LN_DEBUG, "vendor.answer", "vendor=%s status=%d sent=%d attempt=%d", v->name, a->status, (int)a->sent,
-         x->attempts);
+  ln_log(LN_DEBUG, "vendor.answer", "vendor=%s status=%d sent=%d attempt=%d", v->name, a->status,
+         (int)a->sent, x->attempts);
   x->err = a->sent == LN_ANSWERED ? vd.err : a->err;
   x->acted = vd.good ? LN_ACTED_YES : acted(a, &vd);
   if (a->sent != LN_ANSWERED)
@@ -371,8 +376,8 @@ static ln_calling *new_call(ln_vendor *v, const ln_call *c) {
 
 ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
   if (c->path.n == 0 || c->path.p[0] != '/' || c->n_headers > MAX_HEADERS) {
-    ln_fail(err, "bad_argument", LN_FINAL, "%s: a request's path begins with \"/\", and it has at most %d headers",
-            v->name, MAX_HEADERS);
+    ln_fail(err, "bad_argument", LN_FINAL,
+            "%s: a request's path begins with \"/\", and it has at most %d headers", v->name, MAX_HEADERS);
     return NULL;
   }
   ln_calling *x = new_call(v, c);

@@ -7,14 +7,14 @@
 #include "net/vendor.h"
 
 typedef struct ln_token {
-  ln_buf value;                                          /* empty: none                                      */
-  uint64_t generation;                                   /* grows with each token                            */
+  ln_buf value;                                          /* empty: none */
+  uint64_t generation;                                   /* grows with each token */
   int64_t until, renew_at;
-  bool fetching;                                         /* a token call is on the wire, or rests            */
+  bool fetching;                                         /* a token call is on the wire, or rests */
   void *sending;
   ln_timer rest;
   int attempts;
-  bool moved;                                            /* this fetch was led to another region already     */
+  bool moved;                                            /* this fetch was led to another region already */
 } ln_token;
 
 struct ln_vendor {
@@ -29,28 +29,28 @@ struct ln_vendor {
   void *arg;
   int64_t pace;
   bool loopback;
-  ln_calling *first, *last;                              /* all calls under way, in order of arrival         */
-  ln_calling *ended;                                     /* calls whose done is still to be called           */
-  ln_timer wake;                                         /* when the queue is to be looked at again          */
+  ln_calling *first, *last;                              /* all calls under way, in order of arrival */
+  ln_calling *ended;                                     /* calls whose done is still to be called */
+  ln_timer wake;                                         /* when the queue is to be looked at again */
   ln_limits *limits;
   ln_breaker breaker;
   ln_budget budget;
   ln_token token;
-  int refusals;                                          /* of the credentials, in a row                     */
-  int64_t shut_until;                                    /* the credentials are bad: nobody is sent before   */
+  int refusals;                                          /* of the credentials, in a row */
+  int64_t shut_until;                                    /* the credentials are bad: nobody is sent before */
   ln_err shut_err;
   ln_vendor_stats stats;
 };
 
-int64_t lnV_now(const ln_vendor *v);                     /* ms that never step                               */
-int64_t lnV_paced(const ln_vendor *v, int64_t ms);       /* ms / pace                                        */
-void lnV_pump(ln_vendor *v);                             /* sends what may be sent, ends what is to end; from the loop only */
-void lnV_fail_waiting(ln_vendor *v, const ln_err *err);  /* ends all calls that wait; from the loop only     */
-bool lnV_trouble(const ln_answer *a);                    /* does it say that the service is in trouble?      */
+int64_t lnV_now(const ln_vendor *v);                     /* ms that never step */
+int64_t lnV_paced(const ln_vendor *v, int64_t ms);       /* ms / pace */
+void lnV_pump(ln_vendor *v);             /* sends what may be sent, ends what is to end; from the loop only */
+void lnV_fail_waiting(ln_vendor *v, const ln_err *err);  /* ends all calls that wait; from the loop only */
+bool lnV_trouble(const ln_answer *a);                    /* does it say that the service is in trouble? */
 
 /* Is there a token to use?  Starts to fetch or renew one where needed; lnV_pump follows when it has come. */
 bool lnV_token_ready(ln_vendor *v);
-void lnV_token_refused(ln_vendor *v, uint64_t generation); /* that one is no good any more                   */
+void lnV_token_refused(ln_vendor *v, uint64_t generation); /* that one is no good any more */
 bool lnV_renewable(const ln_vendor *v);
 void lnV_token_init(ln_vendor *v);
 void lnV_token_free(ln_vendor *v);

@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 
-/* A fresh connection: the tail is learnt anew, beginning with what comes now. */
 static bool connect(ln_tx *tx, ln_err *err) {
   if (tx->c) return true;
   ln_store *s = tx->store;
@@ -116,6 +115,7 @@ void ln_batch_abort(ln_tx *tx) {
   ln_conn_close(tx->c);
   tx->c = NULL;
   ln_log_reset(tx);
+  ln_tail_start(&tx->tail, 0); /* it may know what was not committed: it is learnt anew */
 }
 
 void ln_tx_free(ln_tx *tx) {

@@ -92,3 +92,15 @@ bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln
   return ln_conn_exec(tx->c, NULL, err, "INSERT INTO audit(ms, what, who, run, detail) VALUES(?, ?, ?, ?, ?)",
                       "ittit", ms, what, who, run, detail_json);
 }
+
+/* --- hints --- */
+
+bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO hint(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+                      "tb", key, value);
+}
+
+bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err) {
+  bool found;
+  return get(s, key, "SELECT value FROM hint WHERE key = ?", value, &found, err);
+}

@@ -48,6 +48,7 @@ struct ln_tx {
 struct ln_store {
   char *path, *vfs;
   ln_clock *clock;
+  int64_t tail_keep, tail_slack;                         /* LN_TAIL_KEEP and LN_TAIL_SLACK; tests make them small */
   pthread_mutex_t read_mx;                               /* held for one page of rows at most                */
   ln_conn *reader;
   ln_tail read_tail;
@@ -57,6 +58,7 @@ struct ln_store {
   pthread_mutex_t count_mx;                              /* held from before a COMMIT until it is counted    */
   int64_t own_commits;
   ln_writer_stats stats;
+  uint64_t losses;
   ln_writer *writer;                                     /* NULL: not started                                */
 };
 

@@ -13,6 +13,7 @@
 
 enum {
   SEGMENT_BYTES = 8 << 20, /* a longer journal is several segments */
+  SCAN_ROWS = 50000,                                     /* of the tail learnt in one snapshot */
   SLOT_BYTES = 4096        /* what a slot keeps from batch to batch */
 };
 
@@ -213,7 +214,7 @@ static bool delete_front(ln_tx *tx, int64_t to, ln_err *err) {
 static bool tidy(ln_tx *tx, ln_err *err) {
   int64_t run;
   if (!know(tx, 0, err)) return false;
-  int64_t first = ln_tail_first(&tx->tail, &run), old = tx->next - LN_TAIL_KEEP;
+  int64_t first = ln_tail_first(&tx->tail, &run), old = tx->next - tx->store->tail_keep;
   if (first < old && first < tx->floor + LN_TIDY_ROWS) {
     int64_t to = first + LN_TIDY_ROWS < old ? first + LN_TIDY_ROWS : old;
     if (!gather_range(tx, first, to, err)) return false;
@@ -228,7 +229,7 @@ bool ln_tx_tidy(ln_tx *tx) {
   int64_t was = tx->floor;
   if (!tidy(tx, &err)) ln_batch_abort(tx);
   else if (ln_batch_commit(tx, &err))
-    return tx->floor > was && tx->next - tx->floor > LN_TAIL_KEEP + LN_TAIL_SLACK;
+    return tx->floor > was && tx->next - tx->floor > tx->store->tail_keep + tx->store->tail_slack;
   ln_log(LN_WARN, "store.tidy", "error=%s", err.message);
   return false;
 }
@@ -241,13 +242,20 @@ typedef struct cursor {
   bool end;
 } cursor;
 
+/* Learns whose rows the tail holds, a bounded number a call; at->end: all of them. */
+static bool learn(ln_store *s, cursor *at, ln_err *err) {
+  int64_t meta[2];
+  if (!ln_conn_ints(s->reader, meta, 2, NULL, err, "SELECT floor, next FROM meta", "")) return false;
+  int64_t known = s->read_tail.end > meta[0] ? s->read_tail.end : meta[0];
+  at->end = meta[1] - known <= SCAN_ROWS;
+  return ln_tail_read(&s->read_tail, s->reader, meta[0], at->end ? meta[1] : known + SCAN_ROWS, err);
+}
+
 static bool read_tail(ln_store *s, cursor *at, ln_err *err) {
-  int64_t meta[2], *ids = NULL;
+  int64_t *ids = NULL;
   size_t count = 0;
-  at->end = true;
-  if (!ln_conn_ints(s->reader, meta, 2, NULL, err, "SELECT floor, next FROM meta", "") ||
-      !ln_tail_read(&s->read_tail, s->reader, meta[0], meta[1], err))
-    return false;
+  if (!learn(s, at, err)) return false;
+  if (!at->end) return true;
   if (!ln_tail_of(&s->read_tail, at->run, at->upto, &ids, &count))
     return ln_fail(err, "memory", LN_AGAIN, "no memory to read a run's journal");
   bool ok = true;

@@ -67,6 +67,7 @@ static const char tables[] =
     "CREATE TABLE content("
     " id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
     " bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE hint(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;" /* only for speed */
     "CREATE TABLE secret(name TEXT PRIMARY KEY, sealed BLOB NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT "
     "ROWID;"
     "CREATE TABLE audit("

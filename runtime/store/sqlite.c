@@ -91,6 +91,8 @@ ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err) {
   pthread_mutex_init(&s->write_mx, NULL);
   pthread_mutex_init(&s->count_mx, NULL);
   s->tx.store = s;
+  s->tail_keep = LN_TAIL_KEEP;
+  s->tail_slack = LN_TAIL_SLACK;
   s->clock = o->clock ? o->clock : ln_clock_real();
   s->path = full_path(path, o->vfs);
   s->vfs = o->vfs ? ln_str_dup(ln_str_of(o->vfs)) : NULL;

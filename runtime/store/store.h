@@ -40,6 +40,9 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
+/* How many batches were lost (a full disk, an I/O error) since the store was opened.  Jobs are applied in their order,
+** but one behind a lost one is applied all the same: whoever builds on an earlier job compares.  Any thread. */
+uint64_t ln_store_losses(const ln_store *s);
 
 /* --- runs --- */
 typedef struct ln_run_row {
@@ -152,6 +155,10 @@ typedef struct ln_content {
 bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there: only its time may grow */
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
+
+/* --- hints: what is only there for speed, and may be lost --- */
+bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
+bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err);     /* appends nothing when there is none */
 
 /* --- the vault's sealed values (engine/secret.c seals) --- */
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err);

@@ -109,7 +109,10 @@ bool ln_tail_read(ln_tail *t, ln_conn *c, int64_t floor, int64_t next, ln_err *e
     ok = ln_tail_add(t, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1)) ||
          ln_fail(err, "memory", LN_AGAIN, "no memory to read the journal's tail");
   if (q) ln_conn_end(q);
-  if (ok) return true;
+  if (ok && room(t, next - 1)) { /* nothing lies between the last row and next */
+    while (t->end < next) t->row[t->end++ - t->base] = (ln_tail_row){0, 0};
+    return true;
+  }
   ln_tail_start(t, 0);
-  return false;
+  return ok ? ln_fail(err, "memory", LN_AGAIN, "no memory to read the journal's tail") : false;
 }

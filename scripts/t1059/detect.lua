@@ -40,6 +40,13 @@ local function completed(s, sample)
   return out
 end
 
+---Who says that it is benign, or nil: nobody does.  Only a list that people keep can.
+local function benign(input, s)
+  if contains(input.benign, s.sha256) then return "the input `benign` names it" end
+  if not s.sha256 and not s.path then return nil end
+  return allowed { sha256 = s.sha256, path = s.path } and "on the site's allowlist" or nil
+end
+
 ---A verdict: reported, and kept for t1059.restore.
 local function kept(verdict, why, s, report)
   if s.sha256 then store.set("t1059/verdict/" .. s.sha256, { verdict = verdict, at = now() }) end
@@ -64,10 +71,13 @@ return playbook {
     if s.kind == "interpreter" then
       return { verdict = "unknown", why = { "only the interpreter is known: " .. s.name }, subject = s }
     end
+    local by = benign(input, s)
+    if by then return kept("benign", { by }, s) end
     local report = s.sha256 and crowdstrike.reports { sha256 = s.sha256 }[1]
     local sample = not report and sample_of(s, input.device)
     s = completed(s, sample)
-    if contains(input.benign, s.sha256) then return kept("benign", { "the site's list says so" }, s) end
+    by = sample and benign(input, s)
+    if by then return kept("benign", { by }, s) end
     report = report or crowdstrike.analyse { sample = sample, name = s.name, environment = input.environment,
                                              wait = "1h" }
     evidence("sandbox report", report)

@@ -482,10 +482,8 @@ return connector {
       query = { oauthTokens = "{oauth_tokens}", forgetDevices = "{forget_devices}" }, expect = { 204 },
       entity = "okta:user:{user}", facet = "sessions", to = "cleared",
       resolve = { op = { account, owner } },
-      -- Nothing tells whether sessions were cleared, and clearing them once more costs a log-in: do it
-      -- again.
-      probe = { op = "user", args = function(a) return { id = a.user } end,
-                found = function() return nil end },
+      -- Nothing tells whether sessions were cleared; whoever logged in meanwhile would be thrown out by a
+      -- second time.  So there is no probe: a person says.
       undo_why = "a session that was ended cannot be brought back; the user logs in again",
       result = function(_, a) return { user = a.user, oauth_tokens = a.oauth_tokens, state = "cleared" } end,
       plan = { user = "{user}", oauth_tokens = "{oauth_tokens}", state = "cleared" },

@@ -198,9 +198,14 @@ local function fresh()
   return setmetatable({ dir = dir, turns = 0, jobs = {} }, test)
 end
 
-local function tidy_up(t)
+local function tidy_up(t, ok)
+  local keep = os.getenv "KEEP" and not ok
   for _, job in ipairs(t.jobs) do job.kill "KILL" end
   for _, job in ipairs(t.jobs) do job.wait() end
+  if keep then
+    print("# kept: " .. t.dir)
+    return
+  end
   os.execute("chmod -R u+w " .. quoted(t.dir) .. " 2>/dev/null; rm -rf " .. quoted(t.dir))
 end
 
@@ -218,7 +223,7 @@ function sys.test(name, fn)
     print((tostring(why):gsub("[^\n]+", "# %0")))
   end
   io.stdout:flush()
-  if os.getenv "KEEP" and not ok then print("# kept: " .. t.dir) else tidy_up(t) end
+  tidy_up(t, ok)
 end
 
 ---Runs fn(t) once, quietly; what it raises is said, and ends the program with 1.
@@ -226,7 +231,7 @@ function sys.alone(fn)
   local t = fresh()
   local ok, why = xpcall(fn, function(e) return type(e) == "string" and e or debug.traceback(e) end, t)
   if not ok then print(why) end
-  if os.getenv "KEEP" and not ok then print("kept: " .. t.dir) else tidy_up(t) end
+  tidy_up(t, ok)
   os.exit(ok)
 end
 

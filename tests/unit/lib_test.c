@@ -6,10 +6,14 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -69,6 +73,8 @@ static char *in_stock(const char *code) {
 
 static const ln_vm_limits limits = {64 << 20, 5000, 10000000};
 
+static int turns;                                        /* that ended before the script did                */
+
 static char *in_vm_with(const char *code, const ln_vm_limits *l) {
   ln_err err;
   ln_vm *vm = ln_vm_new(l, &err);
@@ -82,8 +88,7 @@ static char *in_vm_with(const char *code, const ln_vm_limits *l) {
   } else {
     ln_vm_turn turn;
     int args = 0;
-    do turn = ln_vm_resume(vm, co, args, &n, &err);
-    while (turn == LN_VM_SLICE);
+    while ((turn = ln_vm_resume(vm, co, args, &n, &err)) == LN_VM_SLICE) turns++;
     if (turn == LN_VM_KILLED) {
       lua_settop(co, 0);
       lua_pushstring(ln_vm_main(vm), err.message);
@@ -134,7 +139,7 @@ static void each_own(const own *cases) {
   assert_int_equal(differ, 0);
 }
 
-/* --- cases ------------------------------------------------------------------------------------------------ */
+/* --- cases ---------------------------------------------------------------------------------------------- */
 
 static void patterns_match_as_in_lua(void **state) {
   (void)state;
@@ -358,10 +363,141 @@ static void what_is_ours_says_so(void **state) {
   each_own(cases);
 }
 
+/* --- chance --------------------------------------------------------------------------------------------- */
+
+static uint64_t seed = 0x9E3779B97F4A7C15u;
+
+static unsigned chance(unsigned n) {
+  seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+  return (unsigned)(seed >> 33) % n;
+}
+
+static const char *const pieces[] = {"a", "b", ".", "%a", "%A", "%d", "%s", "%w", "[ab]", "[^a]", "[a-c]", "[%w_]", "x", "%.", "%p", "1"};
+static const char *const quantities[] = {"", "", "", "*", "+", "-", "?"};
+static const char *const specials[] = {"(", ")", "()", "%1", "%2", "%b()", "%bab", "%f[%a]", "%f[^b]", "$", "^", "%", "[", "]", "[a", "%f", "[^", "-", "*"};
+
+#define PICK(list) list[chance(sizeof list / sizeof list[0])]
+
+static void random_pattern(char *out, size_t size) {
+  int n = 1 + (int)chance(7), open = 0;
+  *out = '\0';
+  if (chance(6) == 0) strncat(out, "^", size - 1);
+  while (n--) {
+    unsigned kind = chance(10);
+    const char *piece = PICK(pieces), *after = PICK(quantities);
+    if (kind == 0) piece = PICK(specials), after = "";
+    if (kind == 1) piece = "(", after = "", open++;
+    if (kind == 2 && open) piece = ")", after = "", open--;
+    strncat(out, piece, size - strlen(out) - 1);
+    strncat(out, after, size - strlen(out) - 1);
+  }
+  while (open--) strncat(out, ")", size - strlen(out) - 1);
+  if (chance(8) == 0) strncat(out, "$", size - strlen(out) - 1);
+}
+
+static void random_subject(char *out, size_t most) {
+  size_t n = chance((unsigned)most);
+  for (size_t i = 0; i < n; i++) out[i] = "aabbcx1_ .()"[chance(12)];
+  out[n] = '\0';
+}
+
+static const char compare[] =
+    "local s, p = ...\nlocal r = {}\nlocal function add(ok, ...)\n if ok then for i = 1, select('#', ...) do r[#r + 1] = tostring((select(i, ...))) end\n"
+    " else r[#r + 1] = tostring((...)):gsub('^.-:%d+: ', '') end r[#r + 1] = '|' end\n"
+    "add(pcall(string.find, s, p)) add(pcall(string.match, s, p, 3)) add(pcall(string.gsub, s, p, '<%0>'))\n"
+    "add(pcall(string.gsub, s, p, '%1', 2)) add(pcall(string.gsub, s, p, function(...) return select('#', ...) .. '' end))\n"
+    "add(pcall(function() local n = 0 for a, b in s:gmatch(p) do n = n + 1 r[#r + 1] = tostring(a) .. tostring(b) end return n end))\n"
+    "return table.concat(r, ' ')";
+
+/* 20,000 patterns that nobody would write, well-formed or not; one difference is ours on purpose. */
+static void random_patterns_match_as_in_lua(void **state) {
+  (void)state;
+  ln_err err;
+  int n, wrong = 0;
+  lua_State *S = luaL_newstate();
+  luaL_openlibs(S);
+  assert_int_equal(luaL_loadstring(S, compare), LUA_OK);
+  for (int i = 0; i < 20000 && wrong < 10; i++) {
+    char pattern[100], subject[24];
+    random_pattern(pattern, sizeof pattern);
+    random_subject(subject, sizeof subject);
+    ln_vm *vm = ln_vm_new(&limits, &err);
+    lua_State *co = lua_newthread(ln_vm_main(vm));
+    assert_true(ln_vm_load(vm, co, ln_str_of(compare), "=x", &err));
+    lua_pushstring(co, subject), lua_pushstring(co, pattern);
+    ln_vm_turn t = ln_vm_resume(vm, co, 2, &n, &err);
+    while (t == LN_VM_SLICE) t = ln_vm_resume(vm, co, 0, &n, &err);
+    assert_int_equal(t, LN_VM_RETURNED);
+    lua_pushvalue(S, 1), lua_pushstring(S, subject), lua_pushstring(S, pattern);
+    lua_call(S, 2, 1);
+    const char *ours_text = lua_tostring(co, -1), *stock = lua_tostring(S, -1);
+    if (strcmp(ours_text, stock) != 0 && !strstr(ours_text, "unfinished capture")) {
+      wrong++;
+      print_error("'%s' in '%s'\n  stock: %s\n  ours:  %s\n", pattern, subject, stock, ours_text);
+    }
+    lua_settop(S, 1);
+    ln_vm_free(vm);
+  }
+  lua_close(S);
+  assert_int_equal(wrong, 0);
+}
+
+/* --- a storm of turns ----------------------------------------------------------------------------------- */
+
+static atomic_bool calm;
+
+static void *storm(void *arg) {
+  const struct timespec pause = {0, 20000};
+  while (!atomic_load(&calm)) {
+    pthread_kill(*(pthread_t *)arg, SIGURG);
+    nanosleep(&pause, NULL);
+  }
+  return NULL;
+}
+
+static const char *const long_cases[] = {
+    "local n = 0 for i = 1, 3e4 do n = n + i % 7 end return n",
+    "local s = ('ab '):rep(2000):gsub('%w+', function(w) return #w .. w end) return #s, s:sub(1, 20)",
+    "local t = {} for i = 1, 3000 do t[i] = (i * 7919) % 3011 end table.sort(t, function(a, b) return a > b end) return table.concat(t, ','):sub(1, 60)",
+    "local f = coroutine.wrap(function() for i = 1, 2000 do pcall(coroutine.yield, i) end return 'end' end) local n = 0 for i = 1, 2000 do n = n + f() end return n, f()",
+    "local t = setmetatable({}, {__index = function(t, k) local v = 0 for i = 1, k do v = v + i end return v end}) local n = 0 for i = 1, 200 do n = n + t[i] end return n",
+    "local function fib(n) return n < 2 and n or fib(n - 1) + fib(n - 2) end return fib(18)",
+    "local n = 0 for k in ('x y z '):rep(1000):gmatch('%a') do n = n + 1 end return n, ('a'):rep(14):match(('a?'):rep(14) .. ('a'):rep(14))",
+    "local log = {} for i = 1, 300 do pcall(function() local c <close> = setmetatable({}, {__close = function() for j = 1, 30 do end log[#log + 1] = i end}) error('x') end) end return #log, log[300]",
+    "local t = {} for i = 1, 3000 do t[#t + 1] = string.format('%5d %s', i, 'x') end return #table.concat(t)",
+    "local s = 0 for i = 1, 200 do for v in coroutine.wrap(function() for j = 1, 10 do coroutine.yield(j) end end) do s = s + v end end return s",
+    "local t = {} for i = 1, 2000 do table.insert(t, 1 + i % 5, i) end for i = 1, 1000 do table.remove(t, 3) end return #t, t[1], t[5]", NULL};
+
+/* Turns of no length, ended wherever the signal finds them: the results are Lua's all the same. */
+static void turns_may_end_anywhere(void **state) {
+  (void)state;
+  static const ln_vm_limits none = {64 << 20, 0, 60000000};
+  pthread_t self = pthread_self(), thread;
+  calm = false;
+  free(in_vm("return 1")); /* the signal is handled from now on */
+  assert_int_equal(pthread_create(&thread, NULL, storm, &self), 0);
+  differ = turns = 0;
+  for (int round = 0; round < 3; round++)
+    for (const char *const *c = long_cases; *c; c++) {
+      char *a = in_stock(*c), *b = in_vm_with(*c, &none);
+      if (strcmp(a, b) != 0) {
+        differ++;
+        print_error("%s\n  stock: %s\n  ours:  %s\n", *c, a, b);
+      }
+      free(a);
+      free(b);
+    }
+  atomic_store(&calm, true);
+  pthread_join(thread, NULL);
+  assert_true(turns > 50);
+  assert_int_equal(differ, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(patterns_match_as_in_lua), cmocka_unit_test(texts_are_made_as_in_lua),
       cmocka_unit_test(tables_behave_as_in_lua),  cmocka_unit_test(errors_behave_as_in_lua),
-      cmocka_unit_test(coroutines_behave_as_in_lua), cmocka_unit_test(what_is_ours_says_so)};
+      cmocka_unit_test(coroutines_behave_as_in_lua), cmocka_unit_test(what_is_ours_says_so),
+      cmocka_unit_test(random_patterns_match_as_in_lua), cmocka_unit_test(turns_may_end_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

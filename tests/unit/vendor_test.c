@@ -1,5 +1,6 @@
-/* vendor_test.c: a vendor's calls against a scripted one, in virtual time: every way to show who calls, limits,
-** retries, the breaker, and what must never happen: a write sent twice, a loop on bad credentials. */
+/* vendor_test.c: a vendor's calls against a scripted one, in virtual time: every way to show who calls,
+** limits, retries, the breaker, and what must never happen: a write sent twice, a loop on bad credentials. */
+#include "base/jwt.h"
 #include "base/log.h"
 #include "net/breaker.h"
 #include "net/retry.h"
@@ -12,24 +13,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 
-#define TEXT(z) {(z), sizeof(z) - 1}                     /* LN_STR, for what is static                       */
+#define TEXT(z) {(z), sizeof(z) - 1}                     /* LN_STR, for what is static */
 
 enum { MOST = 400 };
 
 typedef struct seen {
-  char method[8], url[256], auth[256], body[2048];
+  char method[8], url[256], auth[256], body[4096];
   int64_t at_ms;
 } seen;
 
 typedef struct reply {                                   /* one of the script; the last is repeated         */
-  const char *path;                                      /* begins the path it answers; NULL: any            */
+  const char *path;                                      /* begins the path it answers; NULL: any */
   int status;
   const char *body;
-  const char *name, *value;                              /* a header                                         */
-  char fails;                                            /* 'n': not sent, 'p': perhaps sent, 0: answered    */
+  const char *name, *value;                              /* a header */
+  char fails;                                            /* 'n': not sent, 'p': perhaps sent, 0: answered */
   int64_t after_ms;
-  int times;                                             /* so often; 0: for ever                            */
+  int times;                                             /* so often; 0: for ever */
 } reply;
 
 typedef struct world {
@@ -45,6 +48,7 @@ typedef struct world {
   ln_call_end last;
   int64_t last_ms;
   const char *secret_missing;
+  char pem[4096];                                        /* of the client's key */
 } world;
 
 static const ln_header *one_header(const reply *r) {
@@ -94,6 +98,7 @@ static bool value_of(void *arg, ln_str key, ln_buf *out, ln_err *err) {
   world *w = arg;
   if (w->secret_missing && ln_str_eq(key, ln_str_of(w->secret_missing)))
     return ln_fail(err, "not_found", LN_FINAL, "no secret of that name");
+  if (ln_str_eq(key, LN_STR("key"))) return ln_buf_addz(out, w->pem);
   return ln_buf_add(out, key) && ln_buf_addz(out, "-value");
 }
 
@@ -160,8 +165,14 @@ static world *setup_with(const ln_auth *auth, reply *script, int64_t pace) {
   w->transport = ln_transport_sim(w->loop, handle, w, &err);
   ln_rand_seed(&w->rand, 7);
   w->script = script;
-  ln_vendor_opts o = {.name = "acme", .url = LN_STR("https://api.example.com/"), .auth = auth, .value = value_of,
-                      .token = read_token, .arg = w, .concurrency = 8, .pace = pace};
+  ln_vendor_opts o = {.name = "acme",
+                      .url = LN_STR("https://api.example.com/"),
+                      .auth = auth,
+                      .value = value_of,
+                      .token = read_token,
+                      .arg = w,
+                      .concurrency = 8,
+                      .pace = pace};
   w->vendor = ln_vendor_new(w->loop, w->transport, &w->rand, &o, &err);
   assert_non_null(w->vendor);
   return w;
@@ -226,13 +237,16 @@ static void test_missing_secret(void **s) {
 
 static void test_one_token_for_all(void **s) {
   (void)s;
-  world *w = setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "first 1800", .after_ms = 50},
-                                     {.status = 200, .after_ms = 5}, {0}});
+  world *w =
+      setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "first 1800", .after_ms = 50},
+                              {.status = 200, .after_ms = 5},
+                              {0}});
   for (int i = 0; i < 50; i++) call(w, "/x", false);
   run(w);
   assert_int_equal(w->good, 50);
   assert_int_equal(w->token_asks, 1);
-  assert_string_equal(w->seen[0].body, "grant_type=client_credentials&client_id=id-value&client_secret=secret-value");
+  assert_string_equal(w->seen[0].body,
+                      "grant_type=client_credentials&client_id=id-value&client_secret=secret-value");
   assert_string_equal(w->seen[0].auth, "");
   assert_string_equal(w->seen[1].auth, "Bearer first");
   teardown(w);
@@ -241,10 +255,12 @@ static void test_one_token_for_all(void **s) {
 /* Fifty calls are refused at once: one renewal serves them all, and each asks once more. */
 static void test_one_refresh_for_all(void **s) {
   (void)s;
-  world *w = setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "old 1800", .times = 1},
-                                     {.path = "/oauth2/token", .status = 201, .body = "new 1800", .after_ms = 40},
-                                     {.status = 401, .after_ms = 10, .times = 8},
-                                     {.status = 200, .after_ms = 10}, {0}});
+  world *w =
+      setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "old 1800", .times = 1},
+                              {.path = "/oauth2/token", .status = 201, .body = "new 1800", .after_ms = 40},
+                              {.status = 401, .after_ms = 10, .times = 8},
+                              {.status = 200, .after_ms = 10},
+                              {0}});
   for (int i = 0; i < 50; i++) call(w, "/x", true);
   run(w);
   assert_int_equal(w->good, 50);
@@ -255,9 +271,11 @@ static void test_one_refresh_for_all(void **s) {
 
 static void test_early_renewal(void **s) {
   (void)s;
-  world *w = setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "a 1800", .times = 1},
-                                     {.path = "/oauth2/token", .status = 201, .body = "b 1800", .after_ms = 100},
-                                     {.status = 200}, {0}});
+  world *w =
+      setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "a 1800", .times = 1},
+                              {.path = "/oauth2/token", .status = 201, .body = "b 1800", .after_ms = 100},
+                              {.status = 200},
+                              {0}});
   call(w, "/x", false);
   run(w);
   ln_timer nap = {0};
@@ -278,7 +296,8 @@ static void test_early_renewal(void **s) {
 /* A token that is refused when fresh ends the call, and soon all of them: no loop. */
 static void test_no_loop_on_401(void **s) {
   (void)s;
-  world *w = setup(&oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "t 1800"}, {.status = 401}, {0}});
+  world *w = setup(
+      &oauth, (reply[]){{.path = "/oauth2/token", .status = 201, .body = "t 1800"}, {.status = 401}, {0}});
   for (int i = 0; i < 40; i++) {
     call(w, "/x", false);
     run(w);
@@ -309,7 +328,9 @@ static void test_token_call_retried(void **s) {
   (void)s;
   world *w = setup(&oauth, (reply[]){{.path = "/oauth2/token", .fails = 'p', .times = 1},
                                      {.path = "/oauth2/token", .status = 503, .times = 1},
-                                     {.path = "/oauth2/token", .status = 201, .body = "t 60"}, {.status = 200}, {0}});
+                                     {.path = "/oauth2/token", .status = 201, .body = "t 60"},
+                                     {.status = 200},
+                                     {0}});
   call(w, "/x", false);
   run(w);
   assert_int_equal(w->good, 1);
@@ -319,10 +340,14 @@ static void test_token_call_retried(void **s) {
 
 static void test_region(void **s) {
   (void)s;
-  world *w = setup(&oauth, (reply[]){{.path = "api.eu.example.com/oauth2/token", .status = 201, .body = "t 1800"},
-                                     {.path = "/oauth2/token", .status = 308, .name = "Location",
-                                      .value = "https://api.eu.example.com/oauth2/token"},
-                                     {.status = 200}, {0}});
+  world *w =
+      setup(&oauth, (reply[]){{.path = "api.eu.example.com/oauth2/token", .status = 201, .body = "t 1800"},
+                              {.path = "/oauth2/token",
+                               .status = 308,
+                               .name = "Location",
+                               .value = "https://api.eu.example.com/oauth2/token"},
+                              {.status = 200},
+                              {0}});
   call(w, "/x", false);
   run(w);
   assert_int_equal(w->good, 1);
@@ -341,6 +366,82 @@ static void test_undeclared_region(void **s) {
   assert_int_equal(w->good, 0);
   assert_int_equal(w->n_seen, 1);
   assert_string_equal(w->last.err.code, "unauthorised");
+  teardown(w);
+}
+
+static void make_key(world *w) {
+  EVP_PKEY *key = EVP_RSA_gen(2048);
+  BIO *b = BIO_new(BIO_s_mem());
+  assert_int_equal(PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL), 1);
+  int n = BIO_read(b, w->pem, sizeof w->pem - 1);
+  assert_true(n > 0);
+  w->pem[n] = '\0';
+  BIO_free(b);
+  EVP_PKEY_free(key);
+}
+
+/* The claims of the assertion in a token call, its signature checked. */
+static void claims_of(world *w, const char *body, ln_buf *claims) {
+  ln_err err = {0};
+  ln_buf head;
+  const char *at = strstr(body, "client_assertion=");
+  assert_non_null(at);
+  at += strlen("client_assertion=");
+  ln_str token = {at, strcspn(at, "&")};
+  ln_buf_init(&head, 4096);
+  ln_buf_init(claims, 4096);
+  if (!ln_jwt_open(LN_STR("RS256"), ln_str_of(w->pem), token, &head, claims, &err))
+    fail_msg("%s", err.message);
+  assert_true(ln_str_find(ln_buf_view(&head), LN_STR("\"kid\":\"kid-value\"")) > 0);
+  ln_buf_free(&head);
+}
+
+/* Each attempt is signed afresh: a vendor takes an assertion once. */
+static void test_private_key_jwt(void **s) {
+  (void)s;
+  static const ln_auth jwt = {.kind = LN_AUTH_JWT,
+                              .user = TEXT("client"),
+                              .secret = TEXT("key"),
+                              .kid = TEXT("kid"),
+                              .scopes = TEXT("scopes"),
+                              .alg = TEXT("RS256"),
+                              .path = TEXT("/v1/token"),
+                              .form = TEXT("grant_type=client_credentials")};
+  world *w = setup(&jwt, (reply[]){{.path = "/v1/token", .status = 503, .times = 1},
+                                   {.path = "/v1/token", .status = 200, .body = "t 3600"},
+                                   {.status = 200},
+                                   {0}});
+  ln_buf one, two;
+  make_key(w);
+  call(w, "/x", false);
+  run(w);
+  assert_int_equal(w->good, 1);
+  assert_string_equal(w->seen[2].auth, "Bearer t");
+  assert_non_null(strstr(
+      w->seen[0].body, "grant_type=client_credentials&scope=scopes-value&client_assertion_type=urn%3Aietf"));
+  claims_of(w, w->seen[0].body, &one);
+  claims_of(w, w->seen[1].body, &two);
+  assert_false(ln_str_eq(ln_buf_view(&one), ln_buf_view(&two)));
+  assert_true(ln_str_find(ln_buf_view(&one), LN_STR("\"aud\":\"https://api.example.com/v1/token\"")) > 0);
+  assert_true(ln_str_find(ln_buf_view(&one), LN_STR("\"iss\":\"client-value\"")) > 0);
+  ln_buf_free(&one);
+  ln_buf_free(&two);
+  teardown(w);
+}
+
+static void test_unreadable_key(void **s) {
+  (void)s;
+  static const ln_auth jwt = {.kind = LN_AUTH_JWT,
+                              .user = TEXT("client"),
+                              .secret = TEXT("secret"),
+                              .alg = TEXT("RS256"),
+                              .path = TEXT("/v1/token")};
+  world *w = setup(&jwt, (reply[]){{.status = 200}, {0}});
+  call(w, "/x", true);
+  run(w);
+  assert_int_equal(w->n_seen, 0);
+  assert_int_equal(w->last.acted, LN_ACTED_NOT);
+  assert_null(strstr(w->last.err.message, "secret-value"));
   teardown(w);
 }
 
@@ -390,7 +491,8 @@ static void test_write_500_is_final(void **s) {
 
 static void test_write_not_sent_is_retried(void **s) {
   (void)s;
-  world *w = setup(&bearer, (reply[]){{.fails = 'n', .times = 2}, {.status = 429, .times = 1}, {.status = 200}, {0}});
+  world *w = setup(&bearer,
+                   (reply[]){{.fails = 'n', .times = 2}, {.status = 429, .times = 1}, {.status = 200}, {0}});
   call(w, "/x", true);
   run(w);
   assert_int_equal(w->good, 1);
@@ -420,7 +522,9 @@ static void test_retry_budget(void **s) {
 
 static void test_retry_after(void **s) {
   (void)s;
-  world *w = setup(&bearer, (reply[]){{.status = 429, .name = "Retry-After", .value = "20", .times = 1}, {.status = 200}, {0}});
+  world *w = setup(
+      &bearer,
+      (reply[]){{.status = 429, .name = "Retry-After", .value = "20", .times = 1}, {.status = 200}, {0}});
   call(w, "/x", false);
   run(w);
   assert_int_equal(w->good, 1);
@@ -433,7 +537,9 @@ static void test_retry_after(void **s) {
 
 static void test_pace(void **s) {
   (void)s;
-  world *w = setup_with(&bearer, (reply[]){{.status = 429, .name = "Retry-After", .value = "20", .times = 1}, {.status = 200}, {0}}, 10);
+  world *w = setup_with(
+      &bearer,
+      (reply[]){{.status = 429, .name = "Retry-After", .value = "20", .times = 1}, {.status = 200}, {0}}, 10);
   call(w, "/x", false);
   run(w);
   assert_in_range(w->last_ms, 2000, 3500);
@@ -444,7 +550,12 @@ static void test_patience(void **s) {
   (void)s;
   ln_err err;
   world *w = setup(&bearer, (reply[]){{.status = 429, .name = "Retry-After", .value = "600"}, {0}});
-  ln_call c = {.method = LN_STR("GET"), .path = LN_STR("/x"), .patience_ms = 30000, .decode = decode, .done = on_end, .arg = w};
+  ln_call c = {.method = LN_STR("GET"),
+               .path = LN_STR("/x"),
+               .patience_ms = 30000,
+               .decode = decode,
+               .done = on_end,
+               .arg = w};
   assert_non_null(ln_vendor_send(w->vendor, &c, &err));
   run(w);
   assert_int_equal(w->n_seen, 1);
@@ -457,8 +568,13 @@ static void test_time_out(void **s) {
   (void)s;
   ln_err err;
   world *w = setup(&bearer, (reply[]){{.status = 200, .after_ms = 90000}, {0}});
-  ln_call c = {.method = LN_STR("POST"), .path = LN_STR("/x"), .write = true, .patience_ms = 5000, .decode = decode,
-               .done = on_end, .arg = w};
+  ln_call c = {.method = LN_STR("POST"),
+               .path = LN_STR("/x"),
+               .write = true,
+               .patience_ms = 5000,
+               .decode = decode,
+               .done = on_end,
+               .arg = w};
   assert_non_null(ln_vendor_send(w->vendor, &c, &err));
   run(w);
   assert_int_equal(w->last_ms, 5000);
@@ -471,7 +587,9 @@ static void test_time_out(void **s) {
 
 static void test_remaining(void **s) {
   (void)s;
-  world *w = setup(&bearer, (reply[]){{.status = 200, .name = "X-Remaining", .value = "0", .times = 1}, {.status = 200}, {0}});
+  world *w = setup(
+      &bearer,
+      (reply[]){{.status = 200, .name = "X-Remaining", .value = "0", .times = 1}, {.status = 200}, {0}});
   call(w, "/x", false);
   run(w);
   call(w, "/y", true);
@@ -483,7 +601,8 @@ static void test_remaining(void **s) {
 
 static void test_wait_holds_everybody(void **s) {
   (void)s;
-  world *w = setup(&bearer, (reply[]){{.status = 429, .name = "X-Wait", .value = "60", .times = 1}, {.status = 200}, {0}});
+  world *w = setup(
+      &bearer, (reply[]){{.status = 429, .name = "X-Wait", .value = "60", .times = 1}, {.status = 200}, {0}});
   call(w, "/x", false);
   run(w);
   for (size_t i = 1; i < w->n_seen; i++) assert_true(w->seen[i].at_ms >= 60000);
@@ -515,7 +634,8 @@ static void test_concurrency(void **s) {
 
 static void test_told_concurrency(void **s) {
   (void)s;
-  world *w = setup(&bearer, (reply[]){{.status = 200, .after_ms = 100, .name = "X-Concurrency", .value = "2"}, {0}});
+  world *w =
+      setup(&bearer, (reply[]){{.status = 200, .after_ms = 100, .name = "X-Concurrency", .value = "2"}, {0}});
   call(w, "/x", false);
   run(w);
   w->n_seen = 0;
@@ -619,19 +739,38 @@ static void test_bad_path(void **s) {
 
 int main(void) {
   ln_log_level(LN_ERROR);
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_header_token), cmocka_unit_test(test_basic), cmocka_unit_test(test_missing_secret),
-      cmocka_unit_test(test_one_token_for_all), cmocka_unit_test(test_one_refresh_for_all),
-      cmocka_unit_test(test_early_renewal), cmocka_unit_test(test_no_loop_on_401),
-      cmocka_unit_test(test_refused_credentials), cmocka_unit_test(test_token_call_retried),
-      cmocka_unit_test(test_region), cmocka_unit_test(test_undeclared_region), cmocka_unit_test(test_reads_retry),
-      cmocka_unit_test(test_reads_give_up), cmocka_unit_test(test_write_perhaps_sent_is_final),
-      cmocka_unit_test(test_write_500_is_final), cmocka_unit_test(test_write_not_sent_is_retried),
-      cmocka_unit_test(test_refused_write_did_not_act), cmocka_unit_test(test_retry_budget),
-      cmocka_unit_test(test_retry_after), cmocka_unit_test(test_pace), cmocka_unit_test(test_patience),
-      cmocka_unit_test(test_time_out), cmocka_unit_test(test_remaining), cmocka_unit_test(test_wait_holds_everybody),
-      cmocka_unit_test(test_concurrency), cmocka_unit_test(test_told_concurrency), cmocka_unit_test(test_own_limit),
-      cmocka_unit_test(test_breaker), cmocka_unit_test(test_breaker_tries_one), cmocka_unit_test(test_drop),
-      cmocka_unit_test(test_bad_path)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_header_token),
+                                     cmocka_unit_test(test_basic),
+                                     cmocka_unit_test(test_missing_secret),
+                                     cmocka_unit_test(test_one_token_for_all),
+                                     cmocka_unit_test(test_one_refresh_for_all),
+                                     cmocka_unit_test(test_early_renewal),
+                                     cmocka_unit_test(test_no_loop_on_401),
+                                     cmocka_unit_test(test_refused_credentials),
+                                     cmocka_unit_test(test_token_call_retried),
+                                     cmocka_unit_test(test_private_key_jwt),
+                                     cmocka_unit_test(test_unreadable_key),
+                                     cmocka_unit_test(test_region),
+                                     cmocka_unit_test(test_undeclared_region),
+                                     cmocka_unit_test(test_reads_retry),
+                                     cmocka_unit_test(test_reads_give_up),
+                                     cmocka_unit_test(test_write_perhaps_sent_is_final),
+                                     cmocka_unit_test(test_write_500_is_final),
+                                     cmocka_unit_test(test_write_not_sent_is_retried),
+                                     cmocka_unit_test(test_refused_write_did_not_act),
+                                     cmocka_unit_test(test_retry_budget),
+                                     cmocka_unit_test(test_retry_after),
+                                     cmocka_unit_test(test_pace),
+                                     cmocka_unit_test(test_patience),
+                                     cmocka_unit_test(test_time_out),
+                                     cmocka_unit_test(test_remaining),
+                                     cmocka_unit_test(test_wait_holds_everybody),
+                                     cmocka_unit_test(test_concurrency),
+                                     cmocka_unit_test(test_told_concurrency),
+                                     cmocka_unit_test(test_own_limit),
+                                     cmocka_unit_test(test_breaker),
+                                     cmocka_unit_test(test_breaker_tries_one),
+                                     cmocka_unit_test(test_drop),
+                                     cmocka_unit_test(test_bad_path)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "tests/unit/store_help.h"
 
 #include "base/log.h"
+#include "store/inside.h"
 
 #include <sqlite3.h>
 
@@ -133,6 +134,7 @@ static void live(world *w) {
   ln_loop *l = ln_loop_sim(ln_rand_u64(&w->rand), 0, &err);
   assert_non_null(l);
   w->hoped = w->sure;
+  if (s) s->tail_keep = (int64_t)pick(w, 40), s->tail_slack = (int64_t)pick(w, 10); /* so that it is tidied */
   if (s && ln_writer_start(s, l, &err)) {
     if (!w->sure.made) w->hoped.made = 1;
     if (w->sure.made || ln_writer_run(s, make_runs, NULL, &err)) {

@@ -1,0 +1,90 @@
+/* opaque.c: opaque values within others: found, named after the step that will tell them, and the error of asking. */
+#include "engine/opaque.h"
+
+/* --- opaque values within others --- */
+
+static bool find_opaque(ln_str *rest, ln_str *opaque, int depth) {
+  ln_vitem v;
+  ln_str items, key;
+  if (depth > LN_VALUE_DEPTH || !ln_v_read(rest, &v)) return false;
+  *opaque = v.whole;
+  if (v.tag == 'P') return true;
+  if (v.tag != 'A' && v.tag != 'O' && v.tag != 'M') return false;
+  items = v.body;
+  size_t positions = v.tag == 'A' ? v.count : 0;
+  for (size_t i = 0; v.tag != 'A' && i < v.count; i++) {
+    if (!ln_v_read_key(&items, &key)) return false;
+    if (find_opaque(&items, opaque, depth + 1)) return true;
+  }
+  if (v.tag == 'M' && !ln_v_positions(&v, &items, &positions)) return false;
+  for (size_t i = 0; i < positions; i++)
+    if (find_opaque(&items, opaque, depth + 1)) return true;
+  return false;
+}
+
+bool ln_opaque_in(ln_str value, ln_str *opaque) { return find_opaque(&value, opaque, 0); }
+
+bool ln_opaque_fail(ln_str value, ln_err *err) {
+  ln_str v = value, what = {NULL, 0}, step = {NULL, 0};
+  if (ln_opaque_in(value, &v)) {
+    what = ln_v_get_str(v, "what");
+    step = ln_v_get_str(v, "step");
+  }
+  if (!what.p) what = LN_STR("a value");
+  if (!step.n)
+    return ln_fail(err, "unknown", LN_FINAL, "the plan cannot know " LN_STR_FMT
+                   " before it is done: answer in its place with --assume NAME=JSON", LN_STR_ARG(what));
+  return ln_fail(err, "unknown", LN_FINAL, "the plan cannot know " LN_STR_FMT " before " LN_STR_FMT
+                 " is done: answer in its place with --assume '" LN_STR_FMT "=JSON'", LN_STR_ARG(what),
+                 LN_STR_ARG(step), LN_STR_ARG(step));
+}
+
+/* --- their names --- */
+
+static bool name_it(ln_str *rest, ln_str step, ln_buf *out, int depth);
+
+static bool name_members(const ln_vitem *v, ln_str step, ln_buf *out, int depth) {
+  ln_str body = v->body, key;
+  for (size_t i = 0; i < v->count; i++)
+    if (!ln_v_read_key(&body, &key) || !ln_v_key(out, key) || !name_it(&body, step, out, depth)) return false;
+  return true;
+}
+
+static bool name_items(ln_str items, size_t count, ln_str step, ln_buf *out, int depth) {
+  for (size_t i = 0; i < count; i++)
+    if (!name_it(&items, step, out, depth)) return false;
+  return true;
+}
+
+static bool name_table(const ln_vitem *v, ln_str step, ln_buf *out, int depth) {
+  ln_str items = v->body;
+  size_t positions = v->count;
+  if (v->tag == 'M' && !ln_v_positions(v, &items, &positions)) return false;
+  size_t mark = ln_v_begin(out, v->tag, v->count);
+  bool ok = v->tag == 'A' || name_members(v, step, out, depth);
+  if (ok && v->tag == 'M') ok = ln_v_more(out, positions);
+  if (ok && v->tag != 'O') ok = name_items(items, positions, step, out, depth);
+  return ok && ln_v_end(out, mark);
+}
+
+static bool name_opaque(const ln_vitem *v, ln_str step, ln_buf *out) {
+  ln_str what = ln_v_get_str(v->whole, "what");
+  size_t mark = ln_v_begin(out, 'P', 2);
+  ln_v_key(out, LN_STR("step"));
+  ln_v_str(out, step);
+  ln_v_key(out, LN_STR("what"));
+  ln_v_str(out, what.p ? what : LN_STR("a value"));
+  return ln_v_end(out, mark);
+}
+
+static bool name_it(ln_str *rest, ln_str step, ln_buf *out, int depth) {
+  ln_vitem v;
+  if (depth > LN_VALUE_DEPTH || !ln_v_read(rest, &v)) return false;
+  if (v.tag == 'P') return name_opaque(&v, step, out);
+  if (v.tag == 'A' || v.tag == 'O' || v.tag == 'M') return name_table(&v, step, out, depth + 1);
+  return ln_v_raw(out, v.whole);
+}
+
+bool ln_opaque_name(ln_str value, ln_str step, ln_buf *out) {
+  return value.n == 0 || name_it(&value, step, out, 0);
+}

@@ -1,0 +1,15 @@
+-- Written by docs/reference.lua (make reference): for editors; no run loads it.
+---@meta alert
+
+---A vendor's document in, normalised alerts out.
+---@class alert
+local alert = {}
+
+---Normalises a decoded document: one alert, a page of an API, or a list of documents (a set), in order.
+---@param document table
+---@return table[]? alerts   normalised; an empty page gives none.  nil when nothing in it is known
+---@return string|string[]|nil why  with nil: why not; else the elements that no adapter knows, or nil when
+---there are none
+function alert.normalise(document) end
+
+return alert

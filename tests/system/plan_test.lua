@@ -1,0 +1,117 @@
+-- plan_test.lua: a plan decides nothing on what a planned write has not answered.  Wherever a value decides something
+-- (a condition, a comparison, a key, a library's function) an opaque one ends the branch, and the error names the step
+-- that would tell; it may be passed on, stored and shown; nothing catches it; and --assume answers in its place.
+--
+-- Run from the root of the tree:   lua5.4 tests/system/plan_test.lua
+
+local sys = dofile "tests/system/harness.lua"
+local eq, has = sys.eq, sys.has
+
+-- A playbook whose `x` is a planned indicator: x.id is opaque, x.type is known.
+local function playbook(t, body)
+  t:playbook("p", [[
+    local falcon = require "connectors.crowdstrike"
+    local x = falcon.create_ioc { sha256 = ("a"):rep(64), action = "prevent", filename = "f", description = "d" }
+    local id = x.id
+]] .. body, 'uses = { "crowdstrike" },')
+end
+
+local function plan(t, body, more)
+  playbook(t, body)
+  local args = { "run", "p", "--plan", "--sim", "--json" }
+  for _, a in ipairs(more or {}) do args[#args + 1] = a end
+  return t:run(args)
+end
+
+-- Runs each text as a function of its own, and says which error it ended with, or "ok".
+local function each_of(t, texts)
+  local parts = {}
+  for i, text in ipairs(texts) do parts[i] = "function()\n" .. text .. "\nend" end
+  local r = plan(t, "local fs = { " .. table.concat(parts, ",\n") .. " }\n"
+    .. 'local out = {} for i, o in ipairs(map(fs, function(f) f() end)) do out[i] = o.ok and "ok" or o.error.code end return out')
+  eq(r.code, 0, "the exit status (" .. r.out:sub(1, 2000) .. r.err:sub(1, 2000) .. ")")
+  return r.doc().result
+end
+
+sys.test("wherever an opaque value would decide, the branch ends", function(t)
+  local texts = {
+    "if id then end", "if not id then end", "if x.type and id then end", "while id do end", "repeat until id",
+    "return id == 'ab'", "return 'ab' ~= id", "return id == nil", "return id < 1", "return id >= id", "return id and 1",
+    "return id or 1", "local t = {} return t[id]", "return { [id] = 1 }", "for _ = 1, id do end", "for _ in pairs(id) do end",
+    "for _ in ipairs(id) do end", "return id .. 'x'", "return id + 1", "return #id", "return id.x", "return id:lower()",
+    "return id()", "return -id", "id.x = 1",
+    "return type(id)", "return tonumber(id)", "return rawequal(id, 1)", "return assert(id)", "return math.type(id)",
+    "return math.floor(id)", "return string.upper(id)", "return ('x'):rep(id)", "return ('x'):find(id)", "return utf8.len(id)",
+    "return contains({ 1, 2 }, id)", "return contains({ id }, 1)", "return only(id)", "return where({ 1 }, function() return id end)",
+    "table.sort({ 2, 1 }, function() return id end)", "sleep(id)", "return await_until(function() return id end)",
+    "map(id, print)", "local function f(...) if ... then end end f(id)", "return (function(...) return ... == 1 end)(id)",
+    "local co = coroutine.wrap(function() if id then end end) co()",
+    "return falcon.host { device = { agent_id = id } }",
+  }
+  for i, code in ipairs(each_of(t, texts)) do eq(code, "unknown", texts[i]) end
+end)
+
+sys.test("it may be passed on, stored and shown", function(t)
+  local texts = {
+    "local y = id return { y, z = y }", "return x.type and id", "return x.type == 'sha256'", "local t = {} t.id = id t[1] = id return t",
+    "return tostring(id)", "return ('%s'):format(id)", "local function f(...) return ... end return f(id)",
+    "evidence('indicator', x)", "return select('#', id) == 1", "return table.pack(id)", "print(id)",
+    "local t = { b = 1 } if t.b == 1 and not t.c then return id end", "falcon.delete_iocs { ids = { id }, value = ('a'):rep(64) }",
+  }
+  for i, code in ipairs(each_of(t, texts)) do eq(code, "ok", texts[i]) end
+end)
+
+sys.test("nothing catches it", function(t)
+  local texts = {
+    "return pcall(function() if id then end end)", "return try(function() if id then end end)",
+    "return xpcall(function() return id == 1 end, function() return 'mine' end)", "return pcall(string.rep, 'x', id)",
+    "return try(string.format, '%d', id)", "return coroutine.resume(coroutine.create(function() return id < 1 end))",
+    "return try(falcon.host, { device = { agent_id = id } })", "return try(pcall, function() return #id end)",
+  }
+  for i, code in ipairs(each_of(t, texts)) do eq(code, "unknown", texts[i]) end
+  local others = { "assert(not pcall(error, 'x'))", "local v, e = try(fail, 'mine', 'm') assert(v == nil and e.code == 'mine')",
+                   "assert(select(2, xpcall(error, function(e) return 'handled ' .. e end, 'x')) == 'handled x')",
+                   "assert(pcall(function() return sleep(1) == nil end))", "assert(not coroutine.resume(coroutine.create(error)))" }
+  for i, code in ipairs(each_of(t, others)) do eq(code, "ok", others[i]) end
+end)
+
+sys.test("the error names the step, the line, and what to do; --assume does it", function(t)
+  local body = "if id == 'ab' then return 'it was' end return 'it was not'"
+  local r = plan(t, body)
+  eq(r.code, 1)
+  local e = r.doc().error
+  eq(e.code, "unknown")
+  has(e.message, "the indicator's id before crowdstrike.create_ioc#1 is done")
+  has(e.message, "--assume 'crowdstrike.create_ioc#1=JSON'")
+  has(e.at, "scripts/p.lua:6")
+  for _, name in ipairs { "crowdstrike.create_ioc#1", "crowdstrike.create_ioc" } do
+    eq(plan(t, body, { "--assume", name .. '={"id":"ab"}' }).doc().result, "it was")
+  end
+  eq(plan(t, body, { "--assume", 'crowdstrike.create_ioc={"id":"cd"}' }).doc().result, "it was not")
+end)
+
+sys.test("a module that the playbook requires is seen through as well", function(t)
+  t:write("scripts/site/judge.lua", "return { of = function(v) if v then return 1 end return 2 end }\n")
+  local r = plan(t, 'return require("site.judge").of(id)')
+  eq(r.doc().error.code, "unknown")
+  has(r.doc().error.at, "scripts/site/judge.lua:1")
+end)
+
+sys.test("a script that cannot be seen through is not planned, and runs", function(t)
+  playbook(t, "local _ENV = { id = id }\nreturn id ~= nil")
+  local r = t:run { "run", "p", "--plan", "--sim" }
+  eq(r.code, 1)
+  has(r.out .. r.err, "scripts/p.lua:6:7: a script with an _ENV of its own cannot be planned")
+  eq(t:expect(0, { "run", "p", "--sim", "--approve", "all", "--json" }).doc().result, true)
+end)
+
+sys.test("a real run is not touched: the same script, with the answer", function(t)
+  playbook(t, "return { type(id), id == x.id, pcall(error, 'e'), { [id] = 1 }[id] }")
+  local r = t:expect(0, { "run", "p", "--sim", "--approve", "all", "--json" })
+  local result = r.doc().result
+  eq(result[1], "string")
+  eq(result[2], true)
+  eq(result[5] or result[4], 1)
+end)
+
+sys.done()
