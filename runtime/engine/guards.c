@@ -2,13 +2,21 @@
 ** without regard to case.  What cannot be resolved does not pass.  Which names are the system's is in sysfile.c. */
 #include "engine/inside.h"
 
-#include "base/json.h"
-
 #include <stdlib.h>
 #include <unistd.h>
 
 static const char *const empty_hashes[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                                            "da39a3ee5e6b4b0d3255bfef95601890afd80709", "d41d8cd98f00b204e9800998ecf8427e"};
+
+/* Names are a text or a list of texts; what is neither cannot be compared, so it does not pass. */
+static bool are_names(const ln_effect *e, const char *kind) {
+  ln_vitem list, item;
+  if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(kind), &list) || list.tag == 'S') return true;
+  ln_str rest = list.body;
+  bool ok = list.tag == 'A' || (list.tag == 'O' && list.count == 0);
+  while (ok && rest.n) ok = ln_v_read(&rest, &item) && item.tag == 'S';
+  return ok;
+}
 
 /* Calls fn on each name of a kind ("host", "user", "file"); true when one call said so. */
 static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name), ln_str *which) {
@@ -72,7 +80,8 @@ bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
   if (!ln_write_is_destructive(e)) return true;
-  if (!e->resolved || !e->w.entity.n) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
+  bool known = e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
+  if (!known) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
   if (any_name(e, "file", empty_file, &which)) return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
   if (any_name(e, "file", system_name, &which))
     return refuse(err, "system_file", e, "an interpreter or a file of the operating system is never denied, excepted, evicted or ended by image", which);
@@ -98,6 +107,7 @@ bool ln_guard_needs_person(const ln_effect *e) {
   return e->w.asks || (ln_write_is_destructive(e) && c->approve_destructive);
 }
 
+/* Looks only: a job that is refused has written nothing. */
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
   const ln_config *c = e->run->engine->config;
   int64_t now = ln_now_ms(e->run->engine->loop->clock), in_tree = 0, in_hour = 0;
@@ -116,73 +126,70 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
 }
 
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  if (!ln_write_is_destructive(e)) return true;
-  return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), ln_now_ms(e->run->engine->loop->clock), err);
+  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  if (!ln_write_is_destructive(e) || !e->w.entity.n) return true;
+  return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), now, err);
 }
 
 /* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken out at the
-** same time each was one of two: so they take turns, and who comes second looks again (code "look"). */
+** same time each was one of two: they take turns, and who waited looks again once it has its own. */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem counted;
   int64_t under_way = 0, since = 0;
   ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to};
   if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
   if (!ln_tx_hold_rivals(tx, &h, e->looked_ms, &under_way, &since, err)) return false;
-  if (under_way) return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way", e->op->name);
-  return !since || ln_fail(err, "look", LN_AGAIN, "%s of another member was done meanwhile", e->op->name);
+  if (!under_way && (!since || e->waited)) return true;
+  return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way, or was done meanwhile", e->op->name);
 }
 
-/* ------------------------------------------------------------------ what was refused */
+/* ------------------------------------------------------------------ what was refused is on record */
 
-typedef struct refusal { int64_t run, ms; char *by; ln_buf detail; } refusal;
+typedef struct refusal { ln_run *run; ln_buf detail; } refusal;
 
-static bool audit_apply(ln_tx *tx, void *arg, ln_err *err) {
-  refusal *r = arg;
-  return ln_tx_audit(tx, r->ms, LN_STR("refused"), ln_str_of(r->by), r->run, ln_buf_view(&r->detail), err);
+static bool refusal_apply(ln_tx *tx, void *arg, ln_err *err) {
+  refusal *f = arg;
+  return ln_tx_audit(tx, ln_now_ms(f->run->engine->loop->clock), LN_STR("refused"), ln_str_of(f->run->started_by), f->run->id,
+                     ln_buf_view(&f->detail), err);
 }
 
-static void audit_done(void *arg, const ln_err *err) {
-  refusal *r = arg;
-  (void)err; /* the refusal itself is in the journal */
-  ln_buf_free(&r->detail);
-  free(r->by);
-  free(r);
+static void refusal_done(void *arg, const ln_err *err) {
+  refusal *f = arg;
+  ln_run *r = ln_job_gone(err) ? NULL : f->run;
+  ln_buf_free(&f->detail);
+  free(f);
+  if (err && r) ln_run_end_attempt(r, err);
 }
 
-static void put_detail(const ln_effect *e, const ln_err *refused, ln_buf *out) {
+static void put_member(ln_json *j, const char *key, const char *value) {
+  ln_json_key(j, ln_str_of(key));
+  ln_json_strz(j, value);
+}
+
+void ln_guard_audit(ln_effect *e, const ln_err *refused) {
   ln_json j;
-  ln_json_init(&j, out);
+  refusal *f = calloc(1, sizeof *f);
+  if (!f) return;
+  f->run = e->run;
+  ln_buf_init(&f->detail, 1 << 16);
+  ln_json_init(&j, &f->detail);
   ln_json_open(&j, '{');
   ln_json_key(&j, LN_STR("entity"));
   ln_json_str(&j, e->w.entity);
-  ln_json_key(&j, LN_STR("message"));
-  ln_json_strz(&j, refused->message);
-  ln_json_key(&j, LN_STR("op"));
-  ln_json_strz(&j, e->op->name);
-  ln_json_key(&j, LN_STR("rule"));
-  ln_json_strz(&j, refused->rule);
-  ln_json_key(&j, LN_STR("step"));
-  ln_json_strz(&j, e->name);
+  put_member(&j, "rule", refused->rule);
+  put_member(&j, "step", e->name);
   ln_json_close(&j, '}');
-}
-
-void ln_guard_audit(const ln_effect *e, const ln_err *refused) {
-  ln_engine *g = e->run->engine;
-  refusal *r = refused->rule[0] ? calloc(1, sizeof *r) : NULL;
-  if (!r) return;
-  *r = (refusal){.run = e->run->id, .ms = ln_now_ms(g->loop->clock), .by = ln_str_dup(ln_str_of(e->run->started_by))};
-  ln_buf_init(&r->detail, 1 << 16);
-  put_detail(e, refused, &r->detail);
-  if (!r->by || ln_buf_failed(&r->detail) || !ln_writer_submit(g->store, g->loop, audit_apply, audit_done, r)) audit_done(r, NULL);
+  if (ln_run_flush_with(e->run, refusal_apply, refusal_done, f)) return;
+  ln_buf_free(&f->detail);
+  free(f);
 }
 
 /* ------------------------------------------------------------------ permits */
 
 void ln_permit_free(ln_permit *p) {
   if (!p) return;
-  free(p->text);
-  free(p->shown);
-  free(p->used);
+  free(p->v);
+  free(p->effects);
   free(p);
 }
 
@@ -197,22 +204,37 @@ ln_permit *ln_permit_of(ln_str effects) {
   ln_vitem v;
   size_t n = count_values(effects);
   ln_permit *p = calloc(1, sizeof *p);
-  if (!p || !(p->text = ln_str_dup(effects)) || !(p->shown = calloc(n + 1, sizeof *p->shown)) || !(p->used = calloc(n + 1, sizeof(bool))))
-    return ln_permit_free(p), NULL;
-  for (effects.p = p->text; effects.n && ln_v_read(&effects, &v);)
-    if (ln_v_get_str(v.whole, "print").n == LN_FINGERPRINT) p->shown[p->n++] = v.whole;
+  if (!p || !(p->v = calloc(n + 1, sizeof *p->v)) || !(p->effects = ln_str_dup(effects))) return ln_permit_free(p), NULL;
+  for (ln_str rest = {p->effects, effects.n}; rest.n && ln_v_read(&rest, &v);) {
+    ln_str print = ln_v_get_str(v.whole, "print");
+    if (print.n != LN_FINGERPRINT) continue;
+    ln_permitted *one = &p->v[p->n++];
+    memcpy(one->print, print.p, LN_FINGERPRINT);
+    one->entity = ln_v_get_str(v.whole, "entity");
+    one->facet = ln_v_get_str(v.whole, "facet");
+    one->from = ln_v_get_str(v.whole, "from");
+  }
   return p;
 }
 
-/* A permit names what was shown, each as often as it was; a use takes one.  Whether it still is what it was then is
-** seen when it has been looked at (write.c). */
+/* Has an earlier write within the same permit changed what this one was shown with? */
+static bool is_changed_within(const ln_permit *p, const ln_permitted *one) {
+  for (size_t i = 0; i < p->n; i++)
+    if (&p->v[i] != one && p->v[i].used && ln_str_eq(p->v[i].entity, one->entity) && ln_str_eq(p->v[i].facet, one->facet)) return true;
+  return false;
+}
+
+/* A permit names fingerprints, each as often as it was shown; a use takes one.  What was approved is a change of how
+** it was then: a look that finds it otherwise lets the permit lapse. */
 void ln_permit_take(ln_effect *e) {
   ln_permit *p = e->branch->permit;
-  ln_str print = {(const char *)e->print, LN_FINGERPRINT};
-  for (size_t i = 0; p && i < p->n; i++)
-    if (!p->used[i] && ln_str_eq(ln_v_get_str(p->shown[i], "print"), print)) {
-      p->used[i] = e->permitted = true;
-      e->shown = p->shown[i];
-      return;
-    }
+  for (size_t i = 0; p && i < p->n; i++) {
+    ln_permitted *one = &p->v[i];
+    if (one->used || memcmp(one->print, e->print, LN_FINGERPRINT) != 0) continue;
+    one->used = e->permitted = true;
+    if (is_changed_within(p, one)) return;
+    ln_buf_add(&e->before, one->from);
+    e->looked_ms = e->asked_ms;
+    return;
+  }
 }

@@ -364,6 +364,8 @@ sys.test("who started a run cannot approve it, and a simulated yes is none for t
   t:expect(0, { "approve", sim.waiting.id })
   has(t:expect(1, { "resume", sim.run }).err, "--sim")
   has(t:expect(1, { "resume", doc.run, "--sim" }).err, "real one")
+  has(t:expect(1, { "cancel", sim.run }).err, "--sim")
+  t:expect(0, { "cancel", sim.run, "--sim" })
   none_did(t, "okta.clear_sessions")
 end)
 
@@ -406,7 +408,7 @@ sys.test("every refusal of a guard is in the audit", function(t)
   local db = assert(io.popen(("strings -a %s/lunette.db %s/lunette.db-wal 2>/dev/null"):format(t.dir, t.dir)))
   local text = db:read "a"
   db:close()
-  has(text, [["op":"okta.clear_sessions","rule":"self"]])
+  has(text, [["rule":"self","step":"okta.clear_sessions#1"]])
 end)
 
 sys.done()
