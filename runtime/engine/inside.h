@@ -253,6 +253,7 @@ int lnL_effect_wait(lua_State *L, ln_effect *e);         /* gives the turn; then
 int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered value, or raises            */
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out);
 bool ln_effect_logged(const ln_effect *e);
+bool lnL_in_close(lua_State *L);                         /* closing.c: is a __close under way?                */
 void ln_effect_drop(ln_effect *e);
 bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end   */
 bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out             */

@@ -420,6 +420,7 @@ static bool load_past(ln_run *r, ln_err *err) {
   if (err->code[0]) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
+  r->asked_people = true; /* perhaps */
   r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
   return r->scripts && ln_run_begin(r, err);
 }

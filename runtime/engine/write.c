@@ -449,7 +449,7 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
     give_up(e, "refused", why);
   } else {
     e->permitted = true;
-    if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
+    if (now_of(e) - e->looked_ms >= HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
     else take_turn(e);
   }
 }
