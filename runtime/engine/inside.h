@@ -285,6 +285,7 @@ void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's out
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
 bool ln_guard_needs_person(const ln_effect *e);
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                     */
+bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err); /* "busy": the last member may be another by now */
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                           */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                     */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
