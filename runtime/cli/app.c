@@ -54,7 +54,7 @@ static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   uint64_t seed = seed_of(o);
   ln_rand_seed(&a->seeded, seed);
   a->g.rand = &a->seeded;
-  if (!(a->g.loop = ln_loop_sim(seed, ln_now_ms(ln_clock_real()), err))) return false;
+  if (!(a->g.loop = ln_loop_sim(seed, o->start_ms ? o->start_ms : ln_now_ms(ln_clock_real()), err))) return false;
   ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .seed = seed, .faults = o->faults, .latency_s = 0.02};
   if (!(a->simhost = ln_simhost_new(&so, err)) || !simulate_all(a, err)) return false;
   return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;

@@ -14,6 +14,7 @@ typedef struct ln_app_opts {
   bool sim;                                              /* simulators in the process, virtual time          */
   const char *faults;                                    /* of the simulators; NULL: none                    */
   uint64_t seed;                                         /* of the simulated set; 0: one of chance           */
+  int64_t start_ms;                                      /* when its time begins; 0: now                     */
   bool runs;                                             /* this command runs runs: it needs an owner        */
   bool must_exist;                                       /* the store must be there already                  */
   bool no_store;

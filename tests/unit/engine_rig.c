@@ -52,7 +52,8 @@ static void spy_done(void *arg, const ln_err *err) {
 }
 
 bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
-  spy *p = here && !here->dead ? malloc(sizeof *p) : NULL;
+  if (!here) return __real_ln_writer_submit(s, back, apply, done, arg);
+  spy *p = here->dead ? NULL : malloc(sizeof *p);
   if (!p) return false;
   *p = (spy){apply, done, arg};
   if (__real_ln_writer_submit(s, back, spy_apply, spy_done, p)) return true;
@@ -427,6 +428,19 @@ rig *rig_new(uint64_t seed) {
   r->vfs = ln_vfs_sim_new(r->disk, seed, &rig_err);
   assert_non_null(r->vfs);
   return here = r;
+}
+
+rig *rig_around(ln_loop *l) {
+  rig *r = calloc(1, sizeof *r);
+  assert_non_null(r);
+  r->g.loop = l;
+  r->kill_at = -1;
+  return here = r;
+}
+
+void rig_let_be(rig *r) {
+  free(r);
+  here = NULL;
 }
 
 static int remove_one(const char *name, const struct stat *st, int type, struct FTW *where) {

@@ -67,6 +67,9 @@ struct rig {
 
 rig *rig_new(uint64_t seed);
 void rig_free(rig *r);                                   /* and the folder                                   */
+/* Only the writer's doors, for a test that has an engine of its own on this loop. */
+rig *rig_around(ln_loop *l);
+void rig_let_be(rig *r);
 void rig_conf(rig *r, const char *lua);                  /* further lines of the configuration, for lives to come */
 void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written            */
 /* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
