@@ -12,6 +12,13 @@ static rig *set_up(const char *body, uint64_t seed) {
   return r;
 }
 
+/* What runs for ever has little time; what eats memory or stack has all it wants, also where everything is slow. */
+static rig *set_up_kill(const char *body, const char *code) {
+  rig *r = set_up(body, 8);
+  if (strcmp(code, "cpu") != 0) rig_conf(r, "guards = { approve = \"never\" }, limits = { cpu = \"60s\", memory = \"8MiB\" },");
+  return r;
+}
+
 /* Whatever came of a write, world, journal and ledger say the same of it. */
 static void agree(rig *r, const char *step, bool destructive) {
   int acted = rig_acted(r, step);
@@ -309,7 +316,7 @@ enum { KILLS = sizeof kills / sizeof *kills };
 
 static void test_killed(void **state) {
   const kill_case *k = *state;
-  rig *r = set_up(k->body, 8);
+  rig *r = set_up_kill(k->body, k->code);
   rig_carry(r, "t.main", NULL);
   assert_string_equal(rig_state(r), "failed");
   assert_has(rig_error(r), k->code);
@@ -323,7 +330,7 @@ static void test_killed_beside_a_write(void **state) {
   const kill_case *k = *state;
   char body[1024];
   snprintf(body, sizeof body, "parallel { a = function() fake.set { id = 's' } end, b = function() sleep '1s'; %s end, c = function() sleep '1h' end }", k->body);
-  rig *r = set_up(body, 8);
+  rig *r = set_up_kill(body, k->code);
   rig_say_(r, "a/fake.set#1", "send", "did@5000");
   rig_carry(r, "t.main", NULL);
   assert_string_equal(rig_state(r), "failed");
