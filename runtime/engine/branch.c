@@ -189,8 +189,8 @@ static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *e
   int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
   if (as.n && turn > 1)
     return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
-  if (as.n && ln_str_eq(as, LN_STR(LN_CANCEL_NAME)))
-    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%s\" is the core's own: choose another", LN_CANCEL_NAME);
+  if (ln_str_starts(as, LN_STR("run.")))
+    return ln_fail(err, "bad_argument", LN_FINAL, "names that begin with \"run.\" are the core's own: choose another");
   ln_buf_add(name, as.n ? as : op);
   if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
   return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");

@@ -174,7 +174,6 @@ struct ln_run {
   ln_run_options options;
   ln_buf input;                                          /* encoded, coerced                                 */
   ln_buf site;                                           /* the site's facts as they were at its start       */
-  uint64_t losses;                                       /* of the store, when this attempt began            */
   ln_vm *vm;
   ln_branch *root, *branches;                            /* all, newest first                                */
   ln_branch *current, *runnable, *runnable_last, *sliced;

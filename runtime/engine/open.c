@@ -52,7 +52,6 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   ln_buf_init(&r->input, (size_t)64 << 20);
   ln_buf_init(&r->site, (size_t)16 << 20);
   ln_buf_add(&r->site, g->config->playbooks);
-  r->losses = g->store ? ln_store_losses(g->store) : 0;
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
   if (set_assume(r, o->assume)) return r;
   free(r);
@@ -416,8 +415,9 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
-  ln_journal_each(r->past, check_versions, err);
-  if (err->code[0]) return false;
+  ln_err newer = {0};
+  ln_journal_each(r->past, check_versions, &newer);
+  if (newer.code[0]) return *err = newer, false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */

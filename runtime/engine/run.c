@@ -219,7 +219,7 @@ static bool go_live(ln_run *r) {
 
 /* Hands over what an effect ended with.  The guards remember what it said of files. */
 static bool wake_with(ln_run *r, ln_effect *e) {
-  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know"};
+  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know", .retry = LN_AGAIN};
   if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
   ln_branch_wake(e->branch);
   return true;

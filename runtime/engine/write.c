@@ -318,7 +318,7 @@ static void put_pair(ln_buf *b, const char *key, ln_str v) {
 }
 
 static void put_intent(const ln_effect *e, ln_buf *b) {
-  size_t mark = ln_v_begin(b, 'O', 9);
+  size_t mark = ln_v_begin(b, 'O', 10);
   ln_v_key(b, LN_STR("attempt"));
   ln_v_int(b, e->attempts);
   put_pair(b, "before", ln_buf_view(&e->before));
@@ -578,8 +578,8 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
 /* Its question was put to people before: it is the same one, if the world is the same. */
 static void find_question(ln_effect *e) {
   ln_str asked = e->record ? e->record->asked : (ln_str){NULL, 0};
-  if (!asked.n) return;
-  e->approval = ln_v_get_int(asked, "approval", 0);
+  e->approval = asked.n ? ln_v_get_int(asked, "approval", 0) : 0;
+  if (!e->approval) return;
   e->due_ms = ln_v_get_int(asked, "due", 0);
   ln_buf_cut(&e->before, 0);
   ln_buf_add(&e->before, ln_v_get_str(asked, "before"));

@@ -60,7 +60,6 @@ struct ln_store {
   pthread_mutex_t count_mx;                              /* held from before a COMMIT until it is counted    */
   int64_t own_commits;
   ln_writer_stats stats;
-  uint64_t losses;
   ln_writer *writer;                                     /* NULL: not started                                */
 };
 

@@ -44,16 +44,17 @@ static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
   if (!ln_conn_rows(
           tx->c, &rows, err,
           COLUMNS
-          "WHERE h.entity = ? AND h.facet = ? AND h.run <> ? AND h.status IN ('pending', 'doubt') LIMIT 1",
+          "WHERE h.entity = ? AND h.facet = ? AND h.run <> ? AND h.status IN ('pending', 'doubt')"
+          " AND coalesce(r.state, '') NOT IN ('completed', 'failed', 'cancelled') ORDER BY h.status LIMIT 1",
           "tti", h->entity, h->facet, h->run))
     return false;
   bool free = rows.n == 0;
   if (!free) {
     ln_hold other;
     decode(rows.row[0], &other);
-    ln_fail(err, "busy", LN_AGAIN, LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s",
-            LN_STR_ARG(other.step), other.ulid, LN_STR_ARG(h->entity),
-            ln_str_eq(other.status, LN_STR("doubt")) ? "in doubt" : "under way");
+    bool doubt = ln_str_eq(other.status, LN_STR("doubt"));
+    ln_fail(err, "busy", doubt ? LN_FINAL : LN_AGAIN, LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s",
+            LN_STR_ARG(other.step), other.ulid, LN_STR_ARG(h->entity), doubt ? "in doubt" : "under way");
   }
   ln_rows_free(&rows);
   return free;

@@ -40,9 +40,6 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
-/* How many batches were lost (a full disk, an I/O error) since the store was opened.  Jobs are applied in their order,
-** but one behind a lost one is applied all the same: whoever builds on an earlier job compares.  Any thread. */
-uint64_t ln_store_losses(const ln_store *s);
 
 /* --- runs --- */
 typedef struct ln_run_row {

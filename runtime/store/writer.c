@@ -209,11 +209,11 @@ static job *run_batch(ln_store *s, job *list) {
     for (int n = 0; end && n < LN_BATCH_JOBS; n++) end = end->next;
   else ok = apply_jobs(&s->tx, list, &end, &committed, &err);
   pthread_mutex_unlock(&s->write_mx);
-  pthread_mutex_lock(&s->count_mx);
-  if (ok) s->stats.jobs += committed;
-  else s->losses++;
-  pthread_mutex_unlock(&s->count_mx);
-  if (!ok) {
+  if (ok) {
+    pthread_mutex_lock(&s->count_mx);
+    s->stats.jobs += committed;
+    pthread_mutex_unlock(&s->count_mx);
+  } else {
     ln_log(LN_ERROR, "store.commit", "error=%s", err.message);
     fail_all(list, end, &err);
   }
@@ -395,12 +395,4 @@ void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out) {
   pthread_mutex_lock(mx);
   *out = s->stats;
   pthread_mutex_unlock(mx);
-}
-
-uint64_t ln_store_losses(const ln_store *s) {
-  pthread_mutex_t *mx = (pthread_mutex_t *)&s->count_mx;
-  pthread_mutex_lock(mx);
-  uint64_t n = s->losses;
-  pthread_mutex_unlock(mx);
-  return n;
 }

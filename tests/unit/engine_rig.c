@@ -238,7 +238,7 @@ static void start_read(ln_effect *e) { work_for(e, "read", answer_read); }
 
 static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
   rig *r = rig_of(e);
-  char id[64], to[32], text[256];
+  char id[96], to[32], text[256];
   ln_buf b;
   ln_buf_init(&b, 4096);
   arg_text(e, "id", "", id, sizeof id);

@@ -21,14 +21,14 @@ enum { RIG_WORLD = 64, RIG_SAYS = 32, RIG_TOKENS = 12, RIG_RUNS = 8 };
 
 typedef struct rig_act {                                 /* something the world was asked                    */
   char phase[8];                                         /* "read" "look" "send" "probe" "follow"            */
-  char step[128], id[64], to[32], tag[160];
+  char step[128], id[96], to[32], tag[160];
   bool acted;                                            /* the world has changed by it                      */
   int life;
   int64_t at_ms;
 } rig_act;
 
 typedef struct rig_say { char step[96], phase[8], token[RIG_TOKENS][32]; int n, at; } rig_say;
-typedef struct rig_thing { char id[64], state[32]; } rig_thing;
+typedef struct rig_thing { char id[96], state[32]; } rig_thing;
 
 typedef enum rig_death { RIG_BEFORE, RIG_AFTER } rig_death; /* the next job is not applied; or it is, and nobody learns it */
 
