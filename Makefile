@@ -28,9 +28,13 @@ $(BUILD)/liblunette.a: $(CORE)
 	@rm -f $@
 	ar rcs $@ $^
 
-# A unit test, and a measurement, is one program linked with the core.
+# A unit test, and a measurement, is one program linked with the core.  Those of the engine share a rig, in which the
+# process can die at any of the writer's jobs.
+ENGINE_UNIT = $(filter $(BUILD)/tests/engine_%,$(UNIT))
+$(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
+$(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_run
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) -lcmocka $(TEST_LIBS)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)

@@ -109,7 +109,7 @@ static bool apply_blob(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
 
 /* The journal names the bytes by their hash; the bytes themselves wait here for the writer. */
 int lnL_blob(lua_State *L) {
-  static const ln_op op = {.name = "blob", .cls = LN_LOCAL, .apply = apply_blob, .looks = true};
+  static const ln_op op = {.name = "blob", .cls = LN_LOCAL, .apply = apply_blob, .quiet = true};
   ln_err err;
   ln_digests d;
   ln_str name = lnL_text(L, "blob", "the name", 1);

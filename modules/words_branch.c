@@ -35,7 +35,7 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
   else if (lua_type(L, item) == LUA_TNUMBER) ln_buf_addf(&b, "%.17g", lua_tonumber(L, item));
   else if (!lua_istable(L, item) || !key_of_table(L, item, key, &s)) ln_buf_addf(&b, "%zu", index);
   if (s.n > 400) s.n = 400;
-  ln_branch_put_name(&b, s, "");
+  ln_name_escape(&b, s);
   lua_settop(L, top);
   char *out = ln_buf_take(&b, NULL);
   ln_buf_free(&b);
@@ -68,7 +68,7 @@ static char *child_name(ln_branch *b, const char *own) {
 static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, char *key) {
   ln_buf own;
   ln_buf_init(&own, 1024);
-  ln_branch_put_name(&own, ln_str_of(prefix), "");
+  ln_name_escape(&own, ln_str_of(prefix));
   if (key) ln_buf_addf(&own, "%s%s", prefix[0] ? "/" : "", key);
   char *text = key ? ln_buf_take(&own, NULL) : NULL;
   f->names[i] = text ? child_name(b, text) : NULL;
@@ -265,6 +265,7 @@ static int l_parallel(lua_State *L) {
 
 static void put_stage(lua_State *L, const char *stage, const char *state, const char *why) {
   ln_buf b;
+  ln_err err = {0};
   ln_branch *branch = lnL_here(L);
   ln_buf_init(&b, 8192);
   size_t mark = ln_v_begin(&b, 'O', why ? 3 : 2);
@@ -274,8 +275,9 @@ static void put_stage(lua_State *L, const char *stage, const char *state, const 
   ln_v_str(&b, ln_str_of(state));
   if (why) ln_v_key(&b, LN_STR("why")), ln_v_str(&b, ln_str_of(why));
   ln_v_end(&b, mark);
-  ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b));
+  bool ok = ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b), &err);
   ln_buf_free(&b);
+  if (!ok) lnL_raise(L, &err);
 }
 
 static bool ends_the_run(const char *code) {
@@ -299,7 +301,7 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   }
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
-  lnL_here(L)->run->partial++;
+  if (!lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
   put_stage(L, stage, strcmp(e.code, "skipped") == 0 ? "skipped" : strcmp(e.code, "pending") == 0 ? "waiting" : "failed", e.message);
   lua_pushnil(L);
   return 1;
@@ -498,7 +500,6 @@ static int step_keep(lua_State *L, bool ok) {
   ln_branch *b = lnL_here(L);
   ln_effect *e = b->asked;
   ln_err err = {0};
-  ln_entry entry;
   b->in_step = false;
   e->ok = ok && lnL_encode(L, -1, &e->outcome, &err);
   if (ok && !e->ok) {
@@ -511,9 +512,7 @@ static int step_keep(lua_State *L, bool ok) {
   }
   e->state = e->ok ? "done" : "failed";
   e->finished = true;
-  ln_effect_entry(e, LN_E_DONE, &entry);
-  if (ln_effect_logged(e)) ln_run_put(b->run, &entry), b->run->now_ms = entry.at_ms;
-  ln_run_event(b->run, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
+  if (ln_effect_logged(e)) ln_effect_put_done(e, LN_E_DONE);
   return lnL_effect_result(L, e);
 }
 
@@ -532,6 +531,7 @@ static int step_go(lua_State *L, int status, lua_KContext ctx) {
   if (!b->asked->go) return lnL_effect_result(L, b->asked);
   b->asked->go = false;
   b->in_step = true;
+  b->step_rolls = 0;
   lua_settop(L, 2);
   lua_pushcfunction(L, lnL_pcall);
   lua_pushvalue(L, 2);                                /* name fn pcall fn */
@@ -581,7 +581,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
 
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
-  if (effects.n) f->permit = ln_permit_of(effects, lnL_run(L)->now_ms);
+  if (effects.n) f->permit = ln_permit_of(effects);
   if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -671,6 +671,7 @@ static int l_approved(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
+  if (b->polling) return lnL_raisef(L, "bad_argument", "approved inside await_until: what is polled may only read");
   if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||

@@ -9,10 +9,11 @@ static void roll(lua_State *L, uint8_t out[LN_SHA256]) {
   ln_branch *b = lnL_here(L);
   char turn[32];
   ln_buf key;
-  int n = snprintf(turn, sizeof turn, "%llu", (unsigned long long)b->rolls++);
+  uint64_t *rolls = b->in_step ? &b->step_rolls : &b->rolls; /* a replay does not run a step: it must not count */
+  int n = snprintf(turn, sizeof turn, "%llu", (unsigned long long)(*rolls)++);
   ln_buf_init(&key, 8192);
   ln_buf_add(&key, (ln_str){(const char *)b->run->seed, sizeof b->run->seed});
-  ln_buf_addz(&key, b->name);
+  ln_buf_addz(&key, b->in_step ? b->asked->name : b->name);
   bool ok = !ln_buf_failed(&key) && ln_sha256_2(ln_buf_view(&key), (ln_str){turn, (size_t)n}, out);
   ln_buf_free(&key);
   if (!ok) lnL_raisef(L, "failed", "no random number could be made");
@@ -23,8 +24,14 @@ static void push_time(lua_State *L, int64_t ms) {
   else lua_pushnumber(L, (double)ms / 1000.0);
 }
 
-static int l_now(lua_State *L) { return push_time(L, lnL_run(L)->now_ms), 1; }
-static int l_ago(lua_State *L) { return push_time(L, lnL_run(L)->now_ms - lnL_check_ms(L, 1, "ago")), 1; }
+/* What polls (await_until) is not replayed, and asks what time it is meanwhile. */
+static int64_t time_of(lua_State *L) {
+  const ln_run *r = lnL_run(L);
+  return r->current && r->current->polling ? ln_now_ms(r->engine->loop->clock) : r->now_ms;
+}
+
+static int l_now(lua_State *L) { return push_time(L, time_of(L)), 1; }
+static int l_ago(lua_State *L) { return push_time(L, time_of(L) - lnL_check_ms(L, 1, "ago")), 1; }
 
 /* random(): 0 <= x < 1; random(n): 1..n; random(m, n): m..n */
 static int l_random(lua_State *L) {

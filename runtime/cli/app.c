@@ -100,6 +100,7 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
 
 void ln_app_close(ln_app *a) {
   while (a->g.state) ln_run_close(a->g.state);
+  ln_runs_drain(&a->g);
   if (a->g.connectors) ln_connectors_close(&a->g);
   if (a->g.transport) a->g.transport->free(a->g.transport);
   ln_vault_free(a->g.vault);

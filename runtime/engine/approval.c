@@ -72,10 +72,12 @@ static bool answer_at_once(ln_tx *tx, question *q, ln_err *err) {
 static void put_asked(const question *q, ln_buf *out, const ln_effect *e) {
   ln_entry entry;
   ln_buf data;
-  ln_buf_init(&data, 64);
-  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_buf_init(&data, 8192);
+  size_t mark = ln_v_begin(&data, 'O', 3);
   ln_v_key(&data, LN_STR("approval"));
   ln_v_int(&data, q->row.id);
+  ln_v_key(&data, LN_STR("before"));
+  ln_v_str(&data, ln_buf_view(&e->before));
   ln_v_key(&data, LN_STR("due"));
   ln_v_int(&data, q->row.expires_ms);
   ln_v_end(&data, mark);
@@ -95,15 +97,16 @@ static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 static void ask_done(void *arg, const ln_err *err) {
   question *q = arg;
-  ln_run *r = q->run;
+  ln_run *r = ln_job_gone(err) ? NULL : q->run;
   for (size_t i = 0; !err && i < q->n; i++) {
+    if (q->who[i]->finished) continue; /* cancelled meanwhile */
     q->who[i]->approval = q->row.id;
     q->who[i]->due_ms = q->row.expires_ms;
   }
   if (!err) ln_run_event(r, "approval", q->who[0], ln_buf_view(&q->title), (ln_str){NULL, 0});
   question_free(q);
-  if (err) ln_run_end_attempt(r, err);
-  else ln_approval_watch(r);
+  if (err && r) ln_run_end_attempt(r, err);
+  else if (r) ln_approval_watch(r);
 }
 
 static void ask(question *q) {
@@ -115,17 +118,19 @@ static void ask(question *q) {
   q->row.step = ln_str_of(q->who[0]->name);
   q->row.state = LN_STR("waiting");
   q->row.created_ms = ln_now_ms(q->run->engine->loop->clock);
-  if (!ln_run_flush_with(q->run, q->who[0], ask_apply, ask_done, q)) question_free(q);
+  q->run->asked_people = true;
+  if (!ln_run_flush_with(q->run, ask_apply, ask_done, q)) question_free(q);
 }
 
 /* A playbook's own question: `a` has kind, title, detail, effects, options, quorum; expires_ms counts from now. */
 void ln_approval_ask(ln_effect *e, const ln_approval *a) {
-  static const ln_err none = {.code = "memory", .message = "no memory for a question"};
+  static const ln_err none = {.code = "memory", .message = "no memory for a question", .retry = LN_AGAIN};
   e->waiting_for = "approval";
   e->state = "waiting";
   if (e->record && e->record->asked.n) {
     e->approval = ln_v_get_int(e->record->asked, "approval", 0);
     e->due_ms = ln_v_get_int(e->record->asked, "due", 0);
+    e->run->asked_people = true;
     ln_approval_watch(e->run);
     return;
   }
@@ -194,7 +199,7 @@ static void put_core_title(question *q) {
 }
 
 static void ask_for_writes(ln_run *r, ln_effect *first) {
-  static const ln_err none = {.code = "memory", .message = "no memory for a question"};
+  static const ln_err none = {.code = "memory", .message = "no memory for a question", .retry = LN_AGAIN};
   size_t n = collect(r, first, NULL);
   question *q = question_new(r, n);
   if (!q) {
@@ -248,7 +253,7 @@ static bool read_answer(void *arg, const ln_approval *a) {
   return false;
 }
 
-typedef struct expiry { int64_t id, ms; } expiry;
+typedef struct expiry { ln_run *run; int64_t id, ms; } expiry;
 
 static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
   expiry *x = arg;
@@ -256,16 +261,17 @@ static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
 }
 
 static void expire_done(void *arg, const ln_err *err) {
-  (void)err;
-  free(arg);
+  expiry *x = arg;
+  ln_run *r = ln_job_gone(err) ? NULL : x->run;
+  free(x);
+  if (err && r) ln_run_end_attempt(r, err);
 }
 
 static void expire(ln_effect *e) {
   expiry *x = malloc(sizeof *x);
-  ln_engine *g = e->run->engine;
   if (!x) return;
-  *x = (expiry){e->approval, ln_now_ms(g->loop->clock)};
-  if (!ln_writer_submit(g->store, g->loop, expire_apply, expire_done, x)) free(x);
+  *x = (expiry){e->run, e->approval, ln_now_ms(e->run->engine->loop->clock)};
+  if (!ln_run_flush_with(e->run, expire_apply, expire_done, x)) free(x);
 }
 
 static void decided(ln_effect *e, struct answer *w) {

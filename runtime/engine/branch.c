@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BRANCHES_DEEP = 40 };
-
 /* ------------------------------------------------------------------ playbooks' grants */
 
 ln_play *ln_play_keep(ln_play *p) {
@@ -73,8 +71,8 @@ ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err 
     ln_fail(err, "memory", LN_AGAIN, "no memory for a branch");
     return NULL;
   }
-  if (parent && parent->depth >= BRANCHES_DEEP) {
-    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", BRANCHES_DEEP);
+  if (parent && parent->depth >= LN_BRANCHES_DEEP) {
+    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", LN_BRANCHES_DEEP);
     goto fail;
   }
   if (!ln_vm_protect(r->vm, l_thread, &a, err)) goto fail;
@@ -138,6 +136,12 @@ static bool below(const ln_branch *b, const ln_branch *top) {
   return b == top;
 }
 
+/* What a cancel does not stop: what may have been sent, what is in the writer's queue, and what the journal knows. */
+static bool is_bound(const ln_effect *e) {
+  if (e->record && (e->record->has_result || ln_effect_is_open(e))) return true;
+  return e->op->cls == LN_WRITE ? ln_write_is_under_way(e) : e->op->cls == LN_LOCAL && e->started;
+}
+
 /* A wait or a read in flight is let go at once; a write that may have been sent is finished and recorded first
 ** (write.c looks at the branch's flag before it sends).  In a replay the recorded delivery says how it ended. */
 void ln_branch_cancel(ln_branch *top) {
@@ -146,11 +150,10 @@ void ln_branch_cancel(ln_branch *top) {
     if (b->cancelled || b->state == LN_B_ENDED || !below(b, top)) continue;
     b->cancelled = true;
     ln_effect *e = b->asked;
-    if (!e || e->finished || !top->run->live || b->state != LN_B_ASKING) continue;
-    if (e->op->cls == LN_WRITE && e->stand >= LN_W_INTENT) continue;
-    if (e->op->cls == LN_LOCAL && e->started) continue;
+    if (!e || e->finished || !top->run->live || b->state != LN_B_ASKING || is_bound(e)) continue;
     ln_effect_drop(e);
-    ln_effect_finish_err(e, "cancelled", &gone);
+    if (e->op->cls == LN_WRITE) ln_write_cancel(e);
+    else ln_effect_finish_err(e, "cancelled", &gone);
   }
 }
 
@@ -165,24 +168,30 @@ bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)-
 
 /* ------------------------------------------------------------------ names */
 
-/* Names are paths: what an author or an alert puts into one stays one segment of it, and has no NUL to end it. */
-void ln_branch_put_name(ln_buf *b, ln_str s, const char *also) {
+static bool is_special(char c) { return c == '/' || c == '%' || c == '#' || (unsigned char)c < 0x20 || c == 0x7f; }
+
+bool ln_name_is_plain(ln_str s) {
+  for (size_t i = 0; i < s.n; i++)
+    if (is_special(s.p[i])) return false;
+  return true;
+}
+
+void ln_name_escape(ln_buf *out, ln_str s) {
   for (size_t i = 0; i < s.n; i++) {
-    unsigned char c = (unsigned char)s.p[i];
-    if (c == '/' || c == '%' || c < ' ' || c == 0x7f || (c && strchr(also, c))) ln_buf_addf(b, "%%%02X", c);
-    else ln_buf_addc(b, (char)c);
+    if (is_special(s.p[i])) ln_buf_addf(out, "%%%02X", (unsigned)(unsigned char)s.p[i]);
+    else ln_buf_addc(out, s.p[i]);
   }
 }
 
-/* An author's own name has no '#', so it is never that of an operation's turn. */
+/* An author's own name comes escaped, '#' too, so it is never that of an operation's turn; nor is it the core's own. */
 static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
   if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
   int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
   if (as.n && turn > 1)
     return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
-  ln_branch_put_name(name, as.n ? as : op, as.n ? "#" : "");
   if (as.n && ln_str_eq(as, LN_STR(LN_CANCEL_NAME)))
     return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%s\" is the core's own: choose another", LN_CANCEL_NAME);
+  ln_buf_add(name, as.n ? as : op);
   if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
   return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
 }

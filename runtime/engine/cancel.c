@@ -4,11 +4,12 @@
 
 #include <stdio.h>
 
-struct asking { ln_engine *g; int64_t run; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
+struct asking { ln_engine *g; int64_t run, epoch; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
 
 static bool read_row(void *arg, const ln_run_row *row) {
   struct asking *a = arg;
   a->run = row->id;
+  a->epoch = row->epoch;
   memcpy(a->ulid, row->ulid, sizeof a->ulid);
   memcpy(a->owner, row->owner, sizeof a->owner);
   snprintf(a->state, sizeof a->state, "%.*s", LN_STR_ARG(row->state));
@@ -18,7 +19,8 @@ static bool read_row(void *arg, const ln_run_row *row) {
 static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct asking *a = arg;
   static const ln_run_change c = {.state = {"cancelling", 10}};
-  return ln_tx_run_change(tx, a->run, &c, err);
+  /* it may have ended, or been taken over, since the row was read */
+  return ln_tx_run_check(tx, a->run, ln_str_of(a->owner), a->epoch, err) && ln_tx_run_change(tx, a->run, &c, err);
 }
 
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
@@ -28,7 +30,9 @@ bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
   for (size_t i = 0; i < 3; i++)
     if (strcmp(a.state, over[i]) == 0) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s)", a.ulid, a.state);
   *running = a.owner[0] && ln_owner_alive(g->store, ln_str_of(a.owner));
-  return !*running || ln_writer_run(g->store, ask_apply, &a, err);
+  if (!*running || ln_writer_run(g->store, ask_apply, &a, err)) return true;
+  if (!ln_err_is(err, "stale")) return false;
+  return ln_fail(err, "conflict", LN_AGAIN, "run %s has just ended, or was let go: look again (lunette show %s)", a.ulid, a.ulid);
 }
 
 void ln_run_look_for_cancel(ln_run *r) {

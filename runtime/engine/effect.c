@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20, SPILL = 64 << 10 };
+enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20 };
 
 const char *ln_class_name(ln_class c) {
   static const char *const names[] = {"pure", "read", "local", "write", "wait"};
@@ -30,6 +30,8 @@ ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err) 
     ln_fail(err, "memory", LN_AGAIN, "no memory for a step");
     return NULL;
   }
+  if (b->asked) ln_effect_free(b->asked); /* one that raised while it was made */
+  if (b->fork) ln_fork_free(b);
   e->run = r;
   e->branch = b;
   e->op = op;
@@ -42,6 +44,7 @@ ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err) 
   ln_buf_init(&e->undo, 1 << 20);
   ln_buf_init(&e->handle, 1 << 20);
   ln_buf_init(&e->unchanged, 1 << 20);
+  ln_buf_init(&e->would, (size_t)16 << 20);
   b->asked = e;
   return e;
 }
@@ -79,12 +82,27 @@ static bool name_and_print(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err)
   return true;
 }
 
+/* An author's own name becomes one part of the step's, in which / and % and # have a meaning. */
+static bool name_by_author(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err) {
+  ln_buf plain;
+  ln_buf_init(&plain, 8192);
+  ln_name_escape(&plain, turn_of);
+  size_t cut = plain.n;
+  ln_name_escape(&plain, as);
+  ln_str both = ln_buf_view(&plain);
+  bool ok = ln_buf_ok(&plain, err) && name_and_print(e, (ln_str){both.p, cut}, (ln_str){both.p + cut, both.n - cut}, err);
+  ln_buf_free(&plain);
+  return ok;
+}
+
 bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err) {
-  return name_and_print(e, ln_str_of(e->op->name), as, err);
+  ln_str op = ln_str_of(e->op->name);
+  return ln_name_is_plain(as) ? name_and_print(e, op, as, err) : name_by_author(e, op, as, err);
 }
 
 bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err) {
-  return name_and_print(e, own, (ln_str){NULL, 0}, err);
+  static const ln_str none = {NULL, 0};
+  return ln_name_is_plain(own) ? name_and_print(e, own, none, err) : name_by_author(e, own, none, err);
 }
 
 /* ------------------------------------------------------------------ what modules ask of an effect */
@@ -136,22 +154,27 @@ static void queue_ready(ln_effect *e) {
   ln_run_pump_soon(r);
 }
 
+static void set_too_big(ln_effect *e) {
+  static const ln_err big = {.code = "too_big", .message = "the answer is larger than 64 MiB"};
+  ln_buf_free(&e->outcome);
+  ln_buf_init(&e->outcome, OUTCOME_MAX);
+  e->ok = false;
+  e->state = "failed";
+  lnL_error_encode(&big, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
+}
+
 void ln_effect_finish(ln_effect *e, bool ok, const char *state, ln_str outcome) {
-  if (e->finished || e->run->broken) return;
-  e->run->engine->loop->cancel(e->run->engine->loop, &e->timer);
+  ln_run *r = e->run;
+  if (e->finished || r->broken) return;
+  r->engine->loop->cancel(r->engine->loop, &e->timer);
   e->finished = true;
   e->ok = ok;
   e->state = state;
+  r->notified_waiting = false;
   ln_buf_cut(&e->outcome, 0);
-  if (!ln_buf_add(&e->outcome, outcome)) {
-    ln_err big = {.code = "too_big", .message = "the answer is larger than 64 MiB"};
-    ln_buf_free(&e->outcome);
-    ln_buf_init(&e->outcome, OUTCOME_MAX);
-    e->ok = false;
-    e->state = "failed";
-    lnL_error_encode(&big, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
-  }
-  queue_ready(e);
+  if (!ln_buf_add(&e->outcome, outcome)) set_too_big(e);
+  if (r->winding) ln_run_pump_soon(r); /* nobody is there to be told */
+  else queue_ready(e);
 }
 
 void ln_effect_finish_err(ln_effect *e, const char *state, const ln_err *err) {
@@ -180,64 +203,103 @@ void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
                     .data = ln_buf_view(&e->outcome)};
 }
 
+bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind) {
+  ln_entry entry;
+  ln_effect_entry(e, kind, &entry);
+  if (kind == LN_E_DELIVERED) entry.data = (ln_str){NULL, 0};
+  e->run->now_ms = entry.at_ms;
+  ln_run_tell_later(e->run, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
+  return ln_run_put(e->run, &entry);
+}
+
+bool ln_effect_is_open(const ln_effect *e) {
+  const ln_record *rec = e->record;
+  return rec && rec->intent.n && !rec->withdrawn && !rec->planned && !rec->has_result;
+}
+
+bool ln_effect_is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
+
 /* ------------------------------------------------------------------ raw answers, kept by their content */
 
-typedef struct raw_job { ln_content content; char *bytes; } raw_job;
+typedef struct raw_job { ln_run *run; ln_content content; char *bytes; } raw_job;
 
 static bool raw_apply(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_content_put(tx, &((raw_job *)arg)->content, err);
 }
 
-static void raw_done(void *arg, const ln_err *err) {
-  raw_job *j = arg;
-  (void)err; /* the raw answer is beside the journal: a replay does not need it */
-  free(j->bytes);
+static void raw_free(raw_job *j) {
+  if (j) free(j->bytes);
   free(j);
 }
 
-static void keep_content(ln_engine *g, ln_str bytes, ln_str kind, char hex[2 * LN_SHA256 + 1]) {
+/* A raw answer is beside the journal: a replay does not need it, so that it could not be kept ends nothing. */
+static void raw_done(void *arg, const ln_err *err) {
+  raw_job *j = arg;
+  ln_run *r = j->run;
+  (void)err;
+  raw_free(j);
+  r->flushed++;
+  if (r->closing) ln_run_leave(r);
+  else ln_run_pump_soon(r);
+}
+
+static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   uint8_t sha[LN_SHA256];
   raw_job *j = calloc(1, sizeof *j);
   if (!j || !(j->bytes = ln_str_dup(bytes)) || !ln_sha256(bytes, sha)) {
-    if (j) free(j->bytes);
-    free(j);
+    raw_free(j);
     return;
   }
+  j->run = r;
   ln_hex(sha, sizeof sha, j->content.sha256);
-  if (hex) memcpy(hex, j->content.sha256, sizeof j->content.sha256);
   j->content.bytes = (ln_str){j->bytes, bytes.n};
   j->content.kind = kind;
-  if (!ln_writer_submit(g->store, g->loop, raw_apply, raw_done, j)) raw_done(j, NULL);
+  r->flushes++;
+  if (ln_writer_submit(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
+  r->flushes--;
+  raw_free(j);
 }
 
 void ln_effect_raw(ln_effect *e, ln_str bytes) {
-  if (bytes.n && ln_effect_logged(e)) keep_content(e->run->engine, bytes, LN_STR("answer"), NULL);
+  if (bytes.n && ln_effect_logged(e)) keep_content(e->run, bytes, LN_STR("answer"));
 }
 
 /* ------------------------------------------------------------------ local effects */
 
+static bool log_result(ln_tx *tx, ln_effect *e, ln_err *err) {
+  ln_entry entry;
+  ln_buf line, name;
+  ln_spill *s = NULL;
+  ln_effect_entry(e, LN_E_RESULT, &entry);
+  ln_buf_init(&line, OUTCOME_MAX);
+  ln_buf_init(&name, 256);
+  bool ok = (ln_spill_entry(&entry, &name, &s) && ln_entry_put(&line, &entry)) || ln_fail(err, "memory", LN_AGAIN, "no memory for an entry");
+  ok = ok && (!s || ln_tx_content_put(tx, &s->content, err)) && ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
+  free(s);
+  ln_buf_free(&name);
+  ln_buf_free(&line);
+  return ok;
+}
+
 static bool local_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_effect *e = arg;
-  ln_entry entry;
-  ln_buf line;
   ln_err no = {0};
   ln_buf_cut(&e->outcome, 0);
   e->ok = e->op->apply(tx, e, &e->outcome, &no);
   if (!e->ok) {
     if (ln_err_is(&no, "store")) return *err = no, false;
-    ln_buf_cut(&e->outcome, 0);
+    ln_buf_free(&e->outcome);
+    ln_buf_init(&e->outcome, OUTCOME_MAX);
+    if (!no.op[0]) snprintf(no.op, sizeof no.op, "%.*s", LN_ERR_WORD - 1, e->op->name);
     lnL_error_encode(&no, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
   }
   e->state = e->ok ? "done" : "failed";
-  ln_effect_entry(e, LN_E_RESULT, &entry);
-  ln_buf_init(&line, OUTCOME_MAX);
-  bool ok = ln_entry_put(&line, &entry) && ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
-  ln_buf_free(&line);
-  return ok;
+  return log_result(tx, e, err);
 }
 
 static void local_done(void *arg, const ln_err *err) {
   ln_effect *e = arg;
+  if (ln_job_gone(err)) return;
   if (err) {
     ln_run_end_attempt(e->run, err);
     return;
@@ -259,31 +321,31 @@ static void diverged(ln_effect *e, const ln_record *rec) {
   ln_run_end_attempt(e->run, &err);
 }
 
-/* A plan changes nothing, in the store neither: what a local effect would answer is not known. */
-static bool only_planned(ln_effect *e) {
-  ln_buf answer;
-  if (e->op->looks || (!e->run->planning && !e->branch->plan_into)) return false;
-  ln_buf_init(&answer, 8192);
-  size_t mark = ln_v_begin(&answer, 'P', 2);
-  ln_v_key(&answer, LN_STR("step"));
-  ln_v_str(&answer, ln_str_of(e->name));
-  ln_v_key(&answer, LN_STR("what"));
-  ln_v_str(&answer, ln_str_of(e->op->name));
-  ln_v_end(&answer, mark);
-  ln_effect_finish(e, true, "planned", ln_buf_view(&answer));
-  ln_buf_free(&answer);
-  return true;
-}
-
 static void start_by_class(ln_effect *e) {
   switch (e->op->cls) {
   case LN_LOCAL:
-    if (only_planned(e)) return;
-    if (!ln_run_flush_with(e->run, e, local_apply, local_done, e)) return;
+    if (ln_effect_is_plan(e) && !e->op->quiet) ln_plan_local(e);
+    else ln_run_flush_with(e->run, local_apply, local_done, e);
     break;
   case LN_WRITE: ln_write_start(e); break;
   case LN_PURE: case LN_READ: case LN_WAIT: e->op->start(e); break;
   }
+}
+
+/* Its outcome was durable before, and nobody had been told. */
+static void finish_recorded(ln_effect *e) {
+  static const char *const states[] = {"unchanged", "failed", "refused", "cancelled", "withdrawn", "pending"};
+  const char *state = "done";
+  ln_str outcome;
+  ln_buf hold = {0};
+  ln_err err;
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (ln_str_eq(e->record->state, ln_str_of(states[i]))) state = states[i];
+  e->durable = true;
+  ln_write_count(e->run, e->op->cls, ln_str_of(state));
+  if (ln_outcome_of(e->run, e->record, &hold, &outcome, &err)) ln_effect_finish(e, e->record->ok, state, outcome);
+  else ln_run_end_attempt(e->run, &err);
+  ln_buf_free(&hold);
 }
 
 void ln_effect_start_live(ln_effect *e) {
@@ -291,11 +353,10 @@ void ln_effect_start_live(ln_effect *e) {
   if (e->started || e->finished) return;
   e->started = true;
   if (e->record && e->record->has_result) {
-    e->durable = true;
-    ln_effect_finish(e, e->record->ok, "done", e->record->outcome);
-  } else if (e->branch->cancelled && !(e->record && e->record->intent.n)) {
+    finish_recorded(e);
+  } else if (e->branch->cancelled && !e->in_close && !ln_effect_is_open(e)) {
     ln_effect_finish_err(e, "cancelled", &gone);
-  } else {
+  } else if (!ln_plan_assumed(e)) {
     ln_run_event(e->run, "asked", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
     start_by_class(e);
   }
@@ -336,9 +397,13 @@ int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) {
 static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err *err) {
   bool ok = true;
   int kind = lua_getfield(L, t, key); /* … v */
-  if (kind == LUA_TNUMBER) *ms = (int64_t)(lua_tonumber(L, -1) * 1000.0);
-  else if (kind == LUA_TBOOLEAN && !lua_toboolean(L, -1)) *ms = 0;
-  else if (kind == LUA_TSTRING) {
+  if (kind == LUA_TNUMBER) {
+    lua_Number seconds = lua_tonumber(L, -1);
+    ok = (seconds >= 0 && seconds < 3.2e10) || ln_fail(err, "bad_argument", LN_FINAL, "%s: %g is no number of seconds", key, seconds);
+    if (ok) *ms = (int64_t)(seconds * 1000.0);
+  } else if (kind == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
+    *ms = 0;
+  } else if (kind == LUA_TSTRING) {
     size_t n;
     const char *p = lua_tolstring(L, -1, &n);
     ok = ln_parse_duration((ln_str){p, n}, ms, err) || ln_err_prefix(err, "%s", key);
@@ -374,7 +439,9 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
     return ln_fail(err, "bad_argument", LN_FINAL, "%s takes one table, got %s", e->op->name, luaL_typename(L, args));
   if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err)) return false;
   if (!option_ms(L, args, "timeout", &e->timeout_ms, err)) return false;
-  if (lua_getfield(L, args, "as") == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
+  int kind = lua_getfield(L, args, "as");
+  if (kind == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
+  if (kind != LUA_TNIL && !as->n) return ln_fail(err, "bad_argument", LN_FINAL, "as: a name is wanted, which no other step of the branch has");
   push_bare(L, args);
   if (lua_next(L, (lua_pushnil(L), -2)) == 0) {
     ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));

@@ -48,7 +48,7 @@ struct ln_op {                                           /* static, or owned by 
   void (*start)(ln_effect *e);
   /* LOCAL: on the writer, in the transaction that journals it.  False: an error that Lua may catch; nothing written. */
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
-  bool looks;                                            /* LOCAL: changes nothing, so a plan carries it out */
+  bool quiet;                                            /* LOCAL: changes nothing for others: a plan does it, too */
   /* WRITE */
   const ln_write_ops *write;
   bool idempotent;

@@ -28,7 +28,9 @@ struct ln_engine {
   const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation     */
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
-  void *state;                                           /* engine/run.c: the runs under way                */
+  void *state;                                           /* engine/open.c: the runs under way               */
+  void *leaving;                                         /* closed ones of which the writer still has jobs  */
+  int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 
 ln_engine *lnL_engine(lua_State *L);                     /* of the run that L belongs to                    */

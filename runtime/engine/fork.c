@@ -8,7 +8,12 @@
 
 ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err) {
   ln_branch *b = lnL_here(L);
-  ln_fork_free(b); /* left by a word that raised before it gave the turn */
+  if (b->depth >= LN_BRANCHES_DEEP) {
+    ln_fail(err, "bad_argument", LN_FINAL, "branches are nested more than %d deep", LN_BRANCHES_DEEP);
+    return NULL;
+  }
+  if (b->asked) ln_effect_free(b->asked); /* what raised while it was made */
+  if (b->fork) ln_fork_free(b);
   ln_fork *f = calloc(1, sizeof *f);
   if (!f || !(f->names = calloc(total ? total : 1, sizeof *f->names))) {
     free(f);

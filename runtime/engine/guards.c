@@ -8,6 +8,16 @@
 static const char *const empty_hashes[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                                            "da39a3ee5e6b4b0d3255bfef95601890afd80709", "d41d8cd98f00b204e9800998ecf8427e"};
 
+/* Names are a text or a list of texts; what is neither cannot be compared, so it does not pass. */
+static bool are_names(const ln_effect *e, const char *kind) {
+  ln_vitem list, item;
+  if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(kind), &list) || list.tag == 'S') return true;
+  ln_str rest = list.body;
+  bool ok = list.tag == 'A' || (list.tag == 'O' && list.count == 0);
+  while (ok && rest.n) ok = ln_v_read(&rest, &item) && item.tag == 'S';
+  return ok;
+}
+
 /* Calls fn on each name of a kind ("host", "user", "file"); true when one call said so. */
 static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name), ln_str *which) {
   ln_vitem list, item;
@@ -70,7 +80,8 @@ bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
   if (!ln_write_is_destructive(e)) return true;
-  if (!e->resolved || !e->w.entity.n) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
+  bool known = e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
+  if (!known) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
   if (any_name(e, "file", empty_file, &which)) return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
   if (any_name(e, "file", system_name, &which))
     return refuse(err, "system_file", e, "an interpreter or a file of the operating system is never denied, excepted, evicted or ended by image", which);
@@ -96,6 +107,7 @@ bool ln_guard_needs_person(const ln_effect *e) {
   return e->w.asks || (ln_write_is_destructive(e) && c->approve_destructive);
 }
 
+/* Looks only: a job that is refused has written nothing. */
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
   const ln_config *c = e->run->engine->config;
   int64_t now = ln_now_ms(e->run->engine->loop->clock), in_tree = 0, in_hour = 0;
@@ -110,13 +122,62 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
     ln_fail(err, "refused", LN_AGAIN, "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)", e->op->name, (long long)in_hour);
     return memcpy(err->rule, "per_hour", 9), false;
   }
+  return true;
+}
+
+bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  if (!ln_write_is_destructive(e) || !e->w.entity.n) return true;
   return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), now, err);
 }
 
+/* ------------------------------------------------------------------ what was refused is on record */
+
+typedef struct refusal { ln_run *run; ln_buf detail; } refusal;
+
+static bool refusal_apply(ln_tx *tx, void *arg, ln_err *err) {
+  refusal *f = arg;
+  return ln_tx_audit(tx, ln_now_ms(f->run->engine->loop->clock), LN_STR("refused"), ln_str_of(f->run->started_by), f->run->id,
+                     ln_buf_view(&f->detail), err);
+}
+
+static void refusal_done(void *arg, const ln_err *err) {
+  refusal *f = arg;
+  ln_run *r = ln_job_gone(err) ? NULL : f->run;
+  ln_buf_free(&f->detail);
+  free(f);
+  if (err && r) ln_run_end_attempt(r, err);
+}
+
+static void put_member(ln_json *j, const char *key, const char *value) {
+  ln_json_key(j, ln_str_of(key));
+  ln_json_strz(j, value);
+}
+
+void ln_guard_audit(ln_effect *e, const ln_err *refused) {
+  ln_json j;
+  refusal *f = calloc(1, sizeof *f);
+  if (!f) return;
+  f->run = e->run;
+  ln_buf_init(&f->detail, 1 << 16);
+  ln_json_init(&j, &f->detail);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("entity"));
+  ln_json_str(&j, e->w.entity);
+  put_member(&j, "rule", refused->rule);
+  put_member(&j, "step", e->name);
+  ln_json_close(&j, '}');
+  if (ln_run_flush_with(e->run, refusal_apply, refusal_done, f)) return;
+  ln_buf_free(&f->detail);
+  free(f);
+}
+
+/* ------------------------------------------------------------------ permits */
+
 void ln_permit_free(ln_permit *p) {
   if (!p) return;
-  free(p->prints);
-  free(p->used);
+  free(p->v);
+  free(p->effects);
   free(p);
 }
 
@@ -127,25 +188,41 @@ static size_t count_values(ln_str list) {
   return n;
 }
 
-ln_permit *ln_permit_of(ln_str effects, int64_t now_ms) {
+ln_permit *ln_permit_of(ln_str effects) {
   ln_vitem v;
   size_t n = count_values(effects);
   ln_permit *p = calloc(1, sizeof *p);
-  if (!p || !(p->prints = calloc(n + 1, LN_FINGERPRINT)) || !(p->used = calloc(n + 1, sizeof(bool)))) return ln_permit_free(p), NULL;
-  p->approved_ms = now_ms;
-  while (effects.n && ln_v_read(&effects, &v)) {
+  if (!p || !(p->v = calloc(n + 1, sizeof *p->v)) || !(p->effects = ln_str_dup(effects))) return ln_permit_free(p), NULL;
+  for (ln_str rest = {p->effects, effects.n}; rest.n && ln_v_read(&rest, &v);) {
     ln_str print = ln_v_get_str(v.whole, "print");
-    if (print.n == LN_FINGERPRINT) memcpy(p->prints[p->n++], print.p, LN_FINGERPRINT);
+    if (print.n != LN_FINGERPRINT) continue;
+    ln_permitted *one = &p->v[p->n++];
+    memcpy(one->print, print.p, LN_FINGERPRINT);
+    one->entity = ln_v_get_str(v.whole, "entity");
+    one->facet = ln_v_get_str(v.whole, "facet");
+    one->from = ln_v_get_str(v.whole, "from");
   }
   return p;
 }
 
-/* A permit names fingerprints, each as often as it was shown; a use takes one. */
+/* Has an earlier write within the same permit changed what this one was shown with? */
+static bool is_changed_within(const ln_permit *p, const ln_permitted *one) {
+  for (size_t i = 0; i < p->n; i++)
+    if (&p->v[i] != one && p->v[i].used && ln_str_eq(p->v[i].entity, one->entity) && ln_str_eq(p->v[i].facet, one->facet)) return true;
+  return false;
+}
+
+/* A permit names fingerprints, each as often as it was shown; a use takes one.  What was approved is a change of how
+** it was then: a look that finds it otherwise lets the permit lapse. */
 void ln_permit_take(ln_effect *e) {
   ln_permit *p = e->branch->permit;
-  for (size_t i = 0; p && i < p->n; i++)
-    if (!p->used[i] && memcmp(p->prints[i], e->print, LN_FINGERPRINT) == 0) {
-      p->used[i] = e->permitted = true;
-      return;
-    }
+  for (size_t i = 0; p && i < p->n; i++) {
+    ln_permitted *one = &p->v[i];
+    if (one->used || memcmp(one->print, e->print, LN_FINGERPRINT) != 0) continue;
+    one->used = e->permitted = true;
+    if (is_changed_within(p, one)) return;
+    ln_buf_add(&e->before, one->from);
+    e->looked_ms = e->asked_ms;
+    return;
+  }
 }

@@ -32,11 +32,16 @@ typedef struct ln_play {                                 /* the playbook (or flo
   int refs;
 } ln_play;
 
-typedef struct ln_permit {                               /* what an approval permits: fingerprints, each once */
-  uint8_t (*prints)[LN_FINGERPRINT];
-  bool *used;
+typedef struct ln_permitted {                            /* one write that was shown to whoever approved     */
+  uint8_t print[LN_FINGERPRINT];
+  bool used;
+  ln_str entity, facet, from;                            /* from: how it was then                            */
+} ln_permitted;
+
+typedef struct ln_permit {                               /* what an approval permits, each once              */
+  ln_permitted *v;
   size_t n;
-  int64_t approved_ms;
+  char *effects;                                         /* what the texts point into                        */
 } ln_permit;
 
 typedef enum ln_branch_state { LN_B_RUNNABLE, LN_B_RUNNING, LN_B_ASKING, LN_B_JOINING, LN_B_ENDED } ln_branch_state;
@@ -66,9 +71,10 @@ struct ln_branch {
   bool polling;                                          /* inside await_until: reads only, not journaled    */
   bool cancelled;
   bool is_item;                                          /* of a map: approvals of its siblings are one question */
+  int closing;                                           /* effects that __close asked since then            */
   bool failed;                                           /* ended by an error: its value is on top of co     */
   int nres;                                              /* results on co when it ended                      */
-  uint64_t rolls;                                        /* random, uuid: turns                              */
+  uint64_t rolls, step_rolls;                            /* random, uuid: turns; within step its own, as a replay does not run it */
   size_t depth;
 };
 
@@ -113,6 +119,7 @@ struct ln_effect {
   int64_t asked_ms;
   ln_record *record;                                     /* what the journal knows of it, or NULL            */
   bool started, finished, durable, go;                   /* durable: its RESULT is on disk; go: step may run */
+  bool in_close;                                         /* asked by a __close of a cancelled branch         */
   bool ok;
   const char *state;                                     /* "done" "unchanged" …: static                     */
   ln_buf outcome;                                        /* value or error, encoded                          */
@@ -127,24 +134,34 @@ struct ln_effect {
   ln_buf before, names, undo;                            /* what look found                                  */
   bool resolved;
   bool permitted;                                        /* an approval covers it                            */
-  int attempts, follows;
+  int attempts, probes;
   int64_t sent_ms, first_sent_ms, follow_until_ms;
-  ln_buf handle, would;
+  ln_buf handle, would;                                  /* would: of a planned one, what a person is shown  */
   bool recovered;                                        /* it stood in the journal without a result         */
-  bool noted_pending;
+  bool perhaps;                                          /* an attempt may have been acted on                */
+  bool intended;                                         /* its intent is on disk, and nothing of it was sent yet */
+  bool holds;                                            /* it has a row in the ledger                       */
+  bool waited;                                           /* for its turn on the entity: to be looked at again */
+  bool blocked;                                          /* by a write in doubt: a person has to settle it   */
   ln_buf unchanged;
-  int64_t looked_ms, wanted_ms;                          /* wanted: since when it waits to be asked about    */
-  int probes;
+  int64_t looked_ms;                                     /* when `before` was so; 0: not known               */
+  int64_t wanted_ms;                                     /* since when it waits to be asked about            */
 };
 
-typedef struct ln_flush {                                /* one job for the writer: entries, then more       */
+/* What is too large for an entry, or could be taken for the name of something that is: kept by its content. */
+typedef struct ln_spill {
+  struct ln_spill *next;
+  ln_content content;
+  char bytes[];
+} ln_spill;
+
+typedef struct ln_flush {                                /* one job for the writer: entries, or something else */
   ln_run *run;
-  ln_buf entries;
-  ln_apply_fn apply;                                     /* after the entries; may be NULL                   */
+  ln_buf entries, told;                                  /* told: events, for when the entries are durable   */
+  ln_spill *spills;
+  ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
-  ln_effect *effect;
-  uint64_t seq;
 } ln_flush;
 
 struct ln_run {
@@ -166,12 +183,14 @@ struct ln_run {
   size_t past_at;                                        /* the next delivery to repeat                      */
   bool live;                                             /* the past is used up                              */
   int64_t now_ms, created_ms;
-  ln_buf pending;                                        /* entries not yet handed to the writer             */
-  uint64_t flushes, flushed;                             /* submitted, committed                             */
-  bool pumping, pump_posted, ended, closing, broken, cancelling, stuck_told;
-  bool planning;
+  ln_buf pending, told;                                  /* entries not yet handed to the writer, and the events about them */
+  ln_spill *spills;                                      /* of the pending entries                           */
+  uint64_t flushes, flushed;                             /* jobs submitted, and given back                   */
+  bool pumping, pump_posted, ended, closing, cancelling, planning;
+  bool broken;                                           /* the attempt is over: the journal is what counts  */
+  bool winding;                                          /* the script is over for good: only writes that may have been sent go on */
+  bool ending;                                           /* its end is on its way to the disk                */
   ln_err why;                                            /* of what ended it, or broke the attempt           */
-  ln_buf result;
   ln_tally seen;                                         /* hashes that some document called a system file  */
   int partial;                                           /* stages failed, skipped for a fact; not_done      */
   int notes, writes_done;
@@ -179,18 +198,22 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require              */
   bool creating;                                         /* its row is on its way                             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                  */
-  bool notified_waiting, is_call, parked, cancel_wanted;
+  bool notified_waiting, notified_broken, is_call, parked, cancel_wanted, asked_people;
   char cancel_why[128];
 };
 
 /* run.c */
-void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* told at once     */
+void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* when what is pending is durable */
+void ln_run_tell(ln_run *r, ln_str told);
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
 bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
-void ln_run_end_attempt(ln_run *r, const ln_err *why);   /* thrown away: the journal stays, it can be resumed */
-bool ln_run_cancelled_entry(ln_run *r);
+/* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run, once its
+** writes under way are known; anything else leaves it to be resumed. */
+void ln_run_end_attempt(ln_run *r, const ln_err *why);
+void ln_run_leave(ln_run *r);                            /* open.c: a closed one is freed when nothing of it is under way */
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
 bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
@@ -200,11 +223,14 @@ void ln_scratch_free(ln_run *r);
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
+enum { LN_BRANCHES_DEEP = 40 };
 void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
-void ln_branch_put_name(ln_buf *b, ln_str s, const char *also); /* s as one segment: / % controls, `also` encoded */
 #define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it     */
+/* A part of a name that is an author's or an item's own: / % # and control characters are percent-encoded. */
+bool ln_name_is_plain(ln_str s);
+void ln_name_escape(ln_buf *out, ln_str s);
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);
 bool ln_play_grants(const ln_play *p, ln_str what);
@@ -228,23 +254,39 @@ int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out);
 bool ln_effect_logged(const ln_effect *e);
 void ln_effect_drop(ln_effect *e);
+bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end   */
+bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out             */
+/* The outcome that a record has, also one kept by its content (then in hold: free it).  False: the store lost it. */
+bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcome, ln_err *err);
+/* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
+bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
+bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                    */
 /* flush.c */
 bool ln_run_put(ln_run *r, const ln_entry *e);           /* into pending                                     */
 bool ln_run_flush(ln_run *r);                            /* hands pending to the writer                      */
-bool ln_run_flush_with(ln_run *r, ln_effect *e, ln_apply_fn apply, ln_done_fn done, void *arg);
+/* Hands pending to the writer, and then this job.  False: it was not taken, and done is not called.  Else done is
+** called once; when it is told that the attempt is gone, it frees what is its own and touches nothing else. */
+bool ln_run_flush_with(ln_run *r, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool ln_job_gone(const ln_err *err);
+void ln_run_drop_pending(ln_run *r);
 /* note.c */
-void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data); /* a note or stage entry, once */
+bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err); /* a note or stage entry, once */
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ln_permit_free(ln_permit *p);
-ln_permit *ln_permit_of(ln_str effects, int64_t now_ms); /* from encoded effects, one after another; NULL: no memory */
+ln_permit *ln_permit_of(ln_str effects);                 /* from encoded effects, one after another; NULL: no memory */
 /* write.c */
 void ln_write_start(ln_effect *e);
+void ln_write_cancel(ln_effect *e);                      /* before it may have been sent                     */
+bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished     */
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why); /* its question: "approved", else why not */
 bool ln_write_is_destructive(const ln_effect *e);
+void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done       */
 /* guards.c */
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
 bool ln_guard_needs_person(const ln_effect *e);
-bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err);
+bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                     */
+bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                           */
+void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                     */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
 /* sysfile.c */
 bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */
@@ -253,6 +295,8 @@ bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
+void ln_plan_local(ln_effect *e);                        /* a change of the store, answered without being made */
+void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                        */
 void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                      */

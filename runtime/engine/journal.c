@@ -182,7 +182,7 @@ static bool index_entry(ln_journal *j, const ln_entry *e) {
   case LN_E_DELIVERED: r->done_ms = e->at_ms; return note_delivery(j, r);
   case LN_E_ASKED: r->asked = e->data; return true;
   case LN_E_INTENT: note_intent(r, e); return true;
-  case LN_E_WITHDRAWN: r->withdrawn = true; return true;
+  case LN_E_WITHDRAWN: r->withdrawn = true; r->attempts -= r->attempts > 0; return true;
   case LN_E_ACCEPTED: r->handle = e->data; return true;
   case LN_E_DOUBT: r->doubt = e->data; r->in_doubt = true; return true;
   case LN_E_SETTLED: note_settled(r, e); return true;
@@ -241,6 +241,20 @@ ln_record *ln_journal_delivery(const ln_journal *j, size_t i) { return j->delive
 size_t ln_journal_records(const ln_journal *j) { return j->n_records; }
 ln_record *ln_journal_record(const ln_journal *j, size_t i) { return j->records[i]; }
 bool ln_journal_noted(ln_journal *j, ln_str name) { return ln_journal_find(j, name) != NULL; }
+
+struct counting { const char *kind; size_t n; };
+
+static bool count_note(void *arg, const ln_entry *e) {
+  struct counting *c = arg;
+  c->n += e->kind == LN_E_NOTE && ln_str_eq(e->op, ln_str_of(c->kind));
+  return true;
+}
+
+size_t ln_journal_notes(const ln_journal *j, const char *kind) {
+  struct counting c = {kind, 0};
+  ln_journal_each(j, count_note, &c);
+  return c.n;
+}
 
 bool ln_journal_each(const ln_journal *j, bool (*fn)(void *arg, const ln_entry *e), void *arg) {
   ln_str rest = ln_buf_view(&j->bytes);

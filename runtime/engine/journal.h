@@ -72,6 +72,7 @@ ln_record *ln_journal_delivery(const ln_journal *j, size_t i); /* in order      
 size_t ln_journal_records(const ln_journal *j);
 ln_record *ln_journal_record(const ln_journal *j, size_t i); /* in order of first sight                      */
 bool ln_journal_noted(ln_journal *j, ln_str name);       /* was that note or stage entry written already?   */
+size_t ln_journal_notes(const ln_journal *j, const char *kind); /* "found" "not_done": how many               */
 /* Every entry, in order, as read: for reports. */
 bool ln_journal_each(const ln_journal *j, bool (*fn)(void *arg, const ln_entry *e), void *arg);
 

@@ -5,21 +5,31 @@
 
 #include <stdlib.h>
 
-void ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data) {
+/* Within step it is named after the step: a replay, which does not run that again, must count the others alike. */
+static char *name_note(ln_branch *b, const char *what, ln_err *err) {
+  ln_buf own;
+  ln_buf_init(&own, 4096);
+  if (b->in_step) ln_buf_addf(&own, "%s/", b->asked->name + (b->name[0] ? strlen(b->name) + 1 : 0));
+  ln_buf_addz(&own, what);
+  char *name = ln_buf_ok(&own, err) ? ln_branch_step_name(b, ln_buf_view(&own), (ln_str){NULL, 0}, err) : NULL;
+  ln_buf_free(&own);
+  return name;
+}
+
+bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err) {
   ln_run *r = b->run;
-  ln_err err = {0};
-  char *name = ln_branch_step_name(b, ln_str_of(what), (ln_str){NULL, 0}, &err);
-  if (!name) {
-    ln_run_end_attempt(r, &err);
-    return;
-  }
+  char *name = name_note(b, what, err);
+  if (!name) return false;
   if (!b->polling && !b->plan_into && !ln_journal_noted(r->past, ln_str_of(name))) {
     ln_entry e = {.kind = kind, .name = ln_str_of(name), .op = ln_str_of(what), .cls = LN_LOCAL, .ok = true,
                   .at_ms = ln_now_ms(r->engine->loop->clock), .data = data};
+    r->partial += strcmp(what, "not_done") == 0;
+    r->notes += strcmp(what, "found") == 0;
+    ln_run_tell_later(r, kind == LN_E_STAGE ? "stage" : "note", NULL, data, ln_str_of(what));
     ln_run_put(r, &e);
-    ln_run_event(r, kind == LN_E_STAGE ? "stage" : "note", NULL, data, ln_str_of(what));
   }
   free(name);
+  return true;
 }
 
 void lnL_note(lua_State *L, const char *kind, int idx) {
@@ -27,10 +37,7 @@ void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_buf data;
   ln_branch *b = lnL_here(L);
   ln_buf_init(&data, 16 << 20);
-  bool ok = lnL_encode(L, idx, &data, &err);
-  if (ok && b) ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data));
-  if (ok && b && strcmp(kind, "not_done") == 0) b->run->partial++;
-  if (ok && b && strcmp(kind, "found") == 0) b->run->notes++;
+  bool ok = lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
   ln_buf_free(&data);
   if (!ok) lnL_raise(L, &err);
 }

@@ -9,21 +9,34 @@
 
 /* ------------------------------------------------------------------ the struct */
 
-static void run_free(ln_run *r) {
+static void free_vm(ln_run *r) {
   if (r->vm) ln_branch_free_all(r);
   ln_vm_free(r->vm);
+  r->vm = NULL;
+}
+
+static void run_free(ln_run *r) {
+  free_vm(r);
+  ln_run_drop_pending(r);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
   ln_tally_free(&r->seen);
   ln_buf_free(&r->input);
-  ln_buf_free(&r->pending);
-  ln_buf_free(&r->result);
   ln_buf_free(&r->site);
   free((char *)(uintptr_t)r->options.assume.p);
   free(r->playbook);
   free(r->snapshot);
   free(r->started_by);
   free(r);
+}
+
+static bool set_assume(ln_run *r, ln_str assume) {
+  free((char *)(uintptr_t)r->options.assume.p);
+  r->options.assume = (ln_str){NULL, 0};
+  if (!assume.n) return true;
+  char *copy = ln_str_dup(assume);
+  if (copy) r->options.assume = (ln_str){copy, assume.n};
+  return copy != NULL;
 }
 
 static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
@@ -34,16 +47,20 @@ static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   }
   r->engine = g;
   r->options = *o;
-  r->options.assume = (ln_str){ln_str_dup(o->assume), o->assume.n};
+  r->options.assume = (ln_str){NULL, 0};
   r->planning = o->plan;
   ln_buf_init(&r->input, (size_t)64 << 20);
-  ln_buf_init(&r->result, (size_t)64 << 20);
   ln_buf_init(&r->site, (size_t)16 << 20);
   ln_buf_add(&r->site, g->config->playbooks);
   r->losses = g->store ? ln_store_losses(g->store) : 0;
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
-  return r;
+  if (set_assume(r, o->assume)) return r;
+  free(r);
+  ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  return NULL;
 }
+
+static void run_abandon(ln_run *r);
 
 /* ------------------------------------------------------------------ its options, in its row */
 
@@ -100,7 +117,7 @@ static bool check_versions(void *arg, const ln_entry *e) {
 static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   creating *c = arg;
   ln_run *r = c->run;
-  ln_run_row row = {.epoch = 1, .playbook = ln_str_of(r->playbook), .snapshot = ln_str_of(r->snapshot),
+  ln_run_row row = {.epoch = r->epoch, .playbook = ln_str_of(r->playbook), .snapshot = ln_str_of(r->snapshot),
                     .state = LN_STR("running"), .input = ln_buf_view(&r->input), .options = ln_buf_view(&c->options),
                     .started_by = ln_str_of(r->started_by), .created_ms = r->created_ms};
   memcpy(row.ulid, r->ulid, sizeof row.ulid);
@@ -118,6 +135,10 @@ static void create_done(void *arg, const ln_err *err) {
   ln_buf_free(&c->options);
   free(c);
   r->creating = false;
+  if (r->closing) {
+    ln_run_leave(r);
+    return;
+  }
   if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
   else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
@@ -127,13 +148,14 @@ static bool create(ln_run *r, ln_err *err) {
   creating *c = calloc(1, sizeof *c);
   if (!c) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   c->run = r;
-  r->epoch = 1;
+  r->epoch = ++r->engine->epochs; /* a row that is rolled back gives its id to the next one: the epoch tells them apart */
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
   put_options(r, &c->options);
   if (ln_writer_submit(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
   ln_buf_free(&c->options);
   free(c);
+  r->creating = false;
   return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
 }
 
@@ -299,7 +321,7 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
   k.out = &r->input;
   if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) && ln_run_begin(r, err) && create(r, err))
     return under_way(r);
-  run_free(r);
+  run_abandon(r);
   return NULL;
 }
 
@@ -314,7 +336,7 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
   else ln_v_end(&r->input, ln_v_begin(&r->input, 'O', 0));
   if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err)) return under_way(r);
 fail:
-  run_free(r);
+  run_abandon(r);
   return NULL;
 }
 
@@ -342,9 +364,8 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
-  if (ln_v_get(row->options, LN_STR("assume"), &assume))
-    r->options.assume = (ln_str){ln_str_dup(assume.whole), assume.whole.n};
-  f->ok = ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
+  bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || set_assume(r, assume.whole);
+  f->ok = ok && ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
   return false;
 }
 
@@ -360,9 +381,18 @@ static bool may_take(ln_engine *g, const struct found *f, ln_err *err) {
   for (size_t i = 0; i < 3; i++)
     if (strcmp(f->state, over[i]) == 0)
       return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to resume", f->run->ulid, f->state);
+  for (const ln_run *r = g->state; r; r = r->next)
+    if (r->id == f->run->id && !r->parked && !r->broken) return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way here", r->ulid);
   if (f->owner[0] && strcmp(f->owner, ln_owner_id(g->owner)) != 0 && ln_owner_alive(g->store, ln_str_of(f->owner)))
     return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", f->run->ulid);
   return true;
+}
+
+static bool give_back_apply(ln_tx *tx, void *arg, ln_err *err) {
+  ln_run *r = arg;
+  static const ln_run_change waiting = {.state = {"waiting", 7}};
+  return ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
+         ln_tx_run_change(tx, r->id, &waiting, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
 static bool take_over(ln_run *r, ln_str which, ln_err *err) {
@@ -370,21 +400,31 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   struct found f = {.run = r};
   if (!ln_store_run_find(g->store, which, copy_row, &f, err)) return false;
   if (!f.ok) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!may_take(g, &f, err)) return false;
-  if (!ln_writer_run(g->store, take_over_apply, r, err)) return false;
+  if (!may_take(g, &f, err) || !ln_writer_run(g->store, take_over_apply, r, err)) return false;
   r->epoch++;
+  return true;
+}
+
+static bool load_past(ln_run *r, ln_err *err) {
+  ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
   ln_journal_each(r->past, check_versions, err);
   if (err->code[0]) return false;
+  r->notes = (int)ln_journal_notes(r->past, "found");
+  r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
-  return r->scripts != NULL;
+  return r->scripts && ln_run_begin(r, err);
 }
 
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err) {
   ln_run *r = run_new(g, o, err);
+  ln_err quiet;
   if (!r) return NULL;
-  if (take_over(r, which, err) && ln_run_begin(r, err)) return under_way(r);
-  run_free(r);
+  if (take_over(r, which, err)) {
+    if (load_past(r, err)) return under_way(r);
+    ln_writer_run(g->store, give_back_apply, r, &quiet);
+  }
+  run_abandon(r);
   return NULL;
 }
 
@@ -397,7 +437,6 @@ static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run *r = p->run;
   ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
   if (!ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
-  if (r->pending.n && !ln_tx_log(tx, r->id, ln_buf_view(&r->pending), err)) return false;
   return ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
@@ -419,19 +458,21 @@ static void put_waiting(ln_run *r, ln_buf *b) {
   ln_v_end(b, mark);
 }
 
-static void unlink_run(ln_run *r) {
-  for (ln_run **at = (ln_run **)&r->engine->state; *at; at = &(*at)->next)
+static void unlink_run(void **list, const ln_run *r) {
+  for (ln_run **at = (ln_run **)list; *at; at = &(*at)->next)
     if (*at == r) {
       *at = r->next;
       return;
     }
 }
 
-/* Jobs that the writer still has point into the run; parking is a job behind them, and waits for it. */
+/* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before: not that of
+** an attempt whose earlier entries were lost. */
 void ln_run_park(ln_run *r) {
   ln_err err = {0};
   parting p = {.run = r};
-  if (r->parked || r->ended || ln_err_is(&r->why, "stale")) return;
+  if (r->parked || r->ended || (r->broken && ln_err_is(&r->why, "stale"))) return;
+  ln_run_flush(r);
   ln_buf_init(&p.waiting, 1 << 20);
   put_waiting(r, &p.waiting);
   r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
@@ -440,11 +481,32 @@ void ln_run_park(ln_run *r) {
 
 bool ln_run_is_plan(const ln_run *r) { return r->planning; }
 
+void ln_run_leave(ln_run *r) {
+  if (r->creating || r->pump_posted || r->flushed < r->flushes) return;
+  unlink_run(&r->engine->leaving, r);
+  run_free(r);
+}
+
+/* What the writer has of it, or a task of the loop, still points to the struct; all else goes now. */
+static void run_abandon(ln_run *r) {
+  r->closing = true;
+  free_vm(r);
+  ln_run_drop_pending(r);
+  r->next = r->engine->leaving;
+  r->engine->leaving = r;
+  ln_run_leave(r);
+}
+
 void ln_run_close(ln_run *r) {
   if (!r) return;
   ln_run_park(r);
-  r->closing = true;
   r->engine->loop->cancel(r->engine->loop, &r->poll);
-  unlink_run(r);
-  run_free(r);
+  unlink_run(&r->engine->state, r);
+  run_abandon(r);
+}
+
+static void stop_loop(void *arg) { ((ln_loop *)arg)->stop(arg); }
+
+void ln_runs_drain(ln_engine *g) {
+  while (g->leaving && ln_post(g->loop, stop_loop, g->loop)) g->loop->run(g->loop);
 }

@@ -62,34 +62,66 @@ static void put_would(ln_effect *e, ln_buf *b) {
 void ln_plan_replayed(ln_effect *e, const ln_record *rec) {
   ln_vitem names = {0};
   ln_str w = rec->intent;
-  if (!rec->planned || !rec->ok || !e->branch->plan_into) return;
+  bool meant_it = rec->planned && rec->ok && rec->cls == LN_WRITE && ln_str_eq(rec->state, LN_STR("planned"));
+  if (!meant_it || !e->branch->plan_into) return;
   bool named = ln_v_get(w, LN_STR("names"), &names) && names.tag != 'n';
   meant m = {ln_v_get_str(w, "entity"), ln_v_get_str(w, "facet"), ln_v_get_str(w, "from"), ln_v_get_str(w, "to"),
              named ? names.whole : (ln_str){NULL, 0}};
   put_effect(e, &m, e->branch->plan_into);
 }
 
-void ln_plan_answer(ln_effect *e, const ln_err *refused) {
+static void put_planned(ln_effect *e, ln_str would) {
   ln_entry entry;
-  ln_buf would;
-  ln_buf_init(&would, (size_t)16 << 20);
-  put_would(e, &would);
   ln_effect_entry(e, LN_E_PLANNED, &entry);
-  entry.data = ln_buf_view(&would);
+  entry.data = would;
   ln_run_put(e->run, &entry);
-  ln_buf_free(&would);
-  if (refused) {
-    ln_effect_fail(e, refused);
-    return;
-  }
-  if (e->branch->plan_into) ln_approval_put_effect(e, e->branch->plan_into);
-  ln_str before = ln_buf_view(&e->before);
-  bool unchanged = before.n && e->w.to.n && ln_str_eq(before, e->w.to);
+}
+
+/* What is not known yet is named after the step, so that people see what to assume. */
+static void finish_planned(ln_effect *e) {
   ln_buf answer;
   ln_buf_init(&answer, (size_t)16 << 20);
   bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), &answer);
-  ln_effect_finish(e, true, unchanged ? "unchanged" : "planned", named ? ln_buf_view(&answer) : e->w.planned);
+  ln_effect_finish(e, true, "planned", named ? ln_buf_view(&answer) : e->w.planned);
   ln_buf_free(&answer);
+}
+
+void ln_plan_answer(ln_effect *e, const ln_err *refused) {
+  ln_buf would;
+  ln_str before = ln_buf_view(&e->before), same = ln_buf_view(&e->unchanged);
+  bool unchanged = before.n && e->w.to.n && ln_str_eq(before, e->w.to);
+  ln_buf_init(&would, (size_t)16 << 20);
+  put_would(e, &would);
+  put_planned(e, ln_buf_view(&would));
+  ln_buf_free(&would);
+  if (refused) {
+    ln_effect_fail(e, refused);
+  } else if (unchanged) {
+    ln_effect_finish(e, true, "unchanged", same.n ? same : e->w.planned);
+  } else {
+    if (e->branch->plan_into) ln_approval_put_effect(e, &e->would);
+    finish_planned(e);
+  }
+}
+
+/* In the order of deliveries, which a replay repeats.  What is so already is not shown: nothing would be done. */
+void ln_plan_delivered(ln_effect *e) {
+  if (e->branch->plan_into && e->would.n) ln_buf_add(e->branch->plan_into, ln_buf_view(&e->would));
+}
+
+void ln_plan_local(ln_effect *e) {
+  ln_buf b;
+  ln_buf_init(&b, 1 << 16);
+  size_t mark = ln_v_begin(&b, 'O', 1);
+  put_text(&b, "op", ln_str_of(e->op->name));
+  ln_v_end(&b, mark);
+  put_planned(e, ln_buf_view(&b));
+  ln_buf_cut(&b, 0);
+  mark = ln_v_begin(&b, 'P', 1);
+  put_text(&b, "what", ln_str_of(e->op->name));
+  ln_v_end(&b, mark);
+  ln_effect_finish(e, true, "planned", ln_buf_view(&b));
+  ln_buf_free(&b);
 }
 
 bool ln_plan_assumed(ln_effect *e) {

@@ -15,27 +15,69 @@ static void finish(ln_run *r);
 
 /* ------------------------------------------------------------------ events */
 
-void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!r->options.event || (e && !ln_effect_logged(e))) return;
+static ln_event event_of(const ln_run *r, const char *what, const ln_effect *e, ln_str text, ln_str more) {
   ln_event ev = {.what = what, .text = text, .name = more};
-  if (e) {
-    ev.name = ln_str_of(e->name);
-    ev.op = ln_str_of(e->op->name);
-    ev.state = ln_str_of(e->state);
-    ev.cls = ln_class_name(e->op->cls);
-    ev.ms = ln_now_ms(r->engine->loop->clock) - e->asked_ms;
-    ev.approval = e->approval;
-  }
+  if (!e) return ev;
+  ev.name = ln_str_of(e->name);
+  ev.op = ln_str_of(e->op->name);
+  ev.state = ln_str_of(e->state);
+  ev.cls = ln_class_name(e->op->cls);
+  ev.ms = ln_now_ms(r->engine->loop->clock) - e->asked_ms;
+  ev.approval = e->approval;
+  return ev;
+}
+
+static bool is_told(const ln_run *r, const ln_effect *e) { return r->options.event && (!e || ln_effect_logged(e)); }
+
+void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
+  if (!is_told(r, e)) return;
+  ln_event ev = event_of(r, what, e, text, more);
   r->options.event(r->options.event_arg, r, &ev);
+}
+
+static const char *const later[] = {"step", "stage", "note"}; /* events that wait for the disk, as they are kept */
+enum { LATER = sizeof later / sizeof *later };
+
+void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
+  if (!is_told(r, e)) return;
+  ln_event ev = event_of(r, what, e, text, more);
+  int64_t kind = 0;
+  while (kind + 1 < LATER && strcmp(later[kind], what) != 0) kind++;
+  if (!r->told.max) ln_buf_init(&r->told, (size_t)64 << 20);
+  size_t was = r->told.n, mark = ln_v_begin(&r->told, 'A', 8);
+  ln_v_int(&r->told, kind);
+  ln_v_str(&r->told, ev.name);
+  ln_v_str(&r->told, ev.op);
+  ln_v_str(&r->told, ev.state);
+  ln_v_str(&r->told, ev.text);
+  ln_v_int(&r->told, e ? (int64_t)e->op->cls : -1);
+  ln_v_int(&r->told, ev.ms);
+  ln_v_int(&r->told, ev.approval);
+  if (ln_v_end(&r->told, mark)) return;
+  ln_buf_cut(&r->told, was); /* for want of memory nobody is told */
+  r->told.failed = false;
+}
+
+void ln_run_tell(ln_run *r, ln_str told) {
+  ln_vitem v[9];
+  while (ln_v_read(&told, &v[8])) {
+    ln_str rest = v[8].body;
+    for (int i = 0; i < 8 && ln_v_read(&rest, &v[i]);) i++;
+    ln_event ev = {.what = later[v[0].i], .name = v[1].s, .op = v[2].s, .state = v[3].s, .text = v[4].s,
+                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i), .ms = v[6].i, .approval = v[7].i};
+    r->options.event(r->options.event_arg, r, &ev);
+  }
 }
 
 /* ------------------------------------------------------------------ the pump */
 
+enum { TURNS = 256 };                                    /* then others on the loop have theirs              */
+
 static void pump_task(void *arg) {
   ln_run *r = arg;
   r->pump_posted = false;
-  if (r->closing) return;
-  pump(r);
+  if (r->closing) ln_run_leave(r);
+  else pump(r);
 }
 
 void ln_run_pump_soon(ln_run *r) {
@@ -43,14 +85,47 @@ void ln_run_pump_soon(ln_run *r) {
   r->pump_posted = ln_post(r->engine->loop, pump_task, r);
 }
 
-void ln_run_end_attempt(ln_run *r, const ln_err *why) {
-  if (r->broken || r->ended) return;
+/* Ends that the script's own doing would only repeat, so that they end the run. */
+static bool is_final(const ln_err *why) {
+  return !ln_err_is(why, "store") && !ln_err_is(why, "stale") && !(ln_err_is(why, "memory") && why->retry == LN_AGAIN);
+}
+
+static void forget_turns(ln_run *r) {
+  r->engine->loop->cancel(r->engine->loop, &r->poll);
+  r->ready = r->ready_last = NULL;
+  r->runnable = r->runnable_last = r->sliced = NULL;
+}
+
+static void break_off(ln_run *r, const ln_err *why) {
   r->broken = true;
   r->why = *why;
-  r->engine->loop->cancel(r->engine->loop, &r->poll);
+  forget_turns(r);
   for (ln_branch *b = r->branches; b; b = b->next)
     if (b->asked) ln_effect_drop(b->asked);
-  r->ready = r->ready_last = NULL;
+}
+
+/* A write that may have been sent is finished, and one that a replay has met is taken up; the rest is dropped. */
+static void begin_to_wind(ln_run *r, const ln_err *why) {
+  r->winding = true;
+  r->why = *why;
+  forget_turns(r);
+  for (ln_branch *b = r->branches; b && !r->broken; b = b->next) {
+    ln_effect *e = b->asked;
+    if (!e || e->finished || ln_write_is_under_way(e)) continue;
+    if (b->state == LN_B_ASKING && ln_effect_is_open(e)) {
+      ln_effect_start_live(e);
+    } else {
+      ln_effect_drop(e);
+      e->finished = true;
+    }
+  }
+  r->live = true;
+}
+
+void ln_run_end_attempt(ln_run *r, const ln_err *why) {
+  if (r->broken || r->ended || r->closing) return;
+  if (!is_final(why)) break_off(r, why);
+  else if (!r->winding && !r->ending) begin_to_wind(r, why);
   ln_run_pump_soon(r);
 }
 
@@ -83,6 +158,8 @@ static void branch_waits(ln_branch *b) {
 
 static int first_args(lua_State *co) { return lua_status(co) == LUA_OK ? lua_gettop(co) - 1 : 0; }
 
+static bool is_over(const ln_run *r) { return r->broken || r->winding || r->ended || r->ending; }
+
 static void run_branch(ln_run *r, ln_branch *b) {
   ln_err err = {0};
   int nres = 0;
@@ -91,7 +168,7 @@ static void run_branch(ln_run *r, ln_branch *b) {
   ln_vm_fresh_budget(r->vm, &b->cpu_us);
   ln_vm_turn turn = ln_vm_resume(r->vm, b->co, first_args(b->co), &nres, &err);
   r->current = NULL;
-  if (r->broken) return;
+  if (is_over(r)) return;
   switch (turn) {
   case LN_VM_RETURNED: branch_ended(b, false, nres); break;
   case LN_VM_RAISED: branch_ended(b, true, 1); break;
@@ -103,34 +180,41 @@ static void run_branch(ln_run *r, ln_branch *b) {
 
 /* ------------------------------------------------------------------ deliveries */
 
-static bool fetch_spilled(ln_run *r, ln_str *outcome, ln_buf *hold, ln_err *err) {
-  ln_str hex = ln_v_get_str(*outcome, "\x01spilled");
-  if (!hex.n) return true;
-  ln_buf_init(hold, (size_t)64 << 20);
-  if (!ln_store_content_get(r->engine->store, hex, hold, err)) return false;
-  *outcome = ln_buf_view(hold);
-  return true;
+static const ln_branch *asking_anew(const ln_run *r) {
+  for (const ln_branch *b = r->branches; b; b = b->next)
+    if (b->state == LN_B_ASKING && b->asked && !b->asked->record) return b;
+  return NULL;
 }
 
-static void nobody_waits(ln_run *r, const ln_record *rec) {
+/* The journal knows something that the script does not come to. */
+static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_err err;
-  char asked[200] = "nothing";
-  for (ln_branch *b = r->branches; b; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && !b->asked->record)
-      snprintf(asked, sizeof asked, "%s at %s", b->asked->name, b->asked->where ? b->asked->where : "?");
-  ln_fail(&err, "divergence", LN_FINAL, "the journal goes on with %.*s (%.*s), the script with %s; nothing was sent",
-          LN_STR_ARG(rec->name), LN_STR_ARG(rec->where), asked);
+  const ln_branch *b = asking_anew(r);
+  ln_fail(&err, "divergence", LN_FINAL, "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
+          LN_STR_ARG(rec->name), LN_STR_ARG(rec->op), LN_STR_ARG(rec->where), b ? b->asked->name : "its end",
+          b && b->asked->where ? " at " : "", b && b->asked->where ? b->asked->where : "");
   ln_run_end_attempt(r, &err);
+  return false;
+}
+
+/* What was begun before is begun again by the same script, so an entry that nobody asked for is a divergence. */
+static bool past_is_matched(ln_run *r) {
+  for (size_t i = 0; i < ln_journal_records(r->past); i++) {
+    const ln_record *rec = ln_journal_record(r->past, i);
+    if (rec->fingerprint.n && !rec->matched) return nobody_waits(r, rec);
+  }
+  return true;
 }
 
 static void put_cancel(ln_run *r);
 
 static bool go_live(ln_run *r) {
+  if (!past_is_matched(r)) return false;
   r->live = true;
-  if (r->cancel_wanted) put_cancel(r);
-  for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
+  if (r->cancel_wanted && !r->cancelling) put_cancel(r);
+  for (ln_branch *b = r->branches; b && !is_over(r); b = b->next)
     if (b->state == LN_B_ASKING && b->asked && !b->asked->finished) ln_effect_start_live(b->asked);
-  return true;
+  return !is_over(r);
 }
 
 /* Hands over what an effect ended with.  The guards remember what it said of files. */
@@ -144,7 +228,7 @@ static bool wake_with(ln_run *r, ln_effect *e) {
 static bool replay_next(ln_run *r) {
   if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
   ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
-  ln_str outcome = rec->outcome;
+  ln_str outcome;
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
@@ -153,66 +237,20 @@ static bool replay_next(ln_run *r) {
     return true;
   }
   ln_effect *e = rec->waiting;
-  if (!e) return nobody_waits(r, rec), false;
-  if (!fetch_spilled(r, &outcome, &hold, &err)) return ln_run_end_attempt(r, &err), false;
-  rec->waiting = NULL;
-  e->finished = true;
-  e->ok = rec->ok;
-  ln_buf_cut(&e->outcome, 0);
-  ln_buf_add(&e->outcome, outcome);
+  if (!e) return nobody_waits(r, rec);
+  bool ok = ln_outcome_of(r, rec, &hold, &outcome, &err);
+  if (ok) {
+    rec->waiting = NULL;
+    e->finished = true;
+    e->ok = rec->ok;
+    ln_buf_cut(&e->outcome, 0);
+    ok = ln_buf_add(&e->outcome, outcome) || ln_buf_ok(&e->outcome, &err);
+  }
   ln_buf_free(&hold);
+  if (!ok) return ln_run_end_attempt(r, &err), false;
+  ln_write_count(r, rec->cls, rec->state);
   ln_plan_replayed(e, rec);
   return wake_with(r, e);
-}
-
-/* Values above 64 KiB are kept by their content, and named by the entry. */
-typedef struct spill { ln_content content; char *bytes; ln_run *run; } spill;
-
-static bool spill_apply(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_content_put(tx, &((spill *)arg)->content, err); }
-
-static void spill_done(void *arg, const ln_err *err) {
-  spill *s = arg;
-  if (err) ln_run_end_attempt(s->run, err);
-  s->run->flushed++;
-  free(s->bytes);
-  free(s);
-}
-
-static bool spill_outcome(ln_run *r, ln_entry *entry, ln_buf *name) {
-  uint8_t sha[LN_SHA256];
-  spill *s = calloc(1, sizeof *s);
-  if (!s || !(s->bytes = ln_str_dup(entry->data)) || !ln_sha256(entry->data, sha)) {
-    if (s) free(s->bytes);
-    free(s);
-    return false;
-  }
-  s->run = r;
-  ln_hex(sha, sizeof sha, s->content.sha256);
-  s->content.bytes = (ln_str){s->bytes, entry->data.n};
-  s->content.kind = LN_STR("value");
-  size_t mark = ln_v_begin(name, 'O', 1);
-  ln_v_key(name, LN_STR("\x01spilled"));
-  ln_v_str(name, ln_str_of(s->content.sha256));
-  ln_v_end(name, mark);
-  entry->data = ln_buf_view(name);
-  r->flushes++;
-  return ln_writer_submit(r->engine->store, r->engine->loop, spill_apply, spill_done, s);
-}
-
-static void put_delivery(ln_run *r, ln_effect *e) {
-  ln_entry entry;
-  ln_buf name;
-  ln_buf_init(&name, 256);
-  ln_effect_entry(e, e->durable ? LN_E_DELIVERED : LN_E_DONE, &entry);
-  if (e->durable) entry.data = (ln_str){NULL, 0};
-  if (entry.data.n > (64 << 10) && !spill_outcome(r, &entry, &name)) {
-    static const ln_err none = {.code = "memory", .message = "no memory to keep a large value"};
-    ln_run_end_attempt(r, &none);
-  } else {
-    ln_run_put(r, &entry);
-  }
-  r->now_ms = entry.at_ms;
-  ln_buf_free(&name);
 }
 
 static bool deliver_ready(ln_run *r) {
@@ -220,15 +258,23 @@ static bool deliver_ready(ln_run *r) {
   if (!e) return false;
   r->ready = e->next_ready;
   if (!r->ready) r->ready_last = NULL;
-  if (ln_effect_logged(e)) put_delivery(r, e);
-  if (r->broken) return false;
-  ln_run_event(r, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
+  if (ln_effect_logged(e) && !ln_effect_put_done(e, e->durable ? LN_E_DELIVERED : LN_E_DONE)) return false;
+  ln_plan_delivered(e);
   return wake_with(r, e);
+}
+
+/* A cancel is a delivery, so it comes where a replay can repeat it: while every branch waits, be it for its own step. */
+static bool may_cancel(const ln_run *r) {
+  if (!r->cancel_wanted || r->cancelling || !r->live || r->sliced) return false;
+  for (const ln_branch *b = r->runnable; b; b = b->next_runnable)
+    if (!b->asked || !b->asked->go) return false;
+  return true;
 }
 
 static bool step_once(ln_run *r) {
   ln_branch *b = r->sliced;
-  if (r->broken || r->ended) return false;
+  if (is_over(r)) return false;
+  if (r->cancel_wanted && may_cancel(r)) put_cancel(r);
   if (b) r->sliced = NULL;
   else b = next_runnable(r);
   if (b) {
@@ -238,38 +284,58 @@ static bool step_once(ln_run *r) {
   return r->live ? deliver_ready(r) : replay_next(r);
 }
 
-/* Nothing to run and nothing to deliver: what is pending goes to the disk, people are asked, and whoever watches
-** learns that the run waits for a person only. */
-static void idle(ln_run *r) {
-  if (r->ended || r->broken || r->sliced) return;
-  ln_approval_gather(r);
-  ln_run_flush(r);
-  if (r->flushed < r->flushes || r->creating) return;
+/* Whoever watches learns that the run waits for a person only; first it is looked whether one has answered. */
+static void tell_waiting(ln_run *r) {
   ln_waiting w;
-  if (!ln_run_waiting(r, &w)) return;
   ln_approval_watch(r);
-  if (r->notified_waiting || !ln_run_waiting(r, &w)) return; /* what it waited for was decided already */
+  if (!ln_run_waiting(r, &w) || r->notified_waiting) return;
   r->notified_waiting = true;
   ln_run_event(r, "waiting", NULL, ln_str_of(w.what), ln_str_of(w.step));
 }
 
+/* Nothing to run and nothing to deliver: what is pending goes to the disk, and people are asked. */
+static void idle(ln_run *r) {
+  ln_approval_gather(r);
+  ln_run_flush(r);
+  if (r->broken || r->flushed < r->flushes || r->creating) return;
+  tell_waiting(r);
+}
+
 static void broken_off(ln_run *r) {
-  if (r->notified_waiting) return;
-  r->notified_waiting = true;
+  if (r->notified_broken) return;
+  r->notified_broken = true;
   ln_run_event(r, "broken", NULL, ln_str_of(r->why.message), ln_str_of(r->why.code));
 }
 
-static bool attempt_is_final(const ln_run *r);
-static void fail_finally(ln_run *r);
+static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *why, ln_str where);
+
+static bool has_writes_under_way(const ln_run *r) {
+  for (const ln_branch *b = r->branches; b; b = b->next)
+    if (b->asked && !b->asked->finished) return true;
+  return false;
+}
+
+/* The script is over.  The run ends when its writes are known; one in doubt waits for a person. */
+static void wind_up(ln_run *r) {
+  if (r->creating) return;
+  if (has_writes_under_way(r)) {
+    idle(r);
+  } else {
+    ln_err why = r->why;
+    end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &why, (ln_str){NULL, 0});
+  }
+}
 
 static void pump(ln_run *r) {
+  bool more = true;
   if (r->pumping || r->ended) return;
   r->pumping = true;
-  while (step_once(r)) continue;
+  for (int n = 0; n < TURNS && (more = step_once(r)); n++) continue;
   r->pumping = false;
-  if (r->broken && attempt_is_final(r)) fail_finally(r);
-  else if (r->broken && !r->creating) broken_off(r); /* else its row comes first, and then its end */
-  else if (r->sliced) ln_run_pump_soon(r);
+  if (r->broken) broken_off(r);
+  else if (r->ending) return;
+  else if (r->winding) wind_up(r);
+  else if (more || r->sliced) ln_run_pump_soon(r);
   else idle(r);
 }
 
@@ -278,15 +344,25 @@ static void pump(ln_run *r) {
 typedef struct ending {
   ln_run *run;
   const char *state, *outcome;
-  ln_buf result, error, entries;
+  ln_buf result, error;
+  int64_t questions[64];                                 /* that nobody has answered: they lapse             */
+  size_t n_questions;
 } ending;
+
+static bool lapse_all(ln_tx *tx, const ending *e, int64_t now, ln_err *err) {
+  for (size_t i = 0; i < e->n_questions; i++)
+    if (!ln_tx_approval_set(tx, e->questions[i], LN_STR("lapsed"), now, err)) return false;
+  return true;
+}
 
 static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
   ending *e = arg;
   ln_run *r = e->run;
+  int64_t now = ln_now_ms(r->engine->loop->clock);
   ln_run_change c = {.state = ln_str_of(e->state), .outcome = ln_str_of(e->outcome), .result = ln_buf_view(&e->result),
-                     .error = ln_buf_view(&e->error), .waiting = LN_STR(""), .finished_ms = ln_now_ms(r->engine->loop->clock)};
-  return ln_tx_run_change(tx, r->id, &c, err) && ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
+                     .error = ln_buf_view(&e->error), .waiting = LN_STR(""), .finished_ms = now};
+  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_segment(tx, r->id, err) &&
+         ln_tx_run_disown(tx, r->id, err);
 }
 
 static void ending_free(ending *e) {
@@ -299,8 +375,9 @@ static void ending_done(void *arg, const ln_err *err) {
   ending *e = arg;
   ln_run *r = e->run;
   ending_free(e);
+  if (ln_job_gone(err)) return;
   if (err) {
-    ln_run_end_attempt(r, err);
+    break_off(r, err);
     return;
   }
   r->ended = true;
@@ -312,42 +389,64 @@ static const char *outcome_of(const ln_run *r) {
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
 
-static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *why, ln_str where) {
-  ending *e = calloc(1, sizeof *e);
-  if (!e) return;
-  e->run = r;
-  e->state = state;
+static bool note_question(void *arg, const ln_approval *a) {
+  ending *e = arg;
+  e->questions[e->n_questions++] = a->id;
+  return e->n_questions < sizeof e->questions / sizeof *e->questions;
+}
+
+static bool fill_ending(ending *e, ln_str result, const ln_err *why, ln_str where, ln_err *err) {
+  ln_run *r = e->run;
+  if (r->asked_people && !ln_store_approvals(r->engine->store, r->id, true, note_question, e, err)) return false;
   ln_buf_init(&e->result, (size_t)64 << 20);
   ln_buf_init(&e->error, 1 << 20);
-  ln_buf_add(&e->result, result);
-  if (why) {
-    r->why = *why;
-    lnL_error_encode(why, where, (ln_str){NULL, 0}, &e->error);
+  if (why) lnL_error_encode(why, where, (ln_str){NULL, 0}, &e->error);
+  return ln_buf_add(&e->result, result) || ln_buf_ok(&e->result, err);
+}
+
+static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *why, ln_str where) {
+  ln_err err = {.code = "memory", .message = "no memory to end a run", .retry = LN_AGAIN};
+  ending *e = calloc(1, sizeof *e);
+  bool ok = e != NULL;
+  r->ending = true;
+  if (why) r->why = *why;
+  if (ok) {
+    e->run = r;
+    e->state = state;
+    e->outcome = outcome_of(r);
+    ok = fill_ending(e, result, why, where, &err);
+    if (ok && ln_run_flush_with(r, ending_apply, ending_done, e)) return;
+    ending_free(e);
   }
-  e->outcome = outcome_of(r);
-  ln_run_flush_with(r, NULL, ending_apply, ending_done, e);
+  if (!ok) ln_run_end_attempt(r, &err);
+}
+
+/* The text member `at` of the error on top of the root's stack: found without an allocation, which could fail. */
+static ln_str place_of(lua_State *co) {
+  ln_str at = {NULL, 0};
+  if (!lua_istable(co, -1) || !lua_checkstack(co, 4)) return at;
+  for (lua_pushnil(co); !at.p && lua_next(co, -2); lua_pop(co, 1))
+    if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -2), "at") == 0)
+      at.p = lua_tolstring(co, -1, &at.n);               /* the error holds it */
+  return at;
 }
 
 static void finish_failed(ln_run *r) {
   ln_err err = {0};
   lua_State *co = r->root->co;
   lnL_to_error(co, -1, &err);
-  ln_str at = {NULL, 0};
-  if (lua_istable(co, -1) && lua_checkstack(co, 4)) {
-    lua_pushliteral(co, "at");
-    lua_rawget(co, -2);
-    if (lua_type(co, -1) == LUA_TSTRING) at.p = lua_tolstring(co, -1, &at.n);
-    end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, at);
-    lua_pop(co, 1);
-    return;
-  }
-  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, at);
+  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, place_of(co));
 }
 
 static void finish(ln_run *r) {
   lua_State *co = r->root->co;
   ln_err err = {0};
   ln_buf result;
+  if (!r->live && r->past_at < ln_journal_deliveries(r->past)) {
+    nobody_waits(r, ln_journal_delivery(r->past, r->past_at));
+    return;
+  }
+  if (!r->live && !past_is_matched(r)) return;
   if (r->root->failed) {
     finish_failed(r);
     return;
@@ -360,19 +459,6 @@ static void finish(ln_run *r) {
   ln_buf_free(&result);
 }
 
-/* Which broken attempts end the run: the script's own doing would only repeat itself. */
-static bool attempt_is_final(const ln_run *r) {
-  return !ln_err_is(&r->why, "store") && !ln_err_is(&r->why, "stale") && !r->creating && !r->closing;
-}
-
-static void fail_finally(ln_run *r) {
-  ln_err why = r->why;
-  r->broken = false;
-  end_with(r, "failed", (ln_str){NULL, 0}, &why, (ln_str){NULL, 0});
-  r->live = true;
-  r->runnable = r->runnable_last = r->sliced = NULL;
-}
-
 /* ------------------------------------------------------------------ cancelling */
 
 void ln_run_deliver_cancel(ln_run *r) {
@@ -380,16 +466,15 @@ void ln_run_deliver_cancel(ln_run *r) {
   ln_branch_cancel(r->root);
 }
 
-/* A cancel is a delivery like any other: a replay meets it at the same place. */
 static void put_cancel(ln_run *r) {
   ln_err gone;
   ln_buf data;
-  if (r->ended || r->broken || r->cancelling) return;
   ln_buf_init(&data, 4096);
   ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
   ln_entry e = {.kind = LN_E_DONE, .name = LN_STR(LN_CANCEL_NAME), .op = LN_STR("cancel"), .cls = LN_LOCAL,
                 .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
+  r->now_ms = e.at_ms;
   if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
   ln_buf_free(&data);
 }
@@ -397,7 +482,6 @@ static void put_cancel(ln_run *r) {
 void ln_run_cancel(ln_run *r, ln_str why) {
   r->cancel_wanted = true;
   snprintf(r->cancel_why, sizeof r->cancel_why, "%.*s", LN_STR_ARG(why));
-  if (r->live) put_cancel(r);
   ln_run_pump_soon(r);
 }
 
@@ -481,7 +565,7 @@ bool ln_run_begin(ln_run *r, ln_err *err) {
 const char *ln_run_ulid(const ln_run *r) { return r->ulid; }
 int64_t ln_run_id(const ln_run *r) { return r->id; }
 const ln_err *ln_run_why(const ln_run *r) { return &r->why; }
-bool ln_run_over(const ln_run *r) { return r->ended || (r->broken && !r->creating && !attempt_is_final(r)); }
+bool ln_run_over(const ln_run *r) { return r->ended || r->broken; }
 const char *ln_run_outcome(const ln_run *r) { return r->ended ? outcome_of(r) : ""; }
 
 const char *ln_run_state(const ln_run *r) {

@@ -6,8 +6,8 @@
 
 typedef enum ln_approve { LN_APPROVE_WAIT, LN_APPROVE_ASK, LN_APPROVE_DENY, LN_APPROVE_ALL } ln_approve;
 
-typedef struct ln_event {                                /* what a terminal shows; fed after the commit       */
-  const char *what;                                      /* "stage" "step" "waiting" "approval" "note" "end"  */
+typedef struct ln_event {                                /* what a terminal shows; fed after the commit, but "asked" */
+  const char *what;                                      /* "asked" "stage" "step" "waiting" "approval" "note" "broken" "end" */
   ln_str name, op, state;                                /* of the step or stage                             */
   ln_str text;                                           /* why, title                                       */
   const char *cls;
@@ -33,8 +33,11 @@ ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_er
 /* Starts what one operation makes (lunette call): a run whose playbook is that operation. */
 ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by, ln_err *err);
 void ln_run_cancel(ln_run *r, ln_str why);
-/* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed. */
+/* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed.  What the writer still has of it is
+** let go when the loop gives that back: before the loop is freed, ln_runs_drain. */
 void ln_run_close(ln_run *r);
+/* Outside of the loop, when all runs were closed: runs it until nothing of them is left. */
+void ln_runs_drain(ln_engine *g);
 /* Writes down what an unfinished one waits for, and gives it up: others may then resume it.  Quiet when it has ended. */
 void ln_run_park(ln_run *r);
 bool ln_run_is_plan(const ln_run *r);

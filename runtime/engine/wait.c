@@ -16,7 +16,7 @@ void ln_wait_note(ln_effect *e, ln_str data) {
 void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn) {
   ln_loop *l = e->run->engine->loop;
   int64_t now = ln_now_ms(l->clock);
-  static const ln_err none = {.code = "memory", .message = "no memory for a timer"};
+  static const ln_err none = {.code = "memory", .message = "no memory for a timer", .retry = LN_AGAIN};
   e->timer.fn = fn;
   e->timer.arg = e;
   if (!l->timer(l, &e->timer, due_ms > now ? due_ms - now : 0)) ln_run_end_attempt(e->run, &none);
@@ -48,8 +48,9 @@ const ln_op ln_op_sleep = {.name = "sleep", .cls = LN_WAIT, .start = sleep_start
 
 /* ------------------------------------------------------------------ what the run waits for */
 
+/* Also what waits for another run's write in doubt waits for a person. */
 static bool for_a_person(const ln_effect *e) {
-  return e->waiting_for && (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0);
+  return e->waiting_for && (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 || e->blocked);
 }
 
 static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
@@ -60,6 +61,8 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   if (e->approval && strcmp(e->waiting_for, "approval") == 0) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
     snprintf(w->next, sizeof w->next, "lunette approve %lld && lunette resume %s", (long long)e->approval, r->ulid);
+  } else if (e->blocked) {
+    snprintf(w->next, sizeof w->next, "lunette entity %.*s", LN_STR_ARG(e->w.entity));
   } else {
     snprintf(w->next, sizeof w->next, "lunette resume %s --did %s   (or --did-not)", r->ulid, e->name);
   }

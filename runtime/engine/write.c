@@ -5,7 +5,11 @@
 **
 ** An answer that tells nothing, a crash after the intent, or a connection that died is *doubt*: within the horizon
 ** an idempotent write is done again; else the vendor is asked (probe), once `settle` has passed; what that cannot
-** answer waits for a person.  Nothing is sent whose intent is not on disk. */
+** answer waits for a person.  Nothing is sent whose intent is not on disk.
+**
+** What turns out not to have happened begins again with a look: the world may have moved on meanwhile, and what was
+** approved longer ago than the horizon, or for another state than is there now, is asked again.  A write that waited
+** for its turn is looked at again once it has it, for somebody else has just changed the same thing. */
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -14,18 +18,24 @@
 enum { HORIZON_MS = 60000, ATTEMPTS = 3, PROBES = 3, SETTLE_MS = 5000, WAIT_MS = 20 * 60000, BUSY_MS = 100, AGAIN_MS = 1000 };
 
 static void take_turn(ln_effect *e);
-static void begin_look(ln_effect *e);
-static void in_doubt(ln_effect *e, const ln_err *err);
-static void settle_then_probe(ln_effect *e);
+static void look(ln_effect *e);
+static void refuse(ln_effect *e, const ln_err *err);
+static void ask_whether(ln_effect *e, const ln_err *err);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
+
+/* May it be sent (again)?  Within __close it may, although the branch is cancelled. */
+static bool may_send(const ln_effect *e) { return !e->run->winding && (!e->branch->cancelled || e->in_close); }
+
+static const ln_err cancelled = {.code = "cancelled", .message = "cancelled before it was sent"};
 
 /* ------------------------------------------------------------------ jobs: one entry, and what belongs to it */
 
 typedef struct write_job {
   ln_effect *effect;
   ln_entry entry;
-  ln_buf data;
+  ln_buf data, name;
+  ln_spill *spill;
   const char *hold;                                      /* new status of the ledger row, "" drops it, NULL leaves it */
   bool intent;
   void (*then)(ln_effect *e);
@@ -33,12 +43,14 @@ typedef struct write_job {
 
 static void job_free(write_job *j) {
   ln_buf_free(&j->data);
+  ln_buf_free(&j->name);
+  free(j->spill);
   free(j);
 }
 
 /* The ledger holds what was done to someone or something; of notes only what can be taken back. */
-static bool has_hold(const ln_effect *e) {
-  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n);
+static bool wants_hold(const ln_effect *e) {
+  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds);
 }
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
@@ -46,24 +58,29 @@ static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
                .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before),
                .status = LN_STR("pending"), .undo = ln_buf_view(&e->undo), .since_ms = now_of(e),
                .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
-  return !has_hold(e) || ln_tx_hold_begin(tx, &h, err);
+  return !wants_hold(e) || ln_tx_hold_begin(tx, &h, err);
 }
 
 static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
-  if (!j->hold || !has_hold(e)) return true;
+  if (!j->hold || !e->holds) return true;
   if (!j->hold[0]) return ln_tx_hold_drop(tx, e->run->id, ln_str_of(e->name), err);
   return ln_tx_hold_set(tx, e->run->id, ln_str_of(e->name), ln_str_of(j->hold), ln_buf_view(&e->before),
                         ln_buf_view(&e->undo), now_of(e), e->lease_ms ? now_of(e) + e->lease_ms : 0, err);
 }
 
+/* What may refuse an intent looks before anything is written. */
+static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  return ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+}
+
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   write_job *j = arg;
   ln_buf line;
-  if (j->intent && (!begin_hold(tx, j->effect, err) || !ln_guard_caps(tx, j->effect, err))) return false;
-  if (!change_hold(tx, j, err)) return false;
+  if (j->intent ? !take_turn_in(tx, j->effect, err) : !change_hold(tx, j, err)) return false;
+  if (j->spill && !ln_tx_content_put(tx, &j->spill->content, err)) return false;
   ln_buf_init(&line, (size_t)64 << 20);
-  bool ok = ln_entry_put(&line, &j->entry) && ln_tx_log(tx, j->effect->run->id, ln_buf_view(&line), err);
+  bool ok = (ln_entry_put(&line, &j->entry) || ln_buf_ok(&line, err)) && ln_tx_log(tx, j->effect->run->id, ln_buf_view(&line), err);
   ln_buf_free(&line);
   return ok;
 }
@@ -72,28 +89,34 @@ static void turn_again(void *arg) { take_turn(arg); }
 
 /* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
-  if (ln_err_is(err, "busy")) {
-    e->waiting_for = "entity";
-    e->stand = LN_W_TURN;
-    e->attempts--; /* no intent was written: it was no attempt */
-    ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
-  } else {
-    ln_effect_fail(e, err);
+  e->attempts--;
+  if (!ln_err_is(err, "busy")) {
+    refuse(e, err);
+    return;
   }
+  e->waiting_for = "entity";
+  e->blocked = err->retry == LN_FINAL;
+  e->waited = true;
+  e->stand = LN_W_TURN;
+  ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
+  ln_run_pump_soon(e->run);
 }
 
 static void job_done(void *arg, const ln_err *err) {
   write_job *j = arg;
   ln_effect *e = j->effect;
+  bool intent = j->intent;
   void (*then)(ln_effect *) = j->then;
   job_free(j);
-  if (err) job_refused(e, err);
+  if (ln_job_gone(err)) return;
+  if (err && intent) job_refused(e, err);
+  else if (err) ln_run_end_attempt(e->run, err);
   else then(e);
 }
 
 static write_job *job_new(ln_effect *e, ln_entry_kind kind, void (*then)(ln_effect *e)) {
   write_job *j = calloc(1, sizeof *j);
-  static const ln_err none = {.code = "memory", .message = "no memory for a write's entry"};
+  static const ln_err none = {.code = "memory", .message = "no memory for a write's entry", .retry = LN_AGAIN};
   if (!j) {
     ln_run_end_attempt(e->run, &none);
     return NULL;
@@ -101,17 +124,29 @@ static write_job *job_new(ln_effect *e, ln_entry_kind kind, void (*then)(ln_effe
   j->effect = e;
   j->then = then;
   ln_buf_init(&j->data, (size_t)64 << 20);
+  ln_buf_init(&j->name, 256);
   ln_effect_entry(e, kind, &j->entry);
   j->entry.data = (ln_str){NULL, 0};
   return j;
 }
 
 static void submit(write_job *j) {
+  ln_run *r = j->effect->run;
+  ln_err err = {0};
   if (j->data.n) j->entry.data = ln_buf_view(&j->data);
-  if (!ln_run_flush_with(j->effect->run, j->effect, job_apply, job_done, j)) job_free(j);
+  bool whole = ln_buf_ok(&j->data, &err) && (j->entry.kind != LN_E_RESULT || ln_spill_entry(&j->entry, &j->name, &j->spill));
+  if (whole && ln_run_flush_with(r, job_apply, job_done, j)) return;
+  job_free(j);
+  if (whole) return;
+  ln_fail(&err, "memory", LN_AGAIN, "no memory for a write's entry");
+  ln_run_end_attempt(r, &err);
 }
 
 /* ------------------------------------------------------------------ recording the outcome */
+
+void ln_write_count(ln_run *r, ln_class cls, ln_str state) {
+  r->writes_done += cls == LN_WRITE && ln_str_eq(state, LN_STR("done"));
+}
 
 static void recorded(ln_effect *e) {
   ln_buf value = e->outcome;
@@ -119,7 +154,7 @@ static void recorded(ln_effect *e) {
   const char *state = e->state;
   ln_buf_init(&e->outcome, value.max);
   e->durable = true;
-  if (ok) e->run->writes_done++;
+  ln_write_count(e->run, LN_WRITE, ln_str_of(state));
   ln_effect_finish(e, ok, state, ln_buf_view(&value));
   ln_buf_free(&value);
 }
@@ -156,6 +191,17 @@ static void record_done(ln_effect *e, ln_str value) {
   ln_buf_free(&nil);
 }
 
+/* It ends without having been sent.  What the journal or the ledger has of it is closed with it. */
+static void give_up(ln_effect *e, const char *state, const ln_err *err) {
+  if (e->intended || e->holds) record_err(e, state, err, "");
+  else ln_effect_finish_err(e, state, err);
+}
+
+static void refuse(ln_effect *e, const ln_err *err) {
+  if (err->rule[0] && !ln_effect_is_plan(e)) ln_guard_audit(e, err);
+  give_up(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
+}
+
 /* ------------------------------------------------------------------ following asynchronous work */
 
 static void follow_now(void *arg) {
@@ -169,7 +215,7 @@ static void follow(ln_effect *e) {
     record(e, true, "done", ln_buf_view(&e->handle), e->wait_ms == 0 ? NULL : "held");
     return;
   }
-  if (!e->follow_until_ms) e->follow_until_ms = now_of(e) + (e->wait_ms > 0 ? e->wait_ms : WAIT_MS);
+  if (!e->follow_until_ms) e->follow_until_ms = (e->recovered ? e->sent_ms : now_of(e)) + (e->wait_ms > 0 ? e->wait_ms : WAIT_MS);
   follow_now(e);
 }
 
@@ -190,7 +236,7 @@ static void still_pending(ln_effect *e, const ln_err *why) {
 }
 
 void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err, int64_t again_ms) {
-  if (e->finished || e->run->broken) return;
+  if (e->finished || e->run->broken || e->stand != LN_W_FOLLOWING) return;
   int64_t again = now_of(e) + (again_ms > 0 ? again_ms : 1000);
   switch (o) {
   case LN_DID: record_done(e, value); return;
@@ -208,29 +254,38 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
 static void send_again(void *arg) { take_turn(arg); }
 
 static void unknown(ln_effect *e, const ln_err *err) {
-  if (e->op->idempotent && !e->recovered && !e->branch->cancelled && now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS)
-    ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
-  else if (e->op->write->probe) settle_then_probe(e);
-  else in_doubt(e, err);
+  bool soon = now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS;
+  e->perhaps = true;
+  if (e->op->idempotent && !e->recovered && soon && may_send(e)) ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
+  else ask_whether(e, err);
 }
 
 void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_SENT) return;
   switch (o) {
   case LN_DID: record_done(e, value); break;
-  case LN_DID_UNCHANGED: record(e, true, "unchanged", value, ""); break;
+  case LN_DID_UNCHANGED:
+    if (e->perhaps) record_done(e, value); /* an earlier attempt of ours was it */
+    else record(e, true, "unchanged", value, "");
+    break;
   case LN_ACCEPTED: accepted(e, value); break;
-  case LN_DID_NOT: record_err(e, ln_err_is(err, "refused") ? "refused" : "failed", err, ""); break;
+  case LN_DID_NOT:
+    if (e->perhaps) ask_whether(e, err); /* this attempt did nothing; an earlier one may have */
+    else record_err(e, ln_err_is(err, "refused") ? "refused" : "failed", err, "");
+    break;
   case LN_UNKNOWN: unknown(e, err); break;
   }
 }
 
 static void withdrawn(ln_effect *e) {
-  static const ln_err gone = {.code = "cancelled", .message = "cancelled before it was sent"};
-  ln_effect_finish_err(e, "withdrawn", &gone);
+  e->intended = e->holds = false;
+  if (!may_send(e)) ln_effect_finish_err(e, "withdrawn", &cancelled);
+  else look(e);
 }
 
 static void withdraw(ln_effect *e) {
+  e->attempts--;
+  e->stand = LN_W_RECORDING;
   write_job *j = job_new(e, LN_E_WITHDRAWN, withdrawn);
   if (!j) return;
   j->hold = "";
@@ -238,17 +293,23 @@ static void withdraw(ln_effect *e) {
 }
 
 /* The gates, asked once more in the same task as the send: the intent's transaction has just checked owner, turn
-** and caps; what may have come meanwhile is a cancel. */
+** and caps; what may have come meanwhile is a cancel, or another's change of the same thing. */
 static void send_now(ln_effect *e) {
-  if (e->branch->cancelled) {
-    withdraw(e);
-    return;
+  e->intended = true;
+  e->holds = wants_hold(e);
+  if (!may_send(e)) {
+    if (e->perhaps) ask_whether(e, NULL);
+    else withdraw(e);
+  } else if (e->waited && e->op->write->look) {
+    look(e);
+  } else {
+    e->intended = false;
+    e->stand = LN_W_SENT;
+    e->state = "running";
+    e->sent_ms = now_of(e);
+    if (!e->first_sent_ms) e->first_sent_ms = e->sent_ms;
+    e->op->write->send(e);
   }
-  e->stand = LN_W_SENT;
-  e->state = "running";
-  e->sent_ms = now_of(e);
-  if (!e->first_sent_ms) e->first_sent_ms = e->sent_ms;
-  e->op->write->send(e);
 }
 
 static void put_pair(ln_buf *b, const char *key, ln_str v) {
@@ -264,6 +325,8 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   put_pair(b, "console", e->w.console);
   put_pair(b, "entity", e->w.entity);
   put_pair(b, "facet", e->w.facet);
+  ln_v_key(b, LN_STR("hold"));
+  ln_v_bool(b, wants_hold(e));
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
   ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
@@ -275,20 +338,31 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   ln_v_end(b, mark);
 }
 
+static void refuse_never(ln_effect *e) {
+  ln_err err;
+  ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
+  memcpy(err.rule, "writes", 7);
+  refuse(e, &err);
+}
+
 static void take_turn(ln_effect *e) {
-  if (e->branch->cancelled && !e->attempts) {
-    static const ln_err gone = {.code = "cancelled", .message = "cancelled before it was sent"};
-    ln_effect_finish_err(e, "cancelled", &gone);
-    return;
-  }
   e->waiting_for = NULL;
-  e->stand = LN_W_INTENT;
-  e->attempts++;
-  write_job *j = job_new(e, LN_E_INTENT, send_now);
-  if (!j) return;
-  j->intent = true;
-  put_intent(e, &j->data);
-  submit(j);
+  e->blocked = false;
+  if (!may_send(e) && e->perhaps) {
+    ask_whether(e, NULL);
+  } else if (!may_send(e)) {
+    give_up(e, "cancelled", &cancelled);
+  } else if (e->w.never) {
+    refuse_never(e);
+  } else {
+    e->stand = LN_W_INTENT;
+    e->attempts++;
+    write_job *j = job_new(e, LN_E_INTENT, send_now);
+    if (!j) return;
+    j->intent = true;
+    put_intent(e, &j->data);
+    submit(j);
+  }
 }
 
 /* ------------------------------------------------------------------ doubt */
@@ -314,6 +388,7 @@ static void in_doubt(ln_effect *e, const ln_err *err) {
   submit(j);
 }
 
+/* Nobody knows whether it happened: the vendor is asked, else a person. */
 static void probe_now(void *arg) {
   ln_effect *e = arg;
   e->stand = LN_W_PROBING;
@@ -321,65 +396,75 @@ static void probe_now(void *arg) {
   e->op->write->probe(e, e->first_sent_ms);
 }
 
-static void settle_then_probe(ln_effect *e) {
+/* "Not there" counts only so long after the send; that was at some moment until now. */
+static void ask_whether(ln_effect *e, const ln_err *err) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
-  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
+  if (!e->op->write->probe || e->probes >= PROBES) {
+    in_doubt(e, err);
+    return;
+  }
   e->stand = LN_W_SETTLING;
-  ln_wait_for(e, (e->sent_ms ? e->sent_ms : now_of(e)) + settle * (e->probes + 1), probe_now);
+  settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
+  ln_wait_for(e, now_of(e) + settle, probe_now);
 }
 
-static const ln_err cancelled_unsent = {.code = "cancelled", .message = "cancelled; it has not happened"};
-
-/* It certainly did not happen.  Soon after the send it is tried again; later, after a crash, or when a person said
-** so, everything that leads to a send is asked anew: the world, the guards and the approval may have moved on. */
-static void not_done(ln_effect *e, const ln_err *err) {
-  bool fresh = !e->recovered && now_of(e) - e->first_sent_ms < HORIZON_MS;
-  if (e->branch->cancelled) record_err(e, "cancelled", &cancelled_unsent, "");
-  else if (e->attempts >= ATTEMPTS) record_err(e, "failed", err, "");
-  else if (fresh) take_turn(e);
-  else begin_look(e);
+/* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is asked anew. */
+static void begin_again(ln_effect *e) {
+  if (now_of(e) - e->first_sent_ms > HORIZON_MS) e->permitted = false, e->approval = 0;
+  e->recovered = e->perhaps = false;
+  e->first_sent_ms = 0;
+  e->probes = 0;
+  if (may_send(e)) look(e);
+  else give_up(e, "cancelled", &cancelled);
 }
 
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_PROBING) return;
   switch (o) {
-  case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); return;
-  case LN_ACCEPTED: accepted(e, value); return;
-  case LN_DID_NOT: not_done(e, err); return;
-  case LN_UNKNOWN: break;
+  case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); break;
+  case LN_ACCEPTED: accepted(e, value); break;
+  case LN_DID_NOT:
+    if (e->attempts < ATTEMPTS) begin_again(e);
+    else record_err(e, "failed", err, "");
+    break;
+  case LN_UNKNOWN: ask_whether(e, err); break;
   }
-  if (e->probes < PROBES) settle_then_probe(e);
-  else in_doubt(e, err);
 }
 
 /* ------------------------------------------------------------------ before it may be sent */
 
+bool ln_write_is_under_way(const ln_effect *e) {
+  return e->op->cls == LN_WRITE && (e->stand >= LN_W_INTENT || e->perhaps || e->intended);
+}
+
+void ln_write_cancel(ln_effect *e) { give_up(e, "cancelled", &cancelled); }
+
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
   if (e->finished || e->stand != LN_W_ASKING) return;
   e->waiting_for = NULL;
-  if (strcmp(state, "approved") != 0) {
-    ln_effect_finish_err(e, "refused", why);
-    return;
-  }
-  e->permitted = true;
-  if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) {
-    e->stand = LN_W_LOOKING; /* what it rests on is read again */
-    e->op->write->look(e);
+  if (strcmp(state, "lapsed") == 0) {
+    e->approval = 0; /* to be asked again */
+    look(e);
+  } else if (strcmp(state, "approved") != 0) {
+    give_up(e, "refused", why);
   } else {
-    take_turn(e);
+    e->permitted = true;
+    if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
+    else take_turn(e);
   }
 }
 
 static void after_guards(ln_effect *e) {
-  if (ln_guard_needs_person(e) && !e->permitted) {
-    e->stand = LN_W_ASKING;
-    e->state = "waiting";
-    e->waiting_for = "approval"; /* gathered into one question when the run has nothing else to do */
-    e->wanted_ms = now_of(e);
-    ln_run_pump_soon(e->run);
+  if (!ln_guard_needs_person(e) || e->permitted) {
+    take_turn(e);
     return;
   }
-  take_turn(e);
+  e->stand = LN_W_ASKING;
+  e->state = "waiting";
+  e->waiting_for = "approval"; /* gathered into one question when the run has nothing else to do */
+  e->wanted_ms = now_of(e);
+  if (e->approval > 0) ln_approval_watch(e->run);
+  ln_run_pump_soon(e->run);
 }
 
 /* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
@@ -398,47 +483,64 @@ static void note_entity(ln_effect *e) {
   ln_buf_free(&data);
 }
 
-static bool is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
+static bool is_unchanged(const ln_effect *e) {
+  ln_str before = ln_buf_view(&e->before);
+  return before.n && e->w.to.n && ln_str_eq(before, e->w.to);
+}
 
 static void after_look(ln_effect *e) {
   ln_err err = {0};
-  ln_str before = ln_buf_view(&e->before);
-  if (before.n && e->w.to.n && ln_str_eq(before, e->w.to) && !is_plan(e)) {
-    note_entity(e);
+  bool plan = ln_effect_is_plan(e);
+  if (is_unchanged(e) && !plan) {
     ln_str value = ln_buf_view(&e->unchanged);
-    record(e, true, "unchanged", value.n ? value : e->w.planned, e->attempts ? "" : NULL);
+    note_entity(e);
+    record(e, true, "unchanged", value.n ? value : e->w.planned, "");
     return;
   }
   bool passes = ln_guard_static(e, &err);
-  if (is_plan(e)) ln_plan_answer(e, passes ? NULL : &err);
-  else if (!passes) ln_effect_fail(e, &err);
+  if (plan) ln_plan_answer(e, passes ? NULL : &err);
+  else if (!passes) refuse(e, &err);
   else after_guards(e);
 }
 
 static bool same_before(const ln_effect *e, const ln_look *l) { return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before); }
 
-static void keep_look(ln_effect *e, const ln_look *l) {
+/* Of a write that has its turn already, and was looked at again. */
+static void after_second_look(ln_effect *e, bool same) {
+  e->waited = false;
+  if (is_unchanged(e)) after_look(e);
+  else if (same) send_now(e);
+  else withdraw(e);
+}
+
+static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
   struct { ln_buf *to; ln_str from; } parts[] = {{&e->before, l->before}, {&e->names, l->names}, {&e->undo, l->undo}, {&e->unchanged, l->unchanged}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     ln_buf_cut(parts[i].to, 0);
-    ln_buf_add(parts[i].to, parts[i].from);
+    if (!ln_buf_add(parts[i].to, parts[i].from)) return ln_buf_ok(parts[i].to, err) || ln_err_prefix(err, "%s: what it would act on", e->op->name);
   }
   e->resolved = l->resolved;
   e->looked_ms = now_of(e);
+  return true;
 }
 
 void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
+  ln_err why;
   if (e->finished || e->run->broken || e->stand != LN_W_LOOKING) return;
-  if (err) {
-    ln_effect_fail(e, err);
-    return;
-  }
-  if (e->permitted && !same_before(e, l)) {
-    e->permitted = false; /* the world has moved on: what was approved is not what would be done */
-    e->approval = 0;
-  }
-  keep_look(e, l);
-  after_look(e);
+  bool same = !err && same_before(e, l);
+  if (!err && !keep_look(e, l, &why)) err = &why;
+  if (!err && !same) e->permitted = false, e->approval = 0; /* what was approved is not what would be done */
+  if (err) refuse(e, err);
+  else if (e->intended) after_second_look(e, same);
+  else after_look(e);
+}
+
+static void look(ln_effect *e) {
+  static const ln_look none = {.resolved = false};
+  e->stand = LN_W_LOOKING;
+  e->state = "running";
+  if (e->op->write->look) e->op->write->look(e);
+  else ln_write_looked(e, &none, NULL);
 }
 
 /* ------------------------------------------------------------------ starting, and taking up again */
@@ -446,60 +548,54 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
 static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
-  if (!e->record->settled_did) e->attempts = 0, not_done(e, &cancelled_unsent);
+  e->recovered = false;
+  if (!e->record->settled_did) e->attempts = 0, begin_again(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
 
 /* It stood in the journal with an intent and no result: perhaps sent. */
-static void take_up(ln_effect *e) {
+static void take_up(ln_effect *e, const ln_err *undescribed) {
   ln_record *rec = e->record;
   static const ln_err unsure = {.code = "doubt", .message = "the process ended after it may have been sent"};
-  e->recovered = true;
+  e->recovered = e->perhaps = e->permitted = true;
   e->attempts = rec->attempts;
-  e->first_sent_ms = e->sent_ms = rec->intent_ms;
+  e->first_sent_ms = e->sent_ms = e->looked_ms = rec->intent_ms;
+  e->holds = ln_v_get_bool(rec->intent, "hold", false);
+  ln_buf_cut(&e->before, 0);
   ln_buf_add(&e->before, ln_v_get_str(rec->intent, "before"));
   ln_vitem undo;
   if (ln_v_get(rec->intent, LN_STR("undo"), &undo) && undo.tag != 'n') ln_buf_add(&e->undo, undo.whole);
   if (rec->settled) settled_by_a_person(e);
   else if (rec->in_doubt) doubted(e);
+  else if (undescribed) in_doubt(e, undescribed);
   else if (rec->handle.n) ln_buf_add(&e->handle, rec->handle), follow(e);
-  else if (e->op->write->probe) settle_then_probe(e);
-  else in_doubt(e, &unsure);
+  else ask_whether(e, &unsure);
 }
 
-static void begin_look(ln_effect *e) {
-  ln_look none = {.resolved = false};
-  e->recovered = false;
-  e->first_sent_ms = 0;
-  e->stand = LN_W_LOOKING;
-  if (e->op->write->look) e->op->write->look(e);
-  else ln_write_looked(e, &none, NULL);
-}
-
-static void refuse_never(ln_effect *e) {
-  ln_err err;
-  ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
-  memcpy(err.rule, "writes", 7);
-  ln_effect_fail(e, &err);
+/* Its question was put to people before: it is the same one, if the world is the same. */
+static void find_question(ln_effect *e) {
+  ln_str asked = e->record ? e->record->asked : (ln_str){NULL, 0};
+  if (!asked.n) return;
+  e->approval = ln_v_get_int(asked, "approval", 0);
+  e->due_ms = ln_v_get_int(asked, "due", 0);
+  ln_buf_cut(&e->before, 0);
+  ln_buf_add(&e->before, ln_v_get_str(asked, "before"));
+  e->looked_ms = e->asked_ms;
+  e->run->asked_people = true;
 }
 
 void ln_write_start(ln_effect *e) {
   ln_err err = {0};
-  if (ln_plan_assumed(e)) return;
-  if (!e->op->write->describe(e, &e->w, &err)) {
+  bool described = e->op->write->describe(e, &e->w, &err);
+  if (ln_effect_is_open(e)) {
+    take_up(e, described ? NULL : &err);
+  } else if (!described) {
     ln_effect_fail(e, &err);
-    return;
-  }
-  if (e->record && e->record->asked.n) e->approval = ln_v_get_int(e->record->asked, "approval", 0);
-  bool open = e->record && e->record->intent.n && !e->record->withdrawn && !e->record->planned;
-  if (open) {
-    take_up(e);
-    return;
-  }
-  if (e->w.never && !is_plan(e)) {
+  } else if (e->w.never && !ln_effect_is_plan(e)) {
     refuse_never(e);
-    return;
+  } else {
+    find_question(e);
+    look(e);
   }
-  begin_look(e);
 }

@@ -114,6 +114,7 @@ void ln_batch_abort(ln_tx *tx) {
   if (tx->c && !sqlite3_get_autocommit(tx->c->db)) sqlite3_exec(tx->c->db, "ROLLBACK", NULL, NULL, NULL);
   ln_conn_close(tx->c);
   tx->c = NULL;
+  ln_log_lost(tx);
   ln_log_reset(tx);
   ln_tail_start(&tx->tail, 0); /* it may know what was not committed: it is learnt anew */
 }
@@ -124,6 +125,7 @@ void ln_tx_free(ln_tx *tx) {
   for (size_t i = 0; i < tx->slots_cap; i++) ln_buf_free(&tx->slot[i].entries);
   free(tx->slot);
   ln_map_free(&tx->slot_of);
+  ln_map_free(&tx->lost);
   ln_tail_free(&tx->tail);
   tx->c = NULL;
   tx->slot = NULL;

@@ -43,6 +43,8 @@ struct ln_tx {
   size_t bytes, rows;                                    /* of log in this batch                             */
   ln_tail tail;                                          /* of what is committed                             */
   int64_t tail_runs;                                     /* runs above this id began after tail.base         */
+  ln_map lost;                                           /* runs that had entries in a batch that failed: no more of
+                                                            theirs until they are owned anew                 */
 };
 
 struct ln_store {
@@ -85,5 +87,6 @@ void ln_log_undo(ln_tx *tx);                             /* what the current job
 bool ln_log_flush(ln_tx *tx, ln_err *err);               /* the rows of the batch; ids from tx->next         */
 void ln_log_learn(ln_tx *tx);                            /* after the commit: into the tail                  */
 void ln_log_reset(ln_tx *tx);                            /* the slots are free for the next batch            */
+void ln_log_lost(ln_tx *tx);                             /* the batch's entries will not be in the log       */
 
 #endif

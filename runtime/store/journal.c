@@ -99,6 +99,13 @@ void ln_log_reset(ln_tx *tx) {
   ln_map_clear(&tx->slot_of);
 }
 
+/* What a run says later would follow on what is not there: a hole in its journal. */
+void ln_log_lost(ln_tx *tx) {
+  for (size_t i = 0; i < tx->slots; i++)
+    if (tx->slot[i].entries.n && !ln_map_set(&tx->lost, tx->slot[i].run, 1))
+      ln_log(LN_ERROR, "store.lost", "run=%lld", (long long)tx->slot[i].run);
+}
+
 /* --- segments --- */
 
 /* Makes the tail know every row of `run` that is committed: a run older than our tail has some before it. */

@@ -37,7 +37,8 @@ static bool name_of(ln_str entity, ln_buf *out, ln_err *err) {
 
 /* --- holds in a transaction --- */
 
-/* Does another run have a write under way there?  Then err names it. */
+/* Does another run have a write under way there?  Then err names it.  What a run that has ended left pending is the
+** vendor's: nobody would ever end it here. */
 static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
   ln_rows rows;
   if (!ln_conn_rows(

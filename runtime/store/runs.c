@@ -46,6 +46,7 @@ bool ln_tx_run_create(ln_tx *tx, ln_run_row *r, ln_err *err) {
       r->finished_ms, (ln_str){(const char *)r->seed, sizeof r->seed}, r->deaths);
   if (!ok) return false;
   r->id = sqlite3_last_insert_rowid(tx->c->db);
+  ln_map_drop(&tx->lost, r->id);
   if (r->root == 0) r->root = r->id;
   if (!r->input.n && !r->options.n) return true;
   return ln_conn_exec(tx->c, NULL, err, "INSERT INTO run_input(run, input, options) VALUES(?, ?, ?)", "ibb",
@@ -69,14 +70,17 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_e
   if (!found) return no_run(run, err);
   if (epoch != epoch_was)
     return ln_fail(err, "conflict", LN_FINAL, "another process has taken run %lld over", (long long)run);
+  ln_map_drop(&tx->lost, run);
   bool ok = ln_conn_exec(tx->c, &changed, err, "UPDATE run SET owner = ?, epoch = epoch + 1 WHERE id = ?",
                          "ti", owner, run);
   return one(ok, changed, run, err);
 }
 
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err) {
-  int64_t same = 0;
+  int64_t same = 0, lost;
   bool found;
+  if (ln_map_get(&tx->lost, run, &lost))
+    return ln_fail(err, "store", LN_AGAIN, "entries of run %lld were lost when a commit failed: it has to be resumed", (long long)run);
   if (!ln_conn_ints(tx->c, &same, 1, &found, err, "SELECT owner = ?2 AND epoch = ?3 FROM run WHERE id = ?1",
                     "iti", run, owner, epoch))
     return false;

@@ -65,7 +65,8 @@ typedef struct ln_run_change {                           /* a NULL text leaves t
 
 bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* sets row->id; root 0: itself   */
 bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err); /* epoch_was + 1; else "conflict" */
-bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);   /* else "stale"     */
+/* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
+bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
 bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
@@ -110,7 +111,8 @@ typedef struct ln_hold {
   int64_t since_ms, until_ms;                            /* until 0: no end                                   */
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
-/* Puts the row of (run, step); "busy" when another run has a pending or doubtful write on entity and facet. */
+/* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and facet, or
+** one in doubt (then not LN_AGAIN: it takes a person). */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
 /* A NULL text, since 0 and until -1 leave what is there; until 0: no end.  "not_found". */
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms, int64_t until_ms, ln_err *err);
