@@ -193,6 +193,15 @@ static bool expected(const lnC_operation *o, int status) {
   return (!o || o->n_expect == 0) && status >= 200 && status < 300;
 }
 
+/* An empty body where something was to be said: to a read always; to a write, unless it may say 204. */
+static bool says_nothing(const judging *j) {
+  const lnC_operation *o = j->o;
+  if (!o || o->binary || j->a->body.n || j->a->status == 204) return false;
+  for (size_t i = 0; i < o->n_expect; i++)
+    if (o->expect[i] == 204) return false;
+  return j->a->status >= 200 && j->a->status < 300;
+}
+
 /* An answer that no function found fault with. */
 static void judge_rest(judging *j, bool vouched) {
   int status = j->a->status;
@@ -207,7 +216,7 @@ static void judge_rest(judging *j, bool vouched) {
     v->token = status == 401;
   } else if (j->undecoded) {
     ln_fail(&v->err, "unavailable", LN_AGAIN, "an answer that is neither JSON nor XML (status %d)", status);
-  } else if (j->o && !j->o->write && !j->o->binary && j->a->body.n == 0 && status == 200) {
+  } else if (says_nothing(j)) {
     ln_fail(&v->err, "unavailable", LN_AGAIN, "an empty answer (status %d)", status);
   } else {
     v->good = true;

@@ -16,7 +16,6 @@ static const char skeleton[] =
     "return playbook {\n"
     "  name    = \"%s\",\n"
     "  summary = \"What it does, in one sentence\",\n"
-    "  attack  = { \"T1059\" },\n"
     "  uses    = {},                       -- the connectors, operations and playbooks that it may use\n"
     "  input   = { host = \"string\" },\n"
     "\n"

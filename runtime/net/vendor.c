@@ -21,7 +21,7 @@ enum {
   TRIES = 5,                                             /* of one call, for troubles */
   WAITS = 50,                                            /* of one call, for limits */
   CONCURRENCY = 16,
-  TIMEOUT_MS = 60000,
+  READ_MS = 60000, WRITE_MS = 30000,                     /* an attempt; a doubtful write is settled sooner */
   PATIENCE_MS = 3 * 3600000,                             /* the longest windows are an hour */
   RESPONSE = 16 << 20,
   BACKOFF_MS = 1000, BACKOFF_CAP_MS = 30000,
@@ -386,7 +386,7 @@ ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a request");
     return NULL;
   }
-  if (x->c.timeout_ms <= 0) x->c.timeout_ms = TIMEOUT_MS;
+  if (x->c.timeout_ms <= 0) x->c.timeout_ms = c->write ? WRITE_MS : READ_MS;
   if (x->c.max_response == 0) x->c.max_response = RESPONSE;
   x->deadline = lnV_now(v) + (c->patience_ms > 0 ? c->patience_ms : PATIENCE_MS);
   v->stats.calls++;

@@ -67,7 +67,7 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   ln_str body;
   ln_str limit;                                          /* the name under which it is counted */
   bool write;                                            /* never sent again once it was perhaps sent */
-  int64_t timeout_ms;                                    /* one attempt; 0: 60 s */
+  int64_t timeout_ms;                                    /* one attempt; 0: 60 s, of a write 30 */
   int64_t patience_ms;                                   /* the whole call, with all waits; 0: three hours */
   size_t max_response;                                   /* bytes; 0: 16 MiB */
   ln_decode_fn decode;                                   /* NULL: any answer is good */

@@ -598,8 +598,14 @@ static void test_refusals(void **s) {
   w_send(e);
   assert_int_equal(e->outcome, LN_DID_NOT); /* the connector says so */
   assert_string_equal(e->err.code, "refused");
-  assert_null(e->op->write->probe);         /* there is nothing to look at */
+  assert_null(e->op->write->probe); /* there is nothing to look at */
   assert_null(e->op->write->follow);
+  effect_free(e);
+  script((reply[]){{.status = 200, .body = ""}, {0}}); /* it was to say something, and tells nothing */
+  e = effect_new(w.f, "acme.act", "{\"how\":\"note\"}");
+  w_describe(e);
+  w_send(e);
+  assert_int_equal(e->outcome, LN_UNKNOWN);
   effect_free(e);
 }
 
