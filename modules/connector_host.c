@@ -224,9 +224,12 @@ static void as_text(lua_State *L, ln_str name) {
   lua_remove(L, -2);
 }
 
-static void percent(lua_State *L) {
+/* "." and ".." mean something in a path, and percent-encoding does not take that away. */
+static void percent(lua_State *L, ln_str name) {
   size_t n;
   const char *p = lua_tolstring(L, -1, &n);
+  if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+    luaL_error(L, "the argument %s is \"%s\", which would lead to another path", lua_pushlstring(L, name.p, name.n), p);
   ln_buf *b = lnL_new_buf(L, 3 * n + 1);                 /* text owner */
   if (!ln_percent(b, (ln_str){p, n})) luaL_error(L, "no memory");
   lua_pushlstring(L, b->n ? b->p : "", b->n);            /* text owner encoded */
@@ -257,7 +260,7 @@ static void fill_text(lua_State *L, ln_str s, int args, bool path) {
       return;
     }
     as_text(L, name);
-    if (path) percent(L);
+    if (path) percent(L, name);
     luaL_addvalue(&b);
     i += name.n + 1;
   }

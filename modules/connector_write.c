@@ -232,7 +232,16 @@ typedef struct names_job {
   ln_buf *out;
 } names_job;
 
-/* Lists are joined; other members of `more` win, but a true stays true. */
+/* Of two roles the one that is guarded more. */
+static int gravity(lua_State *L, int idx) {
+  static const char *const roles[] = {"unknown", "workstation", "server", "domain_controller"};
+  const char *role = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : "";
+  for (int i = 0; i < 4; i++)
+    if (strcmp(role, roles[i]) == 0) return i;
+  return -1;
+}
+
+/* Lists are joined; other members of `more` win, but a true stays true, and a server a server. */
 static int l_join(lua_State *L) {
   names_job *j = lua_touserdata(L, 1);
   lnC_push(L, j->had);
@@ -251,7 +260,7 @@ static int l_join(lua_State *L) {
         lua_geti(L, 5, i);
         lua_seti(L, 6, n + i);
       }
-    } else if (!lua_toboolean(L, 6) || !lua_isboolean(L, 6)) {
+    } else if ((!lua_toboolean(L, 6) || !lua_isboolean(L, 6)) && gravity(L, 6) <= gravity(L, 5)) {
       lua_pushvalue(L, 4);
       lua_pushvalue(L, 5);
       lua_settable(L, 2);

@@ -446,6 +446,8 @@ static const ln_op op_read = {.name = "file.read", .cls = LN_READ, .uses = "file
 static const ln_op op_hash = {.name = "file.hash", .cls = LN_READ, .uses = "file", .start = start_hash};
 static const ln_op op_write = {
     .name = "file.write", .cls = LN_WRITE, .uses = "file", .write = &write_ops, .move = LN_NOTE};
+static const ln_op op_overwrite = {                       /* what is written over is gone                   */
+    .name = "file.write", .cls = LN_WRITE, .uses = "file", .write = &write_ops, .move = LN_CONFINE};
 static const ln_op op_remove = {.name = "file.remove", .cls = LN_WRITE, .uses = "file", .write = &remove_ops,
                                 .idempotent = true, .move = LN_CONFINE};
 
@@ -544,12 +546,19 @@ static void set_content(lua_State *L, int64_t bytes, ln_str sha256, ln_str sha1,
   set_text(L, "md5", md5);
 }
 
+static const ln_op *op_of(lua_State *L) {                 /* given args … */
+  lnL_field(L, 2, "new");
+  bool fresh = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return fresh ? &op_write : &op_overwrite;
+}
+
 static int write_blob(lua_State *L, const ln_blob *b) {
   set_content(L, b->bytes, b->sha256, b->sha1, b->md5);
   lua_pushboolean(L, true);
   lua_setfield(L, 2, "blob");
   lua_settop(L, 2);
-  return lnL_effect(L, &op_write, 2, NULL, NULL);
+  return lnL_effect(L, op_of(L), 2, NULL, NULL);
 }
 
 /* file.write { path, data, new = true } -> { path, bytes, sha256, sha1, md5 } */
@@ -576,7 +585,7 @@ static int l_write(lua_State *L) {
   }
   c->n = data.n;
   if (data.n) memcpy(c->bytes, data.p, data.n);
-  return lnL_effect(L, &op_write, 2, c, free);
+  return lnL_effect(L, op_of(L), 2, c, free);
 }
 
 int luaopen_file(lua_State *L) {

@@ -3,7 +3,8 @@
 ** arithmetic, fields, calls and the like.  Comparisons, conditions and keys are seen by the call that
 ** stdlib/check/instrument.lua puts around them (__lnL_known).  What is left are library functions that would quietly
 ** take it for any object, such as type(v) or tonumber(v): they are guarded here.  And what was raised because of one
-** may not be caught, or the plan would go on down the path of an error that never happened: what catches lets it pass. */
+** may not be caught, or the plan would go on down the path of an error that never happened: what catches lets it
+** pass. */
 #include "modules/words.h"
 
 #include <lauxlib.h>

@@ -3,9 +3,11 @@
 
 #include <getopt.h>
 
-static const struct option options[] = {LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette cancel RUN [--json] [--config FILE]\n"
-                           "Stops a run.  It undoes nothing, and prints what is still held.\n";
+enum { OPT_SIM = 300 };
+static const struct option options[] = {{"sim", no_argument, NULL, OPT_SIM}, LN_COMMON_OPTIONS};
+static const char help[] = "usage: lunette cancel RUN [--sim] [--json] [--config FILE]\n"
+                           "Stops a run.  It undoes nothing, and prints what is still held.\n"
+                           "  --sim    of a run that was made against simulators\n";
 
 static bool print_held(void *arg, const ln_hold *h) {
   bool *any = arg;
@@ -22,7 +24,7 @@ static int take_and_cancel(ln_app *app, const char *which, bool json) {
   if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
   if (running) return printf("asked the process that runs it; lunette show %s says when it has ended\n", which), LN_EXIT_DONE;
   ln_carrying c = {.app = app, .json = json, .quiet = true};
-  ln_run_options o = {.event = ln_carry_event, .event_arg = &c};
+  ln_run_options o = {.sim = app->sim, .event = ln_carry_event, .event_arg = &c};
   if (!(c.run = ln_run_resume(&app->g, ln_str_of(which), &o, &err))) return ln_app_fail(&err);
   ln_hold_query q = {.run = ln_run_id(c.run)};
   ln_run_cancel(c.run, LN_STR("cancelled by lunette cancel"));
@@ -44,6 +46,7 @@ int ln_cmd_cancel(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) json = true;
+    if (opt == OPT_SIM) o.sim = true;
   }
   if (optind + 1 != argc) return ln_app_usage("cancel takes one RUN");
   int code = ln_app_open(&app, &o, &err) ? take_and_cancel(&app, argv[optind], json) : ln_app_fail(&err);

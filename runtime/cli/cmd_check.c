@@ -106,9 +106,11 @@ static void print_json(ln_str f) {
 }
 
 static void print_text(ln_str f) {
-  printf(LN_STR_FMT ":%lld:%lld: " LN_STR_FMT ": " LN_STR_FMT " [" LN_STR_FMT "]\n", LN_STR_ARG(ln_v_get_str(f, "file")),
-         (long long)ln_v_get_int(f, "line", 1), (long long)ln_v_get_int(f, "column", 1),
-         LN_STR_ARG(ln_v_get_str(f, "severity")), LN_STR_ARG(ln_v_get_str(f, "message")), LN_STR_ARG(ln_v_get_str(f, "rule")));
+  ln_str file = ln_v_get_str(f, "file"), severity = ln_v_get_str(f, "severity");
+  ln_str message = ln_v_get_str(f, "message"), rule = ln_v_get_str(f, "rule");
+  printf(LN_STR_FMT ":%lld:%lld: " LN_STR_FMT ": " LN_STR_FMT " [" LN_STR_FMT "]\n", LN_STR_ARG(file),
+         (long long)ln_v_get_int(f, "line", 1), (long long)ln_v_get_int(f, "column", 1), LN_STR_ARG(severity),
+         LN_STR_ARG(message), LN_STR_ARG(rule));
 }
 
 static tally print_findings(ln_str findings, bool json) {
@@ -128,7 +130,8 @@ static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
 static int told(tally t, size_t files, bool json, bool strict) {
   if (!json)
-    fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", files, plural(files), t.errors, plural(t.errors), t.warnings, plural(t.warnings));
+    fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", files, plural(files), t.errors, plural(t.errors),
+            t.warnings, plural(t.warnings));
   return t.errors || (strict && t.warnings) ? LN_EXIT_FAILED : LN_EXIT_DONE;
 }
 
@@ -150,7 +153,8 @@ static int check(ln_app *app, char *const *paths, int n, bool json, bool strict)
   bool ok = collect(app->config, paths, n, &s, &err) && ln_sources_read(&s, &sources, &err) &&
             put_connectors(&app->g, &known, &err) &&
             ln_check(&app->g, ln_buf_view(&known), ln_buf_view(&sources), &findings, &err);
-  int code = ok ? told(print_findings(ln_buf_view(&findings), json), ln_sources_asked(&s), json, strict) : ln_app_fail(&err);
+  int code = ok ? told(print_findings(ln_buf_view(&findings), json), ln_sources_asked(&s), json, strict)
+                : ln_app_fail(&err);
   ln_buf_free(&findings);
   ln_buf_free(&sources);
   ln_buf_free(&known);

@@ -12,7 +12,7 @@
 
 enum { SOURCE_MAX = 1 << 20, SOURCES_MAX = 8000, DEEP = 12, ALL_MAX = 256 << 20 };
 
-static const char SCRIPT[] = "", STDLIB[] = "stdlib:", CONNECTOR[] = "connectors.";
+static const char NONE[] = "", CONNECTOR[] = "connectors."; /* what a module's name begins with          */
 
 typedef struct walking { ln_sources *s; const char *root, *prefix; bool report; ln_err *err; } walking;
 
@@ -57,18 +57,18 @@ static const char *from_here(const char *real) {
 /* "connectors/okta.lua" of stdlib is module "connectors.okta". */
 static char *module_of(const walking *w, const char *relative) {
   char name[PATH_MAX];
-  const char *prefix = w->prefix == STDLIB ? "" : w->prefix;
-  int n = snprintf(name, sizeof name, "%s%s", prefix, relative);
+  int n = snprintf(name, sizeof name, "%s%s", w->prefix, relative);
   if (n < 4 || (size_t)n >= sizeof name) return NULL;
   if (ln_str_ends(ln_str_of(name), LN_STR(".lua"))) name[n - 4] = '\0';
-  for (char *c = name + strlen(prefix); *c; c++)
+  for (char *c = name + strlen(w->prefix); *c; c++)
     if (*c == '/') *c = '.';
   return ln_str_dup(ln_str_of(name));
 }
 
 static bool add(const walking *w, const char *path, const char *relative) {
   char real[PATH_MAX];
-  if (!realpath(path, real)) return ln_fail(w->err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  if (!realpath(path, real))
+    return ln_fail(w->err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
   ln_source *known = find(w->s, real);
   if (known) {
     known->report |= w->report;
@@ -77,9 +77,12 @@ static bool add(const walking *w, const char *path, const char *relative) {
   if (!room(w->s)) return ln_fail(w->err, "too_big", LN_FINAL, "more than %d scripts", SOURCES_MAX);
   ln_source f = {.report = w->report, .real = ln_str_dup(ln_str_of(real)), .module = module_of(w, relative)};
   f.path = ln_str_dup(ln_str_of(from_here(real)));
-  if (!f.path || !f.real || !f.module) return source_free(&f), ln_fail(w->err, "memory", LN_AGAIN, "no memory for %s", path);
-  w->s->v[w->s->n++] = f;
-  return true;
+  if (f.path && f.real && f.module) {
+    w->s->v[w->s->n++] = f;
+    return true;
+  }
+  source_free(&f);
+  return ln_fail(w->err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
 /* ------------------------------------------------------------------ folders */
@@ -95,12 +98,15 @@ static bool walk(const walking *w, const char *relative, int depth) {
   struct stat st;
   snprintf(path, sizeof path, "%s%s%s", w->root, relative[0] ? "/" : "", relative);
   DIR *dir = depth < DEEP ? opendir(path) : NULL;
-  if (!dir) return depth > 0 || ln_fail(w->err, "not_found", LN_FINAL, "the folder %s cannot be read: %s", w->root, strerror(errno));
+  if (!dir)
+    return depth > 0 || ln_fail(w->err, "not_found", LN_FINAL, "the folder %s cannot be read: %s", w->root,
+                                strerror(errno));
   bool ok = true;
   while (ok && (d = readdir(dir))) {
     if (d->d_name[0] == '.') continue;
-    if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >= (int)sizeof below) continue;
-    if (snprintf(path, sizeof path, "%s/%s", w->root, below) >= (int)sizeof path || stat(path, &st) != 0) continue;
+    int n = snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name);
+    if (n >= (int)sizeof below || snprintf(path, sizeof path, "%s/%s", w->root, below) >= (int)sizeof path) continue;
+    if (stat(path, &st) != 0) continue;
     if (S_ISDIR(st.st_mode)) ok = walk(w, below, depth + 1);
     else if (is_script(below)) ok = add(w, path, below);
   }
@@ -117,10 +123,10 @@ static bool walk_list(ln_sources *s, const ln_list *roots, const char *prefix, l
 }
 
 bool ln_sources_configured(ln_sources *s, const ln_config *c, ln_err *err) {
-  if (!walk_list(s, &c->scripts, SCRIPT, err)) return false;
+  if (!walk_list(s, &c->scripts, NONE, err)) return false;
   for (size_t i = 0; i < s->n; i++) s->v[i].report = true;
   size_t scripts = s->n;
-  if (!walk_list(s, &c->stdlib, STDLIB, err) || !walk_list(s, &c->connectors_path, CONNECTOR, err)) return false;
+  if (!walk_list(s, &c->stdlib, NONE, err) || !walk_list(s, &c->connectors_path, CONNECTOR, err)) return false;
   for (size_t i = scripts; i < s->n; i++) s->v[i].report = strncmp(s->v[i].module, CONNECTOR, strlen(CONNECTOR)) == 0;
   return true;
 }
@@ -131,7 +137,7 @@ void ln_sources_ask_none(ln_sources *s) {
 
 bool ln_sources_ask(ln_sources *s, const char *path, ln_err *err) {
   struct stat st;
-  walking w = {.s = s, .root = path, .prefix = SCRIPT, .report = true, .err = err};
+  walking w = {.s = s, .root = path, .prefix = NONE, .report = true, .err = err};
   const char *slash = strrchr(path, '/');
   if (stat(path, &st) != 0) return ln_fail(err, "usage", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
   return S_ISDIR(st.st_mode) ? walk(&w, "", 0) : add(&w, path, slash ? slash + 1 : path);

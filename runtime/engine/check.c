@@ -73,7 +73,8 @@ static void put_modules(lua_State *L, ln_engine *g) {
 }
 
 static void put_absent(lua_State *L) {
-  static const char *const stock[] = {"load", "loadfile", "loadstring", "dofile", "os", "io", "debug", "package", "collectgarbage", "warn", NULL};
+  static const char *const stock[] = {"load", "loadfile", "loadstring", "dofile", "os", "io", "debug", "package",
+                                      "collectgarbage", "warn", NULL};
   lua_newtable(L);                                       /* out                                              */
   for (const char *const *name = stock; *name; name++) {
     const char *why = lnL_absent(ln_str_of(*name));

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -199,11 +200,14 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
-/* "http://127.0.0.1:7001/x" → "127.0.0.1" */
+/* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an address with
+** a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
   ptrdiff_t at = ln_str_find(url, LN_STR("://"));
   ln_str rest = at < 0 ? url : (ln_str){url.p + at + 3, url.n - (size_t)at - 3};
   size_t n = 0;
+  for (size_t i = 0; i < url.n; i++)
+    if ((unsigned char)url.p[i] <= ' ' || strchr("@\\#\x7f", url.p[i])) return (ln_str){NULL, 0};
   if (rest.n && rest.p[0] == '[') {
     while (n < rest.n && rest.p[n] != ']') n++;
     return (ln_str){rest.p + 1, n ? n - 1 : 0};
@@ -212,8 +216,17 @@ static ln_str host_of(ln_str url) {
   return (ln_str){rest.p, n};
 }
 
+/* "127.0.0.1.example.com" is a name like any other: only what is an address counts as one. */
 static bool is_loopback(ln_str host) {
-  return ln_str_ieq(host, LN_STR("localhost")) || ln_str_eq(host, LN_STR("::1")) || ln_str_starts(host, LN_STR("127."));
+  char z[64];
+  unsigned char v4[4], v6[16];
+  static const unsigned char one[16] = {[15] = 1};
+  if (ln_str_ieq(host, LN_STR("localhost"))) return true;
+  if (!host.n || host.n >= sizeof z) return false;
+  memcpy(z, host.p, host.n);
+  z[host.n] = '\0';
+  if (inet_pton(AF_INET, z, v4) == 1) return v4[0] == 127;
+  return inet_pton(AF_INET6, z, v6) == 1 && memcmp(v6, one, sizeof one) == 0;
 }
 
 /* The members that only the connector itself knows. */
@@ -244,6 +257,7 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
   if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
   k.url = own_str(l, url);
+  if (!host_of(k.url).n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
   k.loopback = is_loopback(host_of(k.url));
   if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
     return ln_fail(err, "config", LN_FINAL, "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20 };
+enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20, CLOSING_MAX = 16 };
 
 const char *ln_class_name(ln_class c) {
   static const char *const names[] = {"pure", "read", "local", "write", "wait"};
@@ -451,6 +451,13 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
   return lnL_encode(L, -1, &e->args, err);
 }
 
+/* A cancelled branch raises at each effect; what its __close handlers ask for is carried out, within bounds. */
+static bool may_close(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
+  if (op->cls == LN_WAIT || !lnL_in_close(L)) return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled");
+  if (b->closing++ < CLOSING_MAX) return true;
+  return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled, and its __close handlers have had their %d effects", CLOSING_MAX);
+}
+
 static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
   if (!b) return ln_fail(err, "bad_argument", LN_FINAL, "%s can only be called while a run is under way", op->name);
   if (b->in_step)
@@ -459,9 +466,7 @@ static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
     return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read", op->name);
   if (op->uses && !ln_play_grants(b->play, ln_str_of(op->uses)))
     return ln_fail(err, "refused", LN_FINAL, "%s is not in `uses` of %s: add \"%s\" to it", op->uses, b->play->name, op->uses);
-  if (b->cancelled) return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled");
-  (void)L;
-  return true;
+  return !b->cancelled || may_close(L, b, op, err);
 }
 
 int lnL_effect_result(lua_State *L, ln_effect *e) {
@@ -506,6 +511,7 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
   }
   e->work = work;
   e->free_work = free_work;
+  e->in_close = b->cancelled;
   lnL_where(L, where, sizeof where); /* the effect hangs on the branch: a raise from here on leaks nothing */
   e->where = ln_str_dup(ln_str_of(where));
   if (take_args(L, args, e, &as, &err) && ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);

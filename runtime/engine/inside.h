@@ -253,6 +253,7 @@ int lnL_effect_wait(lua_State *L, ln_effect *e);         /* gives the turn; then
 int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered value, or raises            */
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out);
 bool ln_effect_logged(const ln_effect *e);
+bool lnL_in_close(lua_State *L);                         /* closing.c: is a __close under way?                */
 void ln_effect_drop(ln_effect *e);
 bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end   */
 bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out             */
@@ -285,6 +286,7 @@ void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's out
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
 bool ln_guard_needs_person(const ln_effect *e);
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                     */
+bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err); /* "busy": the last member may be another by now */
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                           */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                     */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */

@@ -348,7 +348,7 @@ ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
   for (size_t i = 0; ok && i < c->scripts.n; i++) ok = take_root(s, c->scripts.v[i].p, err);
   for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = take_root(s, c->stdlib.v[i].p, err);
   if (ok) {
-    qsort(s->v, s->n, sizeof *s->v, by_module);
+    if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
     ok = name_snapshot(s, err);
   }
   if (s) index_free(s->index), s->index = NULL;

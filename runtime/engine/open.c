@@ -342,7 +342,7 @@ fail:
 
 /* ------------------------------------------------------------------ taking over */
 
-struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok; };
+struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok, sim; };
 
 static bool copy_row(void *arg, const ln_run_row *row) {
   struct found *f = arg;
@@ -359,7 +359,7 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   r->started_by = ln_str_dup(row->started_by);
   r->created_ms = r->now_ms = row->created_ms;
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
-  r->options.sim = r->options.sim || ln_v_get_bool(row->options, "sim", false);
+  f->sim = ln_v_get_bool(row->options, "sim", false);
   r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
@@ -374,6 +374,14 @@ static bool take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
   static const ln_run_change running = {.state = {"running", 7}, .waiting = {"", 0}};
   if (!ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
   return ln_tx_run_change(tx, r->id, &running, err);
+}
+
+/* Its journal is about one world: an approval given against simulators is none for the real one. */
+static bool same_world(const struct found *f, ln_err *err) {
+  const char *ulid = f->run->ulid;
+  if (f->sim == f->run->options.sim) return true;
+  if (f->sim) return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim", ulid);
+  return ln_fail(err, "conflict", LN_FINAL, "run %s is a real one: it cannot go on against simulators", ulid);
 }
 
 static bool may_take(ln_engine *g, const struct found *f, ln_err *err) {
@@ -400,7 +408,7 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   struct found f = {.run = r};
   if (!ln_store_run_find(g->store, which, copy_row, &f, err)) return false;
   if (!f.ok) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!may_take(g, &f, err) || !ln_writer_run(g->store, take_over_apply, r, err)) return false;
+  if (!may_take(g, &f, err) || !same_world(&f, err) || !ln_writer_run(g->store, take_over_apply, r, err)) return false;
   r->epoch++;
   return true;
 }
@@ -412,6 +420,7 @@ static bool load_past(ln_run *r, ln_err *err) {
   if (err->code[0]) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
+  r->asked_people = true; /* perhaps */
   r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
   return r->scripts && ln_run_begin(r, err);
 }

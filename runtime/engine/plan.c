@@ -117,7 +117,8 @@ void ln_plan_local(ln_effect *e) {
   ln_v_end(&b, mark);
   put_planned(e, ln_buf_view(&b));
   ln_buf_cut(&b, 0);
-  mark = ln_v_begin(&b, 'P', 1);
+  mark = ln_v_begin(&b, 'P', 2);
+  put_text(&b, "step", ln_str_of(e->name));
   put_text(&b, "what", ln_str_of(e->op->name));
   ln_v_end(&b, mark);
   ln_effect_finish(e, true, "planned", ln_buf_view(&b));

@@ -519,9 +519,9 @@ bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_er
 
 /* --- life ----------------------------------------------------------------------------------------------- */
 
-/* Error messages find the names of library functions there. */
 static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
 
+/* Error messages find the names of library functions there. */
 static void register_libraries(lua_State *L) {
   lua_createtable(L, 0, 6);                              /* loaded          */
   for (const char *const *name = libraries; *name; name++) {

@@ -71,7 +71,7 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+  return ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -449,7 +449,7 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
     give_up(e, "refused", why);
   } else {
     e->permitted = true;
-    if (now_of(e) - e->looked_ms > HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
+    if (now_of(e) - e->looked_ms >= HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
     else take_turn(e);
   }
 }
@@ -507,10 +507,12 @@ static bool same_before(const ln_effect *e, const ln_look *l) { return !e->looke
 
 /* Of a write that has its turn already, and was looked at again. */
 static void after_second_look(ln_effect *e, bool same) {
+  ln_err err = {0};
   e->waited = false;
   if (is_unchanged(e)) after_look(e);
-  else if (same) send_now(e);
-  else withdraw(e);
+  else if (!same) withdraw(e);
+  else if (!ln_guard_static(e, &err)) refuse(e, &err);
+  else send_now(e);
 }
 
 static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {

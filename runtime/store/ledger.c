@@ -94,6 +94,17 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
          (changed == 1 || no_hold(run, step, err));
 }
 
+bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err) {
+  int64_t n[2] = {0};
+  bool ok = ln_conn_ints(tx->c, n, 2, NULL, err,
+                         "SELECT coalesce(sum(status IN ('pending', 'doubt')), 0), coalesce(sum(status = 'held' AND since_ms >= ?1), 0)"
+                         " FROM hold WHERE status <> 'released' AND op = ?2 AND facet = ?3 AND state = ?4 AND entity <> ?5",
+                         "itttt", since_ms, h->op, h->facet, h->state, h->entity);
+  *under_way = n[0];
+  *since = n[1];
+  return ok;
+}
+
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hold WHERE run = ? AND step = ?", "it", run, step);
 }

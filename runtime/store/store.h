@@ -116,6 +116,9 @@ typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
 /* A NULL text, since 0 and until -1 leave what is there; until 0: no end.  "not_found". */
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms, int64_t until_ms, ln_err *err);
+/* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and how many
+** were taken since. */
+bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 bool ln_tx_holds(ln_tx *tx, ln_str entity, ln_str facet, ln_hold_fn fn, void *arg, ln_err *err);
 typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */

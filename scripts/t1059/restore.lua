@@ -56,7 +56,7 @@ local function collect(input)
     add(check_password(user, holds_of("okta:user:" .. user.id)))
   end
   if input.device then
-    add(check_verdict(input, holds_of("visionone:host:" .. resolve.visionone(input.device).id)))
+    add(check_verdict(input, holds_of("visionone:host:" .. resolve.visionone(input.device).id:lower())))
   end
   if input.sha256 then add(check_verdict(input, holds_of(input.sha256))) end
   table.sort(out, function(a, b) return a.since > b.since end)

@@ -1,5 +1,6 @@
--- file.lua: what one source says of itself, gathered once for all rules: its tree, the operations that it calls
--- or names, the playbook that it declares, what it exports as a module, and the lines where a rule is allowed.
+-- file.lua: what one source says of itself, gathered once for all rules: its tree, the operations that it
+-- calls or names, the playbook that it declares, what it exports as a module, and the lines where a rule is
+-- allowed.
 
 local meaning = require "check.meaning"
 local parser = require "check.parser"
@@ -19,7 +20,8 @@ local CALLERS = { try = true, pcall = true, each = true }
 ---@field via string?      "try" "pcall" "each"
 
 local function operation_call(m, node, args, via)
-  return { full = m.of .. "." .. m.name, of = m.of, name = m.name, node = node, at = m.at, args = args, via = via }
+  local full = m.of .. "." .. m.name
+  return { full = full, of = m.of, name = m.name, node = node, at = m.at, args = args, via = via }
 end
 
 -- All calls of operations.
@@ -123,7 +125,8 @@ local function room_of(module, tree, known)
   local e = returned(tree)
   if declared(e, known, "connector") then return "connector" end
   if module:find "^sim%." or declared(e, known, "sim") then return "sim" end
-  if module:find "^check%." or module == "report" or module == "site" or module:find "%.site$" then return "host" end
+  local of_the_host = module:find "^check%." or module == "report" or module == "site" or module:find "%.site$"
+  if of_the_host then return "host" end
   return "playbook"
 end
 

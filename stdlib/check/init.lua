@@ -1,6 +1,6 @@
--- init.lua: examines scripts.  It is given what there is (the words of a playbook, libraries, connectors with
--- their operations: told by the program itself, so that no list here can grow old) and sources; it gives findings.
--- Every rule is certain of what it says, or says "warning".  docs/check.md has them all.
+-- init.lua: examines scripts.  It is given what there is (the words of a playbook, libraries, connectors
+-- with their operations: told by the program itself, so that no list here can grow old) and sources; it
+-- gives findings. Every rule is certain of what it says, or says "warning".  docs/check.md has them all.
 
 local file = require "check.file"
 local parser = require "check.parser"
@@ -22,7 +22,7 @@ end
 ---@field globals table<string, true|string[]>  words and libraries of a playbook; a library's members
 ---@field absent? table<string, string>         names of Lua that are not there, and why
 ---@field modules table<string, true|string[]>  libraries of the core
----@field connectors table<string, { operations: table<string, check.Operation>?, path?: string, error?: string }>
+---@field connectors table<string, { operations?: table<string, check.Operation>, error?: string }>
 
 ---@class check.Operation
 ---@field class string      "read" "write", or "flow"
@@ -55,8 +55,8 @@ local function reporter(f, out)
     local key = ("%d:%d:%s:%s"):format(line, column, rule, message)
     if seen[key] or (allowed and allowed[rule]) then return end
     seen[key] = true
-    out[#out + 1] = { file = f.path, line = line, column = column, severity = check.rules[rule], message = message,
-                      rule = rule }
+    out[#out + 1] = { file = f.path, line = line, column = column, severity = check.rules[rule],
+                      message = message, rule = rule }
   end
 end
 
@@ -69,8 +69,7 @@ end
 local function broken_connectors(known, files, out)
   for name, c in pairs(known.connectors) do
     for _, f in ipairs(files) do
-      local its = f.module == "connectors." .. name or f.path == c.path
-      if c.error and its and f.report and not f.problem then
+      if c.error and f.module == "connectors." .. name and f.report and not f.problem then
         out[#out + 1] = { file = f.path, line = 1, column = 1, severity = "error", message = c.error,
                           rule = "connector" }
       end
@@ -94,8 +93,8 @@ end
 
 local GRAVITY = { note = 1, free = 2, confine = 3 }
 
--- What an operation does to somebody: "note", "free" or "confine"; a flow, the gravest of what it uses.  Nil: it
--- writes nothing, or is not known.
+-- What an operation does to somebody: "note", "free" or "confine"; a flow, the gravest of what it uses.
+-- Nil: it writes nothing, or is not known.
 local function move_of(known, op)
   if not op then return nil end
   if op.class == "write" then return op.move end
@@ -111,7 +110,8 @@ local function move_of(known, op)
 end
 
 local function world_of(known, sources)
-  local world = { known = known, files = {}, by_module = {}, d3fend = optional "d3fend", attack = optional "attack" }
+  local world = { known = known, files = {}, by_module = {} }
+  world.d3fend, world.attack = optional "d3fend", optional "attack"
   for i, given in ipairs(sources) do
     local f = file.new(given, known)
     world.files[i] = f

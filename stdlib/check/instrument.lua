@@ -1,13 +1,13 @@
--- instrument.lua: a script's source as a plan compiles it.  What a planned write will answer is not known, and a
--- plan that took a branch on it would be a guess; stock Lua has no event for `if x`, for `x == "text"`, nor for
--- `t[x]`.  So every place where a value decides something is wrapped in a call that lets known values through and
--- raises for an opaque one.  Nothing else changes: the lines are the same, each expression is evaluated as
--- often and in the order as before, with as many values, and the operators themselves stay, with their
--- metamethods, their waits and their error messages.
+-- instrument.lua: a script's source as a plan compiles it.  What a planned write will answer is not known,
+-- and a plan that took a branch on it would be a guess; stock Lua has no event for `if x`, for `x ==
+-- "text"`, nor for `t[x]`.  So every place where a value decides something is wrapped in a call that lets
+-- known values through and raises for an opaque one.  Nothing else changes: the lines are the same, each
+-- expression is evaluated as often and in the order as before, with as many values, and the operators
+-- themselves stay, with their metamethods, their waits and their error messages.
 --
--- Wrapped are: conditions of if, while and until; operands of not; left operands of and/or; operands of
--- == ~= < <= > >=; keys in t[k] and { [k] = v }; and the bounds of a numeric for.  Arithmetic, .., #, calls and
--- fields raise by the opaque value's own metamethods, and so need nothing.
+-- Wrapped are: conditions of if, while and until; operands of not; left operands of and/or; operands of ==
+-- ~= < <= > >=; keys in t[k] and { [k] = v }; and the bounds of a numeric for.  Arithmetic, .., #, calls
+-- and fields raise by the opaque value's own metamethods, and so need nothing.
 
 local parser = require "check.parser"
 
@@ -95,8 +95,8 @@ local function keys_and_bounds(edits, tree)
   end
 end
 
--- In the order of the text; of two at one place what closes comes first.  (Whatever opens at one place opens with
--- the same words, so it does not matter which is which.)
+-- In the order of the text; of two at one place what closes comes first.  (Whatever opens at one place
+-- opens with the same words, so it does not matter which is which.)
 local function sorted(edits)
   table.sort(edits, function(a, b)
     if a.after ~= b.after then return a.after < b.after end

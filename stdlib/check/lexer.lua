@@ -1,7 +1,7 @@
--- lexer.lua: Lua 5.4 source into tokens, one at a time, each with its place.  A token is its `kind`: a keyword
--- or an operator as it is written, or "name", "string", "number", "eof"; with `from` and `to`, the offsets of
--- its first and last byte, and `value`, what it stands for.  What cannot be read is raised as a table
--- { at, message }, which parser.lua turns into a place and hands back.
+-- lexer.lua: Lua 5.4 source into tokens, one at a time, each with its place.  A token is its `kind`: a
+-- keyword or an operator as it is written, or "name", "string", "number", "eof"; with `from` and `to`, the
+-- offsets of its first and last byte, and `value`, what it stands for.  What cannot be read is raised as a
+-- table { at, message }, which parser.lua turns into a place and hands back.
 
 local lexer = {}
 
@@ -25,7 +25,7 @@ local SIMPLE = { a = "\a", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", v =
 function lexer.fail(at, message) error({ at = at, message = message }, 0) end
 local fail = lexer.fail
 
--- Lines ---------------------------------------------------------------------------------------------------
+-- Lines -------------------------------------------------------------------------------------------------
 
 -- The offset of each line's first byte.  "\r\n" and "\n\r" are one line break, as Lua has it.
 local function line_starts(source)
@@ -50,7 +50,7 @@ function lexer.place(starts, at)
   return low, at - starts[low] + 1
 end
 
--- Texts ---------------------------------------------------------------------------------------------------
+-- Texts -------------------------------------------------------------------------------------------------
 
 -- A UTF-8 sequence as Lua's "\u{…}" makes it: up to 2^31, surrogates too.
 local function utf8_of(code, at)
@@ -121,7 +121,7 @@ local function long_bracket(s, from, what)
   return (text:gsub("^\n", "", 1)), to
 end
 
--- Tokens --------------------------------------------------------------------------------------------------
+-- Tokens ------------------------------------------------------------------------------------------------
 
 -- The first byte at or after `at` that is neither space nor within a comment.
 local function skip(s, at)
@@ -154,7 +154,8 @@ local function operator(s, from)
   for _, op in ipairs(OPERATORS[s:byte(from)] or {}) do
     if s:sub(from, from + #op - 1) == op then return op end
   end
-  if from == 1 and s:sub(1, 3) == "\u{FEFF}" then fail(1, "the file begins with a byte order mark: remove it") end
+  local marked = from == 1 and s:sub(1, 3) == "\u{FEFF}"
+  if marked then fail(1, "the file begins with a byte order mark: remove it") end
   local c = s:sub(from, from)
   fail(from, ("unexpected symbol near '%s'"):format(c:find "[%g]" and c or ("<\\%d>"):format(c:byte())))
 end

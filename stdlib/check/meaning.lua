@@ -31,12 +31,9 @@ local function of_index(e, known, deep)
   local object = of(e.object, known, deep + 1)
   if not object or e.key.tag ~= "String" then return nil end
   local name = e.key.value
-  if object.kind == "connector" then return { kind = "operation", of = object.name, name = name, at = e.key } end
-  if object.kind == "module" then return { kind = "member", of = object.name, name = name, at = e.key } end
-  if object.kind == "global" and type(known.globals[object.name]) == "table" then
-    return { kind = "library", of = object.name, name = name, at = e.key }
-  end
-  return nil
+  local kind = object.kind == "connector" and "operation" or object.kind == "module" and "member"
+               or object.kind == "global" and type(known.globals[object.name]) == "table" and "library"
+  return kind and { kind = kind, of = object.name, name = name, at = e.key } or nil
 end
 
 ---@return check.Meaning?

@@ -11,7 +11,8 @@ local function distance(a, b)
   for i = 1, #a do
     d[i] = { [0] = i }
     for j = 1, #b do
-      local best = math.min(d[i - 1][j - 1] + (a:byte(i) == b:byte(j) and 0 or 1), d[i - 1][j] + 1, d[i][j - 1] + 1)
+      local change = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(d[i - 1][j - 1] + change, d[i - 1][j] + 1, d[i][j - 1] + 1)
       if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
         best = math.min(best, d[i - 2][j - 2] + 1)
       end

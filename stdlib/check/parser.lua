@@ -1,9 +1,9 @@
--- parser.lua: Lua 5.4 source into a tree.  It reads as Lua's own compiler does, by recursive descent, one token
--- ahead; what nests deeper than Lua itself allows is an error, and what only goes on for long (a + b + c …) is
--- a loop here, so no source exhausts a stack.
+-- parser.lua: Lua 5.4 source into a tree.  It reads as Lua's own compiler does, by recursive descent, one
+-- token ahead; what nests deeper than Lua itself allows is an error, and what only goes on for long (a + b
+-- + c …) is a loop here, so no source exhausts a stack.
 --
--- A node is a table: `tag`, `from` and `to` (offsets of its first and last byte), `func` (the function that it
--- stands in; the chunk is one) and `loop` (the innermost loop of that function, or nil).
+-- A node is a table: `tag`, `from` and `to` (offsets of its first and last byte), `func` (the function that
+-- it stands in; the chunk is one) and `loop` (the innermost loop of that function, or nil).
 --
 --   expressions   Nil True False Number String (value)  Vararg  Function (params, vararg, body)  Table (items)
 --                 Name (name, var)  Index (object, key, dot)  Call (fn, args)  Invoke (object, name, args)
@@ -29,7 +29,8 @@ local BINARY = {
   ["+"] = { 10, 10 }, ["-"] = { 10, 10 }, ["*"] = { 11, 11 }, ["%"] = { 11, 11 }, ["^"] = { 14, 13 },
   ["/"] = { 11, 11 }, ["//"] = { 11, 11 }, ["&"] = { 6, 6 }, ["|"] = { 4, 4 }, ["~"] = { 5, 5 },
   ["<<"] = { 7, 7 }, [">>"] = { 7, 7 }, [".."] = { 9, 8 },
-  ["=="] = { 3, 3 }, ["<"] = { 3, 3 }, ["<="] = { 3, 3 }, ["~="] = { 3, 3 }, [">"] = { 3, 3 }, [">="] = { 3, 3 },
+  ["=="] = { 3, 3 }, ["<"] = { 3, 3 }, ["<="] = { 3, 3 },
+  ["~="] = { 3, 3 }, [">"] = { 3, 3 }, [">="] = { 3, 3 },
   ["and"] = { 2, 2 }, ["or"] = { 1, 1 },
 }
 local UNARY = { ["not"] = 12, ["-"] = 12, ["~"] = 12, ["#"] = 12 }
@@ -39,7 +40,7 @@ local LITERALS = { ["nil"] = "Nil", ["true"] = "True", ["false"] = "False", ["..
 
 local expression, block                                     -- each other's parts
 
--- The parser's state -------------------------------------------------------------------------------------
+-- The parser's state ------------------------------------------------------------------------------------
 
 -- A node that begins at `from` and ends with the token before the one at hand.
 local function node(p, tag, from, fields)
@@ -105,7 +106,7 @@ local function used_name(p)
   return n
 end
 
--- Functions and tables ------------------------------------------------------------------------------------
+-- Functions and tables ----------------------------------------------------------------------------------
 
 local function parameters(p, fn)
   expect(p, "(")
@@ -164,7 +165,7 @@ local function table_constructor(p)
   return node(p, "Table", from, { items = items })
 end
 
--- Expressions ---------------------------------------------------------------------------------------------
+-- Expressions -------------------------------------------------------------------------------------------
 
 local function expression_list(p)
   local list = { expression(p) }
@@ -244,7 +245,7 @@ end
 -- An expression whose operators bind tighter than `limit`.
 local function operation(p, limit)
   deeper(p)
-  local from, op, e = p.lex.from, p.lex.kind, nil
+  local from, op, e = p.lex.from, p.lex.kind
   if UNARY[op] then
     p.lex:next()
     e = node(p, "Unop", from, { op = op, operand = operation(p, UNARY[op]) })
@@ -266,7 +267,7 @@ end
 
 function expression(p) return operation(p, 0) end
 
--- Statements ----------------------------------------------------------------------------------------------
+-- Statements --------------------------------------------------------------------------------------------
 
 -- A block of its own: what it declares is gone after it.
 local function inner_block(p, loop)
@@ -361,7 +362,8 @@ local function function_statement(p)
     method = p.lex.kind == ":"
     p.lex:next()
     local name, name_at = name_here(p)
-    target = node(p, "Index", at, { object = target, key = node(p, "String", name_at, { value = name }), dot = true })
+    local key = node(p, "String", name_at, { value = name })
+    target = node(p, "Index", at, { object = target, key = key, dot = true })
     if method then break end
   end
   local fn = function_body(p, from, method)
@@ -505,12 +507,12 @@ function block(p)
   return body
 end
 
--- All of it -----------------------------------------------------------------------------------------------
+-- All of it ---------------------------------------------------------------------------------------------
 
 local function chunk(source)
   local p = { lex = lexer.new(source), scope = scope.new(), all = {}, depth = 0 }
-  local tree = { tag = "Function", chunk = true, params = {}, vararg = true, from = 1, to = #source, source = source,
-                 starts = p.lex.starts, all = p.all }
+  local tree = { tag = "Function", chunk = true, params = {}, vararg = true, from = 1, to = #source,
+                 source = source, starts = p.lex.starts, all = p.all }
   p.scope:enter(tree)
   p.lex:next()
   tree.body = block(p)
@@ -545,8 +547,8 @@ local CHILDREN = {
 }
 local CLAUSE = { "cond", "body" }
 
----Visits a node (or a list of them) and all below it, in the order of their text; `visit` answers false to pass
----by what is below a node.  Iterative, for trees may be deep.
+---Visits a node (or a list of them) and all below it, in the order of their text; `visit` answers false to
+---pass by what is below a node.  Iterative, for trees may be deep.
 ---@param root table
 ---@param visit fun(node: table): boolean?
 function parser.walk(root, visit)

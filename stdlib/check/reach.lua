@@ -96,8 +96,8 @@ function visit(w, f, fn, via, at)
   w.via, w.at = old_via, old_at
 end
 
----Calls `found(name, node, via)` for whatever a function of a file may use: "okta.users", "file"; `node` stands in
----that file, `via` names the other module's function through which it is reached.
+---Calls `found(name, node, via)` for whatever a function of a file may use: "okta.users", "file"; `node`
+---stands in that file, `via` names the other module's function through which it is reached.
 ---@return boolean open  something is named that only the run knows
 function reach.of(world, f, fn, found)
   local w = { world = world, found = found, seen = {}, open = false }

@@ -1,6 +1,7 @@
--- scope.lua: what a name means where it stands: a local variable, a parameter, or a global.  The parser opens
--- and closes functions and blocks as it goes, so every name is resolved when it is read, as Lua's own compiler
--- does it.  A variable knows where it was declared, what it was first given, and who reads and writes it.
+-- scope.lua: what a name means where it stands: a local variable, a parameter, or a global.  The parser
+-- opens and closes functions and blocks as it goes, so every name is resolved when it is read, as Lua's own
+-- compiler does it.  A variable knows where it was declared, what it was first given, and who reads and
+-- writes it.
 
 ---@class check.Var
 ---@field name string
@@ -46,7 +47,8 @@ end
 ---Declares a variable, visible from now on.
 ---@return check.Var
 function Scope:declare(name, node, kind, attrib)
-  local var = { name = name, node = node, kind = kind, func = self.func, attrib = attrib, reads = {}, writes = {} }
+  local var = { name = name, node = node, kind = kind, func = self.func, attrib = attrib,
+                reads = {}, writes = {} }
   node.var = var
   self.block.names[name] = var
   return var

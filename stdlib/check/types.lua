@@ -1,6 +1,6 @@
--- types.lua: the types of parameters and inputs, as texts ("string", "[host]", "boolean = false", "one of a b"),
--- and whether a value that stands in the source can be of one.  What cannot be told from the source is left to
--- the run; so every answer here is certain.
+-- types.lua: the types of parameters and inputs, as texts ("string", "[host]", "boolean = false", "one of a
+-- b"), and whether a value that stands in the source can be of one.  What cannot be told from the source is
+-- left to the run; so every answer here is certain.
 
 local types = {}
 
@@ -47,7 +47,7 @@ function types.duration(text)
   if text:gsub("%d+%s*[mshd]s?%s*", "") == "" and text:find "%d" then
     return false, ("\"%s\" is not a duration: write one number and one unit, such as \"90m\""):format(text)
   end
-  return false, ("\"%s\" is not a duration: write a whole number and a unit, such as \"5ms\" \"30s\" \"5m\" \"2h\" \"7d\"")
+  return false, ('"%s" is not a duration: write a whole number and a unit, such as "5ms" "30s" "5m" "2h" "7d"')
                 :format(text)
 end
 
@@ -58,9 +58,14 @@ local TEXTS = {
   integer = function(s) return math.tointeger(tonumber(s)) == nil and "a whole number" end,
   number = function(s) return tonumber(s) == nil and "a number" end,
   boolean = function(s) return s ~= "true" and s ~= "false" and "true or false" end,
-  time = function(s) return not s:find "^%d%d%d%d%-%d%d%-%d%d[Tt ]" and "a time: seconds since 1970, or RFC 3339" end,
+  time = function(s)
+    return not s:find "^%d%d%d%d%-%d%d%-%d%d[Tt ]" and "a time: seconds since 1970, or RFC 3339"
+  end,
   sha256 = function(s) return not (#s == 64 and s:find "^%x+$") and "a SHA-256 of 64 hexadecimal digits" end,
-  ip = function(s) return not (s:find "^%d+%.%d+%.%d+%.%d+$" or (s:find ":" and s:find "^[%x:.]+$")) and "an IP address" end,
+  ip = function(s)
+    local four, six = s:find "^%d+%.%d+%.%d+%.%d+$", s:find ":" and s:find "^[%x:.]+$"
+    return not (four or six) and "an IP address"
+  end,
   table = function() return "a table" end,
   alert = function() return "an alert" end,
   blob = function() return "a blob" end,
@@ -82,30 +87,38 @@ local function wrong_text(t, s)
   return wanted and ("%s is wanted, got %s"):format(wanted, quoted(s)) or nil
 end
 
+-- A type in an error: "a duration", "one of low high".
+local function called(t)
+  if t.kind == "choice" then return "one of " .. table.concat(t.choices, " ") end
+  return (t.kind:find "^[aeiou]" and t.kind ~= "user" and "an " or "a ") .. t.kind
+end
+
 local NUMBERS = { integer = true, number = true, duration = true, time = true }
 
 local function wrong_number(t, n)
-  if t.kind == "integer" and math.tointeger(n) == nil then return ("a whole number is wanted, got %s"):format(n) end
+  if t.kind == "integer" and math.tointeger(n) == nil then
+    return ("a whole number is wanted, got %s"):format(n)
+  end
   if (t.kind == "duration" or t.kind == "time") and n < 0 then return ("%s is before now"):format(n) end
   if NUMBERS[t.kind] or (t.kind == "string" and math.type(n) == "integer") then return nil end
-  return ("%s is wanted, got the number %s"):format(t.kind == "choice" and "one of " .. table.concat(t.choices, " ")
-                                                    or "a " .. t.kind, n)
+  return ("%s is wanted, got the number %s"):format(called(t), n)
 end
 
 local CONTAINERS = { table = true, host = true, device = true, user = true, alert = true, secret = true }
 
 local function wrong_one(t, e)
-  if e.tag == "Unop" and e.op == "-" and e.operand.tag == "Number" then return wrong_number(t, -e.operand.value) end
+  local negative = e.tag == "Unop" and e.op == "-" and e.operand.tag == "Number"
+  if negative then return wrong_number(t, -e.operand.value) end
   if e.tag == "String" then return wrong_text(t, e.value) end
   if e.tag == "Number" then return wrong_number(t, e.value) end
   local what = (e.tag == "True" or e.tag == "False") and t.kind ~= "boolean" and "a boolean"
                or e.tag == "Function" and "a function"
                or e.tag == "Table" and not CONTAINERS[t.kind] and "a table"
-  return what and ("%s is wanted, got %s"):format(t.kind == "choice" and "one of " .. table.concat(t.choices, " ")
-                                                  or t.kind, what) or nil
+  return what and ("%s is wanted, got %s"):format(called(t), what) or nil
 end
 
----What is wrong with an expression as a value of a type, and which; nil when nothing is, or it cannot be told.
+---What is wrong with an expression as a value of a type, and which; nil when nothing is, or it cannot be
+---told.
 ---@param t check.Type
 ---@param e table an expression
 ---@return string? why

@@ -303,8 +303,12 @@ local membership = {
   },
 }
 
--- All names of an account, for the guards.
-local function names_of(u)
+-- All names of an account, for the guards.  Okta finds people by a short login as well, and then neither the
+-- token's own account nor another run's write would be known for the same one: only the id is taken.
+local function names_of(u, a)
+  if u.id ~= a.user then
+    fail("bad_argument", ("user = \"%s\" is not the id of %s: okta.users gives it"):format(a.user, u.login or u.id))
+  end
   return { user = { u.id, u.login, u.email, u.login and u.login:match "^[^@]+" } }
 end
 

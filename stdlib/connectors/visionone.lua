@@ -348,7 +348,7 @@ local function isolation_write(w)
       return { { agentGuid = agent(a.host), description = description(a, ctx, 256) } }
     end,
     expect = { 202, 207 },
-    entity = function(a) return "visionone:host:" .. agent(a.host) end, facet = "isolation", to = w.to,
+    entity = function(a) return "visionone:host:" .. agent(a.host):lower() end, facet = "isolation", to = w.to,
     state = { op = "isolation", args = function(a) return { host = a.host } end,
               of = function(e) return WORD[e.isolation] or "unknown" end,
               unchanged = function(e, a)
@@ -418,7 +418,7 @@ operations.terminate_process = {
                description = description(a, ctx, 256) } }
   end,
   expect = { 202, 207 },
-  entity = function(a) return "visionone:host:" .. agent(a.host) end,
+  entity = function(a) return "visionone:host:" .. agent(a.host):lower() end,
   facet = function(a) return "process:" .. (image(a)) end, to = "ended",
   resolve = { op = "endpoints", args = RESOLVE_HOST.args,
               names = function(found, a)

@@ -1,5 +1,5 @@
--- check_test.lua: `lunette check` as its users call it: what ships is clean, what is wrong is found at its place, and
--- no file brings it down.
+-- check_test.lua: `lunette check` as its users call it: what ships is clean, what is wrong is found at its
+-- place, and no file brings it down.
 --
 -- Run from the root of the tree:   lua5.4 tests/system/check_test.lua
 
@@ -87,9 +87,11 @@ end)
 sys.test("a module's function brings what it uses", function(t)
   t:write("scripts/site/who.lua", 'local okta = require "connectors.okta"\nlocal who = {}\n'
           .. "function who.is(name) return only(okta.users { login = name }) end\nreturn who\n")
-  t:playbook("p", 'local who = require "site.who"\nreturn who.is(input.name)', 'uses = {}, input = { name = "string" },')
+  t:playbook("p", 'local who = require "site.who"\nreturn who.is(input.name)',
+    'uses = {}, input = { name = "string" },')
   local r = t:expect(1, { "check" })
-  has(r.out, "scripts/p.lua:4:8: error: okta.users is not in `uses`: add \"okta.users\" (site.who.is needs it) [not-granted]")
+  has(r.out,
+    "scripts/p.lua:4:8: error: okta.users is not in `uses`: add \"okta.users\" (site.who.is needs it) [not-granted]")
   t:playbook("p", 'local who = require "site.who"\nreturn who.is(input.name)',
              'uses = { "okta.users" }, input = { name = "string" },')
   eq(t:expect(0, { "check", "--strict" }).out, "")
@@ -103,7 +105,8 @@ return connector { name = "door", config = { token = "secret?" },
                            path = "/doors/{id}", expect = { 200 } } } }
 ]])
   t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, connectors_path = { "own" } }\n')
-  t:playbook("p", 'local door = require "connectors.door"\nreturn door.state { ident = "x" }', 'uses = { "door.state" },')
+  t:playbook("p", 'local door = require "connectors.door"\nreturn door.state { ident = "x" }',
+    'uses = { "door.state" },')
   local r = t:expect(1, { "check" })
   has(r.out, "scripts/p.lua:4:21: error: door.state has no argument 'ident'")
   has(r.out, "'id' is missing (string) [missing-argument]")
@@ -115,13 +118,19 @@ sys.test("whatever a file holds, it is one clear error at most", function(t)
   local deep = 10000
   local files = {
     empty = "", nul = "return '\0'", binary = "\27Lua\x54\0\x19\x93", bytes = string.rep("\xff\xfe", 1000),
-    parens = "return " .. ("("):rep(deep) .. "1" .. (")"):rep(deep), tables = "return " .. ("{"):rep(deep) .. ("}"):rep(deep),
-    functions = ("return function() "):rep(deep) .. ("end "):rep(deep), blocks = ("do "):rep(deep) .. ("end "):rep(deep),
-    nots = "return " .. ("not "):rep(deep) .. "1", open = "return [==[" .. ("x"):rep(100000), quote = "return \"" .. ("x"):rep(100000),
-    sum = "return 1" .. (" + 1"):rep(20000), chain = "local t return t" .. (".a"):rep(20000), calls = "print" .. ("()"):rep(20000),
-    many = ("local function f() end "):rep(150) .. "return f", elses = "if nil then" .. (" elseif nil then"):rep(5000) .. " end",
+    parens = "return " .. ("("):rep(deep) .. "1" .. (")"):rep(deep),
+    tables = "return " .. ("{"):rep(deep) .. ("}"):rep(deep),
+    functions = ("return function() "):rep(deep) .. ("end "):rep(deep),
+    blocks = ("do "):rep(deep) .. ("end "):rep(deep),
+    nots = "return " .. ("not "):rep(deep) .. "1", open = "return [==[" .. ("x"):rep(100000),
+    quote = "return \"" .. ("x"):rep(100000),
+    sum = "return 1" .. (" + 1"):rep(20000), chain = "local t return t" .. (".a"):rep(20000),
+    calls = "print" .. ("()"):rep(20000),
+    many = ("local function f() end "):rep(150) .. "return f",
+    elses = "if nil then" .. (" elseif nil then"):rep(5000) .. " end",
   }
-  local bad = { binary = true, bytes = true, parens = true, tables = true, functions = true, blocks = true, nots = true, open = true,
+  local bad = { binary = true, bytes = true, parens = true, tables = true, functions = true, blocks = true,
+    nots = true, open = true,
                 quote = true }
   for name, text in pairs(files) do t:write("f/" .. name .. ".lua", text) end
   for name in pairs(files) do

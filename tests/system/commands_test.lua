@@ -1,5 +1,5 @@
--- commands_test.lua: docs/commands.md is what the program says of itself: it has every command, each with the usage
--- that --help prints and every option in it, and no others; and its examples exit as it says.
+-- commands_test.lua: docs/commands.md is what the program says of itself: it has every command, each with the
+-- usage that --help prints, and no options that are not there; and its examples exit as it says.
 local sys = dofile "tests/system/harness.lua"
 local eq, has = sys.eq, sys.has
 

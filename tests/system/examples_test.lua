@@ -1,5 +1,5 @@
--- examples_test.lua: the examples of the annotations run: those of the words in runs against simulators, those of
--- declarations as connectors that load.  (The modules' own run in tests/unit/modules_test.c.)
+-- examples_test.lua: the examples of the annotations run: those of the words in runs against simulators, those
+-- of declarations as connectors that load.  (The modules' own run in tests/unit/modules_test.c.)
 local sys = dofile "tests/system/harness.lua"
 package.path = "docs/?.lua;" .. package.path
 local annotations = require "generate.annotations"

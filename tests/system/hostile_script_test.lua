@@ -299,7 +299,8 @@ sys.test("a declaration with functions in odd places, or none at all, is refused
     ['return playbook { name = function() end, summary = "x", uses = {}, run = print }'] = "'name' must be a string",
     ['return playbook { name = "x", summary = "x", uses = { print }, run = print }'] = "uses[1] must be a text",
     ['return playbook { name = "x", summary = "x", uses = {}, run = print, guard = false }'] = "no field 'guard'",
-    ['return playbook { name = "x", summary = "x", run = print }'] = "'uses' is missing",
+    ['return playbook { name = "x", summary = "x", run = function() require("connectors.okta").users { login = "a@b" } end }'] =
+      "not in `uses`",
     ['return { name = "x", run = print }'] = "returns no playbook",
     ['return setmetatable({}, { __index = function() while true do end end })'] = "returns no playbook",
     ['while true do end'] = "CPU budget",

@@ -317,7 +317,7 @@ static void answer_send(void *arg) {
   if (strncmp(w->token, "lost", 4) == 0) ln_write_sent(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &lost);
   else if (is(w, "no")) ln_write_sent(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &no);
   else if (is(w, "same")) ln_write_sent(w->e, LN_DID_UNCHANGED, ln_buf_view(&b), NULL);
-  else if (strncmp(w->token, "hang", 4) != 0) ln_write_sent(w->e, task ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
+  else if (strncmp(w->token, "hang", 4) != 0 && strncmp(w->token, "die", 3) != 0) ln_write_sent(w->e, task ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
   ln_buf_free(&b);
 }
 
@@ -325,7 +325,8 @@ static void send(ln_effect *e) {
   rig *r = rig_of(e);
   if (r->on_send) r->on_send(r, e);
   work *w = work_for(e, "send", answer_send);
-  bool nothing = is(w, "lost-") || is(w, "hang-") || is(w, "no") || is(w, "same");
+  bool nothing = is(w, "lost-") || is(w, "hang-") || is(w, "die-") || is(w, "no") || is(w, "same");
+  if (strncmp(w->token, "die", 3) == 0) die();
   r->acts[r->n_acts - 1].acted = !nothing;
   if (!nothing) rig_thing_set(r, w->act.id, w->act.to);
 }
@@ -710,6 +711,17 @@ void rig_carry(rig *r, const char *playbook, const char *input) {
     }
   }
   fail_msg("the run does not end: %s\n%s", r->events, rig_entries(r));
+}
+
+const char *rig_live(rig *r, const char *playbook, const char *input) {
+  if (!r->up) rig_up(r);
+  if (playbook) need(rig_start(r, playbook, input) != NULL);
+  for (int lives = 0; lives < 10; lives++) {
+    rig_go(r);
+    if (!r->dead && strcmp(r->told[0], "broken") != 0) break;
+    if (!next_life(r, playbook, input)) return "end";
+  }
+  return r->told[0];
 }
 
 /* ------------------------------------------------------------------ what is in the store */

@@ -69,6 +69,10 @@ rig *rig_new(uint64_t seed);
 void rig_free(rig *r);                                   /* and the folder                                   */
 void rig_conf(rig *r, const char *lua);                  /* further lines of the configuration, for lives to come */
 void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written            */
+/* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
+**   read    ok err                       look    ok err =STATE
+**   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or - (not)
+**   probe   yes no unknown               follow  run done wait (pending) bad */
 void rig_say_(rig *r, const char *step, const char *phase, const char *tokens);
 const char *rig_thing_is(rig *r, const char *id);        /* its state; "absent"                              */
 void rig_thing_set(rig *r, const char *id, const char *state);
@@ -88,6 +92,8 @@ extern ln_err rig_err;                                   /* of the last of these
 /* A run of `playbook` carried to its end through whatever comes: deaths (kill_at), approvals, doubt (settled by the
 ** world's own account).  Leaves a life that is up. */
 void rig_carry(rig *r, const char *playbook, const char *input_json);
+/* The same, but nobody answers anything: until it ended, or waits. */
+const char *rig_live(rig *r, const char *playbook, const char *input_json);
 
 /* Of the newest run, from the store; each good until the next call. */
 const char *rig_state(rig *r);                           /* "completed"                                      */

@@ -1,9 +1,10 @@
--- flow.lua: where what a write acts on comes from: the first of a list that was not made sure to have one element
--- (first-match: whoever happens to be listed first is confined), and the hash of an alert's process, which is an
--- interpreter's more often than not (interpreter-hash: PowerShell is blocked in the whole company).
+-- flow.lua: where what a write acts on comes from: the first of a list that was not made sure to have one
+-- element (first-match: whoever happens to be listed first is confined), and the hash of an alert's
+-- process, which is an interpreter's more often than not (interpreter-hash: PowerShell is blocked in the
+-- whole company).
 --
--- What is followed are variables of one file, through fields, tables, texts and "and"/"or"; a function's result is
--- its author's business, for it may have made sure.
+-- What is followed are variables of one file, through fields, tables, texts and "and"/"or"; a function's
+-- result is its author's business, for it may have made sure.
 
 local meaning = require "check.meaning"
 local parser = require "check.parser"
@@ -22,7 +23,8 @@ local function last_member(e)
 end
 
 local function is_process_hash(e)
-  return e.tag == "Index" and e.key.tag == "String" and HASHES[e.key.value] and last_member(e.object) == "process"
+  local hash = e.tag == "Index" and e.key.tag == "String" and HASHES[e.key.value]
+  return hash and last_member(e.object) == "process"
 end
 
 local function is_process(e) return e.tag == "Index" and last_member(e) == "process" end
@@ -43,8 +45,8 @@ local function first_of_list(world)
   end
 end
 
--- Calls visit for each expression whose value an expression may have, or hold within; with `fields`, also for what
--- it is a field of.
+-- Calls visit for each expression whose value an expression may have, or hold within; with `fields`, also
+-- for what it is a field of.
 local function parts(e, fields, visit)
   parser.walk(e, function(n)
     if n.tag == "Function" then return false end
@@ -99,8 +101,8 @@ local function check_first(f, world, report)
   for _, call in ipairs(f.calls) do
     local list = world.move(call) and call.args and taint_of(call.args)
     if list then
-      report("first-match", call.at, ("%s acts on the first that %s listed: only(…) makes sure that there is one")
-                                     :format(call.full, list))
+      report("first-match", call.at, ("%s acts on the first that %s listed: only(…) makes sure that there is "
+             .. "one"):format(call.full, list))
     end
   end
 end
@@ -112,8 +114,8 @@ local function check_hash(f, world, report)
   for _, call in ipairs(f.calls) do
     local move = world.move(call)
     if move and move ~= "note" and call.args and taint_of(call.args) then
-      report("interpreter-hash", call.at, ("%s acts on the alert's process, which is mostly the interpreter itself: "
-             .. "take the subject of the alert"):format(call.full))
+      report("interpreter-hash", call.at, ("%s acts on the alert's process, which is mostly the interpreter "
+             .. "itself: take the subject of the alert"):format(call.full))
     end
   end
 end

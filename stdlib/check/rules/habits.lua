@@ -1,6 +1,6 @@
--- habits.lua: what is Lua, and is hardly ever meant: a question's answer taken for yes or no, an error that is
--- caught and dropped, writes whose names move when the script is edited, writes that a neighbour's failure cuts
--- off half way, and the length of a table with holes.
+-- habits.lua: what is Lua, and is hardly ever meant: a question's answer taken for yes or no, an error that
+-- is caught and dropped, writes whose names move when the script is edited, writes that a neighbour's
+-- failure cuts off half way, and the length of a table with holes.
 
 local meaning = require "check.meaning"
 
@@ -14,7 +14,7 @@ habits.rules = {
   ["holes"]             = "warning",
 }
 
--- Conditions ---------------------------------------------------------------------------------------------------
+-- Conditions --------------------------------------------------------------------------------------------
 
 -- The leaves of a condition: what decides it.
 local function leaves(e, visit)
@@ -44,13 +44,13 @@ local function check_conditions(f, world, report)
   conditions(f.tree, function(leaf)
     local e = meaning.settled(leaf)
     if e.tag == "Call" and meaning.word(e, world.known) == "approve" then
-      report("approve-condition", leaf, "approve returns only when somebody said yes, and raises otherwise: this is "
-             .. "always true")
+      report("approve-condition", leaf, "approve returns only when somebody said yes, and raises otherwise: "
+             .. "this is always true")
     end
   end)
 end
 
--- Errors ---------------------------------------------------------------------------------------------------------
+-- Errors ------------------------------------------------------------------------------------------------
 
 local function is_try(e, world) return e and e.tag == "Call" and meaning.word(e, world.known) == "try" end
 
@@ -79,15 +79,15 @@ local function check_errors(f, world, report)
   end
 end
 
--- Writes -----------------------------------------------------------------------------------------------------------
+-- Writes ------------------------------------------------------------------------------------------------
 
 local function check_loops(f, world, report)
   for _, call in ipairs(f.calls) do
     if call.node.loop and world.move(call) then
       local tbl = call.args and meaning.settled(call.args)
       if tbl and tbl.tag == "Table" and not meaning.open(tbl) and not meaning.member(tbl, "as") then
-        report("unnamed-writes", call.at, ("%s in a loop is known by its turn, which moves when the script is edited: "
-               .. "use map, or give it a name with `as`"):format(call.full))
+        report("unnamed-writes", call.at, ("%s in a loop is known by its turn, which moves when the script is "
+               .. "edited: use map, or give it a name with `as`"):format(call.full))
       end
     end
   end
@@ -123,15 +123,15 @@ local function check_stop(f, world, report)
       if fn.tag == "Function" then
         local n, at = writes_within(fn, f, world)
         if n > 1 then
-          report("stop-writes", at.at, ("%d writes in a branch that is stopped when another one fails: it may end "
-                 .. "between them; on_error = \"collect\" lets each come to its end"):format(n))
+          report("stop-writes", at.at, ("%d writes in a branch that is stopped when another one fails: it may "
+                 .. "end between them; on_error = \"collect\" lets each come to its end"):format(n))
         end
       end
     end
   end
 end
 
--- Holes --------------------------------------------------------------------------------------------------------------
+-- Holes -------------------------------------------------------------------------------------------------
 
 local function check_holes(f, report)
   for _, n in ipairs(f.tree.all.Unop or {}) do
@@ -139,7 +139,7 @@ local function check_holes(f, report)
     if tbl and tbl.tag == "Table" then
       for _, item in ipairs(tbl.items) do
         if not item.key and item.value.tag == "Nil" then
-          report("holes", n, "the length of a table with a nil in it is not one number: it differs from run to run")
+          report("holes", n, "the length of a table with a nil in it differs from run to run")
           break
         end
       end

@@ -1,5 +1,5 @@
--- operations.lua: calls of connectors' operations: is there such an operation, and are its arguments those that
--- it declares?  As the core asks before anything is sent, so here before anything runs.
+-- operations.lua: calls of connectors' operations: is there such an operation, and are its arguments those
+-- that it declares?  As the core asks before anything is sent, so here before anything runs.
 
 local meaning = require "check.meaning"
 local near = require "check.near"
@@ -60,7 +60,8 @@ local function check_item(call, op, item, report)
   else
     local all = {}
     for _, q in ipairs(op.params) do all[q.name] = true end
-    report("unknown-argument", item.key, ("%s has no argument '%s'%s"):format(call.full, name, near.hint(name, all)))
+    report("unknown-argument", item.key, ("%s has no argument '%s'%s"):format(call.full, name,
+           near.hint(name, all)))
   end
 end
 

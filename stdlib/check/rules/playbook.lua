@@ -1,5 +1,5 @@
--- playbook.lua: what a playbook declares: its fields and inputs, what it may use against what it does use, and
--- the ids of techniques that it names.
+-- playbook.lua: what a playbook declares: its fields and inputs, what it may use against what it does use,
+-- and the ids of techniques that it names.
 
 local file = require "check.file"
 local meaning = require "check.meaning"
@@ -20,7 +20,7 @@ playbook.rules = {
   ["retired-id"]     = "warning",
 }
 
--- Fields -------------------------------------------------------------------------------------------------------
+-- Fields ------------------------------------------------------------------------------------------------
 
 local FIELDS = { name = "String", summary = "String", stage = "String", attack = "Table", d3fend = "Table",
                  uses = "Table", input = "Table", on = "Function", key = "Function", every = "String",
@@ -35,7 +35,8 @@ local function check_fields(f, report)
     if not item.key then
       report("playbook-field", item, "playbook: a field has no name")
     elseif name and not FIELDS[name] then
-      report("playbook-field", item.key, ("playbook: there is no field '%s'%s"):format(name, near.hint(name, FIELDS)))
+      report("playbook-field", item.key, ("playbook: there is no field '%s'%s"):format(name,
+             near.hint(name, FIELDS)))
     elseif name then
       local e = meaning.settled(item.value)
       if LITERALS[e.tag] and e.tag ~= FIELDS[name] then
@@ -92,12 +93,12 @@ local function check_name(f, world, report)
   local item = meaning.member(f.playbook, "name")
   if not item or item.value.tag ~= "String" or world.by_module[f.module] ~= f then return end
   if item.value.value ~= f.module then
-    report("playbook-name", item.value, ("the playbook calls itself '%s', and its file makes it '%s': stages and "
-           .. "runs find it by the file, its settings by the name"):format(item.value.value, f.module))
+    report("playbook-name", item.value, ("the playbook calls itself '%s', and its file makes it '%s': stages "
+           .. "and runs find it by the file, its settings by the name"):format(item.value.value, f.module))
   end
 end
 
--- What it uses ---------------------------------------------------------------------------------------------------
+-- What it uses ------------------------------------------------------------------------------------------
 
 -- Libraries that leave the process, and so must be granted.
 local LEAVES = { file = true, http = true }
@@ -183,7 +184,8 @@ end
 
 local function needs_grant(name, world)
   if LEAVES[name] then return true end
-  return name:find(".", 1, true) and (world.known.connectors[name:match "^[^.]+"] or world.by_module[name]) ~= nil
+  if not name:find(".", 1, true) then return false end
+  return (world.known.connectors[name:match "^[^.]+"] or world.by_module[name]) ~= nil
 end
 
 local function is_operation(name, world)
@@ -211,8 +213,8 @@ local function check_uses(f, world, report)
   open = uses_stages(f, world, found) or open
   for _, use in ipairs(uses) do
     if not use_is_known(use.value, world) then
-      report("unknown-use", use, ("`uses` names '%s', which is no connector, operation, library or playbook%s"):format(
-             use.value, hint_for(use.value, world)))
+      report("unknown-use", use, ("`uses` names '%s', which is no connector, operation, library or playbook%s")
+                                 :format(use.value, hint_for(use.value, world)))
     elseif not used[use] and not open then
       report("unused-use", use, ("'%s' is granted and never used: a playbook should hold no more than it needs")
                                 :format(use.value))
@@ -220,7 +222,7 @@ local function check_uses(f, world, report)
   end
 end
 
--- Stages' inputs ---------------------------------------------------------------------------------------------------
+-- Stages' inputs ----------------------------------------------------------------------------------------
 
 local function check_stage_item(item, inputs, module, report)
   local name = item.key and item.key.tag == "String" and item.key.value
@@ -253,7 +255,7 @@ local function check_stages(f, world, report)
   end
 end
 
--- Ids ----------------------------------------------------------------------------------------------------------------
+-- Ids ---------------------------------------------------------------------------------------------------
 
 local function check_d3fend(node, world, report)
   local id, d3fend = node.value, world.d3fend
@@ -295,7 +297,7 @@ local function check_ids(f, world, report)
   for _, node in ipairs(file.texts(f.playbook, "attack") or {}) do check_attack(node, world, report) end
 end
 
--- What the flows of a connector may use ------------------------------------------------------------------------------
+-- What the flows of a connector may use -----------------------------------------------------------------
 
 local function check_flow(f, world, report, name, flow)
   local uses, run = file.texts(flow, "uses"), meaning.member(flow, "run")
@@ -303,7 +305,8 @@ local function check_flow(f, world, report, name, flow)
   if not uses or not fn or fn.tag ~= "Function" then return end
   local connector, told = f.module:match "([^.]+)$", {}
   reach.of(world, f, fn, function(what, node)
-    if not needs_grant(what, world) or granted(uses, what) or told[what] or not is_operation(what, world) then return end
+    if not needs_grant(what, world) or granted(uses, what) then return end
+    if told[what] or not is_operation(what, world) then return end
     local short = what:match "^([^.]+)%." == connector and what:match "%.(.+)$"
     if short and granted(uses, short) then return end
     told[what] = true

@@ -1,5 +1,6 @@
--- steps.lua: places where not everything may be done: inside step (nothing that leaves, and nothing that a replay
--- would miss), in a playbook's `on` and `key` (which only look), and in what await_until polls (which only reads).
+-- steps.lua: places where not everything may be done: inside step (nothing that leaves, and nothing that a
+-- replay would miss), in a playbook's `on` and `key` (which only look), and in what await_until polls
+-- (which only reads).
 
 local meaning = require "check.meaning"
 local parser = require "check.parser"
@@ -15,9 +16,9 @@ steps.rules = {
 
 -- Words that wait, or reach out of the playbook.
 local WORDS = { approve = "waits", approved = "waits", ask = "waits", sleep = "waits", await_until = "waits",
-                await_signal = "waits", map = "makes branches", parallel = "makes branches", stage = "makes a branch",
-                step = "is a step itself", run_playbook = "starts a run", start = "starts a run", lock = "waits",
-                each = "asks a vendor" }
+                await_signal = "waits", lock = "waits", map = "makes branches", parallel = "makes branches",
+                stage = "makes a branch", step = "is a step itself", run_playbook = "starts a run",
+                start = "starts a run", each = "asks a vendor" }
 -- Libraries whose functions are effects.
 local EFFECTS = { store = true, file = true, http = true, ledger = true }
 
@@ -73,8 +74,8 @@ local function check_assignments(fn, report)
     for _, target in ipairs(n.targets) do
       local var = root_of(target)
       if var and not within(var.func, fn) then
-        report("step-assigns", target, ("'%s' is changed inside step: a replay takes the step's result from the "
-               .. "journal, and does not run it: return it instead"):format(var.name))
+        report("step-assigns", target, ("'%s' is changed inside step: a replay takes the step's result from "
+               .. "the journal, and does not run it: return it instead"):format(var.name))
       end
     end
   end)

@@ -1,5 +1,5 @@
--- instrument_test.lua: a plan's source does what the plain one does, step by step; it stands on the same lines;
--- and wherever a value decides something, an opaque one raises.
+-- instrument_test.lua: a plan's source does what the plain one does, step by step; it stands on the same
+-- lines; and wherever a value decides something, an opaque one raises.
 
 package.path = "tests/lua/check/?.lua;" .. package.path
 local tap = require "tap"
@@ -160,7 +160,7 @@ test("instrument: all of the product's sources compile, on the same lines", func
   end
 end)
 
--- Where an opaque value decides -----------------------------------------------------------------------------
+-- Where an opaque value decides -------------------------------------------------------------------------
 
 local OPAQUE = setmetatable({}, { __name = "opaque", __index = function() error "unknown" end })
 
@@ -170,7 +170,8 @@ local function strict(v)
 end
 
 local function with_opaque(source)
-  local env = setmetatable({ x = OPAQUE, yes = true, f = function() return OPAQUE end, [instrument.helper] = strict },
+  local env = setmetatable({ x = OPAQUE, yes = true, f = function() return OPAQUE end,
+    [instrument.helper] = strict },
                            { __index = _G })
   local fn = assert(load(instrumented(source), "=x", "t", env))
   return pcall(fn, OPAQUE)
@@ -178,28 +179,36 @@ end
 
 test("instrument: wherever a value decides, an opaque one raises", function()
   for _, source in ipairs {
-    "if x then end", "if yes and x then end", "if nil then elseif x then end", "if (x) then end", "if not x then end",
+    "if x then end", "if yes and x then end", "if nil then elseif x then end", "if (x) then end",
+    "if not x then end",
     "while x do end", "while yes and x do end", "repeat until x", "repeat until not (yes and x)",
-    "return x == 1", "return 1 == x", "return x == x", "return x ~= nil", "return nil == x", "return x < 1", "return 1 <= x",
+    "return x == 1", "return 1 == x", "return x == x", "return x ~= nil", "return nil == x", "return x < 1",
+    "return 1 <= x",
     "return x > x", "return x >= 1", "return x and 1", "return x or 1", "return (x or 1)", "return not x",
-    "return (nil or x) == 1", "return (yes and x) and 1", "return (yes and x) or 1", "return f() == 1", "return (f()) == 1",
+    "return (nil or x) == 1", "return (yes and x) and 1", "return (yes and x) or 1", "return f() == 1",
+    "return (f()) == 1",
     "return f() and 1", "if f() then end", "local a = x if a then end", "local t = { x } if t[1] then end",
-    "if ... then end", "return ... == 1", "return ... and 1", "local t = {} return t[x]", "local t = {} t[x] = 1",
+    "if ... then end", "return ... == 1", "return ... and 1", "local t = {} return t[x]",
+    "local t = {} t[x] = 1",
     "return { [x] = 1 }", "local t = {} return t[nil or x]", "for i = x, 2 do end", "for i = 1, f() do end",
     "for i = 1, 2, x do end", "return x.y == 1", "if yes and (nil or (yes and x)) then end",
-    "local t = { a = { b = x } } return t.a.b == 'c'", "local s = { m = function() return x end } if s:m() then end",
+    "local t = { a = { b = x } } return t.a.b == 'c'",
+    "local s = { m = function() return x end } if s:m() then end",
     "return function() return x end == nil or not f()",
   } do
     local ok, why = with_opaque(source)
-    assert(not ok and tostring(why):find "unknown", source .. ": " .. tostring(why) .. "\n" .. instrumented(source))
+    assert(not ok and tostring(why):find "unknown",
+      source .. ": " .. tostring(why) .. "\n" .. instrumented(source))
   end
 end)
 
 test("instrument: an opaque value may be passed on, stored and returned", function()
   for _, source in ipairs {
-    "local a = x local t = { a, b = a, [1 + 1] = x } t.c = x return t, a, f()", "return yes and x", "return nil or x",
+    "local a = x local t = { a, b = a, [1 + 1] = x } t.c = x return t, a, f()", "return yes and x",
+    "return nil or x",
     "return (x)", "local function g(...) return ... end return g(x, f())", "local a <const> = x return a",
-    "return { yes and x, nil or f() }", "if yes then return x end", "return select(1, x)", "return yes == (yes and true)",
+    "return { yes and x, nil or f() }", "if yes then return x end", "return select(1, x)",
+    "return yes == (yes and true)",
   } do
     local ok, why = with_opaque(source)
     assert(ok, source .. ": " .. tostring(why))

@@ -23,9 +23,11 @@ local function problem(source)
 end
 
 test("lexer: literals mean what they mean to Lua", function()
-  for _, text in ipairs { "3", "3.0", "0x10", "0xA.8p1", "1e2", ".5", "9223372036854775807", "9223372036854775808",
+  for _, text in ipairs { "3", "3.0", "0x10", "0xA.8p1", "1e2", ".5", "9223372036854775807",
+    "9223372036854775808",
                           "0xffffffffffffffff", "3.", "0x.1p-2", [["a\tb\\\"\065\x41\u{20AC}\z
-                           c"]], "'it''s'", '"\\\n"', "[[\nfirst]]", "[==[ ]] ]==]", '"\\0"', '"\\u{7FFFFFFF}"' } do
+                           c"]], "'it''s'", '"\\\n"', "[[\nfirst]]", "[==[ ]] ]==]", '"\\0"',
+                           '"\\u{7FFFFFFF}"' } do
     if text ~= "'it''s'" then
       local t = tokens(text)
       local want = assert(load("return " .. text))()
@@ -75,15 +77,21 @@ test("parser: what it takes, Lua takes, and what it refuses, Lua refuses", funct
     "x = -2^-3^2 .. 'a' .. 'b'", "x = not not a == b", "x = #t + ~5 ~ 3 // 2 << 1 >> 2 & 3 | 4",
     "x = {1, 2; 3, a = 1, [2] = 3, f(), ...}", "repeat local x until x", "for i = 1, 2, 3 do break end",
     "for a, b, c in d, e do end", "while true do end", "if a then elseif b then else end", "do end",
-    "local function f() end", "x = function(a, ...) end", "(f)()", "(a or b).c = 1", "f'x'{}[[y]]", "::a:: ::b::",
-    "local", "local 1", "local function a.b() end", "function f(", "x = = 1", "x = a b", "f(,)", "x = {,}", "x = {1,,}",
-    "if a", "if a then", "while a", "while a do", "repeat", "repeat until", "for", "for i", "for i = 1", "for i = 1 do end",
-    "for i in do end", "for a.b in c do end", "function", "function f", "function f()", "goto", "::a", "break 1",
+    "local function f() end", "x = function(a, ...) end", "(f)()", "(a or b).c = 1", "f'x'{}[[y]]",
+    "::a:: ::b::",
+    "local", "local 1", "local function a.b() end", "function f(", "x = = 1", "x = a b", "f(,)", "x = {,}",
+      "x = {1,,}",
+    "if a", "if a then", "while a", "while a do", "repeat", "repeat until", "for", "for i", "for i = 1",
+    "for i = 1 do end",
+    "for i in do end", "for a.b in c do end", "function", "function f", "function f()", "goto", "::a",
+    "break 1",
     "return return", "x.1 = 2", "x:y = 2", "x:y", "a + b", "f(...", "local x <const", "local x <const> <close>",
     "x = 'a' 'b'", "x = {a = }", "x = {[1] 2}", "x = function end", "x = (1", "x = ()", "(a) = 1", "(a).b = 1",
-    "a, b = 1", "a, f() = 1", "a, b.c, d[1] = 1, 2", "a,", "a, b", "local a, = 1", "x = ~", "x = 1 +", "x = + 1",
+    "a, b = 1", "a, f() = 1", "a, b.c, d[1] = 1, 2", "a,", "a, b", "local a, = 1", "x = ~", "x = 1 +",
+    "x = + 1",
     "not a", "x = a.and", "x = {and = 1}", "x = a:b", "x = a:b 'c'", "elseif", "end", "until x", "x = ...",
-    "function f(..., a) end", "function f(a b) end", "x = @", " #!x", "x = 1\n#!x", "x = 0x", "x = 1e", "x = 08", "x = a..b", "x = 1 ..2",
+    "function f(..., a) end", "function f(a b) end", "x = @", " #!x", "x = 1\n#!x", "x = 0x", "x = 1e",
+    "x = 08", "x = a..b", "x = 1 ..2",
   }
   for _, source in ipairs(corpus) do
     local tree, why = parser.parse(source)
@@ -116,7 +124,8 @@ test("parser: what a node's text is, by itself, is that node again", function()
   for _, file in ipairs(tap.sources()) do
     local tree, targets = assert(parser.parse(file.source)), {}
     for _, n in ipairs(tree.all.FunctionStat or {}) do targets[n.target] = true end       -- function a.b:c() …
-    for _, tag in ipairs { "Call", "Index", "Binop", "Function", "Table", "Paren", "Unop", "Invoke", "String" } do
+    for _, tag in ipairs { "Call", "Index", "Binop", "Function", "Table", "Paren", "Unop", "Invoke",
+      "String" } do
       for i, n in ipairs(tree.all[tag] or {}) do
         local text = file.source:sub(n.from, n.to)
         local part = (tag == "String" and not text:find "^[\"'%[]")                         -- { name = … }, a.name

@@ -7,7 +7,7 @@ local near = require "check.near"
 local types = require "check.types"
 local test, same = tap.test, tap.same
 
--- What there is: a small world, told as the program tells the real one -----------------------------------------
+-- What there is: a small world, told as the program tells the real one ----------------------------------
 
 local function set(text)
   local out = {}
@@ -34,19 +34,23 @@ end
 local known = {
   globals = globals,
   absent = { os = "now() is the time", io = "there is file" },
-  modules = { json = { "encode", "decode", "null", "array" }, store = { "get", "set" }, file = { "write", "read" },
+  modules = { json = { "encode", "decode", "null", "array" }, store = { "get", "set" }, file = { "write",
+    "read" },
               time = { "parse", "format" } },
   connectors = {
     acme = { operations = {
       users  = { class = "read", move = "note", list = true, select = { "login", "search" }, uses = {},
                  params = params "login:string?;search:string?;status:one of ACTIVE GONE?;" },
-      user   = { class = "read", move = "note", list = false, select = {}, uses = {}, params = params "id:string;" },
+      user   = { class = "read", move = "note", list = false, select = {}, uses = {},
+        params = params "id:string;" },
       block  = { class = "write", move = "confine", list = false, select = {}, uses = {},
                  params = params "file:table?;sha256:sha256?;name:string?;hosts:[string]?;" },
       lift   = { class = "write", move = "free", list = false, select = {}, uses = {},
                  params = params "id:string;count:integer = 1;after:duration?;since:time?;deep:boolean?;at:ip?;" },
-      watch  = { class = "write", move = "note", list = false, select = {}, uses = {}, params = params "file:table;" },
-      sweep  = { class = "flow", move = "note", list = false, select = {}, uses = { "acme.users", "acme.block" },
+      watch  = { class = "write", move = "note", list = false, select = {}, uses = {},
+        params = params "file:table;" },
+      sweep  = { class = "flow", move = "note", list = false, select = {}, uses = { "acme.users",
+        "acme.block" },
                  params = params "id:string;" },
     } },
     other = { operations = { ping = { class = "read", move = "note", list = false, select = {}, uses = {},
@@ -85,7 +89,8 @@ end
 
 local seen = {}
 
--- In each source of `bad` the rule finds what follows "@", and nothing else is found; in those of `good` nothing.
+-- In each source of `bad` the rule finds what follows "@", and nothing else is found; in those of `good`
+-- nothing.
 local function rule(name, bad, good)
   seen[name] = true
   test(name, function()
@@ -115,9 +120,10 @@ local function play(fields, body, uses)
           .. '%s\nrun = function(input)\n%s\nend }'):format(uses or '"acme"', fields, body)
 end
 
--- Names ------------------------------------------------------------------------------------------------------------
+-- Names -------------------------------------------------------------------------------------------------
 
-rule("syntax", { "local a = 1 if @+ then end", "local x = (1\n@", "local x = 1\n\n@goto nowhere", "@local x <const> = 1 x = 2" },
+rule("syntax", { "local a = 1 if @+ then end", "local x = (1\n@", "local x = 1\n\n@goto nowhere",
+  "@local x <const> = 1 x = 2" },
      { "return 1", "#!/usr/bin/env lunette\nreturn 1" })
 
 rule("unknown-global", { "return @mpa({}, print)", "local f = function()\n  @os.exit()\nend return f" },
@@ -126,46 +132,61 @@ rule("unknown-global", { "return @mpa({}, print)", "local f = function()\n  @os.
 rule("global-assigned", { "@x = 1", "function @f() end", "local y y, @x = 1, 2" },
      { "local x x = 1 return x", "local t = {} t.x = 1 function t.f() end return t" })
 
-rule("unknown-module", { 'return require @"jsn"', 'require(@"connectors.amce")', 'local x = (require) @"pack.helpr" return x',
-                         play("", 'stage(@"nowhere.stage")', ""), play("", 'stage(@"pack.helper", {})', '"pack.*"') },
+rule("unknown-module", { 'return require @"jsn"', 'require(@"connectors.amce")',
+  'local x = (require) @"pack.helpr" return x',
+                         play("", 'stage(@"nowhere.stage")', ""), play("", 'stage(@"pack.helper", {})',
+                           '"pack.*"') },
      { 'return require "json"', 'return require "pack.helper"', 'local n = "x" return require(n)' })
 
 rule("unknown-member", { "return string.@fromat", 'local j = require "json" return j.@encod({})',
-                         'local h = require "pack.helper" h.@lok()', 'return require("json").@foo', "log.@wran()" },
-     { "return string.format", 'local h = require "pack.helper" return h.look', "local string = {} return string.x",
+                         'local h = require "pack.helper" h.@lok()', 'return require("json").@foo',
+                         "log.@wran()" },
+     { "return string.format", 'local h = require "pack.helper" return h.look',
+       "local string = {} return string.x",
        'local j = require "json" j = {} return j.encod', "local t = table return t.concat" })
 
--- Operations --------------------------------------------------------------------------------------------------------
+-- Operations --------------------------------------------------------------------------------------------
 
-acme_rule("unknown-operation", { "acme.@usr {}", "local x, y = try(acme.@usr, {}) return x, y", "local f = acme.@blok return f" },
-          { 'return acme.user { id = "x" }', 'local b = require "connectors.broken" b.any {}', "return function(acme) acme.x {} end" })
+acme_rule("unknown-operation", { "acme.@usr {}", "local x, y = try(acme.@usr, {}) return x, y",
+  "local f = acme.@blok return f" },
+          { 'return acme.user { id = "x" }', 'local b = require "connectors.broken" b.any {}',
+            "return function(acme) acme.x {} end" })
 
 acme_rule("unknown-argument", { 'acme.user { id = 1, @ident = "x" }', "local a = { @ident = 1 } acme.user(a)" },
           { 'acme.user { id = "x", as = "name", timeout = "5s" }', "local x = {} acme.user(x)",
             "local k = ... acme.user { id = 'x', [k] = 1 }" })
 
-acme_rule("missing-argument", { 'acme.@user { as = "x" }', "acme.@user()", "acme.@user { id = nil }", "pcall(acme.@user)" },
+acme_rule("missing-argument", { 'acme.@user { as = "x" }', "acme.@user()", "acme.@user { id = nil }",
+  "pcall(acme.@user)" },
           { 'acme.lift { id = "x" }', "return acme.user", "local a = {} a.id = 1 acme.user(a)" })
 
 acme_rule("wrong-argument", {
   "acme.user { id = @true }", 'acme.user { id = @"" }', "acme.user { id = @1.5 }", "acme.user { id = @{} }",
-  'acme.users { login = "x", status = @"HERE" }', 'acme.block { sha256 = @"ab" }', 'acme.lift { id = "x", count = @1.5 }',
-  'acme.lift { id = "x", count = @"many" }', 'acme.lift { id = "x", deep = @1 }', 'acme.lift { id = "x", deep = @"yes" }',
-  'acme.lift { id = "x", since = @"yesterday" }', 'acme.lift { id = "x", since = @-1 }', 'acme.lift { id = "x", at = @"host" }',
-  'acme.lift { id = "x", after = @"1h30m" }', "acme.block { hosts = @{} }", 'acme.block { hosts = { "a", @"" } }',
-  'acme.block { file = @"x" }', 'acme.lift { @"x", id = "y" }', 'acme.lift @"x"', 'acme.user { id = @function() end }',
+  'acme.users { login = "x", status = @"HERE" }', 'acme.block { sha256 = @"ab" }',
+  'acme.lift { id = "x", count = @1.5 }',
+  'acme.lift { id = "x", count = @"many" }', 'acme.lift { id = "x", deep = @1 }',
+  'acme.lift { id = "x", deep = @"yes" }',
+  'acme.lift { id = "x", since = @"yesterday" }', 'acme.lift { id = "x", since = @-1 }',
+  'acme.lift { id = "x", at = @"host" }',
+  'acme.lift { id = "x", after = @"1h30m" }', "acme.block { hosts = @{} }",
+  'acme.block { hosts = { "a", @"" } }',
+  'acme.block { file = @"x" }', 'acme.lift { @"x", id = "y" }', 'acme.lift @"x"',
+  'acme.user { id = @function() end }',
   'acme.user { id = "x", as = @{} }', 'acme.users { login = "x", limit = @"all" }',
 }, {
   'acme.lift { id = 12, count = "3", deep = "true", since = "2026-01-01T00:00:00Z", at = "10.0.0.1", after = 3 }',
-  'acme.block { hosts = "one", sha256 = ("a"):rep(64), file = { path = "x" } }', 'acme.block { hosts = { "a", input.b } }',
-  'acme.lift { id = "x", wait = false, lease = "8h", count = nil }', 'acme.lift { id = input, deep = input == 1, at = "::1" }',
+  'acme.block { hosts = "one", sha256 = ("a"):rep(64), file = { path = "x" } }',
+  'acme.block { hosts = { "a", input.b } }',
+  'acme.lift { id = "x", wait = false, lease = "8h", count = nil }',
+  'acme.lift { id = input, deep = input == 1, at = "::1" }',
 })
 
-acme_rule("no-selector", { 'acme.@users { status = "ACTIVE" }', "acme.@users {}", "for u in each(acme.@users) do print(u) end",
+acme_rule("no-selector", { 'acme.@users { status = "ACTIVE" }', "acme.@users {}",
+  "for u in each(acme.@users) do print(u) end",
                            "acme.@users { login = nil }" },
           { "acme.users { all = true }", "acme.users { login = ... }", "local a = ... acme.users(a)" })
 
--- Playbooks ---------------------------------------------------------------------------------------------------------
+-- Playbooks ---------------------------------------------------------------------------------------------
 
 rule("playbook-field", {
   'return playbook { name = "sample", summary = "s", @usess = {}, uses = {}, run = print }',
@@ -186,62 +207,84 @@ rule("playbook-field", {
 rule("playbook-name", { 'return playbook { name = @"smaple", summary = "s", uses = {}, run = print }' },
      { 'return playbook { name = "sample", summary = "s", uses = {}, run = print }' })
 
-rule("unknown-use", { play("", "return input", '@"acme.usr"'), play("", "return input", '@"none.*"'), play("", "return input", '@"fiel"') },
+rule("unknown-use", { play("", "return input", '@"acme.usr"'), play("", "return input", '@"none.*"'),
+  play("", "return input", '@"fiel"') },
      { play("", 'acme.user { id = "x" }', '"acme.user"'), play("", 'stage("pack.stage", {})', '"pack.*"') })
 
 rule("not-granted", {
   play("", '@acme.user { id = "x" }', ""), play("", 'map({}, @acme.block)', ""),
-  play("", 'local h = require "pack.helper" @h.look(1)', ""), play("", 'local f = require "file" @f.read "x"', ""),
-  play("", 'stage(@"pack.stage", { host = "x" })', ""), play("", 'local h = require "pack.helper" return try(@h.look, 1)', ""),
+  play("", 'local h = require "pack.helper" @h.look(1)', ""), play("",
+    'local f = require "file" @f.read "x"', ""),
+  play("", 'stage(@"pack.stage", { host = "x" })', ""), play("",
+    'local h = require "pack.helper" return try(@h.look, 1)', ""),
 }, {
   play("", 'acme.user { id = "x" }', '"acme.user"'), play("", 'acme.user { id = "x" }', '"acme"'),
-  play("", 'local h = require "pack.helper" h.pure(1)', ""), play("", 'stage("pack.stage", { host = "x" })', '"pack.*"'),
+  play("", 'local h = require "pack.helper" h.pure(1)', ""), play("", 'stage("pack.stage", { host = "x" })',
+    '"pack.*"'),
   play("", 'acme.sweep { id = "x" }', '"acme.sweep"'), play("", 'local j = require "json" j.encode {}', ""),
 })
 
-rule("unused-use", { play("", "return input", '@"acme"'), play("", 'acme.user { id = "x" }', '"acme.user", @"acme.users"') },
-     { play("", 'local h = require "pack.helper" h.look(1)', '"acme.user"'), play("", "return acme[input.x] {}", '"acme"'),
-       play("", 'return require("connectors." .. input.x)', '"acme"'), play("", "return print(acme)", '"acme"') })
+rule("unused-use", { play("", "return input", '@"acme"'), play("", 'acme.user { id = "x" }',
+  '"acme.user", @"acme.users"') },
+     { play("", 'local h = require "pack.helper" h.look(1)', '"acme.user"'), play("",
+       "return acme[input.x] {}", '"acme"'),
+       play("", 'return require("connectors." .. input.x)', '"acme"'), play("", "return print(acme)",
+         '"acme"') })
 
-rule("stage-input", { play("", 'stage("pack.stage", { @hots = "x" })', '"pack.*"'), play("", 'stage("pack.stage", { deep = @"x" })', '"pack.*"'),
+rule("stage-input", { play("", 'stage("pack.stage", { @hots = "x" })', '"pack.*"'), play("",
+  'stage("pack.stage", { deep = @"x" })', '"pack.*"'),
                       play("", 'stage("pack.stage", { host = @true })', '"pack.*"') },
-     { play("", 'stage("pack.stage", { host = input.x, deep = true })', '"pack.*"'), play("", "stage(input.x, { y = 1 })", "") })
+     { play("", 'stage("pack.stage", { host = input.x, deep = true })', '"pack.*"'), play("",
+       "stage(input.x, { y = 1 })", "") })
 
-rule("unknown-id", { play('d3fend = { @"FEV" },', "return input", ""), play('d3fend = { @"D3-XYZZY" },', "return input", ""),
-                     play('attack = { @"1059" },', "return input", ""), play('attack = { @"T1059.099" },', "return input", ""),
+rule("unknown-id", { play('d3fend = { @"FEV" },', "return input", ""), play('d3fend = { @"D3-XYZZY" },',
+  "return input", ""),
+                     play('attack = { @"1059" },', "return input", ""), play('attack = { @"T1059.099" },',
+                       "return input", ""),
                      'return attack.is @"T59"' },
-     { 'return attack.is "T1486"', 'return attack.is "T1059.001"', play('d3fend = { "D3-FEV" }, attack = { "T1059" },', "return input", "") })
+     { 'return attack.is "T1486"', 'return attack.is "T1059.001"',
+       play('d3fend = { "D3-FEV" }, attack = { "T1059" },', "return input", "") })
 
-rule("retired-id", { 'return attack.is @"T1086"', 'return attack.under({}, @"T1064")', play('d3fend = { @"D3-FR" },', "return input", "") },
+rule("retired-id", { 'return attack.is @"T1086"', 'return attack.under({}, @"T1064")',
+  play('d3fend = { @"D3-FR" },', "return input", "") },
      { 'return attack.under({}, "T1059")' })
 
--- Durations, steps ---------------------------------------------------------------------------------------------------
+-- Durations, steps --------------------------------------------------------------------------------------
 
 acme_rule("bad-duration", {
-  'sleep @"1h30m"', 'await_until(function() end, { every = "5s", timeout = @"soon" })', 'acme.lift { id = "x", timeout = @"1" }',
-  'approve { title = "x", expires = @"1 hour" }', 'store.set("k", 1, { ttl = @"a" })', 'local d = @"5 m" sleep(d)',
-}, { 'sleep "90m"', "sleep(5)", "sleep(...)", 'return ago "7d"', 'await_until(function() end, { every = "500ms" })' })
+  'sleep @"1h30m"', 'await_until(function() end, { every = "5s", timeout = @"soon" })',
+  'acme.lift { id = "x", timeout = @"1" }',
+  'approve { title = "x", expires = @"1 hour" }', 'store.set("k", 1, { ttl = @"a" })',
+  'local d = @"5 m" sleep(d)',
+}, { 'sleep "90m"', "sleep(5)", "sleep(...)", 'return ago "7d"',
+'await_until(function() end, { every = "500ms" })' })
 
-rule("bad-duration", { play('every = @"1 day",', "return input", ""), play('input = { a = @"duration = 1h30m" },', "return input", "") },
+rule("bad-duration", { play('every = @"1 day",', "return input", ""),
+  play('input = { a = @"duration = 1h30m" },', "return input", "") },
      { play('every = "1d", input = { a = "duration = 30d" },', "return input", "") })
 
 acme_rule("effect-in-step", {
   'step("x", function() return @acme.user { id = "x" } end)', 'step("x", function() @sleep(1) end)',
-  'local function work() return @store.get "x" end step("w", work)', 'step("x", function() return @map({}, print) end)',
+  'local function work() return @store.get "x" end step("w", work)',
+  'step("x", function() return @map({}, print) end)',
 }, { 'step("x", function() return ("x"):rep(3) end)', 'acme.user { id = "x" } step("x", function() end)' })
 
-rule("step-assigns", { 'local x\nstep("x", function() @x = 1 end) return x', 'local t = {}\nstep("x", function() @t.a[1] = 1 end) return t' },
+rule("step-assigns", { 'local x\nstep("x", function() @x = 1 end) return x',
+  'local t = {}\nstep("x", function() @t.a[1] = 1 end) return t' },
      { 'step("x", function() local y y = 1 local t = {} t.x = y return function() y = 2 end end)' })
 
-rule("acts-in-on", { play("on = function(a) return @acme.user { id = a.id } end,", "return acme.user { id = 1 }"),
+rule("acts-in-on", { play("on = function(a) return @acme.user { id = a.id } end,",
+  "return acme.user { id = 1 }"),
                      play('key = function(a) @store.set("x", a) end,', "return acme.user { id = 1 }") },
      { play("on = function(a) return store.get(a.id) ~= nil end,", "acme.user { id = 1 }") })
 
-acme_rule("poll-writes", { 'await_until(function() return @acme.lift { id = "x" } end)', 'await_until(function() return @acme.sweep { id = "x" } end)',
+acme_rule("poll-writes", { 'await_until(function() return @acme.lift { id = "x" } end)',
+  'await_until(function() return @acme.sweep { id = "x" } end)',
                            'local function poll() @store.set("x", 1) end await_until(poll)' },
-          { 'await_until(function() return acme.user { id = "x" } end)', 'await_until(function() return store.get "x" end)' })
+          { 'await_until(function() return acme.user { id = "x" } end)',
+            'await_until(function() return store.get "x" end)' })
 
--- What a write acts on -------------------------------------------------------------------------------------------------
+-- What a write acts on ----------------------------------------------------------------------------------
 
 acme_rule("first-match", {
   'local u = acme.users { login = "x" }[1] acme.@lift { id = u.id }',
@@ -258,26 +301,34 @@ acme_rule("first-match", {
 })
 
 acme_rule("interpreter-hash", {
-  "acme.@block { sha256 = input.alert.process.sha256 }", "local p = input.process acme.@block { file = { sha256 = p.sha256 } }",
-  "acme.@block { file = input.alert.process }", "local h = input.process.sha256 or input.process.sha1 acme.@block { sha256 = h }",
+  "acme.@block { sha256 = input.alert.process.sha256 }",
+  "local p = input.process acme.@block { file = { sha256 = p.sha256 } }",
+  "acme.@block { file = input.alert.process }",
+  "local h = input.process.sha256 or input.process.sha1 acme.@block { sha256 = h }",
 }, {
   "acme.watch { file = input.alert.process }", "acme.block { sha256 = input.process.script.sha256 }",
-  "acme.block { file = input.files[2] }", "acme.block { file = input.subject(input.process) }", "return input.process.sha256",
+  "acme.block { file = input.files[2] }", "acme.block { file = input.subject(input.process) }",
+  "return input.process.sha256",
 })
 
--- Habits -----------------------------------------------------------------------------------------------------------------
+-- Habits ------------------------------------------------------------------------------------------------
 
-rule("approve-condition", { 'if @approve { title = "x" } then end', 'local yes = approve { title = "x" }\nif 1 and (not @yes) then end',
+rule("approve-condition", { 'if @approve { title = "x" } then end',
+  'local yes = approve { title = "x" }\nif 1 and (not @yes) then end',
                             'while nil or @approve { title = "x" } ~= nil do end' },
      { 'local a = approve { title = "x" } return a.by', 'if ask { title = "x" } == "yes" then end',
        'local a = approve { title = "x" } if a.by == "me" then end' })
 
-rule("dropped-error", { "@try(print)", "local x = @try(print) return x", "local x, y = @try(print) return x", "local x\nx = @try(print) return x" },
-     { "local x, y = try(print) return x, y", "return try(print)", "local x, _ = try(print) return x", "print(try(print))",
+rule("dropped-error", { "@try(print)", "local x = @try(print) return x",
+  "local x, y = @try(print) return x", "local x\nx = @try(print) return x" },
+     { "local x, y = try(print) return x, y", "return try(print)", "local x, _ = try(print) return x",
+       "print(try(print))",
        "local x, y x, y = try(print) return x, y", "local t, _ = {}, nil _, t.e = try(print) return t" })
 
-acme_rule("unnamed-writes", { 'for i = 1, 3 do acme.@lift { id = i } end', 'while input do local x, y = try(acme.@lift, { id = "x" }) print(x, y) end' },
-          { 'for i = 1, 3 do acme.lift { id = "x", as = "lift " .. i } end', 'for _ = 1, 3 do acme.user { id = "x" } end',
+acme_rule("unnamed-writes", { 'for i = 1, 3 do acme.@lift { id = i } end',
+  'while input do local x, y = try(acme.@lift, { id = "x" }) print(x, y) end' },
+          { 'for i = 1, 3 do acme.lift { id = "x", as = "lift " .. i } end',
+            'for _ = 1, 3 do acme.user { id = "x" } end',
             'for i = 1, 3 do map({ i }, function() acme.lift { id = "x" } end) end' })
 
 acme_rule("stop-writes", { 'parallel { x = function() acme.@lift { id = "x" } acme.lift { id = "y" } end }',
@@ -286,12 +337,14 @@ acme_rule("stop-writes", { 'parallel { x = function() acme.@lift { id = "x" } ac
             'parallel({ x = function() acme.lift { id = "x" } acme.lift { id = "y" } end }, { on_error = "collect" })',
             'map({}, function() acme.lift { id = "x" } acme.lift { id = "y" } end)' })
 
-rule("holes", { "return @#{ 1, nil, 3 }", "local t = { nil, 2 }\nreturn @#t" }, { "return #{ 1, 2 }", "local t = { a = nil } return #t" })
+rule("holes", { "return @#{ 1, nil, 3 }", "local t = { nil, 2 }\nreturn @#t" }, { "return #{ 1, 2 }",
+  "local t = { a = nil } return #t" })
 
--- The whole -----------------------------------------------------------------------------------------------------------------
+-- The whole ---------------------------------------------------------------------------------------------
 
 test("connector: one that could not be read says so at its file", function()
-  local f = check.run(known, { { path = "stdlib/connectors/broken.lua", module = "connectors.broken", report = true,
+  local f = check.run(known, { { path = "stdlib/connectors/broken.lua", module = "connectors.broken",
+    report = true,
                                  source = "return connector { name = 'broken' }" } })
   same(#f, 1)
   same(f[1].rule, "connector")
@@ -353,7 +406,8 @@ end)
 
 test("types: durations are one number and one unit", function()
   for _, good in ipairs { "5ms", "30s", "5m", "2h", "7d", "0s" } do assert(types.duration(good), good) end
-  for _, bad in ipairs { "1h30m", "5", "s", "5 m", "5w", "-5m", "1.5h", "", "5M" } do assert(not types.duration(bad), bad) end
+  for _, bad in ipairs { "1h30m", "5", "s", "5 m", "5w", "-5m", "1.5h", "",
+    "5M" } do assert(not types.duration(bad), bad) end
 end)
 
 test("no source brings it down", function()

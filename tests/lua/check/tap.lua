@@ -1,4 +1,5 @@
--- tap.lua: tests of stdlib/check in a plain lua5.4, from the root of the tree: lua5.4 tests/lua/check/NAME_test.lua
+-- tap.lua: tests of stdlib/check in a plain lua5.4, from the root of the tree: lua5.4
+-- tests/lua/check/NAME_test.lua
 
 package.path = "stdlib/?.lua;" .. package.path
 
