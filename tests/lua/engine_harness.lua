@@ -139,10 +139,11 @@ function harness.test(name, fn)
   if the_only and not name:find(the_only, 1, true) then return end
   local ok, e = xpcall(fn, function(e) return type(e) == "table" and e or debug.traceback(e, 2) end)
   if ok then passed = passed + 1 else failed = failed + 1 end
-  if not ok then io.write("not ok - ", name, "\n# ", (tostring(e):gsub("\n", "\n# ")), "\n") end
+  io.write(ok and "ok - " or "not ok - ", name, "\n")
+  if not ok then io.write("# ", (tostring(e):gsub("\n", "\n# ")), "\n") end
 end
 
-function harness.done() io.write(("%s: %d passed, %d failed\n"):format(the_test, passed, failed)) end
+function harness.done() io.write(("# %s: %d passed, %d failed\n"):format(the_test, passed, failed)) end
 
 package.loaded.harness = harness
 dofile(the_test)
