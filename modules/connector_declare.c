@@ -341,6 +341,7 @@ static void finish_op(reader *r, lnC_operation *o, int64_t settle_ms) {
   base.d3fend = o->d3fend_z;
   if (o->write) {
     bool probed = of_kind(r, "probe", "t", false), read = of_kind(r, "state", "t", false);
+    o->states = read && of_kind(r, "to", "sf", false);
     base.write = &lnC_write_ops[probed || read][of_kind(r, "follow", "t", false)];
   } else {
     base.start = lnC_start;

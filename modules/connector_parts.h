@@ -25,6 +25,7 @@ typedef struct lnC_operation {
   int *expect;
   size_t n_expect;
   bool flow, write, list, binary, idempotent, body;      /* body: it has json, form, multipart or raw */
+  bool states;                                           /* a live state can be read, and says `to` */
   bool moves;                                            /* its effect is a function of the arguments */
   int self;                                              /* the host's reference to its declaration */
   int64_t timeout_ms;                                    /* of one attempt; 0: the vendor's */

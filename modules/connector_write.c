@@ -12,11 +12,17 @@
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
 typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
+typedef enum reason {                                    /* why the state is read */
+  TO_LOOK,
+  TO_PROBE,                                              /* it was perhaps sent */
+  AFTER_REFUSAL, AFTER_FAILURE                           /* the send was refused; what was followed ended badly */
+} reason;
 
 struct lnC_look {
   look_stage stage;
   int nth, decided;                                 /* of the parts, from 1; decided: the state's that knew */
-  bool probing;                                          /* the state is read as a probe */
+  reason why;
+  ln_err refusal;                                        /* what is to be said if it is not so after all */
   ln_buf names, before, looked;
   bool resolved;
   ln_buf handle;
@@ -282,11 +288,20 @@ static bool join_names(lnC_work *w, ln_str more, ln_err *err) {
 }
 
 static void step(lnC_work *w);
-static void probed_state(lnC_work *w);
+static void settled_state(lnC_work *w);
+
+static void not_so(lnC_work *w) {
+  lnC_look *l = w->look;
+  ln_str none = {NULL, 0};
+  if (l->why == AFTER_REFUSAL) ln_write_sent(w->e, LN_DID_NOT, none, &l->refusal);
+  else if (l->why == AFTER_FAILURE) ln_write_followed(w->e, LN_DID_NOT, none, &l->refusal, 0);
+  else ln_write_probed(w->e, LN_DID_NOT, none, &l->refusal);
+}
 
 static void looked_err(lnC_work *w, const ln_err *err) {
-  if (w->look && w->look->probing) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, err);
-  else ln_write_looked(w->e, NULL, err);
+  if (w->look->why == TO_LOOK) ln_write_looked(w->e, NULL, err);
+  else if (w->look->why == TO_PROBE) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, err);
+  else not_so(w);
 }
 
 /* names(value, args) of the part at hand. */
@@ -367,19 +382,16 @@ static bool known_part(ln_str planned, bool unchanged, ln_buf *out, ln_err *err)
   return ln_buf_ok(out, err);
 }
 
-static bool known_value(lnC_work *w, bool unchanged, ln_buf *out, ln_err *err) {
-  ln_str planned;
-  return planned_of(w, &planned, err) && known_part(planned, unchanged, out, err);
-}
-
-/* state.unchanged(value, args), or what is known beforehand. */
-static bool unchanged_value(lnC_work *w, ln_buf *out, ln_err *err) {
+/* What is told of a state that is as it was to be: state.unchanged(value, args), or what is known beforehand.
+** `unchanged`: it was so before us. */
+static bool state_value(lnC_work *w, bool unchanged, ln_buf *out, ln_err *err) {
   lnC_value v = {0};
-  ln_str values[] = {ln_buf_view(&w->look->looked), ln_effect_args(w->e)};
+  ln_str values[] = {ln_buf_view(&w->look->looked), ln_effect_args(w->e)}, planned;
   ln_buf_init(&v.out, VALUE_MAX);
   bool ok = lnC_call(w->o, "state", w->look->decided, "unchanged", values, 2, NULL, &v, err);
-  if (ok && v.nothing) ok = known_value(w, true, out, err);
-  else ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || no_memory(err));
+  if (ok && v.nothing) ok = planned_of(w, &planned, err) && known_part(planned, unchanged, out, err);
+  else if (ok && unchanged) ok = ln_buf_add(out, ln_buf_view(&v.out)) || no_memory(err);
+  else if (ok) ok = known_part(ln_buf_view(&v.out), false, out, err);
   ln_buf_free(&v.out);
   return ok;
 }
@@ -421,7 +433,7 @@ static void looked(lnC_work *w) {
   ln_buf_init(&undo, VALUE_MAX);
   ln_buf_init(&unchanged, VALUE_MAX);
   bool ok = text_of(w, "to", &to, &err) && undo_value(w, &undo, &err);
-  if (ok && to.n && ln_str_eq(to, ln_buf_view(&l->before))) ok = unchanged_value(w, &unchanged, &err);
+  if (ok && to.n && ln_str_eq(to, ln_buf_view(&l->before))) ok = state_value(w, true, &unchanged, &err);
   ln_look out = {.before = ln_buf_view(&l->before), .resolved = l->resolved, .names = ln_buf_view(&l->names),
                  .undo = ln_buf_view(&undo), .unchanged = ln_buf_view(&unchanged)};
   if (ok) ln_write_looked(w->e, &out, NULL);
@@ -441,8 +453,8 @@ static bool skip_part(lnC_work *w, ln_err *err) {
 static void state_read(lnC_work *w) {
   lnC_look *l = w->look;
   l->decided = l->nth > 1 ? l->nth - 1 : 1;              /* the one that knew */
-  if (l->probing) {
-    probed_state(w);
+  if (l->why != TO_LOOK) {
+    settled_state(w);
     return;
   }
   l->stage = RESOLVING;
@@ -467,11 +479,11 @@ static void step(lnC_work *w) {
   else looked(w);
 }
 
-static void begin_look(lnC_work *w, bool probing) {
+static void begin_look(lnC_work *w, reason why) {
   lnC_look *l = w->look;
   l->stage = READING_STATE;
   l->nth = 1;
-  l->probing = probing;
+  l->why = why;
   l->resolved = false;
   ln_buf_cut(&l->names, 0);
   ln_buf_cut(&l->before, 0);
@@ -489,7 +501,7 @@ static void look(ln_effect *e) {
     ln_look nobody = {.resolved = false};
     ln_write_looked(e, &nobody, NULL);
   } else {
-    begin_look(w, false);
+    begin_look(w, TO_LOOK);
   }
 }
 
@@ -500,10 +512,24 @@ static ln_outcome outcome_of(const lnC_end *end) {
   return end->accepted ? LN_ACCEPTED : end->unchanged ? LN_DID_UNCHANGED : LN_DID;
 }
 
+/* Was it done all the same?  Who sends a thing twice (an earlier attempt, a proxy) is refused the second time: it is
+** there already, or gone. */
+static bool may_be_done(const lnC_work *w, const ln_err *err) {
+  int status = err->status;
+  bool answered = status >= 200 && status < 500 && status != 401 && status != 403 && status != 429;
+  return w->look && w->o->states && answered;
+}
+
 static void on_sent(void *arg, const lnC_end *end) {
   lnC_work *w = arg;
+  ln_outcome o = outcome_of(end);
   w->ask = NULL;
-  ln_write_sent(w->e, outcome_of(end), end->value, end->good ? NULL : &end->err);
+  if (o == LN_DID_NOT && may_be_done(w, &end->err)) {
+    w->look->refusal = end->err;
+    begin_look(w, AFTER_REFUSAL);
+  } else {
+    ln_write_sent(w->e, o, end->value, end->good ? NULL : &end->err);
+  }
 }
 
 static void send(ln_effect *e) {
@@ -521,14 +547,14 @@ static void send(ln_effect *e) {
 
 /* --- probe --- */
 
-static void not_there(lnC_work *w) {
-  ln_err err;
-  ln_fail(&err, "failed", LN_FINAL, "%s: the vendor shows no trace of it", w->o->full);
-  ln_write_probed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &err);
+static void did(lnC_work *w, ln_str value) {
+  if (w->look->why == AFTER_REFUSAL) ln_write_sent(w->e, LN_DID, value, NULL);
+  else if (w->look->why == AFTER_FAILURE) ln_write_followed(w->e, LN_DID, value, NULL, 0);
+  else ln_write_probed(w->e, LN_DID, value, NULL);
 }
 
 /* The live state was read: it is the one that was wanted, or another, or nobody knows. */
-static void probed_state(lnC_work *w) {
+static void settled_state(lnC_work *w) {
   ln_buf value;
   ln_err err;
   ln_str to = {NULL, 0};
@@ -536,11 +562,19 @@ static void probed_state(lnC_work *w) {
   bool ok = text_of(w, "to", &to, &err);
   if (ok && !w->look->before.n)
     ok = ln_fail(&err, "failed", LN_FINAL, "%s: its state cannot be told", w->o->full);
-  if (!ok) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
-  else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_there(w);
-  else if (known_value(w, false, &value, &err)) ln_write_probed(w->e, LN_DID, ln_buf_view(&value), NULL);
-  else ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
+  if (!ok) looked_err(w, &err);
+  else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_so(w);
+  else if (state_value(w, false, &value, &err)) did(w, ln_buf_view(&value));
+  else looked_err(w, &err);
   ln_buf_free(&value);
+}
+
+/* The vendor shows no trace of this write; where there is a state, it has the last word. */
+static void not_there(lnC_work *w) {
+  w->look->why = TO_PROBE;
+  ln_fail(&w->look->refusal, "failed", LN_FINAL, "%s: the vendor shows no trace of it", w->o->full);
+  if (w->o->states) begin_look(w, TO_PROBE);
+  else not_so(w);
 }
 
 static void probed(lnC_work *w, ln_str value) {
@@ -578,7 +612,10 @@ static void probe(ln_effect *e, int64_t since_ms) {
   if (!ok) ln_write_probed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   else if (asked) return;
   else if (j.count) probed(w, (ln_str){NULL, 0});        /* a probe without a read */
-  else begin_look(w, true);
+  else {
+    ln_fail(&w->look->refusal, "failed", LN_FINAL, "%s: the state is not the one wanted", w->o->full);
+    begin_look(w, TO_PROBE);
+  }
 }
 
 /* --- follow --- */
@@ -612,13 +649,13 @@ static void followed_to_end(lnC_work *w, ln_str value) {
 static void take_follow(lnC_work *w, const lnC_value *v, ln_str value) {
   ln_str said = ln_buf_view(&v->out), word = {NULL, 0};
   ln_vitem item;
-  ln_err err;
   if (ln_v_read(&said, &item) && item.tag == 'S') word = item.s;
   if (ln_str_eq(word, LN_STR("done"))) {
     followed_to_end(w, value);
   } else if (ln_str_eq(word, LN_STR("failed"))) {
-    ln_fail(&err, "failed", LN_FINAL, "%s", v->why[0] ? v->why : "it ended badly");
-    ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &err, 0);
+    ln_fail(&w->look->refusal, "failed", LN_FINAL, "%s", v->why[0] ? v->why : "it ended badly");
+    if (w->o->states) begin_look(w, AFTER_FAILURE);
+    else ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &w->look->refusal, 0);
   } else {
     look_again(w, ln_str_eq(word, LN_STR("pending")), v->why);
   }

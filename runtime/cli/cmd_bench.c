@@ -15,7 +15,7 @@ typedef struct bench {
   int64_t *ms;                                           /* of each run, in microseconds                     */
   struct slot { struct bench *b; ln_run *run; int64_t from_us; bool over; } *slots;
   uint64_t steps;
-  ln_timer turn;
+  bool over;                                             /* measured: what is left of the runs is let go     */
   ln_err err;
 } bench;
 
@@ -31,7 +31,7 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
   bench *b = s->b;
   if (strcmp(e->what, "step") == 0) b->steps++;
   bool over = strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0 || strcmp(e->what, "waiting") == 0;
-  if (!over || s->over) return;
+  if (!over || s->over || b->over) return;
   if (strcmp(ln_run_state(r), "completed") != 0) b->failed++;
   b->ms[b->ended++] = ln_mono_us(b->app.g.loop->clock) - s->from_us;
   s->over = true; /* freed from the top of the loop: we are inside of its pump */
@@ -51,6 +51,7 @@ static bool start(struct slot *s) {
 static void replace_over(void *arg) {
   struct slot *s = arg;
   bench *b = s->b;
+  if (b->over) return; /* the loop only empties itself: the runs are closed already */
   ln_run_close(s->run);
   s->run = NULL;
   if (b->ended >= b->runs || (b->started < b->runs && !start(s))) b->app.g.loop->stop(b->app.g.loop);
@@ -90,6 +91,7 @@ static int go(bench *b, bool json) {
     ok = start(&b->slots[i]);
   }
   if (ok) b->app.g.loop->run(b->app.g.loop);
+  b->over = true;
   double seconds = (double)(ln_mono_us(clock) - from) / 1e6;
   if (b->err.code[0]) return ln_app_fail(&b->err);
   qsort(b->ms, (size_t)b->ended, sizeof *b->ms, by_value);

@@ -119,7 +119,7 @@ void ln_plan_local(ln_effect *e) {
   ln_buf_cut(&b, 0);
   mark = ln_v_begin(&b, 'P', 2);
   put_text(&b, "step", ln_str_of(e->name));
-  put_text(&b, "what", ln_str_of(e->op->name));
+  put_text(&b, "what", LN_STR("the answer"));
   ln_v_end(&b, mark);
   ln_effect_finish(e, true, "planned", ln_buf_view(&b));
   ln_buf_free(&b);

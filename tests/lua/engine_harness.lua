@@ -123,10 +123,12 @@ end
 
 -- Tests of what harness.lua does in its own way: these change a client's configuration or way to authenticate after it
 -- was read, or look for a blob's first bytes in a playbook (which has its name, size and hashes only).
+-- In the last one a second creation is refused; the core looks, and finds that the first was made.
 local OTHERS = {
   ["a 308 of the token call leads to a region that is known, and to no other"] = true,
   ["versions are settings, each action's own"] = true,
   ["a file is fetched sealed, with the hash of what is within, and cleaned up after"] = true,
+  ["a creation that was perhaps done is found by type and value"] = true,
 }
 
 -- The file's tests, and how many failed.
@@ -137,10 +139,11 @@ function harness.test(name, fn)
   if the_only and not name:find(the_only, 1, true) then return end
   local ok, e = xpcall(fn, function(e) return type(e) == "table" and e or debug.traceback(e, 2) end)
   if ok then passed = passed + 1 else failed = failed + 1 end
-  if not ok then io.write("not ok - ", name, "\n# ", (tostring(e):gsub("\n", "\n# ")), "\n") end
+  io.write(ok and "ok - " or "not ok - ", name, "\n")
+  if not ok then io.write("# ", (tostring(e):gsub("\n", "\n# ")), "\n") end
 end
 
-function harness.done() io.write(("%s: %d passed, %d failed\n"):format(the_test, passed, failed)) end
+function harness.done() io.write(("# %s: %d passed, %d failed\n"):format(the_test, passed, failed)) end
 
 package.loaded.harness = harness
 dofile(the_test)

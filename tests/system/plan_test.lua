@@ -107,6 +107,12 @@ sys.test("the error names the step, the line, and what to do; --assume does it",
   eq(plan(t, body, { "--assume", 'crowdstrike.create_ioc={"id":"cd"}' }).doc().result, "it was not")
 end)
 
+sys.test("what a change to the store would answer is not known, and named after its step", function(t)
+  local r = plan(t, 'local v = require("store").set("k", 1)\nif v == 1 then return "new" end')
+  eq(r.doc().error.code, "unknown")
+  has(r.doc().error.message, "the answer before store.set#1 is done")
+end)
+
 sys.test("a module that the playbook requires is seen through as well", function(t)
   t:write("scripts/site/judge.lua", "return { of = function(v) if v then return 1 end return 2 end }\n")
   local r = plan(t, 'return require("site.judge").of(id)')

@@ -590,6 +590,26 @@ static void test_send(void **s) {
   }
 }
 
+/* A refusal of what is so already: an earlier attempt, or a proxy, sent it before. */
+static void test_refused_the_second_time(void **s) {
+  (void)s;
+  static const struct { const char *state; ln_outcome o; } cases[] = {{"off", LN_DID}, {"on", LN_DID_NOT}};
+  for (int i = 0; i < 2; i++) {
+    char now[64];
+    snprintf(now, sizeof now, "{\"deep\":{\"state\":\"%s\"}}", cases[i].state);
+    script((reply[]){{.status = 200, .body = "{\"deep\":{\"state\":\"on\"}}", .times = 2},
+                     {.status = 409, .body = "{}", .times = 1}, {.status = 200, .body = now}, {0}});
+    ln_effect *e = change("{\"id\":\"t1\",\"to\":\"off\"}");
+    w_describe(e);
+    w_look(e);
+    w_send(e);
+    assert_int_equal(e->outcome, cases[i].o);
+    if (i == 0) assert_string_equal(json_of(ln_buf_view(&e->value)), "{\"id\":\"t1\",\"state\":\"off\"}");
+    else assert_string_equal(e->err.code, "conflict");
+    effect_free(e);
+  }
+}
+
 static void test_refusals(void **s) {
   (void)s;
   script((reply[]){{.status = 200, .body = "{\"refused\":true}"}, {0}});
@@ -777,7 +797,7 @@ int main(void) {
       TEST(test_mistakes),  TEST(test_one_name_twice), TEST(test_lookups),   TEST(test_arguments),
       TEST(test_templates), TEST(test_pages),          TEST(test_lists_end), TEST(test_pager),
       TEST(test_verdicts),  TEST(test_describe),       TEST(test_look),      TEST(test_send),
-      TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
+      TEST(test_refused_the_second_time), TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
       TEST(test_moves),     TEST(test_one_by),         TEST(test_flow),      TEST(test_configuration),
       TEST(test_drop),      TEST(test_timeout)};
   return cmocka_run_group_tests(tests, NULL, NULL);

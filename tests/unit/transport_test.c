@@ -161,7 +161,8 @@ static void test_head_method(void **s) {
   const got *g = ask(&f, &r);
   want(g, LN_ANSWERED, "");
   assert_non_null(strstr(g->headers, "Content-Length=99\n"));
-  g = get(&f, "/ok");
+  g = get(&f, "/ok"); /* the peer closes after /half: whoever meets the dying connection is not sent again */
+  if (g->sent == LN_PERHAPS_SENT) g = get(&f, "/ok");
   assert_string_equal(g->body, "ok");
   teardown(&f);
 }

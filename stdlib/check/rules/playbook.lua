@@ -25,7 +25,7 @@ playbook.rules = {
 local FIELDS = { name = "String", summary = "String", stage = "String", attack = "Table", d3fend = "Table",
                  uses = "Table", input = "Table", on = "Function", key = "Function", every = "String",
                  run = "Function" }
-local NEEDED = { "name", "summary", "uses", "run" }
+local NEEDED = { "name", "run" }
 local WORDS = { String = "a text", Table = "a table", Function = "a function" }
 local LITERALS = { String = true, Table = true, Function = true, Number = true, True = true, False = true }
 
@@ -196,7 +196,8 @@ end
 
 local function check_uses(f, world, report)
   local uses = file.texts(f.playbook, "uses")
-  if not uses then return end
+  if not uses and meaning.member(f.playbook, "uses") then return end
+  uses = uses or {}                                         -- left out: nothing is granted
   local used, told = {}, {}
   local function found(name, node, via)
     if not needs_grant(name, world) then return end

@@ -190,7 +190,8 @@ acme_rule("no-selector", { 'acme.@users { status = "ACTIVE" }', "acme.@users {}"
 
 rule("playbook-field", {
   'return playbook { name = "sample", summary = "s", @usess = {}, uses = {}, run = print }',
-  'return @playbook { name = "sample", uses = {}, run = print }',
+  'return @playbook { name = "sample", uses = {} }',
+  'return @playbook { run = print }',
   'return playbook { name = @{}, summary = "s", uses = {}, run = print }',
   'return playbook { name = "sample", summary = "s", uses = {}, run = @"f" }',
   'return playbook { @"sample", name = "sample", summary = "s", uses = {}, run = print }',
@@ -203,6 +204,10 @@ rule("playbook-field", {
   'local run = function() end return playbook { name = "sample", summary = "s", uses = {}, run = run }',
   "local p = ... return playbook(p)",
 })
+
+rule("not-granted",
+  { 'local acme = require "connectors.acme"\nreturn playbook { name = "sample", run = function()\n@acme.user { id = 1 } end }' },
+     { 'return playbook { name = "sample", run = print }' })
 
 rule("playbook-name", { 'return playbook { name = @"smaple", summary = "s", uses = {}, run = print }' },
      { 'return playbook { name = "sample", summary = "s", uses = {}, run = print }' })
