@@ -384,6 +384,8 @@ static void find_shipped(loaded *l, const char *what, ln_list *list) {
   if (take_place(l, list, path)) return;
   snprintf(path, sizeof path, "%s/../%s", self, what);
   if (take_place(l, list, path)) return;
+  snprintf(path, sizeof path, "%s/../../%s", self, what); /* build/sanitize/lunette */
+  if (take_place(l, list, path)) return;
   snprintf(path, sizeof path, "%s/../share/lunette/%s", self, what);
   take_place(l, list, path);
 }
