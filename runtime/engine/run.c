@@ -287,6 +287,7 @@ static bool step_once(ln_run *r) {
 /* Whoever watches learns that the run waits for a person only; first it is looked whether one has answered. */
 static void tell_waiting(ln_run *r) {
   ln_waiting w;
+  if (!ln_run_waiting(r, &w)) return;
   ln_approval_watch(r);
   if (!ln_run_waiting(r, &w) || r->notified_waiting) return;
   r->notified_waiting = true;
