@@ -12,7 +12,8 @@
 static int l_require(lua_State *L) { return lnL_require(L); }
 static int l_playbook(lua_State *L) { return lnL_playbook(L); }
 
-static const luaL_Reg base_words[] = {{"require", l_require}, {"playbook", l_playbook}, {"blob", lnL_blob}, {NULL, NULL}};
+static const luaL_Reg base_words[] = {
+    {"require", l_require}, {"playbook", l_playbook}, {"blob", lnL_blob}, {NULL, NULL}};
 
 static void set_words(lua_State *L, const luaL_Reg *words) {
   for (; words->name; words++) {
@@ -45,9 +46,11 @@ bool lnL_lazy_word(lua_State *L, ln_str name) {
 }
 
 /* For "did you mean": every word there is. */
-static const char *const names[] = {"playbook", "require", "stage", "found", "not_done", "evidence", "log", "approve", "approved", "ask",
-                                    "step", "map", "parallel", "only", "contains", "where", "each", "all_ok", "sleep", "await_until",
-                                    "now", "ago", "random", "uuid", "fail", "try", "attack", "d3fend", "store", "blob", "run", "allowed", NULL};
+static const char *const names[] = {
+    "playbook", "require",     "stage", "found",    "not_done", "evidence", "log",   "approve", "approved",
+    "ask",      "step",        "map",   "parallel", "only",     "contains", "where", "each",    "all_ok",
+    "sleep",    "await_until", "now",   "ago",      "random",   "uuid",     "fail",  "try",     "attack",
+    "d3fend",   "store",       "blob",  "run",      "allowed",  NULL};
 
 void lnL_open_words(lua_State *L) {
   lua_pushglobaltable(L);

@@ -1,5 +1,5 @@
-/* words_branch.c: words that make branches: step, map, parallel, stage, approved.  Each ends by giving the turn; what
-** goes on afterwards is in the continuation beside it. */
+/* words_branch.c: words that make branches: step, map, parallel, stage, approved.  Each ends by giving the
+** turn; what goes on afterwards is in the continuation beside it. */
 #include "modules/words.h"
 
 #include "engine/library.h"
@@ -42,8 +42,8 @@ char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
   return out;
 }
 
-/* A child's whole name: the parent's, and `own`; a repeated one gets ~2.  What an item itself calls "x~2" is counted
-** with those, so no two children are ever called the same. */
+/* A child's whole name: the parent's, and `own`; a repeated one gets ~2.  What an item itself calls "x~2"
+** is counted with those, so no two children are ever called the same. */
 static char *child_name(ln_branch *b, const char *own) {
   ln_buf full, out;
   ln_buf_init(&full, 4096);
@@ -81,7 +81,8 @@ static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, c
 static ln_fork *fork_or_raise(lua_State *L, size_t n) {
   ln_err err = {0};
   if (!lnL_can_wait(L)) lnL_wait(L, 0, NULL); /* raises, naming who is in the way */
-  if (lnL_here(L)->in_step) lnL_raisef(L, "bad_argument", "branches inside step: a step is the author's own work");
+  if (lnL_here(L)->in_step)
+    lnL_raisef(L, "bad_argument", "branches inside step: a step is the author's own work");
   ln_fork *f = lnL_fork_new(L, n, &err);
   if (!f) lnL_raise(L, &err);
   return f;
@@ -114,7 +115,8 @@ static void error_of(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* The results of a fork at `results` become outcomes { item, ok, value, error }.  Answers the first failed, or 0. */
+/* The results of a fork at `results` become outcomes { item, ok, value, error }.  Answers the first
+** failed, or 0. */
 static lua_Integer to_outcomes(lua_State *L, int items, int results, lua_Integer n) {
   lua_Integer first = 0;
   for (lua_Integer i = 1; i <= n; i++) {
@@ -135,7 +137,8 @@ static lua_Integer to_outcomes(lua_State *L, int items, int results, lua_Integer
       lua_getfield(L, -2, "value");                          /* … r ok v  */
       error_of(L);
       lnL_to_error(L, -1, &e);
-      if (!first || (first < 0 && strcmp(e.code, "cancelled") != 0)) first = strcmp(e.code, "cancelled") == 0 ? -i : i;
+      if (!first || (first < 0 && strcmp(e.code, "cancelled") != 0))
+        first = strcmp(e.code, "cancelled") == 0 ? -i : i;
       lua_setfield(L, -3, "error");                          /* … r ok    */
       lua_pushnil(L);
       lua_setfield(L, -3, "value");
@@ -192,7 +195,8 @@ static int l_map(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_here(L), i, prefix, lnL_branch_key(L, lua_gettop(L), key, i + 1))) return names_failed(L);
+    if (!name_child(f, lnL_here(L), i, prefix, lnL_branch_key(L, lua_gettop(L), key, i + 1)))
+      return names_failed(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 2);
@@ -204,7 +208,9 @@ static int l_map(lua_State *L) {
 
 /* ------------------------------------------------------------------ parallel */
 
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int by_text(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 /* The keys of the table at 1, sorted, as a list on top; the functions as another. [-0, +2, e] */
 static size_t sorted_branches(lua_State *L) {
@@ -253,7 +259,8 @@ static int l_parallel(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_here(L), i, "", lnL_branch_key(L, lua_gettop(L), NULL, i + 1))) return names_failed(L);
+    if (!name_child(f, lnL_here(L), i, "", lnL_branch_key(L, lua_gettop(L), NULL, i + 1)))
+      return names_failed(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 4);
@@ -281,7 +288,8 @@ static void put_stage(lua_State *L, const char *stage, const char *state, const 
 }
 
 static bool ends_the_run(const char *code) {
-  return strcmp(code, "cancelled") == 0 || strcmp(code, "frozen") == 0 || strcmp(code, "doubt") == 0 || strcmp(code, "divergence") == 0;
+  return strcmp(code, "cancelled") == 0 || strcmp(code, "frozen") == 0 || strcmp(code, "doubt") == 0 ||
+         strcmp(code, "divergence") == 0;
 }
 
 /* name input opts module results: what came of the stage's one branch */
@@ -302,7 +310,11 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
   if (!lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
-  put_stage(L, stage, strcmp(e.code, "skipped") == 0 ? "skipped" : strcmp(e.code, "pending") == 0 ? "waiting" : "failed", e.message);
+  put_stage(L, stage,
+            strcmp(e.code, "skipped") == 0   ? "skipped"
+            : strcmp(e.code, "pending") == 0 ? "waiting"
+                                             : "failed",
+            e.message);
   lua_pushnil(L);
   return 1;
 }
@@ -314,8 +326,8 @@ static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* Replaces the input on top by a copy that is plain data: with a function in it, or a metatable, the caller's code
-** would run with the stage's rights. */
+/* Replaces the input on top by a copy that is plain data: with a function in it, or a metatable, the
+** caller's code would run with the stage's rights. */
 static void copy_input(lua_State *L) {
   ln_err err = {0};
   ln_buf *b = lnL_new_buf(L, (size_t)64 << 20);       /* input owner            */
@@ -385,7 +397,8 @@ static int l_stage(lua_State *L) {
     return lnL_raisef(L, "refused", "%s is not in `uses` of %s", module, lnL_here(L)->play->name);
   ln_fork *f = fork_or_raise(L, 1);
   const char *last = strrchr(name, '.');
-  if (!name_child(f, lnL_here(L), 0, "", ln_str_dup(ln_str_of(last ? last + 1 : name)))) return names_failed(L);
+  if (!name_child(f, lnL_here(L), 0, "", ln_str_dup(ln_str_of(last ? last + 1 : name))))
+    return names_failed(L);
   lua_pushcfunction(L, l_stage_body);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_createtable(L, 1, 0);                           /* … items                */
@@ -582,7 +595,8 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
 static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
   if (effects.n) f->permit = ln_permit_of(effects);
-  if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved")))) return names_failed(L);
+  if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved"))))
+    return names_failed(L);
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return lnL_fork_wait(L, f, 0, k);
@@ -605,8 +619,12 @@ static void approved_start(ln_effect *e) {
   ln_sha256_2(ln_str_of(e->run->ulid), ln_buf_view(&list), sha);
   ln_hex(sha, sizeof sha, digest);
   ln_v_get(args, LN_STR("detail"), &detail);
-  ln_approval a = {.kind = LN_STR("approved"), .title = ln_v_get_str(args, "title"), .detail = detail.whole,
-                   .digest = ln_str_of(digest), .effects = ln_buf_view(&list), .quorum = ln_v_get_int(args, "quorum", 1),
+  ln_approval a = {.kind = LN_STR("approved"),
+                   .title = ln_v_get_str(args, "title"),
+                   .detail = detail.whole,
+                   .digest = ln_str_of(digest),
+                   .effects = ln_buf_view(&list),
+                   .quorum = ln_v_get_int(args, "quorum", 1),
                    .expires_ms = ln_v_get_int(args, "expires_ms", 3600000)};
   ln_approval_ask(e, &a);
   ln_buf_free(&list);
@@ -665,13 +683,15 @@ static int approved_plan_joined(lua_State *L, int status, lua_KContext ctx) {
   return approved_planned(L);
 }
 
-/* approved({ title, … }, fn): plan, ask, act.  In a plan there is nobody to ask: fn is planned like all else. */
+/* approved({ title, … }, fn): plan, ask, act.  In a plan there is nobody to ask: fn is planned like all
+** else. */
 static int l_approved(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
-  if (b->polling) return lnL_raisef(L, "bad_argument", "approved inside await_until: what is polled may only read");
+  if (b->polling)
+    return lnL_raisef(L, "bad_argument", "approved inside await_until: what is polled may only read");
   if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||

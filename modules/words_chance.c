@@ -1,5 +1,6 @@
-/* words_chance.c: time and chance as a replay repeats them: now() is the time of the last delivery; random and uuid
-** are a keyed function of the run's seed, the branch and its turn.  They make no entries and cannot diverge. */
+/* words_chance.c: time and chance as a replay repeats them: now() is the time of the last delivery; random
+** and uuid are a keyed function of the run's seed, the branch and its turn.  They make no entries and
+** cannot diverge. */
 #include "modules/words.h"
 
 #include <lauxlib.h>
@@ -9,7 +10,8 @@ static void roll(lua_State *L, uint8_t out[LN_SHA256]) {
   ln_branch *b = lnL_here(L);
   char turn[32];
   ln_buf key;
-  uint64_t *rolls = b->in_step ? &b->step_rolls : &b->rolls; /* a replay does not run a step: it must not count */
+  /* a replay does not run a step: it must not count */
+  uint64_t *rolls = b->in_step ? &b->step_rolls : &b->rolls;
   int n = snprintf(turn, sizeof turn, "%llu", (unsigned long long)(*rolls)++);
   ln_buf_init(&key, 8192);
   ln_buf_add(&key, (ln_str){(const char *)b->run->seed, sizeof b->run->seed});
@@ -40,8 +42,11 @@ static int l_random(lua_State *L) {
   roll(L, bytes);
   for (int i = 0; i < 8; i++) v = v << 8 | bytes[i];
   if (lua_isnoneornil(L, 1)) return lua_pushnumber(L, (double)(v >> 11) * 0x1p-53), 1;
-  lua_Integer lo = lua_isnoneornil(L, 2) ? 1 : luaL_checkinteger(L, 1), hi = luaL_checkinteger(L, lua_isnoneornil(L, 2) ? 1 : 2);
-  if (lo > hi) return lnL_raisef(L, "bad_argument", "random: the interval %lld to %lld is empty", (long long)lo, (long long)hi);
+  lua_Integer lo = lua_isnoneornil(L, 2) ? 1 : luaL_checkinteger(L, 1),
+              hi = luaL_checkinteger(L, lua_isnoneornil(L, 2) ? 1 : 2);
+  if (lo > hi)
+    return lnL_raisef(L, "bad_argument", "random: the interval %lld to %lld is empty", (long long)lo,
+                      (long long)hi);
   uint64_t span = (uint64_t)hi - (uint64_t)lo + 1;
   lua_pushinteger(L, (lua_Integer)((uint64_t)lo + (span ? v % span : v)));
   return 1;
@@ -59,4 +64,5 @@ static int l_uuid(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lnL_chance_words[] = {{"now", l_now}, {"ago", l_ago}, {"random", l_random}, {"uuid", l_uuid}, {NULL, NULL}};
+const luaL_Reg lnL_chance_words[] = {
+    {"now", l_now}, {"ago", l_ago}, {"random", l_random}, {"uuid", l_uuid}, {NULL, NULL}};

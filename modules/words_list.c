@@ -6,7 +6,8 @@
 
 static void check_list(lua_State *L, int idx, const char *word) {
   lnL_known(L, idx);
-  if (!lua_istable(L, idx)) lnL_raisef(L, "bad_argument", "%s: a list is wanted, got %s", word, luaL_typename(L, idx));
+  if (!lua_istable(L, idx))
+    lnL_raisef(L, "bad_argument", "%s: a list is wanted, got %s", word, luaL_typename(L, idx));
 }
 
 /* only(list, what): the one element, else not_found or ambiguous */
@@ -15,7 +16,8 @@ static int l_only(lua_State *L) {
   const char *what = luaL_optstring(L, 2, "element");
   lua_Unsigned n = lua_rawlen(L, 1);
   if (n == 0) return lnL_raisef(L, "not_found", "no %s: exactly one is wanted", what);
-  if (n > 1) return lnL_raisef(L, "ambiguous", "%llu of %s: exactly one is wanted", (unsigned long long)n, what);
+  if (n > 1)
+    return lnL_raisef(L, "ambiguous", "%llu of %s: exactly one is wanted", (unsigned long long)n, what);
   lua_rawgeti(L, 1, 1);
   return 1;
 }
@@ -33,7 +35,8 @@ static int l_contains(lua_State *L) {
   return 1;
 }
 
-/* where(list, fn): the elements for which fn is true, in order.  fn may wait: the place is kept on the stack. */
+/* where(list, fn): the elements for which fn is true, in order.  fn may wait: the place is kept on the
+** stack. */
 static void keep_if_true(lua_State *L) {                     /* list fn out item yes → list fn out */
   lnL_known(L, -1);
   if (lua_toboolean(L, -1)) {
@@ -69,7 +72,8 @@ static int l_where(lua_State *L) {
 static int l_all_ok(lua_State *L) {
   check_list(L, 1, "all_ok");
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1), bad = 0;
-  if (n == 0) return lnL_raisef(L, "nothing_done", "all_ok: the list of outcomes is empty, so nothing was done");
+  if (n == 0)
+    return lnL_raisef(L, "nothing_done", "all_ok: the list of outcomes is empty, so nothing was done");
   char first[160] = "";
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 1, i);                                   /* outcomes o    */
@@ -83,7 +87,9 @@ static int l_all_ok(lua_State *L) {
     }
     lua_settop(L, 1);
   }
-  if (bad) return lnL_raisef(L, "partial", "%lld of %lld failed; the first: %s", (long long)bad, (long long)n, first);
+  if (bad)
+    return lnL_raisef(L, "partial", "%lld of %lld failed; the first: %s", (long long)bad, (long long)n,
+                      first);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -145,5 +151,6 @@ static int l_try(lua_State *L) {
   return try_after(L, LUA_OK, 0);
 }
 
-const luaL_Reg lnL_list_words[] = {{"only", l_only},     {"contains", l_contains}, {"where", l_where}, {"all_ok", l_all_ok},
-                                   {"fail", l_fail},     {"try", l_try},           {NULL, NULL}};
+const luaL_Reg lnL_list_words[] = {{"only", l_only},     {"contains", l_contains}, {"where", l_where},
+                                   {"all_ok", l_all_ok}, {"fail", l_fail},         {"try", l_try},
+                                   {NULL, NULL}};

@@ -9,11 +9,17 @@ static const char *const severities[] = {"informational", "low", "medium", "high
 
 static int l_found(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_getfield(L, 1, "title") != LUA_TSTRING) return lnL_raisef(L, "bad_argument", "found: a title is wanted");
-  if (lua_getfield(L, 1, "severity") != LUA_TSTRING) return lnL_raisef(L, "bad_argument", "found: a severity is wanted");
+  if (lua_getfield(L, 1, "title") != LUA_TSTRING)
+    return lnL_raisef(L, "bad_argument", "found: a title is wanted");
+  if (lua_getfield(L, 1, "severity") != LUA_TSTRING)
+    return lnL_raisef(L, "bad_argument", "found: a severity is wanted");
   bool known = false;
-  for (size_t i = 0; i < sizeof severities / sizeof *severities; i++) known |= strcmp(severities[i], lua_tostring(L, -1)) == 0;
-  if (!known) return lnL_raisef(L, "bad_argument", "found: severity is informational, low, medium, high, critical or unknown, not \"%s\"", lua_tostring(L, -1));
+  for (size_t i = 0; i < sizeof severities / sizeof *severities; i++)
+    known |= strcmp(severities[i], lua_tostring(L, -1)) == 0;
+  if (!known)
+    return lnL_raisef(L, "bad_argument",
+                      "found: severity is informational, low, medium, high, critical or unknown, not \"%s\"",
+                      lua_tostring(L, -1));
   lnL_note(L, "found", 1);
   return 0;
 }
@@ -48,4 +54,5 @@ static int l_evidence(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg lnL_note_words[] = {{"found", l_found}, {"not_done", l_not_done}, {"evidence", l_evidence}, {NULL, NULL}};
+const luaL_Reg lnL_note_words[] = {
+    {"found", l_found}, {"not_done", l_not_done}, {"evidence", l_evidence}, {NULL, NULL}};

@@ -1,11 +1,13 @@
-/* words_page.c: each(operation, args): a loop over a list operation that asks for a page when the last is used up. */
+/* words_page.c: each(operation, args): a loop over a list operation that asks for a page when the last is
+** used up. */
 #include "modules/words.h"
 
 #include "modules/connector.h"
 
 #include <lauxlib.h>
 
-/* The iterator's upvalues: pager, args, the page's items, the place in it, what the next page is asked with. */
+/* The iterator's upvalues: pager, args, the page's items, the place in it, what the next page is asked
+** with. */
 enum { PAGER = 1, ARGS, ITEMS, AT, NEXT, STARTED };
 
 static int next_item(lua_State *L, int status, lua_KContext ctx);

@@ -1,5 +1,5 @@
-/* words_wait.c: words that wait: sleep, await_until, approve, ask.  All are entries; a poll of await_until is not:
-** only what it ended with is. */
+/* words_wait.c: words that wait: sleep, await_until, approve, ask.  All are entries; a poll of await_until
+** is not: only what it ended with is. */
 #include "modules/words.h"
 
 #include <lauxlib.h>
@@ -16,12 +16,14 @@ int64_t lnL_check_ms(lua_State *L, int idx, const char *what) {
   lnL_known(L, idx);
   if (lua_type(L, idx) == LUA_TNUMBER) {
     lua_Number seconds = lua_tonumber(L, idx);
-    if (!(seconds >= 0 && seconds < 3.2e10)) lnL_raisef(L, "bad_argument", "%s: %g is no number of seconds to wait", what, seconds);
+    if (!(seconds >= 0 && seconds < 3.2e10))
+      lnL_raisef(L, "bad_argument", "%s: %g is no number of seconds to wait", what, seconds);
     return (int64_t)(seconds * 1000.0);
   }
   if (lua_type(L, idx) == LUA_TSTRING) s.p = lua_tolstring(L, idx, &s.n);
   if (!s.n || !ln_parse_duration(s, &ms, &err))
-    lnL_raisef(L, "bad_argument", "%s: %s", what, err.message[0] ? err.message : "a duration such as \"5m\" or a number of seconds is wanted");
+    lnL_raisef(L, "bad_argument", "%s: %s", what,
+               err.message[0] ? err.message : "a duration such as \"5m\" or a number of seconds is wanted");
   return ms;
 }
 
@@ -44,7 +46,12 @@ static int l_sleep(lua_State *L) {
 
 /* ------------------------------------------------------------------ await_until */
 
-typedef struct polling { lua_State *main; int fn_ref; int64_t every_ms, until_ms; ln_branch *branch; } polling;
+typedef struct polling {
+  lua_State *main;
+  int fn_ref;
+  int64_t every_ms, until_ms;
+  ln_branch *branch;
+} polling;
 
 static void free_polling(void *work) {
   polling *p = work;
@@ -141,7 +148,8 @@ static const ln_op await_op = {.name = "await_until", .cls = LN_WAIT, .start = a
 /* A flow polls as its connector's declared polls do: on loopback `pace` times as often. */
 static int64_t paced(lua_State *L, int64_t every_ms) {
   const ln_branch *b = lnL_here(L);
-  int64_t ms = b->play ? every_ms / ln_config_pace(b->run->engine->config, ln_str_of(b->play->name)) : every_ms;
+  int64_t ms =
+      b->play ? every_ms / ln_config_pace(b->run->engine->config, ln_str_of(b->play->name)) : every_ms;
   return ms < 1 ? 1 : ms;
 }
 
@@ -149,7 +157,8 @@ static int64_t paced(lua_State *L, int64_t every_ms) {
 static int l_await_until(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 2);
-  int64_t every = lnL_option_ms(L, 2, "every", EVERY_MS), timeout = lnL_option_ms(L, 2, "timeout", TIMEOUT_MS);
+  int64_t every = lnL_option_ms(L, 2, "every", EVERY_MS),
+          timeout = lnL_option_ms(L, 2, "timeout", TIMEOUT_MS);
   if (every < 1) return lnL_raisef(L, "bad_argument", "await_until: `every` must be longer than nothing");
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, NULL);
   polling *p = calloc(1, sizeof *p);
@@ -177,7 +186,8 @@ void lnL_question_args(lua_State *L, int opts, ln_effect *e) {
     lua_getfield(L, opts, kept[i]);
     lua_setfield(L, -2, kept[i]);
   }
-  if (lua_getfield(L, -1, "title") != LUA_TSTRING) lnL_raisef(L, "bad_argument", "%s: a title is wanted, for the people who are asked", e->op->name);
+  if (lua_getfield(L, -1, "title") != LUA_TSTRING)
+    lnL_raisef(L, "bad_argument", "%s: a title is wanted, for the people who are asked", e->op->name);
   lua_pop(L, 1);
   lua_getfield(L, opts, "quorum");
   lua_pushinteger(L, luaL_optinteger(L, -1, 1));
@@ -194,8 +204,11 @@ static void question_start(ln_effect *e) {
   ln_vitem detail = {0}, options = {0};
   ln_v_get(args, LN_STR("detail"), &detail);
   ln_v_get(args, LN_STR("options"), &options);
-  ln_approval a = {.kind = ln_str_of(e->op->name), .title = ln_v_get_str(args, "title"), .detail = detail.whole,
-                   .options = options.whole, .quorum = ln_v_get_int(args, "quorum", 1),
+  ln_approval a = {.kind = ln_str_of(e->op->name),
+                   .title = ln_v_get_str(args, "title"),
+                   .detail = detail.whole,
+                   .options = options.whole,
+                   .quorum = ln_v_get_int(args, "quorum", 1),
                    .expires_ms = ln_v_get_int(args, "expires_ms", EXPIRES_MS)};
   ln_approval_ask(e, &a);
 }
@@ -225,7 +238,8 @@ static int question(lua_State *L, const ln_op *op) {
   lua_settop(L, 1);
   if (b->run->planning || b->plan_into) return planned_answer(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, NULL);
-  if (b->in_step || b->polling) return lnL_raisef(L, "bad_argument", "%s cannot be asked inside step or await_until", op->name);
+  if (b->in_step || b->polling)
+    return lnL_raisef(L, "bad_argument", "%s cannot be asked inside step or await_until", op->name);
   if (b->cancelled) return lnL_raisef(L, "cancelled", "the branch was cancelled");
   ln_effect *e = ln_effect_new(b->run, b, op, &err);
   if (!e) return lnL_raise(L, &err);

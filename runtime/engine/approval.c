@@ -1,6 +1,6 @@
-/* approval.c: questions to people: those of a playbook (approve, approved, ask), and the core's own before a
-** destructive write.  What a person approves is a digest of effects; a row of the store holds the question, so
-** that any process can answer it, and whoever runs the run looks there. */
+/* approval.c: questions to people: those of a playbook (approve, approved, ask), and the core's own before
+** a destructive write.  What a person approves is a digest of effects; a row of the store holds the
+** question, so that any process can answer it, and whoever runs the run looks there. */
 #include "engine/inside.h"
 #include "engine/library.h"
 
@@ -61,9 +61,13 @@ static question *question_new(ln_run *r, size_t n) {
 static bool answer_at_once(ln_tx *tx, question *q, ln_err *err) {
   int64_t now = q->row.created_ms;
   switch (q->run->options.approve) {
-  case LN_APPROVE_ALL: return ln_tx_approval_vote(tx, q->row.id, true, LN_STR("--approve all"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, now, err) &&
-                              ln_tx_approval_set(tx, q->row.id, LN_STR("approved"), now, err);
-  case LN_APPROVE_DENY: return ln_tx_approval_vote(tx, q->row.id, false, LN_STR("--approve deny"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, now, err);
+  case LN_APPROVE_ALL:
+    return ln_tx_approval_vote(tx, q->row.id, true, LN_STR("--approve all"), (ln_str){NULL, 0},
+                               (ln_str){NULL, 0}, now, err) &&
+           ln_tx_approval_set(tx, q->row.id, LN_STR("approved"), now, err);
+  case LN_APPROVE_DENY:
+    return ln_tx_approval_vote(tx, q->row.id, false, LN_STR("--approve deny"), (ln_str){NULL, 0},
+                               (ln_str){NULL, 0}, now, err);
   case LN_APPROVE_WAIT: case LN_APPROVE_ASK: break;
   }
   return true;
@@ -122,7 +126,8 @@ static void ask(question *q) {
   if (!ln_run_flush_with(q->run, ask_apply, ask_done, q)) question_free(q);
 }
 
-/* A playbook's own question: `a` has kind, title, detail, effects, options, quorum; expires_ms counts from now. */
+/* A playbook's own question: `a` has kind, title, detail, effects, options, quorum; expires_ms counts from
+** now. */
 void ln_approval_ask(ln_effect *e, const ln_approval *a) {
   static const ln_err none = {.code = "memory", .message = "no memory for a question", .retry = LN_AGAIN};
   e->waiting_for = "approval";
@@ -166,19 +171,23 @@ static const ln_branch *owner_of(const ln_effect *e) {
 }
 
 /* Approvals of one kind in a map are one question. */
-static bool same_kind(const ln_effect *a, const ln_effect *b) { return a->op == b->op && owner_of(a) == owner_of(b); }
+static bool same_kind(const ln_effect *a, const ln_effect *b) {
+  return a->op == b->op && owner_of(a) == owner_of(b);
+}
 
 static bool is_below(const ln_branch *b, const ln_branch *top) {
   while (b && b != top) b = b->parent;
   return b == top;
 }
 
-/* Siblings that are still on their way may come to ask the same: the question waits for them, but not for long. */
+/* Siblings that are still on their way may come to ask the same: the question waits for them, but not for
+** long. */
 static bool siblings_come(const ln_effect *e) {
   const ln_branch *top = owner_of(e);
   if (top == e->branch || ln_now_ms(e->run->engine->loop->clock) - e->wanted_ms > GATHER_MS) return false;
   for (const ln_branch *b = e->run->branches; b; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && b != top && is_below(b, top) && !b->asked->waiting_for) return true;
+    if (b->state == LN_B_ASKING && b->asked && b != top && is_below(b, top) && !b->asked->waiting_for)
+      return true;
   return false;
 }
 
@@ -195,7 +204,8 @@ static size_t collect(ln_run *r, const ln_effect *first, ln_effect **out) {
 static void put_core_title(question *q) {
   const ln_effect *e = q->who[0];
   if (q->n == 1) ln_buf_addf(&q->title, "%s: %.*s", e->op->name, LN_STR_ARG(e->w.entity));
-  else ln_buf_addf(&q->title, "%s: %zu entities, %.*s and others", e->op->name, q->n, LN_STR_ARG(e->w.entity));
+  else
+    ln_buf_addf(&q->title, "%s: %zu entities, %.*s and others", e->op->name, q->n, LN_STR_ARG(e->w.entity));
 }
 
 static void ask_for_writes(ln_run *r, ln_effect *first) {
@@ -278,7 +288,8 @@ static void decided(ln_effect *e, struct answer *w) {
   ln_err why = {0};
   bool yes = strcmp(w->state, "approved") == 0;
   if (!yes)
-    ln_fail(&why, strcmp(w->state, "denied") == 0 ? "denied" : "expired", LN_FINAL, "approval %lld was %s", (long long)e->approval, w->state);
+    ln_fail(&why, strcmp(w->state, "denied") == 0 ? "denied" : "expired", LN_FINAL, "approval %lld was %s",
+            (long long)e->approval, w->state);
   e->run->notified_waiting = false;
   if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
   else if (yes) ln_effect_finish(e, true, "done", ln_buf_view(&w->value));
@@ -304,7 +315,8 @@ static void look_at(ln_effect *e) {
 
 static bool is_watched(const ln_branch *b) {
   const ln_effect *e = b->asked;
-  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for && strcmp(e->waiting_for, "approval") == 0;
+  return b->state == LN_B_ASKING && e && !e->finished && e->approval > 0 && e->waiting_for &&
+         strcmp(e->waiting_for, "approval") == 0;
 }
 
 static void watch_tick(void *arg) {
@@ -320,8 +332,8 @@ static void look_again(ln_run *r) {
   l->timer(l, &r->poll, l->uv ? LOOK_MS : LOOK_SIM_MS);
 }
 
-/* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where nobody
-** else can decide, it looks once: the run then waits, and its process may end. */
+/* Looks at every open question of the run, and again in a while if any is left.  Against simulators, where
+** nobody else can decide, it looks once: the run then waits, and its process may end. */
 void ln_approval_watch(ln_run *r) {
   bool left = false;
   if (r->ended || r->broken || !r->live) return;
@@ -334,7 +346,15 @@ void ln_approval_watch(ln_run *r) {
 
 /* ------------------------------------------------------------------ deciding */
 
-struct deciding { ln_engine *g; int64_t id; bool yes, interactive; ln_str by, comment, answer; char starter[128]; int64_t run; bool sim; };
+struct deciding {
+  ln_engine *g;
+  int64_t id;
+  bool yes, interactive;
+  ln_str by, comment, answer;
+  char starter[128];
+  int64_t run;
+  bool sim;
+};
 
 static bool read_run(void *arg, const ln_run_row *row) {
   struct deciding *d = arg;
@@ -348,12 +368,16 @@ static bool read_approval(void *arg, const ln_approval *a) {
   return false;
 }
 
-/* Whoever started the run cannot approve it, on any door, unless the site says "interactive" and it is a terminal. */
+/* Whoever started the run cannot approve it, on any door, unless the site says "interactive" and it is a
+** terminal. */
 static bool four_eyes(const struct deciding *d, ln_err *err) {
   bool self = ln_str_eq(ln_str_of(d->starter), d->by);
   if (!d->yes || !self || d->sim) return true;
   if (ln_str_eq(d->g->config->approvals_self, LN_STR("interactive")) && d->interactive) return true;
-  return ln_fail(err, "denied", LN_FINAL, "%s started this run and cannot approve it: ask somebody else, or set approvals = { self = \"interactive\" }", d->starter);
+  return ln_fail(err, "denied", LN_FINAL,
+                 "%s started this run and cannot approve it: ask somebody else, or set approvals = { self = "
+                 "\"interactive\" }",
+                 d->starter);
 }
 
 static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -365,8 +389,15 @@ static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
                      self ? LN_STR("{\"self\":true}") : LN_STR("{}"), err);
 }
 
-bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, bool interactive, ln_err *err) {
-  struct deciding d = {.g = g, .id = id, .yes = yes, .interactive = interactive, .by = by, .comment = comment, .answer = answer};
+bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                        bool interactive, ln_err *err) {
+  struct deciding d = {.g = g,
+                       .id = id,
+                       .yes = yes,
+                       .interactive = interactive,
+                       .by = by,
+                       .comment = comment,
+                       .answer = answer};
   if (!ln_store_approval(g->store, id, read_approval, &d, err)) return false;
   if (!ln_store_run_get(g->store, d.run, read_run, &d, err) || !four_eyes(&d, err)) return false;
   return ln_writer_run(g->store, decide_apply, &d, err);

@@ -1,6 +1,6 @@
-/* branch.c: the branches of a run: coroutines with a name, turns by operation, and the playbook they run under.
-** A branch is runnable, runs, asks, joins its children, or has ended; only a delivery or the end of its last
-** child makes it runnable again, so what runs next never depends on how fast anything was. */
+/* branch.c: the branches of a run: coroutines with a name, turns by operation, and the playbook they run
+** under. A branch is runnable, runs, asks, joins its children, or has ended; only a delivery or the end of
+** its last child makes it runnable again, so what runs next never depends on how fast anything was. */
 #include "engine/inside.h"
 
 #include <lauxlib.h>
@@ -136,14 +136,16 @@ static bool below(const ln_branch *b, const ln_branch *top) {
   return b == top;
 }
 
-/* What a cancel does not stop: what may have been sent, what is in the writer's queue, and what the journal knows. */
+/* What a cancel does not stop: what may have been sent, what is in the writer's queue, and what the
+** journal knows. */
 static bool is_bound(const ln_effect *e) {
   if (e->record && (e->record->has_result || ln_effect_is_open(e))) return true;
   return e->op->cls == LN_WRITE ? ln_write_is_under_way(e) : e->op->cls == LN_LOCAL && e->started;
 }
 
-/* A wait or a read in flight is let go at once; a write that may have been sent is finished and recorded first
-** (write.c looks at the branch's flag before it sends).  In a replay the recorded delivery says how it ended. */
+/* A wait or a read in flight is let go at once; a write that may have been sent is finished and recorded
+** first (write.c looks at the branch's flag before it sends).  In a replay the recorded delivery says how
+** it ended. */
 void ln_branch_cancel(ln_branch *top) {
   static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
   for (ln_branch *b = top->run->branches; b; b = b->next) {
@@ -168,7 +170,9 @@ bool lnL_granted(lua_State *L, ln_str what) { return ln_play_grants(lnL_here(L)-
 
 /* ------------------------------------------------------------------ names */
 
-static bool is_special(char c) { return c == '/' || c == '%' || c == '#' || (unsigned char)c < 0x20 || c == 0x7f; }
+static bool is_special(char c) {
+  return c == '/' || c == '%' || c == '#' || (unsigned char)c < 0x20 || c == 0x7f;
+}
 
 bool ln_name_is_plain(ln_str s) {
   for (size_t i = 0; i < s.n; i++)
@@ -183,14 +187,18 @@ void ln_name_escape(ln_buf *out, ln_str s) {
   }
 }
 
-/* An author's own name comes escaped, '#' too, so it is never that of an operation's turn; nor is it the core's own. */
+/* An author's own name comes escaped, '#' too, so it is never that of an operation's turn; nor is it the
+** core's own. */
 static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
   if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
   int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
   if (as.n && turn > 1)
-    return ln_fail(err, "bad_argument", LN_FINAL, "the name \"%.*s\" is taken in this branch: names must differ", as.n > 200 ? 200 : (int)as.n, as.p);
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "the name \"%.*s\" is taken in this branch: names must differ",
+                   as.n > 200 ? 200 : (int)as.n, as.p);
   if (ln_str_starts(as, LN_STR("run.")))
-    return ln_fail(err, "bad_argument", LN_FINAL, "names that begin with \"run.\" are the core's own: choose another");
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "names that begin with \"run.\" are the core's own: choose another");
   ln_buf_add(name, as.n ? as : op);
   if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
   return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");

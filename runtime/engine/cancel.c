@@ -1,5 +1,5 @@
-/* cancel.c: a cancel that one process asks of another: the run's row says "cancelling", and whoever runs it looks
-** there when the store has changed. */
+/* cancel.c: a cancel that one process asks of another: the run's row says "cancelling", and whoever runs
+** it looks there when the store has changed. */
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -20,7 +20,8 @@ static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct asking *a = arg;
   static const ln_run_change c = {.state = {"cancelling", 10}};
   /* it may have ended, or been taken over, since the row was read */
-  return ln_tx_run_check(tx, a->run, ln_str_of(a->owner), a->epoch, err) && ln_tx_run_change(tx, a->run, &c, err);
+  return ln_tx_run_check(tx, a->run, ln_str_of(a->owner), a->epoch, err) &&
+         ln_tx_run_change(tx, a->run, &c, err);
 }
 
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
@@ -28,11 +29,13 @@ bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
   if (!ln_store_run_find(g->store, which, read_row, &a, err)) return false;
   static const char *const over[] = {"completed", "failed", "cancelled"};
   for (size_t i = 0; i < 3; i++)
-    if (strcmp(a.state, over[i]) == 0) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s)", a.ulid, a.state);
+    if (strcmp(a.state, over[i]) == 0)
+      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s)", a.ulid, a.state);
   *running = a.owner[0] && ln_owner_alive(g->store, ln_str_of(a.owner));
   if (!*running || ln_writer_run(g->store, ask_apply, &a, err)) return true;
   if (!ln_err_is(err, "stale")) return false;
-  return ln_fail(err, "conflict", LN_AGAIN, "run %s has just ended, or was let go: look again (lunette show %s)", a.ulid, a.ulid);
+  return ln_fail(err, "conflict", LN_AGAIN,
+                 "run %s has just ended, or was let go: look again (lunette show %s)", a.ulid, a.ulid);
 }
 
 void ln_run_look_for_cancel(ln_run *r) {

@@ -1,6 +1,7 @@
-/* closing.c: is a __close under way?  A cancelled branch may ask for a few effects there, and nowhere else.
-** Lua calls a __close from a Lua function that leaves a block, and says so; or, while an error unwinds, from the
-** protected call that catches it.  Then what that call has above it is not the function that it was given. */
+/* closing.c: is a __close under way?  A cancelled branch may ask for a few effects there, and nowhere
+** else. Lua calls a __close from a Lua function that leaves a block, and says so; or, while an error
+** unwinds, from the protected call that catches it.  Then what that call has above it is not the function
+** that it was given. */
 #include "engine/inside.h"
 #include "engine/vm_lib.h"
 

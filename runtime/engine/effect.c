@@ -1,6 +1,6 @@
-/* effect.c: asking, carrying out and delivering.  An ask hangs on its branch until it is delivered; what it is
-** made of (name, fingerprint) is compared with the journal before anything starts.  Modules answer by
-** ln_effect_done or ln_effect_fail, at once or later; the answer always queues, and run.c delivers. */
+/* effect.c: asking, carrying out and delivering.  An ask hangs on its branch until it is delivered; what
+** it is made of (name, fingerprint) is compared with the journal before anything starts.  Modules answer
+** by ln_effect_done or ln_effect_fail, at once or later; the answer always queues, and run.c delivers. */
 #include "engine/inside.h"
 
 #include <lauxlib.h>
@@ -16,8 +16,8 @@ const char *ln_class_name(ln_class c) {
 
 /* ------------------------------------------------------------------ life */
 
-/* A word may raise (an argument's __index, say) after it made its effect or fork and before it gave the turn, and the
-** script may go on from there: what was left is let go here, lest the branch wait for it. */
+/* A word may raise (an argument's __index, say) after it made its effect or fork and before it gave the
+** turn, and the script may go on from there: what was left is let go here, lest the branch wait for it. */
 static void clear_leftovers(ln_branch *b) {
   if (b->asked) ln_effect_free(b->asked);
   ln_fork_free(b);
@@ -65,7 +65,8 @@ void ln_effect_free(ln_effect *e) {
     e->kept = k->next;
     free(k);
   }
-  ln_buf *bufs[] = {&e->args, &e->outcome, &e->before, &e->names, &e->undo, &e->handle, &e->unchanged, &e->would};
+  ln_buf *bufs[] = {&e->args, &e->outcome, &e->before,    &e->names,
+                    &e->undo, &e->handle,  &e->unchanged, &e->would};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
   free(e->name);
   free(e->where);
@@ -90,7 +91,8 @@ static bool name_by_author(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err)
   size_t cut = plain.n;
   ln_name_escape(&plain, as);
   ln_str both = ln_buf_view(&plain);
-  bool ok = ln_buf_ok(&plain, err) && name_and_print(e, (ln_str){both.p, cut}, (ln_str){both.p + cut, both.n - cut}, err);
+  bool ok = ln_buf_ok(&plain, err) &&
+            name_and_print(e, (ln_str){both.p, cut}, (ln_str){both.p + cut, both.n - cut}, err);
   ln_buf_free(&plain);
   return ok;
 }
@@ -197,9 +199,16 @@ void ln_effect_fail(ln_effect *e, const ln_err *err) {
 
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
   int64_t now = ln_now_ms(e->run->engine->loop->clock);
-  *out = (ln_entry){.kind = kind, .name = ln_str_of(e->name), .op = ln_str_of(e->op->name), .cls = e->op->cls,
-                    .fingerprint = {(const char *)e->print, LN_FINGERPRINT}, .at_ms = now, .asked_ms = e->asked_ms,
-                    .ok = e->ok, .state = ln_str_of(e->state), .where = ln_str_of(e->where),
+  *out = (ln_entry){.kind = kind,
+                    .name = ln_str_of(e->name),
+                    .op = ln_str_of(e->op->name),
+                    .cls = e->op->cls,
+                    .fingerprint = {(const char *)e->print, LN_FINGERPRINT},
+                    .at_ms = now,
+                    .asked_ms = e->asked_ms,
+                    .ok = e->ok,
+                    .state = ln_str_of(e->state),
+                    .where = ln_str_of(e->where),
                     .data = ln_buf_view(&e->outcome)};
 }
 
@@ -232,7 +241,8 @@ static void raw_free(raw_job *j) {
   free(j);
 }
 
-/* A raw answer is beside the journal: a replay does not need it, so that it could not be kept ends nothing. */
+/* A raw answer is beside the journal: a replay does not need it, so that it could not be kept ends
+** nothing. */
 static void raw_done(void *arg, const ln_err *err) {
   raw_job *j = arg;
   ln_run *r = j->run;
@@ -273,8 +283,10 @@ static bool log_result(ln_tx *tx, ln_effect *e, ln_err *err) {
   ln_effect_entry(e, LN_E_RESULT, &entry);
   ln_buf_init(&line, OUTCOME_MAX);
   ln_buf_init(&name, 256);
-  bool ok = (ln_spill_entry(&entry, &name, &s) && ln_entry_put(&line, &entry)) || ln_fail(err, "memory", LN_AGAIN, "no memory for an entry");
-  ok = ok && (!s || ln_tx_content_put(tx, &s->content, err)) && ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
+  bool ok = (ln_spill_entry(&entry, &name, &s) && ln_entry_put(&line, &entry)) ||
+            ln_fail(err, "memory", LN_AGAIN, "no memory for an entry");
+  ok = ok && (!s || ln_tx_content_put(tx, &s->content, err)) &&
+       ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
   free(s);
   ln_buf_free(&name);
   ln_buf_free(&line);
@@ -315,8 +327,9 @@ static void local_done(void *arg, const ln_err *err) {
 
 static void diverged(ln_effect *e, const ln_record *rec) {
   ln_err err;
-  ln_fail(&err, "divergence", LN_FINAL, "%s at %s is not what the journal has: it recorded %.*s%s at %.*s; nothing was sent",
-          e->name, e->where ? e->where : "?", LN_STR_ARG(rec->op),
+  ln_fail(&err, "divergence", LN_FINAL,
+          "%s at %s is not what the journal has: it recorded %.*s%s at %.*s; nothing was sent", e->name,
+          e->where ? e->where : "?", LN_STR_ARG(rec->op),
           ln_str_eq(rec->op, ln_str_of(e->op->name)) ? " with other arguments" : "", LN_STR_ARG(rec->where));
   ln_run_end_attempt(e->run, &err);
 }
@@ -343,7 +356,8 @@ static void finish_recorded(ln_effect *e) {
     if (ln_str_eq(e->record->state, ln_str_of(states[i]))) state = states[i];
   e->durable = true;
   ln_write_count(e->run, e->op->cls, ln_str_of(state));
-  if (ln_outcome_of(e->run, e->record, &hold, &outcome, &err)) ln_effect_finish(e, e->record->ok, state, outcome);
+  if (ln_outcome_of(e->run, e->record, &hold, &outcome, &err))
+    ln_effect_finish(e, e->record->ok, state, outcome);
   else ln_run_end_attempt(e->run, &err);
   ln_buf_free(&hold);
 }
@@ -399,7 +413,8 @@ static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err 
   int kind = lua_getfield(L, t, key); /* … v */
   if (kind == LUA_TNUMBER) {
     lua_Number seconds = lua_tonumber(L, -1);
-    ok = (seconds >= 0 && seconds < 3.2e10) || ln_fail(err, "bad_argument", LN_FINAL, "%s: %g is no number of seconds", key, seconds);
+    ok = (seconds >= 0 && seconds < 3.2e10) ||
+         ln_fail(err, "bad_argument", LN_FINAL, "%s: %g is no number of seconds", key, seconds);
     if (ok) *ms = (int64_t)(seconds * 1000.0);
   } else if (kind == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
     *ms = 0;
@@ -408,7 +423,8 @@ static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err 
     const char *p = lua_tolstring(L, -1, &n);
     ok = ln_parse_duration((ln_str){p, n}, ms, err) || ln_err_prefix(err, "%s", key);
   } else if (kind != LUA_TNIL) {
-    ok = ln_fail(err, "bad_argument", LN_FINAL, "%s: a duration is wanted, such as \"20m\" or a number of seconds", key);
+    ok = ln_fail(err, "bad_argument", LN_FINAL,
+                 "%s: a duration is wanted, such as \"20m\" or a number of seconds", key);
   }
   lua_pop(L, 1);
   return ok;
@@ -436,12 +452,16 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
     return true;
   }
   if (!lua_istable(L, args))
-    return ln_fail(err, "bad_argument", LN_FINAL, "%s takes one table, got %s", e->op->name, luaL_typename(L, args));
-  if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err)) return false;
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s takes one table, got %s", e->op->name,
+                   luaL_typename(L, args));
+  if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err))
+    return false;
   if (!option_ms(L, args, "timeout", &e->timeout_ms, err)) return false;
   int kind = lua_getfield(L, args, "as");
   if (kind == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
-  if (kind != LUA_TNIL && !as->n) return ln_fail(err, "bad_argument", LN_FINAL, "as: a name is wanted, which no other step of the branch has");
+  if (kind != LUA_TNIL && !as->n)
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "as: a name is wanted, which no other step of the branch has");
   push_bare(L, args);
   if (lua_next(L, (lua_pushnil(L), -2)) == 0) {
     ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
@@ -451,21 +471,28 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
   return lnL_encode(L, -1, &e->args, err);
 }
 
-/* A cancelled branch raises at each effect; what its __close handlers ask for is carried out, within bounds. */
+/* A cancelled branch raises at each effect; what its __close handlers ask for is carried out, within
+** bounds. */
 static bool may_close(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
-  if (op->cls == LN_WAIT || !lnL_in_close(L)) return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled");
+  if (op->cls == LN_WAIT || !lnL_in_close(L))
+    return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled");
   if (b->closing++ < CLOSING_MAX) return true;
-  return ln_fail(err, "cancelled", LN_FINAL, "the branch was cancelled, and its __close handlers have had their %d effects", CLOSING_MAX);
+  return ln_fail(err, "cancelled", LN_FINAL,
+                 "the branch was cancelled, and its __close handlers have had their %d effects", CLOSING_MAX);
 }
 
 static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
-  if (!b) return ln_fail(err, "bad_argument", LN_FINAL, "%s can only be called while a run is under way", op->name);
+  if (!b)
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s can only be called while a run is under way", op->name);
   if (b->in_step)
-    return ln_fail(err, "bad_argument", LN_FINAL, "%s inside step: a step is the author's own work and reaches nothing outside", op->name);
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "%s inside step: a step is the author's own work and reaches nothing outside", op->name);
   if (b->polling && op->cls != LN_READ)
-    return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read", op->name);
+    return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read",
+                   op->name);
   if (op->uses && !ln_play_grants(b->play, ln_str_of(op->uses)))
-    return ln_fail(err, "refused", LN_FINAL, "%s is not in `uses` of %s: add \"%s\" to it", op->uses, b->play->name, op->uses);
+    return ln_fail(err, "refused", LN_FINAL, "%s is not in `uses` of %s: add \"%s\" to it", op->uses,
+                   b->play->name, op->uses);
   return !b->cancelled || may_close(L, b, op, err);
 }
 

@@ -8,7 +8,7 @@
 #include "engine/values.h"
 #include "engine/vm.h"
 
-typedef struct ln_module {                               /* what `require NAME` gives a playbook             */
+typedef struct ln_module {                               /* what `require NAME` gives a playbook            */
   const char *name;
   lua_CFunction open;                                    /* pushes the module's table; once a VM            */
 } ln_module;
@@ -21,11 +21,11 @@ struct ln_engine {
   ln_host *host;
   ln_vault *vault;
   const ln_config *config;
-  ln_owner *owner;                                       /* NULL: this process runs nothing                  */
-  const ln_module *modules;                              /* ends with { NULL, NULL }                         */
+  ln_owner *owner;                                       /* NULL: this process runs nothing                 */
+  const ln_module *modules;                              /* ends with { NULL, NULL }                        */
   void (*open_words)(lua_State *L);                      /* modules/words.c                                 */
   int (*open_connector)(lua_State *L, ln_str name);      /* modules/connector.c: [-0, +1, e]                */
-  const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation     */
+  const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation    */
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   void *state;                                           /* engine/open.c: the runs under way               */
@@ -35,6 +35,6 @@ struct ln_engine {
 
 ln_engine *lnL_engine(lua_State *L);                     /* of the run that L belongs to                    */
 ln_run *lnL_run(lua_State *L);
-bool lnL_granted(lua_State *L, ln_str what);             /* does the branch's playbook name it in `uses`?    */
+bool lnL_granted(lua_State *L, ln_str what);             /* does the branch's playbook name it in `uses`?   */
 
 #endif

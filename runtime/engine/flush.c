@@ -1,19 +1,21 @@
-/* flush.c: how a run's entries reach the disk.  Entries wait in the run until something must be durable, the run has
-** nothing more to do, or there are many; then one job takes them all, in order.  What belongs in a transaction of its
-** own (a local effect, an intent) is a job behind them.  Every job checks that the run is still ours.
+/* flush.c: how a run's entries reach the disk.  Entries wait in the run until something must be durable,
+** the run has nothing more to do, or there are many; then one job takes them all, in order.  What belongs
+** in a transaction of its own (a local effect, an intent) is a job behind them.  Every job checks that the
+** run is still ours.
 **
-** A job that fails ends the attempt: the VM ran ahead of the disk, so it is thrown away, and the journal is what
-** counts.  Events are told once the entries that they are about are durable. */
+** A job that fails ends the attempt: the VM ran ahead of the disk, so it is thrown away, and the journal
+** is what counts.  Events are told once the entries that they are about are durable. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
 
 enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10 };
 
-static const char SPILLED[] = "\x01spilled";             /* the only member of the object that names a value */
+static const char SPILLED[] = "\x01spilled"; /* the only member of the object that names a value */
 
 static const ln_err gone = {.code = "gone", .message = "the attempt is over"};
-static const ln_err no_memory = {.code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
+static const ln_err no_memory = {
+    .code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
 
 bool ln_job_gone(const ln_err *err) { return ln_err_is(err, gone.code); }
 
@@ -57,7 +59,8 @@ bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcom
   ln_buf_init(hold, PENDING_MAX);
   if (!ln_store_content_get(r->engine->store, hex, hold, err)) {
     ln_err why = *err;
-    return ln_fail(err, "store", LN_FINAL, "the value of %.*s is lost: %s", LN_STR_ARG(rec->name), why.message);
+    return ln_fail(err, "store", LN_FINAL, "the value of %.*s is lost: %s", LN_STR_ARG(rec->name),
+                   why.message);
   }
   *outcome = ln_buf_view(hold);
   return true;
@@ -97,7 +100,8 @@ static bool put_entry(ln_run *r, ln_entry *e) {
 }
 
 bool ln_run_put(ln_run *r, const ln_entry *e) {
-  static const ln_err full = {.code = "memory", .message = "no memory for the run's entries", .retry = LN_AGAIN};
+  static const ln_err full = {
+      .code = "memory", .message = "no memory for the run's entries", .retry = LN_AGAIN};
   ln_entry copy = *e;
   if (r->pending.max == 0) ln_buf_init(&r->pending, PENDING_MAX);
   if (!put_entry(r, &copy)) return ln_run_end_attempt(r, &full), false;

@@ -1,6 +1,6 @@
-/* fork.c: children of a branch: map, parallel, stage and approved are made of these.  The parent gives the turn;
-** children start in order, `width` at once; when one ends its value moves into the list of results and its branch
-** is freed, so a map over ten thousand items holds as many branches as run at once. */
+/* fork.c: children of a branch: map, parallel, stage and approved are made of these.  The parent gives the
+** turn; children start in order, `width` at once; when one ends its value moves into the list of results
+** and its branch is freed, so a map over ten thousand items holds as many branches as run at once. */
 #include "engine/inside.h"
 
 #include <lauxlib.h>

@@ -1,12 +1,14 @@
-/* guards.c: what no script can get round.  They look at a write's resolved names, not at how it was called, and
-** without regard to case.  What cannot be resolved does not pass.  Which names are the system's is in sysfile.c. */
+/* guards.c: what no script can get round.  They look at a write's resolved names, not at how it was
+** called, and without regard to case.  What cannot be resolved does not pass.  Which names are the
+** system's is in sysfile.c. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 static const char *const empty_hashes[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-                                           "da39a3ee5e6b4b0d3255bfef95601890afd80709", "d41d8cd98f00b204e9800998ecf8427e"};
+                                           "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+                                           "d41d8cd98f00b204e9800998ecf8427e"};
 
 /* Names are a text or a list of texts; what is neither cannot be compared, so it does not pass. */
 static bool are_names(const ln_effect *e, const char *kind) {
@@ -19,7 +21,8 @@ static bool are_names(const ln_effect *e, const char *kind) {
 }
 
 /* Calls fn on each name of a kind ("host", "user", "file"); true when one call said so. */
-static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name), ln_str *which) {
+static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_effect *e, ln_str name),
+                     ln_str *which) {
   ln_vitem list, item;
   if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(kind), &list)) return false;
   if (list.tag == 'S') return *which = list.s, fn(e, list.s);
@@ -29,7 +32,9 @@ static bool any_name(const ln_effect *e, const char *kind, bool (*fn)(const ln_e
   return false;
 }
 
-static bool system_name(const ln_effect *e, ln_str name) { return ln_is_system_file(name) || ln_seen_has(&e->run->seen, name); }
+static bool system_name(const ln_effect *e, ln_str name) {
+  return ln_is_system_file(name) || ln_seen_has(&e->run->seen, name);
+}
 
 static bool empty_file(const ln_effect *e, ln_str name) {
   (void)e;
@@ -47,7 +52,8 @@ static ln_str label(ln_str host) {
 static bool our_host(const ln_effect *e, ln_str name) {
   char own[256] = "";
   (void)e;
-  if (gethostname(own, sizeof own - 1) != 0 || !own[0] || ln_str_ieq(ln_str_of(own), LN_STR("localhost"))) return false;
+  if (gethostname(own, sizeof own - 1) != 0 || !own[0] || ln_str_ieq(ln_str_of(own), LN_STR("localhost")))
+    return false;
   ln_str us = ln_str_of(own), short_us = label(us), short_name = label(name);
   bool bare = short_us.n == us.n || short_name.n == name.n;
   return ln_str_ieq(us, name) || (bare && ln_str_ieq(short_us, short_name));
@@ -59,18 +65,24 @@ static bool globbed(const ln_list *l, ln_str name) {
   return false;
 }
 
-static bool protected_host(const ln_effect *e, ln_str name) { return globbed(&e->run->engine->config->protect_host, name); }
-static bool protected_user(const ln_effect *e, ln_str name) { return globbed(&e->run->engine->config->protect_user, name); }
+static bool protected_host(const ln_effect *e, ln_str name) {
+  return globbed(&e->run->engine->config->protect_host, name);
+}
+static bool protected_user(const ln_effect *e, ln_str name) {
+  return globbed(&e->run->engine->config->protect_user, name);
+}
 
 static bool protected_role(const ln_effect *e, ln_str role) {
   const ln_list *l = &e->run->engine->config->protect_host;
   for (size_t i = 0; i < l->n; i++)
-    if (ln_str_starts(l->v[i], LN_STR("role:")) && ln_str_ieq((ln_str){l->v[i].p + 5, l->v[i].n - 5}, role)) return true;
+    if (ln_str_starts(l->v[i], LN_STR("role:")) && ln_str_ieq((ln_str){l->v[i].p + 5, l->v[i].n - 5}, role))
+      return true;
   return false;
 }
 
 static bool refuse(ln_err *err, const char *rule, const ln_effect *e, const char *why, ln_str name) {
-  ln_fail(err, "refused", LN_FINAL, "%s (%.*s): %s%s%.*s", e->op->name, LN_STR_ARG(e->w.entity), why, name.n ? ": " : "", LN_STR_ARG(name));
+  ln_fail(err, "refused", LN_FINAL, "%s (%.*s): %s%s%.*s", e->op->name, LN_STR_ARG(e->w.entity), why,
+          name.n ? ": " : "", LN_STR_ARG(name));
   for (size_t i = 0; rule[i] && i + 1 < sizeof err->rule; i++) err->rule[i] = rule[i], err->rule[i + 1] = 0;
   return false;
 }
@@ -80,23 +92,35 @@ bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
   if (!ln_write_is_destructive(e)) return true;
-  bool known = e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
-  if (!known) return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
-  if (any_name(e, "file", empty_file, &which)) return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
+  bool known =
+      e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
+  if (!known)
+    return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
+  if (any_name(e, "file", empty_file, &which))
+    return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
   if (any_name(e, "file", system_name, &which))
-    return refuse(err, "system_file", e, "an interpreter or a file of the operating system is never denied, excepted, evicted or ended by image", which);
-  if (ln_v_get_bool(names, "self", false) || any_name(e, "host", our_host, &which)) return refuse(err, "self", e, "this is our own host or account", which);
-  if (ln_v_get_bool(names, "last_member", false)) return refuse(err, "last_member", e, "the last member of a privileged group stays in it", which);
-  if (any_name(e, "host", protected_host, &which)) return refuse(err, "protect.host", e, "the site protects this host", which);
-  if (any_name(e, "user", protected_user, &which)) return refuse(err, "protect.user", e, "the site protects this account", which);
-  if (role.n && protected_role(e, role)) return refuse(err, "protect.host", e, "the site protects hosts of this role", role);
+    return refuse(err, "system_file", e,
+                  "an interpreter or a file of the operating system is never denied, excepted, evicted or "
+                  "ended by image",
+                  which);
+  if (ln_v_get_bool(names, "self", false) || any_name(e, "host", our_host, &which))
+    return refuse(err, "self", e, "this is our own host or account", which);
+  if (ln_v_get_bool(names, "last_member", false))
+    return refuse(err, "last_member", e, "the last member of a privileged group stays in it", which);
+  if (any_name(e, "host", protected_host, &which))
+    return refuse(err, "protect.host", e, "the site protects this host", which);
+  if (any_name(e, "user", protected_user, &which))
+    return refuse(err, "protect.user", e, "the site protects this account", which);
+  if (role.n && protected_role(e, role))
+    return refuse(err, "protect.host", e, "the site protects hosts of this role", role);
   return true;
 }
 
 /* A server or a domain controller is touched only when a person has approved that host by name. */
 static bool needs_a_name(const ln_effect *e) {
   ln_str role = ln_v_get_str(ln_buf_view(&e->names), "role");
-  return ln_write_is_destructive(e) && (ln_str_eq(role, LN_STR("server")) || ln_str_eq(role, LN_STR("domain_controller")));
+  return ln_write_is_destructive(e) &&
+         (ln_str_eq(role, LN_STR("server")) || ln_str_eq(role, LN_STR("domain_controller")));
 }
 
 bool ln_guard_needs_person(const ln_effect *e) {
@@ -113,13 +137,18 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
   int64_t now = ln_now_ms(e->run->engine->loop->clock), in_tree = 0, in_hour = 0;
   bool known = false;
   if (!ln_write_is_destructive(e) || !e->w.entity.n) return true;
-  if (!ln_tx_act_count(tx, e->run->root_id, e->w.entity, now - 3600000, &in_tree, &in_hour, &known, err)) return false;
+  if (!ln_tx_act_count(tx, e->run->root_id, e->w.entity, now - 3600000, &in_tree, &in_hour, &known, err))
+    return false;
   if (!known && c->per_run && in_tree >= c->per_run) {
-    ln_fail(err, "refused", LN_FINAL, "%s: %lld entities of this run were acted on, which is its limit (guards.per_run)", e->op->name, (long long)in_tree);
+    ln_fail(err, "refused", LN_FINAL,
+            "%s: %lld entities of this run were acted on, which is its limit (guards.per_run)", e->op->name,
+            (long long)in_tree);
     return memcpy(err->rule, "per_run", 8), false;
   }
   if (!known && c->per_hour && in_hour >= c->per_hour) {
-    ln_fail(err, "refused", LN_AGAIN, "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)", e->op->name, (long long)in_hour);
+    ln_fail(err, "refused", LN_AGAIN,
+            "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)",
+            e->op->name, (long long)in_hour);
     return memcpy(err->rule, "per_hour", 9), false;
   }
   return true;
@@ -131,8 +160,9 @@ bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
   return ln_tx_act_add(tx, e->run->root_id, e->run->id, e->w.entity, ln_str_of(e->op->name), now, err);
 }
 
-/* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken out at the
-** same time each was one of two: they take turns, and who waited looks again once it has its own. */
+/* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken
+** out at the same time each was one of two: they take turns, and who waited looks again once it has its
+** own. */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem counted;
   int64_t under_way = 0, since = 0;
@@ -140,7 +170,8 @@ bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
   if (!ln_tx_hold_rivals(tx, &h, e->looked_ms, &under_way, &since, err)) return false;
   if (!under_way && (!since || e->waited)) return true;
-  return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way, or was done meanwhile", e->op->name);
+  return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way, or was done meanwhile",
+                 e->op->name);
 }
 
 /* ------------------------------------------------------------------ what was refused is on record */
@@ -149,8 +180,8 @@ typedef struct refusal { ln_run *run; ln_buf detail; } refusal;
 
 static bool refusal_apply(ln_tx *tx, void *arg, ln_err *err) {
   refusal *f = arg;
-  return ln_tx_audit(tx, ln_now_ms(f->run->engine->loop->clock), LN_STR("refused"), ln_str_of(f->run->started_by), f->run->id,
-                     ln_buf_view(&f->detail), err);
+  return ln_tx_audit(tx, ln_now_ms(f->run->engine->loop->clock), LN_STR("refused"),
+                     ln_str_of(f->run->started_by), f->run->id, ln_buf_view(&f->detail), err);
 }
 
 static void refusal_done(void *arg, const ln_err *err) {
@@ -204,7 +235,8 @@ ln_permit *ln_permit_of(ln_str effects) {
   ln_vitem v;
   size_t n = count_values(effects);
   ln_permit *p = calloc(1, sizeof *p);
-  if (!p || !(p->v = calloc(n + 1, sizeof *p->v)) || !(p->effects = ln_str_dup(effects))) return ln_permit_free(p), NULL;
+  if (!p || !(p->v = calloc(n + 1, sizeof *p->v)) || !(p->effects = ln_str_dup(effects)))
+    return ln_permit_free(p), NULL;
   for (ln_str rest = {p->effects, effects.n}; rest.n && ln_v_read(&rest, &v);) {
     ln_str print = ln_v_get_str(v.whole, "print");
     if (print.n != LN_FINGERPRINT) continue;
@@ -220,12 +252,14 @@ ln_permit *ln_permit_of(ln_str effects) {
 /* Has an earlier write within the same permit changed what this one was shown with? */
 static bool is_changed_within(const ln_permit *p, const ln_permitted *one) {
   for (size_t i = 0; i < p->n; i++)
-    if (&p->v[i] != one && p->v[i].used && ln_str_eq(p->v[i].entity, one->entity) && ln_str_eq(p->v[i].facet, one->facet)) return true;
+    if (&p->v[i] != one && p->v[i].used && ln_str_eq(p->v[i].entity, one->entity) &&
+        ln_str_eq(p->v[i].facet, one->facet))
+      return true;
   return false;
 }
 
-/* A permit names fingerprints, each as often as it was shown; a use takes one.  What was approved is a change of how
-** it was then: a look that finds it otherwise lets the permit lapse. */
+/* A permit names fingerprints, each as often as it was shown; a use takes one.  What was approved is a
+** change of how it was then: a look that finds it otherwise lets the permit lapse. */
 void ln_permit_take(ln_effect *e) {
   ln_permit *p = e->branch->permit;
   for (size_t i = 0; p && i < p->n; i++) {

@@ -1,9 +1,9 @@
-/* inside.h: the engine's own structs: a run, its branches, an effect under way.  Only runtime/engine and the
-** words of modules/words*.c include it.
+/* inside.h: the engine's own structs: a run, its branches, an effect under way.  Only runtime/engine and
+** the words of modules/words*.c include it.
 **
-** A run is a tree of branches (coroutines of one VM).  One branch runs at a time, until it asks an effect, joins
-** its children, or ends; deliveries are what makes another one runnable, in the order that the journal keeps.
-** Everything here happens on the worker's loop thread. */
+** A run is a tree of branches (coroutines of one VM).  One branch runs at a time, until it asks an effect,
+** joins its children, or ends; deliveries are what makes another one runnable, in the order that the
+** journal keeps.  Everything here happens on the worker's loop thread. */
 #ifndef LN_INSIDE_H
 #define LN_INSIDE_H
 
@@ -18,86 +18,88 @@ typedef struct ln_tally {                                /* how often each text 
   ln_tally_slot *slots;
   size_t n, used;
 } ln_tally;
-int64_t ln_tally_add(ln_tally *t, ln_str key);           /* the count with this one; copies key; 0: no memory */
+int64_t ln_tally_add(ln_tally *t, ln_str key); /* the count with this one; copies key; 0: no memory */
 bool ln_tally_has(const ln_tally *t, ln_str key);
 void ln_tally_free(ln_tally *t);
 
 typedef struct ln_branch ln_branch;
 typedef struct ln_fork ln_fork;
 
-typedef struct ln_play {                                 /* the playbook (or flow) that a branch runs under  */
-  char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none        */
+typedef struct ln_play {                                 /* the playbook (or flow) that a branch runs under */
+  char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none       */
   char **uses; size_t n_uses;
   char **d3fend; size_t n_d3fend;
   int refs;
 } ln_play;
 
-typedef struct ln_permitted {                            /* one write that was shown to whoever approved     */
+typedef struct ln_permitted {                            /* one write that was shown to whoever approved    */
   uint8_t print[LN_FINGERPRINT];
   bool used;
-  ln_str entity, facet, from;                            /* from: how it was then                            */
+  ln_str entity, facet, from;                            /* from: how it was then                           */
 } ln_permitted;
 
-typedef struct ln_permit {                               /* what an approval permits, each once              */
+typedef struct ln_permit {                               /* what an approval permits, each once             */
   ln_permitted *v;
   size_t n;
-  char *effects;                                         /* what the texts point into                        */
+  char *effects;                                         /* what the texts point into                       */
 } ln_permit;
 
-typedef enum ln_branch_state { LN_B_RUNNABLE, LN_B_RUNNING, LN_B_ASKING, LN_B_JOINING, LN_B_ENDED } ln_branch_state;
+typedef enum ln_branch_state {
+  LN_B_RUNNABLE, LN_B_RUNNING, LN_B_ASKING, LN_B_JOINING, LN_B_ENDED
+} ln_branch_state;
 
 struct ln_branch {
   ln_run *run;
-  ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all             */
-  void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                 */
+  ln_branch *parent, *next, *prev;                       /* next, prev: in the run's list of all            */
+  void (*on_end)(ln_branch *b);                          /* once, outside of Lua; may free b                */
   void *on_end_arg;
-  ln_branch **held_by;                                   /* set to NULL when it is freed                      */
-  size_t index;                                          /* among its siblings                               */
+  ln_branch **held_by;                                   /* set to NULL when it is freed                    */
+  size_t index;                                          /* among its siblings                              */
   ln_branch *next_runnable;
-  char *name;                                            /* "harden/group/00g1"; "" the root                 */
+  char *name;                                            /* "harden/group/00g1"; "" the root                */
   lua_State *co;
-  int ref;                                               /* anchors co in the VM's registry                  */
-  bool own_modules;                                      /* a stage: require loads afresh, into lib_ref      */
+  int ref;                                               /* anchors co in the VM's registry                 */
+  bool own_modules;                                      /* a stage: require loads afresh, into lib_ref     */
   int lib_ref;
   ln_branch_state state;
   int64_t cpu_us;
-  ln_tally turns;                                        /* by operation; author's names too                 */
+  ln_tally turns;                                        /* by operation; author's names too                */
   ln_play *play;
-  ln_effect *asked;                                      /* what it waits for, or what was just delivered    */
-  ln_fork *fork;                                         /* its children, while it joins                     */
-  ln_permit *permit;                                     /* of the nearest approved(); borrowed by children  */
-  ln_buf *plan_into;                                     /* collecting writes for approved(): borrowed by children */
-  bool in_step;                                          /* inside step: no effects                          */
-  bool polling;                                          /* inside await_until: reads only, not journaled    */
+  ln_effect *asked;                                      /* what it waits for, or what was just delivered   */
+  ln_fork *fork;                                         /* its children, while it joins                    */
+  ln_permit *permit;                                     /* of the nearest approved(); borrowed by children */
+  ln_buf *plan_into; /* collecting writes for approved(): borrowed by children */
+  bool in_step;                                          /* inside step: no effects                         */
+  bool polling;                                          /* inside await_until: reads only, not journaled   */
   bool cancelled;
-  bool is_item;                                          /* of a map: approvals of its siblings are one question */
-  int closing;                                           /* effects that __close asked since then            */
-  bool failed;                                           /* ended by an error: its value is on top of co     */
-  int nres;                                              /* results on co when it ended                      */
-  uint64_t rolls, step_rolls;                            /* random, uuid: turns; within step its own, as a replay does not run it */
+  bool is_item; /* of a map: approvals of its siblings are one question */
+  int closing;                                           /* effects that __close asked since then           */
+  bool failed;                                           /* ended by an error: its value is on top of co    */
+  int nres;                                              /* results on co when it ended                     */
+  uint64_t rolls, step_rolls; /* random, uuid: turns; within step its own, as a replay does not run it */
   size_t depth;
 };
 
 /* Children of one branch, and how they are started and waited for (fork.c). */
 struct ln_fork {
-  size_t total, started, ended, width;                   /* width: how many at once                          */
+  size_t total, started, ended, width;                   /* width: how many at once                         */
   bool stop_on_error, stopping;
-  bool keep;                                             /* k frees it                                        */
+  bool keep;                                             /* k frees it                                      */
   bool polling;
-  char **names;                                          /* the children's branch names                      */
-  int fns_ref;                                           /* registry: a function (for all), or a list of them */
-  int items_ref;                                         /* registry: the list of items; LUA_NOREF: none      */
-  int results_ref;                                       /* registry: a list of { ok, value }                 */
-  ln_play *play;                                         /* under which they run; NULL: the parent's          */
-  ln_buf *plan_into;                                     /* for the children; NULL: as the parent            */
+  char **names;                                          /* the children's branch names                     */
+  int fns_ref; /* registry: a function (for all), or a list of them */
+  int items_ref;                                         /* registry: the list of items; LUA_NOREF: none    */
+  int results_ref;                                       /* registry: a list of { ok, value }               */
+  ln_play *play;                                         /* under which they run; NULL: the parent's        */
+  ln_buf *plan_into;                                     /* for the children; NULL: as the parent           */
   ln_permit *permit;
-  lua_KFunction k;                                       /* what goes on when all have ended                  */
+  lua_KFunction k;                                       /* what goes on when all have ended                */
   lua_KContext ctx;
 };
 
-typedef enum ln_stand {                                  /* where a write stands (write.c)                   */
-  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING, LN_W_PROBING,
-  LN_W_DOUBT, LN_W_RECORDING
+typedef enum ln_stand {                                  /* where a write stands (write.c)                  */
+  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING,
+  LN_W_PROBING, LN_W_DOUBT, LN_W_RECORDING
 } ln_stand;
 
 typedef struct ln_kept { struct ln_kept *next; char bytes[]; } ln_kept;
@@ -107,57 +109,58 @@ struct ln_effect {
   ln_branch *branch;
   ln_effect *next_ready;
   const ln_op *op;
-  ln_op own_op;                                          /* for the engine's own one-off kinds               */
+  ln_op own_op;                                          /* for the engine's own one-off kinds              */
   char *name, *where;
   uint8_t print[LN_FINGERPRINT];
   ln_buf args;
-  int64_t wait_ms, lease_ms, timeout_ms;                 /* wait -1: not given, 0: false                     */
+  int64_t wait_ms, lease_ms, timeout_ms;                 /* wait -1: not given, 0: false                    */
   void *work;
   void (*free_work)(void *);
   void (*drop)(ln_effect *e);
   ln_kept *kept;
   int64_t asked_ms;
-  ln_record *record;                                     /* what the journal knows of it, or NULL            */
-  bool started, finished, durable, go;                   /* durable: its RESULT is on disk; go: step may run */
-  bool in_close;                                         /* asked by a __close of a cancelled branch         */
+  ln_record *record;                                     /* what the journal knows of it, or NULL           */
+  bool started, finished, durable, go; /* durable: its RESULT is on disk; go: step may run */
+  bool in_close;                                         /* asked by a __close of a cancelled branch        */
   bool ok;
-  const char *state;                                     /* "done" "unchanged" …: static                     */
-  ln_buf outcome;                                        /* value or error, encoded                          */
+  const char *state;                                     /* "done" "unchanged" …: static                    */
+  ln_buf outcome;                                        /* value or error, encoded                         */
   ln_timer timer;
   /* waits */
-  int64_t due_ms;                                        /* 0: none                                          */
-  int64_t approval;                                      /* id; 0: none                                      */
-  const char *waiting_for;                               /* "approval" "timer" …; NULL                       */
+  int64_t due_ms;                                        /* 0: none                                         */
+  int64_t approval;                                      /* id; 0: none                                     */
+  const char *waiting_for;                               /* "approval" "timer" …; NULL                      */
   /* writes */
   ln_stand stand;
   ln_write w;
-  ln_buf before, names, undo;                            /* what look found                                  */
+  ln_buf before, names, undo;                            /* what look found                                 */
   bool resolved;
-  bool permitted;                                        /* an approval covers it                            */
+  bool permitted;                                        /* an approval covers it                           */
   int attempts, probes;
   int64_t sent_ms, first_sent_ms, follow_until_ms;
-  ln_buf handle, would;                                  /* would: of a planned one, what a person is shown  */
-  bool recovered;                                        /* it stood in the journal without a result         */
-  bool perhaps;                                          /* an attempt may have been acted on                */
-  bool intended;                                         /* its intent is on disk, and nothing of it was sent yet */
-  bool holds;                                            /* it has a row in the ledger                       */
-  bool waited;                                           /* for its turn on the entity: to be looked at again */
-  bool blocked;                                          /* by a write in doubt: a person has to settle it   */
+  ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
+  bool recovered;                                        /* it stood in the journal without a result        */
+  bool perhaps;                                          /* an attempt may have been acted on               */
+  bool intended; /* its intent is on disk, and nothing of it was sent yet */
+  bool holds;                                            /* it has a row in the ledger                      */
+  bool waited; /* for its turn on the entity: to be looked at again */
+  bool blocked;                                          /* by a write in doubt: a person has to settle it  */
   ln_buf unchanged;
-  int64_t looked_ms;                                     /* when `before` was so; 0: not known               */
-  int64_t wanted_ms;                                     /* since when it waits to be asked about            */
+  int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
+  int64_t wanted_ms;                                     /* since when it waits to be asked about           */
 };
 
-/* What is too large for an entry, or could be taken for the name of something that is: kept by its content. */
+/* What is too large for an entry, or could be taken for the name of something that is: kept by its
+** content. */
 typedef struct ln_spill {
   struct ln_spill *next;
   ln_content content;
   char bytes[];
 } ln_spill;
 
-typedef struct ln_flush {                                /* one job for the writer: entries, or something else */
+typedef struct ln_flush { /* one job for the writer: entries, or something else */
   ln_run *run;
-  ln_buf entries, told;                                  /* told: events, for when the entries are durable   */
+  ln_buf entries, told;                                  /* told: events, for when the entries are durable  */
   ln_spill *spills;
   ln_apply_fn apply;
   ln_done_fn done;
@@ -172,141 +175,153 @@ struct ln_run {
   char *playbook, *snapshot, *started_by;
   uint8_t seed[16];
   ln_run_options options;
-  ln_buf input;                                          /* encoded, coerced                                 */
-  ln_buf site;                                           /* the site's facts as they were at its start       */
+  ln_buf input;                                          /* encoded, coerced                                */
+  ln_buf site;                                           /* the site's facts as they were at its start      */
   ln_vm *vm;
-  ln_branch *root, *branches;                            /* all, newest first                                */
+  ln_branch *root, *branches;                            /* all, newest first                               */
   ln_branch *current, *runnable, *runnable_last, *sliced;
   ln_effect *ready, *ready_last;
   ln_journal *past;
-  size_t past_at;                                        /* the next delivery to repeat                      */
-  bool live;                                             /* the past is used up                              */
+  size_t past_at;                                        /* the next delivery to repeat                     */
+  bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
-  ln_buf pending, told;                                  /* entries not yet handed to the writer, and the events about them */
-  ln_spill *spills;                                      /* of the pending entries                           */
-  uint64_t flushes, flushed;                             /* jobs submitted, and given back                   */
+  ln_buf pending, told; /* entries not yet handed to the writer, and the events about them */
+  ln_spill *spills;                                      /* of the pending entries                          */
+  uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
-  bool broken;                                           /* the attempt is over: the journal is what counts  */
-  bool winding;                                          /* the script is over for good: only writes that may have been sent go on */
-  bool ending;                                           /* its end is on its way to the disk                */
-  ln_err why;                                            /* of what ended it, or broke the attempt           */
+  bool broken;                                           /* the attempt is over: the journal is what counts */
+  bool winding; /* the script is over for good: only writes that may have been sent go on */
+  bool ending;                                           /* its end is on its way to the disk               */
+  ln_err why;                                            /* of what ended it, or broke the attempt          */
   ln_tally seen;                                         /* hashes that some document called a system file  */
-  int partial;                                           /* stages failed, skipped for a fact; not_done      */
+  int partial;                                           /* stages failed, skipped for a fact; not_done     */
   int notes, writes_done;
-  ln_timer poll;                                         /* looks for what other processes decided           */
-  int lib_ref;                                           /* registry: modules loaded by require              */
-  bool creating;                                         /* its row is on its way                             */
-  struct ln_snapshot *scripts;                           /* engine/library.h                                  */
+  ln_timer poll;                                         /* looks for what other processes decided          */
+  int lib_ref;                                           /* registry: modules loaded by require             */
+  bool creating;                                         /* its row is on its way                           */
+  struct ln_snapshot *scripts;                           /* engine/library.h                                */
   bool notified_waiting, notified_broken, is_call, parked, cancel_wanted, asked_people;
   char cancel_why[128];
 };
 
 /* run.c */
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* told at once     */
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* when what is pending is durable */
+/* when what is pending is durable */
+void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
 void ln_run_tell(ln_run *r, ln_str told);
-bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty               */
-bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable              */
+bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
+bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
-/* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run, once its
-** writes under way are known; anything else leaves it to be resumed. */
+/* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
+** once its writes under way are known; anything else leaves it to be resumed. */
 void ln_run_end_attempt(ln_run *r, const ln_err *why);
-void ln_run_leave(ln_run *r);                            /* open.c: a closed one is freed when nothing of it is under way */
+void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
-bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err); /* until the root returns; `asked` answers an effect, or NULL */
-bool ln_scratch_renew(ln_run *r, ln_err *err);           /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
+/* until the root returns; `asked` answers an effect, or NULL */
+bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err);
+/* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
+bool ln_scratch_renew(ln_run *r, ln_err *err);
 void ln_scratch_free(ln_run *r);
 /* branch.c */
-ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err); /* its co is empty; push fn and args on it */
-void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue                */
-void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                        */
+/* its co is empty; push fn and args on it */
+ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err);
+void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue               */
+void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                       */
 enum { LN_BRANCHES_DEEP = 40 };
 void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
-char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()     */
-#define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it     */
+char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()    */
+#define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it    */
 /* A part of a name that is an author's or an item's own: / % # and control characters are percent-encoded. */
 bool ln_name_is_plain(ln_str s);
 void ln_name_escape(ln_buf *out, ln_str s);
 ln_play *ln_play_keep(ln_play *p);
 void ln_play_drop(ln_play *p);
 bool ln_play_grants(const ln_play *p, ln_str what);
-void ln_branch_free(ln_branch *b);                       /* ended, its values taken                          */
-/* fork.c: [args as given] the last thing a C function does; then k runs with the list of { ok, value } on top. */
-ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err); /* hangs on the running branch                */
+void ln_branch_free(ln_branch *b);                       /* ended, its values taken                         */
+/* fork.c: [args as given] the last thing a C function does; then k runs with the list of { ok, value } on
+** top. */
+ln_fork *lnL_fork_new(lua_State *L, size_t total, ln_err *err); /* hangs on the running branch              */
 int lnL_fork_wait(lua_State *L, ln_fork *f, lua_KContext ctx, lua_KFunction k);
-void ln_fork_begin(ln_branch *parent);                   /* the parent has given the turn                    */
+void ln_fork_begin(ln_branch *parent);                   /* the parent has given the turn                   */
 void ln_fork_free(ln_branch *parent);
 /* effect.c */
-ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err); /* hangs on the branch      */
+ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err); /* hangs on the branch     */
 void ln_effect_free(ln_effect *e);
-bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err); /* name and fingerprint                        */
-bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err); /* "NAME#1": step's own names                */
-void ln_effect_begin(ln_effect *e);                      /* its branch has given the turn: match or start    */
+bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err); /* name and fingerprint                       */
+bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err); /* "NAME#1": step's own names              */
+void ln_effect_begin(ln_effect *e);                      /* its branch has given the turn: match or start   */
 void ln_effect_start_live(ln_effect *e);
 void ln_effect_finish(ln_effect *e, bool ok, const char *state, ln_str outcome);
 void ln_effect_finish_err(ln_effect *e, const char *state, const ln_err *err);
-int lnL_effect_wait(lua_State *L, ln_effect *e);         /* gives the turn; then pushes or raises            */
-int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered value, or raises            */
+int lnL_effect_wait(lua_State *L, ln_effect *e);         /* gives the turn; then pushes or raises           */
+int lnL_effect_result(lua_State *L, ln_effect *e);       /* pushes the delivered value, or raises           */
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out);
 bool ln_effect_logged(const ln_effect *e);
-bool lnL_in_close(lua_State *L);                         /* closing.c: is a __close under way?                */
+bool lnL_in_close(lua_State *L);                         /* closing.c: is a __close under way?              */
 void ln_effect_drop(ln_effect *e);
-bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end   */
-bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out             */
-/* The outcome that a record has, also one kept by its content (then in hold: free it).  False: the store lost it. */
+bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end  */
+bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out            */
+/* The outcome that a record has, also one kept by its content (then in hold: free it).  False: the store
+** lost it. */
 bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcome, ln_err *err);
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
-bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                    */
+bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */
 /* flush.c */
-bool ln_run_put(ln_run *r, const ln_entry *e);           /* into pending                                     */
-bool ln_run_flush(ln_run *r);                            /* hands pending to the writer                      */
-/* Hands pending to the writer, and then this job.  False: it was not taken, and done is not called.  Else done is
-** called once; when it is told that the attempt is gone, it frees what is its own and touches nothing else. */
+bool ln_run_put(ln_run *r, const ln_entry *e);           /* into pending                                    */
+bool ln_run_flush(ln_run *r);                            /* hands pending to the writer                     */
+/* Hands pending to the writer, and then this job.  False: it was not taken, and done is not called.  Else
+** done is called once; when it is told that the attempt is gone, it frees what is its own and touches
+** nothing else. */
 bool ln_run_flush_with(ln_run *r, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool ln_job_gone(const ln_err *err);
 void ln_run_drop_pending(ln_run *r);
 /* note.c */
-bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err); /* a note or stage entry, once */
-LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* a note or stage entry, once */
+bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err);
+LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void ln_permit_free(ln_permit *p);
-ln_permit *ln_permit_of(ln_str effects);                 /* from encoded effects, one after another; NULL: no memory */
+ln_permit *ln_permit_of(ln_str effects); /* from encoded effects, one after another; NULL: no memory */
 /* write.c */
 void ln_write_start(ln_effect *e);
-void ln_write_cancel(ln_effect *e);                      /* before it may have been sent                     */
-bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished     */
-void ln_write_decided(ln_effect *e, const char *state, const ln_err *why); /* its question: "approved", else why not */
+void ln_write_cancel(ln_effect *e);                      /* before it may have been sent                    */
+bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished    */
+/* its question: "approved", else why not */
+void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 bool ln_write_is_destructive(const ln_effect *e);
-void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done       */
+void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
 /* guards.c */
-bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody                */
+bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody               */
 bool ln_guard_needs_person(const ln_effect *e);
-bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                     */
-bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err); /* "busy": the last member may be another by now */
-bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                           */
-void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                     */
-void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up            */
+bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                    */
+/* "busy": the last member may be another by now */
+bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err);
+bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                          */
+void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                   */
+void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up           */
 /* sysfile.c */
-bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's  */
-bool ln_seen_add(ln_tally *t, ln_str value);             /* hashes that an encoded document gives such a name; false: no memory */
+bool ln_is_system_file(ln_str name);                     /* a name or path: an interpreter, or the system's */
+/* hashes that an encoded document gives such a name; false: no memory */
+bool ln_seen_add(ln_tally *t, ln_str value);
 bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
-void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent     */
-bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                             */
-void ln_plan_local(ln_effect *e);                        /* a change of the store, answered without being made */
-void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                        */
-void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved    */
+void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
+bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
+void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
+void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                       */
+void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved   */
 /* wait.c */
-extern const ln_op ln_op_sleep;                          /* args { ms }                                      */
-void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                            */
-void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn); /* a timer of the effect                      */
+extern const ln_op ln_op_sleep;                          /* args { ms }                                     */
+void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                           */
+void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn); /* a timer of the effect                     */
 /* approval.c */
-void ln_approval_watch(ln_run *r);                       /* looks at what people decided, now and again      */
-void ln_approval_gather(ln_run *r);                      /* the core's own questions, one a kind             */
-void ln_approval_ask(ln_effect *e, const ln_approval *a); /* a question of the playbook                      */
+void ln_approval_watch(ln_run *r);                       /* looks at what people decided, now and again     */
+void ln_approval_gather(ln_run *r);                      /* the core's own questions, one a kind            */
+void ln_approval_ask(ln_effect *e, const ln_approval *a); /* a question of the playbook                     */
 void ln_approval_digest(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]);
-void ln_approval_put_effect(ln_effect *e, ln_buf *out);  /* what a person is shown of a write                */
+void ln_approval_put_effect(ln_effect *e, ln_buf *out);  /* what a person is shown of a write               */
 #endif

@@ -1,6 +1,6 @@
-/* journal.c: how entries are spelt, and the index over one run's.  An entry is an encoded array (value.h) with
-** fixed places, so that the format of values is the only format there is.  The index holds views into one copy
-** of the journal's bytes; names are found through a table of open addressing. */
+/* journal.c: how entries are spelt, and the index over one run's.  An entry is an encoded array (value.h)
+** with fixed places, so that the format of values is the only format there is.  The index holds views into
+** one copy of the journal's bytes; names are found through a table of open addressing. */
 #include "engine/journal.h"
 
 #include <stdlib.h>

@@ -1,8 +1,9 @@
-/* journal.h: the entries of a run's journal, and the index that a replay reads them through.
-** Two facts make an effect: *asked* (its name and fingerprint) and *delivered* (its outcome, in order).  A pure or
-** read effect's outcome and delivery are one entry (DONE); a local effect's or a write's outcome is durable by
-** itself (RESULT) and its delivery follows (DELIVERED), so that the order of deliveries is the order of DONE and
-** DELIVERED entries, whatever the disk did in between.  Entries are appended, never rewritten. */
+/* journal.h: the entries of a run's journal, and the index that a replay reads them through. Two facts
+** make an effect: *asked* (its name and fingerprint) and *delivered* (its outcome, in order).  A pure or
+** read effect's outcome and delivery are one entry (DONE); a local effect's or a write's outcome is
+** durable by itself (RESULT) and its delivery follows (DELIVERED), so that the order of deliveries is the
+** order of DONE and DELIVERED entries, whatever the disk did in between.  Entries are appended, never
+** rewritten. */
 #ifndef LN_JOURNAL_H
 #define LN_JOURNAL_H
 
@@ -10,8 +11,8 @@
 
 enum { LN_FINGERPRINT = 16 };
 
-/* What a journal was made for: how entries are matched and replayed, and what the modules promise scripts.  The first
-** entry of a run ("run.began") has both, so that its segments are read by who understands them. */
+/* What a journal was made for: how entries are matched and replayed, and what the modules promise scripts.
+** The first entry of a run ("run.began") has both, so that its segments are read by who understands them. */
 enum { LN_SEMANTICS = 1, LN_API = 1 };
 
 typedef enum ln_entry_kind {
@@ -45,7 +46,8 @@ typedef struct ln_entry {
 } ln_entry;
 
 bool ln_entry_put(ln_buf *out, const ln_entry *e);       /* false: out is full                              */
-bool ln_entry_read(ln_str *rest, ln_entry *e);           /* views into rest; false: the end, or damaged (rest not empty) */
+/* views into rest; false: the end, or damaged (rest not empty) */
+bool ln_entry_read(ln_str *rest, ln_entry *e);
 
 /* --- the index of one journal --- */
 typedef struct ln_record {                               /* all that is known of one name                   */
@@ -63,16 +65,16 @@ typedef struct ln_record {                               /* all that is known of
 } ln_record;
 
 typedef struct ln_journal ln_journal;
-ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err); /* reads all of it                       */
+ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err); /* reads all of it                      */
 ln_journal *ln_journal_empty(ln_err *err);
 void ln_journal_free(ln_journal *j);
 ln_record *ln_journal_find(ln_journal *j, ln_str name);  /* NULL: never asked                               */
 size_t ln_journal_deliveries(const ln_journal *j);
 ln_record *ln_journal_delivery(const ln_journal *j, size_t i); /* in order                                  */
 size_t ln_journal_records(const ln_journal *j);
-ln_record *ln_journal_record(const ln_journal *j, size_t i); /* in order of first sight                      */
+ln_record *ln_journal_record(const ln_journal *j, size_t i); /* in order of first sight                     */
 bool ln_journal_noted(ln_journal *j, ln_str name);       /* was that note or stage entry written already?   */
-size_t ln_journal_notes(const ln_journal *j, const char *kind); /* "found" "not_done": how many               */
+size_t ln_journal_notes(const ln_journal *j, const char *kind); /* "found" "not_done": how many             */
 /* Every entry, in order, as read: for reports. */
 bool ln_journal_each(const ln_journal *j, bool (*fn)(void *arg, const ln_entry *e), void *arg);
 

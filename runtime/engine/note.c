@@ -1,17 +1,20 @@
-/* note.c: what a report is made of beside the effects: found, not_done, evidence, log, and how stages went.  A note
-** waits for nothing; a replay that comes by again finds it written, by its name, and does not write it twice. */
+/* note.c: what a report is made of beside the effects: found, not_done, evidence, log, and how stages
+** went.  A note waits for nothing; a replay that comes by again finds it written, by its name, and does
+** not write it twice. */
 #include "engine/inside.h"
 #include "engine/note.h"
 
 #include <stdlib.h>
 
-/* Within step it is named after the step: a replay, which does not run that again, must count the others alike. */
+/* Within step it is named after the step: a replay, which does not run that again, must count the others
+** alike. */
 static char *name_note(ln_branch *b, const char *what, ln_err *err) {
   ln_buf own;
   ln_buf_init(&own, 4096);
   if (b->in_step) ln_buf_addf(&own, "%s/", b->asked->name + (b->name[0] ? strlen(b->name) + 1 : 0));
   ln_buf_addz(&own, what);
-  char *name = ln_buf_ok(&own, err) ? ln_branch_step_name(b, ln_buf_view(&own), (ln_str){NULL, 0}, err) : NULL;
+  char *name =
+      ln_buf_ok(&own, err) ? ln_branch_step_name(b, ln_buf_view(&own), (ln_str){NULL, 0}, err) : NULL;
   ln_buf_free(&own);
   return name;
 }
@@ -37,7 +40,8 @@ void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_buf data;
   ln_branch *b = lnL_here(L);
   ln_buf_init(&data, 16 << 20);
-  bool ok = lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
+  bool ok =
+      lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
   ln_buf_free(&data);
   if (!ok) lnL_raise(L, &err);
 }

@@ -1,4 +1,5 @@
-/* open.c: how a run comes to be under way: started afresh, or taken over and replayed; and how it is let go. */
+/* open.c: how a run comes to be under way: started afresh, or taken over and replayed; and how it is let
+** go. */
 #include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/play.h"
@@ -98,7 +99,11 @@ static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
   ln_v_key(&data, LN_STR("semantics"));
   ln_v_int(&data, LN_SEMANTICS);
   ln_v_end(&data, mark);
-  ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .at_ms = r->created_ms, .ok = true, .data = ln_buf_view(&data)};
+  ln_entry e = {.kind = LN_E_RUN,
+                .name = LN_STR("run.began"),
+                .at_ms = r->created_ms,
+                .ok = true,
+                .data = ln_buf_view(&data)};
   bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, r->id, ln_buf_view(&line), err);
   ln_buf_free(&data);
   ln_buf_free(&line);
@@ -108,7 +113,8 @@ static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
 static bool check_versions(void *arg, const ln_entry *e) {
   ln_err *err = arg;
   if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
-  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API) return false;
+  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API)
+    return false;
   ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
   return false;
 }
@@ -116,9 +122,14 @@ static bool check_versions(void *arg, const ln_entry *e) {
 static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   creating *c = arg;
   ln_run *r = c->run;
-  ln_run_row row = {.epoch = r->epoch, .playbook = ln_str_of(r->playbook), .snapshot = ln_str_of(r->snapshot),
-                    .state = LN_STR("running"), .input = ln_buf_view(&r->input), .options = ln_buf_view(&c->options),
-                    .started_by = ln_str_of(r->started_by), .created_ms = r->created_ms};
+  ln_run_row row = {.epoch = r->epoch,
+                    .playbook = ln_str_of(r->playbook),
+                    .snapshot = ln_str_of(r->snapshot),
+                    .state = LN_STR("running"),
+                    .input = ln_buf_view(&r->input),
+                    .options = ln_buf_view(&c->options),
+                    .started_by = ln_str_of(r->started_by),
+                    .created_ms = r->created_ms};
   memcpy(row.ulid, r->ulid, sizeof row.ulid);
   memcpy(row.seed, r->seed, sizeof row.seed);
   snprintf(row.owner, sizeof row.owner, "%s", ln_owner_id(r->engine->owner));
@@ -147,7 +158,8 @@ static bool create(ln_run *r, ln_err *err) {
   creating *c = calloc(1, sizeof *c);
   if (!c) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   c->run = r;
-  r->epoch = ++r->engine->epochs; /* a row that is rolled back gives its id to the next one: the epoch tells them apart */
+  /* a row that is rolled back gives its id to the next one: the epoch tells them apart */
+  r->epoch = ++r->engine->epochs;
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
   put_options(r, &c->options);
@@ -158,7 +170,8 @@ static bool create(ln_run *r, ln_err *err) {
   return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
 }
 
-/* ------------------------------------------------------------------ looking at a playbook without running it */
+/* ------------------------------------------------------------------ looking at a playbook without running
+** it */
 
 struct looking { ln_run *run; ln_str input; bool coerce; ln_buf *out; ln_declared *declared; ln_err *err; };
 
@@ -172,7 +185,8 @@ static void copy_field(lua_State *L, int t, const char *key, char *out, size_t n
 static void find_alert_input(lua_State *L, int t, char *out, size_t n) {
   if (lua_getfield(L, t, "input") == LUA_TTABLE) {           /* … input */
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))     /* … input k v */
-      if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "alert", 5) == 0)
+      if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING &&
+          strncmp(lua_tostring(L, -1), "alert", 5) == 0)
         snprintf(out, n, "%s", lua_tostring(L, -2));
   }
   lua_pop(L, 1);
@@ -245,7 +259,9 @@ bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_er
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
   ln_run_options none = {0};
   ln_run *r = run_new(g, &none, err);
-  if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) && ln_run_begin_vm(r, err)) return r;
+  if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) &&
+      ln_run_begin_vm(r, err))
+    return r;
   ln_scratch_free(r);
   return NULL;
 }
@@ -300,7 +316,8 @@ void ln_declared_free(ln_declared *d) { ln_buf_free(&d->value); }
 
 static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
   ln_engine *g = r->engine;
-  if (!(r->started_by = ln_str_dup(started_by))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  if (!(r->started_by = ln_str_dup(started_by)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!g->rand->bytes(g->rand, r->seed, sizeof r->seed, err)) return false;
   ln_ulid(g->rand, r->created_ms, r->ulid);
   return (r->past = ln_journal_empty(err)) != NULL;
@@ -313,18 +330,21 @@ static ln_run *under_way(ln_run *r) {
   return r;
 }
 
-ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o, ln_str started_by, ln_err *err) {
+ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o, ln_str started_by,
+                     ln_err *err) {
   ln_run *r = run_new(g, o, err);
   struct looking k = {.input = input, .coerce = true};
   if (!r) return NULL;
   k.out = &r->input;
-  if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) && ln_run_begin(r, err) && create(r, err))
+  if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) &&
+      ln_run_begin(r, err) && create(r, err))
     return under_way(r);
   run_abandon(r);
   return NULL;
 }
 
-ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by, ln_err *err) {
+ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by,
+                    ln_err *err) {
   ln_run *r = run_new(g, o, err);
   if (!r) return NULL;
   r->is_call = true;
@@ -333,7 +353,8 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
   if (!(r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err))) goto fail;
   if (args.n) ln_buf_add(&r->input, args);
   else ln_v_end(&r->input, ln_v_begin(&r->input, 'O', 0));
-  if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err)) return under_way(r);
+  if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err))
+    return under_way(r);
 fail:
   run_abandon(r);
   return NULL;
@@ -379,7 +400,9 @@ static bool take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
 static bool same_world(const struct found *f, ln_err *err) {
   const char *ulid = f->run->ulid;
   if (f->sim == f->run->options.sim) return true;
-  if (f->sim) return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim", ulid);
+  if (f->sim)
+    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim",
+                   ulid);
   return ln_fail(err, "conflict", LN_FINAL, "run %s is a real one: it cannot go on against simulators", ulid);
 }
 
@@ -387,10 +410,13 @@ static bool may_take(ln_engine *g, const struct found *f, ln_err *err) {
   const char *over[] = {"completed", "failed", "cancelled"};
   for (size_t i = 0; i < 3; i++)
     if (strcmp(f->state, over[i]) == 0)
-      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to resume", f->run->ulid, f->state);
+      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to resume",
+                     f->run->ulid, f->state);
   for (const ln_run *r = g->state; r; r = r->next)
-    if (r->id == f->run->id && !r->parked && !r->broken) return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way here", r->ulid);
-  if (f->owner[0] && strcmp(f->owner, ln_owner_id(g->owner)) != 0 && ln_owner_alive(g->store, ln_str_of(f->owner)))
+    if (r->id == f->run->id && !r->parked && !r->broken)
+      return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way here", r->ulid);
+  if (f->owner[0] && strcmp(f->owner, ln_owner_id(g->owner)) != 0 &&
+      ln_owner_alive(g->store, ln_str_of(f->owner)))
     return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", f->run->ulid);
   return true;
 }
@@ -407,7 +433,8 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   struct found f = {.run = r};
   if (!ln_store_run_find(g->store, which, copy_row, &f, err)) return false;
   if (!f.ok) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!may_take(g, &f, err) || !same_world(&f, err) || !ln_writer_run(g->store, take_over_apply, r, err)) return false;
+  if (!may_take(g, &f, err) || !same_world(&f, err) || !ln_writer_run(g->store, take_over_apply, r, err))
+    return false;
   r->epoch++;
   return true;
 }
@@ -421,7 +448,8 @@ static bool load_past(ln_run *r, ln_err *err) {
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
-  r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err) : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
+  r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err)
+                          : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
   return r->scripts && ln_run_begin(r, err);
 }
 
@@ -451,8 +479,10 @@ static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 static void put_waiting(ln_run *r, ln_buf *b) {
   ln_waiting w;
-  if (!ln_run_waiting(r, &w)) snprintf(w.what, sizeof w.what, "interrupted"), w.id[0] = w.step[0] = 0, w.until_ms = 0,
-                              snprintf(w.next, sizeof w.next, "lunette resume %s", r->ulid);
+  if (!ln_run_waiting(r, &w))
+    snprintf(w.what, sizeof w.what, "interrupted"),
+        w.id[0] = w.step[0] = 0, w.until_ms = 0,
+        snprintf(w.next, sizeof w.next, "lunette resume %s", r->ulid);
   size_t mark = ln_v_begin(b, 'O', 5);
   ln_v_key(b, LN_STR("for"));
   ln_v_str(b, ln_str_of(w.what));
@@ -475,8 +505,8 @@ static void unlink_run(void **list, const ln_run *r) {
     }
 }
 
-/* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before: not that of
-** an attempt whose earlier entries were lost. */
+/* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before:
+** not that of an attempt whose earlier entries were lost. */
 void ln_run_park(ln_run *r) {
   ln_err err = {0};
   parting p = {.run = r};

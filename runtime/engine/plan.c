@@ -1,5 +1,5 @@
-/* plan.c: writes that are only planned: nothing is sent, the answer is the declaration's shape, its unknown parts
-** opaque.  `approved` collects them the same way, to show exactly those to a person. */
+/* plan.c: writes that are only planned: nothing is sent, the answer is the declaration's shape, its
+** unknown parts opaque.  `approved` collects them the same way, to show exactly those to a person. */
 #include "engine/inside.h"
 #include "engine/opaque.h"
 
@@ -14,7 +14,7 @@ static void put_names(ln_buf *b, ln_str names) {
   else ln_v_nil(b);
 }
 
-typedef struct meant { ln_str entity, facet, from, to, names; } meant; /* what a write would do to what          */
+typedef struct meant { ln_str entity, facet, from, to, names; } meant; /* what a write would do to what     */
 
 static meant meant_by(const ln_effect *e) {
   return (meant){e->w.entity, e->w.facet, ln_buf_view(&e->before), e->w.to, ln_buf_view(&e->names)};
@@ -65,8 +65,8 @@ void ln_plan_replayed(ln_effect *e, const ln_record *rec) {
   bool meant_it = rec->planned && rec->ok && rec->cls == LN_WRITE && ln_str_eq(rec->state, LN_STR("planned"));
   if (!meant_it || !e->branch->plan_into) return;
   bool named = ln_v_get(w, LN_STR("names"), &names) && names.tag != 'n';
-  meant m = {ln_v_get_str(w, "entity"), ln_v_get_str(w, "facet"), ln_v_get_str(w, "from"), ln_v_get_str(w, "to"),
-             named ? names.whole : (ln_str){NULL, 0}};
+  meant m = {ln_v_get_str(w, "entity"), ln_v_get_str(w, "facet"), ln_v_get_str(w, "from"),
+             ln_v_get_str(w, "to"), named ? names.whole : (ln_str){NULL, 0}};
   put_effect(e, &m, e->branch->plan_into);
 }
 
@@ -104,7 +104,8 @@ void ln_plan_answer(ln_effect *e, const ln_err *refused) {
   }
 }
 
-/* In the order of deliveries, which a replay repeats.  What is so already is not shown: nothing would be done. */
+/* In the order of deliveries, which a replay repeats.  What is so already is not shown: nothing would be
+** done. */
 void ln_plan_delivered(ln_effect *e) {
   if (e->branch->plan_into && e->would.n) ln_buf_add(e->branch->plan_into, ln_buf_view(&e->would));
 }

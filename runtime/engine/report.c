@@ -1,5 +1,6 @@
-/* report.c: one run as a document (INTERFACE.md): what is in its row, its journal, the ledger and its approvals.
-** Nothing here is remembered from the run itself, so a run that another process made reads the same. */
+/* report.c: one run as a document (INTERFACE.md): what is in its row, its journal, the ledger and its
+** approvals. Nothing here is remembered from the run itself, so a run that another process made reads the
+** same. */
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ typedef struct report {
   ln_json *out;
   int64_t run;
   char ulid[LN_ULID + 1], owner[LN_ULID + 1];
-  ln_buf row;                                            /* texts copied from the row                        */
+  ln_buf row;                                            /* texts copied from the row                       */
   ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
   int64_t created_ms, finished_ms;
   bool plan;
@@ -66,8 +67,10 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   r->plan = ln_v_get_bool(row->options, "plan", false);
   memcpy(r->ulid, row->ulid, sizeof r->ulid);
   memcpy(r->owner, row->owner, sizeof r->owner);
-  ln_str *to[] = {&r->playbook, &r->snapshot, &r->state, &r->outcome, &r->input, &r->result, &r->error, &r->waiting};
-  ln_str from[] = {row->playbook, row->snapshot, row->state, row->outcome, row->input, row->result, row->error, row->waiting};
+  ln_str *to[] = {&r->playbook, &r->snapshot, &r->state, &r->outcome,
+                  &r->input,    &r->result,   &r->error, &r->waiting};
+  ln_str from[] = {row->playbook, row->snapshot, row->state, row->outcome,
+                   row->input,    row->result,   row->error, row->waiting};
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) *to[i] = keep(r, from[i]);
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) stand(r, to[i]);
   return false;
@@ -120,7 +123,8 @@ static bool see_stage(void *arg, const ln_entry *e) {
   size_t i = 0;
   while (i < r->n_stages && !ln_str_eq(r->stages[i].stage, stage)) i++;
   if (i == r->n_stages && r->n_stages < sizeof r->stages / sizeof *r->stages) r->n_stages++;
-  if (i < r->n_stages) r->stages[i] = (stage_seen){stage, ln_v_get_str(e->data, "state"), ln_v_get_str(e->data, "why")};
+  if (i < r->n_stages)
+    r->stages[i] = (stage_seen){stage, ln_v_get_str(e->data, "state"), ln_v_get_str(e->data, "why")};
   return true;
 }
 

@@ -1,7 +1,7 @@
-/* run.c: the life of a run: made, carried on, replayed, ended.
-** The pump is its heart: run what is runnable; when nothing is, deliver the next outcome, first those of the past
-** in the order they were recorded, then live ones in the order they came; when there is none, hand what is
-** pending to the writer, and wait.  Divergence, a lost store and a used-up budget end the attempt. */
+/* run.c: the life of a run: made, carried on, replayed, ended. The pump is its heart: run what is
+** runnable; when nothing is, deliver the next outcome, first those of the past in the order they were
+** recorded, then live ones in the order they came; when there is none, hand what is pending to the writer,
+** and wait.  Divergence, a lost store and a used-up budget end the attempt. */
 #include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/play.h"
@@ -27,7 +27,9 @@ static ln_event event_of(const ln_run *r, const char *what, const ln_effect *e, 
   return ev;
 }
 
-static bool is_told(const ln_run *r, const ln_effect *e) { return r->options.event && (!e || ln_effect_logged(e)); }
+static bool is_told(const ln_run *r, const ln_effect *e) {
+  return r->options.event && (!e || ln_effect_logged(e));
+}
 
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
   if (!is_told(r, e)) return;
@@ -35,7 +37,8 @@ void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str
   r->options.event(r->options.event_arg, r, &ev);
 }
 
-static const char *const later[] = {"step", "stage", "note"}; /* events that wait for the disk, as they are kept */
+/* events that wait for the disk, as they are kept */
+static const char *const later[] = {"step", "stage", "note"};
 enum { LATER = sizeof later / sizeof *later };
 
 void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
@@ -63,15 +66,21 @@ void ln_run_tell(ln_run *r, ln_str told) {
   while (ln_v_read(&told, &v[8])) {
     ln_str rest = v[8].body;
     for (int i = 0; i < 8 && ln_v_read(&rest, &v[i]);) i++;
-    ln_event ev = {.what = later[v[0].i], .name = v[1].s, .op = v[2].s, .state = v[3].s, .text = v[4].s,
-                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i), .ms = v[6].i, .approval = v[7].i};
+    ln_event ev = {.what = later[v[0].i],
+                   .name = v[1].s,
+                   .op = v[2].s,
+                   .state = v[3].s,
+                   .text = v[4].s,
+                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i),
+                   .ms = v[6].i,
+                   .approval = v[7].i};
     r->options.event(r->options.event_arg, r, &ev);
   }
 }
 
 /* ------------------------------------------------------------------ the pump */
 
-enum { TURNS = 256 };                                    /* then others on the loop have theirs              */
+enum { TURNS = 256 };                                    /* then others on the loop have theirs             */
 
 static void pump_task(void *arg) {
   ln_run *r = arg;
@@ -87,7 +96,8 @@ void ln_run_pump_soon(ln_run *r) {
 
 /* Ends that the script's own doing would only repeat, so that they end the run. */
 static bool is_final(const ln_err *why) {
-  return !ln_err_is(why, "store") && !ln_err_is(why, "stale") && !(ln_err_is(why, "memory") && why->retry == LN_AGAIN);
+  return !ln_err_is(why, "store") && !ln_err_is(why, "stale") &&
+         !(ln_err_is(why, "memory") && why->retry == LN_AGAIN);
 }
 
 static void forget_turns(ln_run *r) {
@@ -104,7 +114,8 @@ static void break_off(ln_run *r, const ln_err *why) {
     if (b->asked) ln_effect_drop(b->asked);
 }
 
-/* A write that may have been sent is finished, and one that a replay has met is taken up; the rest is dropped. */
+/* A write that may have been sent is finished, and one that a replay has met is taken up; the rest is
+** dropped. */
 static void begin_to_wind(ln_run *r, const ln_err *why) {
   r->winding = true;
   r->why = *why;
@@ -190,14 +201,16 @@ static const ln_branch *asking_anew(const ln_run *r) {
 static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_err err;
   const ln_branch *b = asking_anew(r);
-  ln_fail(&err, "divergence", LN_FINAL, "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
+  ln_fail(&err, "divergence", LN_FINAL,
+          "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
           LN_STR_ARG(rec->name), LN_STR_ARG(rec->op), LN_STR_ARG(rec->where), b ? b->asked->name : "its end",
           b && b->asked->where ? " at " : "", b && b->asked->where ? b->asked->where : "");
   ln_run_end_attempt(r, &err);
   return false;
 }
 
-/* What was begun before is begun again by the same script, so an entry that nobody asked for is a divergence. */
+/* What was begun before is begun again by the same script, so an entry that nobody asked for is a
+** divergence. */
 static bool past_is_matched(ln_run *r) {
   for (size_t i = 0; i < ln_journal_records(r->past); i++) {
     const ln_record *rec = ln_journal_record(r->past, i);
@@ -219,7 +232,8 @@ static bool go_live(ln_run *r) {
 
 /* Hands over what an effect ended with.  The guards remember what it said of files. */
 static bool wake_with(ln_run *r, ln_effect *e) {
-  static const ln_err none = {.code = "memory", .message = "no memory for what the guards know", .retry = LN_AGAIN};
+  static const ln_err none = {
+      .code = "memory", .message = "no memory for what the guards know", .retry = LN_AGAIN};
   if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
   ln_branch_wake(e->branch);
   return true;
@@ -263,7 +277,8 @@ static bool deliver_ready(ln_run *r) {
   return wake_with(r, e);
 }
 
-/* A cancel is a delivery, so it comes where a replay can repeat it: while every branch waits, be it for its own step. */
+/* A cancel is a delivery, so it comes where a replay can repeat it: while every branch waits, be it for
+** its own step. */
 static bool may_cancel(const ln_run *r) {
   if (!r->cancel_wanted || r->cancelling || !r->live || r->sliced) return false;
   for (const ln_branch *b = r->runnable; b; b = b->next_runnable)
@@ -284,7 +299,8 @@ static bool step_once(ln_run *r) {
   return r->live ? deliver_ready(r) : replay_next(r);
 }
 
-/* Whoever watches learns that the run waits for a person only; first it is looked whether one has answered. */
+/* Whoever watches learns that the run waits for a person only; first it is looked whether one has
+** answered. */
 static void tell_waiting(ln_run *r) {
   ln_waiting w;
   if (!ln_run_waiting(r, &w)) return;
@@ -346,7 +362,7 @@ typedef struct ending {
   ln_run *run;
   const char *state, *outcome;
   ln_buf result, error;
-  int64_t questions[64];                                 /* that nobody has answered: they lapse             */
+  int64_t questions[64];                                 /* that nobody has answered: they lapse            */
   size_t n_questions;
 } ending;
 
@@ -360,10 +376,14 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
   ending *e = arg;
   ln_run *r = e->run;
   int64_t now = ln_now_ms(r->engine->loop->clock);
-  ln_run_change c = {.state = ln_str_of(e->state), .outcome = ln_str_of(e->outcome), .result = ln_buf_view(&e->result),
-                     .error = ln_buf_view(&e->error), .waiting = LN_STR(""), .finished_ms = now};
-  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_segment(tx, r->id, err) &&
-         ln_tx_run_disown(tx, r->id, err);
+  ln_run_change c = {.state = ln_str_of(e->state),
+                     .outcome = ln_str_of(e->outcome),
+                     .result = ln_buf_view(&e->result),
+                     .error = ln_buf_view(&e->error),
+                     .waiting = LN_STR(""),
+                     .finished_ms = now};
+  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) &&
+         ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
 static void ending_free(ending *e) {
@@ -398,7 +418,8 @@ static bool note_question(void *arg, const ln_approval *a) {
 
 static bool fill_ending(ending *e, ln_str result, const ln_err *why, ln_str where, ln_err *err) {
   ln_run *r = e->run;
-  if (r->asked_people && !ln_store_approvals(r->engine->store, r->id, true, note_question, e, err)) return false;
+  if (r->asked_people && !ln_store_approvals(r->engine->store, r->id, true, note_question, e, err))
+    return false;
   ln_buf_init(&e->result, (size_t)64 << 20);
   ln_buf_init(&e->error, 1 << 20);
   if (why) lnL_error_encode(why, where, (ln_str){NULL, 0}, &e->error);
@@ -422,12 +443,14 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
   if (!ok) ln_run_end_attempt(r, &err);
 }
 
-/* The text member `at` of the error on top of the root's stack: found without an allocation, which could fail. */
+/* The text member `at` of the error on top of the root's stack: found without an allocation, which could
+** fail. */
 static ln_str place_of(lua_State *co) {
   ln_str at = {NULL, 0};
   if (!lua_istable(co, -1) || !lua_checkstack(co, 4)) return at;
   for (lua_pushnil(co); !at.p && lua_next(co, -2); lua_pop(co, 1))
-    if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -2), "at") == 0)
+    if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING &&
+        strcmp(lua_tostring(co, -2), "at") == 0)
       at.p = lua_tolstring(co, -1, &at.n);               /* the error holds it */
   return at;
 }
@@ -455,8 +478,11 @@ static void finish(ln_run *r) {
   ln_buf_init(&result, (size_t)64 << 20);
   if (r->root->nres == 0) ln_v_nil(&result);
   else if (!lnL_encode(co, -r->root->nres, &result, &err)) ln_err_prefix(&err, "the playbook's result");
-  end_with(r, err.code[0] ? "failed" : r->cancelling ? "cancelled" : "completed", ln_buf_view(&result), err.code[0] ? &err : NULL,
-           (ln_str){NULL, 0});
+  end_with(r,
+           err.code[0]     ? "failed"
+           : r->cancelling ? "cancelled"
+                           : "completed",
+           ln_buf_view(&result), err.code[0] ? &err : NULL, (ln_str){NULL, 0});
   ln_buf_free(&result);
 }
 
@@ -473,8 +499,13 @@ static void put_cancel(ln_run *r) {
   ln_buf_init(&data, 4096);
   ln_fail(&gone, "cancelled", LN_FINAL, "%s", r->cancel_why);
   lnL_error_encode(&gone, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &data);
-  ln_entry e = {.kind = LN_E_DONE, .name = LN_STR(LN_CANCEL_NAME), .op = LN_STR("cancel"), .cls = LN_LOCAL,
-                .at_ms = ln_now_ms(r->engine->loop->clock), .state = LN_STR("cancelled"), .data = ln_buf_view(&data)};
+  ln_entry e = {.kind = LN_E_DONE,
+                .name = LN_STR(LN_CANCEL_NAME),
+                .op = LN_STR("cancel"),
+                .cls = LN_LOCAL,
+                .at_ms = ln_now_ms(r->engine->loop->clock),
+                .state = LN_STR("cancelled"),
+                .data = ln_buf_view(&data)};
   r->now_ms = e.at_ms;
   if (ln_run_put(r, &e)) ln_run_deliver_cancel(r);
   ln_buf_free(&data);
@@ -554,7 +585,8 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 }
 
 bool ln_run_begin(ln_run *r, ln_err *err) {
-  if (!ln_seen_add(&r->seen, ln_buf_view(&r->input))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  if (!ln_seen_add(&r->seen, ln_buf_view(&r->input)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);

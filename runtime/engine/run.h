@@ -6,12 +6,12 @@
 
 typedef enum ln_approve { LN_APPROVE_WAIT, LN_APPROVE_ASK, LN_APPROVE_DENY, LN_APPROVE_ALL } ln_approve;
 
-typedef struct ln_event {                                /* what a terminal shows; fed after the commit, but "asked" */
-  const char *what;                                      /* "asked" "stage" "step" "waiting" "approval" "note" "broken" "end" */
-  ln_str name, op, state;                                /* of the step or stage                             */
-  ln_str text;                                           /* why, title                                       */
+typedef struct ln_event { /* what a terminal shows; fed after the commit, but "asked" */
+  const char *what; /* "asked" "stage" "step" "waiting" "approval" "note" "broken" "end" */
+  ln_str name, op, state;                                /* of the step or stage                            */
+  ln_str text;                                           /* why, title                                      */
   const char *cls;
-  int64_t ms;                                            /* how long it took                                 */
+  int64_t ms;                                            /* how long it took                                */
   int64_t approval;
 } ln_event;
 typedef void (*ln_event_fn)(void *arg, ln_run *r, const ln_event *e);
@@ -19,48 +19,54 @@ typedef void (*ln_event_fn)(void *arg, ln_run *r, const ln_event *e);
 typedef struct ln_run_options {
   bool plan, sim;
   ln_approve approve;
-  ln_str assume;                                         /* an encoded object: step name -> value; "" none   */
+  ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
   ln_event_fn event;
   void *event_arg;
 } ln_run_options;
 
-/* Starts a run of `playbook` (a module name, or a path to a file) with an input (an encoded object, not yet
-** coerced).  Its row is durable before this returns.  The loop then carries it; `event` "end" or "waiting" says
-** when it has ended, or waits for a person only.  NULL: err says what is wrong with playbook or input. */
-ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o, ln_str started_by, ln_err *err);
+/* Starts a run of `playbook` (a module name, or a path to a file) with an input (an encoded object, not
+** yet coerced).  Its row is durable before this returns.  The loop then carries it; `event` "end" or
+** "waiting" says when it has ended, or waits for a person only.  NULL: err says what is wrong with
+** playbook or input. */
+ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o,
+                     ln_str started_by, ln_err *err);
 /* Takes over a run whose owner is gone, and replays it. */
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err);
 /* Starts what one operation makes (lunette call): a run whose playbook is that operation. */
-ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by, ln_err *err);
+ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o,
+                    ln_str started_by, ln_err *err);
 void ln_run_cancel(ln_run *r, ln_str why);
-/* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed.  What the writer still has of it is
-** let go when the loop gives that back: before the loop is freed, ln_runs_drain. */
+/* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed.  What the writer still
+** has of it is let go when the loop gives that back: before the loop is freed, ln_runs_drain. */
 void ln_run_close(ln_run *r);
 /* Outside of the loop, when all runs were closed: runs it until nothing of them is left. */
 void ln_runs_drain(ln_engine *g);
-/* Writes down what an unfinished one waits for, and gives it up: others may then resume it.  Quiet when it has ended. */
+/* Writes down what an unfinished one waits for, and gives it up: others may then resume it.  Quiet when it
+** has ended. */
 void ln_run_park(ln_run *r);
 bool ln_run_is_plan(const ln_run *r);
 /* A document rendered for people by stdlib/report.lua: format "text" or "markdown". */
 bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_err *err);
 
-/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over first. */
+/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
+** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
 /* Has another process asked this run to cancel?  Cheap: looks only when the store changed. */
 void ln_run_look_for_cancel(ln_run *r);
 
 const char *ln_run_ulid(const ln_run *r);
 int64_t ln_run_id(const ln_run *r);
-const char *ln_run_state(const ln_run *r);               /* "running" "waiting" "completed" "failed" "cancelled" */
-const char *ln_run_outcome(const ln_run *r);             /* "" "complete" "partial" "nothing"                 */
+const char *ln_run_state(const ln_run *r); /* "running" "waiting" "completed" "failed" "cancelled" */
+const char *ln_run_outcome(const ln_run *r);             /* "" "complete" "partial" "nothing"               */
 const ln_err *ln_run_why(const ln_run *r);
-bool ln_run_over(const ln_run *r);                       /* ended, or its attempt broke                       */
+bool ln_run_over(const ln_run *r);                       /* ended, or its attempt broke                     */
 /* What it waits for, of the first branch that waits for a person; false: for nothing of that kind. */
 typedef struct ln_waiting { char what[16], id[32], step[256], next[320]; int64_t until_ms; } ln_waiting;
 bool ln_run_waiting(const ln_run *r, ln_waiting *w);
 
 /* A person's decision; "conflict", "denied" (four eyes), "not_found". */
-bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, bool interactive, ln_err *err);
+bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                        bool interactive, ln_err *err);
 /* Settles a doubt: step may be empty when there is one.  result: an encoded value or "". */
 bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str result, ln_str by, ln_err *err);
 
@@ -69,8 +75,8 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err);
 
 /* What a script declares, without running it. */
 typedef struct ln_declared {
-  char name[128], summary[512], stage[32], alert_input[64]; /* alert_input: the input of type alert, or ""    */
-  ln_buf value;                                          /* an encoded object of the declaration's plain parts */
+  char name[128], summary[512], stage[32], alert_input[64]; /* alert_input: the input of type alert, or ""  */
+  ln_buf value; /* an encoded object of the declaration's plain parts */
 } ln_declared;
 bool ln_playbook_declared(ln_engine *g, ln_str playbook, ln_declared *out, ln_err *err);
 void ln_declared_free(ln_declared *d);

@@ -50,7 +50,8 @@ const ln_op ln_op_sleep = {.name = "sleep", .cls = LN_WAIT, .start = sleep_start
 
 /* Also what waits for another run's write in doubt waits for a person. */
 static bool for_a_person(const ln_effect *e) {
-  return e->waiting_for && (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 || e->blocked);
+  return e->waiting_for &&
+         (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 || e->blocked);
 }
 
 static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
@@ -60,7 +61,8 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   w->id[0] = 0;
   if (e->approval && strcmp(e->waiting_for, "approval") == 0) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
-    snprintf(w->next, sizeof w->next, "lunette approve %lld && lunette resume %s", (long long)e->approval, r->ulid);
+    snprintf(w->next, sizeof w->next, "lunette approve %lld && lunette resume %s", (long long)e->approval,
+             r->ulid);
   } else if (e->blocked) {
     snprintf(w->next, sizeof w->next, "lunette entity %.*s", LN_STR_ARG(e->w.entity));
   } else {
@@ -68,7 +70,8 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   }
 }
 
-/* A run waits when every branch that could go on waits for a person: a timer or an answer on its way is work. */
+/* A run waits when every branch that could go on waits for a person: a timer or an answer on its way is
+** work. */
 bool ln_run_waiting(const ln_run *r, ln_waiting *w) {
   const ln_effect *first = NULL;
   if (r->ended || r->broken || !r->live || r->ready || r->runnable || r->sliced) return false;

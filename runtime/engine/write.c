@@ -1,21 +1,31 @@
 /* write.c: how a write is carried out, so that it is never lost, never done twice, and always explainable.
 **
-**   describe → look (who is it, how is it now) → guards → a person, where one is needed → its turn on the entity
-**   and the intent, in one transaction → the gates once more, in the same task as the send → sent → recorded
+**   describe → look (who is it, how is it now) → guards → a person, where one is needed
+**   → its turn on the entity and the intent, in one transaction
+**   → the gates once more, in the same task as the send → sent → recorded
 **
-** An answer that tells nothing, a crash after the intent, or a connection that died is *doubt*: within the horizon
-** an idempotent write is done again; else the vendor is asked (probe), once `settle` has passed; what that cannot
-** answer waits for a person.  Nothing is sent whose intent is not on disk.
+** An answer that tells nothing, a crash after the intent, or a connection that died is *doubt*: within the
+** horizon an idempotent write is done again; else the vendor is asked (probe), once `settle` has passed;
+** what that cannot answer waits for a person.  Nothing is sent whose intent is not on disk.
 **
-** What turns out not to have happened begins again with a look: the world may have moved on meanwhile, and what was
-** approved longer ago than the horizon, or for another state than is there now, is asked again.  A write that waited
-** for its turn is looked at again once it has it, for somebody else has just changed the same thing. */
+** What turns out not to have happened begins again with a look: the world may have moved on meanwhile, and
+** what was approved longer ago than the horizon, or for another state than is there now, is asked again.
+** A write that waited for its turn is looked at again once it has it, for somebody else has just changed
+** the same thing. */
 #include "engine/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HORIZON_MS = 60000, ATTEMPTS = 3, PROBES = 3, SETTLE_MS = 5000, WAIT_MS = 20 * 60000, BUSY_MS = 100, AGAIN_MS = 1000 };
+enum {
+  HORIZON_MS = 60000,
+  ATTEMPTS = 3,
+  PROBES = 3,
+  SETTLE_MS = 5000,
+  WAIT_MS = 20 * 60000,
+  BUSY_MS = 100,
+  AGAIN_MS = 1000
+};
 
 static void take_turn(ln_effect *e);
 static void look(ln_effect *e);
@@ -25,18 +35,21 @@ static void ask_whether(ln_effect *e, const ln_err *err);
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
 
 /* May it be sent (again)?  Within __close it may, although the branch is cancelled. */
-static bool may_send(const ln_effect *e) { return !e->run->winding && (!e->branch->cancelled || e->in_close); }
+static bool may_send(const ln_effect *e) {
+  return !e->run->winding && (!e->branch->cancelled || e->in_close);
+}
 
 static const ln_err cancelled = {.code = "cancelled", .message = "cancelled before it was sent"};
 
-/* ------------------------------------------------------------------ jobs: one entry, and what belongs to it */
+/* ------------------------------------------------------------------ jobs: one entry, and what belongs to
+** it */
 
 typedef struct write_job {
   ln_effect *effect;
   ln_entry entry;
   ln_buf data, name;
   ln_spill *spill;
-  const char *hold;                                      /* new status of the ledger row, "" drops it, NULL leaves it */
+  const char *hold; /* new status of the ledger row, "" drops it, NULL leaves it */
   bool intent;
   void (*then)(ln_effect *e);
 } write_job;
@@ -71,7 +84,8 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+  return ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) &&
+         ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -80,14 +94,16 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (j->intent ? !take_turn_in(tx, j->effect, err) : !change_hold(tx, j, err)) return false;
   if (j->spill && !ln_tx_content_put(tx, &j->spill->content, err)) return false;
   ln_buf_init(&line, (size_t)64 << 20);
-  bool ok = (ln_entry_put(&line, &j->entry) || ln_buf_ok(&line, err)) && ln_tx_log(tx, j->effect->run->id, ln_buf_view(&line), err);
+  bool ok = (ln_entry_put(&line, &j->entry) || ln_buf_ok(&line, err)) &&
+            ln_tx_log(tx, j->effect->run->id, ln_buf_view(&line), err);
   ln_buf_free(&line);
   return ok;
 }
 
 static void turn_again(void *arg) { take_turn(arg); }
 
-/* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is reached. */
+/* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is
+** reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
   e->attempts--;
   if (!ln_err_is(err, "busy")) {
@@ -116,7 +132,8 @@ static void job_done(void *arg, const ln_err *err) {
 
 static write_job *job_new(ln_effect *e, ln_entry_kind kind, void (*then)(ln_effect *e)) {
   write_job *j = calloc(1, sizeof *j);
-  static const ln_err none = {.code = "memory", .message = "no memory for a write's entry", .retry = LN_AGAIN};
+  static const ln_err none = {
+      .code = "memory", .message = "no memory for a write's entry", .retry = LN_AGAIN};
   if (!j) {
     ln_run_end_attempt(e->run, &none);
     return NULL;
@@ -134,7 +151,8 @@ static void submit(write_job *j) {
   ln_run *r = j->effect->run;
   ln_err err = {0};
   if (j->data.n) j->entry.data = ln_buf_view(&j->data);
-  bool whole = ln_buf_ok(&j->data, &err) && (j->entry.kind != LN_E_RESULT || ln_spill_entry(&j->entry, &j->name, &j->spill));
+  bool whole = ln_buf_ok(&j->data, &err) &&
+               (j->entry.kind != LN_E_RESULT || ln_spill_entry(&j->entry, &j->name, &j->spill));
   if (whole && ln_run_flush_with(r, job_apply, job_done, j)) return;
   job_free(j);
   if (whole) return;
@@ -215,7 +233,8 @@ static void follow(ln_effect *e) {
     record(e, true, "done", ln_buf_view(&e->handle), e->wait_ms == 0 ? NULL : "held");
     return;
   }
-  if (!e->follow_until_ms) e->follow_until_ms = (e->recovered ? e->sent_ms : now_of(e)) + (e->wait_ms > 0 ? e->wait_ms : WAIT_MS);
+  if (!e->follow_until_ms)
+    e->follow_until_ms = (e->recovered ? e->sent_ms : now_of(e)) + (e->wait_ms > 0 ? e->wait_ms : WAIT_MS);
   follow_now(e);
 }
 
@@ -256,7 +275,8 @@ static void send_again(void *arg) { take_turn(arg); }
 static void unknown(ln_effect *e, const ln_err *err) {
   bool soon = now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS;
   e->perhaps = true;
-  if (e->op->idempotent && !e->recovered && soon && may_send(e)) ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
+  if (e->op->idempotent && !e->recovered && soon && may_send(e))
+    ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
   else ask_whether(e, err);
 }
 
@@ -292,8 +312,8 @@ static void withdraw(ln_effect *e) {
   submit(j);
 }
 
-/* The gates, asked once more in the same task as the send: the intent's transaction has just checked owner, turn
-** and caps; what may have come meanwhile is a cancel, or another's change of the same thing. */
+/* The gates, asked once more in the same task as the send: the intent's transaction has just checked
+** owner, turn and caps; what may have come meanwhile is a cancel, or another's change of the same thing. */
 static void send_now(ln_effect *e) {
   e->intended = true;
   e->holds = wants_hold(e);
@@ -340,7 +360,9 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
 
 static void refuse_never(ln_effect *e) {
   ln_err err;
-  ln_fail(&err, "refused", LN_FINAL, "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do", e->op->name);
+  ln_fail(&err, "refused", LN_FINAL,
+          "%s: writes to this connector are off (`writes = \"never\"`); --plan shows what it would do",
+          e->op->name);
   memcpy(err.rule, "writes", 7);
   refuse(e, &err);
 }
@@ -383,7 +405,8 @@ static void in_doubt(ln_effect *e, const ln_err *err) {
   put_pair(&j->data, "console", e->w.console);
   ln_v_key(&j->data, LN_STR("since"));
   ln_v_int(&j->data, e->first_sent_ms);
-  put_pair(&j->data, "why", ln_str_of(err && err->message[0] ? err->message : "nobody knows whether it happened"));
+  put_pair(&j->data, "why",
+           ln_str_of(err && err->message[0] ? err->message : "nobody knows whether it happened"));
   ln_v_end(&j->data, mark);
   submit(j);
 }
@@ -408,7 +431,8 @@ static void ask_whether(ln_effect *e, const ln_err *err) {
   ln_wait_for(e, now_of(e) + settle, probe_now);
 }
 
-/* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is asked anew. */
+/* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is
+** asked anew. */
 static void begin_again(ln_effect *e) {
   if (now_of(e) - e->first_sent_ms > HORIZON_MS) e->permitted = false, e->approval = 0;
   e->recovered = e->perhaps = false;
@@ -449,7 +473,8 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
     give_up(e, "refused", why);
   } else {
     e->permitted = true;
-    if (now_of(e) - e->looked_ms >= HORIZON_MS && e->op->write->look) look(e); /* what it rests on is read again */
+    /* what it rests on is read again */
+    if (now_of(e) - e->looked_ms >= HORIZON_MS && e->op->write->look) look(e);
     else take_turn(e);
   }
 }
@@ -503,7 +528,9 @@ static void after_look(ln_effect *e) {
   else after_guards(e);
 }
 
-static bool same_before(const ln_effect *e, const ln_look *l) { return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before); }
+static bool same_before(const ln_effect *e, const ln_look *l) {
+  return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before);
+}
 
 /* Of a write that has its turn already, and was looked at again. */
 static void after_second_look(ln_effect *e, bool same) {
@@ -516,10 +543,15 @@ static void after_second_look(ln_effect *e, bool same) {
 }
 
 static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
-  struct { ln_buf *to; ln_str from; } parts[] = {{&e->before, l->before}, {&e->names, l->names}, {&e->undo, l->undo}, {&e->unchanged, l->unchanged}};
+  struct {
+    ln_buf *to;
+    ln_str from;
+  } parts[] = {
+      {&e->before, l->before}, {&e->names, l->names}, {&e->undo, l->undo}, {&e->unchanged, l->unchanged}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     ln_buf_cut(parts[i].to, 0);
-    if (!ln_buf_add(parts[i].to, parts[i].from)) return ln_buf_ok(parts[i].to, err) || ln_err_prefix(err, "%s: what it would act on", e->op->name);
+    if (!ln_buf_add(parts[i].to, parts[i].from))
+      return ln_buf_ok(parts[i].to, err) || ln_err_prefix(err, "%s: what it would act on", e->op->name);
   }
   e->resolved = l->resolved;
   e->looked_ms = now_of(e);

@@ -10,7 +10,12 @@ static rig *set_up(const char *conf, const char *body) {
   return r;
 }
 
-typedef struct rows { int n, waiting, lapsed; char kind[16][16], title[16][128], state[16][16]; int64_t id[16]; size_t effects[16]; } rows;
+typedef struct rows {
+  int n, waiting, lapsed;
+  char kind[16][16], title[16][128], state[16][16];
+  int64_t id[16];
+  size_t effects[16];
+} rows;
 
 static size_t count(ln_str list) {
   ln_vitem v, one;
@@ -101,7 +106,8 @@ static void test_expired_while_nobody_ran_it(void **state) {
 
 static void test_unasked_and_servers(void **state) {
   (void)state;
-  rig *r = set_up("guards = { unasked = { 'fake.set' } },", "fake.set { id = 'a' }; fake.set { id = 'srv-1' }");
+  rig *r =
+      set_up("guards = { unasked = { 'fake.set' } },", "fake.set { id = 'a' }; fake.set { id = 'srv-1' }");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_int_equal(rig_acted(r, "fake.set#1"), 1);
   assert_int_equal(rig_acted(r, "fake.set#2"), 0); /* a server is asked by name, always */
@@ -135,7 +141,8 @@ static void test_writes_never(void **state) {
 
 static void test_one_question_in_a_map(void **state) {
   (void)state;
-  rig *r = set_up("", "return all_ok(map({ 'a', 'b', 'c', 'd' }, function(id) return fake.set { id = id } end, { concurrency = 3 }))");
+  rig *r = set_up("", "return all_ok(map({ 'a', 'b', 'c', 'd' }, function(id) return fake.set { id = id } "
+                      "end, { concurrency = 3 }))");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   rows w = questions(r);
   assert_int_equal(w.n, 1);
@@ -151,7 +158,8 @@ static void test_one_question_in_a_map(void **state) {
 
 static void test_one_denial_in_a_map(void **state) {
   (void)state;
-  rig *r = set_up("", "local out = {}; for i, o in ipairs(map({ 'a', 'b' }, function(id) return fake.set { id = id } end)) do out[i] = o.error.code end; return out");
+  rig *r = set_up("", "local out = {}; for i, o in ipairs(map({ 'a', 'b' }, function(id) return fake.set { "
+                      "id = id } end)) do out[i] = o.error.code end; return out");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_true(rig_approve(r, 1, false, "bob"));
   assert_string_equal(rig_live(r, NULL, NULL), "end");
@@ -176,7 +184,8 @@ static void test_self_interactive(void **state) {
   rig *r = set_up("approvals = { self = 'interactive' },", "fake.set { id = 'a' }");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_false(rig_approve(r, 1, true, "alice"));
-  assert_true(ln_approval_decide(&r->g, 1, true, LN_STR("alice"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true, &rig_err));
+  assert_true(ln_approval_decide(&r->g, 1, true, LN_STR("alice"), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true,
+                                 &rig_err));
   r->told[0][0] = 0;
   rig_go(r);
   assert_string_equal(rig_state(r), "completed");
@@ -199,9 +208,11 @@ static void test_quorum(void **state) {
 
 static void test_ask_is_data(void **state) {
   (void)state;
-  rig *r = set_up("", "local a = ask { title = 'which?', options = { 'x', 'y' } }; fake.set { id = a.answer }; return a.answer");
+  rig *r = set_up("", "local a = ask { title = 'which?', options = { 'x', 'y' } }; fake.set { id = a.answer "
+                      "}; return a.answer");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
-  assert_true(ln_approval_decide(&r->g, 1, true, LN_STR("bob"), (ln_str){NULL, 0}, LN_STR("y"), false, &rig_err));
+  assert_true(
+      ln_approval_decide(&r->g, 1, true, LN_STR("bob"), (ln_str){NULL, 0}, LN_STR("y"), false, &rig_err));
   r->told[0][0] = 0;
   rig_go(r);
   assert_string_equal(r->told[0], "waiting"); /* it permits no write */
@@ -227,7 +238,8 @@ static void test_with_the_command(void **state) {
   assert_has(rig_result(r), "--approve all");
   assert_int_equal(rig_acted(r, NULL), 1);
   rig_free(r);
-  r = set_up("", "local v, e = try(approve, { title = 'x' }); local w, f = try(fake.set, { id = 'a' }); return { e.code, f.code }");
+  r = set_up("", "local v, e = try(approve, { title = 'x' }); local w, f = try(fake.set, { id = 'a' }); "
+                 "return { e.code, f.code }");
   r->options.approve = LN_APPROVE_DENY;
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_string_equal(rig_result(r), "[\"denied\",\"denied\"]");
@@ -261,7 +273,8 @@ static void test_approved_asks_nobody_without_writes(void **state) {
   assert_string_equal(rig_result(r), "\"a\"");
   assert_int_equal(questions(r).n, 0);
   rig_free(r);
-  r = set_up("", "return approved({ title = 'so already' }, function() return fake.set { id = 'a' }.state end)");
+  r = set_up("",
+             "return approved({ title = 'so already' }, function() return fake.set { id = 'a' }.state end)");
   rig_thing_set(r, "a", "held");
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_string_equal(rig_result(r), "\"held\"");
@@ -271,7 +284,8 @@ static void test_approved_asks_nobody_without_writes(void **state) {
 
 static void test_approved_denied(void **state) {
   (void)state;
-  rig *r = set_up("", "local v, e = try(approved, { title = 'x' }, function() fake.set { id = 'a' } end); return e.code");
+  rig *r = set_up(
+      "", "local v, e = try(approved, { title = 'x' }, function() fake.set { id = 'a' } end); return e.code");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_true(rig_approve(r, 1, false, "bob"));
   assert_string_equal(rig_live(r, NULL, NULL), "end");
@@ -282,8 +296,9 @@ static void test_approved_denied(void **state) {
 /* Each use takes one; what is outside asks by itself. */
 static void test_a_permit_is_used_once(void **state) {
   (void)state;
-  rig *r = set_up("", "local planning = true; approved({ title = 'one' }, function() fake.set { id = 'a' };"
-                  " if not planning then fake.free { id = 'a' }; fake.set { id = 'a' } end; planning = false end)");
+  rig *r = set_up(
+      "", "local planning = true; approved({ title = 'one' }, function() fake.set { id = 'a' };"
+          " if not planning then fake.free { id = 'a' }; fake.set { id = 'a' } end; planning = false end)");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_true(rig_approve(r, 1, true, "bob"));
   assert_string_equal(rig_live(r, NULL, NULL), "waiting");
@@ -301,7 +316,8 @@ static void test_a_permit_is_used_once(void **state) {
 /* The writes of one permit may build on each other. */
 static void test_a_permit_for_writes_of_one_thing(void **state) {
   (void)state;
-  rig *r = set_up("", "approved({ title = 'both' }, function() fake.set { id = 'a', to = 'one' }; fake.set { id = 'a', to = 'two' } end)");
+  rig *r = set_up("", "approved({ title = 'both' }, function() fake.set { id = 'a', to = 'one' }; fake.set { "
+                      "id = 'a', to = 'two' } end)");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_true(rig_approve(r, 1, true, "bob"));
   assert_string_equal(rig_live(r, NULL, NULL), "end");
@@ -333,7 +349,8 @@ static void test_before_changed(void **state) {
   (void)state;
   moved_on("approved({ title = 'x' }, function() fake.set { id = 'a' } end)", "otherwise", 1);
   moved_on("approved({ title = 'x' }, function() fake.set { id = 'a' } end)", "held", 0);
-  moved_on("fake.set { id = 'a' }", "otherwise", 1); /* the answer came after the horizon: polls are a minute apart */
+  /* the answer came after the horizon: polls are a minute apart */
+  moved_on("fake.set { id = 'a' }", "otherwise", 1);
   moved_on("fake.set { id = 'a' }", "held", 0);
 }
 
@@ -358,8 +375,10 @@ static void test_before_changed_while_nobody_ran_it(void **state) {
 
 static void test_found_again(void **state) {
   (void)state;
-  rig *r = set_up("", "local t = parallel { a = function() return approve { title = 'x' }.by end, b = function() return fake.set { id = 'b' }.state end,"
-                  " c = function() return approved({ title = 'y' }, function() return fake.set { id = 'c' }.state end) end }; return { t.a, t.b, t.c }");
+  rig *r = set_up("", "local t = parallel { a = function() return approve { title = 'x' }.by end, b = "
+                      "function() return fake.set { id = 'b' }.state end,"
+                      " c = function() return approved({ title = 'y' }, function() return fake.set { id = "
+                      "'c' }.state end) end }; return { t.a, t.b, t.c }");
   for (int i = 0; i < 3; i++) {
     assert_string_equal(i ? rig_live(r, NULL, NULL) : rig_live(r, "t.main", NULL), "waiting");
     assert_int_equal(questions(r).n, 3);
@@ -374,10 +393,12 @@ static void test_found_again(void **state) {
   rig_free(r);
 }
 
-/* Answered while nobody ran it: seen at once, also beside a branch that goes on waiting for something else. */
+/* Answered while nobody ran it: seen at once, also beside a branch that goes on waiting for something
+** else. */
 static void test_answered_beside_a_sleep(void **state) {
   (void)state;
-  rig *r = set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '20h' end }");
+  rig *r =
+      set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '20h' end }");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", NULL));
   r->kill_at = 3;
@@ -398,7 +419,8 @@ static void test_answered_beside_a_sleep(void **state) {
 
 static void test_a_crash_between_approval_and_intent(void **state) {
   (void)state;
-  const char *bodies[] = {"fake.set { id = 'a' }", "approved({ title = 'x' }, function() fake.set { id = 'a' } end)"};
+  const char *bodies[] = {"fake.set { id = 'a' }",
+                          "approved({ title = 'x' }, function() fake.set { id = 'a' } end)"};
   for (int b = 0; b < 2; b++)
     for (int64_t k = 1; k < 9; k++)
       for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
@@ -436,7 +458,8 @@ static void test_too_old_after_a_crash(void **state) {
 
 static void test_questions_lapse_with_the_run(void **state) {
   (void)state;
-  rig *r = set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s'; fail('mine', 'no') end }");
+  rig *r = set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s'; "
+                      "fail('mine', 'no') end }");
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   rows w = questions(r);
   assert_int_equal(w.n, 1);

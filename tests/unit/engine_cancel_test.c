@@ -1,6 +1,6 @@
-/* engine_cancel_test.c: branches and runs that are stopped, by another branch's failure, by a person, or because the
-** script used up what it may use: at every moment, in a process that lives and in the next one.  What may have been
-** sent is finished and recorded; what was not is not sent. */
+/* engine_cancel_test.c: branches and runs that are stopped, by another branch's failure, by a person, or
+** because the script used up what it may use: at every moment, in a process that lives and in the next
+** one.  What may have been sent is finished and recorded; what was not is not sent. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -12,10 +12,12 @@ static rig *set_up(const char *body, uint64_t seed) {
   return r;
 }
 
-/* What runs for ever has little time; what eats memory or stack has all it wants, also where everything is slow. */
+/* What runs for ever has little time; what eats memory or stack has all it wants, also where everything is
+** slow. */
 static rig *set_up_kill(const char *body, const char *code) {
   rig *r = set_up(body, 8);
-  if (strcmp(code, "cpu") != 0) rig_conf(r, "guards = { approve = \"never\" }, limits = { cpu = \"60s\", memory = \"8MiB\" },");
+  if (strcmp(code, "cpu") != 0)
+    rig_conf(r, "guards = { approve = \"never\" }, limits = { cpu = \"60s\", memory = \"8MiB\" },");
   return r;
 }
 
@@ -26,7 +28,8 @@ static void agree(rig *r, const char *step, bool destructive) {
   snprintf(entries, sizeof entries, "%s", rig_entries(r));
   snprintf(line, sizeof line, "RESULT %s done", step);
   if (acted > 1) fail_msg("%s was done %d times", step, acted);
-  if (acted && !strstr(entries, line)) fail_msg("%s was done, and the journal does not know:\n%s", step, entries);
+  if (acted && !strstr(entries, line))
+    fail_msg("%s was done, and the journal does not know:\n%s", step, entries);
   if (!acted && strstr(entries, line)) fail_msg("%s was not done:\n%s", step, entries);
   const char *doc = rig_doc(r), *holds = strstr(doc, "\"holds\":[");
   assert_non_null(holds);
@@ -58,13 +61,17 @@ static void test_stop_at_every_moment(void **state) {
   assert_true(withdrawn > 0 && sent > 0 && unsent > 0);
 }
 
-static void stopped(const char *other, const char *code, const char *say_step, const char *phase, const char *tokens) {
+static void stopped(const char *other, const char *code, const char *say_step, const char *phase,
+                    const char *tokens) {
   char body[1024];
   rig *r;
-  snprintf(body, sizeof body,
-           "local out = {}; local ok, e = pcall(parallel, { a = function() local ok, e = pcall(function() %s end); out[1] = ok and 'went on' or e.code;"
-           " local again, e2 = pcall(fake.read, { id = 'again' }); out[2] = again and 'went on' or e2.code end,"
-           " b = function() sleep '5s'; fail('mine', 'no') end }); out[3] = e.code; return out", other);
+  snprintf(
+      body, sizeof body,
+      "local out = {}; local ok, e = pcall(parallel, { a = function() local ok, e = pcall(function() %s "
+      "end); out[1] = ok and 'went on' or e.code;"
+      " local again, e2 = pcall(fake.read, { id = 'again' }); out[2] = again and 'went on' or e2.code end,"
+      " b = function() sleep '5s'; fail('mine', 'no') end }); out[3] = e.code; return out",
+      other);
   r = set_up(body, 3);
   if (say_step) rig_say_(r, say_step, phase, tokens);
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
@@ -79,28 +86,36 @@ static void test_stop_in_each_state(void **state) {
   (void)state;
   stopped("sleep '1h'", "cancelled", NULL, NULL, NULL);
   stopped("fake.read { id = 'slow' }", "cancelled", "a/fake.read#1", "read", "ok@60000");
-  stopped("await_until(function() return fake.read { id = 'x' }.state == 'never' end, { every = '1s' })", "cancelled", NULL, NULL, NULL);
-  stopped("await_until(function() return fake.read { id = 'x' }.state == 'never' end)", "cancelled", "a/await_until#1/fake.read#1", "read", "ok@60000");
+  stopped("await_until(function() return fake.read { id = 'x' }.state == 'never' end, { every = '1s' })",
+          "cancelled", NULL, NULL, NULL);
+  stopped("await_until(function() return fake.read { id = 'x' }.state == 'never' end)", "cancelled",
+          "a/await_until#1/fake.read#1", "read", "ok@60000");
   stopped("approve { title = 'may I?' }", "cancelled", NULL, NULL, NULL);
   stopped("fake.set { id = 's' }", "cancelled", "a/fake.set#1", "look", "ok@60000");
   stopped("fake.set { id = 's' }", "went on", "a/fake.set#1", "send", "did@60000");
-  stopped("fake.task { id = 't' }", "went on", "a/fake.task#1", "follow", "run run run run run run run run done");
+  stopped("fake.task { id = 't' }", "went on", "a/fake.task#1", "follow",
+          "run run run run run run run run done");
   stopped("map({ 1, 2 }, function() sleep '1h' end, { on_error = 'stop' })", "cancelled", NULL, NULL, NULL);
-  stopped("parallel { x = function() parallel { y = function() sleep '1h' end } end }", "cancelled", NULL, NULL, NULL);
+  stopped("parallel { x = function() parallel { y = function() sleep '1h' end } end }", "cancelled", NULL,
+          NULL, NULL);
   stopped("approved({ title = 'x' }, function() fake.post { id = 'p' } end)", "cancelled", NULL, NULL, NULL);
 }
 
 /* A lost write of a branch that was stopped is probed, and not done again. */
 static void test_a_lost_write_is_not_done_again(void **state) {
   (void)state;
-  rig *r = set_up("local ok, e = pcall(parallel, { a = function() fake.set { id = 'a' } end, b = function() sleep '5s'; fail('mine', 'no') end }); return e.code", 4);
+  rig *r = set_up("local ok, e = pcall(parallel, { a = function() fake.set { id = 'a' } end, b = function() "
+                  "sleep '5s'; fail('mine', 'no') end }); return e.code",
+                  4);
   rig_say_(r, "a/fake.set#1", "send", "lost-@5100");
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_int_equal(rig_count(r, "send", NULL), 1);
   assert_int_equal(rig_count(r, "probe", NULL), 1);
   agree(r, "a/fake.set#1", true);
   rig_free(r);
-  r = set_up("local ok, e = pcall(parallel, { a = function() fake.set { id = 'a' } end, b = function() sleep '5s'; fail('mine', 'no') end }); return e.code", 4);
+  r = set_up("local ok, e = pcall(parallel, { a = function() fake.set { id = 'a' } end, b = function() sleep "
+             "'5s'; fail('mine', 'no') end }); return e.code",
+             4);
   rig_say_(r, "a/fake.set#1", "send", "lost+@4990"); /* stopped while it waits to be sent again */
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_int_equal(rig_count(r, "send", NULL), 1);
@@ -110,9 +125,12 @@ static void test_a_lost_write_is_not_done_again(void **state) {
 
 static void test_what_try_lets_pass(void **state) {
   (void)state;
-  rig *r = set_up("local out = {}; for i, code in ipairs { 'frozen', 'cancelled', 'doubt', 'divergence', 'mine' } do"
-                  " local ok, e = pcall(function() local v, err = try(fail, code, 'x'); return 'caught ' .. err.code end);"
-                  " out[i] = ok and e or e.code end; return out", 4);
+  rig *r = set_up(
+      "local out = {}; for i, code in ipairs { 'frozen', 'cancelled', 'doubt', 'divergence', 'mine' } do"
+      " local ok, e = pcall(function() local v, err = try(fail, code, 'x'); return 'caught ' .. err.code "
+      "end);"
+      " out[i] = ok and e or e.code end; return out",
+      4);
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_string_equal(rig_result(r), "[\"frozen\",\"cancelled\",\"doubt\",\"divergence\",\"caught mine\"]");
   rig_free(r);
@@ -124,10 +142,12 @@ static void test_what_try_lets_pass(void **state) {
 
 static void test_close_on_cancel(void **state) {
   (void)state;
-  const char *body = CLOSES "local ok, e = pcall(parallel, { a = function()"
-                     " local c <close> = closing(function() fake.post { id = 'closed' } end); do local d <close> = closing(function() store.set('k', 1) end);"
-                     " fake.read { id = 'slow' } end end,"
-                     " b = function() sleep '5s'; fail('mine', 'no') end }); return { e.code, (store.get 'k') }";
+  const char *body =
+      CLOSES "local ok, e = pcall(parallel, { a = function()"
+             " local c <close> = closing(function() fake.post { id = 'closed' } end); do local d <close> = "
+             "closing(function() store.set('k', 1) end);"
+             " fake.read { id = 'slow' } end end,"
+             " b = function() sleep '5s'; fail('mine', 'no') end }); return { e.code, (store.get 'k') }";
   for (int64_t k = -1; k < 14; k++)
     for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
       rig *r = set_up(body, 3);
@@ -143,27 +163,39 @@ static void test_close_on_cancel(void **state) {
 
 static void test_close_is_bounded(void **state) {
   (void)state;
-  rig *r = set_up(CLOSES "local n, why, slept = 0; local ok, e = pcall(parallel, { a = function()"
-                  " local c <close> = closing(function() local ok, e = pcall(sleep, '1h'); slept = ok; for i = 1, 100 do local ok, e = pcall(fake.read, { id = 'r' });"
-                  " if ok then n = n + 1 else why = e.code end end end); fake.read { id = 'slow' } end,"
-                  " b = function() sleep '5s'; fail('mine', 'no') end }); return { n, why, slept }", 3);
+  rig *r =
+      set_up(CLOSES "local n, why, slept = 0; local ok, e = pcall(parallel, { a = function()"
+                    " local c <close> = closing(function() local ok, e = pcall(sleep, '1h'); slept = ok; for "
+                    "i = 1, 100 do local ok, e = pcall(fake.read, { id = 'r' });"
+                    " if ok then n = n + 1 else why = e.code end end end); fake.read { id = 'slow' } end,"
+                    " b = function() sleep '5s'; fail('mine', 'no') end }); return { n, why, slept }",
+             3);
   rig_say_(r, "a/fake.read#1", "read", "ok@60000");
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_string_equal(rig_result(r), "[16,\"cancelled\",false]");
   rig_free(r);
 }
 
-/* Beside a handler, in one that has ended, or in a protected call of it, a cancelled branch asks for nothing. */
+/* Beside a handler, in one that has ended, or in a protected call of it, a cancelled branch asks for
+** nothing. */
 static void test_close_is_the_only_exception(void **state) {
   (void)state;
-  rig *r = set_up(CLOSES "local out = {}; local ok, e = pcall(parallel, { a = function() local function ask(i) local ok, e = pcall(fake.read, { id = 'r' }); out[i] = ok and 'ok' or e.code end;"
-                  " pcall(fake.read, { id = 'slow' }); ask(1); do local c <close> = closing(function() ask(2) end); end; ask(3);"
-                  " pcall(function() local c <close> = closing(function() ask(4) end); error('x') end); ask(5); xpcall(function() local c <close> = closing(function() ask(6) end); error('x') end, function(e) return e end); ask(7);"
-                  " try(function() ask(8) end) end,"
-                  " b = function() sleep '5s'; fail('mine', 'no') end }); return out", 3);
+  rig *r =
+      set_up(CLOSES "local out = {}; local ok, e = pcall(parallel, { a = function() local function ask(i) "
+                    "local ok, e = pcall(fake.read, { id = 'r' }); out[i] = ok and 'ok' or e.code end;"
+                    " pcall(fake.read, { id = 'slow' }); ask(1); do local c <close> = closing(function() "
+                    "ask(2) end); end; ask(3);"
+                    " pcall(function() local c <close> = closing(function() ask(4) end); error('x') end); "
+                    "ask(5); xpcall(function() local c <close> = closing(function() ask(6) end); error('x') "
+                    "end, function(e) return e end); ask(7);"
+                    " try(function() ask(8) end) end,"
+                    " b = function() sleep '5s'; fail('mine', 'no') end }); return out",
+             3);
   rig_say_(r, "a/fake.read#1", "read", "ok@60000");
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
-  assert_string_equal(rig_result(r), "[\"cancelled\",\"ok\",\"cancelled\",\"ok\",\"cancelled\",\"ok\",\"cancelled\",\"cancelled\"]");
+  assert_string_equal(
+      rig_result(r),
+      "[\"cancelled\",\"ok\",\"cancelled\",\"ok\",\"cancelled\",\"ok\",\"cancelled\",\"cancelled\"]");
   rig_free(r);
 }
 
@@ -171,8 +203,10 @@ static void test_close_is_the_only_exception(void **state) {
 
 static const char everything[] =
     "fake.read { id = 'a' }; fake.set { id = 's' }; sleep '2s'; step('w', function() return 1 end);"
-    "map({ 1, 2 }, function(i) fake.post { id = 'p' .. i }; fake.read { id = 'r' } end); fake.task { id = 't' };"
-    "await_until(function() return fake.read { id = 'x' }.state == 'absent' end); store.set('k', 1); approve { title = 'may I?' };"
+    "map({ 1, 2 }, function(i) fake.post { id = 'p' .. i }; fake.read { id = 'r' } end); fake.task { id = "
+    "'t' };"
+    "await_until(function() return fake.read { id = 'x' }.state == 'absent' end); store.set('k', 1); approve "
+    "{ title = 'may I?' };"
     "fake.free { id = 's' }; return 'whole'";
 
 static void cancel_it(void *arg) {
@@ -181,7 +215,8 @@ static void cancel_it(void *arg) {
 }
 
 static void all_agree(rig *r) {
-  static const char *const steps[] = {"fake.set#1", "map/1/fake.post#1", "map/2/fake.post#1", "fake.task#1", "fake.free#1"};
+  static const char *const steps[] = {"fake.set#1", "map/1/fake.post#1", "map/2/fake.post#1", "fake.task#1",
+                                      "fake.free#1"};
   static char entries[1 << 16], line[160];
   snprintf(entries, sizeof entries, "%s", rig_entries(r));
   for (size_t i = 0; i < 5; i++) {
@@ -236,7 +271,9 @@ static void test_cancel_a_dead_run(void **state) {
 static void test_a_cancel_survives(void **state) {
   (void)state;
   for (int64_t k = 1; k < 16; k++) {
-    rig *r = set_up("local c <close> = setmetatable({}, { __close = function() fake.post { id = 'closed' } end }); fake.set { id = 's' }; sleep '1h'", 6);
+    rig *r = set_up("local c <close> = setmetatable({}, { __close = function() fake.post { id = 'closed' } "
+                    "end }); fake.set { id = 's' }; sleep '1h'",
+                    6);
     rig_up(r);
     assert_non_null(rig_start(r, "t.main", NULL));
     ln_timer at = {.fn = cancel_it, .arg = r};
@@ -305,9 +342,12 @@ typedef struct kill { const char *name, *body, *code, *text; } kill_case;
 
 static const kill_case kills[] = {
     {"a loop", "local n = 0; while true do n = n + 1 end", "cpu", "scripts/t/main.lua:2"},
-    {"a pattern", "string.find(string.rep('a', 300000), string.rep('a-', 30) .. 'b')", "cpu", "scripts/t/main.lua:2"},
-    {"a loop that catches", "while true do pcall(function() while true do end end) end", "cpu", "scripts/t/main.lua:2"},
-    {"memory", "local t = {}; for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end", "memory", "scripts/t/main.lua:2"},
+    {"a pattern", "string.find(string.rep('a', 300000), string.rep('a-', 30) .. 'b')", "cpu",
+     "scripts/t/main.lua:2"},
+    {"a loop that catches", "while true do pcall(function() while true do end end) end", "cpu",
+     "scripts/t/main.lua:2"},
+    {"memory", "local t = {}; for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end", "memory",
+     "scripts/t/main.lua:2"},
     {"a big text", "return ('x'):rep(1e9)", "memory", "scripts/t/main.lua:2"},
     {"recursion", "local function f() return 1 + f() end; f()", "stack", "scripts/t/main.lua:2"},
 };
@@ -329,7 +369,10 @@ static void test_killed(void **state) {
 static void test_killed_beside_a_write(void **state) {
   const kill_case *k = *state;
   char body[1024];
-  snprintf(body, sizeof body, "parallel { a = function() fake.set { id = 's' } end, b = function() sleep '1s'; %s end, c = function() sleep '1h' end }", k->body);
+  snprintf(body, sizeof body,
+           "parallel { a = function() fake.set { id = 's' } end, b = function() sleep '1s'; %s end, c = "
+           "function() sleep '1h' end }",
+           k->body);
   rig *r = set_up_kill(body, k->code);
   rig_say_(r, "a/fake.set#1", "send", "did@5000");
   rig_carry(r, "t.main", NULL);
@@ -342,7 +385,9 @@ static void test_killed_beside_a_write(void **state) {
 
 static void test_killed_with_a_doubt(void **state) {
   (void)state;
-  rig *r = set_up("parallel { a = function() fake.blind { id = 's' } end, b = function() sleep '1s'; while true do end end }", 8);
+  rig *r = set_up("parallel { a = function() fake.blind { id = 's' } end, b = function() sleep '1s'; while "
+                  "true do end end }",
+                  8);
   rig_say_(r, "a/fake.blind#1", "send", "lost+@5000");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   rig_down(r);
@@ -363,7 +408,9 @@ static void test_killed_and_crashed(void **state) {
   (void)state;
   for (int64_t k = 1; k < 9; k++)
     for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
-      rig *r = set_up("parallel { a = function() fake.set { id = 's' } end, b = function() sleep '1s'; while true do end end }", 8);
+      rig *r = set_up("parallel { a = function() fake.set { id = 's' } end, b = function() sleep '1s'; while "
+                      "true do end end }",
+                      8);
       rig_say_(r, "a/fake.set#1", "send", "did@5000");
       r->kill_at = k;
       r->death = (rig_death)death;
@@ -407,8 +454,10 @@ int main(void) {
   memcpy(tests, rest, sizeof rest);
   for (size_t i = 0; i < KILLS; i++) {
     snprintf(names[i], sizeof names[i], "%s beside a write", kills[i].name);
-    tests[REST + i] = (struct CMUnitTest){kills[i].name, test_killed, NULL, NULL, (void *)(uintptr_t)&kills[i]};
-    tests[REST + KILLS + i] = (struct CMUnitTest){names[i], test_killed_beside_a_write, NULL, NULL, (void *)(uintptr_t)&kills[i]};
+    tests[REST + i] =
+        (struct CMUnitTest){kills[i].name, test_killed, NULL, NULL, (void *)(uintptr_t)&kills[i]};
+    tests[REST + KILLS + i] =
+        (struct CMUnitTest){names[i], test_killed_beside_a_write, NULL, NULL, (void *)(uintptr_t)&kills[i]};
   }
   return _cmocka_run_group_tests("cancel", tests, sizeof tests / sizeof *tests, NULL, NULL);
 }

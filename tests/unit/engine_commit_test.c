@@ -1,5 +1,5 @@
-/* engine_commit_test.c: output commit.  Nothing leaves the process before the journal that led to it is on the disk,
-** nothing is told before it is; and when a commit fails, the attempt ends and nothing is lost. */
+/* engine_commit_test.c: output commit.  Nothing leaves the process before the journal that led to it is on
+** the disk, nothing is told before it is; and when a commit fails, the attempt ends and nothing is lost. */
 #include "tests/unit/engine_rig.h"
 
 static rig *set_up(const char *body) {
@@ -22,9 +22,11 @@ static void check_send(rig *r, ln_effect *e) {
 
 static void test_all_before_a_send_is_durable(void **state) {
   (void)state;
-  rig *r = set_up("step('a', function() return 1 end); fake.read { id = 'x' }; found { severity = 'low', title = 't' };"
-                  "fake.post { id = 'p' }; step('b', function() return 2 end); store.set('k', 1); sleep '1m'; fake.set { id = 's' };"
-                  "map({ 1, 2 }, function(i) fake.read { id = 'm' .. i } end); fake.blind { id = 'q' }");
+  rig *r = set_up(
+      "step('a', function() return 1 end); fake.read { id = 'x' }; found { severity = 'low', title = 't' };"
+      "fake.post { id = 'p' }; step('b', function() return 2 end); store.set('k', 1); sleep '1m'; fake.set { "
+      "id = 's' };"
+      "map({ 1, 2 }, function(i) fake.read { id = 'm' .. i } end); fake.blind { id = 'q' }");
   const size_t want[] = {2, 6, 9};
   memcpy(expected, want, sizeof want);
   sends = 0;
@@ -52,8 +54,9 @@ static void check_event(rig *r, const ln_event *e) {
 static void test_nothing_is_told_before_it_is_durable(void **state) {
   (void)state;
   told = 0;
-  rig *r = set_up("step('a', function() return 1 end); found { severity = 'low', title = 't' }; fake.read { id = 'x' };"
-                  "fake.set { id = 's' }; store.incr 'n'; sleep '1s'; return 1");
+  rig *r = set_up(
+      "step('a', function() return 1 end); found { severity = 'low', title = 't' }; fake.read { id = 'x' };"
+      "fake.set { id = 's' }; store.incr 'n'; sleep '1s'; return 1");
   r->on_event = check_event;
   rig_carry(r, "t.main", NULL);
   assert_int_equal(told, 5);
@@ -65,7 +68,8 @@ static void test_nothing_is_told_before_it_is_durable(void **state) {
 
 static void test_many_steps(void **state) {
   (void)state;
-  rig *r = set_up("local n = 0; for i = 1, 5000 do n = n + step('s', function() return i end) end; fake.post { id = 'p' }; return n");
+  rig *r = set_up("local n = 0; for i = 1, 5000 do n = n + step('s', function() return i end) end; fake.post "
+                  "{ id = 'p' }; return n");
   rig_up(r);
   r->kill_at = 2;
   r->death = RIG_BEFORE;
@@ -87,8 +91,10 @@ static void test_many_steps(void **state) {
 
 /* --- failing commits --- */
 
-static const char work[] = "fake.read { id = 'x' }; fake.set { id = 's' }; store.set('k', 'v'); fake.post { id = 'p' };"
-                           "map({ 1, 2, 3 }, function(i) return fake.blind { id = 'b' .. i } end); return fake.read { id = 's' }.state";
+static const char work[] =
+    "fake.read { id = 'x' }; fake.set { id = 's' }; store.set('k', 'v'); fake.post { id = 'p' };"
+    "map({ 1, 2, 3 }, function(i) return fake.blind { id = 'b' .. i } end); return fake.read { id = 's' "
+    "}.state";
 
 static void test_a_full_disk(void **state) {
   (void)state;
@@ -142,7 +148,8 @@ static void test_a_full_disk(void **state) {
 
 static bool lose(ln_tx *tx, void *arg, ln_err *err) {
   rig *r = arg;
-  return ln_tx_run_check(tx, 1, ln_str_of(ln_owner_id(r->g.owner)), r->g.epochs, err) && ln_tx_log(tx, 1, LN_STR("?"), err);
+  return ln_tx_run_check(tx, 1, ln_str_of(ln_owner_id(r->g.owner)), r->g.epochs, err) &&
+         ln_tx_log(tx, 1, LN_STR("?"), err);
 }
 
 static void test_no_entries_after_lost_ones(void **state) {
@@ -168,7 +175,8 @@ static void test_no_entries_after_lost_ones(void **state) {
   rig_free(r);
 }
 
-/* A row that was rolled back gives its id to the next one: what the first run still had to say is not the second's. */
+/* A row that was rolled back gives its id to the next one: what the first run still had to say is not the
+** second's. */
 static void test_an_id_used_again(void **state) {
   (void)state;
   rig *r = set_up("step('one', function() return 1 end); fake.post { id = input.x or 'none' }");
@@ -191,9 +199,11 @@ static void test_an_id_used_again(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_all_before_a_send_is_durable), cmocka_unit_test(test_nothing_is_told_before_it_is_durable),
-      cmocka_unit_test(test_many_steps),                   cmocka_unit_test(test_a_full_disk),
-      cmocka_unit_test(test_no_entries_after_lost_ones),   cmocka_unit_test(test_an_id_used_again)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_before_a_send_is_durable),
+                                     cmocka_unit_test(test_nothing_is_told_before_it_is_durable),
+                                     cmocka_unit_test(test_many_steps),
+                                     cmocka_unit_test(test_a_full_disk),
+                                     cmocka_unit_test(test_no_entries_after_lost_ones),
+                                     cmocka_unit_test(test_an_id_used_again)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
-/* engine_doubt_test.c: writes of which nobody knows whether they happened: what is done again, what is probed, and what
-** a person is asked; by the class of the write, and by how the answer was lost. */
+/* engine_doubt_test.c: writes of which nobody knows whether they happened: what is done again, what is
+** probed, and what a person is asked; by the class of the write, and by how the answer was lost. */
 #include "tests/unit/engine_rig.h"
 
 typedef struct life { const char *op, *send, *probe; int sends, probes, acted; const char *ends; } life;
 
-/* set: idempotent, its state can be looked at; once: the same, not idempotent; post, ipost: looked for by the tag;
-** blind, iblind: nobody can tell. */
+/* set: idempotent, its state can be looked at; once: the same, not idempotent; post, ipost: looked for by
+** the tag; blind, iblind: nobody can tell. */
 static const life lives[] = {
     /* an answer that is lost, in a process that lives on */
     {"set", "lost+", "", 2, 0, 2, "end"},
@@ -60,7 +60,10 @@ static rig *set_up(const char *body) {
 static void test_life(void **state) {
   const life *l = *state;
   char body[256], step[64];
-  snprintf(body, sizeof body, "fake.read { id = 'before' }; local v = fake.%s { id = 'w' }; fake.read { id = 'after' }; return v.id", l->op);
+  snprintf(
+      body, sizeof body,
+      "fake.read { id = 'before' }; local v = fake.%s { id = 'w' }; fake.read { id = 'after' }; return v.id",
+      l->op);
   snprintf(step, sizeof step, "fake.%s#1", l->op);
   rig *r = set_up(body);
   rig_say_(r, step, "send", l->send);
@@ -191,7 +194,8 @@ static void test_settled_did_not_and_is_so_by_now(void **state) {
 
 static void test_two_doubts(void **state) {
   (void)state;
-  rig *r = set_up("local t = parallel { a = function() return fake.blind { id = 'a' }.id end, b = function() return fake.blind { id = 'b' }.id end };"
+  rig *r = set_up("local t = parallel { a = function() return fake.blind { id = 'a' }.id end, b = function() "
+                  "return fake.blind { id = 'b' }.id end };"
                   "return { t.a, t.b }");
   rig_say_(r, "a/fake.blind#1", "send", "lost+");
   rig_say_(r, "b/fake.blind#1", "send", "lost-");
@@ -275,7 +279,8 @@ static void test_ends_badly(void **state) {
   rig_free(r);
 }
 
-/* The handle is durable before it is polled: after a crash it is followed on, and the wait is not begun anew. */
+/* The handle is durable before it is polled: after a crash it is followed on, and the wait is not begun
+** anew. */
 static void test_followed_on(void **state) {
   (void)state;
   rig *r = set_up("local v, e = try(fake.task, { id = 't', wait = '10m' }); return e and e.code or v.state");
@@ -293,8 +298,9 @@ static void test_followed_on(void **state) {
 /* --- a recovered intent whose branch was cancelled --- */
 
 static void cancelled_write(const char *send, const char *gone, int acted) {
-  const char *body = "local ok, e = pcall(parallel, { a = function() fake.post { id = 'p' } end,"
-                     " b = function() sleep '1s'; fail('mine', 'no') end }); fake.read { id = 'x' }; return e.code";
+  const char *body =
+      "local ok, e = pcall(parallel, { a = function() fake.post { id = 'p' } end,"
+      " b = function() sleep '1s'; fail('mine', 'no') end }); fake.read { id = 'x' }; return e.code";
   for (int64_t k = 0; k < 14; k++)
     for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
       rig *r = set_up(body);
@@ -303,7 +309,8 @@ static void cancelled_write(const char *send, const char *gone, int acted) {
       r->death = (rig_death)death;
       assert_string_equal(rig_live(r, "t.main", NULL), "end");
       assert_string_equal(rig_result(r), "\"mine\"");
-      if (rig_acted(r, "a/fake.post#1") > acted) fail_msg("acted %d times, died at %d", rig_acted(r, "a/fake.post#1"), (int)k);
+      if (rig_acted(r, "a/fake.post#1") > acted)
+        fail_msg("acted %d times, died at %d", rig_acted(r, "a/fake.post#1"), (int)k);
       if (acted && rig_acted(r, "a/fake.post#1")) assert_lacks(rig_entries(r), "WITHDRAWN");
       if (rig_count(r, "send", NULL) == 1 && acted == 0) assert_has(rig_entries(r), gone);
       rig_free(r);

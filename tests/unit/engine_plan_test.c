@@ -1,5 +1,5 @@
-/* engine_plan_test.c: look before you leap.  A plan reads the real world and changes nothing, neither there nor in the
-** store; what it would do is told write by write, with what is not known yet left opaque. */
+/* engine_plan_test.c: look before you leap.  A plan reads the real world and changes nothing, neither
+** there nor in the store; what it would do is told write by write, with what is not known yet left opaque. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -10,9 +10,11 @@ static rig *set_up(const char *body) {
   assert_non_null(realpath("stdlib", stdlib)); /* what prepares a plan's scripts is there */
   snprintf(conf, sizeof conf, "stdlib = { \"%s\" },", stdlib);
   rig_conf(r, conf);
-  rig_script(r, "t.part",
-             "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = \"part\", uses = { \"fake\" },"
-             " run = function() fake.set { id = 'in part' }; return fake.read { id = 'in part' }.state end }");
+  rig_script(
+      r, "t.part",
+      "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = "
+      "\"part\", uses = { \"fake\" },"
+      " run = function() fake.set { id = 'in part' }; return fake.read { id = 'in part' }.state end }");
   rig_body(r, body);
   r->options.plan = true;
   return r;
@@ -28,15 +30,18 @@ static const char *planned(rig *r) {
 
 static void test_nothing_is_sent(void **state) {
   (void)state;
-  rig *r = set_up("fake.set { id = 'a' }; fake.free { id = 'a' }; fake.post { id = 'p' }; fake.blind { id = 'b' }; fake.task { id = 't' };"
-                  "map({ 1, 2 }, function(i) fake.set { id = 'm' .. i } end); parallel { x = function() fake.post { id = 'x' } end };"
+  rig *r = set_up("fake.set { id = 'a' }; fake.free { id = 'a' }; fake.post { id = 'p' }; fake.blind { id = "
+                  "'b' }; fake.task { id = 't' };"
+                  "map({ 1, 2 }, function(i) fake.set { id = 'm' .. i } end); parallel { x = function() "
+                  "fake.post { id = 'x' } end };"
                   "local s = stage('part', {}); return { s, fake.read { id = 'a' }.state }");
   const char *doc = planned(r);
   assert_string_equal(rig_state(r), "completed");
   assert_string_equal(rig_result(r), "[\"absent\",\"absent\"]"); /* reads see the world as it is */
   doc = rig_doc(r);
   assert_has(doc, "\"state\":\"planned\"");
-  assert_has(doc, "\"would\":{\"entity\":\"fake:host:m2\",\"facet\":\"state\",\"from\":\"absent\",\"method\":\"PUT\",\"to\":\"held\",\"url\":\"https://fake/\"}");
+  assert_has(doc, "\"would\":{\"entity\":\"fake:host:m2\",\"facet\":\"state\",\"from\":\"absent\",\"method\":"
+                  "\"PUT\",\"to\":\"held\",\"url\":\"https://fake/\"}");
   assert_has(doc, "part/fake.set#1");
   assert_int_equal(r->n_things, 0);
   rig_free(r);
@@ -44,8 +49,10 @@ static void test_nothing_is_sent(void **state) {
 
 static void test_unchanged_and_refused(void **state) {
   (void)state;
-  rig *r = set_up("local a = fake.set { id = 'so' }; local b, e = try(fake.file, { id = 'C:\\\\Windows\\\\System32\\\\cmd.exe' });"
-                  " local c, f = try(fake.set, { id = 'nobody' }); return { a.state, e.code, e.rule, f.rule }");
+  rig *r =
+      set_up("local a = fake.set { id = 'so' }; local b, e = try(fake.file, { id = "
+             "'C:\\\\Windows\\\\System32\\\\cmd.exe' });"
+             " local c, f = try(fake.set, { id = 'nobody' }); return { a.state, e.code, e.rule, f.rule }");
   rig_thing_set(r, "so", "held");
   const char *doc = planned(r);
   assert_has(doc, "\"state\":\"unchanged\"");
@@ -62,19 +69,23 @@ static void test_writes_never_are_planned(void **state) {
   rig_free(r);
 }
 
-/* What is not known yet may be passed on and shown; what would decide on it ends the run, and nothing catches that. */
+/* What is not known yet may be passed on and shown; what would decide on it ends the run, and nothing
+** catches that. */
 static void test_opaque(void **state) {
   (void)state;
-  rig *r = set_up("local v = fake.task { id = 't' }; evidence('handle', v.handle); found { severity = 'low', title = 'handle', handle = v.handle };"
+  rig *r = set_up("local v = fake.task { id = 't' }; evidence('handle', v.handle); found { severity = 'low', "
+                  "title = 'handle', handle = v.handle };"
                   " return { v.state, v.handle }");
   planned(r);
   assert_string_equal(rig_state(r), "completed");
   assert_has(rig_result(r), "[\"held\",");
   rig_free(r);
-  static const char *const uses[] = {"v.handle + 1", "v.handle == 'x'", "not v.handle", "#v.handle", "v.handle .. 'x'"};
+  static const char *const uses[] = {"v.handle + 1", "v.handle == 'x'", "not v.handle", "#v.handle",
+                                     "v.handle .. 'x'"};
   for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
     char body[256];
-    snprintf(body, sizeof body, "local v = fake.task { id = 't' }; pcall(function() return %s end); return 1", uses[i]);
+    snprintf(body, sizeof body, "local v = fake.task { id = 't' }; pcall(function() return %s end); return 1",
+             uses[i]);
     r = set_up(body);
     planned(r);
     assert_string_equal(rig_state(r), "failed");
@@ -85,9 +96,11 @@ static void test_opaque(void **state) {
 
 static void test_assumed(void **state) {
   (void)state;
-  static const char by_step[] = "{\"fake.task#1\":{\"handle\":\"h1\"},\"fake.post\":{\"id\":\"assumed\"},\"fake.read#1\":{\"state\":\"so\"}}";
+  static const char by_step[] = "{\"fake.task#1\":{\"handle\":\"h1\"},\"fake.post\":{\"id\":\"assumed\"},"
+                                "\"fake.read#1\":{\"state\":\"so\"}}";
   ln_buf b;
-  rig *r = set_up("return { fake.task { id = 't' }.handle, fake.post { id = 'p' }.id, fake.read { id = 'x' }.state, fake.read { id = 'x' }.state }");
+  rig *r = set_up("return { fake.task { id = 't' }.handle, fake.post { id = 'p' }.id, fake.read { id = 'x' "
+                  "}.state, fake.read { id = 'x' }.state }");
   rig_up(r);
   ln_buf_init(&b, 1 << 16);
   assert_true(ln_host_json(r->g.host, LN_STR(by_step), &b, &rig_err));
@@ -102,7 +115,8 @@ static void test_assumed(void **state) {
 static void test_nobody_is_asked(void **state) {
   (void)state;
   rig *r = set_up("approve { title = 'may I?' }; ask { title = 'which?' };"
-                  " return approved({ title = 'two' }, function() fake.set { id = 'a' }; return fake.set { id = 'srv-1' }.state end)");
+                  " return approved({ title = 'two' }, function() fake.set { id = 'a' }; return fake.set { "
+                  "id = 'srv-1' }.state end)");
   planned(r);
   assert_has(rig_doc(r), "\"approvals\":[]");
   assert_has(rig_doc(r), "\"name\":\"approved/fake.set#2\"");
@@ -128,14 +142,16 @@ static bool see_key(ln_tx *tx, void *arg, ln_err *err) {
 static void test_the_store_is_not_changed(void **state) {
   (void)state;
   int64_t version = -1;
-  rig *r = set_up("local n = store.incr 'k'; store.set('k', 5); store.delete 'k'; return { (store.get 'k') == nil, n }");
+  rig *r = set_up(
+      "local n = store.incr 'k'; store.set('k', 5); store.delete 'k'; return { (store.get 'k') == nil, n }");
   planned(r);
   assert_has(rig_result(r), "[true,");
   assert_true(ln_writer_run(r->g.store, see_key, &version, &rig_err));
   assert_int_equal(version, 0);
   assert_true(ln_store_approvals(r->g.store, 0, false, no_key, NULL, &rig_err));
   rig_free(r);
-  r = set_up("approved({ title = 'x' }, function() store.incr 'k'; fake.set { id = 'a' } end); return store.get 'k'");
+  r = set_up("approved({ title = 'x' }, function() store.incr 'k'; fake.set { id = 'a' } end); return "
+             "store.get 'k'");
   r->options.plan = false;
   rig_carry(r, "t.main", NULL);
   assert_string_equal(rig_result(r), "1"); /* once, when it was for real */
@@ -147,7 +163,8 @@ static void test_resumed(void **state) {
   (void)state;
   for (int64_t k = 0; k < 8; k++)
     for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
-      rig *r = set_up("local a = fake.set { id = 'a' }; store.set('k', 1); map({ 1, 2 }, function(i) fake.post { id = 'p' .. i } end); return a.state");
+      rig *r = set_up("local a = fake.set { id = 'a' }; store.set('k', 1); map({ 1, 2 }, function(i) "
+                      "fake.post { id = 'p' .. i } end); return a.state");
       r->kill_at = k;
       r->death = (rig_death)death;
       planned(r);
@@ -157,9 +174,13 @@ static void test_resumed(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_is_sent),     cmocka_unit_test(test_unchanged_and_refused),
-                                     cmocka_unit_test(test_writes_never_are_planned), cmocka_unit_test(test_opaque),
-                                     cmocka_unit_test(test_assumed),             cmocka_unit_test(test_nobody_is_asked),
-                                     cmocka_unit_test(test_the_store_is_not_changed), cmocka_unit_test(test_resumed)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_is_sent),
+                                     cmocka_unit_test(test_unchanged_and_refused),
+                                     cmocka_unit_test(test_writes_never_are_planned),
+                                     cmocka_unit_test(test_opaque),
+                                     cmocka_unit_test(test_assumed),
+                                     cmocka_unit_test(test_nobody_is_asked),
+                                     cmocka_unit_test(test_the_store_is_not_changed),
+                                     cmocka_unit_test(test_resumed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

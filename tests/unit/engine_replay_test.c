@@ -1,84 +1,145 @@
-/* engine_replay_test.c: every word of a playbook, uninterrupted; with the process dying at each of the writer's jobs,
-** before the job is applied, and after its commit but before anybody learns of it; and with the power going at many
-** steps of the disk.  Nothing is lost, no write is done twice, a read is done at most once more, and the result is the
-** same. */
+/* engine_replay_test.c: every word of a playbook, uninterrupted; with the process dying at each of the
+** writer's jobs, before the job is applied, and after its commit but before anybody learns of it; and with
+** the power going at many steps of the disk.  Nothing is lost, no write is done twice, a read is done at
+** most once more, and the result is the same. */
 #include "tests/unit/engine_rig.h"
 
 typedef struct word { const char *name, *body, *says[5][3]; } word;
 
-#define STAGE_SCRIPT                                                                                        \
-  "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = \"part\", uses = { \"fake\" },\n" \
-  " input = { id = \"string\" }, run = function(input)\n"                                                   \
-  "  fake.set { id = input.id }\n  if input.id == \"bad\" then fail(\"failed\", \"it is bad\") end\n"       \
+#define STAGE_SCRIPT                                                                                         \
+  "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = "       \
+  "\"part\", uses = { \"fake\" },\n"                                                                         \
+  " input = { id = \"string\" }, run = function(input)\n"                                                    \
+  "  fake.set { id = input.id }\n  if input.id == \"bad\" then fail(\"failed\", \"it is bad\") end\n"        \
   "  return fake.read { id = input.id }\nend }\n"
 
 static const word words[] = {
     {"reads and writes",
      "local a = fake.read { id = 'a' }; fake.set { id = 'a' }; local b = fake.read { id = 'a' };"
-     "fake.post { id = 'p' }; fake.blind { id = 'q' }; fake.free { id = 'a' }; return { a, b, fake.read { id = 'a' } }", {{NULL}}},
-    {"step", "local n = 0; for i = 1, 3 do n = n + step('work', function() return i * 10 end) end;"
-             "local ok, e = pcall(step, 'bad', function() fail('mine', 'no') end); fake.post { id = 'p' };"
-             "return { n = n, code = e.code, after = step('again', function() return 'x' end) }", {{NULL}}},
+     "fake.post { id = 'p' }; fake.blind { id = 'q' }; fake.free { id = 'a' }; return { a, b, fake.read { id "
+     "= 'a' } }",
+     {{NULL}}},
+    {"step",
+     "local n = 0; for i = 1, 3 do n = n + step('work', function() return i * 10 end) end;"
+     "local ok, e = pcall(step, 'bad', function() fail('mine', 'no') end); fake.post { id = 'p' };"
+     "return { n = n, code = e.code, after = step('again', function() return 'x' end) }",
+     {{NULL}}},
     {"now, ago, random, uuid",
      "local t = { now(), ago '1h', random(1000000), random(), uuid() }; fake.read { id = 'a' };"
      "t[6] = step('inner', function() return random(1000000) end); fake.post { id = 'p' };"
-     "t[7] = random(1000000); t[8] = uuid(); return { t[3], t[4], t[5], t[6], t[7], t[8], t[1] - t[2] }", {{NULL}}},
+     "t[7] = random(1000000); t[8] = uuid(); return { t[3], t[4], t[5], t[6], t[7], t[8], t[1] - t[2] }",
+     {{NULL}}},
     {"map",
      "local out = map({ 'a', 'b', 'x/y%', 'a', { id = 7 }, { hostname = 'h' }, 12 }, function(x)"
      " local id = type(x) == 'table' and tostring(x.id or x.hostname) or tostring(x);"
-     " fake.read { id = id }; fake.post { id = id }; if id == 'b' then fail('mine', 'b is bad') end; return id end,"
+     " fake.read { id = id }; fake.post { id = id }; if id == 'b' then fail('mine', 'b is bad') end; return "
+     "id end,"
      " { name = 'item', concurrency = 3 });"
-     "local codes = {}; for i, o in ipairs(out) do codes[i] = o.ok and o.value or o.error.code end; return codes", {{NULL}}},
-    {"map stops", "local ok, e = pcall(map, { 1, 2, 3, 4 }, function(x)"
-                  " if x == 2 then fake.read { id = 'r' }; fail('mine', 'no') end;"
-                  " sleep '10s'; return fake.post { id = 'p' .. x } end, { on_error = 'stop', concurrency = 3 });"
-                  "return { ok, e.code }", {{NULL}}},
-    {"parallel", "local t = parallel { b = function() sleep '2s'; fake.set { id = 'b' }; return 1 end,"
-                 " a = function() return fake.read { id = 'b' }.state end, c = function() return store.incr('n') end };"
-                 "return { t.a, t.b, t.c, fake.read { id = 'b' }.state }", {{NULL}}},
-    {"parallel collects", "local t = parallel({ a = function() fail('mine', 'no') end, b = function() fake.post { id = 'p' }; return 2 end },"
-                          " { on_error = 'collect' }); return { t.a.error.code, t.b.value }", {{NULL}}},
-    {"nested", "return map({ 1, 2 }, function(i) return parallel { p = function() fake.post { id = 'p' .. i }; return i end,"
-               " q = function() return map({ 'u', 'v' }, function(k) fake.read { id = k }; return k .. i end) end } end)", {{NULL}}},
-    {"stage", "local a = stage('part', { id = 's' }); local b = stage('part', { id = 'bad' });"
-              "stage('part', { id = 'z' }, { when = false, why = 'not today' }); fake.post { id = 'p' }; return { a, b == nil }", {{NULL}}},
-    {"notes", "found { severity = 'high', title = 'one' }; log.info('hello', { n = 1 }); fake.read { id = 'a' };"
-              "found { severity = 'low', title = 'two' }; not_done('this', 'because'); evidence('file', { 1, 2 });"
-              "step('s', function() found { severity = 'low', title = 'inside' }; return 1 end); fake.post { id = 'p' };"
-              "found { severity = 'low', title = 'three' }; fake.read { id = 'a' }; return 1", {{NULL}}},
-    {"lists", "local l = { 'x', 'y' }; local w = where(l, function(v) return fake.read { id = v }.state ~= 'gone' end);"
-              "local ok, e = pcall(only, l); local none, e2 = pcall(only, {}, 'host');"
-              "local bad, e3 = pcall(all_ok, map(l, function(v) if v == 'y' then fail('mine', 'y') end end));"
-              "local empty, e4 = pcall(all_ok, {}); fake.post { id = 'p' };"
-              "return { #w, only { 5 }, contains(l, 'y'), contains(l, 'z'), e.code, e2.code, e3.code, e4.code,"
-              " all_ok(map(l, function() end)) }", {{NULL}}},
-    {"try", "local v, e = try(fake.read, { id = 'a' }); local n, why = try(fail, 'mine', 'no'); fake.post { id = 'p' };"
-            "return { v == nil, e.code, n == nil, why.code, try(fake.read, { id = 'b' }).id }",
+     "local codes = {}; for i, o in ipairs(out) do codes[i] = o.ok and o.value or o.error.code end; return "
+     "codes",
+     {{NULL}}},
+    {"map stops",
+     "local ok, e = pcall(map, { 1, 2, 3, 4 }, function(x)"
+     " if x == 2 then fake.read { id = 'r' }; fail('mine', 'no') end;"
+     " sleep '10s'; return fake.post { id = 'p' .. x } end, { on_error = 'stop', concurrency = 3 });"
+     "return { ok, e.code }",
+     {{NULL}}},
+    {"parallel",
+     "local t = parallel { b = function() sleep '2s'; fake.set { id = 'b' }; return 1 end,"
+     " a = function() return fake.read { id = 'b' }.state end, c = function() return store.incr('n') end };"
+     "return { t.a, t.b, t.c, fake.read { id = 'b' }.state }",
+     {{NULL}}},
+    {"parallel collects",
+     "local t = parallel({ a = function() fail('mine', 'no') end, b = function() fake.post { id = 'p' }; "
+     "return 2 end },"
+     " { on_error = 'collect' }); return { t.a.error.code, t.b.value }",
+     {{NULL}}},
+    {"nested",
+     "return map({ 1, 2 }, function(i) return parallel { p = function() fake.post { id = 'p' .. i }; return "
+     "i end,"
+     " q = function() return map({ 'u', 'v' }, function(k) fake.read { id = k }; return k .. i end) end } "
+     "end)",
+     {{NULL}}},
+    {"stage",
+     "local a = stage('part', { id = 's' }); local b = stage('part', { id = 'bad' });"
+     "stage('part', { id = 'z' }, { when = false, why = 'not today' }); fake.post { id = 'p' }; return { a, "
+     "b == nil }",
+     {{NULL}}},
+    {"notes",
+     "found { severity = 'high', title = 'one' }; log.info('hello', { n = 1 }); fake.read { id = 'a' };"
+     "found { severity = 'low', title = 'two' }; not_done('this', 'because'); evidence('file', { 1, 2 });"
+     "step('s', function() found { severity = 'low', title = 'inside' }; return 1 end); fake.post { id = 'p' "
+     "};"
+     "found { severity = 'low', title = 'three' }; fake.read { id = 'a' }; return 1",
+     {{NULL}}},
+    {"lists",
+     "local l = { 'x', 'y' }; local w = where(l, function(v) return fake.read { id = v }.state ~= 'gone' "
+     "end);"
+     "local ok, e = pcall(only, l); local none, e2 = pcall(only, {}, 'host');"
+     "local bad, e3 = pcall(all_ok, map(l, function(v) if v == 'y' then fail('mine', 'y') end end));"
+     "local empty, e4 = pcall(all_ok, {}); fake.post { id = 'p' };"
+     "return { #w, only { 5 }, contains(l, 'y'), contains(l, 'z'), e.code, e2.code, e3.code, e4.code,"
+     " all_ok(map(l, function() end)) }",
+     {{NULL}}},
+    {"try",
+     "local v, e = try(fake.read, { id = 'a' }); local n, why = try(fail, 'mine', 'no'); fake.post { id = "
+     "'p' };"
+     "return { v == nil, e.code, n == nil, why.code, try(fake.read, { id = 'b' }).id }",
      {{"fake.read#1", "read", "err err"}, {NULL}}},
-    {"sleep", "local t = now(); sleep '90s'; fake.post { id = 'p' }; sleep(30); return now() - t >= 120", {{NULL}}},
-    {"await_until", "local v = await_until(function() local x = fake.read { id = 'a' }; return x.state == 'held' and x end, { every = '5s', timeout = '1m' });"
-                    "fake.post { id = 'p' }; local ok, e = pcall(await_until, function() return false end, { every = '5s', timeout = '20s' });"
-                    "return { v, e.code }", {{NULL}}},
-    {"store", "store.set('k', { 1, 'two' }); local v, n = store.get 'k'; store.incr('n', 5); store.incr 'n';"
-              "local ok, e = pcall(store.set, 'k', 1, { if_version = 99 }); fake.post { id = 'p' };"
-              "return { v, store.incr 'n', e.code, #store.list 'k', store.delete 'k' }", {{NULL}}},
-    {"approve", "local a = approve { title = 'may I?' }; fake.post { id = 'p' }; local b = ask { title = 'which?', options = { 'x' } };"
-                "return { a.by, b.by }", {{NULL}}},
-    {"approved", "fake.set { id = 'x' }; local out = approved({ title = 'both' }, function() fake.set { id = 'a' }; fake.post { id = 'p' }; return fake.read { id = 'q' } end);"
-                 "return { out, fake.read { id = 'a' }.state }", {{NULL}}},
-    {"approved in map", "return map({ 'a', 'b' }, function(id) return approved({ title = id }, function() return fake.set { id = id }.state end) end)", {{NULL}}},
-    {"asynchronous", "local t = fake.task { id = 't' }; fake.post { id = 'p' }; return { t.state, fake.read { id = 't' }.state }",
+    {"sleep",
+     "local t = now(); sleep '90s'; fake.post { id = 'p' }; sleep(30); return now() - t >= 120",
+     {{NULL}}},
+    {"await_until",
+     "local v = await_until(function() local x = fake.read { id = 'a' }; return x.state == 'held' and x end, "
+     "{ every = '5s', timeout = '1m' });"
+     "fake.post { id = 'p' }; local ok, e = pcall(await_until, function() return false end, { every = '5s', "
+     "timeout = '20s' });"
+     "return { v, e.code }",
+     {{NULL}}},
+    {"store",
+     "store.set('k', { 1, 'two' }); local v, n = store.get 'k'; store.incr('n', 5); store.incr 'n';"
+     "local ok, e = pcall(store.set, 'k', 1, { if_version = 99 }); fake.post { id = 'p' };"
+     "return { v, store.incr 'n', e.code, #store.list 'k', store.delete 'k' }",
+     {{NULL}}},
+    {"approve",
+     "local a = approve { title = 'may I?' }; fake.post { id = 'p' }; local b = ask { title = 'which?', "
+     "options = { 'x' } };"
+     "return { a.by, b.by }",
+     {{NULL}}},
+    {"approved",
+     "fake.set { id = 'x' }; local out = approved({ title = 'both' }, function() fake.set { id = 'a' }; "
+     "fake.post { id = 'p' }; return fake.read { id = 'q' } end);"
+     "return { out, fake.read { id = 'a' }.state }",
+     {{NULL}}},
+    {"approved in map",
+     "return map({ 'a', 'b' }, function(id) return approved({ title = id }, function() return fake.set { id "
+     "= id }.state end) end)",
+     {{NULL}}},
+    {"asynchronous",
+     "local t = fake.task { id = 't' }; fake.post { id = 'p' }; return { t.state, fake.read { id = 't' "
+     "}.state }",
      {{"fake.task#1", "follow", "run run done"}, {NULL}}},
-    {"names", "fake.read { id = 'a', as = 'first/1%' }; fake.post { id = 'p', as = 'the post' };"
-              "local ok, e = pcall(fake.read, { id = 'a', as = 'the post' }); step('a/b', function() return 1 end);"
-              "return { e.code, fake.read { id = 'b', as = 'third' }.id }", {{NULL}}},
-    {"coroutines", "local co = coroutine.wrap(function() for i = 1, 3 do fake.post { id = 'c' .. i }; coroutine.yield(i) end return 'end' end);"
-                   "return { co(), co(), co(), co() }", {{NULL}}},
-    {"large", "local v = fake.read { id = 'v', bytes = 200000 }; local w = step('w', function() return v .. v end);"
-              "store.set('v', v); fake.post { id = 'p' }; return { #v, #w, store.get 'v' == v, w == v .. v }", {{NULL}}},
-    {"closing", "do local c <close> = setmetatable({}, { __close = function() fake.post { id = 'closed' } end }); fake.read { id = 'a' } end;"
-                "local ok, e = pcall(function() local c <close> = setmetatable({}, { __close = function() fake.post { id = 'again' } end });"
-                " fake.read { id = 'b' }; fail('mine', 'x') end); return { ok, e.code }", {{NULL}}},
+    {"names",
+     "fake.read { id = 'a', as = 'first/1%' }; fake.post { id = 'p', as = 'the post' };"
+     "local ok, e = pcall(fake.read, { id = 'a', as = 'the post' }); step('a/b', function() return 1 end);"
+     "return { e.code, fake.read { id = 'b', as = 'third' }.id }",
+     {{NULL}}},
+    {"coroutines",
+     "local co = coroutine.wrap(function() for i = 1, 3 do fake.post { id = 'c' .. i }; coroutine.yield(i) "
+     "end return 'end' end);"
+     "return { co(), co(), co(), co() }",
+     {{NULL}}},
+    {"large",
+     "local v = fake.read { id = 'v', bytes = 200000 }; local w = step('w', function() return v .. v end);"
+     "store.set('v', v); fake.post { id = 'p' }; return { #v, #w, store.get 'v' == v, w == v .. v }",
+     {{NULL}}},
+    {"closing",
+     "do local c <close> = setmetatable({}, { __close = function() fake.post { id = 'closed' } end }); "
+     "fake.read { id = 'a' } end;"
+     "local ok, e = pcall(function() local c <close> = setmetatable({}, { __close = function() fake.post { "
+     "id = 'again' } end });"
+     " fake.read { id = 'b' }; fail('mine', 'x') end); return { ok, e.code }",
+     {{NULL}}},
 };
 
 enum { WORDS = sizeof words / sizeof *words };
@@ -93,14 +154,21 @@ static rig *set_up(const word *w, uint64_t seed) {
   return r;
 }
 
-typedef struct outcome { char result[8192], doc_outcome[32], entries[1 << 16], world[4096]; int64_t jobs; int reads; } outcome;
+typedef struct outcome {
+  char result[8192], doc_outcome[32], entries[1 << 16], world[4096];
+  int64_t jobs;
+  int reads;
+} outcome;
 
-static int by_id(const void *a, const void *b) { return strcmp(((const rig_thing *)a)->id, ((const rig_thing *)b)->id); }
+static int by_id(const void *a, const void *b) {
+  return strcmp(((const rig_thing *)a)->id, ((const rig_thing *)b)->id);
+}
 
 static void world_of(rig *r, char *out, size_t n) {
   size_t at = 0;
   qsort(r->things, r->n_things, sizeof *r->things, by_id);
-  for (size_t i = 0; i < r->n_things; i++) at += (size_t)snprintf(out + at, n - at, "%s=%s\n", r->things[i].id, r->things[i].state);
+  for (size_t i = 0; i < r->n_things; i++)
+    at += (size_t)snprintf(out + at, n - at, "%s=%s\n", r->things[i].id, r->things[i].state);
   if (!r->n_things) *out = 0;
 }
 
@@ -129,8 +197,10 @@ static void read_once_more(const word *w, const outcome *want, const rig *r, int
     int again = 0;
     const rig_act *a = &r->acts[i];
     if (strcmp(a->phase, "read") != 0 || strstr(a->step, "await_until")) continue;
-    for (size_t n = 0; n < r->n_acts; n++) again += strcmp(r->acts[n].phase, "read") == 0 && strcmp(r->acts[n].step, a->step) == 0;
-    if (again > 2) fail_msg("%s, died at job %lld: %s was read %d times", w->name, (long long)k, a->step, again);
+    for (size_t n = 0; n < r->n_acts; n++)
+      again += strcmp(r->acts[n].phase, "read") == 0 && strcmp(r->acts[n].step, a->step) == 0;
+    if (again > 2)
+      fail_msg("%s, died at job %lld: %s was read %d times", w->name, (long long)k, a->step, again);
   }
   (void)want;
 }
@@ -147,9 +217,12 @@ static void compare(const word *w, const outcome *want, rig *r, rig_death death,
   look_at(r, &got);
   const char *when = death == RIG_BEFORE ? "before" : "after";
   if (strcmp(want->result, got.result) != 0)
-    fail_msg("%s, died %s job %lld: result\n%s\ninstead of\n%s\n%s", w->name, when, (long long)k, got.result, want->result, got.entries);
-  if (strcmp(want->world, got.world) != 0) fail_msg("%s, died %s job %lld: the world is\n%s", w->name, when, (long long)k, got.world);
-  if (strcmp(want->doc_outcome, got.doc_outcome) != 0) fail_msg("%s, died %s job %lld: outcome %s", w->name, when, (long long)k, got.doc_outcome);
+    fail_msg("%s, died %s job %lld: result\n%s\ninstead of\n%s\n%s", w->name, when, (long long)k, got.result,
+             want->result, got.entries);
+  if (strcmp(want->world, got.world) != 0)
+    fail_msg("%s, died %s job %lld: the world is\n%s", w->name, when, (long long)k, got.world);
+  if (strcmp(want->doc_outcome, got.doc_outcome) != 0)
+    fail_msg("%s, died %s job %lld: outcome %s", w->name, when, (long long)k, got.doc_outcome);
   if (notes_in(want->entries) != notes_in(got.entries))
     fail_msg("%s, died %s job %lld: notes differ:\n%s", w->name, when, (long long)k, got.entries);
   never_twice(r);

@@ -1,6 +1,6 @@
-/* engine_response_test.c: a whole response to a genuine alert, with all that the program is made of, under the simulated
-** set: one thread, virtual time, a seed.  One seed is one history: the same again gives the same journal, byte for
-** byte.  And whoever dies on the way leaves nothing lost, and nothing done twice. */
+/* engine_response_test.c: a whole response to a genuine alert, with all that the program is made of, under
+** the simulated set: one thread, virtual time, a seed.  One seed is one history: the same again gives the
+** same journal, byte for byte.  And whoever dies on the way leaves nothing lost, and nothing done twice. */
 #include "tests/unit/engine_rig.h"
 
 #include "cli/app.h"
@@ -40,7 +40,8 @@ static void fresh_folder(void) {
   assert_int_equal(chdir(folder), 0);
   FILE *f = fopen("conf.lua", "w");
   assert_non_null(f);
-  fprintf(f, "return { store = 'sqlite:%s/a.db', scripts = { '%s/scripts' }, stdlib = { '%s/stdlib' } }\n", folder, root, root);
+  fprintf(f, "return { store = 'sqlite:%s/a.db', scripts = { '%s/scripts' }, stdlib = { '%s/stdlib' } }\n",
+          folder, root, root);
   fclose(f);
 }
 
@@ -79,15 +80,18 @@ static bool take_row(void *arg, const ln_run_row *row) {
 }
 
 static void take_history(ln_app *a, history *h) {
-  ln_buf *bufs[] = {&h->journal, &h->result, &h->outcome, &h->deeds[0], &h->deeds[1], &h->deeds[2], &h->deeds[3]};
+  ln_buf *bufs[] = {&h->journal,  &h->result,   &h->outcome, &h->deeds[0],
+                    &h->deeds[1], &h->deeds[2], &h->deeds[3]};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_init(bufs[i], 256 << 20);
   need(ln_store_run_find(a->g.store, LN_STR("last"), take_row, h, &err));
   need(ln_store_journal(a->g.store, 1, take_entries, &h->journal, &err));
-  for (size_t i = 0; i < VENDORS; i++) need(ln_simhost_log(a->simhost, ln_str_of(vendors[i]), &h->deeds[i], &err));
+  for (size_t i = 0; i < VENDORS; i++)
+    need(ln_simhost_log(a->simhost, ln_str_of(vendors[i]), &h->deeds[i], &err));
 }
 
 static void forget(history *h) {
-  ln_buf *bufs[] = {&h->journal, &h->result, &h->outcome, &h->deeds[0], &h->deeds[1], &h->deeds[2], &h->deeds[3]};
+  ln_buf *bufs[] = {&h->journal,  &h->result,   &h->outcome, &h->deeds[0],
+                    &h->deeds[1], &h->deeds[2], &h->deeds[3]};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
 }
 
@@ -170,7 +174,9 @@ static void same_deeds(const history *want, const history *got, int64_t k) {
       int times = 0;
       for (size_t j = 0; j < m; j++)
         if (strcmp(a[i].op, b[j].op) == 0) times = b[j].n;
-      if (times != a[i].n) fail_msg("%s.%s was done %d times, not %d, when it died at job %lld", vendors[v], a[i].op, times, a[i].n, (long long)k);
+      if (times != a[i].n)
+        fail_msg("%s.%s was done %d times, not %d, when it died at job %lld", vendors[v], a[i].op, times,
+                 a[i].n, (long long)k);
     }
     assert_int_equal(n, m);
   }
@@ -203,6 +209,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_seed_is_one_history), cmocka_unit_test(test_a_death_on_the_way)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_seed_is_one_history),
+                                     cmocka_unit_test(test_a_death_on_the_way)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,5 +1,5 @@
-/* engine_rig.c: the simulated set of the engine's tests; see engine_rig.h.
-** The writer's two doors are wrapped by the linker (--wrap), so that a test can let the process die after any job. */
+/* engine_rig.c: the simulated set of the engine's tests; see engine_rig.h. The writer's two doors are
+** wrapped by the linker (--wrap), so that a test can let the process die after any job. */
 #include "tests/unit/engine_rig.h"
 
 #include "base/log.h"
@@ -17,7 +17,7 @@
 enum { DELAY_MS = 20, STUCK_MS = 30 * 3600 * 1000 };
 
 ln_err rig_err;
-static rig *here;                                        /* for the wrapped doors                            */
+static rig *here;                                        /* for the wrapped doors                           */
 
 /* ------------------------------------------------------------------ the writer's doors */
 
@@ -123,7 +123,8 @@ int rig_count(const rig *r, const char *phase, const char *step) {
 
 int rig_acted(const rig *r, const char *step) {
   int n = 0;
-  for (size_t i = 0; i < r->n_acts; i++) n += r->acts[i].acted && (!step || strcmp(r->acts[i].step, step) == 0);
+  for (size_t i = 0; i < r->n_acts; i++)
+    n += r->acts[i].acted && (!step || strcmp(r->acts[i].step, step) == 0);
   return n;
 }
 
@@ -137,7 +138,8 @@ void rig_say_(rig *r, const char *step, const char *phase, const char *tokens) {
   snprintf(s->phase, sizeof s->phase, "%s", phase);
   char copy[256], *rest = copy, *one;
   snprintf(copy, sizeof copy, "%s", tokens);
-  while ((one = strtok_r(rest, " ", &rest)) && s->n < RIG_TOKENS) snprintf(s->token[s->n++], sizeof s->token[0], "%s", one);
+  while ((one = strtok_r(rest, " ", &rest)) && s->n < RIG_TOKENS)
+    snprintf(s->token[s->n++], sizeof s->token[0], "%s", one);
 }
 
 /* The next token for this ask ("" when the test said nothing), and after how long it is answered. */
@@ -147,7 +149,8 @@ static int64_t next_token(const ln_effect *e, const char *phase, char out[32]) {
   *out = 0;
   for (size_t i = 0; i < r->n_says; i++) {
     rig_say *s = &r->says[i];
-    if (strcmp(s->phase, phase) != 0 || !ln_str_eq(ln_str_of(s->step), ln_effect_name(e)) || s->at == s->n) continue;
+    if (strcmp(s->phase, phase) != 0 || !ln_str_eq(ln_str_of(s->step), ln_effect_name(e)) || s->at == s->n)
+      continue;
     snprintf(out, 32, "%s", s->token[s->at++]);
     break;
   }
@@ -245,7 +248,8 @@ static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
   arg_text(e, "id", "", id, sizeof id);
   arg_text(e, "to", strcmp(e->op->name, "fake.free") == 0 ? "absent" : "held", to, sizeof to);
   if (!id[0]) return ln_fail(err, "bad_argument", LN_FINAL, "fake: no id");
-  *out = (ln_write){.asks = r->writes && strcmp(r->writes, "ask") == 0, .never = r->writes && strcmp(r->writes, "never") == 0};
+  *out = (ln_write){.asks = r->writes && strcmp(r->writes, "ask") == 0,
+                    .never = r->writes && strcmp(r->writes, "never") == 0};
   snprintf(text, sizeof text, "fake:host:%s", id);
   ln_effect_keep(e, ln_str_of(text), &out->entity);
   out->facet = LN_STR("state");
@@ -297,7 +301,9 @@ static void answer_look(void *arg) {
   ln_v_end(&undo, mark);
   put_value(&same, w->act.id, w->act.to);
   ln_look l = {.before = ln_str_of(w->token[0] == '=' ? w->token + 1 : rig_thing_is(w->r, w->act.id)),
-               .resolved = strcmp(w->act.id, "nobody") != 0, .names = ln_buf_view(&names), .undo = ln_buf_view(&undo),
+               .resolved = strcmp(w->act.id, "nobody") != 0,
+               .names = ln_buf_view(&names),
+               .undo = ln_buf_view(&undo),
                .unchanged = ln_buf_view(&same)};
   if (is(w, "err")) ln_write_looked(w->e, NULL, &err);
   else ln_write_looked(w->e, &l, NULL);
@@ -318,7 +324,8 @@ static void answer_send(void *arg) {
   if (strncmp(w->token, "lost", 4) == 0) ln_write_sent(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &lost);
   else if (is(w, "no")) ln_write_sent(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &no);
   else if (is(w, "same")) ln_write_sent(w->e, LN_DID_UNCHANGED, ln_buf_view(&b), NULL);
-  else if (strncmp(w->token, "hang", 4) != 0 && strncmp(w->token, "die", 3) != 0) ln_write_sent(w->e, task ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
+  else if (strncmp(w->token, "hang", 4) != 0 && strncmp(w->token, "die", 3) != 0)
+    ln_write_sent(w->e, task ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
   ln_buf_free(&b);
 }
 
@@ -347,7 +354,8 @@ static void answer_probe(void *arg) {
   bool by_state = w->e->op->write->look && !w->e->op->write->follow;
   bool did = by_state ? strcmp(rig_thing_is(w->r, w->act.id), w->act.to) == 0 : happened(w);
   if (is(w, "unknown")) ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &why);
-  else if (is(w, "no") || (!is(w, "yes") && !did)) ln_write_probed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &none);
+  else if (is(w, "no") || (!is(w, "yes") && !did))
+    ln_write_probed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &none);
   else ln_write_probed(w->e, w->e->op->write->follow ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
   ln_buf_free(&b);
 }
@@ -375,19 +383,29 @@ static void follow(ln_effect *e, ln_str handle) {
   work_for(e, "follow", answer_follow);
 }
 
-static const ln_write_ops seen = {describe, look, send, probe, NULL}, tagged = {describe, NULL, send, probe, NULL},
-                          blind = {describe, NULL, send, NULL, NULL}, task = {describe, look, send, probe, follow};
+static const ln_write_ops seen = {describe, look, send, probe, NULL},
+                          tagged = {describe, NULL, send, probe, NULL},
+                          blind = {describe, NULL, send, NULL, NULL},
+                          task = {describe, look, send, probe, follow};
 
-#define WRITES(label, ops, idem, does) \
-  {.name = "fake." label, .cls = LN_WRITE, .uses = "fake", .write = &ops, .idempotent = idem, .move = does, .settle_ms = 5000}
+#define WRITES(label, ops, idem, does)                                                                       \
+  {                                                                                                          \
+    .name = "fake." label, .cls = LN_WRITE, .uses = "fake", .write = &ops, .idempotent = idem, .move = does, \
+    .settle_ms = 5000                                                                                        \
+  }
 
-static const ln_op ops[] = {
-    {.name = "fake.read", .cls = LN_READ, .uses = "fake", .start = start_read},
-    {.name = "other.read", .cls = LN_READ, .uses = "other", .start = start_read},
-    WRITES("set", seen, true, LN_CONFINE),   WRITES("free", seen, true, LN_FREE),   WRITES("file", seen, true, LN_CONFINE),
-    WRITES("note", seen, true, LN_NOTE),     WRITES("once", seen, false, LN_CONFINE), WRITES("post", tagged, false, LN_NOTE),
-    WRITES("ipost", tagged, true, LN_NOTE),  WRITES("blind", blind, false, LN_NOTE), WRITES("iblind", blind, true, LN_NOTE),
-    WRITES("task", task, false, LN_CONFINE)};
+static const ln_op ops[] = {{.name = "fake.read", .cls = LN_READ, .uses = "fake", .start = start_read},
+                            {.name = "other.read", .cls = LN_READ, .uses = "other", .start = start_read},
+                            WRITES("set", seen, true, LN_CONFINE),
+                            WRITES("free", seen, true, LN_FREE),
+                            WRITES("file", seen, true, LN_CONFINE),
+                            WRITES("note", seen, true, LN_NOTE),
+                            WRITES("once", seen, false, LN_CONFINE),
+                            WRITES("post", tagged, false, LN_NOTE),
+                            WRITES("ipost", tagged, true, LN_NOTE),
+                            WRITES("blind", blind, false, LN_NOTE),
+                            WRITES("iblind", blind, true, LN_NOTE),
+                            WRITES("task", task, false, LN_CONFINE)};
 
 enum { OPS = sizeof ops / sizeof *ops };
 
@@ -410,7 +428,11 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
   return NULL;
 }
 
-static const ln_module modules[] = {{"fake", open_fake}, {"store", luaopen_store}, {"log", luaopen_log}, {"json", luaopen_json}, {NULL, NULL}};
+static const ln_module modules[] = {{"fake", open_fake},
+                                    {"store", luaopen_store},
+                                    {"log", luaopen_log},
+                                    {"json", luaopen_json},
+                                    {NULL, NULL}};
 
 /* ------------------------------------------------------------------ a rig */
 
@@ -485,8 +507,10 @@ void rig_body(rig *r, const char *body) {
   char *text = malloc(n);
   assert_non_null(text);
   snprintf(text, n,
-           "local fake = require \"fake\"\nreturn playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\", \"t.*\" },"
-           " input = { x = \"string?\" }, run = function(input) %s\nend }\n", body);
+           "local fake = require \"fake\"\nreturn playbook { name = \"t.main\", summary = \"a test\", uses = "
+           "{ \"fake\", \"t.*\" },"
+           " input = { x = \"string?\" }, run = function(input) %s\nend }\n",
+           body);
   rig_script(r, "t.main", text);
   free(text);
 }
@@ -530,7 +554,11 @@ void rig_up(rig *r) {
   r->jobs = 0;
   load_config(r);
   ln_rand_seed(&r->rand, r->seed);
-  r->g = (ln_engine){.rand = &r->rand, .config = r->config, .modules = modules, .open_words = lnL_open_words, .find_op = find_op,
+  r->g = (ln_engine){.rand = &r->rand,
+                     .config = r->config,
+                     .modules = modules,
+                     .open_words = lnL_open_words,
+                     .find_op = find_op,
                      .connectors = r};
   need((r->g.loop = ln_loop_sim(r->seed + (uint64_t)r->life, r->now_ms, &rig_err)) != NULL);
   need((r->g.host = ln_host_new(&rig_err)) != NULL);
@@ -581,7 +609,8 @@ static bool all_stopped(const rig *r) {
 
 static void add_line(rig *r, const ln_event *e) {
   size_t n = strlen(r->events);
-  snprintf(r->events + n, sizeof r->events - n, "%s %.*s %.*s\n", e->what, LN_STR_ARG(e->name), LN_STR_ARG(e->state));
+  snprintf(r->events + n, sizeof r->events - n, "%s %.*s %.*s\n", e->what, LN_STR_ARG(e->name),
+           LN_STR_ARG(e->state));
 }
 
 static void on_event(void *arg, ln_run *run, const ln_event *e) {
@@ -656,7 +685,8 @@ bool rig_approve(rig *r, int64_t id, bool yes, const char *by) {
       need(ln_store_approvals(r->g.store, 0, true, first_waiting, &id, &rig_err));
       if (!id) break;
     }
-    ok = ln_approval_decide(&r->g, id, yes, ln_str_of(by), (ln_str){NULL, 0}, (ln_str){NULL, 0}, false, &rig_err);
+    ok = ln_approval_decide(&r->g, id, yes, ln_str_of(by), (ln_str){NULL, 0}, (ln_str){NULL, 0}, false,
+                            &rig_err);
   } while (all && ok);
   if (ok)
     for (size_t i = 0; i < RIG_RUNS; i++)
@@ -668,7 +698,8 @@ bool rig_settle(rig *r, const char *step, bool did, const char *result) {
   ln_buf b;
   ln_buf_init(&b, 1 << 20);
   if (result) need(ln_host_json(r->g.host, ln_str_of(result), &b, &rig_err));
-  bool ok = ln_run_settle(&r->g, LN_STR("last"), ln_str_of(step ? step : ""), did, ln_buf_view(&b), LN_STR("bob"), &rig_err);
+  bool ok = ln_run_settle(&r->g, LN_STR("last"), ln_str_of(step ? step : ""), did, ln_buf_view(&b),
+                          LN_STR("bob"), &rig_err);
   ln_buf_free(&b);
   return ok;
 }
@@ -792,10 +823,13 @@ static ln_journal *journal_of(rig *r, int64_t run) {
 }
 
 static bool add_entry(void *arg, const ln_entry *e) {
-  static const char *const kinds[] = {"?", "DONE", "RESULT", "DELIVERED", "ASKED", "INTENT", "WITHDRAWN", "ACCEPTED", "DOUBT", "SETTLED", "NOTE", "STAGE", "RUN", "PLANNED"};
+  static const char *const kinds[] = {"?",      "DONE",      "RESULT",   "DELIVERED", "ASKED",
+                                      "INTENT", "WITHDRAWN", "ACCEPTED", "DOUBT",     "SETTLED",
+                                      "NOTE",   "STAGE",     "RUN",      "PLANNED"};
   size_t *n = arg;
   if (*n < sizeof out_text)
-    *n += (size_t)snprintf(out_text + *n, sizeof out_text - *n, "%s %.*s %.*s\n", kinds[e->kind], LN_STR_ARG(e->name), LN_STR_ARG(e->state));
+    *n += (size_t)snprintf(out_text + *n, sizeof out_text - *n, "%s %.*s %.*s\n", kinds[e->kind],
+                           LN_STR_ARG(e->name), LN_STR_ARG(e->state));
   return true;
 }
 

@@ -1,8 +1,10 @@
-/* engine_rig.h: the engine on a simulated set: one thread, virtual time, a disk in memory, and an outside world of
-** this file's own that keeps its own record of what was done to it.  A test says its scripts as text, how the
-** world answers, and after which of the writer's jobs the process dies; then it compares world and store.
+/* engine_rig.h: the engine on a simulated set: one thread, virtual time, a disk in memory, and an outside
+** world of this file's own that keeps its own record of what was done to it.  A test says its scripts as
+** text, how the world answers, and after which of the writer's jobs the process dies; then it compares
+** world and store.
 **
-** The world outlives the process: a rig has many lives, each with an engine, a loop and a store of its own. */
+** The world outlives the process: a rig has many lives, each with an engine, a loop and a store of its
+** own. */
 #ifndef LN_ENGINE_RIG_H
 #define LN_ENGINE_RIG_H
 
@@ -19,10 +21,10 @@
 
 enum { RIG_WORLD = 64, RIG_SAYS = 32, RIG_TOKENS = 12, RIG_RUNS = 8 };
 
-typedef struct rig_act {                                 /* something the world was asked                    */
-  char phase[8];                                         /* "read" "look" "send" "probe" "follow"            */
+typedef struct rig_act {                                 /* something the world was asked                   */
+  char phase[8];                                         /* "read" "look" "send" "probe" "follow"           */
   char step[128], id[96], to[32], tag[160];
-  bool acted;                                            /* the world has changed by it                      */
+  bool acted;                                            /* the world has changed by it                     */
   int life;
   int64_t at_ms;
 } rig_act;
@@ -30,7 +32,8 @@ typedef struct rig_act {                                 /* something the world 
 typedef struct rig_say { char step[96], phase[8], token[RIG_TOKENS][32]; int n, at; } rig_say;
 typedef struct rig_thing { char id[96], state[32]; } rig_thing;
 
-typedef enum rig_death { RIG_BEFORE, RIG_AFTER } rig_death; /* the next job is not applied; or it is, and nobody learns it */
+/* the next job is not applied; or it is, and nobody learns it */
+typedef enum rig_death { RIG_BEFORE, RIG_AFTER } rig_death;
 
 typedef struct rig rig;
 struct rig {
@@ -44,69 +47,70 @@ struct rig {
   size_t n_things;
   rig_say says[RIG_SAYS];
   size_t n_says;
-  const char *writes;                                    /* "allow" (NULL), "ask", "never"                   */
-  void (*on_send)(rig *r, ln_effect *e);                 /* before the world acts                            */
+  const char *writes;                                    /* "allow" (NULL), "ask", "never"                  */
+  void (*on_send)(rig *r, ln_effect *e);                 /* before the world acts                           */
   /* a life */
   bool up;
   int life;
-  int64_t now_ms, gap_ms;                                /* gap: between two lives                           */
+  int64_t now_ms, gap_ms;                                /* gap: between two lives                          */
   ln_engine g;
   ln_config *config;
   ln_rand rand;
   ln_run_options options;
   ln_run *run[RIG_RUNS];
-  char told[RIG_RUNS][16];                               /* the last of "end" "waiting" "broken", or ""      */
-  char events[1 << 16];                                  /* a line an event                                  */
-  bool stop_each;                                        /* rig_go returns at each of those events           */
+  char told[RIG_RUNS][16];                               /* the last of "end" "waiting" "broken", or ""     */
+  char events[1 << 16];                                  /* a line an event                                 */
+  bool stop_each;                                        /* rig_go returns at each of those events          */
   void (*on_event)(rig *r, const ln_event *e);
   /* the writer's jobs */
-  int64_t jobs, kill_at;                                 /* done so far; -1: never                           */
+  int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   rig_death death;
   bool dead;
 };
 
 rig *rig_new(uint64_t seed);
-void rig_free(rig *r);                                   /* and the folder                                   */
+void rig_free(rig *r);                                   /* and the folder                                  */
 /* Only the writer's doors, for a test that has an engine of its own on this loop. */
 rig *rig_around(ln_loop *l);
 void rig_let_be(rig *r);
-void rig_conf(rig *r, const char *lua);                  /* further lines of the configuration, for lives to come */
-void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written            */
+void rig_conf(rig *r, const char *lua); /* further lines of the configuration, for lives to come */
+void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written           */
 /* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
 **   read    ok err                       look    ok err =STATE
-**   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or - (not)
+**   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or -
 **   probe   yes no unknown               follow  run done wait (pending) bad */
 void rig_say_(rig *r, const char *step, const char *phase, const char *tokens);
-const char *rig_thing_is(rig *r, const char *id);        /* its state; "absent"                              */
+const char *rig_thing_is(rig *r, const char *id);        /* its state; "absent"                             */
 void rig_thing_set(rig *r, const char *id, const char *state);
-int rig_count(const rig *r, const char *phase, const char *step); /* how often; step NULL: any; send: asked  */
-int rig_acted(const rig *r, const char *step);           /* how often the world changed by it                */
+int rig_count(const rig *r, const char *phase, const char *step); /* how often; step NULL: any; send: asked */
+int rig_acted(const rig *r, const char *step);           /* how often the world changed by it               */
 
 void rig_up(rig *r);
-void rig_down(rig *r);                                   /* runs are let go in order; parked unless dead     */
-void rig_crash(rig *r);                                  /* nothing more reaches the disk                    */
-ln_run *rig_start(rig *r, const char *playbook, const char *input_json); /* in run[first free]               */
-ln_run *rig_resume(rig *r, const char *which);           /* NULL: it could not; rig_err says why             */
-void rig_go(rig *r);                                     /* the loop runs until all runs have stopped, or it died */
-bool rig_approve(rig *r, int64_t id, bool yes, const char *by); /* 0: every one that waits                   */
+void rig_down(rig *r);                                   /* runs are let go in order; parked unless dead    */
+void rig_crash(rig *r);                                  /* nothing more reaches the disk                   */
+ln_run *rig_start(rig *r, const char *playbook, const char *input_json); /* in run[first free]              */
+ln_run *rig_resume(rig *r, const char *which);           /* NULL: it could not; rig_err says why            */
+void rig_go(rig *r); /* the loop runs until all runs have stopped, or it died */
+bool rig_approve(rig *r, int64_t id, bool yes, const char *by); /* 0: every one that waits                  */
 bool rig_settle(rig *r, const char *step, bool did, const char *result_json);
-extern ln_err rig_err;                                   /* of the last of these that failed                 */
+extern ln_err rig_err;                                   /* of the last of these that failed                */
 
-/* A run of `playbook` carried to its end through whatever comes: deaths (kill_at), approvals, doubt (settled by the
-** world's own account).  Leaves a life that is up. */
+/* A run of `playbook` carried to its end through whatever comes: deaths (kill_at), approvals, doubt
+** (settled by the world's own account).  Leaves a life that is up. */
 void rig_carry(rig *r, const char *playbook, const char *input_json);
 /* The same, but nobody answers anything: until it ended, or waits. */
 const char *rig_live(rig *r, const char *playbook, const char *input_json);
 
 /* Of the newest run, from the store; each good until the next call. */
-const char *rig_state(rig *r);                           /* "completed"                                      */
+const char *rig_state(rig *r);                           /* "completed"                                     */
 const char *rig_outcome(rig *r);
-const char *rig_result(rig *r);                          /* JSON                                             */
-const char *rig_error(rig *r);                           /* JSON; ""                                         */
-const char *rig_doc(rig *r);                             /* the whole document                               */
-const char *rig_entries(rig *r);                         /* the journal, a line an entry: "DONE fake.read#1 done" */
-size_t rig_deliveries(rig *r, int64_t run);              /* that are on disk                                 */
-bool rig_on_disk(rig *r, int64_t run, const char *step, const char *what); /* "intent" "result" "delivered" "doubt" … */
+const char *rig_result(rig *r);                          /* JSON                                            */
+const char *rig_error(rig *r);                           /* JSON; ""                                        */
+const char *rig_doc(rig *r);                             /* the whole document                              */
+const char *rig_entries(rig *r); /* the journal, a line an entry: "DONE fake.read#1 done" */
+size_t rig_deliveries(rig *r, int64_t run);              /* that are on disk                                */
+/* "intent" "result" "delivered" "doubt" … */
+bool rig_on_disk(rig *r, int64_t run, const char *step, const char *what);
 
 #define assert_has(text, what)                                                                              \
   do {                                                                                                      \
@@ -119,11 +123,6 @@ bool rig_on_disk(rig *r, int64_t run, const char *step, const char *what); /* "i
     if (strstr(t_, (what))) fail_msg("\"%s\" is in:\n%s", (what), t_);                                      \
   } while (0)
 
-/* A playbook `t.main` with this body as its run. */
-#define RIG_PLAYBOOK(uses, body)                                                                            \
-  "local fake = require \"fake\"\n"                                                                         \
-  "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\"" uses " }, run = function(input)\n" body \
-  "\nend }\n"
-void rig_body(rig *r, const char *body);                 /* t.main is that, with `fake` and "t.*" granted    */
+void rig_body(rig *r, const char *body);                 /* t.main is that, with `fake` and "t.*" granted   */
 
 #endif

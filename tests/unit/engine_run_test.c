@@ -1,5 +1,5 @@
-/* engine_run_test.c: what else holds of a run: divergence, turns on an entity, caps and other refusals, names, bounds,
-** large values, and that its memory goes with it whenever it is let go. */
+/* engine_run_test.c: what else holds of a run: divergence, turns on an entity, caps and other refusals,
+** names, bounds, large values, and that its memory goes with it whenever it is let go. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -42,7 +42,8 @@ static int64_t number(rig *r, const char *sql) {
 
 /* ------------------------------------------------------------------ divergence */
 
-static const char pinned[] = "fake.read { id = 'a' }; fake.set { id = 's' };\n approve { title = 'wait' }; fake.post { id = 'p' }; return 1";
+static const char pinned[] = "fake.read { id = 'a' }; fake.set { id = 's' };\n approve { title = 'wait' }; "
+                             "fake.post { id = 'p' }; return 1";
 
 /* The run goes on with another script than it began with, which only damage can bring about. */
 static rig *diverged(const char *body) {
@@ -52,7 +53,9 @@ static rig *diverged(const char *body) {
   rig_down(r);
   rig_up(r);
   snprintf(text, sizeof text,
-           "local fake = require \"fake\"\nreturn playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" }, run = function(input) %s\nend }\n", body);
+           "local fake = require \"fake\"\nreturn playbook { name = \"t.main\", summary = \"a test\", uses = "
+           "{ \"fake\" }, run = function(input) %s\nend }\n",
+           body);
   meddle(r, "UPDATE content SET bytes = ? WHERE kind = 'source'", text);
   assert_true(rig_approve(r, 0, true, "bob"));
   int acts = rig_acted(r, NULL), reads = rig_count(r, "read", NULL);
@@ -67,18 +70,27 @@ static rig *diverged(const char *body) {
 
 static void test_divergence(void **state) {
   (void)state;
-  static const struct { const char *body, *mine, *theirs; } cases[] = {
+  static const struct { const char *body, *mine, *theirs;
+  } cases[] = {
       /* an ask that is not what was recorded under its name: both sides, and both lines */
-      {"\n\nfake.read { id = 'other' }", "fake.read#1 at scripts/t/main.lua:4", "recorded fake.read with other arguments at scripts/t/main.lua:2"},
-      {"fake.read { id = 'a' }; fake.set { id = 's', to = 'x' }", "fake.set#1 at scripts/t/main.lua:2", "with other arguments at scripts/t/main.lua:2"},
-      {"fake.read { id = 'a' }; fake.set { id = 's' }; approve { title = 'another' }", "approve#1", "with other arguments at scripts/t/main.lua:3"},
-      {"fake.note { id = 'a', as = 'fake.read' }", "the script with fake.read at scripts/t/main.lua:2", "fake.read#1 (fake.read at scripts/t/main.lua:2)"},
+      {"\n\nfake.read { id = 'other' }", "fake.read#1 at scripts/t/main.lua:4",
+       "recorded fake.read with other arguments at scripts/t/main.lua:2"},
+      {"fake.read { id = 'a' }; fake.set { id = 's', to = 'x' }", "fake.set#1 at scripts/t/main.lua:2",
+       "with other arguments at scripts/t/main.lua:2"},
+      {"fake.read { id = 'a' }; fake.set { id = 's' }; approve { title = 'another' }", "approve#1",
+       "with other arguments at scripts/t/main.lua:3"},
+      {"fake.note { id = 'a', as = 'fake.read' }", "the script with fake.read at scripts/t/main.lua:2",
+       "fake.read#1 (fake.read at scripts/t/main.lua:2)"},
       /* something recorded that nobody asks for */
-      {"fake.post { id = 'a' }", "the script with fake.post#1 at scripts/t/main.lua:2", "fake.read#1 (fake.read at scripts/t/main.lua:2)"},
+      {"fake.post { id = 'a' }", "the script with fake.post#1 at scripts/t/main.lua:2",
+       "fake.read#1 (fake.read at scripts/t/main.lua:2)"},
       {"return 1", "the script with its end", "fake.read#1 (fake.read at scripts/t/main.lua:2)"},
-      {"fake.read { id = 'a' }; return 1", "the script with its end", "fake.set#1 (fake.set at scripts/t/main.lua:2)"},
-      {"fake.read { id = 'a' }; fake.set { id = 's' }; return 1", "the script with its end", "approve#1 (approve at scripts/t/main.lua:3)"},
-      {"fake.read { id = 'a' }; fake.set { id = 's' }; fake.post { id = 'p' }", "the script with fake.post#1", "approve#1 (approve at scripts/t/main.lua:3)"}};
+      {"fake.read { id = 'a' }; return 1", "the script with its end",
+       "fake.set#1 (fake.set at scripts/t/main.lua:2)"},
+      {"fake.read { id = 'a' }; fake.set { id = 's' }; return 1", "the script with its end",
+       "approve#1 (approve at scripts/t/main.lua:3)"},
+      {"fake.read { id = 'a' }; fake.set { id = 's' }; fake.post { id = 'p' }", "the script with fake.post#1",
+       "approve#1 (approve at scripts/t/main.lua:3)"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rig *r = diverged(cases[i].body);
     assert_has(rig_error(r), cases[i].mine);
@@ -133,7 +145,9 @@ static void test_turns_of_one_kind(void **state) {
   rig_go(r);
   assert_int_equal(rig_acted(r, NULL), 1);
   assert_int_equal(number(r, "SELECT count(*) FROM hold"), 1);
-  assert_int_equal(number(r, "SELECT count(*) FROM hold WHERE status = 'held' AND before = 'absent' AND state = 'held'"), 1);
+  assert_int_equal(
+      number(r, "SELECT count(*) FROM hold WHERE status = 'held' AND before = 'absent' AND state = 'held'"),
+      1);
   assert_int_equal(number(r, "SELECT count(*) FROM run WHERE state = 'completed'"), 2);
   rig_free(r);
 }
@@ -141,7 +155,8 @@ static void test_turns_of_one_kind(void **state) {
 static void see_holds(rig *r, ln_effect *e) {
   (void)e;
   int sends = rig_count(r, "send", NULL);
-  /* while the first is under way the second has nothing in the ledger; then the first's row says what it is */
+  /* while the first is under way the second has nothing in the ledger; then the first's row says what it
+  ** is */
   assert_int_equal(number(r, "SELECT count(*) FROM hold WHERE status = 'pending'"), 1);
   assert_int_equal(number(r, "SELECT count(*) FROM hold WHERE status = 'held'"), sends);
 }
@@ -161,7 +176,8 @@ static void test_turns_of_opposites(void **state) {
     assert_int_equal(rig_acted(r, NULL), 2);
     assert_true(r->acts[r->n_acts - 1].at_ms >= r->now_ms + 5000);
     /* the second knows what the first made of it */
-    assert_int_equal(number(r, "SELECT count(*) FROM hold a JOIN hold b ON a.before = b.state WHERE a.run <> b.run"), 1);
+    assert_int_equal(
+        number(r, "SELECT count(*) FROM hold a JOIN hold b ON a.before = b.state WHERE a.run <> b.run"), 1);
     rig_free(r);
   }
 }
@@ -193,7 +209,8 @@ static void test_turns_behind_doubt_and_pending(void **state) {
 static void test_a_cancel_while_it_waits_for_its_turn(void **state) {
   (void)state;
   rig *r = set_up(UNASKED, "if not input.x then fake.set { id = 'a' } else"
-                  " local ok, e = pcall(parallel, { a = function() fake.set { id = 'a', to = 'x' } end, b = function() sleep '2s'; fail('mine', 'no') end }) end");
+                           " local ok, e = pcall(parallel, { a = function() fake.set { id = 'a', to = 'x' } "
+                           "end, b = function() sleep '2s'; fail('mine', 'no') end }) end");
   rig_say_(r, "fake.set#1", "send", "did@60000");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", NULL));
@@ -211,33 +228,41 @@ static void test_a_cancel_while_it_waits_for_its_turn(void **state) {
 
 static void test_caps(void **state) {
   (void)state;
-  rig *r = set_up("guards = { approve = 'never', per_run = { destructive = 2 }, per_hour = { destructive = 2 } },",
-                  "local out = {}; for i, id in ipairs { 'a', 'b', 'a', 'c' } do try(fake.free, { id = id });"
-                  " local v, e = try(fake.set, { id = (input.x or '') .. id }); out[i] = e and e.rule or 'ok' end;"
-                  " fake.note { id = 'n' }; return out");
+  rig *r =
+      set_up("guards = { approve = 'never', per_run = { destructive = 2 }, per_hour = { destructive = 2 } },",
+             "local out = {}; for i, id in ipairs { 'a', 'b', 'a', 'c' } do try(fake.free, { id = id });"
+             " local v, e = try(fake.set, { id = (input.x or '') .. id }); out[i] = e and e.rule or 'ok' end;"
+             " fake.note { id = 'n' }; return out");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", NULL));
   rig_go(r);
   assert_string_equal(rig_state(r), "completed");
-  assert_string_equal(rig_result(r), "[\"ok\",\"ok\",\"ok\",\"per_run\"]"); /* entities are counted, not calls */
+  /* entities are counted, not calls */
+  assert_string_equal(rig_result(r), "[\"ok\",\"ok\",\"ok\",\"per_run\"]");
   assert_has(rig_entries(r), "DONE fake.set#4 refused");
   assert_non_null(rig_start(r, "t.main", "{\"x\":\"other \"}"));
   rig_go(r);
   assert_has(rig_result(r), "per_hour");
   assert_true(number(r, "SELECT count(*) FROM audit WHERE what = 'refused'") >= 2);
-  assert_int_equal(number(r, "SELECT count(*) FROM audit WHERE what = 'refused' AND detail LIKE '%\"rule\":\"per_run\"%' AND who = 'alice'"), 1);
+  assert_int_equal(number(r, "SELECT count(*) FROM audit WHERE what = 'refused' AND detail LIKE "
+                             "'%\"rule\":\"per_run\"%' AND who = 'alice'"),
+                   1);
   rig_free(r);
 }
 
 static void test_static_guards(void **state) {
   (void)state;
-  rig *r = set_up("guards = { approve = 'never', protect = { host = { '*dc*' } } },",
-                  "local out = {}; for i, a in ipairs { { fake.file, 'C:\\\\Windows\\\\System32\\\\cmd.exe' }, { fake.file, 'POWERSHELL.EXE' },"
-                  " { fake.file, '/usr/bin/python3' }, { fake.file, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' },"
-                  " { fake.set, 'acme-DC-1' }, { fake.set, 'nobody' }, { fake.file, 'C:\\\\Users\\\\x\\\\evil.exe' } } do"
-                  " local v, e = try(a[1], { id = a[2] }); out[i] = e and e.rule or 'ok' end; return out");
+  rig *r = set_up(
+      "guards = { approve = 'never', protect = { host = { '*dc*' } } },",
+      "local out = {}; for i, a in ipairs { { fake.file, 'C:\\\\Windows\\\\System32\\\\cmd.exe' }, { "
+      "fake.file, 'POWERSHELL.EXE' },"
+      " { fake.file, '/usr/bin/python3' }, { fake.file, "
+      "'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' },"
+      " { fake.set, 'acme-DC-1' }, { fake.set, 'nobody' }, { fake.file, 'C:\\\\Users\\\\x\\\\evil.exe' } } do"
+      " local v, e = try(a[1], { id = a[2] }); out[i] = e and e.rule or 'ok' end; return out");
   rig_carry(r, "t.main", NULL);
-  assert_string_equal(rig_result(r), "[\"system_file\",\"system_file\",\"system_file\",\"empty_file\",\"protect.host\",\"unresolved\",\"ok\"]");
+  assert_string_equal(rig_result(r), "[\"system_file\",\"system_file\",\"system_file\",\"empty_file\","
+                                     "\"protect.host\",\"unresolved\",\"ok\"]");
   assert_int_equal(rig_count(r, "send", NULL), 1);
   assert_int_equal(number(r, "SELECT count(*) FROM audit WHERE what = 'refused'"), 6);
   rig_free(r);
@@ -254,13 +279,15 @@ static void test_uses(void **state) {
 
 static void test_where_nothing_can_be_asked(void **state) {
   (void)state;
-  static const struct { const char *body, *says; } cases[] = {
+  static const struct { const char *body, *says;
+  } cases[] = {
       {"step('s', function() fake.read { id = 'a' } end)", "inside step"},
       {"step('s', function() map({ 1 }, function() end) end)", "inside step"},
       {"step('s', function() step('t', function() end) end)", "inside step"},
       {"await_until(function() fake.set { id = 'a' } end)", "may only read"},
       {"await_until(function() sleep '1s' end)", "may only read"},
-      {"await_until(function() approved({ title = 'x' }, function() fake.set { id = 'a' } end) end)", "may only read"},
+      {"await_until(function() approved({ title = 'x' }, function() fake.set { id = 'a' } end) end)",
+       "may only read"},
       {"await_until(function() approve { title = 'x' } end)", "await_until"},
       {"string.gsub('x', 'x', function() fake.read { id = 'a' } end)", "inside gsub"},
       {"fake.read { id = 'a', as = 5 }", "as: a name is wanted"},
@@ -271,7 +298,9 @@ static void test_where_nothing_can_be_asked(void **state) {
       {"fake.set { id = 'a', timeout = 0/0 }", "no number of seconds"},
       {"fake.read('a')", "takes one table"},
       {"fake.read { id = function() end }", "id"},
-      {"local function deep(n) return map({ 1 }, function() return deep(n + 1) end, { on_error = 'stop' }) end; deep(1)", "nested more than 40 deep"},
+      {"local function deep(n) return map({ 1 }, function() return deep(n + 1) end, { on_error = 'stop' }) "
+       "end; deep(1)",
+       "nested more than 40 deep"},
       {"fake.read { id = 'a', as = 'x' }; fake.read { id = 'a', as = 'x' }", "is taken in this branch"},
       {"step(('n'):rep(5000), function() end)", "too long"},
       {"found { severity = 'dire', title = 't' }", "severity is"},
@@ -290,8 +319,10 @@ static void test_where_nothing_can_be_asked(void **state) {
 static void test_after_a_word_that_raised(void **state) {
   (void)state;
   rig *r = set_up(UNASKED, "local bad = setmetatable({}, { __index = function() error('no') end });"
-                  " local a = pcall(map, { bad }, function() return fake.read { id = 'never' } end); local b = pcall(fake.read, bad); local c = pcall(approve, {});"
-                  " return { a, b, c, fake.read { id = 'x' }.id, #map({ 1, 2 }, function() end), step('s', function() return 1 end) }");
+                           " local a = pcall(map, { bad }, function() return fake.read { id = 'never' } "
+                           "end); local b = pcall(fake.read, bad); local c = pcall(approve, {});"
+                           " return { a, b, c, fake.read { id = 'x' }.id, #map({ 1, 2 }, function() end), "
+                           "step('s', function() return 1 end) }");
   rig_carry(r, "t.main", NULL);
   assert_has(rig_result(r), "\"x\",2,1]");
   assert_int_equal(rig_count(r, "read", "fake.read#1") + rig_count(r, "read", "fake.read#2"), 1);
@@ -302,13 +333,27 @@ static void test_after_a_word_that_raised(void **state) {
 
 static void test_names(void **state) {
   (void)state;
-  rig *r = set_up(UNASKED, "map({ 'a/b', 'c%d', 'x', 'x', { name = 'n' }, { key = 'k' }, 1.5, true, 'nul\\0l', 'x~2' }, function() fake.read { id = 'r' } end, { name = 'it', key = 'key' });"
-                  " fake.read { id = 'r', as = 'it/x' }; fake.read { id = 'r', as = 'fake.read#1' }; fake.read { id = 'r' }; step('it/x', function() end)");
+  rig *r =
+      set_up(UNASKED, "map({ 'a/b', 'c%d', 'x', 'x', { name = 'n' }, { key = 'k' }, 1.5, true, 'nul\\0l', "
+                      "'x~2' }, function() fake.read { id = 'r' } end, { name = 'it', key = 'key' });"
+                      " fake.read { id = 'r', as = 'it/x' }; fake.read { id = 'r', as = 'fake.read#1' }; "
+                      "fake.read { id = 'r' }; step('it/x', function() end)");
   rig_carry(r, "t.main", NULL);
   assert_string_equal(rig_state(r), "completed");
-  static const char *const names[] = {"it/a%2Fb/fake.read#1", "it/c%25d/fake.read#1", "it/x/fake.read#1", "it/x~2/fake.read#1", "it/n/fake.read#1",
-                                      "it/k/fake.read#1", "it/1.5/fake.read#1", "it/8/fake.read#1", "it/nul%00l/fake.read#1", "it/x~2~2/fake.read#1",
-                                      "it%2Fx", "fake.read%231", "fake.read#1", "it%2Fx#2"};
+  static const char *const names[] = {"it/a%2Fb/fake.read#1",
+                                      "it/c%25d/fake.read#1",
+                                      "it/x/fake.read#1",
+                                      "it/x~2/fake.read#1",
+                                      "it/n/fake.read#1",
+                                      "it/k/fake.read#1",
+                                      "it/1.5/fake.read#1",
+                                      "it/8/fake.read#1",
+                                      "it/nul%00l/fake.read#1",
+                                      "it/x~2~2/fake.read#1",
+                                      "it%2Fx",
+                                      "fake.read%231",
+                                      "fake.read#1",
+                                      "it%2Fx#2"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!rig_on_disk(r, 0, names[i], "delivered")) fail_msg("%s is not there:\n%s", names[i], rig_entries(r));
   rig_free(r);
@@ -318,9 +363,12 @@ static void test_names(void **state) {
 
 static void test_large_values(void **state) {
   (void)state;
-  rig *r = set_up(UNASKED, "local v = fake.read { id = 'a', bytes = 300000 }; local s = step('s', function() return { v, v } end);"
-                  " local fake_spill = step('f', function() return { ['\\1spilled'] = ('0'):rep(64) } end); approve { title = 'x' };"
-                  " return { v == s[1], s[1] == s[2], #v, fake_spill['\\1spilled'] == ('0'):rep(64) }");
+  rig *r = set_up(
+      UNASKED,
+      "local v = fake.read { id = 'a', bytes = 300000 }; local s = step('s', function() return { v, v } end);"
+      " local fake_spill = step('f', function() return { ['\\1spilled'] = ('0'):rep(64) } end); approve { "
+      "title = 'x' };"
+      " return { v == s[1], s[1] == s[2], #v, fake_spill['\\1spilled'] == ('0'):rep(64) }");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   assert_int_equal(number(r, "SELECT count(*) FROM content WHERE kind = 'value'"), 3);
   assert_true(number(r, "SELECT max(length(entries)) FROM log") < 10000);
@@ -335,7 +383,8 @@ static void test_large_values(void **state) {
 
 static void test_a_lost_value(void **state) {
   (void)state;
-  rig *r = set_up(UNASKED, "local v = fake.read { id = 'a', bytes = 300000 }; approve { title = 'x' }; return #v");
+  rig *r =
+      set_up(UNASKED, "local v = fake.read { id = 'a', bytes = 300000 }; approve { title = 'x' }; return #v");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
   rig_down(r);
   rig_up(r);
@@ -353,7 +402,9 @@ static void test_a_lost_value(void **state) {
 static void outcome(const char *body, const char *state, const char *is) {
   for (int64_t k = -1; k < 9; k++) { /* the same, whoever counted */
     rig *r = set_up(UNASKED, body);
-    rig_script(r, "t.part", "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"x\", uses = { \"fake\" }, run = function() fail('mine', 'no') end }");
+    rig_script(r, "t.part",
+               "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"x\", uses = "
+               "{ \"fake\" }, run = function() fail('mine', 'no') end }");
     r->kill_at = k;
     r->death = RIG_AFTER;
     rig_up(r);
@@ -380,19 +431,23 @@ static void test_outcomes(void **state) {
   outcome("return 1", "completed", "complete");
   outcome("fake.set { id = 'a' }; not_done('x', 'y')", "completed", "partial");
   outcome("not_done('x', 'y'); fake.read { id = 'a' }", "completed", "nothing");
-  outcome("found { severity = 'low', title = 't' }; not_done('x', 'y'); fake.read { id = 'a' }", "completed", "partial");
+  outcome("found { severity = 'low', title = 't' }; not_done('x', 'y'); fake.read { id = 'a' }", "completed",
+          "partial");
   outcome("stage 'part'; fake.read { id = 'a' }", "completed", "nothing");
   outcome("stage 'part'; fake.set { id = 'a' }", "completed", "partial");
   outcome("fake.set { id = 'a' }; fail('mine', 'no')", "failed", "partial");
   outcome("fake.read { id = 'a' }; fail('mine', 'no')", "failed", "nothing");
-  outcome("approved({ title = 'x' }, function() not_done('x', 'y') end); step('s', function() not_done('in', 'step') end); fake.read { id = 'a' }", "completed", "nothing");
+  outcome("approved({ title = 'x' }, function() not_done('x', 'y') end); step('s', function() not_done('in', "
+          "'step') end); fake.read { id = 'a' }",
+          "completed", "nothing");
 }
 
 /* ------------------------------------------------------------------ many runs, and letting go */
 
 static void test_others_have_their_turn(void **state) {
   (void)state;
-  rig *r = set_up(UNASKED, "if input.x then for i = 1, 20000 do step('s', function() return i end) end end; step('t', function() end)");
+  rig *r = set_up(UNASKED, "if input.x then for i = 1, 20000 do step('s', function() return i end) end end; "
+                           "step('t', function() end)");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", "{\"x\":\"long\"}"));
   assert_non_null(rig_start(r, "t.main", NULL));
@@ -407,11 +462,16 @@ static void stop_now(void *arg) { ((ln_loop *)arg)->stop(arg); }
 
 static void test_let_go_at_any_time(void **state) {
   (void)state;
-  static const char all[] = "found { severity = 'low', title = 't' }; fake.read { id = 'a' }; local v = fake.read { id = 'v', bytes = 100000 };"
-                            "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s' end, c = function() approve { title = 'x' } end,"
-                            " d = function() await_until(function() return fake.read { id = 'x' }.state == 'never' end, { every = '1s' }) end,"
-                            " e = function() fake.task { id = 't' } end, f = function() store.incr 'n' end, g = function() fake.blind { id = 'b' } end,"
-                            " h = function() approved({ title = 'y' }, function() fake.set { id = 'h' } end) end, i = function() step('s', function() return v end) end }";
+  static const char all[] = "found { severity = 'low', title = 't' }; fake.read { id = 'a' }; local v = "
+                            "fake.read { id = 'v', bytes = 100000 };"
+                            "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s' "
+                            "end, c = function() approve { title = 'x' } end,"
+                            " d = function() await_until(function() return fake.read { id = 'x' }.state == "
+                            "'never' end, { every = '1s' }) end,"
+                            " e = function() fake.task { id = 't' } end, f = function() store.incr 'n' end, "
+                            "g = function() fake.blind { id = 'b' } end,"
+                            " h = function() approved({ title = 'y' }, function() fake.set { id = 'h' } end) "
+                            "end, i = function() step('s', function() return v end) end }";
   for (uint64_t tasks = 0; tasks < 160; tasks += 3) {
     rig *r = rig_new(tasks + 1);
     rig_conf(r, UNASKED);
