@@ -553,6 +553,21 @@ static void did(lnC_work *w, ln_str value) {
   else ln_write_probed(w->e, LN_DID, value, NULL);
 }
 
+/* The live state is not the one wanted.  After a refusal, or a bad end, that is the answer.  A write that
+** was perhaps sent did not happen only if all is as it was before it: a third state is somebody else's doing,
+** and may hide that ours came first. */
+static void not_wanted(lnC_work *w) {
+  ln_str before = ln_effect_before(w->e);
+  ln_err err;
+  if (w->look->why != TO_PROBE || (before.n && ln_str_eq(before, ln_buf_view(&w->look->before)))) {
+    not_so(w);
+    return;
+  }
+  ln_fail(&err, "failed", LN_FINAL, "%s: it is \"%.*s\" now, neither what it was nor what it was to be",
+          w->o->full, LN_STR_ARG(ln_buf_view(&w->look->before)));
+  ln_write_probed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
+}
+
 /* The live state was read: it is the one that was wanted, or another, or nobody knows. */
 static void settled_state(lnC_work *w) {
   ln_buf value;
@@ -563,7 +578,7 @@ static void settled_state(lnC_work *w) {
   if (ok && !w->look->before.n)
     ok = ln_fail(&err, "failed", LN_FINAL, "%s: its state cannot be told", w->o->full);
   if (!ok) looked_err(w, &err);
-  else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_so(w);
+  else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_wanted(w);
   else if (state_value(w, false, &value, &err)) did(w, ln_buf_view(&value));
   else looked_err(w, &err);
   ln_buf_free(&value);

@@ -629,19 +629,27 @@ static void test_refusals(void **s) {
   effect_free(e);
 }
 
+/* What was perhaps sent: it happened if the state is the wanted one, it did not if all is as it was; a third
+** state, or none that was known before, tells nothing. */
 static void test_probe(void **s) {
   (void)s;
-  static const struct { const char *body; ln_outcome o;
-  } cases[] = {{"{\"deep\":{\"state\":\"off\"}}", LN_DID},
-               {"{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT},
-               {"{}", LN_UNKNOWN}};
-  for (size_t i = 0; i < 3; i++) {
-    reply r[2] = {{.status = 200, .body = cases[i].body}, {0}};
-    script(r);
+  static const struct { const char *before, *now; ln_outcome o;
+  } cases[] = {{"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"off\"}}", LN_DID},
+               {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT},
+               {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"dim\"}}", LN_UNKNOWN},
+               {"{\"deep\":{\"state\":\"on\"}}", "{}", LN_UNKNOWN},
+               {NULL, "{\"deep\":{\"state\":\"on\"}}", LN_UNKNOWN},
+               {NULL, "{\"deep\":{\"state\":\"off\"}}", LN_DID}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ln_effect *e = change("{\"id\":\"t1\",\"to\":\"off\"}");
     w_describe(e);
+    if (cases[i].before) {
+      script((reply[]){{.status = 200, .body = cases[i].before}, {0}});
+      w_look(e);
+    }
+    script((reply[]){{.status = 200, .body = cases[i].now}, {0}});
     w_probe(e, 1);
-    assert_int_equal(e->outcome, cases[i].o);
+    if (e->outcome != cases[i].o) fail_msg("case %zu: outcome %d: %s", i, (int)e->outcome, e->err.message);
     if (i == 0) assert_string_equal(json_of(ln_buf_view(&e->value)), "{\"id\":\"t1\",\"state\":\"off\"}");
     effect_free(e);
   }
