@@ -34,6 +34,7 @@ struct lnC_ask {
   int depth;
   ln_effect *raw;
   void (*done)(void *arg, const lnC_end *end);
+  void (*turn)(void *arg, bool come);
   void *arg;
   ln_timer timer;
   lnC_request request;
@@ -364,6 +365,15 @@ static void on_end(void *arg, const ln_call_end *end) {
   else shape_result(a, (ln_str){NULL, 0}, (ln_str){NULL, 0});
 }
 
+static void on_turn(void *arg, bool come) {
+  lnC_ask *a = arg;
+  a->turn(a->arg, come);
+}
+
+void lnC_ask_go(lnC_ask *a) {
+  if (a->calling) ln_vendor_go(a->calling);
+}
+
 static void send(lnC_ask *a) {
   ln_err err = {0};
   ln_vendor *v = lnC_vendor(a->o->c, &err);
@@ -390,6 +400,7 @@ static void send(lnC_ask *a) {
                   .patience_ms = left,
                   .max_response = a->o->c->engine->config->response,
                   .decode = decode,
+                  .turn = a->turn ? on_turn : NULL,
                   .done = on_end,
                   .arg = a};
   a->calling = ln_vendor_send(v, &call, &err);
@@ -557,6 +568,7 @@ lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_en
   a->raw = o->raw;
   a->depth = o->depth;
   a->done = done;
+  a->turn = o->turn;
   a->arg = arg;
   a->answer = LUA_NOREF;
   a->limit = limit_of(o);

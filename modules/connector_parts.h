@@ -166,11 +166,13 @@ typedef struct lnC_ask_opts {                            /* borrowed until lnC_a
   bool one_page;                                         /* the value is { items, next } */
   int64_t patience_ms;                                   /* 0: the vendor's */
   ln_effect *raw;                                        /* whose raw answers are kept; NULL: not */
+  void (*turn)(void *arg, bool come);                    /* as ln_call's; NULL: it goes when it may */
   int depth;
 } lnC_ask_opts;
 /* done is called once, later; the ask is gone after it. */
 lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_end *end), void *arg,
                      ln_err *err);
+void lnC_ask_go(lnC_ask *a);                             /* whose turn has come: on the wire, now */
 void lnC_ask_drop(lnC_ask *a);
 /* Seconds until look number n (from 0) at what is followed, in ms, paced. */
 int64_t lnC_follow_ms(const lnC_operation *o, size_t n);

@@ -532,17 +532,28 @@ static void on_sent(void *arg, const lnC_end *end) {
   }
 }
 
-static void send(ln_effect *e) {
+static void on_turn(void *arg, bool come) {
+  lnC_work *w = arg;
+  if (come) ln_write_placed(w->e);
+  else ln_write_put_off(w->e);
+}
+
+static void place(ln_effect *e) {
   lnC_work *w = lnC_work_of(e);
   ln_err err;
   if (w) {
     lnC_ask_opts opts = {.o = w->o, .args = ln_effect_args(e), .ctx = ctx_of(w), .deed = true,
-                         .patience_ms = ln_effect_timeout_ms(e), .raw = e};
+                         .patience_ms = ln_effect_timeout_ms(e), .raw = e, .turn = on_turn};
     if ((w->ask = lnC_ask_new(&opts, on_sent, w, &err))) return;
   } else {
     no_memory(&err);
   }
   ln_write_sent(e, LN_DID_NOT, (ln_str){NULL, 0}, &err);
+}
+
+static void send(ln_effect *e) {
+  lnC_work *w = lnC_work_of(e);
+  if (w && w->ask) lnC_ask_go(w->ask);
 }
 
 /* --- probe --- */
@@ -709,5 +720,5 @@ static void follow(ln_effect *e, ln_str handle) {
 }
 
 const ln_write_ops lnC_write_ops[2][2] = {               /* [can be probed][is followed] */
-    {{describe, look, send, NULL, NULL}, {describe, look, send, NULL, follow}},
-    {{describe, look, send, probe, NULL}, {describe, look, send, probe, follow}}};
+    {{describe, look, place, send, NULL, NULL}, {describe, look, place, send, NULL, follow}},
+    {{describe, look, place, send, probe, NULL}, {describe, look, place, send, probe, follow}}};

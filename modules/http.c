@@ -192,7 +192,9 @@ static work *work_of(ln_effect *e) {
   return w;
 }
 
-static bool go(work *w, ln_str args, bool write, void (*done)(void *, const ln_call_end *), ln_err *err) {
+/* turn: as ln_call's; of the one send of a write. */
+static bool go(work *w, ln_str args, void (*turn)(void *, bool), void (*done)(void *, const ln_call_end *),
+               ln_err *err) {
   ln_engine *g = ln_effect_engine(w->e);
   lnH_request r;
   lnH_request_init(&r);
@@ -205,7 +207,8 @@ static bool go(work *w, ln_str args, bool write, void (*done)(void *, const ln_c
                  .n_headers = r.n_headers,
                  .body = ln_buf_view(&r.body),
                  .limit = LN_STR("http"),
-                 .write = write,
+                 .write = turn != NULL,
+                 .turn = turn,
                  .patience_ms = ln_effect_timeout_ms(w->e),
                  .max_response = g->config->response,
                  .decode = decode,
@@ -221,7 +224,7 @@ static void start(ln_effect *e) {
   work *w = work_of(e);
   ln_err err = {0};
   if (!w) ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
-  if (!w || !go(w, ln_effect_args(e), false, on_end, &err)) ln_effect_fail(e, &err);
+  if (!w || !go(w, ln_effect_args(e), NULL, on_end, &err)) ln_effect_fail(e, &err);
 }
 
 /* --- writes --- */
@@ -271,13 +274,24 @@ static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
   return ok;
 }
 
-static void send(ln_effect *e) {
+static void on_turn(void *arg, bool come) {
+  work *w = arg;
+  if (come) ln_write_placed(w->e);
+  else ln_write_put_off(w->e);
+}
+
+static void place(ln_effect *e) {
   work *w = work_of(e);
   ln_err err = {0};
   if (!w) ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
   else w->probing = false;
-  if (!w || !go(w, ln_effect_args(e), true, on_end, &err))
+  if (!w || !go(w, ln_effect_args(e), on_turn, on_end, &err))
     ln_write_sent(e, LN_DID_NOT, (ln_str){NULL, 0}, &err);
+}
+
+static void send(ln_effect *e) {
+  work *w = work_of(e);
+  if (w && w->calling) ln_vendor_go(w->calling);
 }
 
 /* The probe is a GET of its own; its answer says whether the write is there. */
@@ -304,15 +318,15 @@ static void probe(ln_effect *e, int64_t since_ms) {
   if (!w) ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
   else w->probing = true;
   if (!w || !probe_args(ln_effect_args(e), &args, &err) ||
-      !go(w, ln_buf_view(&args), false, on_probe_end, &err))
+      !go(w, ln_buf_view(&args), NULL, on_probe_end, &err))
     ln_write_probed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err);
   ln_buf_free(&args);
 }
 
 /* --- the operations --- */
 
-static const ln_write_ops blind = {describe, NULL, send, NULL, NULL},
-                          probed = {describe, NULL, send, probe, NULL};
+static const ln_write_ops blind = {describe, NULL, place, send, NULL, NULL},
+                          probed = {describe, NULL, place, send, probe, NULL};
 
 #define READ(z) {.name = "http." z, .cls = LN_READ, .uses = "http", .start = start}
 #define ONE(z, again, how)                                                                                   \

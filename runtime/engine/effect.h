@@ -33,8 +33,12 @@ typedef struct ln_write_ops {
   /* async → ln_write_looked: resolve the entity to all its names, and read its live state.  NULL: nothing
   ** to look at. */
   void (*look)(ln_effect *e);
-  /* async → ln_write_sent: one attempt on the wire, with the tag in it where the vendor has a place for
-  ** one. */
+  /* async → ln_write_placed: waits until it may be sent at once (a limit, a place at the vendor, a token),
+  ** and keeps that place until send, or until it is dropped; or → ln_write_sent with LN_DID_NOT: it cannot be
+  ** sent.  NULL: it never waits. */
+  void (*place)(ln_effect *e);
+  /* async → ln_write_sent: one attempt on the wire, in this very call, with the tag in it where the vendor has
+  ** a place for one. */
   void (*send)(ln_effect *e);
   /* async → ln_write_probed: did it happen?  `since_ms`: when the first attempt was sent.  NULL: cannot be
   ** known. */
@@ -121,6 +125,10 @@ void ln_effect_raw(ln_effect *e, ln_str bytes);
 /* --- a write's answers --- */
 /* err "not_found", "ambiguous", … : cannot be resolved */
 void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err);
+/* Its turn at the vendor has come, and is kept. */
+void ln_write_placed(ln_effect *e);
+/* The attempt certainly did nothing, and waits for another turn: ln_write_placed follows. */
+void ln_write_put_off(ln_effect *e);
 typedef enum ln_outcome {
   LN_DID,                                                /* done: value is the result                       */
   LN_DID_UNCHANGED,                                      /* it was so already                               */

@@ -98,7 +98,7 @@ struct ln_fork {
 };
 
 typedef enum ln_stand {                                  /* where a write stands (write.c)                  */
-  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING,
+  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_PLACING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING,
   LN_W_PROBING, LN_W_DOUBT, LN_W_RECORDING
 } ln_stand;
 
@@ -136,7 +136,7 @@ struct ln_effect {
   ln_buf before, names, undo;                            /* what look found                                 */
   bool resolved;
   bool permitted;                                        /* an approval covers it                           */
-  int attempts, probes;
+  int attempts, repeats, probes;                         /* repeats: attempts after one that was in doubt   */
   int64_t sent_ms, first_sent_ms, follow_until_ms;
   ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
   bool recovered;                                        /* it stood in the journal without a result        */

@@ -125,6 +125,9 @@ static void begin_to_wind(ln_run *r, const ln_err *why) {
     if (!e || e->finished || ln_write_is_under_way(e)) continue;
     if (b->state == LN_B_ASKING && ln_effect_is_open(e)) {
       ln_effect_start_live(e);
+    } else if (e->op->cls == LN_WRITE && e->holds) {     /* it waits to be sent again: its intent is closed */
+      ln_effect_drop(e);
+      ln_write_cancel(e);
     } else {
       ln_effect_drop(e);
       e->finished = true;

@@ -1,6 +1,7 @@
 /* write.c: how a write is carried out, so that it is never lost, never done twice, and always explainable.
 **
 **   describe → look (who is it, how is it now) → guards → a person, where one is needed
+**   → its place at the vendor (limit, token, concurrency)
 **   → its turn on the entity and the intent, in one transaction
 **   → the gates once more, in the same task as the send → sent → recorded
 **
@@ -27,6 +28,7 @@ enum {
   AGAIN_MS = 1000
 };
 
+static void take_place(ln_effect *e);
 static void take_turn(ln_effect *e);
 static void look(ln_effect *e);
 static void refuse(ln_effect *e, const ln_err *err);
@@ -100,12 +102,18 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   return ok;
 }
 
-static void turn_again(void *arg) { take_turn(arg); }
+static void place_again(void *arg) { take_place(arg); }
+
+/* Nobody keeps a place at the vendor while it waits for something else. */
+static void leave_place(ln_effect *e) {
+  if (e->op->write->place && e->drop) e->drop(e);
+}
 
 /* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is
 ** reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
   e->attempts--;
+  leave_place(e);
   if (!ln_err_is(err, "busy")) {
     refuse(e, err);
     return;
@@ -114,7 +122,7 @@ static void job_refused(ln_effect *e, const ln_err *err) {
   e->blocked = err->retry == LN_FINAL;
   e->waited = true;
   e->stand = LN_W_TURN;
-  ln_wait_for(e, now_of(e) + BUSY_MS, turn_again);
+  ln_wait_for(e, now_of(e) + BUSY_MS, place_again);
   ln_run_pump_soon(e->run);
 }
 
@@ -270,18 +278,28 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
 
 /* ------------------------------------------------------------------ the send and its answer */
 
-static void send_again(void *arg) { take_turn(arg); }
-
 static void unknown(ln_effect *e, const ln_err *err) {
-  bool soon = now_of(e) - e->first_sent_ms < HORIZON_MS && e->attempts < ATTEMPTS;
+  bool soon = now_of(e) - e->first_sent_ms < HORIZON_MS;
   e->perhaps = true;
+  if (++e->repeats >= ATTEMPTS) soon = false;
   if (e->op->idempotent && !e->recovered && soon && may_send(e))
-    ln_wait_for(e, now_of(e) + AGAIN_MS * e->attempts, send_again);
+    ln_wait_for(e, now_of(e) + AGAIN_MS * e->repeats, place_again);
   else ask_whether(e, err);
 }
 
+/* It cannot be sent; what an earlier attempt did is another question. */
+static void not_placed(ln_effect *e, const ln_err *err) {
+  if (e->perhaps) ask_whether(e, err);
+  else give_up(e, "failed", err);
+}
+
 void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
-  if (e->finished || e->run->broken || e->stand != LN_W_SENT) return;
+  if (e->finished || e->run->broken) return;
+  if (e->stand == LN_W_PLACING) {
+    not_placed(e, err);
+    return;
+  }
+  if (e->stand != LN_W_SENT) return;
   switch (o) {
   case LN_DID: record_done(e, value); break;
   case LN_DID_UNCHANGED:
@@ -304,6 +322,7 @@ static void withdrawn(ln_effect *e) {
 }
 
 static void withdraw(ln_effect *e) {
+  leave_place(e);
   e->attempts--;
   e->stand = LN_W_RECORDING;
   write_job *j = job_new(e, LN_E_WITHDRAWN, withdrawn);
@@ -318,9 +337,11 @@ static void send_now(ln_effect *e) {
   e->intended = true;
   e->holds = wants_hold(e);
   if (!may_send(e)) {
+    leave_place(e);
     if (e->perhaps) ask_whether(e, NULL);
     else withdraw(e);
   } else if (e->waited && e->op->write->look) {
+    leave_place(e);
     look(e);
   } else {
     e->intended = false;
@@ -368,22 +389,56 @@ static void refuse_never(ln_effect *e) {
 }
 
 static void take_turn(ln_effect *e) {
+  e->stand = LN_W_INTENT;
+  e->attempts++;
+  write_job *j = job_new(e, LN_E_INTENT, send_now);
+  if (!j) return;
+  j->intent = true;
+  put_intent(e, &j->data);
+  submit(j);
+}
+
+/* A write that had to be looked at again has its intent already. */
+static void placed(ln_effect *e) {
+  if (may_send(e) && !e->intended) {
+    take_turn(e);
+  } else if (may_send(e)) {
+    send_now(e);
+  } else {
+    leave_place(e);
+    take_place(e);                                       /* which says what a cancelled one comes to */
+  }
+}
+
+/* Of one that was sent: what it needed first had gone stale, so that it did nothing. */
+void ln_write_placed(ln_effect *e) {
+  if (e->finished || e->run->broken) return;
+  if (e->stand == LN_W_PLACING || e->stand == LN_W_SENT) placed(e);
+}
+
+void ln_write_put_off(ln_effect *e) {
+  if (e->finished || e->run->broken || e->stand != LN_W_SENT) return;
+  e->stand = LN_W_PLACING;
+  if (may_send(e)) return;
+  leave_place(e);
+  take_place(e);
+}
+
+static void take_place(ln_effect *e) {
   e->waiting_for = NULL;
   e->blocked = false;
   if (!may_send(e) && e->perhaps) {
     ask_whether(e, NULL);
+  } else if (!may_send(e) && e->intended) {
+    withdraw(e);
   } else if (!may_send(e)) {
     give_up(e, "cancelled", &cancelled);
   } else if (e->w.never) {
     refuse_never(e);
   } else {
-    e->stand = LN_W_INTENT;
-    e->attempts++;
-    write_job *j = job_new(e, LN_E_INTENT, send_now);
-    if (!j) return;
-    j->intent = true;
-    put_intent(e, &j->data);
-    submit(j);
+    e->stand = LN_W_PLACING;
+    if (e->op->write->place) e->op->write->place(e);
+    else placed(e);
   }
 }
 
@@ -448,7 +503,7 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); break;
   case LN_ACCEPTED: accepted(e, value); break;
   case LN_DID_NOT:
-    if (e->attempts < ATTEMPTS) begin_again(e);
+    if (e->repeats < ATTEMPTS) begin_again(e);
     else record_err(e, "failed", err, "");
     break;
   case LN_UNKNOWN: ask_whether(e, err); break;
@@ -475,13 +530,13 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
     e->permitted = true;
     /* what it rests on is read again */
     if (now_of(e) - e->looked_ms >= HORIZON_MS && e->op->write->look) look(e);
-    else take_turn(e);
+    else take_place(e);
   }
 }
 
 static void after_guards(ln_effect *e) {
   if (!ln_guard_needs_person(e) || e->permitted) {
-    take_turn(e);
+    take_place(e);
     return;
   }
   e->stand = LN_W_ASKING;
@@ -539,7 +594,7 @@ static void after_second_look(ln_effect *e, bool same) {
   if (is_unchanged(e)) after_look(e);
   else if (!same) withdraw(e);
   else if (!ln_guard_static(e, &err)) refuse(e, &err);
-  else send_now(e);
+  else take_place(e);
 }
 
 static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
@@ -583,7 +638,7 @@ static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
   e->recovered = false;
-  if (!e->record->settled_did) e->attempts = 0, begin_again(e);
+  if (!e->record->settled_did) e->repeats = 0, begin_again(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -593,7 +648,7 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   ln_record *rec = e->record;
   static const ln_err unsure = {.code = "doubt", .message = "the process ended after it may have been sent"};
   e->recovered = e->perhaps = e->permitted = true;
-  e->attempts = rec->attempts;
+  e->attempts = e->repeats = rec->attempts;
   e->first_sent_ms = e->sent_ms = e->looked_ms = rec->intent_ms;
   e->holds = ln_v_get_bool(rec->intent, "hold", false);
   ln_buf_cut(&e->before, 0);

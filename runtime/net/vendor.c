@@ -30,7 +30,7 @@ enum {
   MAX_HEADERS = 64, MAX_URL = 64 * 1024,
 };
 
-typedef enum { QUEUED, ON_WIRE, ENDED } stage;
+typedef enum { QUEUED, HELD, ON_WIRE, ENDED } stage;      /* HELD: it may go, when its caller says so */
 
 struct ln_calling {
   ln_vendor *v;
@@ -43,6 +43,7 @@ struct ln_calling {
   int64_t rest_until, deadline;
   int tries, waits, attempts;
   bool renewed, tries_gate, cut_short;                   /* cut_short: the deadline shortens this attempt */
+  bool told;                                             /* HELD, and its caller knows */
   uint64_t generation;                                   /* of the token it was sent with */
   ln_err err;
   ln_acted acted;
@@ -114,7 +115,7 @@ static void on_answer(void *arg, const ln_answer *a);
 
 static bool transmit(ln_calling *x, ln_str url, size_t n_headers, int64_t now) {
   ln_vendor *v = x->v;
-  int64_t most = x->c.timeout_ms, left = x->deadline - now;
+  int64_t most = x->c.timeout_ms, left = x->deadline > now ? x->deadline - now : 1;
   x->cut_short = left < most;
   ln_request r = {.method = x->c.method, .url = url, .headers = x->headers, .n_headers = n_headers,
                   .body = x->c.body, .timeout_ms = x->cut_short ? left : most,
@@ -123,7 +124,7 @@ static bool transmit(ln_calling *x, ln_str url, size_t n_headers, int64_t now) {
   return x->sending != NULL;
 }
 
-/* Puts a queued call on the wire.  False: x->err says why it cannot be. */
+/* Puts a call on the wire; it has its place.  False: x->err says why it cannot be. */
 static bool dispatch(ln_calling *x, int64_t now) {
   ln_vendor *v = x->v;
   ln_buf url, secret;
@@ -148,7 +149,6 @@ static bool dispatch(ln_calling *x, int64_t now) {
   x->generation = v->token.generation;
   x->tries_gate = ln_breaker_sent(&v->breaker);
   v->stats.attempts++;
-  ln_limits_sent(v->limits, x->c.limit);
   return true;
 }
 
@@ -202,6 +202,31 @@ static void arm(ln_vendor *v, int64_t at, int64_t now) {
   }
 }
 
+/* Takes a place at the vendor, and uses it, or keeps it until the caller says so. */
+static void take_place(ln_calling *x, int64_t now) {
+  ln_limits_sent(x->v->limits, x->c.limit);
+  if (x->c.turn) {
+    x->stage = HELD;
+    x->told = false;
+  } else if (!dispatch(x, now)) {
+    ln_limits_back(x->v->limits);
+    end_later(x);
+  }
+}
+
+/* Whoever is told may drop calls, its own among them: each time the list is looked at anew. */
+static void tell_turns(ln_vendor *v) {
+  for (ln_calling *x = v->first; x;) {
+    if (x->stage != HELD || x->told) {
+      x = x->next;
+      continue;
+    }
+    x->told = true;
+    x->c.turn(x->c.arg, true);
+    x = v->first;
+  }
+}
+
 void lnV_pump(ln_vendor *v) {
   int64_t now = lnV_now(v), wake = 0;
   for (ln_calling *x = v->first, *next; x; x = next) {
@@ -209,7 +234,7 @@ void lnV_pump(ln_vendor *v) {
     next = x->next;
     if (x->stage != QUEUED) continue;
     if (may_go(x, now, &again)) {
-      if (!dispatch(x, now)) end_later(x);
+      take_place(x, now);
     } else if (x->stage == QUEUED && (!wake || again < wake)) {
       wake = again;
     }
@@ -217,6 +242,7 @@ void lnV_pump(ln_vendor *v) {
   bool more = v->ended != NULL;
   arm(v, wake, now);
   drain(v);
+  tell_turns(v);
   if (more && v->first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room, or asked for more */
 }
 
@@ -331,6 +357,7 @@ static void on_answer(void *arg, const ln_answer *a) {
     ln_budget_earn(&v->budget);
   }
   if (vd.good || !again(x, a, &vd, &told)) report(x, a, vd.good);
+  else if (x->c.turn) x->c.turn(x->c.arg, false);
   lnV_pump(v);
 }
 
@@ -394,12 +421,26 @@ ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
   return x;
 }
 
+void ln_vendor_go(ln_calling *x) {
+  ln_vendor *v = x->v;
+  int64_t now = lnV_now(v);
+  if (x->stage != HELD) return;
+  bool ready = lnV_token_ready(v);                       /* it may have run out meanwhile */
+  if (ready && dispatch(x, now)) return;
+  ln_limits_back(v->limits);
+  x->stage = QUEUED;
+  if (ready) end_later(x);
+  arm(v, now + 1, now + 1);                              /* at once, but not from here */
+}
+
 void ln_vendor_drop(ln_calling *x) {
   ln_vendor *v = x->v;
   if (x->stage == ON_WIRE) {
     v->transport->drop(v->transport, x->sending);
     ln_limits_back(v->limits);
     if (x->tries_gate) ln_breaker_gone(&v->breaker);
+  } else if (x->stage == HELD) {
+    ln_limits_back(v->limits);
   }
   unlink_call(x);
   free_call(x);

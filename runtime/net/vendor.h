@@ -71,11 +71,18 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   int64_t patience_ms;                                   /* the whole call, with all waits; 0: three hours */
   size_t max_response;                                   /* bytes; 0: 16 MiB */
   ln_decode_fn decode;                                   /* NULL: any answer is good */
+  /* NULL: it goes as soon as it may.  Else it is told from the top of the loop each time it may go (come),
+  ** with its place and its token kept for it until ln_vendor_go or ln_vendor_drop; and when an attempt that
+  ** certainly did nothing makes it wait for another turn (not come).  It may drop the call. */
+  void (*turn)(void *arg, bool come);
   void (*done)(void *arg, const ln_call_end *end);       /* once, later, from the top of the loop */
   void *arg;
 } ln_call;
 
 ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err); /* NULL: no memory, or a bad path */
+/* Of a call whose turn has come: puts it on the wire before this returns.  Where that cannot be (its
+** credentials have just run out) it waits for its turn again, or ends with LN_ACTED_NOT, later. */
+void ln_vendor_go(ln_calling *x);
 void ln_vendor_drop(ln_calling *x);                      /* done will not be called */
 
 typedef struct ln_vendor_stats {

@@ -314,6 +314,23 @@ static void answer_look(void *arg) {
 
 static void look(ln_effect *e) { work_for(e, "look", answer_look); }
 
+static void answer_place(void *arg) {
+  work *w = arg;
+  ln_err no = trouble("rate_limited");
+  if (is(w, "no")) ln_write_sent(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &no);
+  else ln_write_placed(w->e);
+}
+
+static void place(ln_effect *e) {
+  work *w = work_for(e, "place", answer_place);
+  if (is(w, "die")) die();
+}
+
+static void put_off(ln_effect *e) {
+  ln_write_put_off(e);
+  if (!e->finished && e->stand == LN_W_PLACING) place(e); /* else nobody wants it any more */
+}
+
 static void answer_send(void *arg) {
   work *w = arg;
   ln_buf b;
@@ -323,6 +340,7 @@ static void answer_send(void *arg) {
   put_value(&b, w->act.id, w->act.to);
   if (strncmp(w->token, "lost", 4) == 0) ln_write_sent(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &lost);
   else if (is(w, "no")) ln_write_sent(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &no);
+  else if (is(w, "off")) put_off(w->e);
   else if (is(w, "same")) ln_write_sent(w->e, LN_DID_UNCHANGED, ln_buf_view(&b), NULL);
   else if (strncmp(w->token, "hang", 4) != 0 && strncmp(w->token, "die", 3) != 0)
     ln_write_sent(w->e, task ? LN_ACCEPTED : LN_DID, ln_buf_view(&b), NULL);
@@ -333,7 +351,8 @@ static void send(ln_effect *e) {
   rig *r = rig_of(e);
   if (r->on_send) r->on_send(r, e);
   work *w = work_for(e, "send", answer_send);
-  bool nothing = is(w, "lost-") || is(w, "hang-") || is(w, "die-") || is(w, "no") || is(w, "same");
+  bool nothing = is(w, "lost-") || is(w, "hang-") || is(w, "die-") || is(w, "no") || is(w, "same") ||
+                 is(w, "off");
   if (strncmp(w->token, "die", 3) == 0) die();
   r->acts[r->n_acts - 1].acted = !nothing;
   if (!nothing) rig_thing_set(r, w->act.id, w->act.to);
@@ -383,10 +402,11 @@ static void follow(ln_effect *e, ln_str handle) {
   work_for(e, "follow", answer_follow);
 }
 
-static const ln_write_ops seen = {describe, look, send, probe, NULL},
-                          tagged = {describe, NULL, send, probe, NULL},
-                          blind = {describe, NULL, send, NULL, NULL},
-                          task = {describe, look, send, probe, follow};
+static const ln_write_ops seen = {describe, look, NULL, send, probe, NULL},
+                          tagged = {describe, NULL, NULL, send, probe, NULL},
+                          blind = {describe, NULL, NULL, send, NULL, NULL},
+                          task = {describe, look, NULL, send, probe, follow},
+                          queued = {describe, look, place, send, probe, NULL};
 
 #define WRITES(label, ops, idem, does)                                                                       \
   {                                                                                                          \
@@ -405,7 +425,8 @@ static const ln_op ops[] = {{.name = "fake.read", .cls = LN_READ, .uses = "fake"
                             WRITES("ipost", tagged, true, LN_NOTE),
                             WRITES("blind", blind, false, LN_NOTE),
                             WRITES("iblind", blind, true, LN_NOTE),
-                            WRITES("task", task, false, LN_CONFINE)};
+                            WRITES("task", task, false, LN_CONFINE),
+                            WRITES("queued", queued, true, LN_CONFINE)};
 
 enum { OPS = sizeof ops / sizeof *ops };
 

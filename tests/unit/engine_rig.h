@@ -22,7 +22,7 @@
 enum { RIG_WORLD = 64, RIG_SAYS = 32, RIG_TOKENS = 12, RIG_RUNS = 8 };
 
 typedef struct rig_act {                                 /* something the world was asked                   */
-  char phase[8];                                         /* "read" "look" "send" "probe" "follow"           */
+  char phase[8];                                         /* "read" "look" "place" "send" "probe" "follow"   */
   char step[128], id[96], to[32], tag[160];
   bool acted;                                            /* the world has changed by it                     */
   int life;
@@ -77,7 +77,9 @@ void rig_conf(rig *r, const char *lua); /* further lines of the configuration, f
 void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written           */
 /* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
 **   read    ok err                       look    ok err =STATE
-**   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or -
+**   place   ok no (it cannot be sent) die (the process)    only fake.queued has it
+**   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or -;
+**           off (not acted on: it waits for another turn)
 **   probe   yes no unknown               follow  run done wait (pending) bad */
 void rig_say_(rig *r, const char *step, const char *phase, const char *tokens);
 const char *rig_thing_is(rig *r, const char *id);        /* its state; "absent"                             */

@@ -107,6 +107,8 @@ static void end_write(ln_effect *e, ln_outcome o, ln_str value, const ln_err *er
 void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   end_write(e, o, value, err);
 }
+void ln_write_placed(ln_effect *e) { e->op->write->send(e); }
+void ln_write_put_off(ln_effect *e) { (void)e; }
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   end_write(e, o, value, err);
 }
@@ -306,7 +308,8 @@ HELPER void w_look(ln_effect *e) {
 
 HELPER void w_send(ln_effect *e) {
   e->finished = false;
-  e->op->write->send(e);
+  if (e->op->write->place) e->op->write->place(e);
+  else e->op->write->send(e);
   wait_for(e);
 }
 
