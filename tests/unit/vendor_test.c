@@ -737,6 +737,113 @@ static void test_bad_path(void **s) {
   teardown(w);
 }
 
+/* --- a call that keeps its place until its caller says so --- */
+
+typedef struct patient { world *w; ln_calling *x; int came, put_off; bool drops, waits; } patient;
+
+static void on_turn(void *arg, bool come) {
+  patient *p = arg;
+  p->came += come;
+  p->put_off += !come;
+  if (p->drops) {
+    ln_vendor_drop(p->x);
+    p->x = NULL;
+  } else if (come && !p->waits) {
+    size_t before = p->w->n_seen;
+    ln_vendor_go(p->x);
+    assert_int_equal(p->w->n_seen, before + 1);           /* in this very call */
+  }
+}
+
+static void on_patient_end(void *arg, const ln_call_end *end) {
+  patient *p = arg;
+  p->x = NULL;
+  on_end(p->w, end);
+}
+
+static void wait_for_turn(world *w, patient *p) {
+  ln_err err;
+  ln_call c = {.method = LN_STR("POST"), .path = LN_STR("/held"), .write = true, .limit = LN_STR("op"),
+               .decode = decode, .turn = on_turn, .done = on_patient_end, .arg = p};
+  p->w = w;
+  p->x = ln_vendor_send(w->vendor, &c, &err);
+  assert_non_null(p->x);
+}
+
+static void test_turn(void **s) {
+  (void)s;
+  patient p = {0};
+  world *w = setup(&bearer, (reply[]){{.status = 429, .times = 2}, {.status = 200}, {0}});
+  wait_for_turn(w, &p);
+  run(w);
+  assert_int_equal(w->good, 1);
+  assert_int_equal(w->n_seen, 3);
+  assert_int_equal(p.came, 3);                           /* each attempt is asked for */
+  assert_int_equal(p.put_off, 2);
+  teardown(w);
+}
+
+static void run_for(world *w, int64_t ms) {
+  ln_timer later = {.loop = w->loop, .fn = (ln_task_fn)w->loop->stop, .arg = w->loop};
+  w->loop->timer(w->loop, &later, ms);
+  run(w);
+}
+
+/* A kept place is one that nobody else has; given back, it is the next one's. */
+static void test_turn_keeps_its_place(void **s) {
+  (void)s;
+  patient p = {.waits = true};
+  world *w = setup(&bearer, (reply[]){{.status = 200, .name = "x-concurrency", .value = "1"}, {0}});
+  call(w, "/first", false);
+  run(w);
+  wait_for_turn(w, &p);
+  call(w, "/second", false);
+  run_for(w, 5000);
+  assert_int_equal(p.came, 1);
+  assert_int_equal(w->n_seen, 1);
+  ln_vendor_drop(p.x);
+  run(w);
+  assert_int_equal(w->n_seen, 2);
+  assert_string_equal(w->seen[1].url, "https://api.example.com/second");
+  teardown(w);
+}
+
+static void test_turn_is_dropped_from_within(void **s) {
+  (void)s;
+  patient p = {.drops = true};
+  world *w = setup(&bearer, (reply[]){{.status = 200}, {0}});
+  wait_for_turn(w, &p);
+  call(w, "/other", false);
+  run(w);
+  assert_null(p.x);
+  assert_int_equal(w->n_seen, 1);
+  assert_int_equal(w->ends, 1);
+  patient q = {.waits = true};
+  wait_for_turn(w, &q);                                  /* one that nobody lets go, when the vendor ends */
+  run(w);
+  teardown(w);
+}
+
+/* The token ran out while it waited: it is renewed, and the turn comes once more. */
+static void test_turn_outlives_its_token(void **s) {
+  (void)s;
+  patient p = {.waits = true};
+  world *w = setup(&oauth, (reply[]){{.path = "/oauth2", .status = 201, .body = "T 300"}, {.status = 200}, {0}});
+  wait_for_turn(w, &p);
+  run(w);
+  assert_int_equal(p.came, 1);
+  run_for(w, 400000);
+  p.waits = false;
+  size_t before = w->n_seen;
+  ln_vendor_go(p.x);
+  assert_true(w->n_seen <= before + 1);                   /* at most the token's own call */
+  run(w);
+  assert_int_equal(p.came, 2);
+  assert_int_equal(w->good, 1);
+  assert_int_equal(w->token_asks, 2);
+  teardown(w);
+}
+
 int main(void) {
   ln_log_level(LN_ERROR);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_header_token),
@@ -771,6 +878,10 @@ int main(void) {
                                      cmocka_unit_test(test_breaker),
                                      cmocka_unit_test(test_breaker_tries_one),
                                      cmocka_unit_test(test_drop),
-                                     cmocka_unit_test(test_bad_path)};
+                                     cmocka_unit_test(test_bad_path),
+                                     cmocka_unit_test(test_turn),
+                                     cmocka_unit_test(test_turn_keeps_its_place),
+                                     cmocka_unit_test(test_turn_is_dropped_from_within),
+                                     cmocka_unit_test(test_turn_outlives_its_token)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
