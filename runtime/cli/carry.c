@@ -9,6 +9,7 @@
 static volatile sig_atomic_t interrupted;
 static ln_loop *stopping;
 static ln_run *watched;
+static ln_store *watched_store;
 
 static void on_signal(int sig) {
   (void)sig;
@@ -18,7 +19,7 @@ static void on_signal(int sig) {
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
-  ln_run_look_for_cancel(watched);
+  if (ln_store_changed(watched_store)) ln_run_look_for_cancel(watched);
   if (interrupted) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
@@ -118,6 +119,7 @@ static void run_loop(ln_carrying *c) {
   ln_timer watch = {0};
   stopping = l;
   watched = c->run;
+  watched_store = c->app->g.store;
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);

@@ -41,7 +41,7 @@ bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
 void ln_run_look_for_cancel(ln_run *r) {
   struct asking a = {.g = r->engine};
   ln_err quiet = {0};
-  if (r->creating || r->cancel_wanted || !ln_store_changed(r->engine->store)) return;
+  if (r->creating || r->cancel_wanted || r->ended || r->broken) return;
   if (ln_store_run_get(r->engine->store, r->id, read_row, &a, &quiet) && strcmp(a.state, "cancelling") == 0)
     ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
 }

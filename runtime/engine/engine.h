@@ -30,6 +30,7 @@ struct ln_engine {
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   void *state;                                           /* engine/open.c: the runs under way               */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
+  struct ln_sched *sched;                                /* engine/sched.h; NULL: runs are carried one by one */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 

@@ -128,6 +128,10 @@ struct ln_effect {
   ln_timer timer;
   /* waits */
   int64_t due_ms;                                        /* 0: none                                         */
+  int64_t wake_ms;                                       /* of its timer                                    */
+  ln_str key;                                            /* what somebody will call; "": nothing            */
+  /* Of a wait that is to be put away: is there still nothing for it?  NULL: only time, or an approval. */
+  bool (*still)(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err);
   int64_t approval;                                      /* id; 0: none                                     */
   const char *waiting_for;                               /* "approval" "timer" …; NULL                      */
   /* writes */
@@ -199,6 +203,9 @@ struct ln_run {
   ln_timer poll;                                         /* looks for what other processes decided          */
   int lib_ref;                                           /* registry: modules loaded by require             */
   bool creating;                                         /* its row is on its way                           */
+  bool parking, waking;                                  /* that job is with the writer (park.c)            */
+  ln_run *warmer, *colder;                               /* parked ones in memory (sched.c)                 */
+  void (*woken)(ln_run *r, const ln_err *err);           /* once, when it is ours again, or not             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                */
   bool notified_waiting, notified_broken, is_call, parked, cancel_wanted, asked_people;
   char cancel_why[128];
@@ -314,6 +321,21 @@ bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
 void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                       */
 void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved   */
+/* park.c: a run of which every branch waits is nobody's until something is due. */
+void ln_park_try(ln_run *r);                             /* now, if it may be, and is worth it              */
+bool ln_park_holds(ln_run *r); /* it is parked, or on the way: what comes waits until it is ours again */
+bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due: the first time, LN_NEVER     */
+bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err); /* its rows; what is there already: due now */
+void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has it                           */
+void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, so encoded                   */
+bool ln_park_wake(ln_run *r);                            /* one in memory; r->woken is called; false: no memory */
+/* open.c */
+bool ln_run_take_over_apply(ln_tx *tx, void *run, ln_err *err);
+void ln_run_unlink(ln_run *r);                           /* from the runs under way, and lets go of it      */
+/* sched.c */
+void ln_sched_parked(ln_run *r);
+void ln_sched_unparked(ln_run *r);
+void ln_sched_stopped(ln_run *r);                        /* it ended, or its attempt is over                */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                     */
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                           */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { AGAIN_MS = 1000 };                                /* until one whose store failed is tried again      */
+
 /* ------------------------------------------------------------------ the struct */
 
 static void free_vm(ln_run *r) {
@@ -362,7 +364,7 @@ fail:
 
 /* ------------------------------------------------------------------ taking over */
 
-struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok, sim; };
+struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok, sim; int64_t deaths, approve; };
 
 static bool copy_row(void *arg, const ln_run_row *row) {
   struct found *f = arg;
@@ -380,6 +382,12 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   r->created_ms = r->now_ms = row->created_ms;
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
   f->sim = ln_v_get_bool(row->options, "sim", false);
+  f->approve = ln_v_get_int(row->options, "approve", LN_APPROVE_WAIT);
+  f->deaths = row->deaths;
+  if (ln_str_eq(row->state, LN_STR("cancelling"))) {
+    r->cancel_wanted = true;                             /* whoever ran it died before it heard of that */
+    snprintf(r->cancel_why, sizeof r->cancel_why, "cancelled by lunette cancel");
+  }
   r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
@@ -389,11 +397,11 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   return false;
 }
 
-static bool take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
+bool ln_run_take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run *r = arg;
-  static const ln_run_change running = {.state = {"running", 7}, .waiting = {"", 0}};
-  if (!ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
-  return ln_tx_run_change(tx, r->id, &running, err);
+  ln_run_change running = {.state = r->cancel_wanted ? LN_STR("cancelling") : LN_STR("running"), .waiting = {"", 0}};
+  return ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
+         ln_tx_run_change(tx, r->id, &running, err) && ln_tx_waits_drop(tx, r->id, err);
 }
 
 /* Its journal is about one world: an approval given against simulators is none for the real one. */
@@ -428,12 +436,17 @@ static bool give_back_apply(ln_tx *tx, void *arg, ln_err *err) {
          ln_tx_run_change(tx, r->id, &waiting, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
+/* A person says that it is to go on, whatever it did to those who ran it. */
+static bool resume_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_run_take_over_apply(tx, arg, err) && ln_tx_run_forgive(tx, ((ln_run *)arg)->id, err);
+}
+
 static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   ln_engine *g = r->engine;
   struct found f = {.run = r};
   if (!ln_store_run_find(g->store, which, copy_row, &f, err)) return false;
   if (!f.ok) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!may_take(g, &f, err) || !same_world(&f, err) || !ln_writer_run(g->store, take_over_apply, r, err))
+  if (!may_take(g, &f, err) || !same_world(&f, err) || !ln_writer_run(g->store, resume_apply, r, err))
     return false;
   r->epoch++;
   return true;
@@ -465,36 +478,111 @@ ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_er
   return NULL;
 }
 
+/* ------------------------------------------------------------------ waking: by whoever serves the store */
+
+enum { DEATHS = 3 };
+
+typedef struct waking { ln_run *run; bool sim; } waking;
+
+/* It took its process down too often: a person has to say that it may go on.  One against simulators is of
+** no concern to those who serve. */
+static bool leave_apply(ln_tx *tx, void *arg, ln_err *err) {
+  waking *w = arg;
+  ln_run *r = w->run;
+  ln_waiting why = {.what = "quarantined"};
+  ln_buf waiting;
+  ln_buf_init(&waiting, 4096);
+  snprintf(why.next, sizeof why.next, "lunette resume %s", r->ulid);
+  if (!w->sim) ln_park_encode(&why, &waiting);
+  ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&waiting)};
+  bool ok = ln_tx_waits_drop(tx, r->id, err) && ln_tx_run_change(tx, r->id, &c, err);
+  ln_buf_free(&waiting);
+  return ok;
+}
+
+static bool wake_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_run_take_over_apply(tx, ((waking *)arg)->run, err);
+}
+
+static void over(waking *w, const ln_err *err) {
+  ln_run *r = w->run;
+  free(w);
+  if (r->woken) r->woken(r, err);
+  r->woken = NULL;
+}
+
+static void left(void *arg, const ln_err *err) {
+  waking *w = arg;
+  ln_run *r = w->run;
+  static const ln_err no = {.code = "conflict", .message = "it is not to be woken"};
+  r->flushed++;
+  over(w, err ? err : &no);
+  if (r->closing) ln_run_leave(r);
+  else ln_run_unlink(r);
+}
+
+static void taken(void *arg, const ln_err *err) {
+  waking *w = arg;
+  ln_run *r = w->run;
+  ln_err bad = {0};
+  r->flushed++;
+  r->waking = false;
+  if (!err && !r->closing) {
+    r->epoch++;
+    if (!load_past(r, &bad)) err = &bad, ln_run_end_attempt(r, &bad);
+  }
+  over(w, err);
+  if (r->closing) ln_run_leave(r);
+  else if (err && !bad.code[0]) ln_run_unlink(r);        /* somebody else was faster */
+  else ln_run_pump_soon(r);
+}
+
+ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*done)(ln_run *r, const ln_err *err),
+                    ln_err *err) {
+  ln_run *r = run_new(g, o, err);
+  waking *w = calloc(1, sizeof *w);
+  struct found f = {.run = r};
+  bool ok = r && w && ln_store_run_get(g->store, id, copy_row, &f, err) && f.ok && may_take(g, &f, err);
+  if (ok) {
+    bool leave = f.sim || f.deaths >= DEATHS;
+    *w = (waking){r, f.sim};
+    r->options.approve = (ln_approve)f.approve;
+    r->woken = done;
+    r->waking = true;
+    r->flushes++;
+    if (ln_writer_submit(g->store, g->loop, leave ? leave_apply : wake_apply, leave ? left : taken, w))
+      return under_way(r);
+    r->flushes--;
+    r->waking = false;
+  }
+  if (!err->code[0]) ln_fail(err, "memory", LN_AGAIN, "no memory to wake a run");
+  free(w);
+  if (r) run_abandon(r);
+  return NULL;
+}
+
 /* ------------------------------------------------------------------ letting go */
 
-typedef struct parting { ln_run *run; ln_buf waiting; } parting;
+typedef struct parting { ln_run *run; ln_buf waiting; bool waits; } parting;
+
+/* Whoever serves the store goes on with it: when it is due, or, where more than time was under way, soon.
+** Without one nobody does but a person; and never with one against simulators. */
+static bool put_due(ln_tx *tx, const parting *p, ln_err *err) {
+  const ln_run *r = p->run;
+  int64_t soon = ln_now_ms(r->engine->loop->clock) + (r->broken ? AGAIN_MS : 0);
+  if (r->options.sim) return true;
+  if (p->waits) return ln_park_put_waits(tx, r, err);
+  return !r->engine->sched || ln_tx_wait_put(tx, r->id, (ln_str){NULL, 0}, soon, err);
+}
 
 static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
   parting *p = arg;
   ln_run *r = p->run;
   ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
-  if (!ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)) return false;
-  return ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
-}
-
-static void put_waiting(ln_run *r, ln_buf *b) {
-  ln_waiting w;
-  if (!ln_run_waiting(r, &w))
-    snprintf(w.what, sizeof w.what, "interrupted"),
-        w.id[0] = w.step[0] = 0, w.until_ms = 0,
-        snprintf(w.next, sizeof w.next, "lunette resume %s", r->ulid);
-  size_t mark = ln_v_begin(b, 'O', 5);
-  ln_v_key(b, LN_STR("for"));
-  ln_v_str(b, ln_str_of(w.what));
-  ln_v_key(b, LN_STR("id"));
-  ln_v_str(b, ln_str_of(w.id));
-  ln_v_key(b, LN_STR("next"));
-  ln_v_str(b, ln_str_of(w.next));
-  ln_v_key(b, LN_STR("step"));
-  ln_v_str(b, ln_str_of(w.step));
-  ln_v_key(b, LN_STR("until"));
-  ln_v_int(b, w.until_ms);
-  ln_v_end(b, mark);
+  /* a run whose entries were lost is not ours to write of, but ours to give up */
+  bool ours = r->broken ? ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)
+                        : ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err);
+  return ours && put_due(tx, p, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
 static void unlink_run(void **list, const ln_run *r) {
@@ -510,10 +598,12 @@ static void unlink_run(void **list, const ln_run *r) {
 void ln_run_park(ln_run *r) {
   ln_err err = {0};
   parting p = {.run = r};
-  if (r->parked || r->ended || (r->broken && ln_err_is(&r->why, "stale"))) return;
+  int64_t due;
+  if (r->parked || r->waking || r->ended || (r->broken && ln_err_is(&r->why, "stale"))) return;
   ln_run_flush(r);
   ln_buf_init(&p.waiting, 1 << 20);
-  put_waiting(r, &p.waiting);
+  p.waits = ln_park_is_waiting(r, &due);
+  ln_park_describe(r, &p.waiting);
   r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
   ln_buf_free(&p.waiting);
 }
@@ -536,12 +626,16 @@ static void run_abandon(ln_run *r) {
   ln_run_leave(r);
 }
 
-void ln_run_close(ln_run *r) {
-  if (!r) return;
-  ln_run_park(r);
+void ln_run_unlink(ln_run *r) {
   r->engine->loop->cancel(r->engine->loop, &r->poll);
   unlink_run(&r->engine->state, r);
   run_abandon(r);
+}
+
+void ln_run_close(ln_run *r) {
+  if (!r) return;
+  ln_run_park(r);
+  ln_run_unlink(r);
 }
 
 static void stop_loop(void *arg) { ((ln_loop *)arg)->stop(arg); }

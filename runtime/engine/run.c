@@ -180,7 +180,9 @@ static void run_branch(ln_run *r, ln_branch *b) {
   r->current = b;
   b->state = LN_B_RUNNING;
   ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  ln_owner_at(r->engine->owner, r->id);
   ln_vm_turn turn = ln_vm_resume(r->vm, b->co, first_args(b->co), &nres, &err);
+  ln_owner_at(r->engine->owner, 0);
   r->current = NULL;
   if (is_over(r)) return;
   switch (turn) {
@@ -319,11 +321,13 @@ static void idle(ln_run *r) {
   ln_run_flush(r);
   if (r->broken || r->flushed < r->flushes || r->creating) return;
   tell_waiting(r);
+  ln_park_try(r);
 }
 
 static void broken_off(ln_run *r) {
   if (r->notified_broken) return;
   r->notified_broken = true;
+  ln_sched_stopped(r);
   ln_run_event(r, "broken", NULL, ln_str_of(r->why.message), ln_str_of(r->why.code));
 }
 
@@ -348,7 +352,7 @@ static void wind_up(ln_run *r) {
 
 static void pump(ln_run *r) {
   bool more = true;
-  if (r->pumping || r->ended) return;
+  if (r->pumping || r->ended || ln_park_holds(r)) return;
   r->pumping = true;
   for (int n = 0; n < TURNS && (more = step_once(r)); n++) continue;
   r->pumping = false;
@@ -405,6 +409,7 @@ static void ending_done(void *arg, const ln_err *err) {
     return;
   }
   r->ended = true;
+  ln_sched_stopped(r);
   ln_run_event(r, "end", NULL, ln_str_of(ln_run_state(r)), (ln_str){NULL, 0});
 }
 

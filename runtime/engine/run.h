@@ -32,6 +32,11 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
                      ln_str started_by, ln_err *err);
 /* Takes over a run whose owner is gone, and replays it. */
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err);
+/* For schedulers: takes up a run that is due and nobody's, as its row has it, and replays it; done is called
+** once, from the loop, when it is ours, or not ("conflict": another was faster, or it is quarantined).  NULL:
+** it could not even be begun, done is not called. */
+ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*done)(ln_run *r, const ln_err *err),
+                    ln_err *err);
 /* Starts what one operation makes (lunette call): a run whose playbook is that operation. */
 ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o,
                     ln_str started_by, ln_err *err);
@@ -51,7 +56,7 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 /* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
 ** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
-/* Has another process asked this run to cancel?  Cheap: looks only when the store changed. */
+/* Has another process asked this run to cancel?  To be asked when the store changed (ln_store_changed). */
 void ln_run_look_for_cancel(ln_run *r);
 
 const char *ln_run_ulid(const ln_run *r);

@@ -59,6 +59,7 @@ static bool settle_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_entry e = {
       .kind = LN_E_SETTLED, .name = s->record->name, .at_ms = now, .ok = true, .data = ln_buf_view(&data)};
   bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, s->run, ln_buf_view(&line), err) &&
+            ln_tx_wait_call_run(tx, s->run, err) &&
             ln_tx_audit(tx, now, s->did ? LN_STR("settled: did") : LN_STR("settled: did not"), s->by, s->run,
                         LN_STR("{}"), err);
   ln_buf_free(&data);

@@ -19,6 +19,7 @@ void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn) {
   static const ln_err none = {.code = "memory", .message = "no memory for a timer", .retry = LN_AGAIN};
   e->timer.fn = fn;
   e->timer.arg = e;
+  e->wake_ms = due_ms;
   if (!l->timer(l, &e->timer, due_ms > now ? due_ms - now : 0)) ln_run_end_attempt(e->run, &none);
 }
 

@@ -86,13 +86,20 @@ static bool may_vote(ln_tx *tx, int64_t id, ln_str by, int64_t ms, int64_t *miss
   return true;
 }
 
+/* The run that asked is to go on. */
+static bool call_asker(ln_tx *tx, int64_t id, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE wait SET due = 0 WHERE run = (SELECT run FROM approval WHERE id = ?)", "i", id);
+}
+
 static bool decide(ln_tx *tx, int64_t id, ln_str state, ln_str comment, ln_str answer, int64_t ms,
                    ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
                       "UPDATE approval SET state = ?2, comment = ?3, answer = ?4, decided_ms = ?5, by ="
                       " (SELECT group_concat(by, ', ') FROM (SELECT by FROM vote WHERE approval = ?1 AND"
                       " yes = (?2 = 'approved') ORDER BY ms, by)) WHERE id = ?1",
-                      "ittti", id, state, comment, answer, ms);
+                      "ittti", id, state, comment, answer, ms) &&
+         call_asker(tx, id, err);
 }
 
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
@@ -111,7 +118,7 @@ bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err 
   int64_t changed = 0;
   return ln_conn_exec(tx->c, &changed, err, "UPDATE approval SET state = ?, decided_ms = ? WHERE id = ?",
                       "tii", state, ms, id) &&
-         (changed == 1 || none(id, err));
+         (changed == 1 || none(id, err)) && call_asker(tx, id, err);
 }
 
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err) {

@@ -1,6 +1,7 @@
 /* owner.c: who is alive.  A process that runs runs holds an exclusive flock on STORE.owner/ID for life; the
 ** kernel lets go of it the moment the process dies, however it dies.  The file gets its name only once it is
-** locked, so a file that is there and not locked always belongs to the dead.
+** locked, so a file that is there and not locked always belongs to the dead.  Its eight bytes say which run's
+** script is running: the one to blame, should the process not come back from it.
 **
 ** A store on a simulated disk has its owners in a list of this process instead. */
 #include "store/inside.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ struct ln_owner {
   char id[LN_ULID + 1];
   char *file; /* NULL: simulated */
   int fd;
+  volatile int64_t *at; /* the run whose script runs, as the file has it; 0: none.  NULL: nobody is told */
   char *store; /* simulated: VFS and path */
   ln_owner *next;
 };
@@ -47,6 +50,16 @@ static bool is_id(ln_str id) {
 
 /* --- files --- */
 
+/* The run whose script ran when the owner died. */
+static int64_t read_blame(int dir, const char *name) {
+  int64_t run = 0;
+  int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return 0;
+  if (read(fd, &run, sizeof run) != (ssize_t)sizeof run) run = 0;
+  close(fd);
+  return run;
+}
+
 /* Nobody holds the file: a shared lock is to be had. */
 static bool is_dead(int dir, const char *name) {
   int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -56,16 +69,24 @@ static bool is_dead(int dir, const char *name) {
   return dead;
 }
 
+/* What names somebody stays, for whoever takes the dead one's runs over. */
 static void sweep(const char *folder) {
   DIR *d = opendir(folder);
   if (!d) return;
   int left = SWEEP;
   for (struct dirent *e; left > 0 && (e = readdir(d));)
-    if (is_id(ln_str_of(e->d_name)) && is_dead(dirfd(d), e->d_name)) {
+    if (is_id(ln_str_of(e->d_name)) && is_dead(dirfd(d), e->d_name) && !read_blame(dirfd(d), e->d_name)) {
       unlinkat(dirfd(d), e->d_name, 0);
       left--;
     }
   closedir(d);
+}
+
+static void map_blame(ln_owner *o) {
+  void *at = MAP_FAILED;
+  if (ftruncate(o->fd, sizeof(int64_t)) == 0)
+    at = mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, 0);
+  if (at != MAP_FAILED) o->at = at;
 }
 
 /* Made under another name, locked, and only then given its own. */
@@ -93,15 +114,21 @@ static bool take_file(ln_owner *o, const ln_store *s, ln_err *err) {
   if (!ok)
     ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", folder, strerror(errno));
   ok = ok && make_file(o, folder, err);
+  if (ok) map_blame(o);
   if (ok) sweep(folder);
   free(folder);
   return ok;
 }
 
+static int open_folder(const ln_store *s, char **folder) {
+  *folder = text(ln_store_path(s), ".owner", "");
+  return *folder ? open(*folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
 static bool file_alive(const ln_store *s, ln_str id) {
   char name[LN_ULID + 1];
-  char *folder = text(ln_store_path(s), ".owner", "");
-  int dir = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  char *folder;
+  int dir = open_folder(s, &folder);
   bool none = folder && dir < 0 && errno == ENOENT;
   free(folder);
   if (dir < 0) return !none; /* not to be seen: better thought alive than acted on twice */
@@ -154,8 +181,29 @@ bool ln_owner_alive(const ln_store *s, ln_str id) {
   return s->vfs ? sim_alive(s, id) : file_alive(s, id);
 }
 
+void ln_owner_at(ln_owner *o, int64_t run) {
+  if (o && o->at) *o->at = run;
+}
+
+int64_t ln_owner_blamed(const ln_store *s, ln_str id, bool forget) {
+  char name[LN_ULID + 1], *folder;
+  int64_t run = 0;
+  if (s->vfs || !is_id(id)) return 0;
+  int dir = open_folder(s, &folder);
+  memcpy(name, id.p, id.n);
+  name[id.n] = '\0';
+  if (dir >= 0 && is_dead(dir, name)) {
+    run = read_blame(dir, name);
+    if (forget) unlinkat(dir, name, 0);
+  }
+  free(folder);
+  if (dir >= 0) close(dir);
+  return run;
+}
+
 void ln_owner_drop(ln_owner *o) {
   if (!o) return;
+  if (o->at) munmap((void *)(uintptr_t)o->at, sizeof *o->at);
   if (o->file) {
     unlink(o->file); /* before the lock goes */
     close(o->fd);
@@ -169,4 +217,38 @@ void ln_owner_drop(ln_owner *o) {
   free(o->file);
   free(o->store);
   free(o);
+}
+
+/* --- who serves --- */
+
+struct ln_served {
+  int fd;
+};
+
+static bool lock_served(ln_served *d, const char *path, ln_err *err) {
+  d->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (d->fd >= 0 && flock(d->fd, LOCK_EX | LOCK_NB) == 0) return true;
+  if (d->fd >= 0 && errno == EWOULDBLOCK)
+    return ln_fail(err, "conflict", LN_FINAL,
+                   "another `lunette serve` has this store: one is enough, the commands go through it");
+  return ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", path,
+                 strerror(errno));
+}
+
+ln_served *ln_serve_take(const ln_store *s, ln_err *err) {
+  ln_served *d = calloc(1, sizeof *d);
+  char *path = text(ln_store_path(s), ".owner/", "daemon");
+  if (d) d->fd = -1;
+  bool ok = (d && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
+  ok = ok && lock_served(d, path, err);
+  free(path);
+  if (ok) return d;
+  ln_serve_drop(d);
+  return NULL;
+}
+
+void ln_serve_drop(ln_served *d) {
+  if (!d) return;
+  if (d->fd >= 0) close(d->fd);
+  free(d);
 }

@@ -113,7 +113,30 @@ bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err) {
   return one(ok, changed, run, err);
 }
 
+bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "UPDATE run SET deaths = 0 WHERE id = ? AND deaths > 0", "i", run);
+}
+
+#define UNDER_WAY "state IN ('running', 'cancelling')"
+
+bool ln_tx_orphans(ln_tx *tx, ln_str owner, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "INSERT OR REPLACE INTO wait(run, key, due) SELECT id, '', 0 FROM run WHERE " UNDER_WAY
+                      " AND owner = ?",
+                      "t", owner) &&
+         ln_conn_exec(tx->c, NULL, err, "UPDATE run SET owner = '' WHERE " UNDER_WAY " AND owner = ?", "t", owner);
+}
+
 /* --- reading --- */
+
+bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
+  ln_rows rows;
+  if (!ln_store_rows(s, &rows, err, "SELECT DISTINCT owner FROM run WHERE " UNDER_WAY " AND owner <> '' LIMIT 64", ""))
+    return false;
+  for (int i = 0; i < rows.n && fn(arg, rows.row[i][0].s); i++) continue;
+  ln_rows_free(&rows);
+  return true;
+}
 
 #define WHICH "id < ? AND created_ms >= ? "
 #define NEWEST_FIRST "ORDER BY id DESC"

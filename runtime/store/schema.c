@@ -74,18 +74,39 @@ static const char tables[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,"
     " run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;";
 
+/* What version 2 has beyond version 1. */
+static const char tables2[] =
+    "CREATE TABLE wait(" /* of parked runs; key '': a time only */
+    " run INTEGER NOT NULL, key TEXT NOT NULL, due INTEGER NOT NULL, PRIMARY KEY(run, key)) STRICT, WITHOUT "
+    "ROWID;"
+    "CREATE INDEX wait_due ON wait(due);"
+    "CREATE INDEX wait_key ON wait(key) WHERE key <> '';"
+    "CREATE TABLE signal("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,"
+    " by TEXT NOT NULL, ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX signal_run ON signal(run, name);"
+    "CREATE TABLE lock(name TEXT PRIMARY KEY, run INTEGER NOT NULL, step TEXT NOT NULL, ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX lock_run ON lock(run);"
+    "CREATE TABLE freeze(" /* scope: '' all, "connector:NAME", "playbook:NAME" */
+    " scope TEXT PRIMARY KEY, why TEXT NOT NULL, by TEXT NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE mark(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX run_parent ON run(parent) WHERE parent <> 0;"
+    "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
+    "PRAGMA user_version = 2;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
 
-/* Whose file is this?  *fresh: nobody's yet. */
-static bool look(ln_conn *c, bool *fresh, ln_err *err) {
+/* Whose file is this?  *has: the version of its tables; 0: nobody's yet. */
+static bool look(ln_conn *c, int64_t *has, ln_err *err) {
   int64_t mark, version, things;
   if (!pragma(c, "PRAGMA application_id", &mark, err) || !pragma(c, "PRAGMA user_version", &version, err) ||
       !pragma(c, "SELECT count(*) FROM sqlite_schema", &things, err))
     return false;
-  *fresh = mark == 0 && version == 0 && things == 0;
-  if (*fresh) return true;
+  *has = version;
+  if (mark == 0 && version == 0 && things == 0) return true;
   if (mark != LN_STORE_MARK)
     return ln_fail(err, "store", LN_FINAL, "%s is another program's SQLite database: name another file",
                    c->path);
@@ -93,7 +114,7 @@ static bool look(ln_conn *c, bool *fresh, ln_err *err) {
     return ln_fail(err, "store", LN_FINAL,
                    "%s was made by a newer Lunette (its version is %lld, this program knows %d): upgrade",
                    c->path, (long long)version, LN_STORE_VERSION);
-  if (version == LN_STORE_VERSION && things > 0) return true;
+  if (version > 0 && things > 0) return true;
   return ln_fail(err, "store", LN_FINAL,
                  "%s is no store that this Lunette knows (version %lld): restore a backup", c->path,
                  (long long)version);
@@ -101,13 +122,13 @@ static bool look(ln_conn *c, bool *fresh, ln_err *err) {
 
 /* Between the look and the lock another process may have made the tables: look again. */
 static bool make(ln_conn *c, ln_err *err) {
-  bool fresh = false;
+  int64_t has = 0;
   if (!ln_conn_script(c, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE", err))
     return false;
-  bool ok = look(c, &fresh, err);
-  if (ok && fresh)
-    ok = ln_conn_script(c, "PRAGMA application_id = 0x4C754E31; PRAGMA user_version = 1", err) &&
-         ln_conn_script(c, tables, err);
+  bool ok = look(c, &has, err);
+  if (ok && has == 0)
+    ok = ln_conn_script(c, "PRAGMA application_id = 0x4C754E31", err) && ln_conn_script(c, tables, err);
+  if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;
@@ -154,7 +175,7 @@ bool ln_schema_connect(ln_conn *c, ln_err *err) {
 }
 
 bool ln_schema_open(ln_conn *c, ln_err *err) {
-  bool fresh = false;
-  return ln_schema_connect(c, err) && look(c, &fresh, err) && (!fresh || make(c, err)) && wal(c, err) &&
+  int64_t has = 0;
+  return ln_schema_connect(c, err) && look(c, &has, err) && (has == LN_STORE_VERSION || make(c, err)) && wal(c, err) &&
          read_back(c, err);
 }

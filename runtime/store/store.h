@@ -67,6 +67,12 @@ bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
 bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
+bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere    */
+
+/* What the dead left: their runs under way are nobody's, and due at once. */
+bool ln_tx_orphans(ln_tx *tx, ln_str owner, ln_err *err);
+typedef bool (*ln_name_fn)(void *arg, ln_str name);
+bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err);   /* of runs under way, each once   */
 
 typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops                     */
 typedef struct ln_run_query {
@@ -84,6 +90,17 @@ bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);        /* j
 bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err); /* what came since the last one becomes a segment; the log below the floor may then go */
 typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent                                            */
 bool ln_store_journal(ln_store *s, int64_t run, ln_entries_fn fn, void *arg, ln_err *err); /* in order, in one snapshot */
+
+/* --- what parked runs wait for (waits.c) --- */
+#define LN_NEVER INT64_MAX
+/* A key that the run waits for, "" for a time; due: when at the latest, LN_NEVER: only when called. */
+bool ln_tx_wait_put(ln_tx *tx, int64_t run, ln_str key, int64_t due_ms, ln_err *err);
+bool ln_tx_waits_drop(ln_tx *tx, int64_t run, ln_err *err);
+bool ln_tx_wait_call(ln_tx *tx, ln_str key, ln_err *err);     /* whoever waits for it is due now               */
+bool ln_tx_wait_call_run(ln_tx *tx, int64_t run, ln_err *err); /* that run is, whatever it waits for           */
+/* Runs that are due, the longest first, at most *n (64 at a time); ids into runs. */
+bool ln_store_waits_due(ln_store *s, int64_t now_ms, int64_t *runs, size_t *n, ln_err *err);
+bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time        */
 
 /* --- values shared by runs (the store library) --- */
 /* A version is never given twice in a store; what has expired is absent. */
@@ -174,7 +191,13 @@ typedef struct ln_owner ln_owner;
 ln_owner *ln_owner_take(const ln_store *s, ln_rand *rand, int64_t wall_ms, ln_err *err); /* a fresh id     */
 const char *ln_owner_id(const ln_owner *o);
 bool ln_owner_alive(const ln_store *s, ln_str id);       /* does a living process hold that id's lock?       */
+void ln_owner_at(ln_owner *o, int64_t run);              /* whose script runs now; 0: nobody's               */
+int64_t ln_owner_blamed(const ln_store *s, ln_str id, bool forget); /* whose script a dead one died in; 0: none. forget: its file goes */
 void ln_owner_drop(ln_owner *o);                         /* and removes the file                             */
+/* Who serves the store: one process at a time holds STORE.owner/daemon.  NULL: another does ("conflict"), or "store". */
+typedef struct ln_served ln_served;
+ln_served *ln_serve_take(const ln_store *s, ln_err *err);
+void ln_serve_drop(ln_served *d);
 
 /* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be lost --- */
 typedef struct ln_vfs_sim ln_vfs_sim;

@@ -567,6 +567,8 @@ static bool any_run(rig *r) {
   return any;
 }
 
+static void on_event(void *arg, ln_run *run, const ln_event *e);
+
 void rig_up(rig *r) {
   assert_false(r->up);
   r->up = true;
@@ -588,11 +590,15 @@ void rig_up(rig *r) {
   if (any_run(r)) ln_rand_seed(&r->rand, r->seed * 1000 + (uint64_t)r->life);
   need(ln_writer_start(r->g.store, r->g.loop, &rig_err));
   need((r->g.owner = ln_owner_take(r->g.store, &r->rand, r->now_ms, &rig_err)) != NULL);
+  ln_sched_opts so = {.warm = r->warm, .event = on_event, .event_arg = r};
+  if (r->served) need((r->sched = ln_sched_start(&r->g, &so, &rig_err)) != NULL);
 }
 
 void rig_down(rig *r) {
   assert_true(r->up);
   r->up = false;
+  ln_sched_stop(r->sched);
+  r->sched = NULL;
   for (size_t i = 0; i < RIG_RUNS; i++) {
     ln_run_close(r->run[i]);
     r->run[i] = NULL;
@@ -650,6 +656,7 @@ static void on_event(void *arg, ln_run *run, const ln_event *e) {
 
 static ln_run *take(rig *r, ln_run *run) {
   size_t i = slot_of(r, NULL);
+  if (r->sched) return run; /* the scheduler's */
   assert_true(i < RIG_RUNS);
   r->told[i][0] = 0;
   return r->run[i] = run;
@@ -691,6 +698,27 @@ void rig_go(rig *r) {
   r->g.loop->timer(r->g.loop, &stuck, STUCK_MS);
   r->g.loop->run(r->g.loop);
   r->g.loop->cancel(r->g.loop, &stuck);
+}
+
+void rig_pass(rig *r, int64_t ms) {
+  ln_timer over = {.fn = is_stuck, .arg = r};
+  if (r->dead) return;
+  r->g.loop->timer(r->g.loop, &over, ms);
+  r->g.loop->run(r->g.loop);
+  r->g.loop->cancel(r->g.loop, &over);
+}
+
+static bool one_more(void *arg, const ln_run_row *row) {
+  (void)row;
+  ++*(int *)arg;
+  return true;
+}
+
+int rig_runs(rig *r, const char *state) {
+  int n = 0;
+  ln_run_query q = {.state = ln_str_of(state)};
+  need(ln_store_runs(r->g.store, &q, one_more, &n, &rig_err));
+  return n;
 }
 
 static bool first_waiting(void *arg, const ln_approval *a) {

@@ -9,6 +9,7 @@
 #define LN_ENGINE_RIG_H
 
 #include "engine/run.h"
+#include "engine/sched.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,6 +63,9 @@ struct rig {
   char events[1 << 16];                                  /* a line an event                                 */
   bool stop_each;                                        /* rig_go returns at each of those events          */
   void (*on_event)(rig *r, const ln_event *e);
+  bool served;                                           /* a scheduler carries the runs, for lives to come */
+  size_t warm;                                           /* of its parked runs                              */
+  ln_sched *sched;
   /* the writer's jobs */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   rig_death death;
@@ -93,6 +97,8 @@ void rig_crash(rig *r);                                  /* nothing more reaches
 ln_run *rig_start(rig *r, const char *playbook, const char *input_json); /* in run[first free]              */
 ln_run *rig_resume(rig *r, const char *which);           /* NULL: it could not; rig_err says why            */
 void rig_go(rig *r); /* the loop runs until all runs have stopped, or it died */
+void rig_pass(rig *r, int64_t ms);                       /* the loop runs for so long, or until it died     */
+int rig_runs(rig *r, const char *state);                 /* runs of the store in that state                 */
 bool rig_approve(rig *r, int64_t id, bool yes, const char *by); /* 0: every one that waits                  */
 bool rig_settle(rig *r, const char *step, bool did, const char *result_json);
 extern ln_err rig_err;                                   /* of the last of these that failed                */
