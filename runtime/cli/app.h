@@ -26,6 +26,7 @@ typedef struct ln_app {
   ln_rand seeded;
   void *simhost;
   bool sim;
+  bool served;                                           /* another process carries the store's runs         */
 } ln_app;
 
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err);
@@ -51,6 +52,8 @@ int ln_cmd_call(int argc, char **argv);
 int ln_cmd_show(int argc, char **argv);
 int ln_cmd_runs(int argc, char **argv);
 int ln_cmd_cancel(int argc, char **argv);
+int ln_cmd_serve(int argc, char **argv);
+int ln_cmd_watch(int argc, char **argv);
 int ln_cmd_approvals(int argc, char **argv);
 int ln_cmd_approve(int argc, char **argv);               /* and deny                                         */
 int ln_cmd_alert(int argc, char **argv);

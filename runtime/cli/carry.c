@@ -40,8 +40,7 @@ static void show_step(const ln_event *e) {
   putchar('\n');
 }
 
-static void show(ln_carrying *c, const ln_event *e) {
-  if (c->json || c->quiet) return;
+void ln_carry_show(const ln_event *e) {
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
   else if (strcmp(e->what, "approval") == 0) printf("  asks      %.*s (approval %lld)\n", LN_STR_ARG(e->text), (long long)e->approval);
@@ -51,7 +50,7 @@ static void show(ln_carrying *c, const ln_event *e) {
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   ln_carrying *c = arg;
   (void)r;
-  show(c, e);
+  if (!c->json && !c->quiet) ln_carry_show(e);
   if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0) return;
   c->done = true;
   c->app->g.loop->stop(c->app->g.loop);
@@ -73,15 +72,23 @@ static bool show_question(void *arg, const ln_approval *a) {
   return false;
 }
 
+bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes) {
+  ln_err err = {0};
+  char line[512];
+  if (!isatty(STDIN_FILENO) || !ln_store_approval(app->g.store, approval, show_question, NULL, &err)) return false;
+  if (!fgets(line, sizeof line, stdin)) return false;
+  *yes = line[0] == 'y' || line[0] == 'Y';
+  return true;
+}
+
 /* True when an answer was given and the run can go on. */
 static bool ask_at_terminal(ln_carrying *c) {
   ln_waiting w;
   ln_err err = {0};
-  char line[512];
-  if (!c->ask || !isatty(STDIN_FILENO) || !ln_run_waiting(c->run, &w) || !w.id[0]) return false;
+  bool yes;
+  if (!c->ask || !ln_run_waiting(c->run, &w) || !w.id[0]) return false;
   int64_t id = strtoll(w.id, NULL, 10);
-  if (!ln_store_approval(c->app->g.store, id, show_question, NULL, &err) || !fgets(line, sizeof line, stdin)) return false;
-  bool yes = line[0] == 'y' || line[0] == 'Y';
+  if (!ln_carry_prompt(c->app, id, &yes)) return false;
   if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true, &err)) return true;
   ln_app_fail(&err);
   return false;
@@ -130,14 +137,14 @@ static void run_loop(ln_carrying *c) {
   l->cancel(l, &watch);
 }
 
-static void print_report(ln_carrying *c, const ln_buf *json) {
+void ln_carry_report(ln_app *app, bool json, const ln_buf *doc) {
   ln_buf text;
   ln_err err = {0};
   ln_buf_init(&text, (size_t)256 << 20);
-  if (c->json) {
-    fwrite(json->p, 1, json->n, stdout);
+  if (json) {
+    fwrite(doc->p, 1, doc->n, stdout);
     putchar('\n');
-  } else if (ln_render(&c->app->g, ln_buf_view(json), "text", &text, &err)) {
+  } else if (ln_render(&app->g, ln_buf_view(doc), "text", &text, &err)) {
     printf("\n");
     fwrite(text.p, 1, text.n, stdout);
   } else {
@@ -164,7 +171,7 @@ int ln_carry(ln_carrying *c) {
     ln_buf_free(&json);
     return ln_app_fail(ln_run_why(c->run)->code[0] ? ln_run_why(c->run) : &err);
   }
-  print_report(c, &json);
+  ln_carry_report(c->app, c->json, &json);
   int code = exit_of(c, &json, plan);
   ln_buf_free(&json);
   return code;

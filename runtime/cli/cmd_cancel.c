@@ -1,5 +1,6 @@
 /* cmd_cancel.c: lunette cancel: stops a run.  It undoes nothing: it prints what is still held. */
 #include "cli/carry.h"
+#include "cli/remote.h"
 
 #include <getopt.h>
 
@@ -18,9 +19,43 @@ static bool print_held(void *arg, const ln_hold *h) {
   return true;
 }
 
+static bool copy_id(void *arg, const ln_run_row *row) {
+  *(int64_t *)arg = row->id;
+  return false;
+}
+
+static int64_t run_id(ln_app *app, const char *ulid) {
+  int64_t id = -1;
+  ln_err err;
+  ln_store_run_find(app->g.store, ln_str_of(ulid), copy_id, &id, &err);
+  return id;
+}
+
+static int ask_to_cancel(ln_app *app, const char *which, bool json) {
+  ln_err err = {0};
+  char ulid[LN_ULID + 1];
+  ln_buf b;
+  bool any = false;
+  ln_following how = {.json = json, .quiet = true, .until_end = true};
+  ln_buf_init(&b, 4096);
+  size_t mark = ln_v_begin(&b, 'O', 2);
+  ln_remote_text(&b, "do", LN_STR("cancel"));
+  ln_remote_text(&b, "run", ln_str_of(which));
+  ln_v_end(&b, mark);
+  bool ok = ln_buf_ok(&b, &err) && ln_remote(app, ln_buf_view(&b), ulid, &err);
+  ln_buf_free(&b);
+  if (!ok) return ln_app_fail(&err);
+  char state[16] = "";
+  int code = ln_follow(app, ulid, &how, state);
+  ln_hold_query q = {.run = run_id(app, ulid)};
+  if (!json) ln_store_holds(app->g.store, &q, print_held, &any, &err);
+  return strcmp(state, "cancelled") == 0 ? LN_EXIT_DONE : code;
+}
+
 static int take_and_cancel(ln_app *app, const char *which, bool json) {
   ln_err err = {0};
   bool running = false, any = false;
+  if (app->served) return ask_to_cancel(app, which, json);
   if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
   if (running) return printf("asked the process that runs it; lunette show %s says when it has ended\n", which), LN_EXIT_DONE;
   ln_carrying c = {.app = app, .json = json, .quiet = true};

@@ -1,20 +1,26 @@
 /* cmd_run.c: lunette run, resume, call: a run in the foreground. */
 #include "cli/carry.h"
+#include "cli/remote.h"
 
 #include <getopt.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct run_args {
   ln_app_opts app;
   const char *what, *input;
   char *sets[64], *assumes[64];
   size_t n_sets, n_assumes;
-  bool plan, json, quiet, act;
+  bool plan, json, quiet, act, detach;
   ln_approve approve;
   bool approve_all;
 } run_args;
 
-enum { OPT_INPUT = 256, OPT_SET, OPT_PLAN, OPT_ASSUME, OPT_APPROVE, OPT_SIM, OPT_FAULTS, OPT_SEED, OPT_JSON, OPT_CONFIG, OPT_HELP, OPT_DID, OPT_DIDNT, OPT_RESULT, OPT_ACT, OPT_QUIET };
+enum { OPT_INPUT = 256, OPT_SET, OPT_PLAN, OPT_ASSUME, OPT_APPROVE, OPT_SIM, OPT_FAULTS, OPT_SEED, OPT_JSON, OPT_CONFIG, OPT_HELP, OPT_DID, OPT_DIDNT, OPT_RESULT, OPT_ACT, OPT_QUIET, OPT_DETACH };
 
 static const struct option run_options[] = {
     {"input", required_argument, NULL, OPT_INPUT},     {"set", required_argument, NULL, OPT_SET},
@@ -23,16 +29,18 @@ static const struct option run_options[] = {
     {"faults", required_argument, NULL, OPT_FAULTS},   {"seed", required_argument, NULL, OPT_SEED},
     {"json", no_argument, NULL, OPT_JSON},             {"config", required_argument, NULL, OPT_CONFIG},
     {"quiet", no_argument, NULL, OPT_QUIET},           {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0}};
+    {"detach", no_argument, NULL, OPT_DETACH},         {NULL, 0, NULL, 0}};
 
 static const char run_help[] =
     "usage: lunette run PLAYBOOK [--input FILE|-] [--set k=v]... [--plan] [--assume NAME=JSON]...\n"
-    "                   [--approve ask|deny|all] [--sim [--faults SPEC] [--seed N]] [--json] [--quiet] [--config FILE]\n"
+    "                   [--approve ask|deny|all] [--sim [--faults SPEC] [--seed N]] [--detach] [--json] [--quiet]\n"
+    "                   [--config FILE]\n"
     "Runs a playbook (a name such as t1059.respond, or a path) to its end, showing each step.\n"
     "  --input    the input as a JSON object; or an alert's document, where the playbook takes one\n"
     "  --set      one input\n"
     "  --plan     nothing is written: shows what would be; --assume answers a planned step by name\n"
     "  --approve  ask: prompt at the terminal; deny: refuse all; all: against simulators only\n"
+    "  --detach   prints the run's id, and leaves it to `lunette serve`, or to a process of its own\n"
     "  --sim      against simulators inside the process, in virtual time; nothing to configure\n"
     "Exit: 0 done, 1 failed, 2 usage, 3 waits, 4 unusable, 5 ended, but not all was done, 130 interrupted.\n";
 
@@ -64,6 +72,7 @@ static int take_common(int opt, run_args *a) {
 static int take_run_option(int opt, run_args *a) {
   switch (opt) {
   case OPT_INPUT: a->input = optarg; return 0;
+  case OPT_DETACH: a->detach = true; return 0;
   case OPT_SET:
     if (a->n_sets == 64) return ln_app_usage("--set: 64 at most");
     a->sets[a->n_sets++] = optarg;
@@ -154,50 +163,162 @@ bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, co
 
 /* ------------------------------------------------------------------ run */
 
-static bool every_connector_is_near(const ln_app *app) {
-  for (size_t i = 0; i < app->config->n_connectors; i++)
-    if (!app->config->connectors[i].loopback) return false;
-  return true;
-}
-
 static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
   c->run = r;
   return r ? ln_carry(c) : ln_app_fail(err);
+}
+
+/* ------------------------------------------------------------------ where another process carries the runs */
+
+static const char *approve_word(const run_args *a) {
+  return a->approve == LN_APPROVE_ALL ? "all" : a->approve == LN_APPROVE_DENY ? "deny" : "";
+}
+
+static int follow(ln_app *app, const run_args *a, ln_buf *request, bool plan) {
+  char ulid[LN_ULID + 1];
+  ln_err err = {0};
+  ln_following how = {.json = a->json, .quiet = a->quiet, .approve = a->approve, .plan = plan};
+  bool ok = ln_buf_ok(request, &err) && ln_remote(app, ln_buf_view(request), ulid, &err);
+  ln_buf_free(request);
+  if (!ok) return ln_app_fail(&err);
+  if (!a->detach) return ln_follow(app, ulid, &how, NULL);
+  printf("%s\n", ulid);                                  /* the parent's standard output is ours, too */
+  return LN_EXIT_DONE;
+}
+
+/* A path means the same to the process that is asked. */
+static ln_str whole_path(const char *what, char *out) {
+  bool file = ln_str_ends(ln_str_of(what), LN_STR(".lua"));
+  return ln_str_of(file && realpath(what, out) ? out : what);
+}
+
+static int ask_to_run(ln_app *app, const run_args *a, ln_str input, ln_str assume) {
+  char path[PATH_MAX];
+  ln_buf b;
+  ln_buf_init(&b, (size_t)256 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 6);
+  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_value(&b, "assume", a->n_assumes ? assume : (ln_str){NULL, 0});
+  ln_remote_text(&b, "do", LN_STR("run"));
+  ln_remote_value(&b, "input", input);
+  ln_remote_flag(&b, "plan", a->plan);
+  ln_remote_text(&b, "playbook", whole_path(a->what, path));
+  ln_v_end(&b, mark);
+  return follow(app, a, &b, a->plan);
+}
+
+static int ask_to_call(ln_app *app, const run_args *a, ln_str args) {
+  ln_buf b;
+  ln_buf_init(&b, (size_t)256 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 5);
+  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_value(&b, "args", args);
+  ln_remote_text(&b, "do", LN_STR("call"));
+  ln_remote_text(&b, "op", ln_str_of(a->what));
+  ln_remote_flag(&b, "plan", !a->act);
+  ln_v_end(&b, mark);
+  return follow(app, a, &b, !a->act);
+}
+
+/* ------------------------------------------------------------------ run */
+
+/* --detach where nobody serves: the run goes on in a process of its own.  Its parent has this end of a pipe, and
+** waits for the run's id, or for the process to end without having said one. */
+static int detached = -1;
+
+static bool nothing(ln_tx *tx, void *arg, ln_err *err) {
+  (void)tx, (void)arg, (void)err;
+  return true;
+}
+
+/* The run's row is durable before its id is told: the writer takes jobs in order. */
+static bool tell_parent(ln_app *app, const ln_run *r, ln_err *err) {
+  char line[LN_ULID + 2];
+  int n = snprintf(line, sizeof line, "%s\n", ln_run_ulid(r)), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  bool ok = ln_writer_run(app->g.store, nothing, NULL, err);
+  if (ok && write(detached, line, (size_t)n) != n) ok = ln_fail(err, "failed", LN_FINAL, "the run's id cannot be told");
+  for (int fd = 0; ok && null >= 0 && fd < 3; fd++) dup2(null, fd);
+  if (null >= 0) close(null);
+  close(detached);
+  return ok;
+}
+
+static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assume) {
+  ln_err err = {0};
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet || a->detach, .ask = a->approve == LN_APPROVE_ASK && !a->detach};
+  ln_run_options o = {.plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  if (a->n_assumes) o.assume = assume;
+  ln_run *r = ln_run_start(&app->g, ln_str_of(a->what), input, &o, ln_str_of(ln_app_user()), &err);
+  if (r && a->detach && !tell_parent(app, r, &err)) return ln_app_fail(&err);
+  return carry_it(&c, r, &err);
 }
 
 static int start_run(ln_app *app, run_args *a) {
   ln_err err = {0};
   ln_declared d;
   ln_buf input, assume;
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
-  ln_run_options o = {.plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   int code = LN_EXIT_FAILED;
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
     return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
   ln_buf_init(&input, (size_t)256 << 20);
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
             put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
-  if (a->n_assumes) o.assume = ln_buf_view(&assume);
-  if (ok) code = carry_it(&c, ln_run_start(&app->g, ln_str_of(a->what), ln_buf_view(&input), &o, ln_str_of(ln_app_user()), &err), &err);
-  else code = ln_app_fail(&err);
+  if (!ok) code = ln_app_fail(&err);
+  else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
+  else code = start_here(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   ln_declared_free(&d);
   ln_buf_free(&input);
   ln_buf_free(&assume);
   return code;
 }
 
-int ln_cmd_run(int argc, char **argv) {
-  static run_args a;
+static int open_and_run(run_args *a) {
   ln_app app;
   ln_err err = {0};
+  int code = ln_app_open(&app, &a->app, &err) ? start_run(&app, a) : ln_app_fail(&err);
+  ln_app_close(&app);
+  return code;
+}
+
+/* What the child says goes on to standard output; its exit status is ours until it has said an id. */
+static int wait_for_id(int from, pid_t child) {
+  char line[LN_ULID + 2] = "";
+  size_t n = 0;
+  int status = 0;
+  for (ssize_t got; n < sizeof line - 1 && (got = read(from, line + n, sizeof line - 1 - n)) != 0;)
+    if (got > 0) n += (size_t)got;
+    else if (errno != EINTR) break;
+  close(from);
+  if (n == sizeof line - 1) return fwrite(line, 1, n, stdout) == n ? LN_EXIT_DONE : LN_EXIT_FAILED;
+  if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) return LN_EXIT_FAILED;
+  return WEXITSTATUS(status);
+}
+
+/* Before anything is opened: a process with threads cannot be copied. */
+static int detach(run_args *a) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return ln_app_usage("--detach: no pipe: %s", strerror(errno));
+  pid_t child = fork();
+  if (child < 0) return ln_app_usage("--detach: no process: %s", strerror(errno));
+  if (child > 0) {
+    close(ends[1]);
+    return wait_for_id(ends[0], child);
+  }
+  close(ends[0]);
+  setsid();
+  detached = ends[1];
+  exit(open_and_run(a));
+}
+
+int ln_cmd_run(int argc, char **argv) {
+  static run_args a;
   a = (run_args){.app = {.runs = true}};
   int code = parse_run(argc, argv, &a);
   if (code) return code == -2 ? 0 : code;
-  code = ln_app_open(&app, &a.app, &err) ? start_run(&app, &a) : ln_app_fail(&err);
-  ln_app_close(&app);
-  return code;
+  if (a.detach && a.app.sim) return ln_app_usage("--detach is for real runs: one against simulators is over in a moment");
+  return a.detach ? detach(&a) : open_and_run(&a);
 }
 
 /* ------------------------------------------------------------------ resume */
@@ -249,11 +370,31 @@ static int parse_resume(int argc, char **argv, run_args *a, settle_args *s) {
   return 0;
 }
 
+static int ask_to_resume(ln_app *app, const run_args *a, const settle_args *s) {
+  ln_err err = {0};
+  ln_buf b, result;
+  ln_buf_init(&b, 64 << 20);
+  ln_buf_init(&result, 16 << 20);
+  bool ok = !s->result || ln_host_json(app->g.host, ln_str_of(s->result), &result, &err);
+  size_t mark = ln_v_begin(&b, 'O', s->said ? 5 : 2);
+  if (s->said) ln_remote_flag(&b, "did", s->did);
+  ln_remote_text(&b, "do", LN_STR("resume"));
+  if (s->said) ln_remote_value(&b, "result", ln_buf_view(&result));
+  ln_remote_text(&b, "run", ln_str_of(a->what));
+  if (s->said) ln_remote_text(&b, "step", ln_str_of(s->step ? s->step : ""));
+  ln_v_end(&b, mark);
+  ln_buf_free(&result);
+  if (ok) return follow(app, a, &b, false);
+  ln_buf_free(&b);
+  return ln_app_fail(&err);
+}
+
 static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
   ln_err err = {0};
+  if (app->served) return ask_to_resume(app, a, s);
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
   ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
     return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
   if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
   return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
@@ -308,10 +449,11 @@ static int call_run(ln_app *app, const run_args *a) {
   ln_buf args;
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
   ln_run_options o = {.plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !every_connector_is_near(app))
+  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
     return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
   ln_buf_init(&args, 16 << 20);
-  int code = call_args(app, a, &args, &err)
+  bool ok = call_args(app, a, &args, &err);
+  int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args)) : ok
                  ? carry_it(&c, ln_run_call(&app->g, ln_str_of(a->what), ln_buf_view(&args), &o, ln_str_of(ln_app_user()), &err), &err)
                  : ln_app_fail(&err);
   ln_buf_free(&args);

@@ -15,6 +15,8 @@ static const command commands[] = {
     {"show", ln_cmd_show, "one run: found, done, not done"},
     {"resume", ln_cmd_resume, "goes on with a run, or settles its doubt"},
     {"cancel", ln_cmd_cancel, "stops a run"},
+    {"serve", ln_cmd_serve, "carries all runs of a store"},
+    {"watch", ln_cmd_watch, "one run, live"},
     {"approvals", ln_cmd_approvals, "what waits for a person"},
     {"approve", ln_cmd_approve, "answers yes"},
     {"deny", ln_cmd_approve, "answers no"},

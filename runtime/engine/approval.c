@@ -353,7 +353,7 @@ struct deciding {
   ln_str by, comment, answer;
   char starter[128];
   int64_t run;
-  bool sim;
+  bool sim, is_data;                                     /* is_data: what is asked permits nothing          */
 };
 
 static bool read_run(void *arg, const ln_run_row *row) {
@@ -364,7 +364,9 @@ static bool read_run(void *arg, const ln_run_row *row) {
 }
 
 static bool read_approval(void *arg, const ln_approval *a) {
-  ((struct deciding *)arg)->run = a->run;
+  struct deciding *d = arg;
+  d->run = a->run;
+  d->is_data = ln_str_eq(a->kind, LN_STR("ask"));
   return false;
 }
 
@@ -372,7 +374,7 @@ static bool read_approval(void *arg, const ln_approval *a) {
 ** terminal. */
 static bool four_eyes(const struct deciding *d, ln_err *err) {
   bool self = ln_str_eq(ln_str_of(d->starter), d->by);
-  if (!d->yes || !self || d->sim) return true;
+  if (!d->yes || !self || d->sim || d->is_data) return true;
   if (ln_str_eq(d->g->config->approvals_self, LN_STR("interactive")) && d->interactive) return true;
   return ln_fail(err, "denied", LN_FINAL,
                  "%s started this run and cannot approve it: ask somebody else, or set approvals = { self = "

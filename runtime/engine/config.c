@@ -465,6 +465,12 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
+bool ln_config_all_near(const ln_config *c) {
+  for (size_t i = 0; i < c->n_connectors; i++)
+    if (!c->connectors[i].loopback) return false;
+  return true;
+}
+
 void ln_config_clear_connectors(ln_config *c) {
   free(c->connectors);
   c->connectors = NULL;

@@ -48,6 +48,7 @@ void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
+bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at "https://NAME.sim",
 ** with the keys that reach it; writes allowed, as on loopback. */

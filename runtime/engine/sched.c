@@ -161,6 +161,46 @@ void ln_sched_nudge(ln_sched *s) {
   if (s && !s->stopping) s->g->loop->timer(s->g->loop, &s->tick, 0);
 }
 
+/* ------------------------------------------------------------------ what people want */
+
+typedef struct wanted { ln_sched *s; int64_t run, epoch; char *ulid, owner[LN_ULID + 1]; bool cancel, over, sim; } wanted;
+
+static bool read_wanted(void *arg, const ln_run_row *row) {
+  wanted *w = arg;
+  w->run = row->id;
+  w->epoch = row->epoch;
+  memcpy(w->ulid, row->ulid, LN_ULID + 1);
+  memcpy(w->owner, row->owner, sizeof w->owner);
+  w->over = row->finished_ms != 0;
+  w->sim = ln_v_get_bool(row->options, "sim", false);
+  return false;
+}
+
+static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
+  const wanted *w = arg;
+  static const ln_run_change cancelling = {.state = {"cancelling", 10}};
+  return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) && ln_tx_run_forgive(tx, w->run, err) &&
+         (!w->cancel || ln_tx_run_change(tx, w->run, &cancelling, err)) &&
+         (w->owner[0] || (ln_tx_wait_call_run(tx, w->run, err) && ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err)));
+}
+
+bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err) {
+  wanted w = {.s = s, .ulid = ulid, .cancel = cancel};
+  ln_engine *g = s->g;
+  if (!ln_store_run_find(g->store, which, read_wanted, &w, err)) return false;
+  bool ours = strcmp(w.owner, ln_owner_id(g->owner)) == 0;
+  if (w.over) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", ulid, ulid);
+  if (w.sim)
+    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim", ulid);
+  if (w.owner[0] && !ours && ln_owner_alive(g->store, ln_str_of(w.owner)) && !cancel)
+    return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", ulid);
+  if (!ln_writer_run(g->store, want_apply, &w, err)) return false;
+  ln_run *r = find(s, w.run);
+  if (r && cancel) ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
+  ln_sched_nudge(s);
+  return true;
+}
+
 /* ------------------------------------------------------------------ what runs tell */
 
 static void unlink_warm(ln_sched *s, ln_run *r) {

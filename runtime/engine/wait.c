@@ -62,8 +62,9 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   w->id[0] = 0;
   if (e->approval && strcmp(e->waiting_for, "approval") == 0) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
-    snprintf(w->next, sizeof w->next, "lunette approve %lld && lunette resume %s", (long long)e->approval,
-             r->ulid);
+    int n = snprintf(w->next, sizeof w->next, "lunette approve %lld", (long long)e->approval);
+    if (!r->engine->sched && n > 0) /* else it is woken by the answer */
+      snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   } else if (e->blocked) {
     snprintf(w->next, sizeof w->next, "lunette entity %.*s", LN_STR_ARG(e->w.entity));
   } else {

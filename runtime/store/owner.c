@@ -247,6 +247,16 @@ ln_served *ln_serve_take(const ln_store *s, ln_err *err) {
   return NULL;
 }
 
+bool ln_serve_held(const ln_store *s) {
+  if (s->vfs) return false;
+  char *folder;
+  int dir = open_folder(s, &folder);
+  bool held = dir >= 0 && !is_dead(dir, "daemon");
+  free(folder);
+  if (dir >= 0) close(dir);
+  return held;
+}
+
 void ln_serve_drop(ln_served *d) {
   if (!d) return;
   if (d->fd >= 0) close(d->fd);

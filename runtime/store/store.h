@@ -198,6 +198,7 @@ void ln_owner_drop(ln_owner *o);                         /* and removes the file
 typedef struct ln_served ln_served;
 ln_served *ln_serve_take(const ln_store *s, ln_err *err);
 void ln_serve_drop(ln_served *d);
+bool ln_serve_held(const ln_store *s);                   /* does a living process?                           */
 
 /* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be lost --- */
 typedef struct ln_vfs_sim ln_vfs_sim;

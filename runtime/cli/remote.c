@@ -1,0 +1,219 @@
+/* remote.c: runs that another process carries.  What is shown of them is read from the journal, so it comes after
+** the commit, whoever runs them; the store says that it changed, at most every 100 ms. */
+#include "cli/remote.h"
+
+#include "cli/carry.h"
+#include "engine/journal.h"
+#include "server/serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------ asking */
+
+void ln_remote_text(ln_buf *b, const char *key, ln_str text) {
+  ln_v_key(b, ln_str_of(key));
+  ln_v_str(b, text);
+}
+
+void ln_remote_flag(ln_buf *b, const char *key, bool flag) {
+  ln_v_key(b, ln_str_of(key));
+  ln_v_bool(b, flag);
+}
+
+void ln_remote_value(ln_buf *b, const char *key, ln_str encoded) {
+  ln_v_key(b, ln_str_of(key));
+  if (encoded.n) ln_v_raw(b, encoded);
+  else ln_v_nil(b);
+}
+
+bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err) {
+  ln_buf answer;
+  ln_buf_init(&answer, 64 << 20);
+  bool ok = ln_server_ask(app->g.store, request, &answer, err);
+  ln_str run = ok ? ln_v_get_str(ln_buf_view(&answer), "run") : (ln_str){NULL, 0};
+  snprintf(ulid, LN_ULID + 1, "%.*s", LN_STR_ARG(run));
+  ln_buf_free(&answer);
+  return ok;
+}
+
+/* ------------------------------------------------------------------ following */
+
+enum { LOOK_MS = 100 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig) {
+  (void)sig;
+  interrupted = 1;
+}
+
+typedef struct follower {
+  ln_app *app;
+  const char *ulid;
+  const ln_following *how;
+  int64_t run;
+  size_t seen;                                           /* bytes of the journal that were shown            */
+  size_t at;
+  char state[16], outcome[16];
+  ln_buf waiting;
+  bool mine;                                             /* its owner lives, or it is nobody's              */
+  int64_t asked;                                         /* the last question that was put or shown         */
+} follower;
+
+static ln_event event_of(const ln_entry *e) {
+  return (ln_event){.what = "step", .name = e->name, .op = e->op, .state = e->state, .cls = ln_class_name(e->cls),
+                    .ms = e->at_ms - e->asked_ms};
+}
+
+static void show_entry(const follower *f, const ln_entry *e) {
+  ln_event ev = event_of(e);
+  if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
+  else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED && e->kind != LN_E_DOUBT) return;
+  if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
+  if (!f->how->json && !f->how->quiet) ln_carry_show(&ev);
+}
+
+/* Only whole entries were written, so a part of the journal ends where an entry does. */
+static bool show_entries(void *arg, ln_str entries) {
+  follower *f = arg;
+  size_t skip = f->seen > f->at ? f->seen - f->at : 0;
+  ln_entry e;
+  f->at += entries.n;
+  if (skip >= entries.n) return true;
+  ln_str rest = {entries.p + skip, entries.n - skip};
+  while (rest.n && ln_entry_read(&rest, &e)) show_entry(f, &e);
+  return true;
+}
+
+static bool read_row(void *arg, const ln_run_row *row) {
+  follower *f = arg;
+  f->run = row->id;
+  snprintf(f->state, sizeof f->state, "%.*s", LN_STR_ARG(row->state));
+  snprintf(f->outcome, sizeof f->outcome, "%.*s", LN_STR_ARG(row->outcome));
+  ln_buf_cut(&f->waiting, 0);
+  ln_buf_add(&f->waiting, row->waiting);
+  f->mine = !row->owner[0] || ln_owner_alive(f->app->g.store, ln_str_of(row->owner));
+  return false;
+}
+
+/* The row first: what it says has happened is in the journal by then. */
+static bool look(follower *f, ln_err *err) {
+  if (!ln_store_run_find(f->app->g.store, ln_str_of(f->ulid), read_row, f, err)) return false;
+  f->at = 0;
+  if (!ln_store_journal(f->app->g.store, f->run, show_entries, f, err)) return false;
+  f->seen = f->at;
+  fflush(stdout);
+  return true;
+}
+
+static bool is_over(const follower *f) {
+  return strcmp(f->state, "completed") == 0 || strcmp(f->state, "failed") == 0 || strcmp(f->state, "cancelled") == 0;
+}
+
+/* --- questions --- */
+
+static bool decide(follower *f, int64_t id, bool yes, ln_err *err) {
+  char none[LN_ULID + 1];
+  ln_buf b;
+  ln_buf_init(&b, 4096);
+  size_t mark = ln_v_begin(&b, 'O', 4);
+  ln_remote_text(&b, "do", LN_STR("decide"));
+  ln_v_key(&b, LN_STR("id"));
+  ln_v_int(&b, id);
+  ln_remote_flag(&b, "interactive", isatty(STDIN_FILENO) != 0);
+  ln_remote_flag(&b, "yes", yes);
+  ln_v_end(&b, mark);
+  bool ok = ln_remote(f->app, ln_buf_view(&b), none, err);
+  ln_buf_free(&b);
+  return ok;
+}
+
+static bool show_question(void *arg, const ln_approval *a) {
+  follower *f = arg;
+  if (ln_str_eq(a->state, LN_STR("waiting")) && a->id > f->asked) {
+    if (!f->how->json && !f->how->quiet) printf("  asks      %.*s (approval %lld)\n", LN_STR_ARG(a->title), (long long)a->id);
+    f->asked = a->id;
+  }
+  return true;
+}
+
+/* True: there is nobody here to answer, and it waits for a person. */
+static bool waits_for_people(follower *f) {
+  static const char *const people[] = {"approval", "doubt", "quarantined", "restored", "interrupted", "frozen"};
+  ln_str what = ln_v_get_str(ln_buf_view(&f->waiting), "for");
+  ln_err err = {0};
+  bool waits = false;
+  ln_store_approvals(f->app->g.store, f->run, true, show_question, f, &err);
+  if (strcmp(f->state, "waiting") != 0) return !f->mine;
+  for (size_t i = 0; i < sizeof people / sizeof *people; i++) waits |= ln_str_eq(what, ln_str_of(people[i]));
+  int64_t id = strtoll(ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0", NULL, 10);
+  if (!waits || !ln_str_eq(what, LN_STR("approval")) || id <= 0) return waits;
+  bool yes = false, answered = f->how->approve == LN_APPROVE_DENY ||
+                               (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &yes));
+  if (!answered) return true;
+  if (decide(f, id, yes, &err)) return false;
+  ln_app_fail(&err);
+  return true;
+}
+
+/* --- the end --- */
+
+static int exit_of(const follower *f, const ln_buf *json) {
+  if (!is_over(f)) return interrupted ? LN_EXIT_INTERRUPTED : LN_EXIT_WAITS;
+  if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
+  if (f->how->plan)
+    return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0 ? LN_EXIT_FAILED : LN_EXIT_DONE;
+  return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
+}
+
+static void say_waiting(const follower *f) {
+  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"), next = ln_v_get_str(waiting, "next");
+  if (is_over(f)) return;
+  if (strcmp(f->state, "waiting") == 0)
+    fprintf(stderr, "lunette: run %s waits for %.*s: %.*s\n", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
+  else if (interrupted)
+    fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
+}
+
+static int finish(follower *f) {
+  ln_buf json;
+  ln_err err = {0};
+  ln_buf_init(&json, (size_t)256 << 20);
+  say_waiting(f);
+  int code = LN_EXIT_FAILED;
+  if (ln_report_json(&f->app->g, ln_str_of(f->ulid), &json, &err)) {
+    ln_carry_report(f->app, f->how->json, &json);
+    code = exit_of(f, &json);
+  } else {
+    code = ln_app_fail(&err);
+  }
+  ln_buf_free(&json);
+  return code;
+}
+
+static void nap(void) {
+  const struct timespec t = {0, LOOK_MS * 1000000L};
+  nanosleep(&t, NULL);
+}
+
+int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *state) {
+  struct sigaction sa = {.sa_handler = on_signal};
+  follower f = {.app = app, .ulid = ulid, .how = how};
+  ln_err err = {0};
+  sigaction(SIGINT, &sa, NULL);
+  sigaction(SIGTERM, &sa, NULL);
+  ln_buf_init(&f.waiting, 1 << 20);
+  bool ok = look(&f, &err);
+  while (ok && !interrupted && !is_over(&f) && (!waits_for_people(&f) || how->until_end)) {
+    nap();
+    if (ln_store_changed(app->g.store) || !f.mine) ok = look(&f, &err);
+  }
+  int code = ok ? finish(&f) : ln_app_fail(&err);
+  if (state) memcpy(state, f.state, sizeof f.state);
+  ln_buf_free(&f.waiting);
+  return code;
+}

@@ -1,0 +1,26 @@
+/* remote.h: what a command does where another process serves the store: asks it over its socket, and follows a run
+** in the store's journal. */
+#ifndef LN_REMOTE_H
+#define LN_REMOTE_H
+
+#include "cli/app.h"
+
+typedef struct ln_following {
+  bool json, quiet;
+  ln_approve approve;                                    /* ASK: prompt at the terminal; DENY: refuse what is asked */
+  bool plan;
+  bool until_end;                                        /* also while it waits for a person                */
+} ln_following;
+
+/* Shows a run from its beginning until it has ended, or waits for a person; then its report.  *state (of 16 bytes, may
+** be NULL): as its row has it then.  The exit status. */
+int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *state);
+
+/* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
+bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);
+/* Parts of a request, in the order of their keys. */
+void ln_remote_text(ln_buf *b, const char *key, ln_str text);
+void ln_remote_flag(ln_buf *b, const char *key, bool flag);
+void ln_remote_value(ln_buf *b, const char *key, ln_str encoded); /* "" : null                               */
+
+#endif

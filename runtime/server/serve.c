@@ -1,0 +1,208 @@
+/* serve.c: what commands may ask of the process that serves a store:
+**
+**   run      { playbook, input?, assume?, plan?, approve? }        → { run }
+**   call     { op, args?, plan?, approve? }                        → { run }
+**   resume   { run, step?, did?, result? }                         → { run }
+**   cancel   { run }                                               → { run }
+**   decide   { id, yes, comment?, answer?, interactive? }          → {}
+**
+** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
+#include "server/serve.h"
+
+#include "base/log.h"
+#include "engine/run.h"
+#include "engine/sched.h"
+#include "net/local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct ln_server {
+  ln_engine *g;
+  ln_served *served;
+  ln_sched *sched;
+  ln_local *local;
+};
+
+typedef struct asked { ln_server *s; ln_str who, what; ln_buf *answer; } asked;
+
+static char *socket_of(const ln_store *s) {
+  ln_buf b;
+  ln_buf_init(&b, 1 << 14);
+  ln_buf_addf(&b, "%s.owner/socket", ln_store_path(s));
+  return ln_buf_take(&b, NULL);
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static void put_run(ln_buf *out, const char *ulid) {
+  size_t mark = ln_v_begin(out, 'O', 1);
+  ln_v_key(out, LN_STR("run"));
+  ln_v_str(out, ln_str_of(ulid));
+  ln_v_end(out, mark);
+}
+
+static void put_error(ln_buf *out, const ln_err *err) {
+  ln_buf_cut(out, 0);
+  size_t mark = ln_v_begin(out, 'O', 1);
+  ln_v_key(out, LN_STR("error"));
+  size_t inner = ln_v_begin(out, 'O', 2);
+  ln_v_key(out, LN_STR("code"));
+  ln_v_str(out, ln_str_of(err->code));
+  ln_v_key(out, LN_STR("message"));
+  ln_v_str(out, ln_str_of(err->message));
+  ln_v_end(out, inner);
+  ln_v_end(out, mark);
+}
+
+/* ------------------------------------------------------------------ what may be asked */
+
+static ln_str part(const asked *a, const char *key) {
+  ln_vitem v;
+  return ln_v_get(a->what, ln_str_of(key), &v) && v.tag != 'n' ? v.whole : (ln_str){NULL, 0};
+}
+
+static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
+  ln_str approve = ln_v_get_str(a->what, "approve");
+  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false), .assume = part(a, "assume")};
+  if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
+  if (!ln_str_eq(approve, LN_STR("all"))) return true;
+  o->approve = LN_APPROVE_ALL;
+  return ln_config_all_near(a->s->g->config) ||
+         ln_fail(err, "usage", LN_FINAL,
+                 "--approve all works only against simulators, or where every connector is on loopback");
+}
+
+static bool begin(const asked *a, ln_run *r) {
+  if (r) put_run(a->answer, ln_run_ulid(r));
+  return r != NULL;
+}
+
+static bool do_run(asked *a, ln_err *err) {
+  ln_run_options o;
+  return options_of(a, &o, err) &&
+         begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"), part(a, "input"), &o, a->who, err));
+}
+
+static bool do_call(asked *a, ln_err *err) {
+  ln_run_options o;
+  return options_of(a, &o, err) &&
+         begin(a, ln_run_call(a->s->g, ln_v_get_str(a->what, "op"), part(a, "args"), &o, a->who, err));
+}
+
+static bool do_resume(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  ln_vitem did;
+  ln_str which = ln_v_get_str(a->what, "run");
+  if (ln_v_get(a->what, LN_STR("did"), &did) &&
+      !ln_run_settle(a->s->g, which, ln_v_get_str(a->what, "step"), ln_v_get_bool(a->what, "did", false),
+                     part(a, "result"), a->who, err))
+    return false;
+  if (!ln_sched_want(a->s->sched, which, false, ulid, err)) return false;
+  put_run(a->answer, ulid);
+  return true;
+}
+
+static bool do_cancel(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  if (!ln_sched_want(a->s->sched, ln_v_get_str(a->what, "run"), true, ulid, err)) return false;
+  put_run(a->answer, ulid);
+  return true;
+}
+
+static bool do_decide(asked *a, ln_err *err) {
+  bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false), a->who,
+                               ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
+                               ln_v_get_bool(a->what, "interactive", false), err);
+  if (ok) ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
+  ln_sched_nudge(a->s->sched);
+  return ok;
+}
+
+static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
+    {"run", do_run}, {"call", do_call}, {"resume", do_resume}, {"cancel", do_cancel}, {"decide", do_decide}};
+
+static bool act(asked *a, ln_err *err) {
+  ln_str what = ln_v_get_str(a->what, "do");
+  for (size_t i = 0; i < sizeof doings / sizeof *doings; i++)
+    if (ln_str_eq(what, ln_str_of(doings[i].name))) return doings[i].fn(a, err);
+  return ln_fail(err, "usage", LN_FINAL, "the process that serves this store knows no \"%.*s\": is it another version?",
+                 what.n > 40 ? 40 : (int)what.n, what.p);
+}
+
+typedef struct answering { ln_peer *p; ln_buf answer; } answering;
+
+static bool nothing(ln_tx *tx, void *arg, ln_err *err) {
+  (void)tx, (void)arg, (void)err;
+  return true;
+}
+
+static void answer_now(void *arg, const ln_err *err) {
+  answering *x = arg;
+  if (err) put_error(&x->answer, err);
+  ln_peer_answer(x->p, ln_buf_view(&x->answer));
+  ln_buf_free(&x->answer);
+  free(x);
+}
+
+/* What is answered is durable: the writer takes jobs in order. */
+static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
+  ln_server *s = arg;
+  ln_err err = {0};
+  answering *x = calloc(1, sizeof *x);
+  if (!x) {
+    ln_peer_answer(p, (ln_str){NULL, 0});
+    return;
+  }
+  x->p = p;
+  ln_buf_init(&x->answer, 1 << 20);
+  asked a = {.s = s, .who = who, .what = message, .answer = &x->answer};
+  if (!ln_v_check(message, &err) || !act(&a, &err)) answer_now(x, &err);
+  else if (!ln_writer_submit(s->g->store, s->g->loop, nothing, answer_now, x)) {
+    ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
+    answer_now(x, &err);
+  }
+}
+
+/* ------------------------------------------------------------------ beginning and end */
+
+ln_server *ln_server_start(ln_engine *g, ln_err *err) {
+  ln_server *s = calloc(1, sizeof *s);
+  char *path = socket_of(g->store);
+  ln_sched_opts o = {.warm = 0};
+  bool ok = (s && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
+  if (ok) s->g = g;
+  ok = ok && (s->served = ln_serve_take(g->store, err)) && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
+       (s->sched = ln_sched_start(g, &o, err));
+  free(path);
+  if (ok) return s;
+  ln_server_stop(s);
+  return NULL;
+}
+
+void ln_server_stop(ln_server *s) {
+  if (!s) return;
+  ln_local_close(s->local);
+  ln_sched_stop(s->sched);
+  ln_serve_drop(s->served);
+  free(s);
+}
+
+/* ------------------------------------------------------------------ the other end */
+
+bool ln_server_there(const ln_store *s) { return ln_serve_held(s); }
+
+bool ln_server_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
+  ln_vitem refused;
+  char *path = socket_of(s);
+  bool ok = path ? ln_local_ask(path, request, answer, err) : ln_fail(err, "memory", LN_AGAIN, "no memory to ask");
+  free(path);
+  if (!ok || !ln_v_get(ln_buf_view(answer), LN_STR("error"), &refused)) return ok;
+  ln_str code = ln_v_get_str(refused.whole, "code"), message = ln_v_get_str(refused.whole, "message");
+  static const char *const codes[] = {"conflict", "not_found", "ambiguous", "usage", "denied", "store", "config", "memory",
+                                      "bad_argument", "refused"};
+  const char *known = "failed";
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (ln_str_eq(code, ln_str_of(codes[i]))) known = codes[i];
+  return ln_fail(err, known, LN_FINAL, "%.*s", LN_STR_ARG(message));
+}

@@ -1,0 +1,2 @@
+-- serve_test.lua: the process that carries all runs of a store, as its users see it: what other commands ask of it,
+-- what it takes up when it was killed, and what it does not.
