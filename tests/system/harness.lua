@@ -9,6 +9,8 @@
 --     t:sim { "--speed", "500" }       the simulators as servers; sim.conf is written and used from then on
 --     t:log()                          what they wrote down: a list of { vendor, request, … } and { vendor, did }
 --     t:start { … }                    a run in the background: { pid, kill(signal), wait() → code }
+--     t:serve()                        `lunette serve` in the background: the same, and stop()
+--     t:until_true(fn)                 looks again and again, for ten seconds
 --   sys.eq(a, b), sys.has(text, part), sys.hasnt(text, part), sys.done()
 --   sys.alone(fn)                    one test for a program that reads its own output: quiet unless it fails
 --
@@ -144,6 +146,34 @@ function test:start(args)
   end
   self.jobs[#self.jobs + 1] = job
   return job
+end
+
+---Starts `lunette serve`, and returns once it listens.  job.stop() ends it in order, and returns what it wrote.
+function test:serve(args)
+  local words = { "serve" }
+  for _, a in ipairs(args or {}) do words[#words + 1] = a end
+  local job = self:start(words)
+  local log = ("%s/.%d.err"):format(self.dir, self.turns)
+  for _ = 1, 200 do
+    if (slurp(log) or ""):find("serving", 1, true) then
+      function job.stop()
+        job.kill "TERM"
+        return job.wait()
+      end
+      return job
+    end
+    os.execute "sleep 0.05"
+  end
+  error("lunette serve does not listen: " .. tostring(slurp(log)), 2)
+end
+
+---Waits until fn() is true; false when it is not within ten seconds.
+function test:until_true(fn)
+  for _ = 1, 200 do
+    if fn() then return true end
+    os.execute "sleep 0.05"
+  end
+  return false
 end
 
 ---Starts the simulators, and has every later command use them.
