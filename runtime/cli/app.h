@@ -16,6 +16,7 @@ typedef struct ln_app_opts {
   uint64_t seed;                                         /* of the simulated set; 0: one of chance           */
   int64_t start_ms;                                      /* when its time begins; 0: now                     */
   bool runs;                                             /* this command runs runs: it needs an owner        */
+  bool alone;                                            /* not where another process serves the store       */
   bool must_exist;                                       /* the store must be there already                  */
   bool no_store;
 } ln_app_opts;

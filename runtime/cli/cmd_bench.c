@@ -108,7 +108,7 @@ static int prepare(bench *b, const char *input, bool json) {
 
 int ln_cmd_bench(int argc, char **argv) {
   static bench b;
-  ln_app_opts o = {.runs = true};
+  ln_app_opts o = {.runs = true, .alone = true};
   ln_err err = {0};
   const char *input = NULL;
   bool json = false;

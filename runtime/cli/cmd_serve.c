@@ -60,17 +60,14 @@ static int parse(int argc, char **argv, const char *help, ln_app_opts *o, bool *
 }
 
 int ln_cmd_serve(int argc, char **argv) {
-  ln_app_opts o = {.runs = true};
+  ln_app_opts o = {.runs = true, .alone = true};
   ln_app app;
   ln_err err = {0};
   bool json = false;
   int code = parse(argc, argv, serve_help, &o, &json);
   if (code) return code == -2 ? 0 : code;
   if (json || optind != argc) return ln_app_usage("serve takes no more than --config: lunette serve --help");
-  bool ok = ln_app_open(&app, &o, &err);
-  if (ok && app.served)
-    ok = ln_fail(&err, "store", LN_FINAL, "another `lunette serve` has this store: one is enough, the commands go through it");
-  code = ok ? serve(&app) : ln_app_fail(&err);
+  code = ln_app_open(&app, &o, &err) ? serve(&app) : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }

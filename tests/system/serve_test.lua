@@ -71,7 +71,8 @@ end)
 
 sys.test("a second one on the same store refuses", function(t)
   local job = t:serve()
-  has(t:expect(4, { "serve" }).err, "another `lunette serve` has this store")
+  has(t:expect(4, { "serve" }).err, "`lunette serve` has this store")
+  has(t:expect(4, { "bench", "p", "--runs", "1", "--concurrency", "1" }).err, "has this store")
   job.stop()
   local again = t:serve()                                 -- the first one's socket and lock are no obstacle
   again.kill "KILL"
