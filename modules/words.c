@@ -50,7 +50,8 @@ static const char *const names[] = {
     "playbook", "require",     "stage", "found",    "not_done", "evidence", "log",   "approve", "approved",
     "ask",      "step",        "map",   "parallel", "only",     "contains", "where", "each",    "all_ok",
     "sleep",    "await_until", "now",   "ago",      "random",   "uuid",     "fail",  "try",     "attack",
-    "d3fend",   "store",       "blob",  "run",      "allowed",  NULL};
+    "d3fend",   "store",       "blob",  "run",      "allowed",
+    "run_playbook", "start",   "await_signal", "signal", "lock", NULL};
 
 void lnL_open_words(lua_State *L) {
   lua_pushglobaltable(L);
@@ -62,6 +63,7 @@ void lnL_open_words(lua_State *L) {
   set_words(L, lnL_chance_words);
   set_words(L, lnL_page_words);
   set_words(L, lnL_site_words);
+  set_words(L, lnL_run_words);
   lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);

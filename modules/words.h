@@ -16,7 +16,7 @@ int lnL_flow(lua_State *L);                              /* (name, uses, run, ar
 
 /* one function a word; each file registers its own */
 extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], lnL_note_words[], lnL_chance_words[], lnL_page_words[],
-    lnL_site_words[];
+    lnL_site_words[], lnL_run_words[];
 
 LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise); /* a duration, in ms   */
 LN_RAISES int64_t lnL_check_ms(lua_State *L, int idx, const char *what);

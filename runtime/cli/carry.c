@@ -8,8 +8,7 @@
 
 static volatile sig_atomic_t interrupted;
 static ln_loop *stopping;
-static ln_run *watched;
-static ln_store *watched_store;
+static ln_engine *watched;
 
 static void on_signal(int sig) {
   (void)sig;
@@ -19,7 +18,7 @@ static void on_signal(int sig) {
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
-  if (ln_store_changed(watched_store)) ln_run_look_for_cancel(watched);
+  if (ln_store_changed(watched->store)) ln_runs_look(watched);
   if (interrupted) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
@@ -49,11 +48,9 @@ void ln_carry_show(const ln_event *e) {
 
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   ln_carrying *c = arg;
-  (void)r;
-  if (!c->json && !c->quiet) ln_carry_show(e);
+  if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
   if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0) return;
-  c->done = true;
-  c->app->g.loop->stop(c->app->g.loop);
+  c->app->g.loop->stop(c->app->g.loop);                  /* for run_loop to look around */
 }
 
 /* ------------------------------------------------------------------ asking at the terminal */
@@ -86,7 +83,7 @@ static bool ask_at_terminal(ln_carrying *c) {
   ln_waiting w;
   ln_err err = {0};
   bool yes;
-  if (!c->ask || !ln_run_waiting(c->run, &w) || !w.id[0]) return false;
+  if (!c->ask || !ln_run_waiting_through(c->run, &w) || !w.id[0]) return false;
   int64_t id = strtoll(w.id, NULL, 10);
   if (!ln_carry_prompt(c->app, id, &yes)) return false;
   if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true, &err)) return true;
@@ -117,7 +114,7 @@ static void say_waiting(const ln_carrying *c, const char *ulid) {
   bool named = !why->op[0] || ln_str_find(ln_str_of(why->message), ln_str_of(why->op)) >= 0;
   if (ln_run_over(c->run) && why->code[0])
     fprintf(stderr, "lunette: %s%s%s\n", named ? "" : why->op, named ? "" : ": ", why->message);
-  if (ln_run_waiting(c->run, &w)) fprintf(stderr, "lunette: run %s waits for %s: %s\n", ulid, w.what, w.next);
+  if (ln_run_waiting_through(c->run, &w)) fprintf(stderr, "lunette: run %s waits for %s: %s\n", ulid, w.what, w.next);
   else if (interrupted) fprintf(stderr, "lunette: run %s was interrupted and waits: lunette resume %s\n", ulid, ulid);
 }
 
@@ -125,15 +122,11 @@ static void run_loop(ln_carrying *c) {
   ln_loop *l = c->app->g.loop;
   ln_timer watch = {0};
   stopping = l;
-  watched = c->run;
-  watched_store = c->app->g.store;
+  watched = &c->app->g;
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);
-  do {
-    c->done = ln_run_over(c->run);
-    if (!c->done) l->run(l);
-  } while (!interrupted && c->done && ask_at_terminal(c));
+  while (!interrupted && (!ln_runs_still(&c->app->g) || ask_at_terminal(c))) l->run(l);
   l->cancel(l, &watch);
 }
 

@@ -9,7 +9,6 @@ typedef struct ln_carrying {
   ln_app *app;
   ln_run *run;                                           /* set after ln_run_start                           */
   bool json, quiet, ask;                                 /* ask: prompt at the terminal                      */
-  bool done;
 } ln_carrying;
 
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e); /* for ln_run_options.event, with arg = ln_carrying */

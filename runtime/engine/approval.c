@@ -102,12 +102,12 @@ static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
 static void ask_done(void *arg, const ln_err *err) {
   question *q = arg;
   ln_run *r = ln_job_gone(err) ? NULL : q->run;
-  for (size_t i = 0; !err && i < q->n; i++) {
-    if (q->who[i]->finished) continue; /* cancelled meanwhile */
+  for (size_t i = 0; r && i < q->n; i++) {
+    if (ln_effect_given_back(q->who[i]) || err) continue;
     q->who[i]->approval = q->row.id;
     q->who[i]->due_ms = q->row.expires_ms;
   }
-  if (!err) ln_run_event(r, "approval", q->who[0], ln_buf_view(&q->title), (ln_str){NULL, 0});
+  if (!err && r) ln_run_event(r, "approval", q->who[0], ln_buf_view(&q->title), (ln_str){NULL, 0});
   question_free(q);
   if (err && r) ln_run_end_attempt(r, err);
   else if (r) ln_approval_watch(r);
@@ -123,6 +123,7 @@ static void ask(question *q) {
   q->row.state = LN_STR("waiting");
   q->row.created_ms = ln_now_ms(q->run->engine->loop->clock);
   q->run->asked_people = true;
+  for (size_t i = 0; i < q->n; i++) q->who[i]->with_writer = true;
   if (!ln_run_flush_with(q->run, ask_apply, ask_done, q)) question_free(q);
 }
 

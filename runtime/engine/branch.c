@@ -139,7 +139,7 @@ static bool below(const ln_branch *b, const ln_branch *top) {
 /* What a cancel does not stop: what may have been sent, what is in the writer's queue, and what the
 ** journal knows. */
 static bool is_bound(const ln_effect *e) {
-  if (e->record && (e->record->has_result || ln_effect_is_open(e))) return true;
+  if (e->with_writer || (e->record && (e->record->has_result || ln_effect_is_open(e)))) return true;
   return e->op->cls == LN_WRITE ? ln_write_is_under_way(e) : e->op->cls == LN_LOCAL && e->started;
 }
 

@@ -276,7 +276,7 @@ void ln_effect_raw(ln_effect *e, ln_str bytes) {
 
 /* ------------------------------------------------------------------ local effects */
 
-static bool log_result(ln_tx *tx, ln_effect *e, ln_err *err) {
+bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err) {
   ln_entry entry;
   ln_buf line, name;
   ln_spill *s = NULL;
@@ -306,7 +306,7 @@ static bool local_apply(ln_tx *tx, void *arg, ln_err *err) {
     lnL_error_encode(&no, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
   }
   e->state = e->ok ? "done" : "failed";
-  return log_result(tx, e, err);
+  return ln_effect_log_result(tx, e, err);
 }
 
 static void local_done(void *arg, const ln_err *err) {
@@ -316,8 +316,13 @@ static void local_done(void *arg, const ln_err *err) {
     ln_run_end_attempt(e->run, err);
     return;
   }
-  e->durable = true;
+  if (e->ok && e->op->done) e->op->done(e);
+  ln_effect_durable(e);
+}
+
+void ln_effect_durable(ln_effect *e) {
   ln_buf value = e->outcome;
+  e->durable = true;
   ln_buf_init(&e->outcome, OUTCOME_MAX);
   ln_effect_finish(e, e->ok, e->state, ln_buf_view(&value));
   ln_buf_free(&value);

@@ -59,6 +59,7 @@ struct ln_op {                                           /* static, or owned by 
   ** nothing written. */
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
   bool quiet; /* LOCAL: changes nothing for others: a plan does it, too */
+  void (*done)(ln_effect *e); /* LOCAL: on the loop, when its change is durable, before it is told; may be NULL */
   /* WRITE */
   const ln_write_ops *write;
   bool idempotent;

@@ -122,6 +122,7 @@ struct ln_effect {
   ln_record *record;                                     /* what the journal knows of it, or NULL           */
   bool started, finished, durable, go; /* durable: its RESULT is on disk; go: step may run */
   bool in_close;                                         /* asked by a __close of a cancelled branch        */
+  bool with_writer;                                      /* a job about it: nobody may let go of it         */
   bool ok;
   const char *state;                                     /* "done" "unchanged" …: static                    */
   ln_buf outcome;                                        /* value or error, encoded                         */
@@ -203,6 +204,7 @@ struct ln_run {
   ln_timer poll;                                         /* looks for what other processes decided          */
   int lib_ref;                                           /* registry: modules loaded by require             */
   bool creating;                                         /* its row is on its way                           */
+  int64_t parent_id;                                     /* 0: none                                         */
   bool parking, waking;                                  /* that job is with the writer (park.c)            */
   ln_run *warmer, *colder;                               /* parked ones in memory (sched.c)                 */
   void (*woken)(ln_run *r, const ln_err *err);           /* once, when it is ours again, or not             */
@@ -220,6 +222,8 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the ro
 bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
+void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
+void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that?    */
 /* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
 ** once its writes under way are known; anything else leaves it to be resumed. */
 void ln_run_end_attempt(ln_run *r, const ln_err *why);
@@ -277,6 +281,13 @@ bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcom
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */
+bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err); /* its ok, state and outcome, as a RESULT     */
+void ln_effect_durable(ln_effect *e);                    /* that was committed: it is finished with them    */
+/* child.c */
+extern const ln_op ln_op_start, ln_op_run_playbook;      /* args { input, playbook }                        */
+bool ln_child_is(const ln_run *r, ln_str key);           /* is that the key of its end?                     */
+void ln_child_ended(ln_run *r);                          /* whoever waits for it here learns of it          */
+int lnL_child(lua_State *L, const ln_op *op, int args);  /* ends in the effect                              */
 /* flush.c */
 bool ln_run_put(ln_run *r, const ln_entry *e);           /* into pending                                    */
 bool ln_run_flush(ln_run *r);                            /* hands pending to the writer                     */
@@ -330,6 +341,9 @@ void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has i
 void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, so encoded                   */
 bool ln_park_wake(ln_run *r);                            /* one in memory; r->woken is called; false: no memory */
 /* open.c */
+void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */
+/* The journal's first entry: the versions that it is made for. */
+bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err);
 bool ln_run_take_over_apply(ln_tx *tx, void *run, ln_err *err);
 void ln_run_unlink(ln_run *r);                           /* from the runs under way, and lets go of it      */
 /* sched.c */
@@ -338,6 +352,11 @@ void ln_sched_unparked(ln_run *r);
 void ln_sched_stopped(ln_run *r);                        /* it ended, or its attempt is over                */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                     */
+/* Of an effect whose job the writer has given back: it may go again.  True: its branch was cancelled meanwhile, and
+** it has ended with that. */
+bool ln_effect_given_back(ln_effect *e);
+/* Whoever waits for that key here looks again; whoever is put away is woken.  {NULL, 0}: for any lock. */
+void ln_wait_called(ln_engine *g, ln_str key);
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                           */
 void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn); /* a timer of the effect                     */
 /* approval.c */

@@ -66,7 +66,7 @@ static void run_abandon(ln_run *r);
 
 /* ------------------------------------------------------------------ its options, in its row */
 
-static void put_options(const ln_run *r, ln_buf *b) {
+void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
   size_t mark = ln_v_begin(b, 'O', 3 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
@@ -90,8 +90,7 @@ static void put_options(const ln_run *r, ln_buf *b) {
 
 typedef struct creating { ln_run *run; ln_buf options; } creating;
 
-/* The journal's first entry: the versions that it is made for. */
-static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
+bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err) {
   ln_buf data, line;
   ln_buf_init(&data, 256);
   ln_buf_init(&line, 1024);
@@ -103,10 +102,10 @@ static bool log_began(ln_tx *tx, const ln_run *r, ln_err *err) {
   ln_v_end(&data, mark);
   ln_entry e = {.kind = LN_E_RUN,
                 .name = LN_STR("run.began"),
-                .at_ms = r->created_ms,
+                .at_ms = at_ms,
                 .ok = true,
                 .data = ln_buf_view(&data)};
-  bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, r->id, ln_buf_view(&line), err);
+  bool ok = (ln_entry_put(&line, &e) || ln_buf_ok(&line, err)) && ln_tx_log(tx, run, ln_buf_view(&line), err);
   ln_buf_free(&data);
   ln_buf_free(&line);
   return ok;
@@ -138,7 +137,7 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (r->scripts && !ln_snapshot_put(tx, r->scripts, err)) return false;
   if (!ln_tx_run_create(tx, &row, err)) return false;
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
-  return log_began(tx, r, err);
+  return ln_run_log_began(tx, r->id, r->created_ms, err);
 }
 
 static void create_done(void *arg, const ln_err *err) {
@@ -164,7 +163,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->epoch = ++r->engine->epochs;
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
-  put_options(r, &c->options);
+  ln_run_put_options(r, &c->options);
   if (ln_writer_submit(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
   ln_buf_free(&c->options);
   free(c);
@@ -371,6 +370,7 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   ln_run *r = f->run;
   r->id = row->id;
   r->root_id = row->root ? row->root : row->id;
+  r->parent_id = row->parent;
   r->epoch = row->epoch;
   memcpy(r->ulid, row->ulid, sizeof r->ulid);
   memcpy(r->seed, row->seed, sizeof r->seed);
@@ -482,7 +482,7 @@ ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_er
 
 enum { DEATHS = 3 };
 
-typedef struct waking { ln_run *run; bool sim; } waking;
+typedef struct waking { ln_run *run; bool other; } waking; /* other: of another world                        */
 
 /* It took its process down too often: a person has to say that it may go on.  One against simulators is of
 ** no concern to those who serve. */
@@ -493,7 +493,7 @@ static bool leave_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_buf waiting;
   ln_buf_init(&waiting, 4096);
   snprintf(why.next, sizeof why.next, "lunette resume %s", r->ulid);
-  if (!w->sim) ln_park_encode(&why, &waiting);
+  if (!w->other) ln_park_encode(&why, &waiting);
   ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&waiting)};
   bool ok = ln_tx_waits_drop(tx, r->id, err) && ln_tx_run_change(tx, r->id, &c, err);
   ln_buf_free(&waiting);
@@ -544,8 +544,8 @@ ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*do
   struct found f = {.run = r};
   bool ok = r && w && ln_store_run_get(g->store, id, copy_row, &f, err) && f.ok && may_take(g, &f, err);
   if (ok) {
-    bool leave = f.sim || f.deaths >= DEATHS;
-    *w = (waking){r, f.sim};
+    bool other = f.sim != r->options.sim, leave = other || f.deaths >= DEATHS;
+    *w = (waking){r, other};
     r->options.approve = (ln_approve)f.approve;
     r->woken = done;
     r->waking = true;

@@ -166,12 +166,6 @@ bool ln_park_holds(ln_run *r) {
 
 /* ------------------------------------------------------------------ waking one that is in memory */
 
-static void look_around(ln_run *r) {
-  ln_approval_watch(r);
-  for (ln_branch *b = r->branches; b && !r->broken; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && !b->asked->finished && b->asked->key.n) b->asked->op->start(b->asked);
-}
-
 static void woken(void *arg, const ln_err *err) {
   ln_run *r = arg;
   r->flushed++;
@@ -187,7 +181,8 @@ static void woken(void *arg, const ln_err *err) {
     r->epoch++;
     r->parked = false;
     ln_sched_unparked(r);
-    look_around(r);
+    ln_approval_watch(r);
+    ln_run_look_around(r);
     ln_run_pump_soon(r);
   }
 }

@@ -389,7 +389,7 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
                      .error = ln_buf_view(&e->error),
                      .waiting = LN_STR(""),
                      .finished_ms = now};
-  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) &&
+  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_run_lets_go(tx, r->id, err) &&
          ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
@@ -409,6 +409,7 @@ static void ending_done(void *arg, const ln_err *err) {
     return;
   }
   r->ended = true;
+  ln_child_ended(r);
   ln_sched_stopped(r);
   ln_run_event(r, "end", NULL, ln_str_of(ln_run_state(r)), (ln_str){NULL, 0});
 }

@@ -56,8 +56,9 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 /* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
 ** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
-/* Has another process asked this run to cancel?  To be asked when the store changed (ln_store_changed). */
-void ln_run_look_for_cancel(ln_run *r);
+/* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal, another
+** run's end) come, or has another process asked one to cancel? */
+void ln_runs_look(ln_engine *g);
 
 const char *ln_run_ulid(const ln_run *r);
 int64_t ln_run_id(const ln_run *r);
@@ -69,6 +70,10 @@ bool ln_run_over(const ln_run *r);                       /* ended, or its attemp
 typedef struct ln_waiting { char what[16], id[32], step[256], next[320]; int64_t until_ms; } ln_waiting;
 bool ln_run_waiting(const ln_run *r, ln_waiting *w);
 
+/* Can nothing go on in this process without somebody else: has every run of it ended, or does it wait for a person, a
+** signal, or another run of which that is so? */
+bool ln_runs_still(const ln_engine *g);
+bool ln_run_waiting_through(const ln_run *r, ln_waiting *w); /* also for the person that a run it waits for waits for */
 /* A person's decision; "conflict", "denied" (four eyes), "not_found". */
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                         bool interactive, ln_err *err);

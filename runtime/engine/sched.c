@@ -135,20 +135,13 @@ static void reap(ln_sched *s) {
   }
 }
 
-static void look_for_cancels(ln_sched *s) {
-  for (ln_run *r = s->g->state, *next; r; r = next) {
-    next = r->next;
-    if (!r->parked) ln_run_look_for_cancel(r);
-  }
-}
-
 static void tick(void *arg) {
   ln_sched *s = arg;
   ln_err err;
   int64_t now = now_of(s);
   if (s->stopping) return;
   if (s->reap) reap(s);
-  if (ln_store_changed(s->g->store)) look_for_cancels(s);
+  if (ln_store_changed(s->g->store)) ln_runs_look(s->g);
   if (now >= s->owners_at) {
     s->owners_at = now + OWNERS_MS;
     if (!adopt(s, &err)) ln_log(LN_ERROR, "sched.adopt", "error=%s", err.message);

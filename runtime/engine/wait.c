@@ -1,5 +1,6 @@
 /* wait.c: effects that wait for time; and what a run as a whole waits for. */
 #include "engine/inside.h"
+#include "engine/sched.h"
 
 #include <stdio.h>
 
@@ -47,6 +48,44 @@ static void sleep_start(ln_effect *e) {
 
 const ln_op ln_op_sleep = {.name = "sleep", .cls = LN_WAIT, .start = sleep_start};
 
+bool ln_effect_given_back(ln_effect *e) {
+  static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
+  e->with_writer = false;
+  if (e->finished || !e->branch->cancelled || e->in_close) return e->finished;
+  ln_effect_drop(e);
+  ln_effect_finish_err(e, "cancelled", &gone);
+  return true;
+}
+
+/* ------------------------------------------------------------------ what somebody else has to do */
+
+void ln_runs_look(ln_engine *g) {
+  for (ln_run *r = g->state, *next; r; r = next) {
+    next = r->next;
+    if (r->parked) continue;
+    ln_run_look_for_cancel(r);
+    ln_run_look_around(r);
+  }
+}
+
+static bool is_called(const ln_branch *b, ln_str key) {
+  const ln_effect *e = b->asked;
+  if (b->state != LN_B_ASKING || !e || e->finished || !e->key.n) return false;
+  return key.n ? ln_str_eq(e->key, key) : ln_str_starts(e->key, LN_STR("lock:"));
+}
+
+void ln_wait_called(ln_engine *g, ln_str key) {
+  for (ln_run *r = g->state; r; r = r->next)
+    for (ln_branch *b = r->branches; b && r->live && !r->parked && !r->broken; b = b->next)
+      if (is_called(b, key)) b->asked->op->start(b->asked);
+  ln_sched_nudge(g->sched);
+}
+
+void ln_run_look_around(ln_run *r) {
+  for (ln_branch *b = r->branches; b && r->live && !r->broken && !r->parked; b = b->next)
+    if (b->state == LN_B_ASKING && b->asked && !b->asked->finished && b->asked->key.n) b->asked->op->start(b->asked);
+}
+
 /* ------------------------------------------------------------------ what the run waits for */
 
 /* Also what waits for another run's write in doubt waits for a person. */
@@ -70,6 +109,57 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   } else {
     snprintf(w->next, sizeof w->next, "lunette resume %s --did %s   (or --did-not)", r->ulid, e->name);
   }
+}
+
+static const ln_run *child_here(const ln_run *r, const ln_effect *e) {
+  for (const ln_run *c = r->engine->state; c; c = c->next)
+    if (c->parent_id == r->id && ln_str_starts(e->key, LN_STR("run:")) && !c->ended && ln_child_is(c, e->key)) return c;
+  return NULL;
+}
+
+static bool is_still(const ln_run *r, int depth);
+
+/* Of one thing that it waits for.  Time passes by itself; a lock may be another process's. */
+static bool effect_is_still(const ln_run *r, const ln_effect *e, int depth) {
+  const ln_run *child = child_here(r, e);
+  if (for_a_person(e)) return strcmp(e->waiting_for, "approval") != 0 || e->approval > 0;
+  if (child) return depth < 20 && is_still(child, depth + 1);
+  return e->waiting_for && strcmp(e->waiting_for, "signal") == 0 && !e->due_ms;
+}
+
+static bool is_still(const ln_run *r, int depth) {
+  bool any = false;
+  if (r->ended || r->broken) return true;
+  if (r->parking || r->waking || r->pump_posted || r->creating || !r->live || r->ready || r->runnable || r->sliced || r->pending.n ||
+      r->flushed < r->flushes || r->cancel_wanted != r->cancelling)
+    return false;
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    if (b->state != LN_B_ASKING || !b->asked || b->asked->finished) continue;
+    if (!effect_is_still(r, b->asked, depth)) return false;
+    any = true;
+  }
+  return any;
+}
+
+bool ln_runs_still(const ln_engine *g) {
+  for (const ln_run *r = g->state; r; r = r->next)
+    if (!is_still(r, 0)) return false;
+  return true;
+}
+
+/* What a run waits for through another: the person that one waits for. */
+static bool through_a_child(const ln_run *r, ln_waiting *w, int depth) {
+  for (const ln_branch *b = r->branches; b && depth < 20; b = b->next) {
+    const ln_run *c = b->state == LN_B_ASKING && b->asked && !b->asked->finished ? child_here(r, b->asked) : NULL;
+    if (!c || !(ln_run_waiting(c, w) || through_a_child(c, w, depth + 1))) continue;
+    if (w->id[0]) snprintf(w->next, sizeof w->next, "lunette approve %s && lunette resume %s", w->id, r->ulid);
+    return true;
+  }
+  return false;
+}
+
+bool ln_run_waiting_through(const ln_run *r, ln_waiting *w) {
+  return ln_run_waiting(r, w) || (!r->ended && !r->broken && r->live && through_a_child(r, w, 0));
 }
 
 /* A run waits when every branch that could go on waits for a person: a timer or an answer on its way is

@@ -117,6 +117,28 @@ bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "UPDATE run SET deaths = 0 WHERE id = ? AND deaths > 0", "i", run);
 }
 
+bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err) {
+  int64_t under = 0;
+  bool found, ok = ln_conn_ints(tx->c, &under, 1, &found, err, "SELECT finished_ms = 0 FROM run WHERE id = ?", "i", run);
+  *is = ok && found && under;
+  return ok;
+}
+
+bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err) {
+  return ln_conn_ints(tx->c, n, 1, NULL, err,
+                      "WITH RECURSIVE up(id, n) AS (SELECT parent, 0 FROM run WHERE id = ? UNION ALL SELECT run.parent,"
+                      " n + 1 FROM up JOIN run ON run.id = up.id WHERE n < 100) SELECT max(n) FROM up",
+                      "i", run);
+}
+
+bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "INSERT OR REPLACE INTO wait(run, key, due) SELECT id, '', 0 FROM run WHERE id = ? AND owner = ''"
+                      " AND finished_ms = 0",
+                      "i", run) &&
+         ln_conn_exec(tx->c, NULL, err, "UPDATE run SET state = 'cancelling' WHERE id = ? AND finished_ms = 0", "i", run);
+}
+
 #define UNDER_WAY "state IN ('running', 'cancelling')"
 
 bool ln_tx_orphans(ln_tx *tx, ln_str owner, ln_err *err) {

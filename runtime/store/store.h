@@ -102,6 +102,23 @@ bool ln_tx_wait_call_run(ln_tx *tx, int64_t run, ln_err *err); /* that run is, w
 bool ln_store_waits_due(ln_store *s, int64_t now_ms, int64_t *runs, size_t *n, ln_err *err);
 bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time        */
 
+/* --- signals and locks (signals.c); whoever waits for one has its key in `wait` --- */
+enum { LN_SIGNALS_MOST = 1000 };                         /* of one run, not taken yet                        */
+void ln_signal_key(ln_str ulid, ln_str name, ln_buf *out);
+void ln_lock_key(ln_str name, ln_buf *out);
+bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms, ln_err *err); /* value encoded; "conflict": the run has ended; "quota" */
+bool ln_tx_signal_there(ln_tx *tx, int64_t run, ln_str name, bool *there, ln_err *err);
+bool ln_tx_signal_take(ln_tx *tx, int64_t run, ln_str name, ln_buf *value, bool *taken, ln_err *err); /* the oldest  */
+bool ln_store_signal_there(ln_store *s, int64_t run, ln_str name, bool *there, ln_err *err);
+bool ln_tx_lock_holder(ln_tx *tx, ln_str name, int64_t *run, ln_buf *step, ln_err *err); /* run 0: it is free; step may be NULL */
+bool ln_tx_lock_take(ln_tx *tx, ln_str name, int64_t run, ln_str step, int64_t ms, ln_err *err); /* a free one     */
+bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *err); /* quiet when it is not that one's */
+bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err); /* of all its locks and signals; whoever waits for its end is due */
+/* Asks that it be stopped; quiet when it has ended.  One that is put away is due at once. */
+bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err);
+bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended                */
+bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100      */
+
 /* --- values shared by runs (the store library) --- */
 /* A version is never given twice in a store; what has expired is absent. */
 typedef struct ln_kv {
