@@ -271,6 +271,65 @@ function sleep(time) end
 ---@return T  what was true; or raises `timeout`, and what fn raises
 function await_until(fn, options) end
 
+-- Other runs --------------------------------------------------------------------------------------------------------
+
+---Runs a playbook as a run of its own, with its own id and report, and waits for its end: one step of this one. It is
+---of the same snapshot, and its caps are counted with this run's. When this branch is stopped, so is that run.
+---```lua
+---local seen = run_playbook("t1059.detect", { subject = { kind = "interpreter", name = "cmd.exe" } })
+---assert(seen.verdict == "unknown")
+---```
+---@async
+---@param name string     a playbook that `uses` grants
+---@param input? table
+---@return any result     what it returned; raises its error, `failed` when it was cancelled, `refused`, `bad_argument`
+function run_playbook(name, input) end
+
+---Begins a run of its own, and does not wait for it: whoever carries this run carries that one, too.
+---```lua
+---local id = start("t1059.detect", { subject = { kind = "interpreter", name = "cmd.exe" } })
+---assert(#id == 26)
+---```
+---@async
+---@param name string     a playbook that `uses` grants
+---@param input? table
+---@return string id      raises `refused`, `bad_argument`, and `quota` when runs begin runs more than 16 deep
+function start(name, input) end
+
+---Waits until something is sent to this run (by `signal` of another run, or `lunette signal`), and returns what. What
+---comes before it is waited for is kept; each is taken once.
+---```lua
+---signal(run.id, "go", { n = 1 })
+---assert(await_signal("go", { timeout = "1h" }).n == 1)
+---```
+---@async
+---@param name string     1 to 200 bytes
+---@param options? { timeout?: duration }  without one it waits for ever
+---@return any value      or raises `timeout`
+function await_signal(name, options) end
+
+---Sends something to a run, which takes it with `await_signal`.
+---```lua
+---signal(run.id, "done")
+---```
+---@async
+---@param id string       the run's whole id
+---@param name string     1 to 200 bytes
+---@param value? any      what can be stored
+function signal(id, name, value) end
+
+---Waits until no other branch, of this run or another, holds that name, and holds it until it is closed, or the run ends.
+---```lua
+---do
+---  local held <close> = lock "firewall"
+---  assert(held.name == "firewall")
+---end
+---```
+---@async
+---@param name string     1 to 200 bytes
+---@return { name: string, close: fun(self) } held  a value to be closed; raises `bad_argument` when this branch holds it already
+function lock(name) end
+
 -- Time and chance ---------------------------------------------------------------------------------------------------
 
 ---The time: seconds since 1970 in UTC, as of the run's last step; the same in a replay.
