@@ -15,6 +15,10 @@ BIN      = $(BUILD)/lunette
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
 BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*_bench.c))
 
+# What a target makes first is made on all cores, unless whoever called says how many.
+JOBS     = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+QUIETLY  = --no-print-directory -s $(JOBS)
+
 all: $(BIN)                   ## builds build/lunette
 
 $(BIN): $(BUILD)/runtime/cli/main.o $(CORE)
@@ -44,23 +48,23 @@ deps:                         ## installs what is missing, and says what
 
 demo:                         ## two genuine alerts through all stages, against simulators
 	@tests/deps build
-	@$(MAKE) --no-print-directory -s $(BIN)
+	@$(MAKE) $(QUIETLY) $(BIN)
 	@tests/demo $(BIN)
 
 test:                         ## every test
 	@tests/deps build test
-	@$(MAKE) --no-print-directory -s $(BIN) $(UNIT)
+	@$(MAKE) $(QUIETLY) tested
 	@tests/run $(BUILD)
 
 sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" $(BUILD)/sanitize/lunette sanitized-units
+	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-sanitized-units: $(UNIT)
+tested: $(BIN) $(UNIT)
 
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
-	@$(MAKE) --no-print-directory -s $(BIN) $(BENCHES)
+	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
 	@tests/bench/run $(BUILD)
 
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
@@ -82,6 +86,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test sanitize sanitized-units bench lint reference install clean help
+.PHONY: all deps demo test sanitize tested bench lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -44,11 +44,6 @@ static bool handle_value(ln_str name, size_t bytes, const ln_digests *d, ln_buf 
   return ln_buf_ok(value, err);
 }
 
-bool lnL_blob_value(ln_str name, ln_str bytes, ln_buf *value, ln_err *err) {
-  ln_digests d;
-  return ln_digests_of(bytes, &d, err) && handle_value(name, bytes.n, &d, value, err);
-}
-
 /* --- keeping --- */
 
 /* Where the store keeps a blob: not under its own hash, where a vendor's answer or a script of the same bytes may

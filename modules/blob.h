@@ -17,8 +17,6 @@ typedef struct ln_blob {                                 /* borrowed from the ha
 bool lnL_to_blob(lua_State *L, int idx, ln_blob *out);
 /* The same of an encoded value. */
 bool lnL_blob_read(ln_str value, ln_blob *out);
-/* Appends the handle of these bytes as an encoded value. */
-bool lnL_blob_value(ln_str name, ln_str bytes, ln_buf *value, ln_err *err);
 /* On the writer: keeps the bytes, and appends the handle.  They expire after a week. */
 bool lnL_blob_put(ln_engine *engine, ln_tx *tx, ln_str name, ln_str bytes, ln_buf *value, ln_err *err);
 /* On the loop: appends the bytes.  "not_found": it expired, or there never was one. */

@@ -138,8 +138,6 @@ ln_list ln_connectors_names(const ln_engine *g) {
   return r ? (ln_list){r->names, r->n} : (ln_list){NULL, 0};
 }
 
-bool ln_connectors_is(const ln_engine *g, ln_str name) { return registry(g) && find(registry(g), name); }
-
 static bool not_there(const lnC_registry *r, ln_str name, ln_err *err) {
   ln_str near = r ? ln_nearest(name, r->names, r->n) : (ln_str){NULL, 0};
   int n = (int)(name.n > 60 ? 60 : name.n);
@@ -157,7 +155,7 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
     return NULL;
   }
   if (!e->c && !e->failed) {
-    e->c = lnC_declare(r, g, name, e->file, &e->err);
+    e->c = lnC_declare(g, name, e->file, &e->err);
     e->failed = !e->c;
   }
   if (e->failed) *err = e->err;
@@ -227,19 +225,6 @@ bool ln_connectors_each(ln_engine *g, ln_str connector, bool (*fn)(void *arg, co
     if (!fn(arg, &info)) break;
   }
   return true;
-}
-
-bool ln_connectors_grants(ln_engine *g, ln_str grant, ln_str full) {
-  ln_err err;
-  ln_str head, tail;
-  if (ln_str_eq(grant, full)) return true;
-  if (!ln_str_cut(grant, '.', &head, &tail))
-    return ln_str_starts(full, grant) && full.n > grant.n && full.p[grant.n] == '.';
-  if (!ln_connectors_is(g, head)) return false;
-  const lnC_operation *o = operation(g, grant, &err);
-  for (size_t i = 0; o && o->flow && i < o->uses.n; i++)
-    if (ln_connectors_grants(g, o->uses.v[i], full)) return true;
-  return false;
 }
 
 bool lnC_owns(const ln_engine *g, ln_str origin, ln_str host) {

@@ -16,7 +16,6 @@ void ln_connectors_close(ln_engine *g);                  /* drops what is under 
 
 /* The names of all connectors, sorted; they live as long as the registry. */
 ln_list ln_connectors_names(const ln_engine *g);
-bool ln_connectors_is(const ln_engine *g, ln_str name);
 /* Loads one.  "not_found", or "bad_connector": FILE: what is wrong in which field. */
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err);
 
@@ -41,10 +40,6 @@ const ln_op *ln_connectors_op(ln_engine *g, ln_str full, ln_err *err);
 /* Those of one loaded connector, sorted by name; fn answers false to stop. */
 bool ln_connectors_each(ln_engine *g, ln_str connector, bool (*fn)(void *arg, const ln_op_info *i), void *arg,
                         ln_err *err);
-
-/* Does `grant` of a playbook's `uses` (a connector, an operation or a flow) cover the operation `full`?  A
-** flow covers what it uses. */
-bool ln_connectors_grants(ln_engine *g, ln_str grant, ln_str full);
 
 /* What takes a write back: appends { args, op } to out, from what its look kept as `undo` and from its
 ** result. "not_found": it cannot be taken back, and why. */

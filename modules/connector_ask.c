@@ -70,7 +70,7 @@ static lnC_ctx ctx_of(const lnC_ask *a) {
 static void free_ask(lnC_ask *a) {
   ln_buf *bufs[] = {&a->args, &a->tag, &a->before, &a->looked, &a->first, &a->next, &a->handle, &a->items};
   if (a->calling) ln_vendor_drop(a->calling);
-  if (a->sub) lnC_ask_drop(a->sub);
+  if (a->sub) free_ask(a->sub);
   if (a->keeping) ln_keep_forget(a->keeping);
   a->o->c->engine->loop->cancel(a->o->c->engine->loop, &a->timer);
   lnC_unref(a->o->c, &a->answer);
@@ -80,8 +80,6 @@ static void free_ask(lnC_ask *a) {
   free(a->seen);
   free(a);
 }
-
-void lnC_ask_drop(lnC_ask *a) { free_ask(a); }
 
 static void finish(lnC_ask *a, lnC_end *end) {
   if (!end->good) {
@@ -585,14 +583,14 @@ lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_en
 
 static void free_work(void *arg) {
   lnC_work *w = arg;
-  if (w->ask) lnC_ask_drop(w->ask);
+  if (w->ask) free_ask(w->ask);
   lnC_look_free(w->look);
   free(w);
 }
 
 static void drop_work(ln_effect *e) {
   lnC_work *w = ln_effect_work(e);
-  if (w && w->ask) lnC_ask_drop(w->ask);
+  if (w && w->ask) free_ask(w->ask);
   if (w) w->ask = NULL;
 }
 

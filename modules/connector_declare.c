@@ -18,7 +18,8 @@ typedef struct lnC_text {
   char p[];
 } lnC_text;
 
-const char *lnC_keep(lnC_connector *c, ln_str s) {
+/* A NUL-ended copy that lives as long as the connector; NULL: no memory. */
+static const char *keep(lnC_connector *c, ln_str s) {
   lnC_text *t = malloc(sizeof *t + s.n + 1);
   if (!t) return NULL;
   if (s.n) memcpy(t->p, s.p, s.n);
@@ -61,7 +62,7 @@ static int bad(reader *r, const char *key, const char *wanted) {
 static ln_str kept(reader *r, int idx) {
   size_t n;
   const char *p = lua_tolstring(r->L, idx, &n);
-  const char *copy = lnC_keep(r->c, (ln_str){p, n});
+  const char *copy = keep(r->c, (ln_str){p, n});
   if (!copy) luaL_error(r->L, "no memory");
   return (ln_str){copy, n};
 }
@@ -357,7 +358,7 @@ static void finish_op(reader *r, lnC_operation *o, int64_t settle_ms) {
 static void names_of(reader *r, lnC_operation *o) {
   char full[PATH_MAX_TEXT];
   int n = snprintf(full, sizeof full, "%s.%s", r->c->name, o->name);
-  o->full = lnC_keep(r->c, (ln_str){full, (size_t)n < sizeof full ? (size_t)n : sizeof full - 1});
+  o->full = keep(r->c, (ln_str){full, (size_t)n < sizeof full ? (size_t)n : sizeof full - 1});
   if (!o->full) luaL_error(r->L, "no memory");
   o->summary = text(r, "summary", false).p;
 }
@@ -398,7 +399,7 @@ static void read_flow(reader *r, lnC_operation *o) {
     char full[PATH_MAX_TEXT];
     snprintf(full, sizeof full, "%s.%.80s", r->c->name, o->uses.v[i].p);
     if (!memchr(o->uses.v[i].p, '.', o->uses.v[i].n))
-      o->uses.v[i] = ln_str_of(lnC_keep(r->c, ln_str_of(full)));
+      o->uses.v[i] = ln_str_of(keep(r->c, ln_str_of(full)));
     if (!o->uses.v[i].p) luaL_error(r->L, "no memory");
   }
 }
@@ -535,7 +536,7 @@ static ln_str form_text(reader *r, bool grant) {
   }
   lua_pop(r->L, 1);
   if (grant) ln_form_add(&b, LN_STR("grant_type"), LN_STR("client_credentials"));
-  const char *copy = ln_buf_failed(&b) ? NULL : lnC_keep(r->c, ln_buf_view(&b));
+  const char *copy = ln_buf_failed(&b) ? NULL : keep(r->c, ln_buf_view(&b));
   size_t n = b.n;
   ln_buf_free(&b);
   if (!copy) bad(r, "form", "is too long");
@@ -555,8 +556,10 @@ static void read_auth(reader *r, ln_auth *a, ln_str *when) {
   ln_str kind = text(r, "kind", true);
   size_t i = 0;
   while (i < sizeof kinds / sizeof *kinds && !ln_str_eq(kind, ln_str_of(kinds[i].name))) i++;
-  if (i == sizeof kinds / sizeof *kinds)
+  if (i == sizeof kinds / sizeof *kinds) {
     bad(r, "kind", "must be header, basic, oauth2, private_key_jwt or none");
+    return;
+  }
   a->kind = kinds[i].kind;
   bool oauth = a->kind == LN_AUTH_OAUTH2, jwt = a->kind == LN_AUTH_JWT;
   *when = config_key(r, "when", false);
@@ -640,13 +643,12 @@ static bool read_file(lnC_connector *c, ln_err *err) {
          ln_fail(err, "bad_connector", LN_FINAL, "%s cannot be read, or is larger than 2 MiB", c->file);
 }
 
-lnC_connector *lnC_declare(lnC_registry *r, ln_engine *g, ln_str name, const char *file, ln_err *err) {
+lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *err) {
   lnC_connector *c = calloc(1, sizeof *c);
   if (!c) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a connector");
     return NULL;
   }
-  c->registry = r;
   c->engine = g;
   c->self = LUA_NOREF;
   c->name = ln_str_dup(name);

@@ -99,13 +99,13 @@ static int l_require(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const ln_module *m = lua_touserdata(L, lua_upvalueindex(1));
   int i = 0;
-  while (pure[i] && strcmp(pure[i], name)) i++;
+  while (pure[i] && strcmp(pure[i], name) != 0) i++;
   if (i == 0 || i == 3) {                                /* the host state has its own json and xml */
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
     lua_pop(L, 2);
   }
-  while (m && m->name && strcmp(m->name, name)) m++;
+  while (m && m->name && strcmp(m->name, name) != 0) m++;
   if (!pure[i] || !m || !m->name)
     return luaL_error(L, "a declaration cannot require '%s': there are json, text, time, xml, crypto", name);
   if (lua_getfield(L, lua_upvalueindex(2), name) == LUA_TNIL) { /* name nil */

@@ -36,7 +36,6 @@ typedef struct lnC_operation {
 } lnC_operation;
 
 struct lnC_connector {
-  lnC_registry *registry;
   ln_engine *engine;
   char *name, *file;
   char *source;                                          /* of the declaration, for flows */
@@ -67,9 +66,8 @@ bool lnC_owns(const ln_engine *g, ln_str origin,
 void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot));
 
 /* --- connector_declare.c: a file into structs --- */
-lnC_connector *lnC_declare(lnC_registry *r, ln_engine *g, ln_str name, const char *file, ln_err *err);
+lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *err);
 void lnC_connector_free(lnC_connector *c);
-const char *lnC_keep(lnC_connector *c, ln_str s);        /* NUL-ended copy in the arena; NULL: no memory */
 lnC_operation *lnC_find(const lnC_connector *c, ln_str name); /* "users" or "okta.users"; NULL: none */
 
 /* --- connector_host.c: running a declaration's functions --- */
@@ -173,7 +171,6 @@ typedef struct lnC_ask_opts {                            /* borrowed until lnC_a
 lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_end *end), void *arg,
                      ln_err *err);
 void lnC_ask_go(lnC_ask *a);                             /* whose turn has come: on the wire, now */
-void lnC_ask_drop(lnC_ask *a);
 /* Seconds until look number n (from 0) at what is followed, in ms, paced. */
 int64_t lnC_follow_ms(const lnC_operation *o, size_t n);
 

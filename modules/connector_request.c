@@ -126,15 +126,9 @@ static ln_str *push_keys(lua_State *L, int t, const char *what, size_t *n) {
 
 static void scalar(lua_State *L, const char *what) {
   int type = lua_type(L, -1);
-  if (type == LUA_TSTRING || type == LUA_TUSERDATA) {
-    luaL_tolstring(L, -1, NULL);
-  } else if (type == LUA_TBOOLEAN) {
-    lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
-  } else if (type == LUA_TNUMBER) {
-    luaL_tolstring(L, -1, NULL);
-  } else {
+  if (type != LUA_TSTRING && type != LUA_TUSERDATA && type != LUA_TBOOLEAN && type != LUA_TNUMBER)
     luaL_error(L, "%s cannot hold %s", what, luaL_typename(L, -1));
-  }
+  luaL_tolstring(L, -1, NULL);
   lua_remove(L, -2);                                     /* text */
 }
 
@@ -209,7 +203,7 @@ static void make_method(lua_State *L, making *m) {
   push_part(L, m, "method");
   const char *method = lua_tostring(L, -1);
   int i = 0;
-  while (method && known[i] && strcmp(known[i], method)) i++;
+  while (method && known[i] && strcmp(known[i], method) != 0) i++;
   if (!method || !known[i]) luaL_error(L, "method must be GET, HEAD, POST, PUT, PATCH or DELETE");
   snprintf(m->r->method, sizeof m->r->method, "%s", method);
   lua_pop(L, 1);

@@ -144,8 +144,7 @@ static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
   if (!w) return no_memory(err);
   lnC_connector *c = w->o->c;
   if (!lnC_settings(c, err)) return false;
-  *out = (ln_write){.asks = c->site->writes == LN_WRITES_ASK, .never = c->site->writes == LN_WRITES_NEVER,
-                    .loopback = c->site->loopback};
+  *out = (ln_write){.asks = c->site->writes == LN_WRITES_ASK, .never = c->site->writes == LN_WRITES_NEVER};
   return describe_parts(w, out, err);
 }
 
@@ -588,9 +587,8 @@ static void settled_state(lnC_work *w) {
   bool ok = text_of(w, "to", &to, &err);
   if (ok && !w->look->before.n)
     ok = ln_fail(&err, "failed", LN_FINAL, "%s: its state cannot be told", w->o->full);
-  if (!ok) looked_err(w, &err);
-  else if (!ln_str_eq(to, ln_buf_view(&w->look->before))) not_wanted(w);
-  else if (state_value(w, false, &value, &err)) did(w, ln_buf_view(&value));
+  if (ok && !ln_str_eq(to, ln_buf_view(&w->look->before))) not_wanted(w);
+  else if (ok && state_value(w, false, &value, &err)) did(w, ln_buf_view(&value));
   else looked_err(w, &err);
   ln_buf_free(&value);
 }

@@ -14,8 +14,9 @@
 enum { RANDOM_MAX = 1 << 20, DATA_MAX = 64 << 20, RESULT_MAX = DATA_MAX + (1 << 16) };
 
 typedef enum task_kind {
-  HASH_BLOB, HMAC, SEAL, OPEN, SIGN, VERIFY, JWT_SIGN, JWT_OPEN, RANDOM, N_KINDS
+  HASH_BLOB, HMAC, SEAL, OPEN, SIGN, VERIFY, JWT_SIGN, JWT_OPEN, RANDOM
 } task_kind;
+enum { N_KINDS = RANDOM + 1 };
 
 typedef struct task {                                    /* texts are borrowed from the Lua stack           */
   task_kind kind;

@@ -148,7 +148,6 @@ static bool do_with_key(const task *t, ln_str key, ln_engine *engine, ln_buf *va
   case VERIFY: ok = do_verify(t, key, value, err); break;
   case JWT_OPEN: ok = do_jwt_open(t, key, value, err); break;
   case RANDOM: ok = do_random(t, engine, value, err); break;
-  case N_KINDS: break;
   }
   return ok && ln_buf_ok(value, err);
 }
@@ -223,7 +222,7 @@ static void start(ln_effect *e) {
   ln_buf_wipe(&value);
 }
 
-#define PURE(label) {.name = label, .cls = LN_PURE, .start = start}
+#define PURE(label) {.name = (label), .cls = LN_PURE, .start = start}
 static const ln_op ops[N_KINDS] = {
     [HASH_BLOB] = PURE("crypto.hash"),     [HMAC] = PURE("crypto.hmac"),
     [SEAL] = PURE("crypto.seal"),          [OPEN] = PURE("crypto.open"),

@@ -262,7 +262,7 @@ static bool describe(ln_effect *e, ln_write *out, ln_err *err) {
     ln_v_end(&planned, mark);
     ln_buf_addf(&entity, "http:url:" LN_STR_FMT, LN_STR_ARG(r.url.origin));
     ln_buf_addf(&facet, LN_STR_FMT " " LN_STR_FMT, LN_STR_ARG(r.method), LN_STR_ARG(r.url.path));
-    *out = (ln_write){.loopback = r.loopback};
+    *out = (ln_write){0};
   }
   lnH_request_free(&r);
   ln_str *to[] = {&out->would, &out->planned, &out->entity, &out->facet};

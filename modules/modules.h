@@ -24,10 +24,10 @@ int luaopen_zip(lua_State *L);
 
 /* --- failing --- */
 /* Raises err with "FN: " before its message; never returns. */
-int lnL_raise_in(lua_State *L, const char *fn, ln_err *err);
+int lnL_raise_in(lua_State *L, const char *fn, ln_err *err) LN_NO_RETURN;
 /* bad_argument: "crypto.hash: data must be a text or a blob, got nil"; never returns.  idx 0:
 ** nothing was got.  An opaque value raises "unknown" instead, which ends a plan's branch. */
-int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx);
+int lnL_bad(lua_State *L, const char *fn, const char *arg, const char *wanted, int idx) LN_NO_RETURN;
 
 /* --- arguments: fn and arg name them in errors --- */
 /* A text, borrowed from the stack; a number is none. */

@@ -22,7 +22,8 @@ static void set_words(lua_State *L, const luaL_Reg *words) {
   }
 }
 
-bool lnL_lazy_word(lua_State *L, ln_str name) {
+/* attack, log, store, …: at first touch. */
+static bool lazy_word(lua_State *L, ln_str name) {
   static const char *const lazy[] = {"attack", "d3fend", "log", "store"};
   ln_run *r = lnL_run(L);
   if (ln_str_eq(name, LN_STR("run"))) {
@@ -67,6 +68,6 @@ void lnL_open_words(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
-  ln_vm_globals(ln_vm_of(L), lnL_lazy_word, names);
+  ln_vm_globals(ln_vm_of(L), lazy_word, names);
   if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

@@ -7,7 +7,6 @@
 #include <lauxlib.h>
 
 void lnL_open_words(lua_State *L);                       /* sets them as globals of a VM                     */
-bool lnL_lazy_word(lua_State *L, ln_str name);           /* attack, log, store, … at first touch             */
 
 void lnL_opaque_words(lua_State *L);                     /* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is not known */
 bool lnL_is_unknown(lua_State *L, int idx);              /* is the error there one because of an opaque value? */
@@ -18,9 +17,8 @@ int lnL_flow(lua_State *L);                              /* (name, uses, run, ar
 extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], lnL_note_words[], lnL_chance_words[], lnL_page_words[],
     lnL_site_words[], lnL_run_words[];
 
-LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise); /* a duration, in ms   */
 LN_RAISES int64_t lnL_check_ms(lua_State *L, int idx, const char *what);
+LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise); /* a duration, in ms   */
 LN_RAISES void lnL_question_args(lua_State *L, int opts, ln_effect *e); /* title, detail, quorum, expires into e->args */
-LN_RAISES char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index); /* free() it: "WS-042" of an item */
 
 #endif

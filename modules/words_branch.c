@@ -25,7 +25,8 @@ static bool key_of_table(lua_State *L, int item, const char *key, ln_str *out) {
   return false;
 }
 
-char *lnL_branch_key(lua_State *L, int item, const char *key, size_t index) {
+/* "WS-042" of an item: free() it. */
+static char *branch_key(lua_State *L, int item, const char *key, size_t index) {
   ln_buf b;
   ln_str s = {NULL, 0};
   int top = lua_gettop(L);
@@ -195,7 +196,7 @@ static int l_map(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_here(L), i, prefix, lnL_branch_key(L, lua_gettop(L), key, i + 1)))
+    if (!name_child(f, lnL_here(L), i, prefix, branch_key(L, lua_gettop(L), key, i + 1)))
       return names_failed(L);
     lua_pop(L, 1);
   }
@@ -259,7 +260,7 @@ static int l_parallel(lua_State *L) {
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, 3, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_here(L), i, "", lnL_branch_key(L, lua_gettop(L), NULL, i + 1)))
+    if (!name_child(f, lnL_here(L), i, "", branch_key(L, lua_gettop(L), NULL, i + 1)))
       return names_failed(L);
     lua_pop(L, 1);
   }

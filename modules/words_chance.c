@@ -48,7 +48,8 @@ static int l_random(lua_State *L) {
     return lnL_raisef(L, "bad_argument", "random: the interval %lld to %lld is empty", (long long)lo,
                       (long long)hi);
   uint64_t span = (uint64_t)hi - (uint64_t)lo + 1;
-  lua_pushinteger(L, (lua_Integer)((uint64_t)lo + (span ? v % span : v)));
+  v = (uint64_t)lo + (span ? v % span : v);
+  lua_pushinteger(L, (lua_Integer)v);
   return 1;
 }
 

@@ -107,9 +107,14 @@ end
 ---@return string
 function report.text(doc)
   local out = { "run       " .. doc.run, "playbook  " .. doc.playbook, "state     " .. state_line(doc) }
-  if doc.error then out[#out + 1] = "error     " .. doc.error.code .. ": " .. doc.error.message .. (doc.error.at and (" at " .. doc.error.at) or "") end
+  if doc.error then
+    local at = doc.error.at and " at " .. doc.error.at or ""
+    out[#out + 1] = "error     " .. doc.error.code .. ": " .. doc.error.message .. at
+  end
   result_lines(out, doc)
-  section(out, "stages", doc.stages, function(s) return ("%-10s %s%s"):format(s.stage, s.state, s.why and (": " .. one_line(s.why)) or "") end)
+  section(out, "stages", doc.stages, function(s)
+    return ("%-10s %s%s"):format(s.stage, s.state, s.why and ": " .. one_line(s.why) or "")
+  end)
   section(out, "found", by_severity(doc.found), function(f) return ("%-13s %s%s"):format(f.severity, one_line(f.title), remedy(f)) end)
   section(out, "done", writes(doc), write_line)
   section(out, "not done", doc.not_done, function(n) return n.what .. ": " .. one_line(n.why) end)
@@ -139,11 +144,15 @@ function report.markdown(doc)
                 "- finished: " .. (doc.finished or "not yet") }
   if doc.error then out[#out + 1] = "- error: " .. md(doc.error.code .. ": " .. doc.error.message) end
   if type(doc.result) == "table" and type(doc.result.verdict) == "string" then out[#out + 1] = "- verdict: " .. md(doc.result.verdict) end
-  md_section(out, "Stages", doc.stages, function(s) return "**" .. md(s.stage) .. "** " .. s.state .. (s.why and (": " .. md(s.why)) or "") end)
+  md_section(out, "Stages", doc.stages, function(s)
+    return "**" .. md(s.stage) .. "** " .. s.state .. (s.why and ": " .. md(s.why) or "")
+  end)
   md_section(out, "Found", by_severity(doc.found), function(f) return "**" .. md(f.severity) .. "** " .. md(f.title) .. md(remedy(f)) end)
   md_section(out, "Done", writes(doc), function(s) return md(write_line(s)) end)
   md_section(out, "Not done", doc.not_done, function(n) return md(n.what) .. ": " .. md(n.why) end)
-  md_section(out, "Approvals", doc.approvals, function(a) return md(a.title) .. ": " .. a.state .. (a.by and (" by " .. md(a.by)) or "") end)
+  md_section(out, "Approvals", doc.approvals, function(a)
+    return md(a.title) .. ": " .. a.state .. (a.by and " by " .. md(a.by) or "")
+  end)
   md_section(out, "Holds", doc.holds, function(h) return md(hold_line(h)) end)
   md_section(out, "Evidence", doc.evidence, function(e) return md(e.name) .. ", sha256 " .. e.sha256 end)
   return table.concat(out, "\n") .. "\n"

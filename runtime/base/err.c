@@ -21,7 +21,7 @@ static void put(char *out, size_t n, const char *z) {
   out[len] = '\0';
 }
 
-bool ln_fail(ln_err *e, const char *code, ln_retry retry, const char *fmt, ...) {
+bool (ln_fail)(ln_err *e, const char *code, ln_retry retry, const char *fmt, ...) {
   if (!e) return false;
   char text[2 * LN_ERR_TEXT]; /* the arguments may point into *e */
   char word[LN_ERR_CODE];
@@ -39,7 +39,7 @@ bool ln_fail(ln_err *e, const char *code, ln_retry retry, const char *fmt, ...) 
 
 bool ln_err_is(const ln_err *e, const char *code) { return e && strcmp(e->code, code) == 0; }
 
-bool ln_err_prefix(ln_err *e, const char *fmt, ...) {
+bool (ln_err_prefix)(ln_err *e, const char *fmt, ...) {
   if (!e) return false;
   char text[2 * LN_ERR_TEXT + 4], lead[LN_ERR_TEXT];
   va_list ap;

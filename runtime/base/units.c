@@ -173,20 +173,3 @@ void ln_format_time(int64_t ms, char out[LN_TIME_TEXT]) {
                    sec / 60 % 60, sec % 60);
   if (n > 0 && n < LN_TIME_TEXT) snprintf(out + n, LN_TIME_TEXT - (size_t)n, frac ? ".%03dZ" : "Z", frac);
 }
-
-/* The greater unit, and the lesser one unless there is none of it. */
-static void two_units(uint64_t v, unsigned per, const char *great, const char *less, char out[LN_TIME_TEXT]) {
-  if (v % per) snprintf(out, LN_TIME_TEXT, "%" PRIu64 "%s %u%s", v / per, great, (unsigned)(v % per), less);
-  else snprintf(out, LN_TIME_TEXT, "%" PRIu64 "%s", v / per, great);
-}
-
-void ln_format_duration(int64_t ms, char out[LN_TIME_TEXT]) {
-  uint64_t v = ms < 0 ? 0 : (uint64_t)ms, s = (v + 500) / 1000;
-  unsigned tenth = (unsigned)(v / 100 % 10);
-  if (v < 1000) snprintf(out, LN_TIME_TEXT, "%" PRIu64 " ms", v);
-  else if (v < 59950 && tenth) snprintf(out, LN_TIME_TEXT, "%" PRIu64 ".%u s", v / 1000, tenth);
-  else if (v < 59950) snprintf(out, LN_TIME_TEXT, "%" PRIu64 " s", v / 1000);
-  else if (s < 3600) two_units(s, 60, "m", "s", out);
-  else if (s < 86400) two_units((s + 30) / 60, 60, "h", "m", out);
-  else two_units((s + 1800) / 3600, 24, "d", "h", out);
-}

@@ -13,6 +13,5 @@ bool ln_parse_duration(ln_str s, int64_t *ms, ln_err *err); /* "5ms" "30s" "5m" 
 bool ln_parse_size(ln_str s, uint64_t *bytes, ln_err *err); /* "64KiB" "16MiB" "1GiB" "512B", or digits   */
 bool ln_parse_time(ln_str s, int64_t *ms, ln_err *err);  /* RFC 3339, any offset; cut to milliseconds     */
 void ln_format_time(int64_t ms, char out[LN_TIME_TEXT]); /* "2026-11-24T10:00:00.123Z"; no ".000"         */
-void ln_format_duration(int64_t ms, char out[LN_TIME_TEXT]); /* "20m", "1h 30m", "12.4 s": for people     */
 
 #endif

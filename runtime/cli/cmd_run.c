@@ -17,7 +17,6 @@ typedef struct run_args {
   size_t n_sets, n_assumes;
   bool plan, json, quiet, act, detach;
   ln_approve approve;
-  bool approve_all;
 } run_args;
 
 enum { OPT_INPUT = 256, OPT_SET, OPT_PLAN, OPT_ASSUME, OPT_APPROVE, OPT_SIM, OPT_FAULTS, OPT_SEED, OPT_JSON, OPT_CONFIG, OPT_HELP, OPT_DID, OPT_DIDNT, OPT_RESULT, OPT_ACT, OPT_QUIET, OPT_DETACH };

@@ -4,6 +4,7 @@
 ** open nothing else.  With --log each request is a line, and each thing that a simulator did is another: what
 ** tests count. */
 #include "cli/app.h"
+#include "engine/library.h"
 #include "engine/simhost.h"
 #include "engine/site.h"
 #include "modules/modules.h"
@@ -276,6 +277,7 @@ static bool site_facts(const sim *s, char *root, size_t n, ln_buf *out, ln_err *
   if (mkdir(root, 0700) != 0 && errno != EEXIST)
     return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
   bool ok = (g.host = ln_host_new(err)) && ln_site_facts(&g, root, out, err);
+  ln_snapshot_drop(g.library);
   ln_host_free(g.host);
   return ok;
 }
@@ -393,7 +395,7 @@ static void serve(sim *s) {
 static void close_sim(sim *s) {
   while (s->waiting) {
     s->loop->cancel(s->loop, &s->waiting->timer);
-    unlink_delayed(s->waiting);
+    unlink_delayed(s->waiting); /* NOLINT(clang-analyzer-unix.Malloc): which moves s->waiting on */
   }
   for (size_t i = 0; i < s->n; i++) ln_server_free(s->v[i].server);
   ln_simhost_free(s->host);

@@ -11,7 +11,8 @@ enum { LOOK_MS = 100, LOOK_SIM_MS = 60000, CORE_EXPIRES_MS = 8 * 3600000, GATHER
 
 /* ------------------------------------------------------------------ digests */
 
-void ln_approval_digest(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]) {
+/* What a person approves: run, scripts, and each write with its arguments, its entity and how that was. */
+static void digest_of(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]) {
   uint8_t sha[LN_SHA256] = {0};
   ln_buf b;
   ln_buf_init(&b, 16 << 20);
@@ -226,7 +227,7 @@ static void ask_for_writes(ln_run *r, ln_effect *first) {
     q->who[i]->approval = -1; /* on its way */
   }
   ln_v_end(&q->effects, mark);
-  ln_approval_digest(r, q->who, n, q->digest);
+  digest_of(r, q->who, n, q->digest);
   put_core_title(q);
   ask(q);
 }
@@ -245,7 +246,7 @@ void ln_approval_gather(ln_run *r) {
 
 /* ------------------------------------------------------------------ what was decided */
 
-struct answer { ln_effect *e; char state[16]; ln_buf value; };
+struct answer { char state[16]; ln_buf value; };
 
 static bool read_answer(void *arg, const ln_approval *a) {
   struct answer *w = arg;
@@ -299,7 +300,7 @@ static void decided(ln_effect *e, struct answer *w) {
 
 static void look_at(ln_effect *e) {
   ln_engine *g = e->run->engine;
-  struct answer w = {.e = e};
+  struct answer w = {0};
   ln_err err = {0};
   ln_buf_init(&w.value, 1 << 16);
   if (ln_store_approval(g->store, e->approval, read_answer, &w, &err)) {

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-struct asking { ln_engine *g; int64_t run, epoch; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
+struct asking { int64_t run, epoch; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
 
 static bool read_row(void *arg, const ln_run_row *row) {
   struct asking *a = arg;
@@ -25,7 +25,7 @@ static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
 }
 
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
-  struct asking a = {.g = g};
+  struct asking a = {0};
   if (!ln_store_run_find(g->store, which, read_row, &a, err)) return false;
   static const char *const over[] = {"completed", "failed", "cancelled"};
   for (size_t i = 0; i < 3; i++)
@@ -39,7 +39,7 @@ bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
 }
 
 void ln_run_look_for_cancel(ln_run *r) {
-  struct asking a = {.g = r->engine};
+  struct asking a = {0};
   ln_err quiet = {0};
   if (r->creating || r->cancel_wanted || r->ended || r->broken) return;
   if (ln_store_run_get(r->engine->store, r->id, read_row, &a, &quiet) && strcmp(a.state, "cancelling") == 0)

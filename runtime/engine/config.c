@@ -269,8 +269,9 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   k.pace = ln_v_get_int(value, "pace", 1);
   if (k.pace != 1 && (!k.loopback || k.pace < 1)) return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more", k.name.p);
   ln_connector_config *v = realloc(l->c.connectors, (l->c.n_connectors + 1) * sizeof *v);
-  if (!v || !own_further(l, value, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-  l->c.connectors = v;
+  if (v) l->c.connectors = v;
+  if (!v || !own_further(l, value, &k.keys))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   l->c.connectors[l->c.n_connectors++] = k;
   return true;
 }

@@ -117,7 +117,6 @@ void *ln_effect_work(const ln_effect *e) { return e->work; }
 int64_t ln_effect_timeout_ms(const ln_effect *e) { return e->timeout_ms; }
 int64_t ln_effect_lease_ms(const ln_effect *e) { return e->lease_ms; }
 ln_str ln_effect_before(const ln_effect *e) { return ln_buf_view(&e->before); }
-bool ln_effect_looped_back(const ln_effect *e) { return e->w.loopback; }
 void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e)) { e->drop = drop; }
 
 void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work)) {

@@ -77,7 +77,6 @@ typedef struct ln_write { /* filled by describe; texts are copied into e by ln_e
   ln_str console;                                        /* a link for people, or ""                        */
   bool asks;                                             /* the connector's writes = "ask"                  */
   bool never;                                            /* writes = "never": refused, naming --plan        */
-  bool loopback; /* the vendor's address is on loopback or simulated */
 } ln_write;
 
 typedef struct ln_look {                                 /* what look found; lent                           */
@@ -108,7 +107,6 @@ void *ln_effect_work(const ln_effect *e);
 void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work));
 int64_t ln_effect_timeout_ms(const ln_effect *e);        /* 0: the operation's own                          */
 int64_t ln_effect_lease_ms(const ln_effect *e);          /* 0: none                                         */
-bool ln_effect_looped_back(const ln_effect *e);
 /* of a write: the live state that look found, also after a restart; "" unknown */
 ln_str ln_effect_before(const ln_effect *e);
 /* copies s; lives as long as e; NULL: no memory */

@@ -80,7 +80,8 @@ static void push_error_meta(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ERROR_KEY);
 }
 
-void lnL_error_meta(lua_State *L, int idx) {
+/* Makes the table there an error table. [-0, +0, m] */
+static void set_error_meta(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 4, NULL);
   push_error_meta(L);
@@ -106,7 +107,7 @@ void lnL_push_error(lua_State *L, const ln_err *e, ln_str at) {
     lua_pushlstring(L, at.p, at.n);
     lua_setfield(L, -2, "at");
   }
-  lnL_error_meta(L, -1);
+  set_error_meta(L, -1);
 }
 
 int lnL_raise(lua_State *L, const ln_err *e) {

@@ -241,7 +241,8 @@ static void many(lua_State *L, const type *t, const char *what) {
   lua_remove(L, -2);
 }
 
-void lnL_coerce(lua_State *L, const char *text, const char *what) {
+/* The value on top, by a type's text ("[host]", "duration = 30d"): replaces it. */
+static void coerce(lua_State *L, const char *text, const char *what) {
   type t = read_type(ln_str_of(text));
   if (lua_isnil(L, -1) && t.has_fallback) {
     lua_pop(L, 1);
@@ -306,7 +307,7 @@ void lnL_coerce_input(lua_State *L, int playbook, int value) {
     if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s: an input's type is a text such as \"string?\"", name);
     const char *text = lua_tostring(L, -1), *what = lua_tostring(L, -2);
     lua_getfield(L, all, what);                             /* … k type v                  */
-    lnL_coerce(L, text, what);
+    coerce(L, text, what);
     lua_setfield(L, out, what);
     lua_pop(L, 1);                                          /* … k                         */
   }

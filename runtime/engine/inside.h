@@ -301,7 +301,7 @@ void ln_run_drop_pending(ln_run *r);
 /* a note or stage entry, once */
 bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err);
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4))) LN_NO_RETURN;
 void ln_permit_free(ln_permit *p);
 ln_permit *ln_permit_of(ln_str effects); /* from encoded effects, one after another; NULL: no memory */
 /* write.c */
@@ -363,6 +363,5 @@ void ln_wait_for(ln_effect *e, int64_t due_ms, ln_task_fn fn); /* a timer of the
 void ln_approval_watch(ln_run *r);                       /* looks at what people decided, now and again     */
 void ln_approval_gather(ln_run *r);                      /* the core's own questions, one a kind            */
 void ln_approval_ask(ln_effect *e, const ln_approval *a); /* a question of the playbook                     */
-void ln_approval_digest(const ln_run *r, ln_effect *const *es, size_t n, char out[2 * LN_SHA256 + 1]);
 void ln_approval_put_effect(ln_effect *e, ln_buf *out);  /* what a person is shown of a write               */
 #endif

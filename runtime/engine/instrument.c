@@ -37,7 +37,10 @@ static int l_instrument(lua_State *L) {
   return 0;
 }
 
-bool ln_instrument(ln_engine *g, ln_str source, const char *path, ln_buf *out, ln_err *err) {
+/* The source as a plan compiles it: the same lines, every value that decides something wrapped in a call
+** (stdlib/check/instrument.lua).  Appends to out.  "syntax": FILE:LINE:COL and why; "failed" when it cannot be
+** done: then the source must not be run in a plan. */
+static bool instrument(ln_engine *g, ln_str source, const char *path, ln_buf *out, ln_err *err) {
   struct job j = {.g = g, .source = source, .path = path, .out = out, .err = err};
   return ln_host_run(g, l_instrument, &j, "a script cannot be prepared for a plan", err) && j.ok;
 }
@@ -47,7 +50,7 @@ bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err
   ln_buf planned;
   if (!r->planning) return ln_vm_load(r->vm, L, source, chunk, err);
   ln_buf_init(&planned, PLANNED_MAX);
-  bool ok = ln_instrument(r->engine, source, chunk + 1, &planned, err) &&
+  bool ok = instrument(r->engine, source, chunk + 1, &planned, err) &&
             ln_vm_load(r->vm, L, ln_buf_view(&planned), chunk, err);
   ln_buf_free(&planned);
   return ok;

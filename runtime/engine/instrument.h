@@ -5,10 +5,6 @@
 
 #include "engine/engine.h"
 
-/* The source as a plan compiles it: the same lines, every value that decides something wrapped in a call
-** (stdlib/check/instrument.lua).  Appends to out.  "syntax": FILE:LINE:COL and why; "failed" when it cannot be done:
-** then the source must not be run in a plan. */
-bool ln_instrument(ln_engine *g, ln_str source, const char *path, ln_buf *out, ln_err *err);
 /* Compiles a script for the run that L belongs to, and pushes its function: as it is, or, when the run plans, as a
 ** plan has it.  chunk: "@scripts/t1059/harden.lua".  False: nothing was pushed. */
 bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err);

@@ -192,6 +192,7 @@ static bool one_document(struct taking *t, ln_str doc, ln_alert_fn fn, void *arg
   if (ok && rest.n && ln_v_read(&rest, &v) && v.tag == 'A')
     for (rest = v.body; ok && rest.n && ln_v_read(&rest, &item);) ok = give(t, item.whole, fn, arg, err);
   ln_buf_free(&list);
+  t->out = NULL;
   return ok;
 }
 

@@ -259,10 +259,6 @@ bool ln_host_json(ln_host *h, ln_str json, ln_buf *value, ln_err *err) {
   return decode(h, json, true, value, err);
 }
 
-bool ln_host_json_nulls(ln_host *h, ln_str json, ln_buf *value, ln_err *err) {
-  return decode(h, json, false, value, err);
-}
-
 /* --- encoding ------------------------------------------------------------------------------------------- */
 
 static bool no_json(ln_err *err, const char *what) {

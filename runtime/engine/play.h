@@ -12,7 +12,5 @@ ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err); /* its name, stage, us
 /* Coerces the table at `value` (nil: empty) by the declaration at `playbook`, with the site's values from the
 ** configuration below it; pushes the result.  Raises bad_argument, naming the input. [-0, +1, e] */
 LN_RAISES void lnL_coerce_input(lua_State *L, int playbook, int value);
-/* Coerces the value on top by a type's text ("[host]", "duration = 30d"): replaces it. */
-LN_RAISES void lnL_coerce(lua_State *L, const char *type, const char *what);
 
 #endif

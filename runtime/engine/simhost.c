@@ -113,7 +113,7 @@ static void load_sim(lua_State *L, ln_simhost *h, const char *name) {
 static bool open_module(lua_State *L, const ln_simhost *h, const char *name) {
   static const char *const taken[] = {"json", "xml", "crypto", "zip", "time", "text", NULL};
   int i = 0;
-  while (taken[i] && strcmp(taken[i], name)) i++;
+  while (taken[i] && strcmp(taken[i], name) != 0) i++;
   for (const ln_module *m = h->modules; taken[i] && m && m->name; m++)
     if (strcmp(m->name, name) == 0) {
       lua_pushcfunction(L, m->open);
@@ -454,7 +454,7 @@ static void take_headers(lua_State *L, int reply, action *a) {
   if (lua_getfield(L, reply, "headers") != LUA_TTABLE) return;
   int t = lua_gettop(L);
   lua_Integer n = luaL_len(L, t);
-  if (n > 100) luaL_error(L, "a reply has too many headers");
+  if (n < 0 || n > 100) luaL_error(L, "a reply has too many headers");
   if (!(a->headers = calloc((size_t)n + 1, sizeof *a->headers))) luaL_error(L, "no memory");
   for (lua_Integer i = 1; i <= n; i++) {
     lua_geti(L, t, i);                                   /* headers pair */

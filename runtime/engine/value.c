@@ -158,14 +158,15 @@ bool ln_v_read(ln_str *rest, ln_vitem *out) {
 
 bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }
 
-bool ln_v_is_object(const ln_vitem *v) {
+/* Has it named members? */
+static bool is_object(const ln_vitem *v) {
   return v->tag == 'O' || v->tag == 'B' || v->tag == 'P' || v->tag == 'M';
 }
 
 bool ln_v_get(ln_str object, ln_str key, ln_vitem *out) {
   ln_vitem o, member;
   *out = (ln_vitem){0};
-  if (!ln_v_read(&object, &o) || !ln_v_is_object(&o)) return false;
+  if (!ln_v_read(&object, &o) || !is_object(&o)) return false;
   for (size_t i = 0; i < o.count; i++) {
     ln_str k;
     if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, &member)) return false;
@@ -252,7 +253,7 @@ bool ln_v_check(ln_str v, ln_err *err) {
 /* --- as JSON -------------------------------------------------------------------------------------------- */
 
 /* The shortest of 15 to 17 digits that reads back, and always a float to look at: "1.0", "1e+300". */
-size_t ln_v_float_text(double v, char out[LN_FLOAT_TEXT]) {
+static size_t float_text(double v, char out[LN_FLOAT_TEXT]) {
   int n = 0;
   for (int digits = 15; digits <= 17; digits++) {
     n = snprintf(out, LN_FLOAT_TEXT, "%.*g", digits, v);
@@ -268,7 +269,7 @@ size_t ln_v_float_text(double v, char out[LN_FLOAT_TEXT]) {
 static void json_float(double v, ln_json *j) {
   char text[LN_FLOAT_TEXT];
   if (!isfinite(v)) ln_json_null(j);
-  else ln_json_raw(j, (ln_str){text, ln_v_float_text(v, text)});
+  else ln_json_raw(j, (ln_str){text, float_text(v, text)});
 }
 
 static void json_bytes(ln_str s, ln_json *j) {

@@ -45,13 +45,11 @@ ln_str ln_v_get_str(ln_str object, const char *key);     /* its text, or {NULL,0
 int64_t ln_v_get_int(ln_str object, const char *key, int64_t otherwise);
 bool ln_v_get_bool(ln_str object, const char *key, bool otherwise);
 bool ln_v_check(ln_str v, ln_err *err);                  /* well formed, whole, within depth?  else "corrupt" */
-bool ln_v_is_object(const ln_vitem *v);                  /* has named members: O M B P                      */
 bool ln_v_positions(const ln_vitem *m, ln_str *items, size_t *count); /* an M's items, for ln_v_read; false: no M */
 
 /* Bytes that are not UTF-8: {"base64": …}; opaque: "⟨unknown⟩"; nil, NaN, inf: null; a mixed table: an object with
 ** "1", "2" … among its keys.  A float stays one to look at (1.0), and reads back as the same. */
 void ln_v_to_json(ln_str v, ln_json *j);
 bool ln_v_merge(ln_buf *out, ln_str a, ln_str b);        /* objects (or empty texts): a's members, b's over them, sorted; false: no object, or full */
-size_t ln_v_float_text(double v, char out[LN_FLOAT_TEXT]); /* of a finite one, as JSON: "1.0" "0.1" "1e+300" */
 
 #endif

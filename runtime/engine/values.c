@@ -136,12 +136,12 @@ static void push_meta(lua_State *L, const char *key, const char *name, void (*fi
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
-void lnL_push_blob_meta(lua_State *L) { push_meta(L, &BLOB_KEY, "blob", fill_blob); }
+static void push_blob_meta(lua_State *L) { push_meta(L, &BLOB_KEY, "blob", fill_blob); }
 
 static void push_handle(lua_State *L, const ln_vitem *v) {
   void *p = lua_newuserdatauv(L, v->whole.n, 0);         /* handle          */
   memcpy(p, v->whole.p, v->whole.n);
-  if (v->tag == 'B') lnL_push_blob_meta(L);
+  if (v->tag == 'B') push_blob_meta(L);
   else push_meta(L, &OPAQUE_KEY, LNL_OPAQUE, fill_opaque); /* handle meta     */
   lua_setmetatable(L, -2);
 }

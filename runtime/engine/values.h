@@ -5,7 +5,15 @@
 
 #include "engine/value.h"
 
-#include <lua.h>
+#include <lauxlib.h>
+
+#ifdef __clang_analyzer__ /* it reads one file at a time, and would go on where others raise */
+#define LN_NO_RETURN __attribute__((analyzer_noreturn))
+int lua_error(lua_State *L) LN_NO_RETURN;
+int luaL_error(lua_State *L, const char *fmt, ...) LN_NO_RETURN;
+#else
+#define LN_NO_RETURN
+#endif
 
 /* Encodes the value at idx.  Tables with keys 1..n are arrays, an empty one is an object unless it is marked
 ** (json.array); json.null is null; other keys are texts, and a table may have both (tag 'M'); metatables do not
@@ -29,10 +37,8 @@ bool lnL_is_opaque(lua_State *L, int idx);               /* any use of one raise
 void lnL_known(lua_State *L, int idx);                   /* raises that for an opaque value; others pass [-0,+0,e] */
 void lnL_unknown(lua_State *L, int idx, ln_err *err);    /* the error itself: what is not known, the step, --assume */
 #define LNL_OPAQUE "unknown value"                       /* as its type's name in Lua's own errors          */
-void lnL_push_blob_meta(lua_State *L);                   /* for modules/blob.c to add methods  [-0,+1,m]     */
 void lnL_push_error(lua_State *L, const ln_err *e, ln_str at); /* an error table with the error metatable (tostring: the operator's two lines) [-0,+1,m] */
-void lnL_error_meta(lua_State *L, int idx);              /* makes the table there an error table [-0,+0,m]   */
-int lnL_raise(lua_State *L, const ln_err *e);            /* pushes it, with where the playbook is, and raises it */
+int lnL_raise(lua_State *L, const ln_err *e) LN_NO_RETURN; /* pushes it, with where the playbook is, and raises it */
 void lnL_to_error(lua_State *L, int idx, ln_err *e);     /* any error value as an ln_err; a plain text is code "failed"; allocates nothing */
 bool lnL_error_encode(const ln_err *e, ln_str at, ln_str cause, ln_buf *out); /* as an encoded object       */
 void lnL_error_decode(ln_str v, ln_err *e);
@@ -42,10 +48,9 @@ ln_host *ln_host_new(ln_err *err);
 void ln_host_free(ln_host *h);
 lua_State *ln_host_state(ln_host *h);                    /* all standard libraries; for engine and modules  */
 /* Decodes a JSON text.  Integers of 64 bits stay integers (larger ones are floats, as Lua reads them), [] stays an
-** array, of equal keys the last wins, a member that is null is left out (ln_host_json_nulls keeps it).  "bad_json":
+** array, of equal keys the last wins, a member that is null is left out.  "bad_json":
 ** at which byte, and what is wrong; nesting above 100, what is not UTF-8, and 1e999 are refused. */
 bool ln_host_json(ln_host *h, ln_str json, ln_buf *value, ln_err *err);
-bool ln_host_json_nulls(ln_host *h, ln_str json, ln_buf *value, ln_err *err);
 /* Decodes an XML text into its root element: { attrs = {}, name, text (trimmed), child elements at 1..n }.  No
 ** entities but the five, nothing fetched, depth < 100.  "bad_xml": at which line, and what is wrong. */
 bool ln_host_xml(ln_host *h, ln_str xml, ln_buf *value, ln_err *err);

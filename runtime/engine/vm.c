@@ -202,7 +202,8 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
   if (nsize <= osize) {
     void *less = realloc(p, nsize);
     vm->used -= osize - nsize;
-    return less ? less : p;
+    if (less) p = less;
+    return p;
   }
   if (nsize - osize > vm->limits.memory - vm->used) return refuse(vm, nsize);
   void *q = realloc(p, nsize);
@@ -373,7 +374,7 @@ static int refuse_wait(lua_State *L) {
 int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   ln_vm *vm = ln_vm_of(L);
   if (vm && vm->dead) return lnL_give_up(L);
-  if (!lnL_can_wait(L)) return refuse_wait(L);
+  if (!vm || !lnL_can_wait(L)) return refuse_wait(L);
   vm->yielding = YIELD_ASKED;
   return lua_yieldk(L, 0, ctx, k);
 }

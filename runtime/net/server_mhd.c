@@ -347,7 +347,7 @@ void ln_exchange_cut(ln_exchange *x, ln_str partial) {
 /* --- the server --- */
 
 static bool where(int fd, uint16_t *port) {
-  struct sockaddr_storage sa;
+  struct sockaddr_storage sa = {0};
   struct sockaddr_in v4;
   struct sockaddr_in6 v6;
   socklen_t n = sizeof sa;

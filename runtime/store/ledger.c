@@ -123,21 +123,6 @@ static bool give(ln_rows *rows, ln_hold_fn fn, void *arg, int64_t *last) {
   return go_on;
 }
 
-bool ln_tx_holds(ln_tx *tx, ln_str entity, ln_str facet, ln_hold_fn fn, void *arg, ln_err *err) {
-  int64_t last = 0;
-  bool more = true;
-  while (more) {
-    ln_rows rows;
-    if (!ln_conn_rows(tx->c, &rows, err,
-                      COLUMNS "WHERE h.entity = ? AND h.facet = ? AND h.id > ? ORDER BY h.id", "tti", entity,
-                      facet, last))
-      return false;
-    more = rows.more;
-    more = give(&rows, fn, arg, &last) && more;
-  }
-  return true;
-}
-
 /* --- holds, read --- */
 
 #define NARROW                                                                                               \

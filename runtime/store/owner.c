@@ -102,7 +102,7 @@ static bool make_file(ln_owner *o, const char *folder, ln_err *err) {
       ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", o->file,
               strerror(errno));
   }
-  if (!ok && o->fd >= 0) unlink(unlocked);
+  if (!ok && unlocked && o->fd >= 0) unlink(unlocked);
   free(unlocked);
   return ok;
 }

@@ -63,7 +63,8 @@ void ln_tail_gone(ln_tail *t, int64_t run, int64_t upto) {
   }
 }
 
-void ln_tail_cut(ln_tail *t, int64_t floor) {
+/* Ids below are not needed. */
+static void cut_tail(ln_tail *t, int64_t floor) {
   if (floor > t->end) floor = t->end;
   for (int64_t id = t->first; id < floor; id++) {
     int64_t last, run = t->row[id - t->base].run;
@@ -100,7 +101,7 @@ bool ln_tail_of(const ln_tail *t, int64_t run, int64_t after, int64_t **ids, siz
 
 bool ln_tail_read(ln_tail *t, ln_conn *c, int64_t floor, int64_t next, ln_err *err) {
   if (!t->end || t->base > floor || t->end < floor) ln_tail_start(t, floor);
-  ln_tail_cut(t, floor);
+  cut_tail(t, floor);
   if (t->end >= next) return true;
   sqlite3_stmt *q =
       ln_conn_start(c, err, "SELECT id, run FROM log WHERE id >= ? AND id < ?", "ii", t->end, next);

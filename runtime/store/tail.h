@@ -22,7 +22,6 @@ void ln_tail_start(ln_tail *t, int64_t id);              /* forgets all; goes on
 void ln_tail_free(ln_tail *t);
 bool ln_tail_add(ln_tail *t, int64_t id, int64_t run);   /* id >= end; false: no memory, t knows nothing now */
 void ln_tail_gone(ln_tail *t, int64_t run, int64_t upto);/* the run's rows up to there are not needed        */
-void ln_tail_cut(ln_tail *t, int64_t floor);             /* ids below are not needed                         */
 int64_t ln_tail_first(ln_tail *t, int64_t *run);         /* the lowest id that is needed, and whose; end: none */
 
 /* The run's ids above `after`, ascending; free() them.  *n 0: none.  False: no memory. */

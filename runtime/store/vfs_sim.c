@@ -154,7 +154,9 @@ static entry *find_or_make(ln_vfs_sim *v, const char *name) {
 
 /* --- the power cut --- */
 
-static size_t pick(ln_vfs_sim *v, size_t below) { return (size_t)(ln_rand_u64(&v->rand) % below); }
+static size_t pick(ln_vfs_sim *v, size_t below) {
+  return below ? (size_t)(ln_rand_u64(&v->rand) % below) : 0;
+}
 
 /* What became of a write, sector by sector: kept, lost, or the first bytes of it kept. */
 static void tear(ln_vfs_sim *v, bytes *img, const change *c) {
@@ -175,7 +177,7 @@ static void settle(bytes *img, const change *c) {
 static void lose(ln_vfs_sim *v, inode *f) {
   size_t count = 0, i = 0, how = pick(v, 4);
   for (change *c = f->first; c; c = c->next) count++;
-  size_t upto = how == 0 ? 0 : how == 1 ? count : count ? pick(v, count) : 0;
+  size_t upto = how == 0 ? 0 : how == 1 ? count : pick(v, count);
   for (change *c = f->first; c; c = c->next, i++) {
     if (how < 3 ? i < upto : !c->p && pick(v, 2)) settle(&f->disk, c);
     else if (c->p && (how == 3 || (how == 2 && i == upto))) tear(v, &f->disk, c);
@@ -371,7 +373,7 @@ static void shm_unlock(handle *h, int i) {
 
 /* Others hold it in a way that forbids this. */
 static bool shm_taken(const handle *h, int i, bool exclusive) {
-  int readers = h->shm->readers[i], mine = h->shm_shared >> i & 1;
+  int readers = h->shm->readers[i], mine = (int)(h->shm_shared >> i & 1);
   return exclusive ? readers != mine : readers < 0 && !(h->shm_exclusive >> i & 1);
 }
 

@@ -59,16 +59,12 @@ static const ln_err no_memory = {
 
 static void fail_job(job *j, const ln_err *err) {
   j->failed = true;
-  if (j->waiter) {
-    *j->err = *err;
-  } else if ((j->err = malloc(sizeof *err))) {
-    *j->err = *err;
-  }
+  if (j->waiter || (j->err = malloc(sizeof *err))) *j->err = *err;
 }
 
 static void finish(job *j) {
   if (j->done) j->done(j->arg, !j->failed ? NULL : j->err ? j->err : &no_memory);
-  if (j->held) j->back->hold(j->back, -1);
+  if (j->back && j->held) j->back->hold(j->back, -1);
   free(j->err);
   free(j);
 }
@@ -371,7 +367,7 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
 }
 
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
-  ln_err own;
+  ln_err own = {0};
   waiter wait = {.finished = false};
   job j = {.apply = apply, .arg = arg, .err = err ? err : &own, .waiter = &wait};
   ln_writer *w = s->writer;

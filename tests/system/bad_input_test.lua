@@ -70,7 +70,7 @@ sys.test("a playbook that eats memory is ended, and the program's own stays smal
     caught = "local l = {} while true do pcall(function() while true do l[#l + 1] = (\"x\"):rep(1000) .. #l end end) end",
   } do
     t:playbook(name, body)
-    local r = t:run { "run", name, limit = "ulimit -v 1500000", seconds = 40 }
+    local r = t:run { "run", name, memory = 1500, seconds = 40 }
     one_error(r, 1, name .. ".lua:")
   end
 end)

@@ -36,12 +36,13 @@ sys.test("errors and warnings, with their places", function(t)
     mpa({}, print)]], [[uses = { "okta" },]])
   local r = t:expect(1, { "check", "scripts/bad.lua" })
   local got = lines(r.out)
-  local want = { "scripts/bad.lua:5:10: error: okta has no operation 'clear_session': did you mean 'clear_sessions'? [unknown-operation]",
-                 "scripts/bad.lua:6:10: warning: okta.add_to_group acts on the first that okta.users listed: only(…) makes sure that there is one [first-match]",
-                 "scripts/bad.lua:6:49: error: okta.add_to_group has no argument 'grop': did you mean 'group'? [unknown-argument]",
-                 "scripts/bad.lua:7:11: error: sleep: \"1h30m\" is not a duration: write one number and one unit, such as \"90m\" [bad-duration]",
-                 "scripts/bad.lua:8:5: error: unknown name 'mpa': did you mean 'map'? [unknown-global]" }
-  for i, line in ipairs(want) do eq(got[i], line) end
+  local want = {
+    "5:10: error: okta has no operation 'clear_session': did you mean 'clear_sessions'? [unknown-operation]",
+    "6:10: warning: okta.add_to_group acts on the first that okta.users listed: only(…) makes sure that there is one [first-match]",
+    "6:49: error: okta.add_to_group has no argument 'grop': did you mean 'group'? [unknown-argument]",
+    '7:11: error: sleep: "1h30m" is not a duration: write one number and one unit, such as "90m" [bad-duration]',
+    "8:5: error: unknown name 'mpa': did you mean 'map'? [unknown-global]" }
+  for i, line in ipairs(want) do eq(got[i], "scripts/bad.lua:" .. line) end
   eq(#got, #want)
   has(r.err, "1 file: 4 errors, 1 warning")
 end)

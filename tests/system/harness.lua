@@ -4,8 +4,9 @@
 --   sys.test("what is so", function(t) … end)
 --     t.dir                            the test's folder, which the program runs in; removed afterwards
 --     t:write(name, text), t:read(name)
---     t:run { "runs", "--json", env = { K = "v" }, stdin = "text", seconds = 30, limit = "ulimit …" }
+--     t:run { "runs", "--json", env = { K = "v" }, stdin = "text", seconds = 30, memory = 1500, limit = "ulimit …" }
 --       → { code, out, err, doc() }    doc: standard output as one JSON document; a null is absent
+--                                      memory: in MiB; more is fatal.  seconds: three times as many when sanitized
 --     t:sim { "--speed", "500" }       the simulators as servers; sim.conf is written and used from then on
 --     t:log()                          what they wrote down: a list of { vendor, request, … } and { vendor, did }
 --     t:start { … }                    a run in the background: { pid, kill(signal), wait() → code }
@@ -21,6 +22,7 @@ local cjson = require "cjson"
 local sys = {}
 local count, failed = 0, 0
 local root = io.popen "pwd":read "l"
+local sanitized = os.getenv "SANITIZED" ~= nil             -- by tests/run
 local binary = os.getenv "LUNETTE" or root .. "/build/lunette"
 sys.root, sys.binary = root, binary
 
@@ -89,13 +91,21 @@ end
 
 function test:read(name) return slurp(self.dir .. "/" .. name) end
 
+-- The sanitizers' shadow is terabytes of addresses: there it is what is resident that counts.
+local function memory_limit(mib)
+  if not sanitized then return ("ulimit -v %d"):format(mib * 1024) end
+  return ("export ASAN_OPTIONS=\"$ASAN_OPTIONS:hard_rss_limit_mb=%d\""):format(mib)
+end
+
 -- "cd … && env … program 'a' 'b'", with what the options say around it.
 function test:command(args)
   local words = { "cd", quoted(self.dir), "&&" }
   if args.limit then words[#words + 1] = args.limit .. " &&" end
+  if args.memory then words[#words + 1] = memory_limit(args.memory) .. " &&" end
   words[#words + 1] = args.exec and "exec env -u LUNETTE_CONFIG" or "env -u LUNETTE_CONFIG"
   for k, v in pairs(args.env or {}) do words[#words + 1] = k .. "=" .. quoted(v) end
-  if args.seconds ~= false then words[#words + 1] = ("timeout -k 2 %d"):format(args.seconds or 60) end
+  local seconds = args.seconds ~= false and (args.seconds or 60) * (sanitized and 3 or 1)
+  if seconds then words[#words + 1] = ("timeout -k 2 %d"):format(seconds) end
   words[#words + 1] = quoted(binary)
   for _, a in ipairs(args) do words[#words + 1] = quoted(a) end
   if self.conf and not args.conf then words[#words + 1] = "--config " .. quoted(self.conf) end

@@ -44,8 +44,7 @@ local function run(t, body, ...)
   return doc
 end
 
-local PS1   = "36c5d12033b2eaf251bae61c00690ffb17fddc87"
-local PS256 = "908b64b1971a979c7e3e8ce4621945cba84854cb98d76367b791a6e22b5f6d53"
+local PS1 = "36c5d12033b2eaf251bae61c00690ffb17fddc87"
 local EMPTY = { sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                 sha1 = "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709", md5 = "d41d8cd98f00b204e9800998ecf8427e" }
 

@@ -6,10 +6,10 @@ local eq, has = sys.eq, sys.has
 local ALERT = sys.root .. "/tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json"
 local GROUPS = { "call", "okta.groups", "name=ir-restricted", "type=OKTA_GROUP" }
 
-local function groups(t, faults, limit)
+local function groups(t, faults, memory)
   t:sim { "--speed", "500", "--faults", faults }
   local args = { table.unpack(GROUPS) }
-  args.limit, args.seconds = limit, 50
+  args.memory, args.seconds = memory, 50
   return t:run(args)
 end
 
@@ -38,7 +38,7 @@ for fault, part in pairs { html = "503", truncate = "", ["reset-before"] = "", e
 end
 
 sys.test("gigabytes are cut off at the limit, and not held", function(t)
-  local r = groups(t, "okta.groups=huge:4096", "ulimit -v 2000000")
+  local r = groups(t, "okta.groups=huge:4096", 2000)
   eq(r.code, 1, "exit status (" .. r.err .. ")")
   has(r.err, "larger")
 end)

@@ -339,21 +339,6 @@ static void test_times(void **s) {
   assert_true(strlen(out) < LN_TIME_TEXT);
 }
 
-static void test_people_durations(void **s) {
-  (void)s;
-  static const struct {
-    int64_t ms;
-    const char *text;
-  } v[] = {{0, "0 ms"},          {250, "250 ms"},      {12400, "12.4 s"},     {30000, "30 s"},
-           {59999, "1m"},        {1200000, "20m"},     {65000, "1m 5s"},      {5400000, "1h 30m"},
-           {7200000, "2h"},      {86400000, "1d"},     {273600000, "3d 4h"},  {-5, "0 ms"}};
-  char out[LN_TIME_TEXT];
-  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
-    ln_format_duration(v[i].ms, out);
-    assert_string_equal(out, v[i].text);
-  }
-}
-
 static void test_json(void **s) {
   (void)s;
   ln_buf b;
@@ -459,8 +444,7 @@ int main(void) {
       cmocka_unit_test(test_err),       cmocka_unit_test(test_err_cut),
       cmocka_unit_test(test_rand),      cmocka_unit_test(test_hash),
       cmocka_unit_test(test_ulid),      cmocka_unit_test(test_durations),
-      cmocka_unit_test(test_sizes),     cmocka_unit_test(test_times),
-      cmocka_unit_test(test_people_durations), cmocka_unit_test(test_json),
+      cmocka_unit_test(test_sizes),     cmocka_unit_test(test_times), cmocka_unit_test(test_json),
       cmocka_unit_test(test_json_numbers), cmocka_unit_test(test_json_deep),
       cmocka_unit_test(test_log),       cmocka_unit_test(test_clock),
   };

@@ -369,10 +369,6 @@ static void test_lookups(void **s) {
   has(err.message, "did you mean acme?");
   assert_int_equal(ln_connectors_op(g, LN_STR("acme.act"), &err)->move,
                    LN_CONFINE); /* not known: the gravest */
-  assert_true(ln_connectors_grants(g, LN_STR("acme"), LN_STR("acme.thing")));
-  assert_true(ln_connectors_grants(g, LN_STR("acme.both"), LN_STR("acme.thing")));
-  assert_false(ln_connectors_grants(g, LN_STR("acme.both"), LN_STR("acme.change")));
-  assert_false(ln_connectors_grants(g, LN_STR("acm"), LN_STR("acme.thing")));
 }
 
 /* --- arguments, in the VM: nothing is sent --- */

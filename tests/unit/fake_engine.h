@@ -63,7 +63,6 @@ ln_str ln_effect_name(const ln_effect *e) { (void)e; return LN_STR("step#1"); }
 void *ln_effect_work(const ln_effect *e) { return e->work; }
 int64_t ln_effect_timeout_ms(const ln_effect *e) { return e->timeout_ms; }
 int64_t ln_effect_lease_ms(const ln_effect *e) { return e->lease_ms; }
-bool ln_effect_looped_back(const ln_effect *e) { (void)e; return true; }
 void ln_effect_on_drop(ln_effect *e, void (*drop)(ln_effect *e)) { e->drop = drop; }
 void ln_effect_raw(ln_effect *e, ln_str bytes) { e->raws += bytes.n > 0; }
 

@@ -79,7 +79,8 @@ local PROGRAMS = {
   "local x=1 if(x)then t'p'end if not(x)then t'q'end while(nil)do end return x==(1)and'yes'or'no'",
   "local function f(...) if...then return 1 end return not...and 2 end return f(), f(3)",
   "local x <const> = 5 local y <close> = nil if x == 5 and not y then return x end",
-  "local r = {} for _, f in ipairs { 1, 2, 3 } do r[#r + 1] = function() return f == 2 and 'two' or f end end return r[1](), r[2](), r[3]()",
+  "local r = {} for _, f in ipairs { 1, 2, 3 } do r[#r + 1] = function() return f == 2 and 'two' or f end end "
+    .. "return r[1](), r[2](), r[3]()",
   "return (function(n) if n == 0 then return 'deep' end return 'no' end)(0)",
   "local function loop(n) if n == 0 then return t('end', 1, 2) end return loop(n - 1) end return loop(100000)",
   "local a, b = 1, 2 a, b = b, a == 1 and b or a return a, b",

@@ -1,5 +1,5 @@
 -- zip.lua: packing, and reading what others have packed, bombs and damage among it.
-local zip, crypto = require "zip", require "crypto"
+local zip = require "zip"
 
 local function fails(code, f, ...)
   local ok, err = pcall(f, ...)
