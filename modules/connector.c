@@ -477,7 +477,7 @@ static int l_same(lua_State *L) {
   return 1;
 }
 
-/* In a run nothing looks at what a declaration leaves open. */
+/* Where nothing is planned nobody looks at what a declaration leaves open. */
 static int l_nothing(lua_State *L) {
   lua_settop(L, 0);
   lua_newtable(L);
@@ -497,7 +497,10 @@ static void push_declaration(lua_State *L, const lnC_connector *c) {
   lua_createtable(L, 0, 2);                              /* chunk env */
   lua_pushcfunction(L, l_same);
   lua_setfield(L, -2, "connector");
-  lua_pushcfunction(L, l_nothing);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD) != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, l_nothing);
+  }
   lua_setfield(L, -2, "opaque");
   lua_createtable(L, 0, 1);                              /* chunk env meta */
   lua_pushglobaltable(L);

@@ -59,5 +59,7 @@ void lnL_connector_pager(lua_State *L, int idx);
 ** what run(args) returns: NAME is "crowdstrike.analyse", USES an array of full names.  Without it run(args)
 ** is called as it is. */
 #define LNL_FLOW "lunette.flow"
+/* Likewise a function for what flows call as `opaque "what"`.  Without it they get an empty table. */
+#define LNL_OPAQUE_WORD "lunette.opaque"
 
 #endif

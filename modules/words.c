@@ -68,6 +68,8 @@ void lnL_open_words(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
+  lua_pushcfunction(L, lnL_opaque_word);
+  lua_setfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD);
   ln_vm_globals(ln_vm_of(L), lazy_word, names);
   if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

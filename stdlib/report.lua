@@ -15,6 +15,8 @@ local function by_severity(list)
   return out
 end
 
+local function one_line(s) return (tostring(s):gsub("%s+", " ")) end
+
 local function writes(doc)
   local out = {}
   for _, s in ipairs(doc.steps) do
@@ -23,8 +25,52 @@ local function writes(doc)
   return out
 end
 
+---Whether it only says what would be done: also a call that is a read has happened.
+local function is_plan(doc)
+  if not doc.plan then return false end
+  for _, s in ipairs(doc.steps) do
+    if s.state == "planned" or s.state == "refused" then return true end
+  end
+  return #doc.unknown > 0 or #doc.stages > 0
+end
+
+-- How a value that a plan does not know is spelt in its document.
+local UNKNOWN = "⟨unknown⟩"
+
+---What the sections are called: a plan has done nothing.
+local function titles(doc)
+  if is_plan(doc) then return { done = "planned", not_done = "would not be done" } end
+  return { done = "done", not_done = "not done" }
+end
+
+---What a plan does not know, each once, with the branches that ended for it.
+local function unknowns(doc)
+  local out, at = {}, {}
+  for _, u in ipairs(doc.unknown or {}) do
+    local branch = u.branch:match "[^/]*$"
+    if not at[u.why] then
+      at[u.why] = { why = u.why, branches = {} }
+      out[#out + 1] = at[u.why]
+    end
+    if branch ~= "" then table.insert(at[u.why].branches, branch) end
+  end
+  return out
+end
+
+local function unknown_line(u)
+  return (#u.branches > 0 and table.concat(u.branches, ", ") .. ": " or "") .. one_line(u.why)
+end
+
+local function stage_why(doc, s)
+  if not s.why or (s.state == "unknown" and #(doc.unknown or {}) > 0) then return nil end
+  return one_line(s.why)
+end
+
 local function state_line(doc)
   local line = doc.state
+  if is_plan(doc) and line == "completed" then
+    return doc.outcome == "complete" and "planned" or "planned, not all of it"
+  end
   if doc.outcome then line = line .. ", " .. doc.outcome end
   if doc.waiting then
     line = line .. " for " .. tostring(doc.waiting["for"])
@@ -38,16 +84,20 @@ local function remedy(f)
   return r and r ~= "" and (" (remedy: " .. tostring(r):gsub("%s+", " ") .. ")") or ""
 end
 
-local function one_line(s) return (tostring(s):gsub("%s+", " ")) end
-
 local function write_line(s)
-  local line = s.op .. "  " .. (s.entity or s.name)
-  if s.state ~= "done" then line = line .. "  [" .. s.state .. "]" end
+  local line = s.op .. "  " .. (s.entity or (s.would and s.would.unknown and UNKNOWN) or s.name)
+  if s.state ~= "done" and s.state ~= "planned" then line = line .. "  [" .. s.state .. "]" end
   if s.would then
     line = line .. ("  %s: %s → %s"):format(s.would.facet or "", s.would.from ~= "" and s.would.from or "?", s.would.to or "?")
   end
+  if s.would and s.would.unknown then line = line .. "  (with what is not known yet)" end
   if s.error then line = line .. "  " .. s.error.code .. ": " .. one_line(s.error.message) end
   return line
+end
+
+local function evidence_line(e)
+  if e.value == UNKNOWN then return e.name .. "  " .. UNKNOWN end
+  return ("%s  sha256:%s  %d bytes"):format(e.name, e.sha256, e.bytes)
 end
 
 local function hold_line(h)
@@ -112,17 +162,20 @@ function report.text(doc)
     out[#out + 1] = "error     " .. doc.error.code .. ": " .. doc.error.message .. at
   end
   result_lines(out, doc)
+  local title = titles(doc)
   section(out, "stages", doc.stages, function(s)
-    return ("%-10s %s%s"):format(s.stage, s.state, s.why and ": " .. one_line(s.why) or "")
+    local why = stage_why(doc, s)
+    return ("%-10s %s%s"):format(s.stage, s.state, why and ": " .. why or "")
   end)
   section(out, "found", by_severity(doc.found), function(f) return ("%-13s %s%s"):format(f.severity, one_line(f.title), remedy(f)) end)
-  section(out, "done", writes(doc), write_line)
-  section(out, "not done", doc.not_done, function(n) return n.what .. ": " .. one_line(n.why) end)
+  section(out, title.done, writes(doc), write_line)
+  section(out, "not known", unknowns(doc), unknown_line)
+  section(out, title.not_done, doc.not_done, function(n) return n.what .. ": " .. one_line(n.why) end)
   section(out, "approvals", doc.approvals, function(a)
     return ("%s  %s  %s%s"):format(a.id, a.state, one_line(a.title), a.by and (" by " .. a.by) or "")
   end)
   section(out, "holds", doc.holds, hold_line)
-  section(out, "evidence", doc.evidence, function(e) return ("%s  sha256:%s  %d bytes"):format(e.name, e.sha256, e.bytes) end)
+  section(out, "evidence", doc.evidence, evidence_line)
   return table.concat(out, "\n") .. "\n"
 end
 
@@ -136,6 +189,8 @@ local function md_section(out, title, list, line)
   for _, x in ipairs(list) do out[#out + 1] = "- " .. line(x) end
 end
 
+local function heading(title) return (title:gsub("^%l", string.upper)) end
+
 ---The report as markdown.  Texts of vendors and alerts are escaped: they are data, not markup.
 ---@param doc table
 ---@return string
@@ -144,17 +199,20 @@ function report.markdown(doc)
                 "- finished: " .. (doc.finished or "not yet") }
   if doc.error then out[#out + 1] = "- error: " .. md(doc.error.code .. ": " .. doc.error.message) end
   if type(doc.result) == "table" and type(doc.result.verdict) == "string" then out[#out + 1] = "- verdict: " .. md(doc.result.verdict) end
+  local title = titles(doc)
   md_section(out, "Stages", doc.stages, function(s)
-    return "**" .. md(s.stage) .. "** " .. s.state .. (s.why and ": " .. md(s.why) or "")
+    local why = stage_why(doc, s)
+    return "**" .. md(s.stage) .. "** " .. s.state .. (why and ": " .. md(why) or "")
   end)
   md_section(out, "Found", by_severity(doc.found), function(f) return "**" .. md(f.severity) .. "** " .. md(f.title) .. md(remedy(f)) end)
-  md_section(out, "Done", writes(doc), function(s) return md(write_line(s)) end)
-  md_section(out, "Not done", doc.not_done, function(n) return md(n.what) .. ": " .. md(n.why) end)
+  md_section(out, heading(title.done), writes(doc), function(s) return md(write_line(s)) end)
+  md_section(out, "Not known", unknowns(doc), function(u) return md(unknown_line(u)) end)
+  md_section(out, heading(title.not_done), doc.not_done, function(n) return md(n.what) .. ": " .. md(n.why) end)
   md_section(out, "Approvals", doc.approvals, function(a)
     return md(a.title) .. ": " .. a.state .. (a.by and " by " .. md(a.by) or "")
   end)
   md_section(out, "Holds", doc.holds, function(h) return md(hold_line(h)) end)
-  md_section(out, "Evidence", doc.evidence, function(e) return md(e.name) .. ", sha256 " .. e.sha256 end)
+  md_section(out, "Evidence", doc.evidence, function(e) return md(evidence_line(e)) end)
   return table.concat(out, "\n") .. "\n"
 end
 

@@ -122,6 +122,8 @@ void ln_branch_free_all(ln_run *r) {
   r->root = r->current = r->runnable = r->runnable_last = r->sliced = NULL;
 }
 
+bool ln_branch_is_plan(const ln_branch *b) { return b->run->planning || b->plan_into; }
+
 void ln_branch_wake(ln_branch *b) {
   ln_run *r = b->run;
   b->state = LN_B_RUNNABLE;

@@ -225,7 +225,7 @@ bool ln_effect_is_open(const ln_effect *e) {
   return rec && rec->intent.n && !rec->withdrawn && !rec->planned && !rec->has_result;
 }
 
-bool ln_effect_is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
+bool ln_effect_is_plan(const ln_effect *e) { return ln_branch_is_plan(e->branch); }
 
 /* ------------------------------------------------------------------ raw answers, kept by their content */
 
@@ -374,7 +374,7 @@ void ln_effect_start_live(ln_effect *e) {
     finish_recorded(e);
   } else if (e->branch->cancelled && !e->in_close && !ln_effect_is_open(e)) {
     ln_effect_finish_err(e, "cancelled", &gone);
-  } else if (!ln_plan_assumed(e)) {
+  } else if (!ln_plan_assumed(e) && !ln_plan_unasked(e)) {
     ln_run_event(e->run, "asked", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
     start_by_class(e);
   }

@@ -199,6 +199,7 @@ static void to_choice(lua_State *L, const char *what, ln_str words) {
 }
 
 static void one(lua_State *L, const type *t, const char *what) {
+  if (lnL_is_opaque(L, -1)) return;        /* in a plan: of what type it will be is not known either */
   if (t->choice) {
     to_choice(L, what, t->base);
     return;
@@ -253,7 +254,7 @@ static void coerce(lua_State *L, const char *text, const char *what) {
     return;
   }
   luaL_checkstack(L, 12, "inputs");
-  if (t.list) many(L, &t, what);
+  if (t.list && !lnL_is_opaque(L, -1)) many(L, &t, what);
   else one(L, &t, what);
 }
 

@@ -238,6 +238,7 @@ void ln_scratch_free(ln_run *r);
 /* branch.c */
 /* its co is empty; push fn and args on it */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err);
+bool ln_branch_is_plan(const ln_branch *b);              /* its writes are only planned                     */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue               */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                       */
 enum { LN_BRANCHES_DEEP = 40 };
@@ -329,7 +330,13 @@ bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
+bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
+/* Is it a planned write of something that is not known yet?  Then there was nobody to look at. */
+bool ln_plan_is_blind(const ln_effect *e);
+void ln_plan_unknown(ln_effect *e);                      /* answered with an opaque value                   */
+/* A branch ended for what the plan cannot know: the report says what it would need. */
+bool ln_plan_stuck(ln_branch *b, const ln_err *why, ln_str at, ln_err *err);
 void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                       */
 void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved   */
 /* park.c: a run of which every branch waits is nobody's until something is due. */

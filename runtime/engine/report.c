@@ -106,6 +106,8 @@ static void put_head(report *r) {
   text(r, "snapshot", r->snapshot);
   text(r, "state", owner_is_dead(r) ? LN_STR("waiting") : r->state);
   text(r, "outcome", r->outcome);
+  key(r, "plan");
+  ln_json_bool(r->out, r->plan);
   value(r, "input", r->input);
   value(r, "result", r->result);
   value(r, "error", r->error);
@@ -267,11 +269,29 @@ static bool put_not_done(report *r, const ln_entry *e) {
   return true;
 }
 
+/* Which branch of a plan could not go on, and what it would need. */
+static bool put_unknown(report *r, const ln_entry *e) {
+  ln_str branch = e->name;
+  while (branch.n && branch.p[branch.n - 1] != '/') branch.n--;
+  if (branch.n) branch.n--;
+  ln_json_open(r->out, '{');
+  text(r, "stage", stage_of(r, e->name));
+  text(r, "branch", branch);
+  text(r, "at", ln_v_get_str(e->data, "at"));
+  text(r, "why", ln_v_get_str(e->data, "why"));
+  ln_json_close(r->out, '}');
+  return true;
+}
+
 static bool put_note(void *arg, const ln_entry *e) {
   struct noting *n = arg;
   if (e->kind != LN_E_NOTE || !ln_str_eq(e->op, ln_str_of(n->kind))) return true;
-  if (n->kind[0] == 'f') return put_found(n->r, e);
-  return n->kind[0] == 'e' ? put_evidence(n->r, e) : put_not_done(n->r, e);
+  switch (n->kind[0]) {
+  case 'f': return put_found(n->r, e);
+  case 'e': return put_evidence(n->r, e);
+  case 'u': return put_unknown(n->r, e);
+  default: return put_not_done(n->r, e);
+  }
 }
 
 static void put_notes(report *r, const char *kind) {
@@ -347,6 +367,7 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   put_steps(&r);
   put_notes(&r, "found");
   put_notes(&r, "not_done");
+  if (r.plan) put_notes(&r, "unknown");
   ok = put_tables(&r, err);
   put_notes(&r, "evidence");
   ln_json_close(&out, '}');

@@ -4,6 +4,7 @@
 ** and wait.  Divergence, a lost store and a used-up budget end the attempt. */
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/opaque.h"
 #include "engine/play.h"
 
 #include <lauxlib.h>
@@ -415,6 +416,7 @@ static void ending_done(void *arg, const ln_err *err) {
 }
 
 static const char *outcome_of(const ln_run *r) {
+  if (r->planning) return r->partial ? "partial" : "complete"; /* of the plan */
   if (!r->partial && !r->why.code[0] && !r->cancelling) return "complete";
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
@@ -452,23 +454,18 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
   if (!ok) ln_run_end_attempt(r, &err);
 }
 
-/* The text member `at` of the error on top of the root's stack: found without an allocation, which could
-** fail. */
-static ln_str place_of(lua_State *co) {
-  ln_str at = {NULL, 0};
-  if (!lua_istable(co, -1) || !lua_checkstack(co, 4)) return at;
-  for (lua_pushnil(co); !at.p && lua_next(co, -2); lua_pop(co, 1))
-    if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING &&
-        strcmp(lua_tostring(co, -2), "at") == 0)
-      at.p = lua_tolstring(co, -1, &at.n);               /* the error holds it */
-  return at;
-}
-
 static void finish_failed(ln_run *r) {
   ln_err err = {0};
   lua_State *co = r->root->co;
   lnL_to_error(co, -1, &err);
-  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, place_of(co));
+  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, lnL_error_at(co, -1));
+}
+
+/* A plan that needs to know more has not failed: its result is what is not known. */
+static bool finish_unknown(ln_run *r, ln_buf *result, ln_err *err) {
+  ln_err why = {0};
+  lnL_to_error(r->root->co, -1, &why);
+  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) && ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
 }
 
 static void finish(ln_run *r) {
@@ -480,12 +477,14 @@ static void finish(ln_run *r) {
     return;
   }
   if (!r->live && !past_is_matched(r)) return;
-  if (r->root->failed) {
+  bool unknown = r->root->failed && r->planning && lnL_is_unknown(co, -1);
+  if (r->root->failed && !unknown) {
     finish_failed(r);
     return;
   }
   ln_buf_init(&result, (size_t)64 << 20);
-  if (r->root->nres == 0) ln_v_nil(&result);
+  if (unknown) finish_unknown(r, &result, &err);
+  else if (r->root->nres == 0) ln_v_nil(&result);
   else if (!lnL_encode(co, -r->root->nres, &result, &err)) ln_err_prefix(&err, "the playbook's result");
   end_with(r,
            err.code[0]     ? "failed"

@@ -80,6 +80,7 @@ return playbook {
     if by then return kept("benign", { by }, s) end
     report = report or crowdstrike.analyse { sample = sample, name = s.name, environment = input.environment,
                                              wait = "1h" }
+    if report.planned then return { verdict = report.verdict, subject = s, report = report.id } end
     evidence("sandbox report", report)
     return kept(verdict_of(report), reasons(report), s, report.id)
   end,

@@ -27,22 +27,21 @@ local function account(input, looked_at)
                                   or nobody and nobody.message })
 end
 
----Why a verdict leaves the host alone.
-local UNDECIDED = "the verdict is %s: a person decides"
-
----The host's side, once there is a verdict.
+---The host's side, once there is a verdict.  (`when` is asked within the stage: a plan, which may not know the
+---verdict, still comes to the next.)
 local function host(input, seen)
-  local s, device, verdict = seen.subject, input.alert.device, seen.verdict
-  local malicious, benign = verdict == "malicious", verdict == "benign"
-  local undecided = UNDECIDED:format(verdict)
+  local s, device = seen.subject, input.alert.device
+  local undecided = "the verdict is " .. tostring(seen.verdict) .. ": a person decides"
+  local function is(verdict) return seen.verdict == verdict end
 
-  stage("isolate", { subject = s, device = device, verdict = verdict },
-        { when = malicious or benign, why = undecided })
-  stage("deceive", {}, { when = not benign, why = "the verdict is benign" })
+  stage("isolate", { subject = s, device = device, verdict = seen.verdict },
+        { when = function() return is "malicious" or is "benign" end, why = undecided })
+  stage("deceive", {}, { when = function() return not is "benign" end, why = "the verdict is benign" })
   local file = s.kind ~= "command" and s.kind ~= "interpreter"
-  stage("evict", { subject = s, device = device },
-        { when = malicious and file, why = malicious and "there is no file: " .. s.name .. " is a " .. s.kind
-                                           or undecided })
+  stage("evict", { subject = s, device = device }, { when = function()
+    if not is "malicious" then return false, undecided end
+    return file, "there is no file: " .. s.name .. " is a " .. s.kind
+  end })
 end
 
 return playbook {
@@ -62,9 +61,9 @@ return playbook {
       host = function()
         local ip, no_ip = try(resolve.ip, a.device)
         stage("model", { ip = ip }, { when = ip ~= nil, why = no_ip and no_ip.message })
-        local got = stage("detect", { subject = what, device = a.device },
-                          { when = what.kind ~= "interpreter", why = "only " .. what.name .. " is known" })
-        seen = got or { verdict = "unknown", subject = what }
+        seen = stage("detect", { subject = what, device = a.device },
+                     { when = what.kind ~= "interpreter", why = "only " .. what.name .. " is known",
+                       otherwise = { verdict = "unknown", subject = what } })
         host(input, seen)
       end,
     }

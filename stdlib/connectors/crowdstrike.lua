@@ -457,9 +457,7 @@ operations.upload_archive = {
              of = archive_state, every = { 2, 5, 10, 30 } },
   result = function(x) return { archive = x.archive, files = x.files } end,
   undo_why = "an archive in the store harms nobody",
-  plan = function(a)
-    return { archive = a.sample.sha256, files = opaque "the names within", planned = true }
-  end,
+  plan = { archive = opaque "the archive's SHA-256", files = opaque "the names within", planned = true },
 }
 
 operations.extraction_status = {
@@ -1474,6 +1472,10 @@ flows.analyse = {
     provide(cs, a.sample, sha256, name)
     local s = cs.submit { sha256 = sha256, environment = a.environment, name = name,
                           command_line = a.command_line, wait = a.wait }
+    if s.planned then
+      return { id = opaque "the report's id", verdict = opaque "the sandbox's verdict", sha256 = sha256,
+               environment = a.environment, planned = true }
+    end
     return report_of_submission(cs, s.id)
   end,
 }

@@ -142,7 +142,7 @@ test("a scan is launched once, followed through its states, and its results are 
   eq(s.target, HOST)
   eq(s.reached, true)
   eq(#s.dropped, 0)
-  eq(s.title, "lunette 01JD2M6Q8R5T.7 t1059")
+  eq(s.title, "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1 t1059")
   eq(c.seen[1], "running")
   eq(c.seen[#c.seen], "done")
   eq(#c.sim.log, 1)
@@ -284,9 +284,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   local list = q.recent_scans { within = 600 }
   eq(#list, 1)
   eq(c.calls[#c.calls - 1].form.launched_after_datetime, "2199-01-01T00:00:00Z")
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T.7" }).ref, list[1].ref)
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T.77" }), nil)
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T" }), nil)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1" }).ref, list[1].ref)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#11" }), nil)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan" }), nil)
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
   local args = c.declaration.operations.launch_scan.probe.args
