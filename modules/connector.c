@@ -5,6 +5,7 @@
 #include "modules/connector_parts.h"
 
 #include "engine/instrument.h"
+#include "engine/library.h"
 
 #include "modules/modules.h"
 
@@ -26,6 +27,8 @@ struct lnC_registry {
   entry *v;                                              /* sorted by name */
   ln_str *names;
   size_t n;
+  lnC_connector **pinned;                                /* other versions, which runs under way began with */
+  size_t n_pinned;
   void *slot;                                            /* http's, see lnC_slot */
   void (*free_slot)(void *slot);
 };
@@ -125,6 +128,8 @@ void ln_connectors_close(ln_engine *g) {
     free(r->v[i].name);
     free(r->v[i].file);
   }
+  for (size_t i = 0; i < r->n_pinned; i++) lnC_connector_free(r->pinned[i]);
+  free(r->pinned);
   free(r->v);
   free(r->names);
   free(r);
@@ -155,11 +160,42 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
     return NULL;
   }
   if (!e->c && !e->failed) {
-    e->c = lnC_declare(g, name, e->file, &e->err);
+    e->c = lnC_declare(g, name, e->file, (ln_str){NULL, 0}, &e->err);
     e->failed = !e->c;
   }
   if (e->failed) *err = e->err;
   return e->c;
+}
+
+lnC_connector *lnC_current(const lnC_connector *c) {
+  ln_err quiet;
+  return find(registry(c->engine), ln_str_of(c->name)) ? lnC_loaded(c->engine, ln_str_of(c->name), &quiet) : NULL;
+}
+
+static lnC_connector *keep_pinned(lnC_registry *r, lnC_connector *c, ln_err *err) {
+  lnC_connector **more = reallocarray(r->pinned, r->n_pinned + 1, sizeof(lnC_connector *));
+  if (!more) {
+    lnC_connector_free(c);
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a connector");
+    return NULL;
+  }
+  r->pinned = more;
+  return r->pinned[r->n_pinned++] = c;
+}
+
+/* The connector as the run of L began with it, which may not be what its file holds now. */
+static lnC_connector *pinned(lua_State *L, lnC_registry *r, ln_str name, ln_err *err) {
+  char module[80];
+  ln_str source, path;
+  snprintf(module, sizeof module, "connectors.%.*s", name.n > 60 ? 60 : (int)name.n, name.p);
+  const char *sha = lnL_pinned_sha(L, ln_str_of(module));
+  lnC_connector *now = !sha || find(r, name) ? lnC_loaded(r->engine, name, err) : NULL;
+  if (!sha || (now && strcmp(now->sha, sha) == 0)) return now;
+  for (size_t i = 0; i < r->n_pinned; i++)
+    if (strcmp(r->pinned[i]->sha, sha) == 0 && ln_str_eq(ln_str_of(r->pinned[i]->name), name)) return r->pinned[i];
+  if (!lnL_pinned_source(L, ln_str_of(module), &source, &path, err)) return NULL;
+  lnC_connector *c = lnC_declare(r->engine, name, path.p, source, err);
+  return c ? keep_pinned(r, c, err) : NULL;
 }
 
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
@@ -557,7 +593,8 @@ static int l_no_operation(lua_State *L) {
 
 int lnL_connector_open(lua_State *L, ln_str name) {
   ln_err err = {0};
-  lnC_connector *c = lnC_loaded(lnL_engine(L), name, &err);
+  lnC_registry *r = registry(lnL_engine(L));
+  lnC_connector *c = r ? pinned(L, r, name, &err) : (not_there(r, name, &err), NULL);
   if (!c) return lnL_raise(L, &err);
   lua_createtable(L, 0, (int)c->n_ops);                  /* table */
   for (size_t i = 0; i < c->n_ops; i++) {

@@ -643,7 +643,16 @@ static bool read_file(lnC_connector *c, ln_err *err) {
          ln_fail(err, "bad_connector", LN_FINAL, "%s cannot be read, or is larger than 2 MiB", c->file);
 }
 
-lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *err) {
+static bool take_source(lnC_connector *c, ln_str source, ln_err *err) {
+  uint8_t sha[LN_SHA256] = {0};
+  bool ok = source.n ? (c->source = ln_str_dup(source)) != NULL : read_file(c, err);
+  if (source.n) c->source_n = source.n;
+  ok = ok && ln_sha256((ln_str){c->source, c->source_n}, sha);
+  ln_hex(sha, sizeof sha, c->sha);
+  return ok;
+}
+
+lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err) {
   lnC_connector *c = calloc(1, sizeof *c);
   if (!c) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a connector");
@@ -654,7 +663,7 @@ lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *
   c->name = ln_str_dup(name);
   c->file = ln_str_dup(ln_str_of(file));
   ln_buf_init(&c->settings, 1 << 20);
-  bool ok = c->name && c->file && read_file(c, err);
+  bool ok = c->name && c->file && take_source(c, source, err);
   if (ok && !lnC_run(g, l_declare, c, file, err, NULL)) {
     ok = false;
     ln_fail(err, "bad_connector", LN_FINAL, "%s", err->message);

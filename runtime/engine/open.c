@@ -68,13 +68,15 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', 3 + assume + (r->site.n > 0));
+  size_t mark = ln_v_begin(b, 'O', 4 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
     ln_v_key(b, LN_STR("assume"));
     ln_v_raw(b, r->options.assume);
   }
+  ln_v_key(b, LN_STR("call"));
+  ln_v_bool(b, r->is_call);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
   ln_v_key(b, LN_STR("sim"));
@@ -350,8 +352,8 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
   if (!r) return NULL;
   r->is_call = true;
   r->playbook = ln_str_dup(op);
-  r->snapshot = ln_str_dup(LN_STR("call"));
   if (!(r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err))) goto fail;
+  r->snapshot = ln_str_dup(ln_str_of(ln_snapshot_hash(r->scripts)));
   if (args.n) ln_buf_add(&r->input, args);
   else ln_v_end(&r->input, ln_v_begin(&r->input, 'O', 0));
   if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err))
@@ -388,7 +390,7 @@ static bool copy_row(void *arg, const ln_run_row *row) {
     r->cancel_wanted = true;                             /* whoever ran it died before it heard of that */
     snprintf(r->cancel_why, sizeof r->cancel_why, "cancelled by lunette cancel");
   }
-  r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
+  r->is_call = ln_v_get_bool(row->options, "call", false);
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
@@ -461,9 +463,7 @@ static bool load_past(ln_run *r, ln_err *err) {
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
-  r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err)
-                          : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
-  return r->scripts && ln_run_begin(r, err);
+  return (r->scripts = ln_snapshot_load(g, ln_str_of(r->snapshot), err)) && ln_run_begin(r, err);
 }
 
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err) {

@@ -347,6 +347,17 @@ static bool fake_planning;
 
 ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
 
+/* No run here has anything pinned. */
+const char *lnL_pinned_sha(lua_State *L, ln_str module) {
+  (void)L, (void)module;
+  return NULL;
+}
+
+bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  (void)L, (void)source, (void)path;
+  return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
+}
+
 bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err) {
   if (luaL_loadbufferx(L, source.p, source.n, chunk, "t") == LUA_OK) return true;
   ln_fail(err, "syntax", LN_FINAL, "%s", lua_tostring(L, -1));
