@@ -7,6 +7,7 @@
 #include "engine/simhost.h"
 #include "modules/connector.h"
 #include "engine/instrument.h"
+#include "engine/library.h"
 #include "engine/note.h"
 #include "modules/modules.h"
 
