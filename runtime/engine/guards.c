@@ -92,10 +92,9 @@ bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
   if (!ln_write_is_destructive(e)) return true;
-  if (ln_plan_is_blind(e)) return true; /* there is nobody yet to guard */
   bool known =
       e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
-  if (!known)
+  if (!known && !ln_plan_is_blind(e)) /* else there is nobody yet to resolve */
     return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
   if (any_name(e, "file", empty_file, &which))
     return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
