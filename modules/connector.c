@@ -210,6 +210,16 @@ bool ln_connectors_check(ln_engine *g, ln_err *err) {
   return true;
 }
 
+bool ln_connectors_count_endpoints(ln_engine *g) {
+  ln_err quiet;
+  bool does = false;
+  for (size_t i = 0; !does && i < g->config->n_connectors; i++) {
+    const lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, &quiet);
+    does = c && c->endpoints;
+  }
+  return does;
+}
+
 static void no_operation(const lnC_connector *c, ln_str name, ln_err *err) {
   ln_str *names = calloc(c->n_ops + 1, sizeof *names);
   for (size_t i = 0; names && i < c->n_ops; i++) names[i] = ln_str_of(c->ops[i].name);

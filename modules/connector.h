@@ -23,6 +23,9 @@ bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err);
 ** not. */
 bool ln_connectors_check(ln_engine *g, ln_err *err);
 
+/* Does a configured connector say how many endpoints its vendor knows?  Loads them. */
+bool ln_connectors_count_endpoints(ln_engine *g);
+
 typedef struct ln_op_info {                              /* lives as long as the registry */
   ln_str connector, name;                                /* "okta", "okta.users" */
   const char *summary, *source;

@@ -603,13 +603,24 @@ static void read_auths(reader *r) {
 
 /* --- the whole --- */
 
+/* The read that says how many endpoints the vendor knows. */
+static void read_endpoints(reader *r) {
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->c->self);      /* decl */
+  ln_str name = text(r, "endpoints", false);
+  lua_pop(r->L, 1);
+  lnC_operation *o = name.n ? lnC_find(r->c, name) : NULL;
+  if (name.n && (!o || o->flow || o->write || o->params.n))
+    bad(r, "endpoints", "must name a read without parameters");
+  r->c->endpoints = o;
+}
+
 static int l_declare(lua_State *L) {
   lnC_connector *c = lua_touserdata(L, 1);
   reader r = {.L = L, .c = c};
   const char *chunk = lua_pushfstring(L, "@%s", c->file); /* job chunk */
   lnC_load(L, c->engine, (ln_str){c->source, c->source_n}, chunk); /* job chunk decl */
   if (!lua_istable(L, -1)) return luaL_error(L, "it must return connector { … }");
-  known_keys(&r, "name summary config auth headers body fault limit concurrency operations flows");
+  known_keys(&r, "name summary config auth headers body fault limit concurrency endpoints operations flows");
   ln_str name = text(&r, "name", true);
   if (!ln_str_eq(name, ln_str_of(c->name))) bad(&r, "name", "must be the file's own name");
   lua_pushvalue(L, -1);
@@ -624,6 +635,8 @@ static int l_declare(lua_State *L) {
   read_operations(&r);
   for (size_t i = 0; i < c->n_ops; i++)
     if (!c->ops[i].flow) check_refers(&r, &c->ops[i]);
+  at(&r, "%s", "");
+  read_endpoints(&r);
   return 0;
 }
 

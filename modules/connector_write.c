@@ -6,12 +6,15 @@
 ** for the functions that build the request, so that a write can be made of what was seen. */
 #include "modules/connector_parts.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
 typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
+enum { COUNT_AGAIN_MS = 3600000 };
 typedef enum reason {                                    /* why the state is read */
   TO_LOOK,
   TO_PROBE,                                              /* it was perhaps sent */
@@ -434,11 +437,42 @@ static void looked(lnC_work *w) {
   bool ok = text_of(w, "to", &to, &err) && undo_value(w, &undo, &err);
   if (ok && to.n && ln_str_eq(to, ln_buf_view(&l->before))) ok = state_value(w, true, &unchanged, &err);
   ln_look out = {.before = ln_buf_view(&l->before), .resolved = l->resolved, .names = ln_buf_view(&l->names),
-                 .undo = ln_buf_view(&undo), .unchanged = ln_buf_view(&unchanged)};
+                 .endpoints = w->o->c->n_endpoints, .undo = ln_buf_view(&undo),
+                 .unchanged = ln_buf_view(&unchanged)};
   if (ok) ln_write_looked(w->e, &out, NULL);
   else ln_write_looked(w->e, NULL, &err);
   ln_buf_free(&undo);
   ln_buf_free(&unchanged);
+}
+
+/* How many endpoints there are is not known when the vendor does not say: then no share of them is a limit. */
+static void on_counted(void *arg, const lnC_end *end) {
+  lnC_work *w = arg;
+  lnC_connector *c = w->o->c;
+  ln_str said = end->value;
+  ln_vitem n;
+  w->ask = NULL;
+  c->n_endpoints = end->good && ln_v_read(&said, &n) && n.tag == 'I' ? n.i : 0;
+  c->counted_ms = ln_now_ms(c->engine->loop->clock);
+  if (!end->good) ln_log(LN_WARN, "guards.share", "connector=%s code=%s", c->name, end->err.code);
+  looked(w);
+}
+
+/* Asked once an hour, where the site has a share of the endpoints as a limit, before a write that acts on one. */
+static bool count_endpoints(lnC_work *w) {
+  lnC_connector *c = w->o->c;
+  ln_err err;
+  ln_buf none;
+  int64_t now = ln_now_ms(c->engine->loop->clock);
+  bool fresh = c->counted_ms && now - c->counted_ms < COUNT_AGAIN_MS;
+  if (!c->endpoints || c->engine->config->share <= 0 || ln_effect_op(w->e)->move == LN_NOTE || fresh) return false;
+  ln_buf_init(&none, 64);
+  ln_v_end(&none, ln_v_begin(&none, 'O', 0));
+  lnC_ask_opts opts = {.o = c->endpoints, .args = ln_buf_view(&none), .ctx = {.tag = ln_effect_tag(w->e)},
+                       .patience_ms = ln_effect_timeout_ms(w->e)};
+  w->ask = lnC_ask_new(&opts, on_counted, w, &err);
+  ln_buf_free(&none);
+  return w->ask != NULL;
 }
 
 /* A part without a read: its names are known from the arguments. */
@@ -475,7 +509,7 @@ static void step(lnC_work *w) {
     if (skip_part(w, &err)) step(w);
     else looked_err(w, &err);
   } else if (l->stage == READING_STATE) state_read(w);
-  else looked(w);
+  else if (!count_endpoints(w)) looked(w);
 }
 
 static void begin_look(lnC_work *w, reason why) {

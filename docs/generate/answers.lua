@@ -44,6 +44,7 @@ return {
     { "removed", "table" },
     { "state", "string" },
   },
+  ["crowdstrike.endpoint_count"] = { type = "integer" },
   ["crowdstrike.extract"] = {
     entities = { "crowdstrike:sample:…" },
     facets = { "store" },
@@ -649,6 +650,7 @@ return {
     { "role", "string" },
     { "users", "string[]" },
   },
+  ["visionone.endpoint_count"] = { type = "integer" },
   ["visionone.endpoints"] = { list = true,
     { "hostname", "string" },
     { "id", "string" },

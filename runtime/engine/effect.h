@@ -85,6 +85,7 @@ typedef struct ln_look {                                 /* what look found; len
   /* an encoded object: { host = [names, ids, addresses], user = […], file = [paths, names, hashes], role =
   ** "server", self = bool, last_member = bool } */
   ln_str names;
+  int64_t endpoints; /* how many the vendor knows, for guards.per_hour.share; 0: not known */
   ln_str undo; /* an encoded value kept for taking it back: { op, args } */
   ln_str unchanged;                                      /* the value to answer when before == to; "" none  */
 } ln_look;

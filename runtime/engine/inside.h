@@ -139,6 +139,7 @@ struct ln_effect {
   ln_stand stand;
   ln_write w;
   ln_buf before, names, undo;                            /* what look found                                 */
+  int64_t endpoints;                                     /* that the vendor knows; 0: not known             */
   bool resolved;
   bool permitted;                                        /* an approval covers it                           */
   int attempts, repeats, probes;                         /* repeats: attempts after one that was in doubt   */

@@ -608,6 +608,7 @@ static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
     if (!ln_buf_add(parts[i].to, parts[i].from))
       return ln_buf_ok(parts[i].to, err) || ln_err_prefix(err, "%s: what it would act on", e->op->name);
   }
+  e->endpoints = l->endpoints;
   e->resolved = l->resolved;
   e->looked_ms = now_of(e);
   return true;

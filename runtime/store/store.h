@@ -155,7 +155,12 @@ typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
-bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, int64_t *in_tree, int64_t *in_window, bool *known, ln_err *err); /* distinct entities; known: this one is counted already in the tree */
+typedef struct ln_acts {                                 /* distinct entities that were acted on            */
+  int64_t in_tree, in_window;                            /* by a tree of runs; by all, since a time         */
+  int64_t alike;                                         /* since then, of one vendor and kind ("okta:user:") */
+  bool tree_has_it, window_has_it;                       /* is the one that is asked about among them?      */
+} ln_acts;
+bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, ln_acts *out, ln_err *err);
 bool ln_tx_act_add(ln_tx *tx, int64_t root, int64_t run, ln_str entity, ln_str op, int64_t ms, ln_err *err);
 
 /* --- approvals --- */

@@ -561,6 +561,17 @@ operations.hosts = {
   item = host_of,
 }
 
+operations.endpoint_count = {
+  summary = "How many hosts Falcon knows.",
+  source = "CrowdStrike Falcon API, 2.4b",
+  class = "read", params = {},
+  method = "GET", path = "/devices/queries/devices/v1", query = { limit = "1" },
+  result = function(body)
+    local total = paging_of({ body = body }).total
+    return math.tointeger(total) or fail("failed", "the answer does not say how many hosts there are")
+  end,
+}
+
 operations.host_details = {
   summary = "One host by its id.",
   source = "CrowdStrike Falcon API, 2.4b",
@@ -1490,6 +1501,7 @@ return connector {
                        "https://api.us-3.crowdstrike.com", "https://api.eu-1.crowdstrike.com" } },
   headers = { Accept = "application/json" },
   body = "json",
+  endpoints = "endpoint_count",
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

@@ -212,6 +212,16 @@ operations.endpoints = {
   page = page, item = endpoint_of,
 }
 
+operations.endpoint_count = {
+  summary = "How many endpoints Vision One knows.",
+  source = "Trend Vision One API v3.0, 7",
+  class = "read", params = {},
+  method = "GET", path = "/v3.0/endpointSecurity/endpoints", query = { top = "10" },
+  result = function(body)
+    return math.tointeger(body.totalCount) or fail("failed", "the answer does not say how many endpoints there are")
+  end,
+}
+
 operations.isolation = {
   summary = "Whether an endpoint is isolated: on, off or unknown.",
   source = "Trend Vision One API v3.0, 7",
@@ -921,6 +931,7 @@ return connector {
   headers = { Accept = "application/json" },
   body = "json",
   concurrency = 8,
+  endpoints = "endpoint_count",
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

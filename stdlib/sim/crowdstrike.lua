@@ -1140,7 +1140,7 @@ local simulator = kit.sim {
     { "GET", "/iocs/queries/indicators/v1", "iocs", search_iocs(function(i) return i.id end) },
     { "GET", "/iocs/queries/indicators/devices/v1", "ioc_hosts", ioc_devices },
     { "GET", "/devices/combined/devices/v1", "hosts", combined_devices },
-    { "GET", "/devices/queries/devices/v1", "hosts", query_devices },
+    { "GET", "/devices/queries/devices/v1", "endpoint_count", query_devices },
     { "GET POST", "/devices/entities/devices/v2", "host_details", get_devices },
     { "GET", "/devices/entities/online-state/v1", "host_states", online_states },
     { "POST", "/real-time-response/entities/sessions/v1", "rtr_session", open_session },

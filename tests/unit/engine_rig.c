@@ -303,6 +303,7 @@ static void answer_look(void *arg) {
   ln_look l = {.before = ln_str_of(w->token[0] == '=' ? w->token + 1 : rig_thing_is(w->r, w->act.id)),
                .resolved = strcmp(w->act.id, "nobody") != 0,
                .names = ln_buf_view(&names),
+               .endpoints = w->r->endpoints,
                .undo = ln_buf_view(&undo),
                .unchanged = ln_buf_view(&same)};
   if (is(w, "err")) ln_write_looked(w->e, NULL, &err);

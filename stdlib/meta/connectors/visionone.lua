@@ -129,6 +129,14 @@ function visionone.end_isolation(args) end
 ---@return visionone.Endpoint
 function visionone.endpoint(args) end
 
+---@class visionone.EndpointCountArgs: ReadArgs
+
+---How many endpoints Vision One knows.
+---@async
+---@param args visionone.EndpointCountArgs
+---@return integer
+function visionone.endpoint_count(args) end
+
 ---@class visionone.EndpointsArgs: ListArgs
 ---@field hostname? string
 ---@field id? string

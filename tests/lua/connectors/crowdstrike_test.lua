@@ -150,6 +150,13 @@ test("a host has the fields that playbooks use, and its role", function()
   eq(cs.host { id = device(c, "ws6").id }.role, "workstation")
 end)
 
+test("how many hosts there are is the total of a page of one", function()
+  local c = falcon()
+  eq(c.crowdstrike.endpoint_count {}, #c.sim.state.device_list)
+  eq(c.declaration.endpoints, "endpoint_count")
+  raises("failed", function() c.declaration.operations.endpoint_count.result { meta = {} } end)
+end)
+
 test("two hosts of one name are ambiguous; who was seen lately may settle it", function()
   local c, id, cs = scene()
   local e = raises("ambiguous", function() cs.host { hostname = "WORKSTATION5" } end)

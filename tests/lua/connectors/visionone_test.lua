@@ -108,6 +108,14 @@ test("an endpoint has the fields that playbooks use, and its role", function()
   eq(v1.endpoint { hostname = "www" }.role, "server")       -- Linux
 end)
 
+test("how many endpoints there are is asked by the inventory, one page of it", function()
+  local c, _, v1 = scene()
+  eq(v1.endpoint_count {}, #c.sim.state.endpoint_list)
+  eq(count(c, "endpoint_count"), 1)
+  eq(c.declaration.endpoints, "endpoint_count")
+  raises("failed", function() c.declaration.operations.endpoint_count.result({ items = {} }) end)
+end)
+
 test("two endpoints of one name are ambiguous; who was seen lately may settle it", function()
   local c, id, v1 = scene()
   raises("ambiguous", function() v1.endpoint { hostname = "WORKSTATION5" } end)
