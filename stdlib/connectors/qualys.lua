@@ -797,14 +797,17 @@ return connector {
   flows = {
     scan = {
       summary = "Scans hosts and follows it; raises not_reached or partial where not all were looked at.",
+      source = "Qualys VM API, scan launch and VM scan list; what No_Host and a shorter TARGET mean",
       params = LAUNCH, effect = "note", uses = { "qualys.launch_scan" }, run = run_scan,
     },
     wait_scan = {
       summary = "Waits until a scan has ended; raises as scan does.",
+      source = "Qualys VM API, VM scan list (list_vm_scans.htm)",
       params = { ref = "string" }, uses = { "qualys.scan_status" }, run = run_wait,
     },
     detections = {
       summary = "Lists what was found on hosts; with = \"knowledge\" adds title, remedy and CVEs to each.",
+      source = "Qualys VM API, Host List Detection and KnowledgeBase",
       params = { ips = "string?", ids = "string?", qids = "string?", severities = "string?",
                  status = "string?",
                  show_igs = "boolean = false", updated_since = "time?", vm_scan_since = "time?",

@@ -156,8 +156,9 @@ local function paged(req, state, all, fields, o)
   local link = ""
   if from + #out < #found or size == 0 then
     local skip = kit.pick(req.rand, 16)
+    local same = req.query_text:gsub("&?skipToken=[^&]*", "")            -- the link holds the query, no headers
     state.skips[skip] = { filter = filter, from = from + #out }
-    link = ("%s%s?top=%s&skipToken=%s"):format(VENDOR, req.path, top, skip)
+    link = ("%s%s?%s%sskipToken=%s"):format(VENDOR, req.path, same, same ~= "" and "&" or "", skip)
   end
   return { status = 200, json = { items = size > 0 and json.array(out) or json.null, nextLink = link,
                                   totalCount = o.counted and #found or nil } }

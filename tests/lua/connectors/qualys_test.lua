@@ -1,6 +1,7 @@
 -- qualys_test.lua: the Qualys connector against its simulator.
 package.path = "tests/lua/?.lua;" .. package.path
 local harness = require "harness"
+local walk = require "walk"
 local xml = require "xml"
 local test, eq, raises = harness.test, harness.eq, harness.raises
 
@@ -385,6 +386,41 @@ test("versions are settings, each action's own", function()
   eq(c.calls[1].request.target, "/api/4.0/fo/asset/host/")
   c.config.host_version = "../4.0"
   raises("bad_argument", function() q.scanned_hosts { ips = HOST } end)
+end)
+
+-- Every operation ------------------------------------------------------------------------------------------
+
+-- The reference of a scan that has ended.
+local function ended(c)
+  local ref = launch(c.qualys, { wait = false }).ref
+  c.now = c.now + 86400
+  return ref
+end
+
+test("every read waits out a block, and says a lasting error in Qualys's words", function()
+  walk.reads("qualys", {
+    scanned_hosts = function(c) return c.qualys.scanned_hosts { ips = HOST } end,
+    host_detections = function(c) return c.qualys.detections { ips = HOST } end,
+    knowledge = function(c) return c.qualys.knowledge { qids = { 105943 } } end,
+    scan_results = function(c) return c.qualys.scan_results { ref = ended(c) } end,
+    scan_list = function(c) return c.qualys.scan_status { ref = ended(c) } end,
+  }, "5xx:500", "999")
+end)
+
+test("every list of hosts comes page by page", function()
+  walk.pages("qualys", {
+    scanned_hosts = function(c) return c.qualys.scanned_hosts { ips = "10.20.0.0/16" }, 6 end,
+  }, 2)
+  walk.pages("qualys", {
+    host_detections = function(c) return c.qualys.host_detections { ips = "10.20.0.0/16" }, 9 end,
+  }, 1)
+end)
+
+test("every write waits out a block and is done once, and is not done for an account that has expired", function()
+  walk.writes("qualys", {
+    launch_scan = { function(c) launch(c.qualys, { wait = false }) end },
+    cancel_scan = { function(c) c.qualys.cancel_scan { ref = launch(c.qualys, { wait = false }).ref } end },
+  })
 end)
 
 harness.done()
