@@ -185,10 +185,10 @@ static lnC_connector *keep_pinned(lnC_registry *r, lnC_connector *c, ln_err *err
 
 /* The connector as the run of L began with it, which may not be what its file holds now. */
 static lnC_connector *pinned(lua_State *L, lnC_registry *r, ln_str name, ln_err *err) {
-  char module[80];
+  char module[64];
   ln_str source, path;
-  snprintf(module, sizeof module, "connectors.%.*s", name.n > 60 ? 60 : (int)name.n, name.p);
-  const char *sha = lnL_pinned_sha(L, ln_str_of(module));
+  snprintf(module, sizeof module, "connectors." LN_STR_FMT, LN_STR_ARG(name));
+  const char *sha = is_name(name) ? lnL_pinned_sha(L, ln_str_of(module)) : NULL;
   lnC_connector *now = !sha || find(r, name) ? lnC_loaded(r->engine, name, err) : NULL;
   if (!sha || (now && strcmp(now->sha, sha) == 0)) return now;
   for (size_t i = 0; i < r->n_pinned; i++)

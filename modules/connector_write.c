@@ -14,7 +14,7 @@
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
 typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
-enum { COUNT_AGAIN_MS = 3600000 };
+enum { COUNTED_FOR_MS = 3600000, NOT_COUNTED_FOR_MS = 300000, COUNT_PATIENCE_MS = 15000 };
 typedef enum reason {                                    /* why the state is read */
   TO_LOOK,
   TO_PROBE,                                              /* it was perhaps sent */
@@ -445,17 +445,25 @@ static void looked(lnC_work *w) {
   ln_buf_free(&unchanged);
 }
 
-/* How many endpoints there are is not known when the vendor does not say: then no share of them is a limit. */
+/* A vendor that does not answer leaves the number as it was; nothing at all is no limit. */
 static void on_counted(void *arg, const lnC_end *end) {
   lnC_work *w = arg;
   lnC_connector *c = w->o->c;
   ln_str said = end->value;
   ln_vitem n;
   w->ask = NULL;
-  c->n_endpoints = end->good && ln_v_read(&said, &n) && n.tag == 'I' ? n.i : 0;
-  c->counted_ms = ln_now_ms(c->engine->loop->clock);
-  if (!end->good) ln_log(LN_WARN, "guards.share", "connector=%s code=%s", c->name, end->err.code);
+  bool told = end->good && ln_v_read(&said, &n) && n.tag == 'I';
+  if (told) c->n_endpoints = n.i;
+  else ln_log(LN_WARN, "guards.share", "connector=%s code=%s", c->name, end->err.code);
+  c->count_after_ms = ln_now_ms(c->engine->loop->clock) + (told ? COUNTED_FOR_MS : NOT_COUNTED_FOR_MS);
   looked(w);
+}
+
+static bool acts_on_endpoint(const lnC_work *w) {
+  ln_str entity;
+  ln_err err;
+  return ln_effect_op(w->e)->move != LN_NOTE && text_of(w, "entity", &entity, &err) &&
+         ln_str_find(entity, LN_STR(":host:")) > 0;
 }
 
 /* Asked once an hour, where the site has a share of the endpoints as a limit, before a write that acts on one. */
@@ -463,13 +471,12 @@ static bool count_endpoints(lnC_work *w) {
   lnC_connector *c = w->o->c;
   ln_err err;
   ln_buf none;
-  int64_t now = ln_now_ms(c->engine->loop->clock);
-  bool fresh = c->counted_ms && now - c->counted_ms < COUNT_AGAIN_MS;
-  if (!c->endpoints || c->engine->config->share <= 0 || ln_effect_op(w->e)->move == LN_NOTE || fresh) return false;
+  bool fresh = ln_now_ms(c->engine->loop->clock) < c->count_after_ms;
+  if (!c->endpoints || c->engine->config->share <= 0 || fresh || !acts_on_endpoint(w)) return false;
   ln_buf_init(&none, 64);
   ln_v_end(&none, ln_v_begin(&none, 'O', 0));
   lnC_ask_opts opts = {.o = c->endpoints, .args = ln_buf_view(&none), .ctx = {.tag = ln_effect_tag(w->e)},
-                       .patience_ms = ln_effect_timeout_ms(w->e)};
+                       .patience_ms = COUNT_PATIENCE_MS};
   w->ask = lnC_ask_new(&opts, on_counted, w, &err);
   ln_buf_free(&none);
   return w->ask != NULL;
