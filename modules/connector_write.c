@@ -758,6 +758,16 @@ static void follow(ln_effect *e, ln_str handle) {
   if (!ok) ln_write_followed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err, 60000);
 }
 
+/* --- what takes it back --- */
+
+/* A function that cannot tell now is asked again when somebody wants it back: what was kept stays. */
+static void undo(ln_effect *e, ln_str kept, ln_str result, ln_buf *out) {
+  ln_err err;
+  if (ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err) || ln_err_is(&err, "not_found")) return;
+  ln_buf_cut(out, 0);
+  ln_buf_add(out, kept);
+}
+
 const ln_write_ops lnC_write_ops[2][2] = {               /* [can be probed][is followed] */
-    {{describe, look, place, send, NULL, NULL}, {describe, look, place, send, NULL, follow}},
-    {{describe, look, place, send, probe, NULL}, {describe, look, place, send, probe, follow}}};
+    {{describe, look, place, send, NULL, NULL, undo}, {describe, look, place, send, NULL, follow, undo}},
+    {{describe, look, place, send, probe, NULL, undo}, {describe, look, place, send, probe, follow, undo}}};

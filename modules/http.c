@@ -325,8 +325,8 @@ static void probe(ln_effect *e, int64_t since_ms) {
 
 /* --- the operations --- */
 
-static const ln_write_ops blind = {describe, NULL, place, send, NULL, NULL},
-                          probed = {describe, NULL, place, send, probe, NULL};
+static const ln_write_ops blind = {describe, NULL, place, send, NULL, NULL, NULL},
+                          probed = {describe, NULL, place, send, probe, NULL, NULL};
 
 #define READ(z) {.name = "http." z, .cls = LN_READ, .uses = "http", .start = start}
 #define ONE(z, again, how)                                                                                   \

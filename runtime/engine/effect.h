@@ -46,6 +46,9 @@ typedef struct ln_write_ops {
   /* async → ln_write_followed: one look at the asynchronous work behind e's handle.  NULL: an answer is
   ** the end. */
   void (*follow)(ln_effect *e, ln_str handle);
+  /* What takes it back, now that it is done: appends { op, args } to out, from what look kept as `undo` and
+  ** the result; nothing when it cannot be taken back.  NULL: what look kept. */
+  void (*undo)(ln_effect *e, ln_str kept, ln_str result, ln_buf *out);
 } ln_write_ops;
 
 struct ln_op {                                           /* static, or owned by the connector registry      */

@@ -8,12 +8,6 @@ static void put_text(ln_buf *b, const char *key, ln_str v) {
   ln_v_str(b, v);
 }
 
-static void put_names(ln_buf *b, ln_str names) {
-  ln_v_key(b, LN_STR("names"));
-  if (names.n) ln_v_raw(b, names);
-  else ln_v_nil(b);
-}
-
 typedef struct meant { ln_str entity, facet, from, to, names; } meant; /* what a write would do to what     */
 
 static meant meant_by(const ln_effect *e) {
@@ -27,7 +21,7 @@ static void put_effect(const ln_effect *e, const meant *m, ln_buf *out) {
   put_text(out, "entity", m->entity);
   put_text(out, "facet", m->facet);
   put_text(out, "from", m->from);
-  put_names(out, m->names);
+  ln_write_put_names(out, m->names);
   put_text(out, "op", ln_str_of(e->op->name));
   put_text(out, "print", (ln_str){(const char *)e->print, LN_FINGERPRINT});
   put_text(out, "step", ln_str_of(e->name));
@@ -40,18 +34,18 @@ void ln_approval_put_effect(ln_effect *e, ln_buf *out) {
   put_effect(e, &m, out);
 }
 
-/* What approved collects has the resolved names, too: a replay collects again from the entry. */
+/* With the resolved names: a replay collects again from the entry what approved shows. */
 static void put_would(ln_effect *e, ln_buf *b) {
   ln_buf more;
   meant m = meant_by(e);
   ln_buf_init(&more, 16 << 20);
   ln_err unknown;
   bool blind = ln_plan_is_blind(e);
-  size_t mark = ln_v_begin(&more, 'O', 4 + (e->branch->plan_into ? 1 : 0) + (blind ? 1 : 0));
+  size_t mark = ln_v_begin(&more, 'O', blind ? 6 : 5);
   put_text(&more, "entity", m.entity);
   put_text(&more, "facet", m.facet);
   put_text(&more, "from", m.from);
-  if (e->branch->plan_into) put_names(&more, m.names);
+  ln_write_put_names(&more, m.names);
   put_text(&more, "to", m.to);
   if (blind) {
     ln_opaque_fail(ln_buf_view(&e->args), &unknown);

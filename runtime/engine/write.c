@@ -33,6 +33,7 @@ static void take_turn(ln_effect *e);
 static void look(ln_effect *e);
 static void refuse(ln_effect *e, const ln_err *err);
 static void ask_whether(ln_effect *e, const ln_err *err);
+static void note_entity(ln_effect *e);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
 
@@ -76,12 +77,21 @@ static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
   return !wants_hold(e) || ln_tx_hold_begin(tx, &h, err);
 }
 
-static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
+static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
   if (!j->hold || !e->holds) return true;
   if (!j->hold[0]) return ln_tx_hold_drop(tx, e->run->id, ln_str_of(e->name), err);
   return ln_tx_hold_set(tx, e->run->id, ln_str_of(e->name), ln_str_of(j->hold), ln_buf_view(&e->before),
                         ln_buf_view(&e->undo), now_of(e), e->lease_ms ? now_of(e) + e->lease_ms : 0, err);
+}
+
+/* Whoever finds or makes it so ends what held it otherwise. */
+static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
+  const ln_effect *e = j->effect;
+  ln_hold now = {.run = e->run->id, .step = ln_str_of(e->name), .entity = e->w.entity, .facet = e->w.facet,
+                 .state = e->w.to};
+  bool reached = j->entry.kind == LN_E_RESULT && j->entry.ok && j->hold && e->w.entity.n && e->w.to.n;
+  return change_row(tx, j, err) && (!reached || ln_tx_hold_reached(tx, &now, err));
 }
 
 /* What may refuse an intent looks before anything is written. */
@@ -209,11 +219,24 @@ static void record_err(ln_effect *e, const char *state, const ln_err *err, const
   ln_buf_free(&out);
 }
 
+/* What takes it back may depend on what came of it: the id of what was made, or that it is over by now. */
+static void complete_undo(ln_effect *e, ln_str result) {
+  ln_buf now;
+  if (!e->op->write->undo || !e->undo.n) return;
+  ln_buf_init(&now, e->undo.max);
+  e->op->write->undo(e, ln_buf_view(&e->undo), result, &now);
+  ln_buf_free(&e->undo);
+  e->undo = now;
+}
+
+/* A note that cannot be taken back any more is nothing that we hold. */
 static void record_done(ln_effect *e, ln_str value) {
   ln_buf nil;
   ln_buf_init(&nil, 16);
   ln_v_nil(&nil);
-  record(e, true, "done", value.n ? value : ln_buf_view(&nil), "held");
+  if (!value.n) value = ln_buf_view(&nil);
+  complete_undo(e, value);
+  record(e, true, "done", value, ln_write_is_destructive(e) || e->undo.n ? "held" : "");
   ln_buf_free(&nil);
 }
 
@@ -225,6 +248,7 @@ static void give_up(ln_effect *e, const char *state, const ln_err *err) {
 
 static void refuse(ln_effect *e, const ln_err *err) {
   if (err->rule[0] && !ln_effect_is_plan(e)) ln_guard_audit(e, err);
+  if (e->w.entity.n && !e->intended && !e->holds) note_entity(e);
   give_up(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
 }
 
@@ -358,8 +382,14 @@ static void put_pair(ln_buf *b, const char *key, ln_str v) {
   ln_v_str(b, v);
 }
 
+void ln_write_put_names(ln_buf *b, ln_str names) {
+  ln_v_key(b, LN_STR("names"));
+  if (names.n) ln_v_raw(b, names);
+  else ln_v_nil(b);
+}
+
 static void put_intent(const ln_effect *e, ln_buf *b) {
-  size_t mark = ln_v_begin(b, 'O', 10);
+  size_t mark = ln_v_begin(b, 'O', 11);
   ln_v_key(b, LN_STR("attempt"));
   ln_v_int(b, e->attempts);
   put_pair(b, "before", ln_buf_view(&e->before));
@@ -368,6 +398,7 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   put_pair(b, "facet", e->w.facet);
   ln_v_key(b, LN_STR("hold"));
   ln_v_bool(b, wants_hold(e));
+  ln_write_put_names(b, ln_buf_view(&e->names));
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
   ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
@@ -552,9 +583,10 @@ static void note_entity(ln_effect *e) {
   ln_entry entry;
   ln_buf data;
   ln_buf_init(&data, 1 << 16);
-  size_t mark = ln_v_begin(&data, 'O', 3);
+  size_t mark = ln_v_begin(&data, 'O', 4);
   put_pair(&data, "entity", e->w.entity);
   put_pair(&data, "facet", e->w.facet);
+  ln_write_put_names(&data, ln_buf_view(&e->names));
   put_pair(&data, "to", e->w.to);
   ln_v_end(&data, mark);
   ln_effect_entry(e, LN_E_ASKED, &entry);

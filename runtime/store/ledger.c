@@ -106,6 +106,17 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
   return ok;
 }
 
+bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'released' WHERE run = ?1 AND step = ?2 AND EXISTS(SELECT 1 FROM hold o"
+                      " WHERE o.entity = ?3 AND o.facet = ?4 AND o.status = 'held' AND o.state <> ?5 AND o.before = ?5)",
+                      "itttt", now->run, now->step, now->entity, now->facet, now->state) &&
+         ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status = 'held' AND"
+                      " state <> ?3",
+                      "ttt", now->entity, now->facet, now->state);
+}
+
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hold WHERE run = ? AND step = ?", "it", run, step);
 }

@@ -150,6 +150,9 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
 /* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and how many
 ** were taken since. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err);
+/* The entity's facet is in now's state (run, step, entity, facet and state are looked at): what held another state
+** there is released; so is now's own row, if it only gave back what was so before such a hold. */
+bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);

@@ -41,7 +41,7 @@ static void test_nothing_is_sent(void **state) {
   doc = rig_doc(r);
   assert_has(doc, "\"state\":\"planned\"");
   assert_has(doc, "\"would\":{\"entity\":\"fake:host:m2\",\"facet\":\"state\",\"from\":\"absent\",\"method\":"
-                  "\"PUT\",\"to\":\"held\",\"url\":\"https://fake/\"}");
+                  "\"PUT\",\"names\":{\"host\":[\"m2\"]},\"to\":\"held\",\"url\":\"https://fake/\"}");
   assert_has(doc, "part/fake.set#1");
   assert_int_equal(r->n_things, 0);
   rig_free(r);

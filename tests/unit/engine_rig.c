@@ -403,11 +403,11 @@ static void follow(ln_effect *e, ln_str handle) {
   work_for(e, "follow", answer_follow);
 }
 
-static const ln_write_ops seen = {describe, look, NULL, send, probe, NULL},
-                          tagged = {describe, NULL, NULL, send, probe, NULL},
-                          blind = {describe, NULL, NULL, send, NULL, NULL},
-                          task = {describe, look, NULL, send, probe, follow},
-                          queued = {describe, look, place, send, probe, NULL};
+static const ln_write_ops seen = {describe, look, NULL, send, probe, NULL, NULL},
+                          tagged = {describe, NULL, NULL, send, probe, NULL, NULL},
+                          blind = {describe, NULL, NULL, send, NULL, NULL, NULL},
+                          task = {describe, look, NULL, send, probe, follow, NULL},
+                          queued = {describe, look, place, send, probe, NULL, NULL};
 
 #define WRITES(label, ops, idem, does)                                                                       \
   {                                                                                                          \

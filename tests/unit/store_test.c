@@ -613,6 +613,42 @@ static void test_turns(void **state) {
   ln_store_close(s);
 }
 
+static bool hold_reached(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_reached(tx, arg, err); }
+
+static void put_hold(ln_store *s, ln_hold *h, const char *state, const char *before, const char *status) {
+  h->state = ln_str_of(state);
+  h->before = ln_str_of(before);
+  h->status = ln_str_of(status);
+  run_job(s, begin, h);
+}
+
+/* What gives back what was taken ends the hold, and is none itself; what only changes it again is one. */
+static void test_a_state_ends_the_others(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x"), c = a_hold(3, "c", "v:host:x"),
+          d = a_hold(4, "d", "v:host:x");
+  put_hold(s, &a, "isolated", "connected", "held");
+  d.facet = LN_STR("scan");
+  put_hold(s, &d, "scanned", "", "held");
+  put_hold(s, &b, "connected", "isolated", "held");
+  run_job(s, hold_reached, &b);
+  held left = holds(s, (ln_hold_query){.entity = LN_STR("v:host:x")});
+  assert_int_equal(left.n, 1); /* the other facet's */
+  assert_string_equal(left.step, "d");
+  put_hold(s, &c, "isolated", "connected", "held");
+  run_job(s, hold_reached, &c);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 3}).n, 1);
+  put_hold(s, &b, "watched", "isolated", "held");
+  run_job(s, hold_reached, &b);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 3}).n, 0);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 2}).n, 1);
+  put_hold(s, &a, "isolated", "connected", "doubt"); /* nobody knows: it stays */
+  run_job(s, hold_reached, &b);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 1}).n, 1);
+  ln_store_close(s);
+}
+
 static void test_holds_found(void **state) {
   (void)state;
   ln_store *s = open_store();
@@ -903,6 +939,7 @@ int main(void) {
                                      T(test_values),
                                      T(test_values_listed),
                                      T(test_turns),
+                                     T(test_a_state_ends_the_others),
                                      T(test_holds_found),
                                      T(test_caps),
                                      T(test_votes),
