@@ -433,23 +433,6 @@ static int l_pager(lua_State *L) {
   return lnL_effect(L, &o->pager, 3, NULL, NULL);
 }
 
-void lnL_connector_pager(lua_State *L, int idx) {
-  ln_err err;
-  const lnC_operation *o = NULL;
-  if (lua_tocfunction(L, idx) == l_operation && lua_getupvalue(L, idx, 1)) {
-    o = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-  }
-  if (!o || !o->list) {
-    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s is not an operation that lists",
-            o ? o->full : luaL_typename(L, idx));
-    lnL_raise(L, &err);
-    return;
-  }
-  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
-  lua_pushcclosure(L, l_pager, 1);
-}
-
 /* --- in a run's VM: several items --- */
 
 static int answered(lua_State *L, int status, lua_KContext ctx) {
@@ -587,6 +570,57 @@ static int l_flow(lua_State *L) {
   lua_pushvalue(L, 1);                                   /* args [flow name uses] run args */
   lua_callk(L, branched ? 4 : 1, LUA_MULTRET, 0, answered);
   return answered(L, LUA_OK, 0);
+}
+
+/* --- in a run's VM: page by page --- */
+
+/* args list → the page */
+static int flow_listed(lua_State *L, int status, lua_KContext ctx) {
+  ln_err err;
+  (void)status, (void)ctx;
+  if (!lua_istable(L, -1) || (lua_rawlen(L, -1) == 0 && (lua_pushnil(L), lua_next(L, -2)))) {
+    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s answers no list", upvalue(L)->full);
+    return lnL_raise(L, &err);
+  }
+  lua_createtable(L, 0, 1);                              /* args list page */
+  lua_insert(L, -2);                                     /* args page list */
+  lua_setfield(L, -2, "items");
+  return 1;
+}
+
+/* pager(args): a flow's list is one page, and as long as memory allows. */
+static int l_flow_pager(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* args */
+  check_args(L, o, 1);
+  if (lua_getfield(L, 1, "limit") == LUA_TNIL) {
+    lua_pushinteger(L, LIMIT_MOST);
+    lua_setfield(L, 1, "limit");
+  }
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
+  lua_pushcclosure(L, l_flow, 1);
+  lua_pushvalue(L, 1);                                   /* args flow args */
+  lua_callk(L, 1, 1, 0, flow_listed);
+  return flow_listed(L, LUA_OK, 0);
+}
+
+void lnL_connector_pager(lua_State *L, int idx) {
+  ln_err err;
+  const lnC_operation *o = NULL;
+  lua_CFunction fn = lua_tocfunction(L, idx);
+  if ((fn == l_operation || fn == l_flow) && lua_getupvalue(L, idx, 1)) {
+    o = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+  }
+  if (!o || !(o->list || o->flow)) {
+    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s%s is not an operation that lists",
+            o ? "" : "a plain ", o ? o->full : luaL_typename(L, idx));
+    lnL_raise(L, &err);
+    return;
+  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
+  lua_pushcclosure(L, o->flow ? l_flow_pager : l_pager, 1);
 }
 
 /* --- in a run's VM: the table --- */

@@ -54,7 +54,8 @@ int lnL_connector_open(lua_State *L, ln_str name);
 
 /* For the word `each`: of the function of a list operation at idx pushes its pager: pager(args, next) is
 ** one effect, one page: { items = […], next = … }, to be given back for the page that follows; without
-** `next` the list is at its end.  Raises bad_argument when the value is no list operation. [-0, +1, e] */
+** `next` the list is at its end.  Of a flow all of its list is one page.  Raises bad_argument when the
+** value is neither. [-0, +1, e] */
 void lnL_connector_pager(lua_State *L, int idx);
 
 /* A flow is run as a branch of its own, under its own grants.  Whoever has branches (words.c) leaves a

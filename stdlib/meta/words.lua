@@ -234,7 +234,7 @@ function where(list, fn) end
 ---assert(n > 0)
 ---```
 ---@async
----@param operation function  a list operation of a connector, else raises `bad_argument`
+---@param operation function  a list operation of a connector, or one made of several that answers a list (all of it is one page then), else raises `bad_argument`
 ---@param args? table         its arguments
 ---@return fun(): any         the next item, or nil at the end
 function each(operation, args) end
