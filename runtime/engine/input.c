@@ -250,7 +250,9 @@ static void coerce(lua_State *L, const char *text, const char *what) {
     lua_pushlstring(L, t.fallback.p, t.fallback.n);
   }
   if (lua_isnil(L, -1)) {
-    if (!t.optional) luaL_error(L, "input %s is missing: a %s is wanted", what, text);
+    if (!t.optional)
+      luaL_error(L, "input %s is missing (%s): --set %s=…, --input, or the site's `playbooks` give it", what,
+                 text, what);
     return;
   }
   luaL_checkstack(L, 12, "inputs");

@@ -21,8 +21,9 @@ return playbook {
                            token = uuid() }
     local f = file.write { path = input.location .. "/" .. d.name, data = d.data, new = true }
     visionone.watch { file = f, lease = input.lease }
-    store.set("decoy/" .. f.sha256, { path = f.path, sha1 = f.sha1 })
-    store.set("decoy/" .. f.sha1, { path = f.path, sha256 = f.sha256 })
-    return { path = f.path, sha256 = f.sha256, sha1 = f.sha1 }
+    for _, hash in ipairs { f.sha256, f.sha1, f.md5 } do     -- an alert names it by any of these
+      store.set("decoy/" .. hash, { path = f.path, sha256 = f.sha256 })
+    end
+    return { path = f.path, sha256 = f.sha256, sha1 = f.sha1, md5 = f.md5 }
   end,
 }

@@ -1286,6 +1286,9 @@ local flows = {}
 -- Of a host only the id is handed on: when it was last seen must not make another question of the same deed.
 local function falcon() return require "connectors.crowdstrike" end
 
+-- What people call a host that was given as such; else its id.
+local function host_name(h) return type(h) == "table" and h.hostname or host_id(h) end
+
 -- Cleaning up is no reason to fail: it is told, and left to the vendor's own expiry.
 local function tidy(verb, args, what)
   local _, err = try(verb, args)
@@ -1298,16 +1301,22 @@ local function described(hosts)
   return table.concat(out, ", ")
 end
 
+-- The hosts of a name.  One that is known without its domain is meant by the name with it, unless it is in
+-- another one.
+local function named(cs, hostname)
+  local found = cs.hosts { hostname = hostname }
+  local short, domain = hostname:match "^([^%.]+)%.(%a.*)$"
+  if #found > 0 or not short then return found end
+  return where(cs.hosts { hostname = short }, function(h)
+    return not (h.domain and h.domain:find(".", 1, true)) or h.domain:lower() == domain:lower()
+  end)
+end
+
 -- The hosts that an alert's device may be, by the surest thing known of it.
 local function candidates(cs, want)
   local id = want.id or (want.agents or {}).crowdstrike
   if id then return cs.hosts { id = id }, "id " .. id end
-  if want.hostname then
-    local found = cs.hosts { hostname = want.hostname }
-    local short = want.hostname:match "^([^%.]+)%.%a"
-    if #found == 0 and short then found = cs.hosts { hostname = short } end
-    return found, want.hostname
-  end
+  if want.hostname then return named(cs, want.hostname), want.hostname end
   local ip = one(want.ip)
   if not ip then fail("bad_argument", "host: wants an id, a hostname or an address") end
   return cs.hosts { ip = ip }, ip
@@ -1360,9 +1369,10 @@ flows.rtr_get_file = {
   run = function(a)
     local cs, host = falcon(), host_id(a.host)
     local at = cs.rtr_check_hash { host = host, path = a.path }
-    if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, at.host)) end
+    if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, host_name(a.host))) end
     if a.sha256 and at.sha256 ~= a.sha256 then
-      fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, at.host, at.sha256, a.sha256))
+      fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, host_name(a.host), at.sha256,
+                                                                    a.sha256))
     end
     local out = { host = at.host, path = a.path, name = base_name(a.path), sha256 = at.sha256, sha1 = at.sha1,
                   md5 = at.md5, archive = "7z" }
@@ -1398,14 +1408,15 @@ flows.rtr_remove_file = {
       return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent", unchanged = true }
     end
     if at.sha256 ~= a.sha256 then
-      fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, at.host, at.sha256,
-                                                                                 a.sha256))
+      fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, host_name(a.host),
+                                                                                 at.sha256, a.sha256))
     end
     local removed, err = try(cs.rtr_rm, { host = host, path = a.path, sha256 = a.sha256 })
     if err and err.code ~= "failed" then error(err, 0) end
     if removed and removed.planned then return removed end
     if cs.rtr_check_hash { host = host, path = a.path }.exists then
-      fail("failed", ("%s is still on host %s: %s"):format(a.path, at.host, err and err.message or "?"))
+      fail("failed", ("%s is still on host %s: %s"):format(a.path, host_name(a.host),
+                                                           err and err.message or "?"))
     end
     return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent" }
   end,
