@@ -55,6 +55,11 @@ local function held(t)
   return table.concat(out, "\n")
 end
 
+sys.test("what a playbook wants and was not given is said, with how to give it", function(t)
+  local r = t:expect(1, { "run", "t1059.model", "--sim" })
+  has(r.err, "input ip is missing (ip): --set ip=…")
+end)
+
 -- model ---------------------------------------------------------------------------------------------------
 
 sys.test("model: scanned lately is not scanned again; findings by severity, each with its remedy", function(t)
@@ -203,6 +208,13 @@ sys.test("evict: gone everywhere, our indicator is deleted, and nothing is held 
   eq(doc.code, 0)
   eq(writes(doc), " crowdstrike.create_ioc crowdstrike.rtr_rm crowdstrike.delete_iocs ")
   eq(doc.result.gone, 1)
+  hasnt(held(t), " ioc=")
+end)
+
+sys.test("evict: an indicator that an earlier run of ours made is deleted by the one that ends it", function(t)
+  t:sim { "--speed", "1000" }
+  t:expect(0, { "call", "crowdstrike.create_ioc", "sha256=" .. NOTES.sha256, "action=prevent", "--act", "--approve", "all" })
+  has(writes(run(t, "evict", { subject = NOTES, device = "WORKSTATION5" })), " crowdstrike.delete_iocs ")
   hasnt(held(t), " ioc=")
 end)
 
