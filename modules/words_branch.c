@@ -333,6 +333,7 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   }
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
+  if (strchr(e.op, '.') && !strstr(e.message, e.op)) ln_err_prefix(&e, "%s", e.op); /* whose words they are */
   bool called_for = strcmp(e.code, NOT_CALLED_FOR) != 0, skipped = strcmp(e.code, "skipped") == 0;
   if (called_for && !lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
   put_stage(L, stage,

@@ -33,7 +33,9 @@ local function account(input, looked_at)
 
   local name = login or user and resolve.told(user) or "the account"
   if by then stage("harden", { user = user, confirmed_by = by })
-  elseif unknown then skip("harden", unknown.message, "confine " .. name)
+  elseif unknown then
+    local why = resolve.is_lacking(unknown) and unknown.message or "Okta could not be asked: " .. unknown.message
+    skip("harden", why, "confine " .. name)
   else
     local why = "not confirmed as compromised: " .. no.message
     skip("harden", why, no.code ~= "denied" and "confine " .. name or nil)

@@ -171,6 +171,14 @@ sys.test("who allows: off the denylist and onto the exceptions, asked; nothing i
   eq(#doc.not_done, 0, not_done(doc))
 end)
 
+sys.test("a vendor that cannot be asked is named, and what depends on it is not done", function(t)
+  local doc = respond(t, SCRIPT, nil, "--faults", "okta=expire,qualys=empty")
+  eq(stages(doc), "deceive done, detect done, evict done, harden skipped, isolate done, model failed")
+  has(why(doc, "model"), "qualys.scanned_hosts: an answer that is neither XML nor JSON")
+  has(why(doc, "harden"), "Okta could not be asked: ")
+  has(not_done(doc), [[confine THESHIRE\pgustavo: Okta could not be asked]])
+end)
+
 sys.test("people who say no: each stage says who, and nothing that was asked is done", function(t)
   local doc = respond(t, SCRIPT, nil, "--approve", "deny")
   eq(stages(doc), "deceive done, detect done, evict failed, harden skipped, isolate failed, model done")

@@ -88,7 +88,7 @@ static void test_a_question_and_its_answer(void **state) {
   assert_true(rig_approve(r, 0, false, "bob"));
   assert_non_null(rig_resume(r, "last"));
   rig_go(r);
-  assert_has(rig_doc(r), "\"why\":\"approval 1 was denied by bob\"");
+  assert_has(rig_doc(r), "\"why\":\"fake.free: approval 1 was denied by bob\"");
   assert_has(rig_doc(r), "\"state\":\"refused\",\"attempts\":1,\"stage\":\"part\",\"d3fend\":[],"
                          "\"entity\":\"fake:host:a\"");
   rig_free(r);
