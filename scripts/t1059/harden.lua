@@ -23,6 +23,7 @@ return playbook {
   input   = { user = "user", confirmed_by = "string", group = "string", privileged = "[string] = []" },
 
   run = function(input)
+    if not input.confirmed_by:find "%S" then fail("bad_argument", "confirmed_by names who says so: nobody does") end
     local user   = only(okta.users { login = resolve.needed(resolve.okta, input.user) }, "Okta user")
     local target = only(okta.groups { name = input.group, type = "OKTA_GROUP" }, "group " .. input.group)
     local before = okta.user_groups { user = user.id }

@@ -15,7 +15,7 @@ end
 
 ---Who says that the account is compromised; raises `denied`, `expired`, or why nobody can be asked.
 local function confirmed(input, login)
-  if input.confirmed_by then return input.confirmed_by end
+  if (input.confirmed_by or ""):find "%S" then return input.confirmed_by end
   local a = input.alert
   local answer = approve { title = "Is the account " .. login .. " compromised?", expires = "1h",
                            detail = { user = a.user, title = a.title, host = (a.device or {}).hostname } }

@@ -114,6 +114,7 @@ end)
 sys.test("harden: who has left, who is nobody, our own account, and a group that is not there", function(t)
   local function error_of(input) return run(t, "harden", with({ confirmed_by = "alice" }, input)).error end
   eq(error_of { user = "rgone@theshire.example" }.code, "skipped")
+  eq(error_of { user = "nmartha@theshire.example", confirmed_by = " " }.code, "bad_argument")
   has(error_of { user = "x@theshire.example" }.message, "no Okta user for x@theshire.example")
   eq(error_of { user = "svc-lunette@theshire.example" }.rule, "self")
   has(error_of { user = "nmartha@theshire.example", group = "no-such" }.message, "no group no-such")
@@ -313,13 +314,15 @@ sys.test("deceive: each format, each decoy another file, watched and never block
   for format, start in pairs(STARTS) do
     for _ = 1, 2 do
       local doc = run(t, "deceive", { format = format, location = dir })
-      eq(writes(doc), " file.write visionone.watch ")
+      eq(writes(doc), " file.write visionone.watch visionone.watch ")
       local data = sys.slurp(doc.result.path)
       assert(data:find(start), format .. ": " .. data:sub(1, 40))
       assert(doc.result.path:find("%." .. format .. "$"))
       assert(not seen[doc.result.sha256], "two decoys are alike")
       seen[doc.result.sha256] = true
-      eq(doc.holds[2].state, "log")
+      eq(doc.holds[2].entity, "visionone:file:" .. doc.result.sha256)
+      eq(doc.holds[3].entity, "visionone:file:" .. doc.result.sha1)
+      for i = 2, 3 do eq(doc.holds[i].state, "log") end
       eq(io.popen(("stat -c %%a '%s'"):format(doc.result.path)):read "l", "644")
     end
   end
@@ -342,7 +345,7 @@ sys.test("deceive: it writes over nothing, stays below its folder, and a failed 
                          { location = dir .. "/none" } } do
     eq(run(t, "deceive", with(input, bad)).code, 1)
   end
-  eq(t:did "visionone.add_suspicious_object", 1)
+  eq(t:did "visionone.add_suspicious_object", 2)
 end)
 
 sys.test("decoy_touched: an alert that names a decoy by any of its hashes starts it, and no other", function(t)

@@ -94,7 +94,7 @@ test("restore: the verdict stands unless a newer one, or a person, says that it 
   for verdict, at in pairs { benign = 20260101, malicious = 20260901, unknown = 20260901 } do
     kept = { ["t1059/verdict/" .. H] = { verdict = verdict, at = at } }
     refused("refused", { sha256 = H })
-    refused("refused", { sha256 = H, device = {} })
+    refused("refused", { sha256 = H, device = {}, benign_by = "" })
   end
   kept = { ["t1059/verdict/" .. H] = { verdict = "benign", at = 20260901, sha1 = "cafe" } }
   assert(try { sha256 = H, device = {} }.lifted == 3)
