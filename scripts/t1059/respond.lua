@@ -13,6 +13,9 @@ local function skip(name, why, what)
   if what then not_done(what, why) end
 end
 
+-- Accounts that Okta has nothing to do with: that is no fact that is missing.
+local ELSEWHERE = { ["local"] = true, system = true, service = true }
+
 ---Who says that the account is compromised; raises `denied`, `expired`, or why nobody can be asked.
 local function confirmed(input, login)
   if (input.confirmed_by or ""):find "%S" then return input.confirmed_by end
@@ -35,7 +38,7 @@ local function account(input, looked_at)
   if by then stage("harden", { user = user, confirmed_by = by })
   elseif unknown then
     local why = resolve.is_lacking(unknown) and unknown.message or "Okta could not be asked: " .. unknown.message
-    skip("harden", why, "confine " .. name)
+    skip("harden", why, not (user and ELSEWHERE[user.kind]) and "confine " .. name or nil)
   else
     local why = "not confirmed as compromised: " .. no.message
     skip("harden", why, no.code ~= "denied" and "confine " .. name or nil)
