@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { URL_MAX = 16 * 1024, SECRET_MAX = 64 * 1024, ORIGINS = 256 };
+enum {
+  URL_MAX = 16 * 1024, SECRET_MAX = 64 * 1024, ORIGINS = 256,
+  AT_ONCE_ON_LOOPBACK = 1024                             /* requests; nobody else's service is there */
+};
 
 /* --- addresses --- */
 
@@ -202,7 +205,10 @@ ln_vendor *lnH_vendor(ln_engine *g, const lnH_url *u, bool loopback, ln_err *err
     if (ln_str_ieq(ln_str_of(o->name), u->origin)) return o->vendor;
   lnH_origin *o = n < ORIGINS ? calloc(1, sizeof *o) : NULL;
   if (o && (o->name = ln_str_dup(u->origin))) {
-    ln_vendor_opts opts = {.name = o->name, .url = u->origin, .loopback = loopback};
+    ln_vendor_opts opts = {.name = o->name,
+                           .url = u->origin,
+                           .loopback = loopback,
+                           .concurrency = loopback ? AT_ONCE_ON_LOOPBACK : 0};
     o->vendor = ln_vendor_new(g->loop, g->transport, g->rand, &opts, err);
     if (o->vendor) {
       o->next = *list;

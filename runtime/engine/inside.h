@@ -194,6 +194,7 @@ struct ln_run {
   ln_spill *spills;                                      /* of the pending entries                          */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
+  bool scripts_ran;                                      /* those that normalise its input did             */
   bool broken;                                           /* the attempt is over: the journal is what counts */
   bool winding; /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk               */
@@ -219,7 +220,8 @@ void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str
 void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
 void ln_run_tell(ln_run *r, ln_str told);
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
-bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable            */
+/* A fresh VM, unless it has one in which its playbook was looked at; the root branch is runnable. */
+bool ln_run_begin(ln_run *r, ln_err *err);
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */

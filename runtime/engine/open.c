@@ -204,7 +204,7 @@ static void push_plain(lua_State *L, int t) {
   }
 }
 
-/* Runs as the root branch of a run that never leaves this function: chunk, declaration, coerced input. */
+/* Runs as the root branch, without leaving this function: chunk, declaration, coerced input.  Returns the playbook. */
 static int l_look(lua_State *L) {
   ln_run *r = lnL_run(L);
   struct looking *k = lua_touserdata(L, lua_upvalueindex(1));
@@ -230,7 +230,8 @@ static int l_look(lua_State *L) {
       return lua_error(L);
     }
   }
-  return 0;
+  lua_settop(L, 1);
+  return 1;
 }
 
 static int l_push_look(lua_State *L) {
@@ -278,15 +279,13 @@ void ln_scratch_free(ln_run *r) {
   if (r) run_free(r);
 }
 
+/* Leaves the playbook on the root's stack. */
 static bool look(ln_run *r, struct looking *k, ln_err *err) {
   k->run = r;
   k->err = err;
-  if (!ln_run_begin_vm(r, err)) return false;
-  bool ok = ln_vm_protect(r->vm, l_push_look, k, err) && ln_scratch_turns(r, NULL, err);
+  bool ok = ln_run_begin_vm(r, err) && ln_vm_protect(r->vm, l_push_look, k, err) &&
+            ln_scratch_turns(r, NULL, err);
   r->current = NULL;
-  ln_branch_free_all(r);
-  ln_vm_free(r->vm);
-  r->vm = NULL;
   return ok;
 }
 
@@ -324,6 +323,13 @@ static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
   return (r->past = ln_journal_empty(err)) != NULL;
 }
 
+/* The run goes on in the VM in which its playbook was looked at: what a resumed one will not do again may have left
+** no trace there. */
+static bool begin_looked_at(ln_run *r, ln_err *err) {
+  if (r->scripts_ran) free_vm(r);
+  return ln_run_begin(r, err);
+}
+
 static ln_run *under_way(ln_run *r) {
   ln_engine *g = r->engine;
   r->next = g->state;
@@ -338,7 +344,7 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
   if (!r) return NULL;
   k.out = &r->input;
   if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) &&
-      ln_run_begin(r, err) && create(r, err))
+      begin_looked_at(r, err) && create(r, err))
     return under_way(r);
   run_abandon(r);
   return NULL;

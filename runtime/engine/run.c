@@ -535,13 +535,14 @@ static int l_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* (playbook's module, input) → what its run returns.  Runs in the root branch. */
+/* (playbook, if it was looked at in this VM) → what its run returns.  Runs in the root branch. */
 static int l_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
-  lua_settop(L, 0);
-  lnL_push_chunk(L, ln_str_of(r->playbook));                     /* chunk            */
-  lua_call(L, 0, 1);                                             /* playbook         */
+  if (lua_gettop(L) == 0) {
+    lnL_push_chunk(L, ln_str_of(r->playbook));                   /* chunk            */
+    lua_call(L, 0, 1);                                           /* playbook         */
+  }
   if (!lnL_is_playbook(L, -1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
   if (!(r->root->play = lnL_play_of(L, -1, &err))) return luaL_error(L, "%s", err.message);
   lua_getfield(L, -1, "run");                                    /* playbook run     */
@@ -579,8 +580,11 @@ static int l_open(lua_State *L) {
 
 static int l_push_root(lua_State *L) {
   ln_run *r = lua_touserdata(L, 1);
-  lua_pushcfunction(r->root->co, lnL_branch);
-  lua_pushcfunction(r->root->co, r->is_call ? l_call_root : l_root);
+  lua_State *co = r->root->co;
+  luaL_checkstack(co, 2, NULL);
+  lua_pushcfunction(co, lnL_branch);                             /* playbook? branch      */
+  lua_pushcfunction(co, r->is_call ? l_call_root : l_root);      /* playbook? branch root */
+  lua_rotate(co, 1, 2);                                          /* branch root playbook? */
   return 0;
 }
 
@@ -596,7 +600,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 bool ln_run_begin(ln_run *r, ln_err *err) {
   if (!ln_seen_add(&r->seen, ln_buf_view(&r->input)))
     return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
+  if ((!r->vm && !ln_run_begin_vm(r, err)) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);
   return true;

@@ -17,6 +17,8 @@ typedef struct ln_token {
   bool moved;                                            /* this fetch was led to another region already */
 } ln_token;
 
+typedef struct ln_calls { ln_calling *first, *last; } ln_calls;
+
 struct ln_vendor {
   ln_loop *loop;
   ln_transport *transport;
@@ -29,9 +31,10 @@ struct ln_vendor {
   void *arg;
   int64_t pace;
   bool loopback;
-  ln_calling *first, *last;                              /* all calls under way, in order of arrival */
-  ln_calling *ended;                                     /* calls whose done is still to be called */
+  ln_calls queued, given, held, on_wire;                 /* queued: in order of arrival */
+  ln_calls ended;                                        /* calls whose done is still to be called */
   ln_timer wake;                                         /* when the queue is to be looked at again */
+  int64_t due;                                           /* nobody's patience or rest is over before */
   ln_limits *limits;
   ln_breaker breaker;
   ln_budget budget;
