@@ -3,6 +3,7 @@
 ** there is only one of it. */
 #include "engine/arena.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,12 @@ enum { BLOCK = 0 };                                      /* who looks for faults
 #else
 enum { BLOCK = 32 << 10 };
 #endif
-enum { STEP = 16, FINE = 32, LARGEST = 8 << 10 };
+enum { STEP = 16, FINE = 32, LARGEST = 8 << 10, SPARE_MAX = 64 };
+
+/* Blocks of VMs that ended, for those that begin. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char *spare[SPARE_MAX];
+static size_t n_spare;
 
 static size_t class_of(size_t n) {
   size_t c = FINE;
@@ -81,8 +87,24 @@ void *ln_arena_resize(ln_arena *a, void *p, size_t osize, size_t nsize) {
   return osize <= LARGEST && nsize <= LARGEST && class_of(osize) == class_of(nsize) ? p : move(a, p, osize, nsize);
 }
 
+static char *take_block(void) {
+  char *b = NULL;
+  pthread_mutex_lock(&lock);
+  if (n_spare) b = spare[--n_spare];
+  pthread_mutex_unlock(&lock);
+  return b || !BLOCK ? b : malloc(BLOCK);
+}
+
+static void give_block(char *b) {
+  pthread_mutex_lock(&lock);
+  bool keep = b && n_spare < SPARE_MAX;
+  if (keep) spare[n_spare++] = b;
+  pthread_mutex_unlock(&lock);
+  if (!keep) free(b);
+}
+
 void ln_arena_init(ln_arena *a) {
-  *a = (ln_arena){.block = BLOCK ? malloc(BLOCK) : NULL};
+  *a = (ln_arena){.block = take_block()};
   a->next = a->block;
   a->end = a->block ? a->block + BLOCK : NULL;
 }
@@ -90,6 +112,6 @@ void ln_arena_init(ln_arena *a) {
 bool ln_arena_is_whole(const ln_arena *a) { return a->outside == 0; }
 
 void ln_arena_free(ln_arena *a) {
-  free(a->block);
+  give_block(a->block);
   *a = (ln_arena){0};
 }

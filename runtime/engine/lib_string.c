@@ -319,8 +319,9 @@ static int l_rep(lua_State *L) {
   }
   if (s.n + sep.n < s.n || s.n + sep.n > PTRDIFF_MAX / (size_t)n)
     return luaL_error(L, "resulting string too large");
+  char some[1024];
   size_t one = s.n + sep.n, whole = one * (size_t)n;
-  char *p = lua_newuserdatauv(L, whole, 0);              /* bytes           */
+  char *p = whole <= sizeof some ? some : lua_newuserdatauv(L, whole, 0); /* bytes? */
   memcpy(p, s.p, s.n);
   memcpy(p + s.n, sep.p, sep.n);
   repeat(p, one, whole);

@@ -21,6 +21,7 @@ static void free_vm(ln_run *r) {
 static void run_free(ln_run *r) {
   free_vm(r);
   ln_run_drop_pending(r);
+  ln_effect_spare_free(r);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
   ln_tally_free(&r->seen);
@@ -330,10 +331,22 @@ static bool begin_looked_at(ln_run *r, ln_err *err) {
   return ln_run_begin(r, err);
 }
 
+static void link_run(void **list, ln_run *r) {
+  r->at = (ln_run **)list;
+  r->next = *list;
+  if (r->next) r->next->at = &r->next;
+  *r->at = r;
+}
+
+static void unlink_run(ln_run *r) {
+  if (!r->at) return;
+  *r->at = r->next;
+  if (r->next) r->next->at = r->at;
+  r->at = NULL;
+}
+
 static ln_run *under_way(ln_run *r) {
-  ln_engine *g = r->engine;
-  r->next = g->state;
-  g->state = r;
+  link_run(&r->engine->state, r);
   return r;
 }
 
@@ -591,14 +604,6 @@ static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
   return ours && put_due(tx, p, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
-static void unlink_run(void **list, const ln_run *r) {
-  for (ln_run **at = (ln_run **)list; *at; at = &(*at)->next)
-    if (*at == r) {
-      *at = r->next;
-      return;
-    }
-}
-
 /* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before:
 ** not that of an attempt whose earlier entries were lost. */
 void ln_run_park(ln_run *r) {
@@ -618,7 +623,7 @@ bool ln_run_is_plan(const ln_run *r) { return r->planning; }
 
 void ln_run_leave(ln_run *r) {
   if (r->creating || r->pump_posted || r->flushed < r->flushes) return;
-  unlink_run(&r->engine->leaving, r);
+  unlink_run(r);
   run_free(r);
 }
 
@@ -627,14 +632,13 @@ static void run_abandon(ln_run *r) {
   r->closing = true;
   free_vm(r);
   ln_run_drop_pending(r);
-  r->next = r->engine->leaving;
-  r->engine->leaving = r;
+  link_run(&r->engine->leaving, r);
   ln_run_leave(r);
 }
 
 void ln_run_unlink(ln_run *r) {
   r->engine->loop->cancel(r->engine->loop, &r->poll);
-  unlink_run(&r->engine->state, r);
+  unlink_run(r);
   run_abandon(r);
 }
 

@@ -37,44 +37,26 @@ void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str
   r->options.event(r->options.event_arg, r, &ev);
 }
 
-/* events that wait for the disk, as they are kept */
-static const char *const later[] = {"step", "stage", "note"};
-enum { LATER = sizeof later / sizeof *later };
-
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!is_told(r, e)) return;
-  ln_event ev = event_of(r, what, e, text, more);
-  int64_t kind = 0;
-  while (kind + 1 < LATER && strcmp(later[kind], what) != 0) kind++;
-  if (!r->told.max) ln_buf_init(&r->told, (size_t)64 << 20);
-  size_t was = r->told.n, mark = ln_v_begin(&r->told, 'A', 8);
-  ln_v_int(&r->told, kind);
-  ln_v_str(&r->told, ev.name);
-  ln_v_str(&r->told, ev.op);
-  ln_v_str(&r->told, ev.state);
-  ln_v_str(&r->told, ev.text);
-  ln_v_int(&r->told, e ? (int64_t)e->op->cls : -1);
-  ln_v_int(&r->told, ev.ms);
-  ln_v_int(&r->told, ev.approval);
-  if (ln_v_end(&r->told, mark)) return;
-  ln_buf_cut(&r->told, was); /* for want of memory nobody is told */
-  r->told.failed = false;
+/* What an entry says to whoever watches; a cancel, which has no fingerprint, is no step. */
+static const char *told_by(const ln_entry *e) {
+  if (e->kind == LN_E_STAGE) return "stage";
+  if (e->kind == LN_E_NOTE) return "note";
+  return (e->kind == LN_E_DONE || e->kind == LN_E_DELIVERED) && e->fingerprint.n ? "step" : NULL;
 }
 
-void ln_run_tell(ln_run *r, ln_str told) {
-  ln_vitem v[9];
-  while (ln_v_read(&told, &v[8])) {
-    ln_str rest = v[8].body;
-    for (int i = 0; i < 8 && ln_v_read(&rest, &v[i]);) i++;
-    ln_event ev = {.what = later[v[0].i],
-                   .name = v[1].s,
-                   .op = v[2].s,
-                   .state = v[3].s,
-                   .text = v[4].s,
-                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i),
-                   .ms = v[6].i,
-                   .approval = v[7].i};
-    r->options.event(r->options.event_arg, r, &ev);
+void ln_run_tell(ln_run *r, ln_str entries) {
+  ln_entry e;
+  while (r->options.event && ln_entry_read(&entries, &e)) {
+    const char *what = told_by(&e);
+    bool step = e.fingerprint.n > 0;
+    ln_event ev = {.what = what, .name = step ? e.name : e.op, .text = step ? (ln_str){NULL, 0} : e.data};
+    if (step) {
+      ev.op = e.op;
+      ev.state = e.state;
+      ev.cls = ln_class_name(e.cls);
+      ev.ms = e.at_ms - e.asked_ms;
+    }
+    if (what) r->options.event(r->options.event_arg, r, &ev);
   }
 }
 

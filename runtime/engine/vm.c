@@ -88,13 +88,26 @@ void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
 
 /* --- where it is ---------------------------------------------------------------------------------------- */
 
+/* "FILE:LINE", as much of it as there is room for.  By hand, for each step asks for it. */
+static void put_place(const char *file, int line, char *out, size_t n) {
+  char digits[LN_INT_TEXT];
+  ln_str number = ln_str_int(line, digits);
+  size_t most = n ? n - 1 : 0, k = strlen(file);
+  if (k > most) k = most;
+  memcpy(out, file, k);
+  if (k < most) out[k++] = ':';
+  if (number.n > most - k) number.n = most - k;
+  memcpy(out + k, number.p, number.n);
+  if (n) out[k + number.n] = '\0';
+}
+
 /* The nearest Lua function of one coroutine; false: none. */
 static bool where_in(lua_State *L, char *out, size_t n) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "Sl", &ar) || ar.currentline < 1) continue;
     bool named = *ar.source == '@' || *ar.source == '=';
-    snprintf(out, n, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
+    put_place(named ? ar.source + 1 : ar.short_src, ar.currentline, out, n);
     return true;
   }
   return false;
@@ -228,7 +241,7 @@ static void begin_budget(ln_vm *vm) {
 
 void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
   vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
-  begin_budget(vm);
+  if (vm->running) begin_budget(vm);                     /* else the turn that comes does                   */
 }
 
 static int64_t cpu_spent(ln_vm *vm) {
