@@ -30,9 +30,6 @@ enum {
   MAX_HEADERS = 64, MAX_URL = 64 * 1024,
 };
 
-/* GIVEN: it has a place at the vendor; HELD: its caller knows, and has to say that it goes. */
-typedef enum { QUEUED, GIVEN, HELD, ON_WIRE, ENDED, STAGES } stage;
-
 struct ln_calling {
   ln_vendor *v;
   ln_calling *next, *prev;                               /* in one of the vendor's lists, by its stage */
@@ -40,7 +37,7 @@ struct ln_calling {
   ln_call c;                                             /* its texts point into `text` */
   char *text;
   ln_header *headers;                                    /* the last is for the credentials */
-  stage stage;
+  lnV_stage stage;
   void *sending;
   int64_t rest_until, deadline;
   int tries, waits, attempts;
@@ -56,15 +53,9 @@ ln_str ln_vendor_base(const ln_vendor *v) { return ln_str_of(v->base); }
 
 /* --- the lists of calls, one a stage --- */
 
-static ln_calls *list_of(const ln_calling *x) {
-  ln_vendor *v = x->v;
-  ln_calls *const lists[STAGES] = {&v->queued, &v->given, &v->held, &v->on_wire, &v->ended};
-  return lists[x->stage];
-}
-
 /* Puts x behind `after`; NULL: at the front. */
 static void link_call(ln_calling *x, ln_calling *after) {
-  ln_calls *l = list_of(x);
+  ln_calls *l = &x->v->calls[x->stage];
   x->prev = after;
   x->next = after ? after->next : l->first;
   if (after) after->next = x;
@@ -74,17 +65,17 @@ static void link_call(ln_calling *x, ln_calling *after) {
 }
 
 static void unlink_call(ln_calling *x) {
-  ln_calls *l = list_of(x);
+  ln_calls *l = &x->v->calls[x->stage];
   if (x->prev) x->prev->next = x->next;
   else l->first = x->next;
   if (x->next) x->next->prev = x->prev;
   else l->last = x->prev;
 }
 
-static void move_to(ln_calling *x, stage to) {
+static void move_to(ln_calling *x, lnV_stage to) {
   unlink_call(x);
   x->stage = to;
-  link_call(x, list_of(x)->last);
+  link_call(x, x->v->calls[to].last);
 }
 
 /* Back among those that wait, before all that came after it. */
@@ -92,7 +83,7 @@ static void queue_again(ln_calling *x) {
   ln_calling *after = NULL;
   unlink_call(x);
   x->stage = QUEUED;
-  for (ln_calling *y = x->v->queued.first; y && y->turn < x->turn; y = y->next) after = y;
+  for (ln_calling *y = x->v->calls[QUEUED].first; y && y->turn < x->turn; y = y->next) after = y;
   link_call(x, after);
   if (x->deadline < x->v->due) x->v->due = x->deadline;
 }
@@ -120,7 +111,8 @@ static void report(ln_calling *x, const ln_answer *a, bool good) {
 }
 
 static void drain(ln_vendor *v) {
-  while (v->ended.first) report(v->ended.first, NULL, false); /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
+  ln_calling *x;
+  while ((x = v->calls[ENDED].first)) report(x, NULL, false); /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
 }
 
 /* --- sending --- */
@@ -229,7 +221,7 @@ static void take_place(ln_calling *x, int64_t now) {
 
 /* Whoever is told may drop calls, its own among them: each time the list is looked at anew. */
 static void tell_turns(ln_vendor *v) {
-  for (ln_calling *x; (x = v->given.first);) {
+  for (ln_calling *x; (x = v->calls[GIVEN].first);) {
     move_to(x, HELD);
     x->c.turn(x->c.arg, true);
   }
@@ -240,7 +232,7 @@ static void tell_turns(ln_vendor *v) {
 void lnV_pump(ln_vendor *v) {
   int64_t now = lnV_now(v), wake = 0;
   bool all = now >= v->due;
-  for (ln_calling *x = v->queued.first, *next; x; x = next) {
+  for (ln_calling *x = v->calls[QUEUED].first, *next; x; x = next) {
     int64_t again = 0;
     if (!all && !ln_limits_room(v->limits)) {
       if (!wake || v->due < wake) wake = v->due;
@@ -253,16 +245,16 @@ void lnV_pump(ln_vendor *v) {
       wake = again;
     }
   }
-  bool more = v->ended.first != NULL;
+  bool more = v->calls[ENDED].first != NULL;
   v->due = wake ? wake : INT64_MAX;
   arm(v, wake, now);
   drain(v);
   tell_turns(v);
-  if (more && v->queued.first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room */
+  if (more && v->calls[QUEUED].first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room */
 }
 
 void lnV_fail_waiting(ln_vendor *v, const ln_err *err) {
-  for (ln_calling *x = v->queued.first, *next; x; x = next) {
+  for (ln_calling *x = v->calls[QUEUED].first, *next; x; x = next) {
     next = x->next;
     x->err = *err;
     end_later(x);
@@ -431,7 +423,7 @@ ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
   if (x->c.max_response == 0) x->c.max_response = RESPONSE;
   x->deadline = lnV_now(v) + (c->patience_ms > 0 ? c->patience_ms : PATIENCE_MS);
   x->turn = v->stats.calls++;
-  link_call(x, v->queued.last);
+  link_call(x, v->calls[QUEUED].last);
   if (x->deadline < v->due) v->due = x->deadline;
   return x;
 }
@@ -459,7 +451,7 @@ void ln_vendor_drop(ln_calling *x) {
   }
   unlink_call(x);
   free_call(x);
-  if (v->queued.first || v->ended.first) v->loop->timer(v->loop, &v->wake, 0);
+  if (v->calls[QUEUED].first || v->calls[ENDED].first) v->loop->timer(v->loop, &v->wake, 0);
   else v->loop->cancel(v->loop, &v->wake);
 }
 
@@ -502,9 +494,9 @@ ln_vendor *ln_vendor_new(ln_loop *l, ln_transport *t, ln_rand *r, const ln_vendo
 
 void ln_vendor_free(ln_vendor *v) {
   if (!v) return;
-  ln_calls *const lists[STAGES] = {&v->queued, &v->given, &v->held, &v->on_wire, &v->ended};
   for (size_t i = 0; i < STAGES; i++)
-    while (lists[i]->first) ln_vendor_drop(lists[i]->first); /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
+    for (ln_calling *x; (x = v->calls[i].first);)
+      ln_vendor_drop(x);                                 /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
   v->loop->cancel(v->loop, &v->wake);
   lnV_token_free(v);
   ln_limits_free(v->limits);

@@ -17,6 +17,9 @@ typedef struct ln_token {
   bool moved;                                            /* this fetch was led to another region already */
 } ln_token;
 
+/* Of a call.  GIVEN: it has a place at the vendor; HELD: its caller knows, and has to say that it goes; ENDED: its
+** done is still to be called. */
+typedef enum { QUEUED, GIVEN, HELD, ON_WIRE, ENDED, STAGES } lnV_stage;
 typedef struct ln_calls { ln_calling *first, *last; } ln_calls;
 
 struct ln_vendor {
@@ -31,8 +34,7 @@ struct ln_vendor {
   void *arg;
   int64_t pace;
   bool loopback;
-  ln_calls queued, given, held, on_wire;                 /* queued: in order of arrival */
-  ln_calls ended;                                        /* calls whose done is still to be called */
+  ln_calls calls[STAGES];                                /* QUEUED: in order of arrival */
   ln_timer wake;                                         /* when the queue is to be looked at again */
   int64_t due;                                           /* nobody's patience or rest is over before */
   ln_limits *limits;
