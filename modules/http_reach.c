@@ -23,6 +23,10 @@ static bool host_char(char c) {
          c == '_';
 }
 
+static bool url_char(char c) { return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'; }
+
+static bool ends_authority(char c) { return c == '/' || c == '?' || c == '#'; }
+
 /* host[:port], or [v6][:port]; *port stays as it is without one. */
 static bool parse_authority(ln_str a, ln_str *host, int *port) {
   size_t n = 0;
@@ -55,11 +59,11 @@ bool lnH_parse(ln_str text, lnH_url *out, ln_err *err) {
     return ln_fail(err, "bad_argument", LN_FINAL, "the url must begin with https://, got \"%.*s\"", shown,
                    text.p);
   for (size_t i = 0; i < text.n; i++)
-    if ((unsigned char)text.p[i] <= ' ' || (unsigned char)text.p[i] >= 0x7f || strchr("\\\"<>", text.p[i]))
+    if (!url_char(text.p[i]))
       return ln_fail(err, "bad_argument", LN_FINAL,
                      "the url holds a character that must be percent-encoded, at %zu", i + 1);
   size_t start = plain ? 7 : 8, end = start;
-  while (end < text.n && !strchr("/?#", text.p[end])) end++;
+  while (end < text.n && !ends_authority(text.p[end])) end++;
   *out = (lnH_url){.origin = {text.p, end}, .port = plain ? 80 : 443, .tls = !plain};
   if (!parse_authority((ln_str){text.p + start, end - start}, &out->host, &out->port))
     return ln_fail(err, "bad_argument", LN_FINAL,

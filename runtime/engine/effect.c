@@ -467,9 +467,26 @@ static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err 
   return ok;
 }
 
-/* Pushes a copy of the arguments without what belongs to the core.  [-0, +1, m] */
+static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+enum { OURS = sizeof ours / sizeof *ours };
+
+/* Has it members for the core, or a metatable, which says how it is to be read? */
+static bool is_mixed(lua_State *L, int t) {
+  bool mixed = lua_getmetatable(L, t);
+  if (mixed) lua_pop(L, 1);
+  for (size_t i = 0; !mixed && i < OURS; i++) {
+    mixed = lua_getfield(L, t, ours[i]) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  return mixed;
+}
+
+/* Pushes the arguments without what belongs to the core: a copy where that makes a difference.  [-0, +1, m] */
 static void push_bare(lua_State *L, int t) {
-  static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+  if (!is_mixed(L, t)) {
+    lua_pushvalue(L, t);
+    return;
+  }
   lua_newtable(L);                          /* c     */
   lua_pushnil(L);                           /* c k   */
   while (lua_next(L, t)) {                  /* c k v */
@@ -477,7 +494,7 @@ static void push_bare(lua_State *L, int t) {
     lua_insert(L, -2);                      /* c k k v */
     lua_rawset(L, -4);                      /* c k     */
   }
-  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+  for (size_t i = 0; i < OURS; i++) {
     lua_pushnil(L);
     lua_setfield(L, -2, ours[i]);
   }
