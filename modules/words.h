@@ -6,7 +6,7 @@
 
 #include <lauxlib.h>
 
-void lnL_open_words(lua_State *L);                       /* sets them as globals of a VM                     */
+void lnL_open_words(lua_State *L);                       /* a VM will know them                              */
 
 void lnL_opaque_words(lua_State *L);                     /* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is not known */
 

@@ -37,7 +37,7 @@ static int l_guarded(lua_State *L) {
 static void guard(lua_State *L, const char *name, size_t n) {
   lua_pushlstring(L, name, n);
   lua_pushvalue(L, -1);                                      /* lib name name */
-  lua_rawget(L, -3);                                         /* lib name f    */
+  lua_gettable(L, -3);                                       /* lib name f    */
   if (lua_iscfunction(L, -1)) {
     lua_pushcclosure(L, l_guarded, 1);                       /* lib name g    */
     lua_rawset(L, -3);                                       /* lib           */

@@ -1,6 +1,7 @@
 /* input.c: inputs by their declared types: "string", "[host]", "duration = 30d", "one of a b", "ip?".  A value from
 ** the command line is a text, one from JSON has a type of its own; both end as the declared type, or as an error
 ** that names the input, what came, and what is wanted. */
+#include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/play.h"
 
@@ -161,6 +162,7 @@ static void to_alert(lua_State *L, const char *what) {
                 lua_getfield(L, doc, "severity") == LUA_TSTRING && lua_getfield(L, doc, "raw") != LUA_TNIL;
   lua_settop(L, doc);
   if (normal) return;
+  lnL_run(L)->scripts_ran = true;
   lua_pushcfunction(L, lnL_require);
   lua_pushliteral(L, "alert");
   lua_call(L, 1, 1);                               /* doc alert               */

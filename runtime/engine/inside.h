@@ -166,7 +166,7 @@ typedef struct ln_spill {
 
 typedef struct ln_flush { /* one job for the writer: entries, or something else */
   ln_run *run;
-  ln_buf entries, told;                                  /* told: events, for when the entries are durable  */
+  ln_buf entries;
   ln_spill *spills;
   ln_apply_fn apply;
   ln_done_fn done;
@@ -175,7 +175,7 @@ typedef struct ln_flush { /* one job for the writer: entries, or something else 
 
 struct ln_run {
   ln_engine *engine;
-  ln_run *next;
+  ln_run *next, **at;                                    /* in the engine's list: at points to this one     */
   int64_t id, root_id, epoch;
   char ulid[LN_ULID + 1];
   char *playbook, *snapshot, *started_by;
@@ -186,15 +186,16 @@ struct ln_run {
   ln_vm *vm;
   ln_branch *root, *branches;                            /* all, newest first                               */
   ln_branch *current, *runnable, *runnable_last, *sliced;
-  ln_effect *ready, *ready_last;
+  ln_effect *ready, *ready_last, *spare;
   ln_journal *past;
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
-  ln_buf pending, told; /* entries not yet handed to the writer, and the events about them */
+  ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
+  bool scripts_ran;                                      /* those that normalise its input did             */
   bool broken;                                           /* the attempt is over: the journal is what counts */
   bool winding; /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk               */
@@ -216,11 +217,10 @@ struct ln_run {
 
 /* run.c */
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* told at once     */
-/* when what is pending is durable */
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
-void ln_run_tell(ln_run *r, ln_str told);
+void ln_run_tell(ln_run *r, ln_str entries);             /* of steps, stages and notes: they are durable now */
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
-bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable            */
+/* A fresh VM, unless it has one in which its playbook was looked at; the root branch is runnable. */
+bool ln_run_begin(ln_run *r, ln_err *err);
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
@@ -263,6 +263,7 @@ void ln_fork_free(ln_branch *parent);
 /* effect.c */
 ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err); /* hangs on the branch     */
 void ln_effect_free(ln_effect *e);
+void ln_effect_spare_free(ln_run *r);                    /* what the run keeps for its next one             */
 bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err); /* name and fingerprint                       */
 bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err); /* "NAME#1": step's own names              */
 void ln_effect_begin(ln_effect *e);                      /* its branch has given the turn: match or start   */

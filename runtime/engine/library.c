@@ -14,13 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRIPT_MAX = 1 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
+enum { SCRIPT_MAX = 1 << 20, CODE_MAX = 16 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
 
 typedef struct script {
   char *module, *path;
   char sha[2 * LN_SHA256 + 1];
   char *source;                                          /* NULL: in the store, not fetched yet             */
   size_t n;
+  ln_buf code;                                           /* what it was compiled to, once it was            */
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;
   ino_t inode;
@@ -67,6 +68,7 @@ static void script_free(script *c) {
   free(c->module);
   free(c->path);
   free(c->source);
+  ln_buf_free(&c->code);
 }
 
 void ln_snapshot_drop(ln_snapshot *s) {
@@ -448,15 +450,21 @@ static script *find(ln_snapshot *s, ln_str module) {
   return NULL;
 }
 
-bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+/* With its source.  NULL: there is none, or it cannot be fetched. */
+static script *script_of(ln_snapshot *s, ln_str module, ln_err *err) {
   script *c = find(s, module);
   ln_buf text;
-  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
-  if (!c->source) {
-    ln_buf_init(&text, SCRIPT_MAX + 1);
-    if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), false;
-    if (!(c->source = ln_buf_take(&text, &c->n))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a script");
-  }
+  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module)), NULL;
+  if (c->source) return c;
+  ln_buf_init(&text, SCRIPT_MAX + 1);
+  if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), NULL;
+  if ((c->source = ln_buf_take(&text, &c->n))) return c;
+  return ln_fail(err, "memory", LN_AGAIN, "no memory for a script"), NULL;
+}
+
+bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  script *c = script_of(s, module, err);
+  if (!c) return false;
   *source = (ln_str){c->source, c->n};
   *path = ln_str_of(c->path);
   return true;
@@ -505,15 +513,23 @@ static const char *shown(const char *path) {
   return p ? p : q ? q : path;
 }
 
+/* Compiled once: further VMs take what it was compiled to.  A plan compiles another source. */
+static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
+  char chunk[300];
+  snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
+  if (c->code.n && !r->planning) return ln_vm_load_code(r->vm, L, ln_buf_view(&c->code), chunk, err);
+  if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;
+  if (r->planning) return true;
+  ln_buf_init(&c->code, CODE_MAX);
+  if (!ln_vm_code(L, &c->code)) ln_buf_free(&c->code);
+  return true;
+}
+
 void lnL_push_chunk(lua_State *L, ln_str module) {
   ln_run *r = lnL_run(L);
-  ln_str source, path;
   ln_err err = {0};
-  char chunk[300];
-  if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
-    snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (lnL_load_script(L, source, chunk, &err)) return;
-  }
+  script *c = script_of(r->scripts, module, &err);
+  if (c && load_script(L, r, c, &err)) return;
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);
 }

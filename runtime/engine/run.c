@@ -38,44 +38,26 @@ void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str
   r->options.event(r->options.event_arg, r, &ev);
 }
 
-/* events that wait for the disk, as they are kept */
-static const char *const later[] = {"step", "stage", "note"};
-enum { LATER = sizeof later / sizeof *later };
-
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!is_told(r, e)) return;
-  ln_event ev = event_of(r, what, e, text, more);
-  int64_t kind = 0;
-  while (kind + 1 < LATER && strcmp(later[kind], what) != 0) kind++;
-  if (!r->told.max) ln_buf_init(&r->told, (size_t)64 << 20);
-  size_t was = r->told.n, mark = ln_v_begin(&r->told, 'A', 8);
-  ln_v_int(&r->told, kind);
-  ln_v_str(&r->told, ev.name);
-  ln_v_str(&r->told, ev.op);
-  ln_v_str(&r->told, ev.state);
-  ln_v_str(&r->told, ev.text);
-  ln_v_int(&r->told, e ? (int64_t)e->op->cls : -1);
-  ln_v_int(&r->told, ev.ms);
-  ln_v_int(&r->told, ev.approval);
-  if (ln_v_end(&r->told, mark)) return;
-  ln_buf_cut(&r->told, was); /* for want of memory nobody is told */
-  r->told.failed = false;
+/* What an entry says to whoever watches; a cancel, which has no fingerprint, is no step. */
+static const char *told_by(const ln_entry *e) {
+  if (e->kind == LN_E_STAGE) return "stage";
+  if (e->kind == LN_E_NOTE) return "note";
+  return (e->kind == LN_E_DONE || e->kind == LN_E_DELIVERED) && e->fingerprint.n ? "step" : NULL;
 }
 
-void ln_run_tell(ln_run *r, ln_str told) {
-  ln_vitem v[9];
-  while (ln_v_read(&told, &v[8])) {
-    ln_str rest = v[8].body;
-    for (int i = 0; i < 8 && ln_v_read(&rest, &v[i]);) i++;
-    ln_event ev = {.what = later[v[0].i],
-                   .name = v[1].s,
-                   .op = v[2].s,
-                   .state = v[3].s,
-                   .text = v[4].s,
-                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i),
-                   .ms = v[6].i,
-                   .approval = v[7].i};
-    r->options.event(r->options.event_arg, r, &ev);
+void ln_run_tell(ln_run *r, ln_str entries) {
+  ln_entry e;
+  while (r->options.event && ln_entry_read(&entries, &e)) {
+    const char *what = told_by(&e);
+    bool step = e.fingerprint.n > 0;
+    ln_event ev = {.what = what, .name = step ? e.name : e.op, .text = step ? (ln_str){NULL, 0} : e.data};
+    if (step) {
+      ev.op = e.op;
+      ev.state = e.state;
+      ev.cls = ln_class_name(e.cls);
+      ev.ms = e.at_ms - e.asked_ms;
+    }
+    if (what) r->options.event(r->options.event_arg, r, &ev);
   }
 }
 
@@ -534,13 +516,14 @@ static int l_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* (playbook's module, input) → what its run returns.  Runs in the root branch. */
+/* (playbook, if it was looked at in this VM) → what its run returns.  Runs in the root branch. */
 static int l_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
-  lua_settop(L, 0);
-  lnL_push_chunk(L, ln_str_of(r->playbook));                     /* chunk            */
-  lua_call(L, 0, 1);                                             /* playbook         */
+  if (lua_gettop(L) == 0) {
+    lnL_push_chunk(L, ln_str_of(r->playbook));                   /* chunk            */
+    lua_call(L, 0, 1);                                           /* playbook         */
+  }
   if (!lnL_is_playbook(L, -1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
   if (!(r->root->play = lnL_play_of(L, -1, &err))) return luaL_error(L, "%s", err.message);
   lua_getfield(L, -1, "run");                                    /* playbook run     */
@@ -578,8 +561,11 @@ static int l_open(lua_State *L) {
 
 static int l_push_root(lua_State *L) {
   ln_run *r = lua_touserdata(L, 1);
-  lua_pushcfunction(r->root->co, lnL_branch);
-  lua_pushcfunction(r->root->co, r->is_call ? l_call_root : l_root);
+  lua_State *co = r->root->co;
+  luaL_checkstack(co, 2, NULL);
+  lua_pushcfunction(co, lnL_branch);                             /* playbook? branch      */
+  lua_pushcfunction(co, r->is_call ? l_call_root : l_root);      /* playbook? branch root */
+  lua_rotate(co, 1, 2);                                          /* branch root playbook? */
   return 0;
 }
 
@@ -595,7 +581,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 bool ln_run_begin(ln_run *r, ln_err *err) {
   if (!ln_seen_add(&r->seen, ln_buf_view(&r->input)))
     return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
+  if ((!r->vm && !ln_run_begin_vm(r, err)) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);
   return true;
