@@ -145,6 +145,7 @@ ln_host *lnL_host(lua_State *L) {
   if (luaL_newmetatable(L, HOST)) {                       /* own meta */
     lua_pushcfunction(L, host_gc);
     lua_setfield(L, -2, "__gc");
+    lnL_finalises(L);
   }
   lua_setmetatable(L, -2);                                /* own */
   if (!(*own = ln_host_new(&err))) lnL_raise(L, &err);

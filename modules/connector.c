@@ -5,6 +5,7 @@
 #include "modules/connector_parts.h"
 
 #include "engine/instrument.h"
+#include "engine/library.h"
 
 #include "modules/modules.h"
 
@@ -26,6 +27,8 @@ struct lnC_registry {
   entry *v;                                              /* sorted by name */
   ln_str *names;
   size_t n;
+  lnC_connector **pinned;                                /* other versions, which runs under way began with */
+  size_t n_pinned;
   void *slot;                                            /* http's, see lnC_slot */
   void (*free_slot)(void *slot);
 };
@@ -125,6 +128,8 @@ void ln_connectors_close(ln_engine *g) {
     free(r->v[i].name);
     free(r->v[i].file);
   }
+  for (size_t i = 0; i < r->n_pinned; i++) lnC_connector_free(r->pinned[i]);
+  free(r->pinned);
   free(r->v);
   free(r->names);
   free(r);
@@ -155,11 +160,42 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
     return NULL;
   }
   if (!e->c && !e->failed) {
-    e->c = lnC_declare(g, name, e->file, &e->err);
+    e->c = lnC_declare(g, name, e->file, (ln_str){NULL, 0}, &e->err);
     e->failed = !e->c;
   }
   if (e->failed) *err = e->err;
   return e->c;
+}
+
+lnC_connector *lnC_current(const lnC_connector *c) {
+  ln_err quiet;
+  return find(registry(c->engine), ln_str_of(c->name)) ? lnC_loaded(c->engine, ln_str_of(c->name), &quiet) : NULL;
+}
+
+static lnC_connector *keep_pinned(lnC_registry *r, lnC_connector *c, ln_err *err) {
+  lnC_connector **more = reallocarray(r->pinned, r->n_pinned + 1, sizeof(lnC_connector *));
+  if (!more) {
+    lnC_connector_free(c);
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a connector");
+    return NULL;
+  }
+  r->pinned = more;
+  return r->pinned[r->n_pinned++] = c;
+}
+
+/* The connector as the run of L began with it, which may not be what its file holds now. */
+static lnC_connector *pinned(lua_State *L, lnC_registry *r, ln_str name, ln_err *err) {
+  char module[64];
+  ln_str source, path;
+  snprintf(module, sizeof module, "connectors." LN_STR_FMT, LN_STR_ARG(name));
+  const char *sha = is_name(name) ? lnL_pinned_sha(L, ln_str_of(module)) : NULL;
+  lnC_connector *now = !sha || find(r, name) ? lnC_loaded(r->engine, name, err) : NULL;
+  if (!sha || (now && strcmp(now->sha, sha) == 0)) return now;
+  for (size_t i = 0; i < r->n_pinned; i++)
+    if (strcmp(r->pinned[i]->sha, sha) == 0 && ln_str_eq(ln_str_of(r->pinned[i]->name), name)) return r->pinned[i];
+  if (!lnL_pinned_source(L, ln_str_of(module), &source, &path, err)) return NULL;
+  lnC_connector *c = lnC_declare(r->engine, name, path.p, source, err);
+  return c ? keep_pinned(r, c, err) : NULL;
 }
 
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
@@ -172,6 +208,16 @@ bool ln_connectors_check(ln_engine *g, ln_err *err) {
     return ln_fail(err, "config", LN_FINAL, "%s%s", c ? "" : "connectors: ", why.message);
   }
   return true;
+}
+
+bool ln_connectors_count_endpoints(ln_engine *g) {
+  ln_err quiet;
+  bool does = false;
+  for (size_t i = 0; !does && i < g->config->n_connectors; i++) {
+    const lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, &quiet);
+    does = c && c->endpoints;
+  }
+  return does;
 }
 
 static void no_operation(const lnC_connector *c, ln_str name, ln_err *err) {
@@ -387,23 +433,6 @@ static int l_pager(lua_State *L) {
   return lnL_effect(L, &o->pager, 3, NULL, NULL);
 }
 
-void lnL_connector_pager(lua_State *L, int idx) {
-  ln_err err;
-  const lnC_operation *o = NULL;
-  if (lua_tocfunction(L, idx) == l_operation && lua_getupvalue(L, idx, 1)) {
-    o = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-  }
-  if (!o || !o->list) {
-    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s is not an operation that lists",
-            o ? o->full : luaL_typename(L, idx));
-    lnL_raise(L, &err);
-    return;
-  }
-  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
-  lua_pushcclosure(L, l_pager, 1);
-}
-
 /* --- in a run's VM: several items --- */
 
 static int answered(lua_State *L, int status, lua_KContext ctx) {
@@ -477,7 +506,7 @@ static int l_same(lua_State *L) {
   return 1;
 }
 
-/* In a run nothing looks at what a declaration leaves open. */
+/* Where nothing is planned nobody looks at what a declaration leaves open. */
 static int l_nothing(lua_State *L) {
   lua_settop(L, 0);
   lua_newtable(L);
@@ -497,7 +526,10 @@ static void push_declaration(lua_State *L, const lnC_connector *c) {
   lua_createtable(L, 0, 2);                              /* chunk env */
   lua_pushcfunction(L, l_same);
   lua_setfield(L, -2, "connector");
-  lua_pushcfunction(L, l_nothing);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD) != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, l_nothing);
+  }
   lua_setfield(L, -2, "opaque");
   lua_createtable(L, 0, 1);                              /* chunk env meta */
   lua_pushglobaltable(L);
@@ -540,6 +572,57 @@ static int l_flow(lua_State *L) {
   return answered(L, LUA_OK, 0);
 }
 
+/* --- in a run's VM: page by page --- */
+
+/* args list → the page */
+static int flow_listed(lua_State *L, int status, lua_KContext ctx) {
+  ln_err err;
+  (void)status, (void)ctx;
+  if (!lua_istable(L, -1) || (lua_rawlen(L, -1) == 0 && (lua_pushnil(L), lua_next(L, -2)))) {
+    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s answers no list", upvalue(L)->full);
+    return lnL_raise(L, &err);
+  }
+  lua_createtable(L, 0, 1);                              /* args list page */
+  lua_insert(L, -2);                                     /* args page list */
+  lua_setfield(L, -2, "items");
+  return 1;
+}
+
+/* pager(args): a flow's list is one page, and as long as memory allows. */
+static int l_flow_pager(lua_State *L) {
+  const lnC_operation *o = upvalue(L);
+  lua_settop(L, 1);                                      /* args */
+  check_args(L, o, 1);
+  if (lua_getfield(L, 1, "limit") == LUA_TNIL) {
+    lua_pushinteger(L, LIMIT_MOST);
+    lua_setfield(L, 1, "limit");
+  }
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
+  lua_pushcclosure(L, l_flow, 1);
+  lua_pushvalue(L, 1);                                   /* args flow args */
+  lua_callk(L, 1, 1, 0, flow_listed);
+  return flow_listed(L, LUA_OK, 0);
+}
+
+void lnL_connector_pager(lua_State *L, int idx) {
+  ln_err err;
+  const lnC_operation *o = NULL;
+  lua_CFunction fn = lua_tocfunction(L, idx);
+  if ((fn == l_operation || fn == l_flow) && lua_getupvalue(L, idx, 1)) {
+    o = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+  }
+  if (!o || !(o->list || o->flow)) {
+    ln_fail(&err, "bad_argument", LN_FINAL, "each: %s%s is not an operation that lists",
+            o ? "" : "a plain ", o ? o->full : luaL_typename(L, idx));
+    lnL_raise(L, &err);
+    return;
+  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)o);
+  lua_pushcclosure(L, o->flow ? l_flow_pager : l_pager, 1);
+}
+
 /* --- in a run's VM: the table --- */
 
 /* A name that it has not: the nearest is named, at the line that spells it. */
@@ -554,7 +637,8 @@ static int l_no_operation(lua_State *L) {
 
 int lnL_connector_open(lua_State *L, ln_str name) {
   ln_err err = {0};
-  lnC_connector *c = lnC_loaded(lnL_engine(L), name, &err);
+  lnC_registry *r = registry(lnL_engine(L));
+  lnC_connector *c = r ? pinned(L, r, name, &err) : (not_there(r, name, &err), NULL);
   if (!c) return lnL_raise(L, &err);
   lua_createtable(L, 0, (int)c->n_ops);                  /* table */
   for (size_t i = 0; i < c->n_ops; i++) {

@@ -23,6 +23,9 @@ bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err);
 ** not. */
 bool ln_connectors_check(ln_engine *g, ln_err *err);
 
+/* Does a configured connector say how many endpoints its vendor knows?  Loads them. */
+bool ln_connectors_count_endpoints(ln_engine *g);
+
 typedef struct ln_op_info {                              /* lives as long as the registry */
   ln_str connector, name;                                /* "okta", "okta.users" */
   const char *summary, *source;
@@ -51,7 +54,8 @@ int lnL_connector_open(lua_State *L, ln_str name);
 
 /* For the word `each`: of the function of a list operation at idx pushes its pager: pager(args, next) is
 ** one effect, one page: { items = […], next = … }, to be given back for the page that follows; without
-** `next` the list is at its end.  Raises bad_argument when the value is no list operation. [-0, +1, e] */
+** `next` the list is at its end.  Of a flow all of its list is one page.  Raises bad_argument when the
+** value is neither. [-0, +1, e] */
 void lnL_connector_pager(lua_State *L, int idx);
 
 /* A flow is run as a branch of its own, under its own grants.  Whoever has branches (words.c) leaves a
@@ -59,5 +63,7 @@ void lnL_connector_pager(lua_State *L, int idx);
 ** what run(args) returns: NAME is "crowdstrike.analyse", USES an array of full names.  Without it run(args)
 ** is called as it is. */
 #define LNL_FLOW "lunette.flow"
+/* Likewise a function for what flows call as `opaque "what"`.  Without it they get an empty table. */
+#define LNL_OPAQUE_WORD "lunette.opaque"
 
 #endif

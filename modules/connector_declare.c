@@ -603,13 +603,24 @@ static void read_auths(reader *r) {
 
 /* --- the whole --- */
 
+/* The read that says how many endpoints the vendor knows. */
+static void read_endpoints(reader *r) {
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->c->self);      /* decl */
+  ln_str name = text(r, "endpoints", false);
+  lua_pop(r->L, 1);
+  lnC_operation *o = name.n ? lnC_find(r->c, name) : NULL;
+  if (name.n && (!o || o->flow || o->write || o->params.n))
+    bad(r, "endpoints", "must name a read without parameters");
+  r->c->endpoints = o;
+}
+
 static int l_declare(lua_State *L) {
   lnC_connector *c = lua_touserdata(L, 1);
   reader r = {.L = L, .c = c};
   const char *chunk = lua_pushfstring(L, "@%s", c->file); /* job chunk */
   lnC_load(L, c->engine, (ln_str){c->source, c->source_n}, chunk); /* job chunk decl */
   if (!lua_istable(L, -1)) return luaL_error(L, "it must return connector { … }");
-  known_keys(&r, "name summary config auth headers body fault limit concurrency operations flows");
+  known_keys(&r, "name summary config auth headers body fault limit concurrency endpoints operations flows");
   ln_str name = text(&r, "name", true);
   if (!ln_str_eq(name, ln_str_of(c->name))) bad(&r, "name", "must be the file's own name");
   lua_pushvalue(L, -1);
@@ -624,6 +635,8 @@ static int l_declare(lua_State *L) {
   read_operations(&r);
   for (size_t i = 0; i < c->n_ops; i++)
     if (!c->ops[i].flow) check_refers(&r, &c->ops[i]);
+  at(&r, "%s", "");
+  read_endpoints(&r);
   return 0;
 }
 
@@ -643,7 +656,16 @@ static bool read_file(lnC_connector *c, ln_err *err) {
          ln_fail(err, "bad_connector", LN_FINAL, "%s cannot be read, or is larger than 2 MiB", c->file);
 }
 
-lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *err) {
+static bool take_source(lnC_connector *c, ln_str source, ln_err *err) {
+  uint8_t sha[LN_SHA256] = {0};
+  bool ok = source.n ? (c->source = ln_str_dup(source)) != NULL : read_file(c, err);
+  if (source.n) c->source_n = source.n;
+  ok = ok && ln_sha256((ln_str){c->source, c->source_n}, sha);
+  ln_hex(sha, sizeof sha, c->sha);
+  return ok;
+}
+
+lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err) {
   lnC_connector *c = calloc(1, sizeof *c);
   if (!c) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a connector");
@@ -654,7 +676,7 @@ lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *
   c->name = ln_str_dup(name);
   c->file = ln_str_dup(ln_str_of(file));
   ln_buf_init(&c->settings, 1 << 20);
-  bool ok = c->name && c->file && read_file(c, err);
+  bool ok = c->name && c->file && take_source(c, source, err);
   if (ok && !lnC_run(g, l_declare, c, file, err, NULL)) {
     ok = false;
     ln_fail(err, "bad_connector", LN_FINAL, "%s", err->message);

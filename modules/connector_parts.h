@@ -40,6 +40,7 @@ struct lnC_connector {
   char *name, *file;
   char *source;                                          /* of the declaration, for flows */
   size_t source_n;
+  char sha[2 * LN_SHA256 + 1];                           /* of the source, in hex */
   struct lnC_text *texts;                                /* the arena */
   int self;
   ln_params config;
@@ -49,6 +50,8 @@ struct lnC_connector {
   lnC_operation *ops;                                    /* operations and flows, sorted by name */
   size_t n_ops;
   int64_t concurrency;
+  lnC_operation *endpoints;                              /* the read that counts them; NULL: none */
+  int64_t n_endpoints, count_after_ms;                   /* what it said last (0: nothing yet); when to ask again */
   /* what the configuration makes of it, at first use */
   const ln_connector_config *site;
   ln_buf settings;                                       /* its keys, checked, defaults put in */
@@ -60,13 +63,16 @@ struct lnC_connector {
 lnC_connector *lnC_loaded(ln_engine *g, ln_str name,
                           ln_err *err); /* loads it when it is not; NULL: "not_found", "bad_connector" */
 
+/* The one that the file holds now, for one that a run has pinned; NULL: there is none that loads. */
+lnC_connector *lnC_current(const lnC_connector *c);
 bool lnC_owns(const ln_engine *g, ln_str origin,
               ln_str host); /* is it where a loaded connector may send its token? */
 /* A place for what must live as long as the registry; freed with it.  NULL: there is no registry. */
 void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot));
 
 /* --- connector_declare.c: a file into structs --- */
-lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_err *err);
+/* `source`: as some run has it pinned; empty: the file is read. */
+lnC_connector *lnC_declare(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err);
 void lnC_connector_free(lnC_connector *c);
 lnC_operation *lnC_find(const lnC_connector *c, ln_str name); /* "users" or "okta.users"; NULL: none */
 

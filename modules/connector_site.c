@@ -125,9 +125,13 @@ static void drop_absent(lnC_connector *c) {
     if (keys[i]->n && !ln_v_get(ln_buf_view(&c->settings), *keys[i], &v)) *keys[i] = LN_STR("");
 }
 
+/* All versions of a connector share one: tokens and limits are the vendor's. */
 ln_vendor *lnC_vendor(lnC_connector *c, ln_err *err) {
   if (c->vendor) return c->vendor;
-  if (!lnC_settings(c, err) || !pick_auth(c, err)) return NULL;
+  if (!lnC_settings(c, err)) return NULL;
+  lnC_connector *now = lnC_current(c);
+  if (now && now != c) return lnC_vendor(now, err);
+  if (!pick_auth(c, err)) return NULL;
   drop_absent(c);
   ln_vendor_opts o = {.name = c->name,
                       .url = c->site->url,

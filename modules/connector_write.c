@@ -6,12 +6,15 @@
 ** for the functions that build the request, so that a write can be made of what was seen. */
 #include "modules/connector_parts.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { VALUE_MAX = 64 << 20, TROUBLES = 10 };
 
 typedef enum look_stage { READING_STATE, RESOLVING } look_stage;
+enum { COUNTED_FOR_MS = 3600000, NOT_COUNTED_FOR_MS = 300000, COUNT_PATIENCE_MS = 15000 };
 typedef enum reason {                                    /* why the state is read */
   TO_LOOK,
   TO_PROBE,                                              /* it was perhaps sent */
@@ -434,11 +437,49 @@ static void looked(lnC_work *w) {
   bool ok = text_of(w, "to", &to, &err) && undo_value(w, &undo, &err);
   if (ok && to.n && ln_str_eq(to, ln_buf_view(&l->before))) ok = state_value(w, true, &unchanged, &err);
   ln_look out = {.before = ln_buf_view(&l->before), .resolved = l->resolved, .names = ln_buf_view(&l->names),
-                 .undo = ln_buf_view(&undo), .unchanged = ln_buf_view(&unchanged)};
+                 .endpoints = w->o->c->n_endpoints, .undo = ln_buf_view(&undo),
+                 .unchanged = ln_buf_view(&unchanged)};
   if (ok) ln_write_looked(w->e, &out, NULL);
   else ln_write_looked(w->e, NULL, &err);
   ln_buf_free(&undo);
   ln_buf_free(&unchanged);
+}
+
+/* A vendor that does not answer leaves the number as it was; nothing at all is no limit. */
+static void on_counted(void *arg, const lnC_end *end) {
+  lnC_work *w = arg;
+  lnC_connector *c = w->o->c;
+  ln_str said = end->value;
+  ln_vitem n;
+  w->ask = NULL;
+  bool told = end->good && ln_v_read(&said, &n) && n.tag == 'I';
+  if (told) c->n_endpoints = n.i;
+  else ln_log(LN_WARN, "guards.share", "connector=%s code=%s", c->name, end->err.code);
+  c->count_after_ms = ln_now_ms(c->engine->loop->clock) + (told ? COUNTED_FOR_MS : NOT_COUNTED_FOR_MS);
+  looked(w);
+}
+
+static bool acts_on_endpoint(const lnC_work *w) {
+  ln_str entity;
+  ln_err err;
+  return ln_effect_op(w->e)->move != LN_NOTE && text_of(w, "entity", &entity, &err) &&
+         ln_str_find(entity, LN_STR(":host:")) > 0;
+}
+
+/* Asked once an hour, where the site has a share of the endpoints as a limit, before a write that acts on one. */
+static bool count_endpoints(lnC_work *w) {
+  lnC_connector *c = w->o->c;
+  ln_err err;
+  ln_buf none;
+  bool fresh = ln_now_ms(c->engine->loop->clock) < c->count_after_ms;
+  if (!c->endpoints || c->engine->config->share <= 0 || fresh || !acts_on_endpoint(w)) return false;
+  ln_buf_init(&none, 64);
+  ln_v_end(&none, ln_v_begin(&none, 'O', 0));
+  lnC_ask_opts opts = {.o = c->endpoints, .args = ln_buf_view(&none), .ctx = {.tag = ln_effect_tag(w->e)},
+                       .patience_ms = COUNT_PATIENCE_MS};
+  w->ask = lnC_ask_new(&opts, on_counted, w, &err);
+  ln_buf_free(&none);
+  return w->ask != NULL;
 }
 
 /* A part without a read: its names are known from the arguments. */
@@ -475,7 +516,7 @@ static void step(lnC_work *w) {
     if (skip_part(w, &err)) step(w);
     else looked_err(w, &err);
   } else if (l->stage == READING_STATE) state_read(w);
-  else looked(w);
+  else if (!count_endpoints(w)) looked(w);
 }
 
 static void begin_look(lnC_work *w, reason why) {
@@ -717,6 +758,16 @@ static void follow(ln_effect *e, ln_str handle) {
   if (!ok) ln_write_followed(e, LN_UNKNOWN, (ln_str){NULL, 0}, &err, 60000);
 }
 
+/* --- what takes it back --- */
+
+/* A function that cannot tell now is asked again when somebody wants it back: what was kept stays. */
+static void undo(ln_effect *e, ln_str kept, ln_str result, ln_buf *out) {
+  ln_err err;
+  if (ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err) || ln_err_is(&err, "not_found")) return;
+  ln_buf_cut(out, 0);
+  ln_buf_add(out, kept);
+}
+
 const ln_write_ops lnC_write_ops[2][2] = {               /* [can be probed][is followed] */
-    {{describe, look, place, send, NULL, NULL}, {describe, look, place, send, NULL, follow}},
-    {{describe, look, place, send, probe, NULL}, {describe, look, place, send, probe, follow}}};
+    {{describe, look, place, send, NULL, NULL, undo}, {describe, look, place, send, NULL, follow, undo}},
+    {{describe, look, place, send, probe, NULL, undo}, {describe, look, place, send, probe, follow, undo}}};

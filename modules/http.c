@@ -130,7 +130,6 @@ static void on_end(void *arg, const ln_call_end *end) {
   if (answered && op->cls == LN_WRITE && op->write->probe && tells_nothing(end->answer->status)) {
     answer(w, LN_UNKNOWN, (ln_str){NULL, 0}, &end->err);
   } else if (answered) {
-    ln_effect_raw(w->e, end->answer->body);
     deliver(w, end->answer);
   } else {
     answer(w, end->acted == LN_ACTED_NOT ? LN_DID_NOT : LN_UNKNOWN, (ln_str){NULL, 0}, &end->err);
@@ -325,8 +324,8 @@ static void probe(ln_effect *e, int64_t since_ms) {
 
 /* --- the operations --- */
 
-static const ln_write_ops blind = {describe, NULL, place, send, NULL, NULL},
-                          probed = {describe, NULL, place, send, probe, NULL};
+static const ln_write_ops blind = {describe, NULL, place, send, NULL, NULL, NULL},
+                          probed = {describe, NULL, place, send, probe, NULL, NULL};
 
 #define READ(z) {.name = "http." z, .cls = LN_READ, .uses = "http", .start = start}
 #define ONE(z, again, how)                                                                                   \

@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { URL_MAX = 16 * 1024, SECRET_MAX = 64 * 1024, ORIGINS = 256 };
+enum {
+  URL_MAX = 16 * 1024, SECRET_MAX = 64 * 1024, ORIGINS = 256,
+  AT_ONCE_ON_LOOPBACK = 1024                             /* requests; nobody else's service is there */
+};
 
 /* --- addresses --- */
 
@@ -19,6 +22,10 @@ static bool host_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
          c == '_';
 }
+
+static bool url_char(char c) { return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'; }
+
+static bool ends_authority(char c) { return c == '/' || c == '?' || c == '#'; }
 
 /* host[:port], or [v6][:port]; *port stays as it is without one. */
 static bool parse_authority(ln_str a, ln_str *host, int *port) {
@@ -52,11 +59,11 @@ bool lnH_parse(ln_str text, lnH_url *out, ln_err *err) {
     return ln_fail(err, "bad_argument", LN_FINAL, "the url must begin with https://, got \"%.*s\"", shown,
                    text.p);
   for (size_t i = 0; i < text.n; i++)
-    if ((unsigned char)text.p[i] <= ' ' || (unsigned char)text.p[i] >= 0x7f || strchr("\\\"<>", text.p[i]))
+    if (!url_char(text.p[i]))
       return ln_fail(err, "bad_argument", LN_FINAL,
                      "the url holds a character that must be percent-encoded, at %zu", i + 1);
   size_t start = plain ? 7 : 8, end = start;
-  while (end < text.n && !strchr("/?#", text.p[end])) end++;
+  while (end < text.n && !ends_authority(text.p[end])) end++;
   *out = (lnH_url){.origin = {text.p, end}, .port = plain ? 80 : 443, .tls = !plain};
   if (!parse_authority((ln_str){text.p + start, end - start}, &out->host, &out->port))
     return ln_fail(err, "bad_argument", LN_FINAL,
@@ -202,7 +209,10 @@ ln_vendor *lnH_vendor(ln_engine *g, const lnH_url *u, bool loopback, ln_err *err
     if (ln_str_ieq(ln_str_of(o->name), u->origin)) return o->vendor;
   lnH_origin *o = n < ORIGINS ? calloc(1, sizeof *o) : NULL;
   if (o && (o->name = ln_str_dup(u->origin))) {
-    ln_vendor_opts opts = {.name = o->name, .url = u->origin, .loopback = loopback};
+    ln_vendor_opts opts = {.name = o->name,
+                           .url = u->origin,
+                           .loopback = loopback,
+                           .concurrency = loopback ? AT_ONCE_ON_LOOPBACK : 0};
     o->vendor = ln_vendor_new(g->loop, g->transport, g->rand, &opts, err);
     if (o->vendor) {
       o->next = *list;

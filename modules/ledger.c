@@ -36,7 +36,7 @@ static bool see_open(void *arg, const ln_run_row *row) {
 static void put_hold(ln_buf *b, const ln_hold *h, bool open) {
   ln_vitem undo = {0};
   ln_str rest = h->undo;
-  bool undoable = h->undo.n && ln_v_read(&rest, &undo) && undo.tag == 'O';
+  bool undoable = h->undo.n && ln_v_read(&rest, &undo) && ln_v_get_str(undo.whole, "op").n > 0;
   size_t mark = ln_v_begin(b, 'O', 10 + (undoable ? 1 : 0) + (h->until_ms ? 1 : 0));
   put_text(b, "before", h->before);
   put_text(b, "entity", h->entity);

@@ -1,5 +1,5 @@
-/* words.c: puts the words of a playbook into a fresh VM.  They are C functions, so that a run costs little to
-** start; what is larger (attack, d3fend, decoy, the libraries) is loaded when it is first touched. */
+/* words.c: the words of a playbook.  A word becomes a global when it is first touched, so that a run costs little
+** to start: most are C functions; what is larger (attack, d3fend, decoy, the libraries) is loaded then. */
 #include "modules/words.h"
 
 #include "engine/library.h"
@@ -15,17 +15,20 @@ static int l_playbook(lua_State *L) { return lnL_playbook(L); }
 static const luaL_Reg base_words[] = {
     {"require", l_require}, {"playbook", l_playbook}, {"blob", lnL_blob}, {NULL, NULL}};
 
-static void set_words(lua_State *L, const luaL_Reg *words) {
-  for (; words->name; words++) {
-    lua_pushcfunction(L, words->func);
-    lua_setfield(L, -2, words->name);
-  }
+static bool push_function(lua_State *L, ln_str name) {
+  const luaL_Reg *const words[] = {base_words,     lnL_list_words,   lnL_branch_words,
+                                   lnL_wait_words, lnL_note_words,   lnL_chance_words,
+                                   lnL_page_words, lnL_site_words,   lnL_run_words};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    for (const luaL_Reg *w = words[i]; w->name; w++)
+      if (ln_str_eq(ln_str_of(w->name), name)) return lua_pushcfunction(L, w->func), true;
+  return false;
 }
 
-/* attack, log, store, …: at first touch. */
 static bool lazy_word(lua_State *L, ln_str name) {
   static const char *const lazy[] = {"attack", "d3fend", "log", "store"};
   ln_run *r = lnL_run(L);
+  if (push_function(L, name)) return true;
   if (ln_str_eq(name, LN_STR("run"))) {
     lua_newtable(L);                       /* run    */
     lua_pushstring(L, r->ulid);
@@ -55,19 +58,10 @@ static const char *const names[] = {
     "run_playbook", "start",   "await_signal", "signal", "lock", NULL};
 
 void lnL_open_words(lua_State *L) {
-  lua_pushglobaltable(L);
-  set_words(L, base_words);
-  set_words(L, lnL_list_words);
-  set_words(L, lnL_branch_words);
-  set_words(L, lnL_wait_words);
-  set_words(L, lnL_note_words);
-  set_words(L, lnL_chance_words);
-  set_words(L, lnL_page_words);
-  set_words(L, lnL_site_words);
-  set_words(L, lnL_run_words);
-  lua_pop(L, 1);
   lua_pushcfunction(L, lnL_flow);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
+  lua_pushcfunction(L, lnL_opaque_word);
+  lua_setfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD);
   ln_vm_globals(ln_vm_of(L), lazy_word, names);
   if (lnL_run(L)->planning) lnL_opaque_words(L);
 }

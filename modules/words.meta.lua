@@ -75,8 +75,9 @@ function require(name) end
 ---@async
 ---@param name string     in t1059.respond "harden" is t1059.harden; a name with a dot is whole
 ---@param input? table
----@param options? { when?: boolean, why?: string }  `when = false` skips it, and `why` says so
----@return any result     nil when it failed or was skipped; raises only `frozen`, `cancelled`, `doubt`, a divergence, and `refused` when `uses` lacks it
+---@param options? { when?: boolean|fun(): boolean?, string?; why?: string, otherwise?: any }  `when = false` skips it, and `why` says so;
+---  a function is asked within the stage, and may return false and why; `otherwise`: the result when it failed or was skipped
+---@return any result     `otherwise`, or nil, when it failed or was skipped; raises only `frozen`, `cancelled`, `doubt`, a divergence, and `refused` when `uses` lacks it
 function stage(name, input, options) end
 
 ---Puts a finding into the report; further fields are kept with it, and `remedy` is shown.
@@ -232,7 +233,7 @@ function where(list, fn) end
 ---assert(n > 0)
 ---```
 ---@async
----@param operation function  a list operation of a connector, else raises `bad_argument`
+---@param operation function  a list operation of a connector, or one made of several that answers a list (all of it is one page then), else raises `bad_argument`
 ---@param args? table         its arguments
 ---@return fun(): any         the next item, or nil at the end
 function each(operation, args) end

@@ -132,6 +132,13 @@ static lua_Integer to_outcomes(lua_State *L, int items, int results, lua_Integer
       lua_pushvalue(L, -1);
       lua_rawseti(L, results, i);
     }
+    if (lua_getfield(L, -1, "unknown") != LUA_TNIL) {        /* … r true  */
+      lua_pushnil(L);
+      lua_setfield(L, -3, "unknown");
+      lua_getfield(L, -2, "value");
+      lua_setfield(L, -3, "ok");                             /* whether it would fail is not known either */
+    }
+    lua_pop(L, 1);
     lua_getfield(L, -1, "ok");                               /* … r ok    */
     if (!lua_toboolean(L, -1)) {
       ln_err e = {0};
@@ -293,6 +300,16 @@ static bool ends_the_run(const char *code) {
          strcmp(code, "divergence") == 0;
 }
 
+/* The code of a stage's branch whose `when` said no. */
+#define NOT_CALLED_FOR "not called for"
+
+/* What a stage that was skipped or failed comes to. [-0, +1] */
+static int otherwise(lua_State *L) {
+  if (lua_istable(L, 3)) lua_getfield(L, 3, "otherwise");
+  else lua_pushnil(L);
+  return 1;
+}
+
 /* name input opts module results: what came of the stage's one branch */
 static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   ln_err e = {0};
@@ -303,21 +320,28 @@ static int stage_joined(lua_State *L, int status, lua_KContext ctx) {
   lua_getfield(L, -1, "value");                       /* … r v       */
   lua_getfield(L, -2, "ok");                          /* … r v ok    */
   bool ok = lua_toboolean(L, -1);
-  lua_pop(L, 1);                                      /* … r v       */
+  bool unknown = lua_getfield(L, -3, "unknown") != LUA_TNIL;
+  lua_pop(L, 2);                                      /* … r v       */
+  if (unknown) {
+    lnL_unknown(L, -1, &e);
+    put_stage(L, stage, "unknown", e.message);
+    return 1;
+  }
   if (ok) {
-    put_stage(L, stage, "done", NULL);
+    put_stage(L, stage, lnL_here(L)->run->planning ? "planned" : "done", NULL);
     return 1;
   }
   lnL_to_error(L, -1, &e);
   if (ends_the_run(e.code)) return lua_error(L);
-  if (!lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
+  if (strchr(e.op, '.') && !strstr(e.message, e.op)) ln_err_prefix(&e, "%s", e.op); /* whose words they are */
+  bool called_for = strcmp(e.code, NOT_CALLED_FOR) != 0, skipped = strcmp(e.code, "skipped") == 0;
+  if (called_for && !lnL_here(L)->plan_into && !lnL_here(L)->polling) lnL_here(L)->run->partial++;
   put_stage(L, stage,
-            strcmp(e.code, "skipped") == 0   ? "skipped"
+            skipped || !called_for           ? "skipped"
             : strcmp(e.code, "pending") == 0 ? "waiting"
                                              : "failed",
             e.message);
-  lua_pushnil(L);
-  return 1;
+  return otherwise(L);
 }
 
 static int stage_returned(lua_State *L, int status, lua_KContext ctx) {
@@ -339,27 +363,51 @@ static void copy_input(lua_State *L) {
   lua_pop(L, 1);                                      /* copy                   */
 }
 
-/* The body of a stage's branch: (pair { module, input }) → its result */
-static int l_stage_body(lua_State *L) {
+/* args: the playbook's own run */
+static int stage_begin(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_err err = {0};
   lua_settop(L, 1);
+  lua_getfield(L, 1, "name");
+  put_stage(L, lua_tostring(L, 2), "running", NULL);
+  lua_settop(L, 1);
   b->own_modules = true;
-  lua_rawgeti(L, 1, 1);                               /* pair module            */
-  lua_rawgeti(L, 1, 2);                               /* pair module input      */
+  lua_getfield(L, 1, "module");                       /* args module            */
+  lua_getfield(L, 1, "input");                        /* args module input      */
   copy_input(L);
   lnL_push_chunk(L, ln_str_of(lua_tostring(L, 2)));
-  lua_call(L, 0, 1);                                  /* pair module input play */
+  lua_call(L, 0, 1);                                  /* args module input play */
   if (!lnL_is_playbook(L, 4)) return luaL_error(L, "%s returns no playbook { … }", lua_tostring(L, 2));
   ln_play *p = lnL_play_of(L, 4, &err);
   if (!p) return lnL_raise(L, &err);
   ln_play_drop(b->play);
   b->play = p;
-  lnL_coerce_input(L, 4, 3);                          /* pair module input play coerced */
+  lnL_coerce_input(L, 4, 3);                          /* args module input play coerced */
   lua_getfield(L, 4, "run");
   lua_insert(L, -2);
   lua_callk(L, 1, 1, 0, stage_returned);
   return 1;
+}
+
+/* args opts called why: what `when` answered */
+static int stage_called(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  lnL_known(L, 3);
+  if (lua_toboolean(L, 3)) return stage_begin(L);
+  if (lua_isnil(L, 4)) lua_getfield(L, 2, "why"), lua_replace(L, 4);
+  return lnL_raisef(L, NOT_CALLED_FOR, "%s", luaL_optstring(L, 4, NOT_CALLED_FOR));
+}
+
+/* The body of a stage's branch: ({ name, module, input, opts }) → its result.  A `when` that is a function decides
+** here, so that what a plan cannot know ends this branch and not the caller's. */
+static int l_stage_body(lua_State *L) {
+  lua_settop(L, 1);
+  if (lua_getfield(L, 1, "opts") == LUA_TTABLE && lua_getfield(L, 2, "when") == LUA_TFUNCTION) {
+    lua_callk(L, 0, 2, 0, stage_called);              /* args opts called why   */
+    return stage_called(L, LUA_OK, 0);
+  }
+  return stage_begin(L);
 }
 
 /* "harden" in t1059.respond is t1059.harden; a name with a dot is whole. */
@@ -389,8 +437,8 @@ static int l_stage(lua_State *L) {
   lua_settop(L, 3);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
   if (switched_off(L, &why)) {
-    put_stage(L, name, "skipped", why ? why : "not called for");
-    return 0;
+    put_stage(L, name, "skipped", why ? why : NOT_CALLED_FOR);
+    return otherwise(L);
   }
   lua_settop(L, 3);
   const char *module = push_stage_module(L, name);    /* name input opts module */
@@ -402,15 +450,12 @@ static int l_stage(lua_State *L) {
     return names_failed(L);
   lua_pushcfunction(L, l_stage_body);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  static const char *const args[] = {"name", "input", "opts", "module"};
   lua_createtable(L, 1, 0);                           /* … items                */
-  lua_createtable(L, 2, 0);                           /* … items pair           */
-  lua_pushvalue(L, 4);
-  lua_rawseti(L, -2, 1);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, 2);
+  lua_createtable(L, 0, 4);                           /* … items args           */
+  for (int i = 0; i < 4; i++) lua_pushvalue(L, i + 1), lua_setfield(L, -2, args[i]);
   lua_rawseti(L, -2, 1);                              /* … items                */
   f->items_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  put_stage(L, name, "running", NULL);
   return lnL_fork_wait(L, f, 0, stage_joined);
 }
 
@@ -444,26 +489,40 @@ static int only_result(lua_State *L, int status, lua_KContext ctx) {
   return ok ? 1 : lua_error(L);
 }
 
+/* The name that an author gives it, taken off the arguments at 4; stays on the stack. [-0, +1, e] */
+static ln_str take_as(lua_State *L) {
+  ln_str as = {NULL, 0};
+  int kind = lua_istable(L, 4) ? lua_getfield(L, 4, "as") : (lua_pushnil(L), LUA_TNIL);
+  if (kind == LUA_TSTRING) as.p = lua_tolstring(L, -1, &as.n);
+  if (kind == LUA_TNIL) return as;
+  if (!as.n) lnL_raisef(L, "bad_argument", "as: a name is wanted, which no other step of the branch has");
+  lua_pushnil(L);
+  lua_setfield(L, 4, "as");
+  return as;
+}
+
 static void assumed_start(ln_effect *e) { ln_plan_assumed(e); }
 
 /* In a plan --assume may answer for a whole flow, by its name or its step's. */
-static bool assumed(lua_State *L, const ln_branch *b) {
+static bool assumed(lua_State *L, const ln_branch *b, ln_str as) {
   ln_vitem v;
   ln_buf step;
   ln_str assume = b->run->options.assume;
   if (!b->run->planning || !assume.n) return false;
-  ln_buf_init(&step, 4096);
-  ln_buf_addf(&step, "%s%s%s#", b->name, b->name[0] ? "/" : "", lua_tostring(L, 1));
+  ln_buf_init(&step, 8192);
+  ln_buf_addf(&step, "%s%s", b->name, b->name[0] ? "/" : "");
+  if (as.n) ln_name_escape(&step, as);
+  else ln_buf_addf(&step, "%s#", lua_tostring(L, 1));
   bool is = ln_v_get(assume, ln_str_of(lua_tostring(L, 1)), &v);
-  ln_str rest, key;
+  ln_str rest, key, name = ln_buf_view(&step);
   if (!is && ln_v_read(&assume, &v))
     for (rest = v.body; !is && rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &v);)
-      is = ln_str_starts(key, ln_buf_view(&step));
+      is = as.n ? ln_str_eq(key, name) : ln_str_starts(key, name);
   ln_buf_free(&step);
   return is;
 }
 
-static int assume_flow(lua_State *L, ln_branch *b) {
+static int assume_flow(lua_State *L, ln_branch *b, ln_str as) {
   ln_err err = {0};
   char where[256];
   ln_effect *e = ln_effect_new(b->run, b, NULL, &err);
@@ -474,28 +533,41 @@ static int assume_flow(lua_State *L, ln_branch *b) {
   lnL_where(L, where, sizeof where);
   e->where = ln_str_dup(ln_str_of(where));
   ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
-  if (ln_effect_name_it(e, (ln_str){NULL, 0}, &err)) return lnL_effect_wait(L, e);
+  if (ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);
   ln_effect_free(e);
   return lnL_raise(L, &err);
+}
+
+/* The branch is named as a step would be. */
+static bool name_flow(ln_fork *f, ln_branch *b, ln_str flow, ln_str as, ln_err *err) {
+  ln_buf plain;
+  ln_buf_init(&plain, 8192);
+  ln_name_escape(&plain, as);
+  char *step = ln_branch_step_name(b, flow, ln_buf_view(&plain), err);
+  ln_buf_free(&plain);
+  if (!step) return false;
+  bool ok = name_child(f, b, 0, "", ln_str_dup(ln_str_of(step + (b->name[0] ? strlen(b->name) + 1 : 0))));
+  free(step);
+  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory for the name of a branch");
 }
 
 /* (name, uses, run, args): a connector's flow, as a branch NAME#turn under its own grants */
 int lnL_flow(lua_State *L) {
   ln_branch *b = lnL_here(L);
-  ln_buf own;
+  ln_err err = {0};
   lua_settop(L, 4);
-  luaL_checkstring(L, 1);
+  ln_str flow = ln_str_of(luaL_checkstring(L, 1));
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  if (assumed(L, b)) return assume_flow(L, b);
+  if (!lnL_granted(L, flow))
+    return lnL_raisef(L, "refused", "%s is not in `uses` of %s: add \"%s\" to it", flow.p, b->play->name, flow.p);
+  ln_str as = take_as(L);                             /* name uses run args as */
+  if (assumed(L, b, as)) return assume_flow(L, b, as);
   ln_fork *f = fork_or_raise(L, 1);
-  ln_buf_init(&own, 512);
-  int64_t turn = ln_tally_add(&b->turns, ln_str_of(lua_tostring(L, 1)));
-  ln_buf_addf(&own, "%s#%lld", lua_tostring(L, 1), (long long)turn);
-  bool named = turn && name_child(f, b, 0, "", ln_buf_take(&own, NULL));
-  ln_buf_free(&own);
   f->play = calloc(1, sizeof *f->play);
-  if (!named || !f->play || !fill_play(L, f->play)) return names_failed(L);
+  if (!f->play || !fill_play(L, f->play)) return names_failed(L);
+  if (!name_flow(f, b, flow, as, &err)) return ln_fork_free(b), lnL_raise(L, &err);
+  lua_settop(L, 4);
   lua_pushvalue(L, 3);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_createtable(L, 1, 0);

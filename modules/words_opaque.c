@@ -7,6 +7,8 @@
 ** pass. */
 #include "modules/words.h"
 
+#include "engine/opaque.h"
+
 #include <lauxlib.h>
 #include <string.h>
 
@@ -35,7 +37,7 @@ static int l_guarded(lua_State *L) {
 static void guard(lua_State *L, const char *name, size_t n) {
   lua_pushlstring(L, name, n);
   lua_pushvalue(L, -1);                                      /* lib name name */
-  lua_rawget(L, -3);                                         /* lib name f    */
+  lua_gettable(L, -3);                                       /* lib name f    */
   if (lua_iscfunction(L, -1)) {
     lua_pushcclosure(L, l_guarded, 1);                       /* lib name g    */
     lua_rawset(L, -3);                                       /* lib           */
@@ -56,13 +58,6 @@ static void guard_library(lua_State *L, const char *lib, const char *names) {
 }
 
 /* ------------------------------------------------------------------ catching */
-
-/* Lua's own functions say it by the name of the value's type. */
-bool lnL_is_unknown(lua_State *L, int idx) {
-  ln_err e = {0};
-  lnL_to_error(L, idx, &e);
-  return strcmp(e.code, "unknown") == 0 || strstr(e.message, "got " LNL_OPAQUE) != NULL;
-}
 
 /* below results…: what the VM's own pcall, xpcall or coroutine.resume answered */
 static int caught(lua_State *L, int status, lua_KContext below) {
@@ -111,6 +106,20 @@ static void wrap(lua_State *L, const char *name, lua_CFunction with) {
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, with, 1);
   lua_setfield(L, -2, name);
+}
+
+/* opaque "what", in a flow: what is not known before all of the flow is done.  Where nothing is planned nobody looks
+** at it. */
+int lnL_opaque_word(lua_State *L) {
+  ln_branch *b = lnL_here(L);
+  ln_str what = {NULL, 0};
+  what.p = luaL_checklstring(L, 1, &what.n);
+  if (!b || !ln_branch_is_plan(b)) return lua_newtable(L), 1;
+  ln_buf *out = lnL_new_buf(L, 8192 + what.n);               /* what owner    */
+  if (!ln_opaque_put(out, ln_str_of(b->name), what)) return lnL_raisef(L, "memory", "no memory for a value");
+  lnL_decode(L, ln_buf_view(out));                           /* what owner opaque */
+  ln_buf_free(out);
+  return 1;
 }
 
 void lnL_opaque_words(lua_State *L) {

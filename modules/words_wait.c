@@ -2,6 +2,8 @@
 ** is not: only what it ended with is. */
 #include "modules/words.h"
 
+#include "engine/opaque.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -83,17 +85,16 @@ static void poll_again(ln_effect *e) {
   ln_wait_for(e, now + p->every_ms < p->until_ms ? now + p->every_ms : p->until_ms, poll_now);
 }
 
+/* In a plan it may have asked for what nobody knows yet. */
 static void poll_failed(ln_effect *e, lua_State *co) {
   ln_err err = {0};
+  ln_buf unknown;
   lnL_to_error(co, -1, &err);
-  ln_effect_finish_err(e, "failed", &err);
-}
-
-/* In a plan: whether it is true is what nobody knows yet. */
-static void poll_unknown(ln_effect *e, lua_State *co, int idx) {
-  ln_err err;
-  lnL_unknown(co, idx, &err);
-  ln_effect_fail(e, &err);
+  ln_buf_init(&unknown, 4096);
+  if (ln_branch_is_plan(e->branch) && lnL_is_unknown(co, -1) && ln_opaque_put_why(&unknown, &err))
+    ln_effect_finish(e, true, "planned", ln_buf_view(&unknown));
+  else ln_effect_finish_err(e, "failed", &err);
+  ln_buf_free(&unknown);
 }
 
 static void polled(ln_effect *e, ln_branch *b) {
@@ -102,9 +103,9 @@ static void polled(ln_effect *e, ln_branch *b) {
   ln_buf value;
   ln_buf_init(&value, 16 << 20);
   if (b->failed) poll_failed(e, co);
-  else if (b->nres && lnL_is_opaque(co, -b->nres)) poll_unknown(e, co, -b->nres);
   else if (b->nres == 0 || !lua_toboolean(co, -b->nres)) poll_again(e);
-  else if (lnL_encode(co, -b->nres, &value, &err)) ln_effect_finish(e, true, "done", ln_buf_view(&value));
+  else if (lnL_encode(co, -b->nres, &value, &err))
+    ln_effect_finish(e, true, lnL_is_opaque(co, -b->nres) ? "planned" : "done", ln_buf_view(&value));
   else ln_effect_fail(e, &err);
   ln_buf_free(&value);
 }
@@ -202,6 +203,10 @@ void lnL_question_args(lua_State *L, int opts, ln_effect *e) {
 static void question_start(ln_effect *e) {
   ln_str args = ln_effect_args(e);
   ln_vitem detail = {0}, options = {0};
+  if (ln_effect_is_plan(e)) {
+    ln_plan_unknown(e);
+    return;
+  }
   ln_v_get(args, LN_STR("detail"), &detail);
   ln_v_get(args, LN_STR("options"), &options);
   ln_approval a = {.kind = ln_str_of(e->op->name),
@@ -222,7 +227,8 @@ static int question_answered(lua_State *L, int status, lua_KContext ctx) {
   return lnL_effect_result(L, lnL_here(L)->asked);
 }
 
-/* In a plan nobody is asked: it goes on as if somebody had said yes. */
+/* In a plan nobody is asked: it goes on as if somebody had approved.  What people would answer to a question is not
+** known. */
 static int planned_answer(lua_State *L) {
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "(plan)");
@@ -236,7 +242,7 @@ static int question(lua_State *L, const ln_op *op) {
   ln_branch *b = lnL_here(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  if (b->run->planning || b->plan_into) return planned_answer(L);
+  if (op == &approve_op && ln_branch_is_plan(b)) return planned_answer(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, NULL);
   if (b->in_step || b->polling)
     return lnL_raisef(L, "bad_argument", "%s cannot be asked inside step or await_until", op->name);

@@ -75,22 +75,33 @@ local MAKERS = {}
 
 function MAKERS.txt(f, content) return table.concat(lines_of(f, content), "\r\n") .. "\r\n" end
 
+---How many fields the first line of a table has.
+local function columns(csv)
+  local first = csv:match("^[^\r\n]*"):gsub('"[^"]*"', "")
+  return select(2, first:gsub(",", "")) + 1
+end
+
 function MAKERS.csv(f, content)
   local out = { "host,address,role,access,state,reference" }
-  if content then out = { (content:gsub("%s+$", "")), "# ref. " .. f.reference } end
+  if content then
+    out = { (content:gsub("%s+$", "")), "ref. " .. f.reference .. (","):rep(columns(content) - 1) }
+  end
   for _, r in ipairs(content and {} or f.rows) do
     out[#out + 1] = table.concat({ r.host, r.address, r.role, r.secret, r.state, f.reference }, ",")
   end
   return table.concat(out, "\r\n") .. "\r\n"
 end
 
+---A content that is JSON itself stays what it is.
 function MAKERS.json(f, content)
   local entries = {}
   for i, r in ipairs(f.rows) do
     entries[i] = { host = r.host, address = r.address, role = r.role, secret_ref = r.secret }
   end
-  return json.encode { title = f.title, owner = f.unit, reference = f.reference, note = content,
-                       entries = entries } .. "\n"
+  local is_json, value = pcall(json.decode, content or "")
+  return json.encode { title = f.title, owner = f.unit, reference = f.reference,
+                       content = is_json and value or content, entries = not content and entries or nil }
+         .. "\n"
 end
 
 function MAKERS.html(f, content)
@@ -128,8 +139,8 @@ end
 
 ---What XML and JSON cannot carry is no text.
 local function check_text(what, s)
-  if type(s) ~= "string" or s:find("[\0-\8\11\12\14-\31]") then
-    error("decoy.make: " .. what .. " must be text without control characters", 3)
+  if type(s) ~= "string" or s:find("[\0-\8\11\12\14-\31]") or not utf8.len(s) then
+    error("decoy.make: " .. what .. " must be UTF-8 text without control characters", 3)
   end
 end
 

@@ -7,13 +7,12 @@
 
 void ln_buf_init(ln_buf *b, size_t max) { *b = (ln_buf){.max = max}; }
 
-char *ln_buf_room(ln_buf *b, size_t n) {
+char *ln_buf_more(ln_buf *b, size_t n) {
   if (b->failed) return NULL;
   if (n > b->max - b->n) {
     b->full = true;
     goto fail;
   }
-  if (n < b->cap - b->n) return b->p + b->n; /* <: one more for the NUL */
   size_t cap = b->cap ? b->cap : 64;
   while (cap - b->n <= n) {
     if (cap > SIZE_MAX / 2) goto fail;
@@ -36,17 +35,7 @@ void ln_buf_cut(ln_buf *b, size_t n) {
   if (n < b->n) b->n = n;
 }
 
-bool ln_buf_add(ln_buf *b, ln_str s) {
-  char *p = ln_buf_room(b, s.n);
-  if (!p) return false;
-  if (s.n) memcpy(p, s.p, s.n);
-  b->n += s.n;
-  return true;
-}
-
 bool ln_buf_addz(ln_buf *b, const char *z) { return ln_buf_add(b, ln_str_of(z)); }
-
-bool ln_buf_addc(ln_buf *b, char c) { return ln_buf_add(b, (ln_str){&c, 1}); }
 
 bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) {
   va_list again;

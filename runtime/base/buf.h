@@ -15,13 +15,22 @@ typedef struct ln_buf {
 } ln_buf;
 
 void ln_buf_init(ln_buf *b, size_t max);                 /* empty; nothing is allocated yet             */
-bool ln_buf_add(ln_buf *b, ln_str s);                    /* copies s; false: full or no memory          */
+char *ln_buf_more(ln_buf *b, size_t n);                  /* ln_buf_room where the buffer has to grow    */
+static inline char *ln_buf_room(ln_buf *b, size_t n) {   /* n writable bytes at the end, or NULL; then     */
+  return n < b->cap - b->n && !b->failed ? b->p + b->n : ln_buf_more(b, n); /* <: one more for the NUL   */
+}
+void ln_buf_grew(ln_buf *b, size_t n);                   /* that many of them were written                 */
+static inline bool ln_buf_add(ln_buf *b, ln_str s) {     /* copies s; false: full or no memory          */
+  char *p = ln_buf_room(b, s.n);
+  if (!p) return false;
+  if (s.n) memcpy(p, s.p, s.n);
+  b->n += s.n;
+  return true;
+}
+static inline bool ln_buf_addc(ln_buf *b, char c) { return ln_buf_add(b, (ln_str){&c, 1}); }
 bool ln_buf_addz(ln_buf *b, const char *z);              /* the same of a NUL-ended text                */
-bool ln_buf_addc(ln_buf *b, char c);
 bool ln_buf_addf(ln_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-char *ln_buf_room(ln_buf *b, size_t n);                  /* n writable bytes at the end, or NULL; then     */
-void ln_buf_grew(ln_buf *b, size_t n);                   /* that many of them were written                 */
 void ln_buf_cut(ln_buf *b, size_t n);                    /* shortens to n bytes                         */
 static inline ln_str ln_buf_view(const ln_buf *b) { return (ln_str){b->p, b->n}; } /* until b changes   */
 static inline bool ln_buf_failed(const ln_buf *b) { return b->failed; }

@@ -1,5 +1,5 @@
-/* hash.c: SHA-256 by OpenSSL, hexadecimal, and ULIDs.  The digest is looked up once a process: a look-up
-** costs more than hashing a short text. */
+/* hash.c: SHA-256 by OpenSSL, hexadecimal, and ULIDs.  The digest is looked up once a process, and its context made
+** once a thread: either costs more than hashing a short text. */
 #include "base/hash.h"
 
 #include <openssl/evp.h>
@@ -7,30 +7,38 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
+static pthread_key_t at_exit_key;
+static bool has_key;
+static _Thread_local EVP_MD_CTX *mine;
 
-static void look_up(void) { sha256 = EVP_MD_fetch(NULL, "SHA256", NULL); }
+static void let_go(void *c) { EVP_MD_CTX_free(c); }
 
-static const EVP_MD *md(void) {
+static void look_up(void) {
+  sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+  has_key = pthread_key_create(&at_exit_key, let_go) == 0;
+}
+
+/* This thread's, begun anew; NULL: no memory. */
+static EVP_MD_CTX *begin(void) {
   pthread_once(&once, look_up);
-  return sha256;
+  if (!mine && sha256 && has_key && (mine = EVP_MD_CTX_new()) && pthread_setspecific(at_exit_key, mine)) {
+    EVP_MD_CTX_free(mine);
+    mine = NULL;
+  }
+  return mine && EVP_DigestInit_ex2(mine, sha256, NULL) == 1 ? mine : NULL;
 }
 
 bool ln_sha256(ln_str data, uint8_t out[LN_SHA256]) {
-  unsigned n = 0;
-  const EVP_MD *m = md();
-  return m && EVP_Digest(data.p, data.n, out, &n, m, NULL) == 1 && n == LN_SHA256;
+  EVP_MD_CTX *c = begin();
+  return c && EVP_DigestUpdate(c, data.p, data.n) == 1 && EVP_DigestFinal_ex(c, out, NULL) == 1;
 }
 
 bool ln_sha256_2(ln_str a, ln_str b, uint8_t out[LN_SHA256]) {
   uint8_t len[8];
   for (int i = 0; i < 8; i++) len[i] = (uint8_t)((uint64_t)a.n >> (56 - 8 * i));
-  const EVP_MD *m = md();
-  EVP_MD_CTX *c = m ? EVP_MD_CTX_new() : NULL;
-  bool ok = c && EVP_DigestInit_ex(c, m, NULL) == 1 && EVP_DigestUpdate(c, len, sizeof len) == 1 &&
-            EVP_DigestUpdate(c, a.p, a.n) == 1 && EVP_DigestUpdate(c, b.p, b.n) == 1 &&
-            EVP_DigestFinal_ex(c, out, NULL) == 1;
-  EVP_MD_CTX_free(c);
-  return ok;
+  EVP_MD_CTX *c = begin();
+  return c && EVP_DigestUpdate(c, len, sizeof len) == 1 && EVP_DigestUpdate(c, a.p, a.n) == 1 &&
+         EVP_DigestUpdate(c, b.p, b.n) == 1 && EVP_DigestFinal_ex(c, out, NULL) == 1;
 }
 
 void ln_hex(const uint8_t *p, size_t n, char *out) {

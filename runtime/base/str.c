@@ -60,6 +60,15 @@ ln_str ln_str_trim(ln_str s) {
   return s;
 }
 
+ln_str ln_str_int(int64_t v, char room[LN_INT_TEXT]) {
+  uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+  size_t at = LN_INT_TEXT;
+  do room[--at] = (char)('0' + left % 10);
+  while (left /= 10);
+  if (v < 0) room[--at] = '-';
+  return (ln_str){room + at, LN_INT_TEXT - at};
+}
+
 char *ln_str_dup(ln_str s) {
   char *z = malloc(s.n + 1);
   if (!z) return NULL;

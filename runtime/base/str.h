@@ -30,6 +30,8 @@ int ln_str_cmp(ln_str a, ln_str b);                     /* by bytes, the shorter
 ptrdiff_t ln_str_find(ln_str s, ln_str what);           /* offset of the first, or -1                 */
 bool ln_str_cut(ln_str s, char at, ln_str *l, ln_str *r); /* splits at the first; false: none, all in l */
 ln_str ln_str_trim(ln_str s);                           /* without ASCII blanks at both ends          */
+enum { LN_INT_TEXT = 21 };
+ln_str ln_str_int(int64_t v, char room[LN_INT_TEXT]);   /* in decimal, within room                    */
 char *ln_str_dup(ln_str s);                             /* NUL-ended copy, free() it; NULL: no memory  */
 bool ln_str_glob(ln_str pattern, ln_str s);             /* '*' any run, '?' one; ASCII case ignored    */
 bool ln_str_utf8(ln_str s, size_t *bad);                /* valid UTF-8?  *bad: offset of the first fault */

@@ -10,6 +10,7 @@ enum { OPT_RUNS = 256, OPT_CONCURRENCY, OPT_INPUT, OPT_SIM, RUNS_MAX = 1000000 }
 typedef struct bench {
   ln_app app;
   ln_str playbook;
+  const char *user;
   ln_buf input;
   long runs, width, started, ended, failed;
   int64_t *ms;                                           /* of each run, in microseconds                     */
@@ -29,7 +30,10 @@ static void replace_over(void *arg);
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   struct slot *s = arg;
   bench *b = s->b;
-  if (strcmp(e->what, "step") == 0) b->steps++;
+  if (e->op.n) {
+    b->steps += strcmp(e->what, "step") == 0;
+    return;
+  }
   bool over = strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0 || strcmp(e->what, "waiting") == 0;
   if (!over || s->over || b->over) return;
   if (strcmp(ln_run_state(r), "completed") != 0) b->failed++;
@@ -43,7 +47,7 @@ static bool start(struct slot *s) {
   ln_run_options o = {.event = on_event, .event_arg = s, .sim = b->app.sim, .approve = b->app.sim ? LN_APPROVE_ALL : LN_APPROVE_WAIT};
   s->over = false;
   s->from_us = ln_mono_us(b->app.g.loop->clock);
-  s->run = ln_run_start(&b->app.g, b->playbook, ln_buf_view(&b->input), &o, ln_str_of(ln_app_user()), &b->err);
+  s->run = ln_run_start(&b->app.g, b->playbook, ln_buf_view(&b->input), &o, ln_str_of(b->user), &b->err);
   b->started++;
   return s->run != NULL;
 }
@@ -127,6 +131,7 @@ int ln_cmd_bench(int argc, char **argv) {
   if (optind + 1 != argc || b.runs < 1 || b.runs > RUNS_MAX || b.width < 1 || b.width > 100000)
     return ln_app_usage("bench takes a PLAYBOOK, --runs N and --concurrency C");
   b.playbook = ln_str_of(argv[optind]);
+  b.user = ln_app_user();
   ln_buf_init(&b.input, (size_t)64 << 20);
   int code = ln_app_open(&b.app, &o, &err) ? prepare(&b, input, json) : ln_app_fail(&err);
   ln_app_close(&b.app);

@@ -74,17 +74,29 @@ static bool answer_at_once(ln_tx *tx, question *q, ln_err *err) {
   return true;
 }
 
+static void put_text(ln_buf *b, const char *key, ln_str v) {
+  ln_v_key(b, ln_str_of(key));
+  ln_v_str(b, v);
+}
+
+/* Of a write it says what it is about, too: an intent may never follow. */
 static void put_asked(const question *q, ln_buf *out, const ln_effect *e) {
   ln_entry entry;
   ln_buf data;
   ln_buf_init(&data, 8192);
-  size_t mark = ln_v_begin(&data, 'O', 3);
+  bool write = e->op->cls == LN_WRITE;
+  size_t mark = ln_v_begin(&data, 'O', write ? 7 : 3);
   ln_v_key(&data, LN_STR("approval"));
   ln_v_int(&data, q->row.id);
-  ln_v_key(&data, LN_STR("before"));
-  ln_v_str(&data, ln_buf_view(&e->before));
+  put_text(&data, "before", ln_buf_view(&e->before));
   ln_v_key(&data, LN_STR("due"));
   ln_v_int(&data, q->row.expires_ms);
+  if (write) {
+    put_text(&data, "entity", e->w.entity);
+    put_text(&data, "facet", e->w.facet);
+    ln_write_put_names(&data, ln_buf_view(&e->names));
+    put_text(&data, "to", e->w.to);
+  }
   ln_v_end(&data, mark);
   ln_effect_entry(e, LN_E_ASKED, &entry);
   entry.data = ln_buf_view(&data);
@@ -203,11 +215,15 @@ static size_t collect(ln_run *r, const ln_effect *first, ln_effect **out) {
   return n;
 }
 
+/* "okta.clear_sessions: ann@acme.example (okta:user:00u1)" */
 static void put_core_title(question *q) {
   const ln_effect *e = q->who[0];
-  if (q->n == 1) ln_buf_addf(&q->title, "%s: %.*s", e->op->name, LN_STR_ARG(e->w.entity));
-  else
-    ln_buf_addf(&q->title, "%s: %zu entities, %.*s and others", e->op->name, q->n, LN_STR_ARG(e->w.entity));
+  ln_str label = ln_label_of(ln_buf_view(&e->names), e->w.entity);
+  ln_buf_addf(&q->title, "%s: ", e->op->name);
+  if (q->n > 1) ln_buf_addf(&q->title, "%zu entities, ", q->n);
+  if (label.n) ln_buf_addf(&q->title, "%.*s (%.*s)", LN_STR_ARG(label), LN_STR_ARG(e->w.entity));
+  else ln_buf_add(&q->title, e->w.entity);
+  if (q->n > 1) ln_buf_addz(&q->title, " and others");
 }
 
 static void ask_for_writes(ln_run *r, ln_effect *first) {
@@ -288,10 +304,14 @@ static void expire(ln_effect *e) {
 
 static void decided(ln_effect *e, struct answer *w) {
   ln_err why = {0};
-  bool yes = strcmp(w->state, "approved") == 0;
-  if (!yes)
-    ln_fail(&why, strcmp(w->state, "denied") == 0 ? "denied" : "expired", LN_FINAL, "approval %lld was %s",
-            (long long)e->approval, w->state);
+  bool yes = strcmp(w->state, "approved") == 0, no = strcmp(w->state, "denied") == 0;
+  ln_str by = ln_v_get_str(ln_buf_view(&w->value), "by");
+  ln_str comment = ln_v_get_str(ln_buf_view(&w->value), "comment");
+  if (no)
+    ln_fail(&why, "denied", LN_FINAL, "approval %lld was denied by %.*s%s%.*s", (long long)e->approval,
+            LN_STR_ARG(by), comment.n ? ": " : "", LN_STR_ARG(comment));
+  else if (!yes)
+    ln_fail(&why, "expired", LN_FINAL, "approval %lld has %s", (long long)e->approval, w->state);
   e->run->notified_waiting = false;
   if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
   else if (yes) ln_effect_finish(e, true, "done", ln_buf_view(&w->value));

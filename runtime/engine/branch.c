@@ -122,6 +122,8 @@ void ln_branch_free_all(ln_run *r) {
   r->root = r->current = r->runnable = r->runnable_last = r->sliced = NULL;
 }
 
+bool ln_branch_is_plan(const ln_branch *b) { return b->run->planning || b->plan_into; }
+
 void ln_branch_wake(ln_branch *b) {
   ln_run *r = b->run;
   b->state = LN_B_RUNNABLE;
@@ -189,9 +191,7 @@ void ln_name_escape(ln_buf *out, ln_str s) {
 
 /* An author's own name comes escaped, '#' too, so it is never that of an operation's turn; nor is it the
 ** core's own. */
-static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *err) {
-  if (b->name[0]) ln_buf_addf(name, "%s/", b->name);
-  int64_t turn = ln_tally_add(&b->turns, as.n ? as : op);
+static bool may_be_called(ln_str as, int64_t turn, ln_err *err) {
   if (as.n && turn > 1)
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "the name \"%.*s\" is taken in this branch: names must differ",
@@ -199,17 +199,32 @@ static bool put_step(ln_branch *b, ln_str op, ln_str as, ln_buf *name, ln_err *e
   if (ln_str_starts(as, LN_STR("run.")))
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "names that begin with \"run.\" are the core's own: choose another");
-  ln_buf_add(name, as.n ? as : op);
-  if (!as.n) ln_buf_addf(name, "#%lld", (long long)turn);
   return turn || ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
 }
 
+static char *put(char *at, ln_str s) {
+  if (s.n) memcpy(at, s.p, s.n);
+  return at + s.n;
+}
+
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err) {
-  ln_buf name;
-  ln_buf_init(&name, 4096);
-  bool ok = put_step(b, op, as, &name, err);
-  char *out = ok && !ln_buf_failed(&name) ? ln_buf_take(&name, NULL) : NULL;
-  ln_buf_free(&name);
-  if (ok && !out) ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (4096 bytes at most)");
-  return out;
+  enum { LONGEST = 4096 };
+  ln_str branch = ln_str_of(b->name), own = as.n ? as : op, number = {NULL, 0};
+  char digits[LN_INT_TEXT];
+  int64_t turn = ln_tally_add(&b->turns, own);
+  if (!may_be_called(as, turn, err)) return NULL;
+  if (!as.n) number = ln_str_int(turn, digits);
+  size_t n = branch.n + own.n + number.n + 2;
+  char *name = n <= LONGEST ? malloc(n + 1) : NULL, *at = name;
+  if (n > LONGEST)
+    ln_fail(err, "bad_argument", LN_FINAL, "a step's name is too long (%d bytes at most)", LONGEST);
+  else if (!name)
+    ln_fail(err, "memory", LN_AGAIN, "no memory for a step's name");
+  if (!name) return NULL;
+  at = put(at, branch);
+  if (branch.n) *at++ = '/';
+  at = put(at, own);
+  if (number.n) *at++ = '#';
+  *put(at, number) = '\0';
+  return name;
 }

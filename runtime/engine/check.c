@@ -39,8 +39,12 @@ static void put_name(lua_State *L, const char *name) {
   lua_setfield(L, -2, name);
 }
 
-/* The words that are loaded at first touch.  `run` is a table of the run that there is not. */
+/* What comes when it is first touched.  `run` is a table of the run that there is not. */
 static void put_lazy(lua_State *L, ln_vm *vm) {
+  for (size_t i = 0; lnL_own_name(i); i++) {
+    lua_getglobal(L, lnL_own_name(i));
+    put_name(L, lnL_own_name(i));
+  }
   for (const char *const *name = ln_vm_global_names(vm); name && *name; name++) {
     if (strcmp(*name, "run") == 0) lua_pushboolean(L, 1);
     else lua_getglobal(L, *name);

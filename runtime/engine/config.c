@@ -161,8 +161,10 @@ static bool read_caps(loaded *l, ln_str guards, ln_err *err) {
   if (hour.n && !known_only(hour, "guards.per_hour", hour_keys, err)) return false;
   l->c.per_run = ln_v_get_int(run, "destructive", l->c.per_run);
   l->c.per_hour = ln_v_get_int(hour, "destructive", l->c.per_hour);
-  if (ln_v_get(hour, LN_STR("share"), &share)) l->c.share = share.tag == 'F' ? share.f : (double)share.i;
-  return true;
+  if (!ln_v_get(hour, LN_STR("share"), &share)) return true;
+  l->c.share = share.tag == 'F' ? share.f : share.tag == 'I' ? (double)share.i : -1;
+  if (l->c.share > 0 && l->c.share <= 1) return true;
+  return ln_fail(err, "config", LN_FINAL, "guards.per_hour.share is a part of the endpoints: above 0, and 1 at most");
 }
 
 static bool read_guards(loaded *l, ln_str top, ln_err *err) {

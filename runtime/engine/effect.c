@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20, CLOSING_MAX = 16 };
+enum { ARGS_MAX = 16 << 20, OUTCOME_MAX = 64 << 20, CLOSING_MAX = 16, SPARE_MAX = 4096 };
 
 const char *ln_class_name(ln_class c) {
   static const char *const names[] = {"pure", "read", "local", "write", "wait"};
@@ -23,22 +23,57 @@ static void clear_leftovers(ln_branch *b) {
   ln_fork_free(b);
 }
 
+/* Most runs have one effect at a time: the last one's room is the next one's. */
+static ln_effect *take(ln_run *r) {
+  ln_effect *e = r->spare ? r->spare : calloc(1, sizeof *e);
+  if (!e) return NULL;
+  ln_buf args = e->args, outcome = e->outcome;
+  r->spare = NULL;
+  *e = (ln_effect){.args = args, .outcome = outcome};
+  e->args.max = ARGS_MAX;
+  e->outcome.max = OUTCOME_MAX;
+  return e;
+}
+
+static void reset(ln_buf *b) {
+  if (b->cap > SPARE_MAX) ln_buf_free(b);
+  b->n = 0;
+  b->failed = b->full = false;
+}
+
+static void give_back(ln_effect *e) {
+  ln_run *r = e->run;
+  if (r->spare) {
+    ln_buf_free(&e->args);
+    ln_buf_free(&e->outcome);
+    free(e);
+    return;
+  }
+  reset(&e->args);
+  reset(&e->outcome);
+  r->spare = e;
+}
+
+void ln_effect_spare_free(ln_run *r) {
+  if (!r->spare) return;
+  ln_buf_free(&r->spare->args);
+  ln_buf_free(&r->spare->outcome);
+  free(r->spare);
+  r->spare = NULL;
+}
+
 ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err) {
   clear_leftovers(b);
-  ln_effect *e = calloc(1, sizeof *e);
+  ln_effect *e = take(r);
   if (!e) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a step");
     return NULL;
   }
-  if (b->asked) ln_effect_free(b->asked); /* one that raised while it was made */
-  if (b->fork) ln_fork_free(b);
   e->run = r;
   e->branch = b;
   e->op = op;
   e->wait_ms = -1;
   e->state = "running";
-  ln_buf_init(&e->args, ARGS_MAX);
-  ln_buf_init(&e->outcome, OUTCOME_MAX);
   ln_buf_init(&e->before, 4096);
   ln_buf_init(&e->names, 1 << 20);
   ln_buf_init(&e->undo, 1 << 20);
@@ -65,12 +100,11 @@ void ln_effect_free(ln_effect *e) {
     e->kept = k->next;
     free(k);
   }
-  ln_buf *bufs[] = {&e->args, &e->outcome, &e->before,    &e->names,
-                    &e->undo, &e->handle,  &e->unchanged, &e->would};
+  ln_buf *bufs[] = {&e->before, &e->names, &e->undo, &e->handle, &e->unchanged, &e->would};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
   free(e->name);
   free(e->where);
-  free(e);
+  give_back(e);
 }
 
 static bool name_and_print(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err) {
@@ -216,7 +250,6 @@ bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind) {
   ln_effect_entry(e, kind, &entry);
   if (kind == LN_E_DELIVERED) entry.data = (ln_str){NULL, 0};
   e->run->now_ms = entry.at_ms;
-  ln_run_tell_later(e->run, "step", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
   return ln_run_put(e->run, &entry);
 }
 
@@ -225,7 +258,7 @@ bool ln_effect_is_open(const ln_effect *e) {
   return rec && rec->intent.n && !rec->withdrawn && !rec->planned && !rec->has_result;
 }
 
-bool ln_effect_is_plan(const ln_effect *e) { return e->run->planning || e->branch->plan_into; }
+bool ln_effect_is_plan(const ln_effect *e) { return ln_branch_is_plan(e->branch); }
 
 /* ------------------------------------------------------------------ raw answers, kept by their content */
 
@@ -374,7 +407,7 @@ void ln_effect_start_live(ln_effect *e) {
     finish_recorded(e);
   } else if (e->branch->cancelled && !e->in_close && !ln_effect_is_open(e)) {
     ln_effect_finish_err(e, "cancelled", &gone);
-  } else if (!ln_plan_assumed(e)) {
+  } else if (!ln_plan_assumed(e) && !ln_plan_unasked(e)) {
     ln_run_event(e->run, "asked", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
     start_by_class(e);
   }
@@ -434,9 +467,26 @@ static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err 
   return ok;
 }
 
-/* Pushes a copy of the arguments without what belongs to the core.  [-0, +1, m] */
+static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+enum { OURS = sizeof ours / sizeof *ours };
+
+/* Has it members for the core, or a metatable, which says how it is to be read? */
+static bool is_mixed(lua_State *L, int t) {
+  bool mixed = lua_getmetatable(L, t);
+  if (mixed) lua_pop(L, 1);
+  for (size_t i = 0; !mixed && i < OURS; i++) {
+    mixed = lua_getfield(L, t, ours[i]) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  return mixed;
+}
+
+/* Pushes the arguments without what belongs to the core: a copy where that makes a difference.  [-0, +1, m] */
 static void push_bare(lua_State *L, int t) {
-  static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+  if (!is_mixed(L, t)) {
+    lua_pushvalue(L, t);
+    return;
+  }
   lua_newtable(L);                          /* c     */
   lua_pushnil(L);                           /* c k   */
   while (lua_next(L, t)) {                  /* c k v */
@@ -444,7 +494,7 @@ static void push_bare(lua_State *L, int t) {
     lua_insert(L, -2);                      /* c k k v */
     lua_rawset(L, -4);                      /* c k     */
   }
-  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+  for (size_t i = 0; i < OURS; i++) {
     lua_pushnil(L);
     lua_setfield(L, -2, ours[i]);
   }

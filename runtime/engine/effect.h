@@ -46,6 +46,9 @@ typedef struct ln_write_ops {
   /* async → ln_write_followed: one look at the asynchronous work behind e's handle.  NULL: an answer is
   ** the end. */
   void (*follow)(ln_effect *e, ln_str handle);
+  /* What takes it back, now that it is done: appends { op, args } to out, from what look kept as `undo` and
+  ** the result; nothing when it cannot be taken back.  NULL: what look kept. */
+  void (*undo)(ln_effect *e, ln_str kept, ln_str result, ln_buf *out);
 } ln_write_ops;
 
 struct ln_op {                                           /* static, or owned by the connector registry      */
@@ -85,6 +88,7 @@ typedef struct ln_look {                                 /* what look found; len
   /* an encoded object: { host = [names, ids, addresses], user = […], file = [paths, names, hashes], role =
   ** "server", self = bool, last_member = bool } */
   ln_str names;
+  int64_t endpoints; /* how many the vendor knows, for guards.per_hour.share; 0: not known */
   ln_str undo; /* an encoded value kept for taking it back: { op, args } */
   ln_str unchanged;                                      /* the value to answer when before == to; "" none  */
 } ln_look;

@@ -34,6 +34,9 @@ struct ln_engine {
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 
+/* label.c: what people call an entity ("WORKSTATION5", "ann@acme.example"), out of an encoded object of its
+** resolved names (see ln_look); a view into names, empty where they hold nothing but ids. */
+ln_str ln_label_of(ln_str names, ln_str entity);
 ln_engine *lnL_engine(lua_State *L);                     /* of the run that L belongs to                    */
 ln_run *lnL_run(lua_State *L);
 bool lnL_granted(lua_State *L, ln_str what);             /* does the branch's playbook name it in `uses`?   */

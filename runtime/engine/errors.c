@@ -167,6 +167,23 @@ void lnL_to_error(lua_State *L, int idx, ln_err *e) {
   }
 }
 
+ln_str lnL_error_at(lua_State *L, int idx) {
+  ln_str at = {NULL, 0};
+  idx = lua_absindex(L, idx);
+  if (!lua_istable(L, idx) || !lua_checkstack(L, 4)) return at;
+  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "at") == 0)
+      at.p = lua_tolstring(L, -1, &at.n);
+  return at;
+}
+
+/* Lua's own functions say it by the name of the value's type. */
+bool lnL_is_unknown(lua_State *L, int idx) {
+  ln_err e = {0};
+  lnL_to_error(L, idx, &e);
+  return strcmp(e.code, "unknown") == 0 || strstr(e.message, "got " LNL_OPAQUE) != NULL;
+}
+
 /* --- encoded -------------------------------------------------------------------------------------------- */
 
 static void put_member(ln_buf *out, const char *name, ln_str s, size_t *count) {

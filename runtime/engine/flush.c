@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10 };
+enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10, SOME = 2000 };
 
 static const char SPILLED[] = "\x01spilled"; /* the only member of the object that names a value */
 
@@ -78,7 +78,6 @@ static void free_spills(ln_spill *s) {
 
 void ln_run_drop_pending(ln_run *r) {
   ln_buf_free(&r->pending);
-  ln_buf_free(&r->told);
   free_spills(r->spills);
   r->spills = NULL;
 }
@@ -104,6 +103,7 @@ bool ln_run_put(ln_run *r, const ln_entry *e) {
       .code = "memory", .message = "no memory for the run's entries", .retry = LN_AGAIN};
   ln_entry copy = *e;
   if (r->pending.max == 0) ln_buf_init(&r->pending, PENDING_MAX);
+  if (!r->pending.n) ln_buf_room(&r->pending, SOME); /* a run mostly has some entries */
   if (!put_entry(r, &copy)) return ln_run_end_attempt(r, &full), false;
   return r->pending.n < MANY || ln_run_flush(r);
 }
@@ -130,7 +130,6 @@ static bool is_fatal(const ln_err *err) {
 
 static void flush_free(ln_flush *f) {
   ln_buf_free(&f->entries);
-  ln_buf_free(&f->told);
   free_spills(f->spills);
   free(f);
 }
@@ -141,7 +140,7 @@ static void flush_done(void *arg, const ln_err *err) {
   r->flushed++;
   if (!r->closing && err && (is_fatal(err) || !f->done)) ln_run_end_attempt(r, err);
   bool over = r->closing || r->broken;
-  if (!over && f->told.n) ln_run_tell(r, ln_buf_view(&f->told));
+  if (!over && !err) ln_run_tell(r, ln_buf_view(&f->entries));
   if (f->done) f->done(f->arg, over ? &gone : err);
   flush_free(f);
   if (r->closing) ln_run_leave(r);
@@ -163,10 +162,8 @@ bool ln_run_flush(ln_run *r) {
   ln_flush *f = calloc(1, sizeof *f);
   if (!f) return ln_run_end_attempt(r, &no_memory), false;
   f->entries = r->pending;
-  f->told = r->told;
   f->spills = r->spills;
   ln_buf_init(&r->pending, PENDING_MAX);
-  r->told = (ln_buf){0};
   r->spills = NULL;
   return submit(r, f);
 }

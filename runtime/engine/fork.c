@@ -2,6 +2,7 @@
 ** turn; children start in order, `width` at once; when one ends its value moves into the list of results
 ** and its branch is freed, so a map over ten thousand items holds as many branches as run at once. */
 #include "engine/inside.h"
+#include "engine/opaque.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -94,16 +95,35 @@ static bool start_child(ln_branch *parent, size_t i) {
 
 /* ------------------------------------------------------------------ ending */
 
-struct ending { ln_fork *f; ln_branch *child; };
+struct ending { ln_fork *f; ln_branch *child; bool unknown; };
+
+/* A branch of a plan that ended for what it cannot know has not failed: what it would have returned is not known
+** either, and the report says what it would need. [-0, +1, e] */
+static void push_unknown(lua_State *L, ln_branch *child) {
+  ln_err why = {0}, err = {0};
+  lnL_to_error(child->co, -1, &why);
+  ln_buf *b = lnL_new_buf(L, 4096);                           /* owner           */
+  if (!ln_opaque_put_why(b, &why)) lnL_raisef(L, "memory", "no memory for what a plan does not know");
+  lnL_decode(L, ln_buf_view(b));                              /* owner opaque    */
+  ln_buf_free(b);
+  lua_remove(L, -2);
+  if (!ln_plan_stuck(child, &why, lnL_error_at(child->co, -1), &err)) lnL_raise(L, &err);
+}
 
 static int l_take_result(lua_State *L) {
   struct ending *e = lua_touserdata(L, 1);
   lua_State *co = e->child->co;
+  e->unknown = e->child->failed && ln_branch_is_plan(e->child) && lnL_is_unknown(co, -1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, e->f->results_ref);       /* e results       */
-  lua_createtable(L, 0, 2);                                   /* e results r     */
-  lua_pushboolean(L, !e->child->failed);                      /* e results r ok  */
+  lua_createtable(L, 0, 3);                                   /* e results r     */
+  lua_pushboolean(L, !e->child->failed || e->unknown);        /* e results r ok  */
   lua_setfield(L, -2, "ok");                                  /* e results r     */
-  if (e->child->failed || e->child->nres > 0) {
+  if (e->unknown) {
+    push_unknown(L, e->child);                                /* e results r v   */
+    lua_setfield(L, -2, "value");                             /* e results r     */
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "unknown");
+  } else if (e->child->failed || e->child->nres > 0) {
     lua_pushvalue(co, e->child->failed ? -1 : -e->child->nres);
     lua_xmove(co, L, 1);                                      /* e results r v   */
     lua_setfield(L, -2, "value");                             /* e results r     */
@@ -128,13 +148,13 @@ static void advance(ln_branch *parent) {
 static void child_ended(ln_branch *child) {
   ln_branch *parent = child->parent;
   ln_fork *f = parent->fork;
-  struct ending e = {f, child};
+  struct ending e = {.f = f, .child = child};
   ln_err err = {0};
-  bool failed = child->failed;
   if (!ln_vm_protect(parent->run->vm, l_take_result, &e, &err)) {
     ln_run_end_attempt(parent->run, &err);
     return;
   }
+  bool failed = child->failed && !e.unknown;
   ln_branch_free(child);
   f->ended++;
   if (failed && f->stop_on_error && !f->stopping) stop_others(parent);

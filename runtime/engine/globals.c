@@ -47,10 +47,11 @@ static ln_str nearest(ln_vm *vm, lua_State *L, int globals, ln_str name) {
     try_near(&s, key);
   }
   for (const char *const *n = ln_vm_global_names(vm); n && *n; n++) try_near(&s, ln_str_of(*n));
+  for (size_t i = 0; lnL_own_name(i); i++) try_near(&s, ln_str_of(lnL_own_name(i)));
   return s.best;
 }
 
-/* A global that is not there: a lazily loaded word, or an error with the nearest name. */
+/* A global that is not there: of the library, a word, or an error with the nearest name. */
 static int l_missing(lua_State *L) {                     /* globals name    */
   ln_vm *vm = ln_vm_of(L);
   ln_str name;
@@ -58,7 +59,7 @@ static int l_missing(lua_State *L) {                     /* globals name    */
     return luaL_error(L, "a global's name is a text, not a %s", luaL_typename(L, 2));
   lua_settop(L, 2);
   name.p = lua_tolstring(L, 2, &name.n);
-  if (ln_vm_global(vm) && ln_vm_global(vm)(L, name)) {
+  if (lnL_push_own(L, name) || (ln_vm_global(vm) && ln_vm_global(vm)(L, name))) {
     lua_pushvalue(L, 2);                                 /* … value name    */
     lua_pushvalue(L, -2);                                /* … value name value */
     lua_rawset(L, 1);

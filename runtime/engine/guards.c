@@ -3,6 +3,7 @@
 ** system's is in sysfile.c. */
 #include "engine/inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -94,7 +95,7 @@ bool ln_guard_static(const ln_effect *e, ln_err *err) {
   if (!ln_write_is_destructive(e)) return true;
   bool known =
       e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
-  if (!known)
+  if (!known && !ln_plan_is_blind(e)) /* else there is nobody yet to resolve */
     return refuse(err, "unresolved", e, "what it would act on could not be resolved to its names", which);
   if (any_name(e, "file", empty_file, &which))
     return refuse(err, "empty_file", e, "this is the hash of the empty file", which);
@@ -131,27 +132,50 @@ bool ln_guard_needs_person(const ln_effect *e) {
   return e->w.asks || (ln_write_is_destructive(e) && c->approve_destructive);
 }
 
+static bool capped(ln_err *err, const char *rule) {
+  snprintf(err->rule, sizeof err->rule, "%s", rule);
+  return false;
+}
+
+static bool is_endpoint(ln_str entity) {
+  ln_str vendor, rest;
+  return ln_str_cut(entity, ':', &vendor, &rest) && ln_str_starts(rest, LN_STR("host:"));
+}
+
+/* A share of the endpoints that the vendor knows; one may always be acted on.  Where the vendor does not say how many
+** there are it is no limit. */
+static bool check_share(const ln_effect *e, const ln_acts *acts, ln_err *err) {
+  double share = e->run->engine->config->share;
+  int64_t most = (int64_t)(share * (double)e->endpoints);
+  if (share <= 0 || !e->endpoints || !is_endpoint(e->w.entity) || acts->alike < (most < 1 ? 1 : most)) return true;
+  ln_fail(err, "refused", LN_AGAIN,
+          "%s: %lld of %lld endpoints were acted on within an hour, and a share of %g is the limit"
+          " (guards.per_hour.share)",
+          e->op->name, (long long)acts->alike, (long long)e->endpoints, share);
+  return capped(err, "per_hour.share");
+}
+
 /* Looks only: a job that is refused has written nothing. */
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err) {
   const ln_config *c = e->run->engine->config;
-  int64_t now = ln_now_ms(e->run->engine->loop->clock), in_tree = 0, in_hour = 0;
-  bool known = false;
+  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  ln_acts acts;
   if (!ln_write_is_destructive(e) || !e->w.entity.n) return true;
-  if (!ln_tx_act_count(tx, e->run->root_id, e->w.entity, now - 3600000, &in_tree, &in_hour, &known, err))
-    return false;
-  if (!known && c->per_run && in_tree >= c->per_run) {
+  if (!ln_tx_act_count(tx, e->run->root_id, e->w.entity, now - 3600000, &acts, err)) return false;
+  if (!acts.tree_has_it && c->per_run && acts.in_tree >= c->per_run) {
     ln_fail(err, "refused", LN_FINAL,
             "%s: %lld entities of this run were acted on, which is its limit (guards.per_run)", e->op->name,
-            (long long)in_tree);
-    return memcpy(err->rule, "per_run", 8), false;
+            (long long)acts.in_tree);
+    return capped(err, "per_run");
   }
-  if (!known && c->per_hour && in_hour >= c->per_hour) {
+  if (acts.window_has_it) return true; /* entities are counted, not calls */
+  if (c->per_hour && acts.in_window >= c->per_hour) {
     ln_fail(err, "refused", LN_AGAIN,
             "%s: %lld entities were acted on within an hour, which is the limit (guards.per_hour)",
-            e->op->name, (long long)in_hour);
-    return memcpy(err->rule, "per_hour", 9), false;
+            e->op->name, (long long)acts.in_window);
+    return capped(err, "per_hour");
   }
-  return true;
+  return check_share(e, &acts, err);
 }
 
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {

@@ -2,6 +2,8 @@
 ** cjson builds values and the connectors' declarations live.  Nothing of a playbook runs there. */
 #include "engine/host.h"
 
+#include "engine/vm.h"
+
 #include <lauxlib.h>
 #include <lua5.4/lua-cjson.h>
 #include <lualib.h>
@@ -27,6 +29,7 @@ ln_buf *lnL_new_buf(lua_State *L, size_t max) {
   if (luaL_newmetatable(L, BUF)) {                       /* buf meta        */
     lua_pushcfunction(L, l_buf_gc);
     lua_setfield(L, -2, "__gc");
+    lnL_finalises(L);
   }
   lua_setmetatable(L, -2);
   return b;

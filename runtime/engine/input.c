@@ -1,6 +1,7 @@
 /* input.c: inputs by their declared types: "string", "[host]", "duration = 30d", "one of a b", "ip?".  A value from
 ** the command line is a text, one from JSON has a type of its own; both end as the declared type, or as an error
 ** that names the input, what came, and what is wanted. */
+#include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/play.h"
 
@@ -161,6 +162,7 @@ static void to_alert(lua_State *L, const char *what) {
                 lua_getfield(L, doc, "severity") == LUA_TSTRING && lua_getfield(L, doc, "raw") != LUA_TNIL;
   lua_settop(L, doc);
   if (normal) return;
+  lnL_run(L)->scripts_ran = true;
   lua_pushcfunction(L, lnL_require);
   lua_pushliteral(L, "alert");
   lua_call(L, 1, 1);                               /* doc alert               */
@@ -199,6 +201,7 @@ static void to_choice(lua_State *L, const char *what, ln_str words) {
 }
 
 static void one(lua_State *L, const type *t, const char *what) {
+  if (lnL_is_opaque(L, -1)) return;        /* in a plan: of what type it will be is not known either */
   if (t->choice) {
     to_choice(L, what, t->base);
     return;
@@ -249,11 +252,13 @@ static void coerce(lua_State *L, const char *text, const char *what) {
     lua_pushlstring(L, t.fallback.p, t.fallback.n);
   }
   if (lua_isnil(L, -1)) {
-    if (!t.optional) luaL_error(L, "input %s is missing: a %s is wanted", what, text);
+    if (!t.optional)
+      luaL_error(L, "input %s is missing (%s): --set %s=…, --input, or the site's `playbooks` give it", what,
+                 text, what);
     return;
   }
   luaL_checkstack(L, 12, "inputs");
-  if (t.list) many(L, &t, what);
+  if (t.list && !lnL_is_opaque(L, -1)) many(L, &t, what);
   else one(L, &t, what);
 }
 

@@ -139,6 +139,7 @@ struct ln_effect {
   ln_stand stand;
   ln_write w;
   ln_buf before, names, undo;                            /* what look found                                 */
+  int64_t endpoints;                                     /* that the vendor knows; 0: not known             */
   bool resolved;
   bool permitted;                                        /* an approval covers it                           */
   int attempts, repeats, probes;                         /* repeats: attempts after one that was in doubt   */
@@ -166,7 +167,7 @@ typedef struct ln_spill {
 
 typedef struct ln_flush { /* one job for the writer: entries, or something else */
   ln_run *run;
-  ln_buf entries, told;                                  /* told: events, for when the entries are durable  */
+  ln_buf entries;
   ln_spill *spills;
   ln_apply_fn apply;
   ln_done_fn done;
@@ -175,7 +176,7 @@ typedef struct ln_flush { /* one job for the writer: entries, or something else 
 
 struct ln_run {
   ln_engine *engine;
-  ln_run *next;
+  ln_run *next, **at;                                    /* in the engine's list: at points to this one     */
   int64_t id, root_id, epoch;
   char ulid[LN_ULID + 1];
   char *playbook, *snapshot, *started_by;
@@ -186,15 +187,16 @@ struct ln_run {
   ln_vm *vm;
   ln_branch *root, *branches;                            /* all, newest first                               */
   ln_branch *current, *runnable, *runnable_last, *sliced;
-  ln_effect *ready, *ready_last;
+  ln_effect *ready, *ready_last, *spare;
   ln_journal *past;
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
-  ln_buf pending, told; /* entries not yet handed to the writer, and the events about them */
+  ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
+  bool scripts_ran;                                      /* those that normalise its input did             */
   bool broken;                                           /* the attempt is over: the journal is what counts */
   bool winding; /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk               */
@@ -216,11 +218,10 @@ struct ln_run {
 
 /* run.c */
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* told at once     */
-/* when what is pending is durable */
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more);
-void ln_run_tell(ln_run *r, ln_str told);
+void ln_run_tell(ln_run *r, ln_str entries);             /* of steps, stages and notes: they are durable now */
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
-bool ln_run_begin(ln_run *r, ln_err *err);               /* a fresh VM, the root branch runnable            */
+/* A fresh VM, unless it has one in which its playbook was looked at; the root branch is runnable. */
+bool ln_run_begin(ln_run *r, ln_err *err);
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
@@ -239,6 +240,7 @@ void ln_scratch_free(ln_run *r);
 /* branch.c */
 /* its co is empty; push fn and args on it */
 ln_branch *ln_branch_new(ln_run *r, ln_branch *parent, const char *name, ln_err *err);
+bool ln_branch_is_plan(const ln_branch *b);              /* its writes are only planned                     */
 void ln_branch_wake(ln_branch *b);                       /* runnable, at the end of the queue               */
 void ln_branch_cancel(ln_branch *b);                     /* sticky, with all below it                       */
 enum { LN_BRANCHES_DEEP = 40 };
@@ -262,6 +264,7 @@ void ln_fork_free(ln_branch *parent);
 /* effect.c */
 ln_effect *ln_effect_new(ln_run *r, ln_branch *b, const ln_op *op, ln_err *err); /* hangs on the branch     */
 void ln_effect_free(ln_effect *e);
+void ln_effect_spare_free(ln_run *r);                    /* what the run keeps for its next one             */
 bool ln_effect_name_it(ln_effect *e, ln_str as, ln_err *err); /* name and fingerprint                       */
 bool ln_effect_name_step(ln_effect *e, ln_str own, ln_err *err); /* "NAME#1": step's own names              */
 void ln_effect_begin(ln_effect *e);                      /* its branch has given the turn: match or start   */
@@ -312,6 +315,7 @@ void ln_write_called(ln_effect *e);                      /* one with a key: what
 bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished    */
 /* its question: "approved", else why not */
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
+void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
 void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
 /* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell ("store"). */
@@ -334,7 +338,13 @@ bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
+bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
+/* Is it a planned write of something that is not known yet?  Then there was nobody to look at. */
+bool ln_plan_is_blind(const ln_effect *e);
+void ln_plan_unknown(ln_effect *e);                      /* answered with an opaque value                   */
+/* A branch ended for what the plan cannot know: the report says what it would need. */
+bool ln_plan_stuck(ln_branch *b, const ln_err *why, ln_str at, ln_err *err);
 void ln_plan_delivered(ln_effect *e);                    /* collects it, for approved                       */
 void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replayed one again, for approved   */
 /* park.c: a run of which every branch waits is nobody's until something is due. */

@@ -24,27 +24,13 @@ bool ln_entry_put(ln_buf *b, const ln_entry *e) {
   return ln_v_end(b, mark) && !ln_buf_failed(b);
 }
 
-static bool read_str(ln_str *rest, ln_str *out) {
-  ln_vitem v;
-  if (!ln_v_read(rest, &v) || v.tag != 'S') return false;
-  *out = v.s;
-  return true;
-}
-
-static bool read_int(ln_str *rest, int64_t *out) {
-  ln_vitem v;
-  if (!ln_v_read(rest, &v) || v.tag != 'I') return false;
-  *out = v.i;
-  return true;
-}
-
 static bool read_head(ln_str *items, ln_entry *e) {
   int64_t kind, cls;
-  if (!read_int(items, &kind) || !read_str(items, &e->name) || !read_str(items, &e->op)) return false;
-  if (!read_int(items, &cls) || !read_str(items, &e->fingerprint)) return false;
+  if (!ln_v_read_int(items, &kind) || !ln_v_read_str(items, &e->name) || !ln_v_read_str(items, &e->op)) return false;
+  if (!ln_v_read_int(items, &cls) || !ln_v_read_str(items, &e->fingerprint)) return false;
   e->kind = (ln_entry_kind)kind;
   e->cls = (ln_class)cls;
-  return read_int(items, &e->at_ms) && read_int(items, &e->asked_ms);
+  return ln_v_read_int(items, &e->at_ms) && ln_v_read_int(items, &e->asked_ms);
 }
 
 bool ln_entry_read(ln_str *rest, ln_entry *e) {
@@ -53,7 +39,7 @@ bool ln_entry_read(ln_str *rest, ln_entry *e) {
   if (!ln_v_read(&at, &v) || v.tag != 'A' || v.count != ENTRY_ITEMS) return false;
   ln_str items = v.body;
   if (!read_head(&items, e) || !ln_v_read(&items, &ok)) return false;
-  if (!read_str(&items, &e->state) || !read_str(&items, &e->where) || !ln_v_read(&items, &data)) return false;
+  if (!ln_v_read_str(&items, &e->state) || !ln_v_read_str(&items, &e->where) || !ln_v_read(&items, &data)) return false;
   e->ok = ok.tag == 't';
   e->data = data.tag == 'n' ? (ln_str){NULL, 0} : data.whole;
   *rest = at;
@@ -114,7 +100,7 @@ static bool push(ln_record ***v, size_t *n, size_t *cap, ln_record *r) {
 }
 
 ln_record *ln_journal_find(ln_journal *j, ln_str name) {
-  if (!j->n_slots) return NULL;
+  if (!j->n_records) return NULL;
   slot *s = find_slot(j->slots, j->n_slots, name);
   return s->record ? j->records[s->record - 1] : NULL;
 }
@@ -198,8 +184,7 @@ static bool gather(void *arg, ln_str entries) {
 
 ln_journal *ln_journal_empty(ln_err *err) {
   ln_journal *j = calloc(1, sizeof *j);
-  if (!j || !grow_slots(j)) {
-    free(j);
+  if (!j) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a journal");
     return NULL;
   }

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 
 enum { MOST = 32 };
+enum { STOCK_BASE, STOCK_STRING, STOCK_MATH, STOCK_UTF8 };
 
 static const struct { const char *lib, *names; lua_CFunction open; } sources[] = {
-    [LN_STOCK_BASE] = {LUA_GNAME, "ipairs rawequal rawget rawlen select tonumber type", luaopen_base},
-    [LN_STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper",
+    [STOCK_BASE] = {LUA_GNAME, "ipairs rawequal rawget rawlen select tonumber type", luaopen_base},
+    [STOCK_STRING] = {LUA_STRLIBNAME, "byte char len lower pack packsize reverse sub unpack upper",
                          luaopen_string},
-    [LN_STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad "
+    [STOCK_MATH] = {LUA_MATHLIBNAME, "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad "
                        "sin sqrt tan tointeger type ult", luaopen_math},
-    [LN_STOCK_UTF8] = {LUA_UTF8LIBNAME, "char codepoint codes len offset", luaopen_utf8}};
+    [STOCK_UTF8] = {LUA_UTF8LIBNAME, "char codepoint codes len offset", luaopen_utf8}};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 static luaL_Reg stock[SOURCES][MOST];                    /* NULL-ended; filled once, then only read         */
@@ -53,10 +54,9 @@ static void fill(void) {
   lua_close(L);
 }
 
-void lnL_add_stock(lua_State *L, ln_stock which) {
+static void know_stock(lua_State *L) {
   pthread_once(&once, fill);
   if (!stock[SOURCES - 1][0].name) luaL_error(L, "no memory for Lua's library");
-  luaL_setfuncs(L, stock[which], 0);
 }
 
 static const char *name_in(const luaL_Reg *lib, lua_CFunction f) {
@@ -74,9 +74,9 @@ const char *lnL_lib_name(lua_CFunction f) {
   return name;
 }
 
-void lnL_open_stock(lua_State *L) {
-  lua_createtable(L, 0, 26);                             /* math            */
-  lnL_add_stock(L, LN_STOCK_MATH);
+/* --- what nobody touched yet ---------------------------------------------------------------------------- */
+
+static void put_math(lua_State *L) {                     /* math            */
   lua_pushnumber(L, 3.141592653589793238462643383279502884);
   lua_setfield(L, -2, "pi");
   lua_pushnumber(L, HUGE_VAL);
@@ -85,12 +85,68 @@ void lnL_open_stock(lua_State *L) {
   lua_setfield(L, -2, "maxinteger");
   lua_pushinteger(L, LUA_MININTEGER);
   lua_setfield(L, -2, "mininteger");
-  lua_setglobal(L, "math");
-  lua_createtable(L, 0, 6);                              /* utf8            */
-  lnL_add_stock(L, LN_STOCK_UTF8);
+}
+
+static void put_utf8(lua_State *L) {                     /* utf8            */
   lua_pushlstring(L, "[\0-\x7F\xC2-\xFD][\x80-\xBF]*", 14);
   lua_setfield(L, -2, "charpattern");
-  lua_setglobal(L, "utf8");
+}
+
+static const luaL_Reg none[] = {{NULL, NULL}};
+
+static const struct { const char *name; const luaL_Reg *ours, *stock; void (*rest)(lua_State *L); } libraries[] = {
+    {LUA_COLIBNAME, ln_lib_coroutine, none, NULL},
+    {LUA_MATHLIBNAME, none, stock[STOCK_MATH], put_math},
+    {LUA_STRLIBNAME, ln_lib_string, stock[STOCK_STRING], NULL},
+    {LUA_TABLIBNAME, ln_lib_table, none, NULL},
+    {LUA_UTF8LIBNAME, none, stock[STOCK_UTF8], put_utf8}};
+enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
+
+static void set_functions(lua_State *L, const luaL_Reg *lib) { /* library   */
+  for (; lib->name; lib++) {
+    lua_pushcfunction(L, lib->func);
+    lua_setfield(L, -2, lib->name);
+  }
+}
+
+/* Error messages find the names of its functions in the table of what is loaded. */
+static void open_library(lua_State *L, int i) {
+  lua_createtable(L, 0, 32);                             /* library         */
+  set_functions(L, libraries[i].ours);
+  set_functions(L, libraries[i].stock);
+  if (libraries[i].rest) libraries[i].rest(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);  /* library loaded  */
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, libraries[i].name);
+  lua_pop(L, 1);
+  lnL_freeze(L);                                         /* view            */
+}
+
+static const luaL_Reg *find_in(const luaL_Reg *lib, ln_str name) {
+  for (; lib->name; lib++)
+    if (ln_str_eq(ln_str_of(lib->name), name)) return lib;
+  return NULL;
+}
+
+bool lnL_push_own(lua_State *L, ln_str name) {
+  know_stock(L);
+  const luaL_Reg *f = find_in(ln_lib_base, name);
+  if (!f) f = find_in(stock[STOCK_BASE], name);
+  if (f) return lua_pushcfunction(L, f->func), true;
+  for (int i = 0; i < LIBRARIES; i++)
+    if (ln_str_eq(ln_str_of(libraries[i].name), name)) return open_library(L, i), true;
+  if (!ln_str_eq(name, LN_STR("_VERSION"))) return false;
+  lua_pushliteral(L, LUA_VERSION);
+  return true;
+}
+
+const char *lnL_own_name(size_t i) {
+  const luaL_Reg *const bases[] = {ln_lib_base, stock[STOCK_BASE]};
+  for (int k = 0; k < 2; k++)
+    for (const luaL_Reg *f = bases[k]; f->name; f++)
+      if (i-- == 0) return f->name;
+  if (i < LIBRARIES) return libraries[i].name;
+  return i == LIBRARIES ? "_VERSION" : NULL;
 }
 
 /* --- order ---------------------------------------------------------------------------------------------- */

@@ -454,12 +454,3 @@ const char *lnL_absent(ln_str name) {
     if (strstr(absent[i].names, word)) return absent[i].why;
   return NULL;
 }
-
-void lnL_open_base(lua_State *L) {
-  lua_pushglobaltable(L);                                /* globals         */
-  luaL_setfuncs(L, ln_lib_base, 0);
-  lnL_add_stock(L, LN_STOCK_BASE);
-  lua_pushliteral(L, LUA_VERSION);
-  lua_setfield(L, -2, "_VERSION");
-  lua_pop(L, 1);
-}

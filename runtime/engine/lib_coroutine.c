@@ -200,9 +200,3 @@ const luaL_Reg ln_lib_coroutine[] = {
     {"running", l_running}, {"status", l_status}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
 
 const luaL_Reg ln_lib_wrapped[] = {{"a coroutine.wrap", l_wrapped}, {NULL, NULL}};
-
-void lnL_open_coroutine(lua_State *L) {
-  lua_createtable(L, 0, 8);
-  luaL_setfuncs(L, ln_lib_coroutine, 0);
-  lua_setglobal(L, "coroutine");
-}

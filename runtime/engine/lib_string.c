@@ -319,8 +319,9 @@ static int l_rep(lua_State *L) {
   }
   if (s.n + sep.n < s.n || s.n + sep.n > PTRDIFF_MAX / (size_t)n)
     return luaL_error(L, "resulting string too large");
+  char some[1024];
   size_t one = s.n + sep.n, whole = one * (size_t)n;
-  char *p = lua_newuserdatauv(L, whole, 0);              /* bytes           */
+  char *p = whole <= sizeof some ? some : lua_newuserdatauv(L, whole, 0); /* bytes? */
   memcpy(p, s.p, s.n);
   memcpy(p + s.n, sep.p, sep.n);
   repeat(p, one, whole);
@@ -368,27 +369,31 @@ const luaL_Reg ln_lib_string[] = {{"find", l_find}, {"format", lnL_format}, {"gm
                                   {"gsub", l_gsub}, {"match", l_match},     {"rep", l_rep},
                                   {NULL, NULL}};
 
+/* The first method of a text: from then on they are found without this function.  (text name) */
+static int l_first_method(lua_State *L) {
+  lua_getglobal(L, "string");                            /* text name view  */
+  lnL_thaw(L);                                           /* text name string */
+  lua_getmetatable(L, 1);                                /* text name string meta */
+  lua_pushvalue(L, 3);
+  lua_setfield(L, 4, "__index");
+  lua_pushvalue(L, 2);
+  lua_rawget(L, 3);
+  return 1;
+}
+
 /* Texts have methods, and a metatable that nobody can get at. */
-static void set_metatable(lua_State *L) {                /* string          */
+void lnL_open_texts(lua_State *L) {
   lua_pushliteral(L, "");
-  lua_createtable(L, 0, 10);                             /* string "" meta  */
+  lua_createtable(L, 0, 10);                             /* "" meta         */
   for (int i = 0; i < (int)(sizeof arithmetic / sizeof arithmetic[0]); i++) {
     lua_pushinteger(L, i);
     lua_pushcclosure(L, l_arithmetic, 1);
     lua_setfield(L, -2, arithmetic[i].event);
   }
-  lua_pushvalue(L, -3);
+  lua_pushcfunction(L, l_first_method);
   lua_setfield(L, -2, "__index");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
-}
-
-void lnL_open_string(lua_State *L) {
-  lua_createtable(L, 0, 16);                             /* string          */
-  luaL_setfuncs(L, ln_lib_string, 0);
-  lnL_add_stock(L, LN_STOCK_STRING);
-  set_metatable(L);
-  lua_setglobal(L, "string");
 }

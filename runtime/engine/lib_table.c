@@ -355,9 +355,3 @@ static int l_sort(lua_State *L) {
 const luaL_Reg ln_lib_table[] = {{"concat", l_concat}, {"insert", l_insert}, {"move", l_move},
                                  {"pack", l_pack},     {"remove", l_remove}, {"sort", l_sort},
                                  {"unpack", l_unpack}, {NULL, NULL}};
-
-void lnL_open_table(lua_State *L) {
-  lua_createtable(L, 0, 8);
-  luaL_setfuncs(L, ln_lib_table, 0);
-  lua_setglobal(L, "table");
-}

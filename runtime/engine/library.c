@@ -12,14 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { SCRIPT_MAX = 1 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
+enum { SCRIPT_MAX = 1 << 20, CODE_MAX = 16 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
 
 typedef struct script {
   char *module, *path;
   char sha[2 * LN_SHA256 + 1];
   char *source;                                          /* NULL: in the store, not fetched yet             */
   size_t n;
+  ln_buf code;                                           /* what it was compiled to, once it was            */
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;
   ino_t inode;
@@ -35,6 +37,7 @@ struct ln_snapshot {
   ln_buf manifest;
   char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
   char extra[1024];                                      /* the file that was given by path                 */
+  bool in_scripts;                                       /* while a folder of scripts is walked             */
   bool news;                                             /* some file was read: the index is to be written  */
   atomic_bool stored;                                    /* a transaction that put it has been committed    */
   size_t seen;                                           /* files, while looking whether any changed        */
@@ -65,6 +68,7 @@ static void script_free(script *c) {
   free(c->module);
   free(c->path);
   free(c->source);
+  ln_buf_free(&c->code);
 }
 
 void ln_snapshot_drop(ln_snapshot *s) {
@@ -219,8 +223,10 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
-/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state. */
-static bool skipped(const char *relative) {
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And connectors
+** come from stdlib and connectors_path alone: a script shadows none. */
+static bool skipped(const ln_snapshot *s, const char *relative) {
+  if (s->in_scripts && strncmp(relative, "connectors/", 11) == 0) return true;
   return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
 }
 
@@ -238,7 +244,7 @@ static bool walk(ln_snapshot *s, const char *root, const char *relative, int dep
     if (d->d_name[0] == '.') continue;
     if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >= (int)sizeof below) continue;
     if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path || stat(path, &st) != 0) continue;
-    if (skipped(below)) continue;
+    if (skipped(s, below)) continue;
     if (S_ISDIR(st.st_mode)) ok = walk(s, root, below, depth + 1, visit, err);
     else if (ln_str_ends(ln_str_of(below), LN_STR(".lua")) && !ln_str_ends(ln_str_of(below), LN_STR("_test.lua")))
       ok = visit(s, path, below, &st, err);
@@ -256,9 +262,9 @@ static bool has_module(const ln_snapshot *s, size_t upto, const char *module) {
   return false;
 }
 
-static bool take_root(ln_snapshot *s, const char *root, ln_err *err) {
+static bool take_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err) {
   size_t before = s->n, kept = s->n;
-  if (!walk(s, root, "", 0, add_file, err)) return false;
+  if (!walk(s, root, "", 0, visit, err)) return false;
   for (size_t i = before; i < s->n; i++) {
     if (has_module(s, before, s->v[i].module)) script_free(&s->v[i]);
     else s->v[kept++] = s->v[i];
@@ -306,8 +312,41 @@ static bool still_same(ln_snapshot *s, const char *path, const char *relative, c
   return same;
 }
 
-static bool unchanged(ln_snapshot *s, ln_str extra) {
+/* ------------------------------------------------------------------ the folders */
+
+static bool in_connectors(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, visit_fn visit, ln_err *err) {
+  char module[600];
+  if (strchr(relative, '/')) return true;
+  snprintf(module, sizeof module, "connectors/%s", relative);
+  return visit(s, path, module, st, err);
+}
+
+static bool add_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  return in_connectors(s, path, relative, st, add_file, err);
+}
+
+static bool same_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+  return in_connectors(s, path, relative, st, still_same, err);
+}
+
+typedef bool (*root_fn)(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err);
+
+/* Every folder that a snapshot is made of, in the order in which they win.  A folder of connectors may be missing. */
+static bool each_root(ln_snapshot *s, root_fn fn, visit_fn on_script, visit_fn on_connector, ln_err *err) {
   const ln_config *c = s->engine->config;
+  bool ok = true;
+  s->in_scripts = true;
+  for (size_t i = 0; ok && i < c->scripts.n; i++) ok = fn(s, c->scripts.v[i].p, on_script, err);
+  s->in_scripts = false;
+  for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = fn(s, c->stdlib.v[i].p, on_script, err);
+  for (size_t i = 0; ok && i < c->connectors_path.n; i++)
+    if (access(c->connectors_path.v[i].p, F_OK) == 0) ok = fn(s, c->connectors_path.v[i].p, on_connector, err);
+  return ok;
+}
+
+static bool walk_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err) { return walk(s, root, "", 0, visit, err); }
+
+static bool unchanged(ln_snapshot *s, ln_str extra) {
   struct stat st;
   ln_err quiet = {0};
   int64_t now = ln_mono_us(ln_clock_real());
@@ -315,10 +354,7 @@ static bool unchanged(ln_snapshot *s, ln_str extra) {
   if (now - s->looked_us < FRESH_US) return true;
   s->seen = 0;
   if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet))) return false;
-  for (size_t i = 0; i < c->scripts.n; i++)
-    if (!walk(s, c->scripts.v[i].p, "", 0, still_same, &quiet)) return false;
-  for (size_t i = 0; i < c->stdlib.n; i++)
-    if (!walk(s, c->stdlib.v[i].p, "", 0, still_same, &quiet)) return false;
+  if (!each_root(s, walk_root, still_same, same_connector, &quiet)) return false;
   s->looked_us = now;
   return s->seen >= s->n;
 }
@@ -340,13 +376,11 @@ static ln_snapshot *remember(ln_engine *g, ln_snapshot *s) {
 }
 
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
-  const ln_config *c = g->config;
   if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
   ln_snapshot *s = snapshot_new(g, err);
   if (s) s->index = index_read(g);
   bool ok = s != NULL && add_extra(s, extra, err);
-  for (size_t i = 0; ok && i < c->scripts.n; i++) ok = take_root(s, c->scripts.v[i].p, err);
-  for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = take_root(s, c->stdlib.v[i].p, err);
+  ok = ok && each_root(s, take_root, add_file, add_connector, err);
   if (ok) {
     if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
     ok = name_snapshot(s, err);
@@ -416,18 +450,34 @@ static script *find(ln_snapshot *s, ln_str module) {
   return NULL;
 }
 
-bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+/* With its source.  NULL: there is none, or it cannot be fetched. */
+static script *script_of(ln_snapshot *s, ln_str module, ln_err *err) {
   script *c = find(s, module);
   ln_buf text;
-  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
-  if (!c->source) {
-    ln_buf_init(&text, SCRIPT_MAX + 1);
-    if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), false;
-    if (!(c->source = ln_buf_take(&text, &c->n))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a script");
-  }
+  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module)), NULL;
+  if (c->source) return c;
+  ln_buf_init(&text, SCRIPT_MAX + 1);
+  if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), NULL;
+  if ((c->source = ln_buf_take(&text, &c->n))) return c;
+  return ln_fail(err, "memory", LN_AGAIN, "no memory for a script"), NULL;
+}
+
+bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  script *c = script_of(s, module, err);
+  if (!c) return false;
   *source = (ln_str){c->source, c->n};
   *path = ln_str_of(c->path);
   return true;
+}
+
+const char *lnL_pinned_sha(lua_State *L, ln_str module) {
+  ln_snapshot *s = lnL_run(L)->scripts;
+  const script *c = s ? find(s, module) : NULL;
+  return c ? c->sha : NULL;
+}
+
+bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  return ln_snapshot_source(lnL_run(L)->scripts, module, source, path, err);
 }
 
 static bool nearest(ln_snapshot *s, ln_str name, ln_str *out) {
@@ -463,15 +513,23 @@ static const char *shown(const char *path) {
   return p ? p : q ? q : path;
 }
 
+/* Compiled once: further VMs take what it was compiled to.  A plan compiles another source. */
+static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
+  char chunk[300];
+  snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
+  if (c->code.n && !r->planning) return ln_vm_load_code(r->vm, L, ln_buf_view(&c->code), chunk, err);
+  if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;
+  if (r->planning) return true;
+  ln_buf_init(&c->code, CODE_MAX);
+  if (!ln_vm_code(L, &c->code)) ln_buf_free(&c->code);
+  return true;
+}
+
 void lnL_push_chunk(lua_State *L, ln_str module) {
   ln_run *r = lnL_run(L);
-  ln_str source, path;
   ln_err err = {0};
-  char chunk[300];
-  if (ln_snapshot_source(r->scripts, module, &source, &path, &err)) {
-    snprintf(chunk, sizeof chunk, "@%s", shown(path.p));
-    if (lnL_load_script(L, source, chunk, &err)) return;
-  }
+  script *c = script_of(r->scripts, module, &err);
+  if (c && load_script(L, r, c, &err)) return;
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   lua_error(L);
 }

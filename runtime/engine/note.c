@@ -28,7 +28,6 @@ bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data
                   .at_ms = ln_now_ms(r->engine->loop->clock), .data = data};
     r->partial += strcmp(what, "not_done") == 0;
     r->notes += strcmp(what, "found") == 0;
-    ln_run_tell_later(r, kind == LN_E_STAGE ? "stage" : "note", NULL, data, ln_str_of(what));
     ln_run_put(r, &e);
   }
   free(name);

@@ -27,6 +27,8 @@ bool ln_opaque_in(ln_str value, ln_str *opaque) { return find_opaque(&value, opa
 bool ln_opaque_fail(ln_str value, ln_err *err) {
   ln_str v = value, what = {NULL, 0}, step = {NULL, 0};
   if (ln_opaque_in(value, &v)) {
+    ln_str why = ln_v_get_str(v, "why");
+    if (why.n) return ln_fail(err, "unknown", LN_FINAL, LN_STR_FMT, LN_STR_ARG(why));
     what = ln_v_get_str(v, "what");
     step = ln_v_get_str(v, "step");
   }
@@ -37,6 +39,24 @@ bool ln_opaque_fail(ln_str value, ln_err *err) {
   return ln_fail(err, "unknown", LN_FINAL, "the plan cannot know " LN_STR_FMT " before " LN_STR_FMT
                  " is done: answer in its place with --assume '" LN_STR_FMT "=JSON'", LN_STR_ARG(what),
                  LN_STR_ARG(step), LN_STR_ARG(step));
+}
+
+/* --- made --- */
+
+bool ln_opaque_put(ln_buf *out, ln_str step, ln_str what) {
+  size_t mark = ln_v_begin(out, 'P', 2);
+  ln_v_key(out, LN_STR("step"));
+  ln_v_str(out, step);
+  ln_v_key(out, LN_STR("what"));
+  ln_v_str(out, what);
+  return ln_v_end(out, mark);
+}
+
+bool ln_opaque_put_why(ln_buf *out, const ln_err *unknown) {
+  size_t mark = ln_v_begin(out, 'P', 1);
+  ln_v_key(out, LN_STR("why"));
+  ln_v_str(out, ln_str_of(unknown->message));
+  return ln_v_end(out, mark);
 }
 
 /* --- their names --- */
@@ -69,12 +89,8 @@ static bool name_table(const ln_vitem *v, ln_str step, ln_buf *out, int depth) {
 
 static bool name_opaque(const ln_vitem *v, ln_str step, ln_buf *out) {
   ln_str what = ln_v_get_str(v->whole, "what");
-  size_t mark = ln_v_begin(out, 'P', 2);
-  ln_v_key(out, LN_STR("step"));
-  ln_v_str(out, step);
-  ln_v_key(out, LN_STR("what"));
-  ln_v_str(out, what.p ? what : LN_STR("a value"));
-  return ln_v_end(out, mark);
+  if (ln_v_get_str(v->whole, "step").n || ln_v_get_str(v->whole, "why").n) return ln_v_raw(out, v->whole);
+  return ln_opaque_put(out, step, what.p ? what : LN_STR("a value"));
 }
 
 static bool name_it(ln_str *rest, ln_str step, ln_buf *out, int depth) {

@@ -21,6 +21,7 @@ static void free_vm(ln_run *r) {
 static void run_free(ln_run *r) {
   free_vm(r);
   ln_run_drop_pending(r);
+  ln_effect_spare_free(r);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
   ln_tally_free(&r->seen);
@@ -68,13 +69,15 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', 3 + assume + (r->site.n > 0));
+  size_t mark = ln_v_begin(b, 'O', 4 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
     ln_v_key(b, LN_STR("assume"));
     ln_v_raw(b, r->options.assume);
   }
+  ln_v_key(b, LN_STR("call"));
+  ln_v_bool(b, r->is_call);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
   ln_v_key(b, LN_STR("sim"));
@@ -204,7 +207,7 @@ static void push_plain(lua_State *L, int t) {
   }
 }
 
-/* Runs as the root branch of a run that never leaves this function: chunk, declaration, coerced input. */
+/* Runs as the root branch, without leaving this function: chunk, declaration, coerced input.  Returns the playbook. */
 static int l_look(lua_State *L) {
   ln_run *r = lnL_run(L);
   struct looking *k = lua_touserdata(L, lua_upvalueindex(1));
@@ -230,7 +233,8 @@ static int l_look(lua_State *L) {
       return lua_error(L);
     }
   }
-  return 0;
+  lua_settop(L, 1);
+  return 1;
 }
 
 static int l_push_look(lua_State *L) {
@@ -278,15 +282,13 @@ void ln_scratch_free(ln_run *r) {
   if (r) run_free(r);
 }
 
+/* Leaves the playbook on the root's stack. */
 static bool look(ln_run *r, struct looking *k, ln_err *err) {
   k->run = r;
   k->err = err;
-  if (!ln_run_begin_vm(r, err)) return false;
-  bool ok = ln_vm_protect(r->vm, l_push_look, k, err) && ln_scratch_turns(r, NULL, err);
+  bool ok = ln_run_begin_vm(r, err) && ln_vm_protect(r->vm, l_push_look, k, err) &&
+            ln_scratch_turns(r, NULL, err);
   r->current = NULL;
-  ln_branch_free_all(r);
-  ln_vm_free(r->vm);
-  r->vm = NULL;
   return ok;
 }
 
@@ -324,10 +326,29 @@ static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
   return (r->past = ln_journal_empty(err)) != NULL;
 }
 
+/* The run goes on in the VM in which its playbook was looked at: what a resumed one will not do again may have left
+** no trace there. */
+static bool begin_looked_at(ln_run *r, ln_err *err) {
+  if (r->scripts_ran) free_vm(r);
+  return ln_run_begin(r, err);
+}
+
+static void link_run(void **list, ln_run *r) {
+  r->at = (ln_run **)list;
+  r->next = *list;
+  if (r->next) r->next->at = &r->next;
+  *r->at = r;
+}
+
+static void unlink_run(ln_run *r) {
+  if (!r->at) return;
+  *r->at = r->next;
+  if (r->next) r->next->at = r->at;
+  r->at = NULL;
+}
+
 static ln_run *under_way(ln_run *r) {
-  ln_engine *g = r->engine;
-  r->next = g->state;
-  g->state = r;
+  link_run(&r->engine->state, r);
   return r;
 }
 
@@ -338,7 +359,7 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
   if (!r) return NULL;
   k.out = &r->input;
   if (prepare(r, started_by, err) && take_scripts(r, playbook, err) && look(r, &k, err) &&
-      ln_run_begin(r, err) && create(r, err))
+      begin_looked_at(r, err) && create(r, err))
     return under_way(r);
   run_abandon(r);
   return NULL;
@@ -350,8 +371,8 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
   if (!r) return NULL;
   r->is_call = true;
   r->playbook = ln_str_dup(op);
-  r->snapshot = ln_str_dup(LN_STR("call"));
   if (!(r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err))) goto fail;
+  r->snapshot = ln_str_dup(ln_str_of(ln_snapshot_hash(r->scripts)));
   if (args.n) ln_buf_add(&r->input, args);
   else ln_v_end(&r->input, ln_v_begin(&r->input, 'O', 0));
   if (r->playbook && r->snapshot && prepare(r, started_by, err) && ln_run_begin(r, err) && create(r, err))
@@ -388,7 +409,7 @@ static bool copy_row(void *arg, const ln_run_row *row) {
     r->cancel_wanted = true;                             /* whoever ran it died before it heard of that */
     snprintf(r->cancel_why, sizeof r->cancel_why, "cancelled by lunette cancel");
   }
-  r->is_call = ln_str_eq(row->snapshot, LN_STR("call"));
+  r->is_call = ln_v_get_bool(row->options, "call", false);
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
@@ -461,9 +482,7 @@ static bool load_past(ln_run *r, ln_err *err) {
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
-  r->scripts = r->is_call ? ln_snapshot_take(g, (ln_str){NULL, 0}, err)
-                          : ln_snapshot_load(g, ln_str_of(r->snapshot), err);
-  return r->scripts && ln_run_begin(r, err);
+  return (r->scripts = ln_snapshot_load(g, ln_str_of(r->snapshot), err)) && ln_run_begin(r, err);
 }
 
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err) {
@@ -585,14 +604,6 @@ static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
   return ours && put_due(tx, p, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
 }
 
-static void unlink_run(void **list, const ln_run *r) {
-  for (ln_run **at = (ln_run **)list; *at; at = &(*at)->next)
-    if (*at == r) {
-      *at = r->next;
-      return;
-    }
-}
-
 /* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before:
 ** not that of an attempt whose earlier entries were lost. */
 void ln_run_park(ln_run *r) {
@@ -612,7 +623,7 @@ bool ln_run_is_plan(const ln_run *r) { return r->planning; }
 
 void ln_run_leave(ln_run *r) {
   if (r->creating || r->pump_posted || r->flushed < r->flushes) return;
-  unlink_run(&r->engine->leaving, r);
+  unlink_run(r);
   run_free(r);
 }
 
@@ -621,14 +632,13 @@ static void run_abandon(ln_run *r) {
   r->closing = true;
   free_vm(r);
   ln_run_drop_pending(r);
-  r->next = r->engine->leaving;
-  r->engine->leaving = r;
+  link_run(&r->engine->leaving, r);
   ln_run_leave(r);
 }
 
 void ln_run_unlink(ln_run *r) {
   r->engine->loop->cancel(r->engine->loop, &r->poll);
-  unlink_run(&r->engine->state, r);
+  unlink_run(r);
   run_abandon(r);
 }
 

@@ -8,12 +8,6 @@ static void put_text(ln_buf *b, const char *key, ln_str v) {
   ln_v_str(b, v);
 }
 
-static void put_names(ln_buf *b, ln_str names) {
-  ln_v_key(b, LN_STR("names"));
-  if (names.n) ln_v_raw(b, names);
-  else ln_v_nil(b);
-}
-
 typedef struct meant { ln_str entity, facet, from, to, names; } meant; /* what a write would do to what     */
 
 static meant meant_by(const ln_effect *e) {
@@ -27,7 +21,7 @@ static void put_effect(const ln_effect *e, const meant *m, ln_buf *out) {
   put_text(out, "entity", m->entity);
   put_text(out, "facet", m->facet);
   put_text(out, "from", m->from);
-  put_names(out, m->names);
+  ln_write_put_names(out, m->names);
   put_text(out, "op", ln_str_of(e->op->name));
   put_text(out, "print", (ln_str){(const char *)e->print, LN_FINGERPRINT});
   put_text(out, "step", ln_str_of(e->name));
@@ -40,17 +34,23 @@ void ln_approval_put_effect(ln_effect *e, ln_buf *out) {
   put_effect(e, &m, out);
 }
 
-/* What approved collects has the resolved names, too: a replay collects again from the entry. */
+/* With the resolved names: a replay collects again from the entry what approved shows. */
 static void put_would(ln_effect *e, ln_buf *b) {
   ln_buf more;
   meant m = meant_by(e);
   ln_buf_init(&more, 16 << 20);
-  size_t mark = ln_v_begin(&more, 'O', e->branch->plan_into ? 5 : 4);
+  ln_err unknown;
+  bool blind = ln_plan_is_blind(e);
+  size_t mark = ln_v_begin(&more, 'O', blind ? 6 : 5);
   put_text(&more, "entity", m.entity);
   put_text(&more, "facet", m.facet);
   put_text(&more, "from", m.from);
-  if (e->branch->plan_into) put_names(&more, m.names);
+  ln_write_put_names(&more, m.names);
   put_text(&more, "to", m.to);
+  if (blind) {
+    ln_opaque_fail(ln_buf_view(&e->args), &unknown);
+    put_text(&more, "unknown", ln_str_of(unknown.message));
+  }
   ln_v_end(&more, mark);
   if (!e->w.would.n || !ln_v_merge(b, e->w.would, ln_buf_view(&more))) {
     ln_buf_cut(b, 0);
@@ -63,7 +63,7 @@ void ln_plan_replayed(ln_effect *e, const ln_record *rec) {
   ln_vitem names = {0};
   ln_str w = rec->intent;
   bool meant_it = rec->planned && rec->ok && rec->cls == LN_WRITE && ln_str_eq(rec->state, LN_STR("planned"));
-  if (!meant_it || !e->branch->plan_into) return;
+  if (!meant_it || !e->branch->plan_into || ln_v_get_str(w, "unknown").n) return;
   bool named = ln_v_get(w, LN_STR("names"), &names) && names.tag != 'n';
   meant m = {ln_v_get_str(w, "entity"), ln_v_get_str(w, "facet"), ln_v_get_str(w, "from"),
              ln_v_get_str(w, "to"), named ? names.whole : (ln_str){NULL, 0}};
@@ -99,7 +99,8 @@ void ln_plan_answer(ln_effect *e, const ln_err *refused) {
   } else if (unchanged) {
     ln_effect_finish(e, true, "unchanged", same.n ? same : e->w.planned);
   } else {
-    if (e->branch->plan_into) ln_approval_put_effect(e, &e->would);
+    /* what is not known yet cannot be approved: it is asked for when it is reached */
+    if (e->branch->plan_into && !ln_plan_is_blind(e)) ln_approval_put_effect(e, &e->would);
     finish_planned(e);
   }
 }
@@ -117,13 +118,42 @@ void ln_plan_local(ln_effect *e) {
   put_text(&b, "op", ln_str_of(e->op->name));
   ln_v_end(&b, mark);
   put_planned(e, ln_buf_view(&b));
-  ln_buf_cut(&b, 0);
-  mark = ln_v_begin(&b, 'P', 2);
-  put_text(&b, "step", ln_str_of(e->name));
-  put_text(&b, "what", LN_STR("the answer"));
-  ln_v_end(&b, mark);
+  ln_buf_free(&b);
+  ln_plan_unknown(e);
+}
+
+void ln_plan_unknown(ln_effect *e) {
+  ln_buf b;
+  ln_buf_init(&b, 1 << 16);
+  ln_opaque_put(&b, ln_str_of(e->name), LN_STR("the answer"));
   ln_effect_finish(e, true, "planned", ln_buf_view(&b));
   ln_buf_free(&b);
+}
+
+bool ln_plan_is_blind(const ln_effect *e) {
+  ln_str opaque;
+  return ln_effect_is_plan(e) && ln_opaque_in(ln_buf_view(&e->args), &opaque);
+}
+
+bool ln_plan_unasked(ln_effect *e) {
+  bool reads = e->op->cls == LN_READ || e->op->cls == LN_PURE;
+  if (!reads || !ln_plan_is_blind(e)) return false;
+  ln_plan_unknown(e);
+  return true;
+}
+
+bool ln_plan_stuck(ln_branch *b, const ln_err *why, ln_str at, ln_err *err) {
+  ln_buf data;
+  if (b->plan_into || b->polling) return true;
+  ln_buf_init(&data, 4096);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  put_text(&data, "at", at);
+  put_text(&data, "why", ln_str_of(why->message));
+  ln_v_end(&data, mark);
+  b->run->partial++;
+  bool ok = ln_note_put(b, LN_E_NOTE, "unknown", ln_buf_view(&data), err);
+  ln_buf_free(&data);
+  return ok;
 }
 
 bool ln_plan_assumed(ln_effect *e) {

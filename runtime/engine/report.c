@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct stage_seen { ln_str stage, state, why; } stage_seen;
+/* A stage as its entries tell it; parent: the branch that called it. */
+typedef struct stage_seen { ln_str parent, stage, state, why; } stage_seen;
 
 typedef struct report {
   ln_engine *g;
@@ -17,9 +18,9 @@ typedef struct report {
   ln_buf row;                                            /* texts copied from the row                       */
   ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
   int64_t created_ms, finished_ms;
-  bool plan;
-  stage_seen stages[64];
-  size_t n_stages;
+  bool plan, failed;                                     /* failed: no memory                               */
+  stage_seen *stages;
+  size_t n_stages, max_stages;
 } report;
 
 /* ------------------------------------------------------------------ small things */
@@ -106,6 +107,8 @@ static void put_head(report *r) {
   text(r, "snapshot", r->snapshot);
   text(r, "state", owner_is_dead(r) ? LN_STR("waiting") : r->state);
   text(r, "outcome", r->outcome);
+  key(r, "plan");
+  ln_json_bool(r->out, r->plan);
   value(r, "input", r->input);
   value(r, "result", r->result);
   value(r, "error", r->error);
@@ -116,38 +119,83 @@ static void put_head(report *r) {
 
 /* ------------------------------------------------------------------ stages */
 
+/* "host/stage#1" was written by the branch "host", which is below the root. */
+static ln_str parent_of(ln_str name) {
+  size_t n = name.n;
+  while (n && name.p[n - 1] != '/') n--;
+  return (ln_str){name.p, n ? n - 1 : 0};
+}
+
+static stage_seen *add_stage(report *r) {
+  if (r->n_stages == r->max_stages) {
+    size_t max = r->max_stages ? 2 * r->max_stages : 16;
+    stage_seen *more = realloc(r->stages, max * sizeof *more);
+    if (!more) return r->failed = true, NULL;
+    r->stages = more;
+    r->max_stages = max;
+  }
+  return &r->stages[r->n_stages++];
+}
+
+/* A stage that is under way is the one that an entry of its branch goes on with; else it is another one. */
 static bool see_stage(void *arg, const ln_entry *e) {
   report *r = arg;
-  ln_str stage = ln_v_get_str(e->data, "stage");
   if (e->kind != LN_E_STAGE) return true;
-  size_t i = 0;
-  while (i < r->n_stages && !ln_str_eq(r->stages[i].stage, stage)) i++;
-  if (i == r->n_stages && r->n_stages < sizeof r->stages / sizeof *r->stages) r->n_stages++;
-  if (i < r->n_stages)
-    r->stages[i] = (stage_seen){stage, ln_v_get_str(e->data, "state"), ln_v_get_str(e->data, "why")};
-  return true;
+  stage_seen now = {parent_of(e->name), ln_v_get_str(e->data, "stage"), ln_v_get_str(e->data, "state"),
+                    ln_v_get_str(e->data, "why")};
+  if (ln_str_eq(now.state, LN_STR("running"))) now.parent = parent_of(now.parent); /* it says so itself */
+  for (size_t i = 0; i < r->n_stages; i++) {
+    stage_seen *s = &r->stages[i];
+    bool under_way = ln_str_eq(s->state, LN_STR("running"));
+    bool same = ln_str_eq(s->stage, now.stage) && ln_str_eq(s->parent, now.parent);
+    if (under_way && same) return *s = now, true;
+  }
+  stage_seen *s = add_stage(r);
+  if (s) *s = now;
+  return s != NULL;
 }
 
 static void put_stages(report *r) {
+  bool waits = ln_str_eq(r->state, LN_STR("waiting")) || owner_is_dead(r);
   ln_journal_each(r->j, see_stage, r);
   key(r, "stages");
   ln_json_open(r->out, '[');
   for (size_t i = 0; i < r->n_stages; i++) {
+    const stage_seen *s = &r->stages[i];
+    bool under_way = ln_str_eq(s->state, LN_STR("running"));
     ln_json_open(r->out, '{');
-    text(r, "stage", r->stages[i].stage);
-    text(r, "state", r->stages[i].state);
-    text(r, "why", r->stages[i].why);
+    text(r, "stage", s->stage);
+    text(r, "state", under_way && waits ? LN_STR("waiting") : s->state);
+    text(r, "why", s->why);
     ln_json_close(r->out, '}');
   }
   ln_json_close(r->out, ']');
 }
 
+/* Takes a branch's name, and the slash after it, off the front of a name. */
+static bool skip_branch(ln_str *name, ln_str branch) {
+  if (!branch.n) return true;
+  if (name->n <= branch.n || !ln_str_starts(*name, branch) || name->p[branch.n] != '/') return false;
+  *name = (ln_str){name->p + branch.n + 1, name->n - branch.n - 1};
+  return true;
+}
+
+/* The branch of a stage is named after the last part of its name; called again it is "model~2". */
+static bool is_within(const stage_seen *s, ln_str name) {
+  ln_str own, part, rest, last = s->stage;
+  while (ln_str_cut(last, '.', &own, &last) && last.n) continue;
+  if (!skip_branch(&name, s->parent) || !ln_str_cut(name, '/', &part, &rest)) return false;
+  return ln_str_starts(part, own) && (part.n == own.n || part.p[own.n] == '~');
+}
+
+/* The innermost stage that a step or note belongs to. */
 static ln_str stage_of(const report *r, ln_str name) {
-  ln_str first, rest;
-  if (!ln_str_cut(name, '/', &first, &rest)) return (ln_str){NULL, 0};
-  for (size_t i = 0; i < r->n_stages; i++)
-    if (ln_str_eq(r->stages[i].stage, first)) return first;
-  return (ln_str){NULL, 0};
+  const stage_seen *found = NULL;
+  for (size_t i = 0; i < r->n_stages; i++) {
+    const stage_seen *s = &r->stages[i];
+    if (is_within(s, name) && (!found || s->parent.n >= found->parent.n)) found = s;
+  }
+  return found ? found->stage : (ln_str){NULL, 0};
 }
 
 /* ------------------------------------------------------------------ steps */
@@ -186,6 +234,19 @@ static void put_step_error(report *r, const ln_record *c) {
   ln_json_close(r->out, '}');
 }
 
+/* What a write is about: of one that has no intent, the entry of a question or a look says it. */
+static void put_target(report *r, const ln_record *c) {
+  ln_vitem names = {0};
+  ln_str about = ln_v_get_str(c->intent, "entity").n ? c->intent : c->asked;
+  ln_str entity = ln_v_get_str(about, "entity");
+  text(r, "entity", entity);
+  if (c->cls != LN_WRITE) return;
+  ln_v_get(about, LN_STR("names"), &names);
+  text(r, "label", ln_label_of(names.whole, entity));
+  text(r, "facet", ln_v_get_str(about, "facet"));
+  text(r, "to", ln_v_get_str(about, "to"));
+}
+
 static void put_step(report *r, const ln_record *c) {
   ln_json_open(r->out, '{');
   text(r, "name", c->name);
@@ -198,8 +259,7 @@ static void put_step(report *r, const ln_record *c) {
   ln_json_int(r->out, c->attempts ? c->attempts : c->has_result ? 1 : 0);
   text(r, "stage", stage_of(r, c->name));
   put_d3fend(r, c->op);
-  ln_str entity = ln_v_get_str(c->intent, "entity");
-  text(r, "entity", entity.n ? entity : ln_v_get_str(c->asked, "entity"));
+  put_target(r, c);
   moment(r, "started", c->asked_ms);
   key(r, "ms");
   if (c->has_result) ln_json_num(r->out, (double)(c->done_ms - c->asked_ms));
@@ -267,11 +327,29 @@ static bool put_not_done(report *r, const ln_entry *e) {
   return true;
 }
 
+/* Which branch of a plan could not go on, and what it would need. */
+static bool put_unknown(report *r, const ln_entry *e) {
+  ln_str branch = e->name;
+  while (branch.n && branch.p[branch.n - 1] != '/') branch.n--;
+  if (branch.n) branch.n--;
+  ln_json_open(r->out, '{');
+  text(r, "stage", stage_of(r, e->name));
+  text(r, "branch", branch);
+  text(r, "at", ln_v_get_str(e->data, "at"));
+  text(r, "why", ln_v_get_str(e->data, "why"));
+  ln_json_close(r->out, '}');
+  return true;
+}
+
 static bool put_note(void *arg, const ln_entry *e) {
   struct noting *n = arg;
   if (e->kind != LN_E_NOTE || !ln_str_eq(e->op, ln_str_of(n->kind))) return true;
-  if (n->kind[0] == 'f') return put_found(n->r, e);
-  return n->kind[0] == 'e' ? put_evidence(n->r, e) : put_not_done(n->r, e);
+  switch (n->kind[0]) {
+  case 'f': return put_found(n->r, e);
+  case 'e': return put_evidence(n->r, e);
+  case 'u': return put_unknown(n->r, e);
+  default: return put_not_done(n->r, e);
+  }
 }
 
 static void put_notes(report *r, const char *kind) {
@@ -347,11 +425,14 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   put_steps(&r);
   put_notes(&r, "found");
   put_notes(&r, "not_done");
+  if (r.plan) put_notes(&r, "unknown");
   ok = put_tables(&r, err);
   put_notes(&r, "evidence");
   ln_json_close(&out, '}');
   ok = ok && ln_buf_ok(json, err);
+  if (ok && r.failed) ok = ln_fail(err, "memory", LN_AGAIN, "no memory for the stages");
 out:
+  free(r.stages);
   ln_journal_free(r.j);
   ln_buf_free(&r.row);
   return ok;

@@ -4,6 +4,7 @@
 ** and wait.  Divergence, a lost store and a used-up budget end the attempt. */
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/opaque.h"
 #include "engine/play.h"
 
 #include <lauxlib.h>
@@ -37,44 +38,26 @@ void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str
   r->options.event(r->options.event_arg, r, &ev);
 }
 
-/* events that wait for the disk, as they are kept */
-static const char *const later[] = {"step", "stage", "note"};
-enum { LATER = sizeof later / sizeof *later };
-
-void ln_run_tell_later(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
-  if (!is_told(r, e)) return;
-  ln_event ev = event_of(r, what, e, text, more);
-  int64_t kind = 0;
-  while (kind + 1 < LATER && strcmp(later[kind], what) != 0) kind++;
-  if (!r->told.max) ln_buf_init(&r->told, (size_t)64 << 20);
-  size_t was = r->told.n, mark = ln_v_begin(&r->told, 'A', 8);
-  ln_v_int(&r->told, kind);
-  ln_v_str(&r->told, ev.name);
-  ln_v_str(&r->told, ev.op);
-  ln_v_str(&r->told, ev.state);
-  ln_v_str(&r->told, ev.text);
-  ln_v_int(&r->told, e ? (int64_t)e->op->cls : -1);
-  ln_v_int(&r->told, ev.ms);
-  ln_v_int(&r->told, ev.approval);
-  if (ln_v_end(&r->told, mark)) return;
-  ln_buf_cut(&r->told, was); /* for want of memory nobody is told */
-  r->told.failed = false;
+/* What an entry says to whoever watches; a cancel, which has no fingerprint, is no step. */
+static const char *told_by(const ln_entry *e) {
+  if (e->kind == LN_E_STAGE) return "stage";
+  if (e->kind == LN_E_NOTE) return "note";
+  return (e->kind == LN_E_DONE || e->kind == LN_E_DELIVERED) && e->fingerprint.n ? "step" : NULL;
 }
 
-void ln_run_tell(ln_run *r, ln_str told) {
-  ln_vitem v[9];
-  while (ln_v_read(&told, &v[8])) {
-    ln_str rest = v[8].body;
-    for (int i = 0; i < 8 && ln_v_read(&rest, &v[i]);) i++;
-    ln_event ev = {.what = later[v[0].i],
-                   .name = v[1].s,
-                   .op = v[2].s,
-                   .state = v[3].s,
-                   .text = v[4].s,
-                   .cls = v[5].i < 0 ? NULL : ln_class_name((ln_class)v[5].i),
-                   .ms = v[6].i,
-                   .approval = v[7].i};
-    r->options.event(r->options.event_arg, r, &ev);
+void ln_run_tell(ln_run *r, ln_str entries) {
+  ln_entry e;
+  while (r->options.event && ln_entry_read(&entries, &e)) {
+    const char *what = told_by(&e);
+    bool step = e.fingerprint.n > 0;
+    ln_event ev = {.what = what, .name = step ? e.name : e.op, .text = step ? (ln_str){NULL, 0} : e.data};
+    if (step) {
+      ev.op = e.op;
+      ev.state = e.state;
+      ev.cls = ln_class_name(e.cls);
+      ev.ms = e.at_ms - e.asked_ms;
+    }
+    if (what) r->options.event(r->options.event_arg, r, &ev);
   }
 }
 
@@ -415,6 +398,7 @@ static void ending_done(void *arg, const ln_err *err) {
 }
 
 static const char *outcome_of(const ln_run *r) {
+  if (r->planning) return r->partial ? "partial" : "complete"; /* of the plan */
   if (!r->partial && !r->why.code[0] && !r->cancelling) return "complete";
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
@@ -452,23 +436,18 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
   if (!ok) ln_run_end_attempt(r, &err);
 }
 
-/* The text member `at` of the error on top of the root's stack: found without an allocation, which could
-** fail. */
-static ln_str place_of(lua_State *co) {
-  ln_str at = {NULL, 0};
-  if (!lua_istable(co, -1) || !lua_checkstack(co, 4)) return at;
-  for (lua_pushnil(co); !at.p && lua_next(co, -2); lua_pop(co, 1))
-    if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING &&
-        strcmp(lua_tostring(co, -2), "at") == 0)
-      at.p = lua_tolstring(co, -1, &at.n);               /* the error holds it */
-  return at;
-}
-
 static void finish_failed(ln_run *r) {
   ln_err err = {0};
   lua_State *co = r->root->co;
   lnL_to_error(co, -1, &err);
-  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, place_of(co));
+  end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &err, lnL_error_at(co, -1));
+}
+
+/* A plan that needs to know more has not failed: its result is what is not known. */
+static bool finish_unknown(ln_run *r, ln_buf *result, ln_err *err) {
+  ln_err why = {0};
+  lnL_to_error(r->root->co, -1, &why);
+  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) && ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
 }
 
 static void finish(ln_run *r) {
@@ -480,12 +459,14 @@ static void finish(ln_run *r) {
     return;
   }
   if (!r->live && !past_is_matched(r)) return;
-  if (r->root->failed) {
+  bool unknown = r->root->failed && r->planning && lnL_is_unknown(co, -1);
+  if (r->root->failed && !unknown) {
     finish_failed(r);
     return;
   }
   ln_buf_init(&result, (size_t)64 << 20);
-  if (r->root->nres == 0) ln_v_nil(&result);
+  if (unknown) finish_unknown(r, &result, &err);
+  else if (r->root->nres == 0) ln_v_nil(&result);
   else if (!lnL_encode(co, -r->root->nres, &result, &err)) ln_err_prefix(&err, "the playbook's result");
   end_with(r,
            err.code[0]     ? "failed"
@@ -535,13 +516,14 @@ static int l_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* (playbook's module, input) → what its run returns.  Runs in the root branch. */
+/* (playbook, if it was looked at in this VM) → what its run returns.  Runs in the root branch. */
 static int l_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
-  lua_settop(L, 0);
-  lnL_push_chunk(L, ln_str_of(r->playbook));                     /* chunk            */
-  lua_call(L, 0, 1);                                             /* playbook         */
+  if (lua_gettop(L) == 0) {
+    lnL_push_chunk(L, ln_str_of(r->playbook));                   /* chunk            */
+    lua_call(L, 0, 1);                                           /* playbook         */
+  }
   if (!lnL_is_playbook(L, -1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
   if (!(r->root->play = lnL_play_of(L, -1, &err))) return luaL_error(L, "%s", err.message);
   lua_getfield(L, -1, "run");                                    /* playbook run     */
@@ -579,8 +561,11 @@ static int l_open(lua_State *L) {
 
 static int l_push_root(lua_State *L) {
   ln_run *r = lua_touserdata(L, 1);
-  lua_pushcfunction(r->root->co, lnL_branch);
-  lua_pushcfunction(r->root->co, r->is_call ? l_call_root : l_root);
+  lua_State *co = r->root->co;
+  luaL_checkstack(co, 2, NULL);
+  lua_pushcfunction(co, lnL_branch);                             /* playbook? branch      */
+  lua_pushcfunction(co, r->is_call ? l_call_root : l_root);      /* playbook? branch root */
+  lua_rotate(co, 1, 2);                                          /* branch root playbook? */
   return 0;
 }
 
@@ -596,7 +581,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
 bool ln_run_begin(ln_run *r, ln_err *err) {
   if (!ln_seen_add(&r->seen, ln_buf_view(&r->input)))
     return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
-  if (!ln_run_begin_vm(r, err) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
+  if ((!r->vm && !ln_run_begin_vm(r, err)) || !ln_vm_protect(r->vm, l_push_root, r, err)) return false;
   ln_branch_wake(r->root);
   ln_run_pump_soon(r);
   return true;

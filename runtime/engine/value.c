@@ -15,15 +15,20 @@ enum { VARINT_MAX = 10, JSON_NEST = 48 };
 
 /* --- writing -------------------------------------------------------------------------------------------- */
 
+static char *write_varint(char *p, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) *p++ = (char)(v | 0x80);
+  *p++ = (char)v;
+  return p;
+}
+
 static bool put_varint(ln_buf *b, uint64_t v) {
   char bytes[VARINT_MAX];
-  size_t n = 0;
-  while (v >= 0x80) {
-    bytes[n++] = (char)(v | 0x80);
-    v >>= 7;
-  }
-  bytes[n++] = (char)v;
-  return ln_buf_add(b, (ln_str){bytes, n});
+  return ln_buf_add(b, (ln_str){bytes, (size_t)(write_varint(bytes, v) - bytes)});
+}
+
+/* Where a value of n bytes can be written in one go: the buffer has room for it, whatever its tag and varint take. */
+static char *in_place(ln_buf *b, size_t n) {
+  return n + VARINT_MAX + 1 < b->cap - b->n && !b->failed ? b->p + b->n : NULL;
 }
 
 static bool put_text(ln_buf *b, ln_str s) { return put_varint(b, s.n) && ln_buf_add(b, s); }
@@ -31,14 +36,28 @@ static bool put_text(ln_buf *b, ln_str s) { return put_varint(b, s.n) && ln_buf_
 bool ln_v_nil(ln_buf *b) { return ln_buf_addc(b, 'n'); }
 bool ln_v_null(ln_buf *b) { return ln_buf_addc(b, '0'); }
 bool ln_v_bool(ln_buf *b, bool v) { return ln_buf_addc(b, v ? 't' : 'f'); }
-bool ln_v_str(ln_buf *b, ln_str s) { return ln_buf_addc(b, 'S') && put_text(b, s); }
+
+bool ln_v_str(ln_buf *b, ln_str s) {
+  char *p = in_place(b, s.n);
+  if (!p) return ln_buf_addc(b, 'S') && put_text(b, s);
+  *p++ = 'S';
+  p = write_varint(p, s.n);
+  if (s.n) memcpy(p, s.p, s.n);
+  b->n = (size_t)(p - b->p) + s.n;
+  return true;
+}
+
 bool ln_v_key(ln_buf *b, ln_str key) { return put_text(b, key); }
 bool ln_v_raw(ln_buf *b, ln_str encoded) { return ln_buf_add(b, encoded); }
 bool ln_v_more(ln_buf *b, size_t count) { return put_varint(b, count); }
 
 bool ln_v_int(ln_buf *b, int64_t v) {
   uint64_t zigzag = ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0);
-  return ln_buf_addc(b, 'I') && put_varint(b, zigzag);
+  char *p = in_place(b, 0);
+  if (!p) return ln_buf_addc(b, 'I') && put_varint(b, zigzag);
+  *p++ = 'I';
+  b->n = (size_t)(write_varint(p, zigzag) - b->p);
+  return true;
 }
 
 static uint64_t float_bits(double v) {
@@ -82,6 +101,11 @@ static ln_str skip(ln_str s, size_t n) { return (ln_str){s.p + n, s.n - n}; }
 
 static bool take_varint(ln_str *rest, uint64_t *out) {
   uint64_t v = 0;
+  if (rest->n && !(rest->p[0] & 0x80)) {                 /* most are below 128 */
+    *out = (unsigned char)rest->p[0];
+    *rest = skip(*rest, 1);
+    return true;
+  }
   for (size_t i = 0; i < rest->n && i < VARINT_MAX; i++) {
     uint64_t byte = (unsigned char)rest->p[i];
     if (i == VARINT_MAX - 1 && byte > 1) return false;
@@ -154,6 +178,18 @@ bool ln_v_read(ln_str *rest, ln_vitem *out) {
   out->whole = (ln_str){rest->p, rest->n - at.n};
   *rest = at;
   return true;
+}
+
+static bool is_next(ln_str rest, char tag) { return rest.n && rest.p[0] == tag; }
+
+bool ln_v_read_str(ln_str *rest, ln_str *s) {
+  ln_str at = skip(*rest, rest->n > 0);
+  return is_next(*rest, 'S') && take_text(&at, s) && (*rest = at, true);
+}
+
+bool ln_v_read_int(ln_str *rest, int64_t *i) {
+  ln_str at = skip(*rest, rest->n > 0);
+  return is_next(*rest, 'I') && take_int(&at, i) && (*rest = at, true);
 }
 
 bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }

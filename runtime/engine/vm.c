@@ -17,6 +17,7 @@
 #include "engine/vm.h"
 
 #include "base/log.h"
+#include "engine/arena.h"
 #include "engine/preempt.h"
 #include "engine/values.h"
 #include "engine/vm_lib.h"
@@ -33,6 +34,8 @@ struct ln_vm {
   lua_State *volatile running;                           /* NULL: no turn                                   */
   ln_vm_limits limits;
   size_t used, refused;                                  /* refused: a size that was, just now; 0: none     */
+  ln_arena arena;
+  bool finalises;                                        /* some object has a __gc                          */
   atomic_bool look;                                      /* something is to be looked at                    */
   atomic_bool stop;                                      /* ln_vm_interrupt                                 */
   _Atomic(ln_watch *) watch;                             /* of the turn under way                           */
@@ -85,13 +88,26 @@ void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names) {
 
 /* --- where it is ---------------------------------------------------------------------------------------- */
 
+/* "FILE:LINE", as much of it as there is room for.  By hand, for each step asks for it. */
+static void put_place(const char *file, int line, char *out, size_t n) {
+  char digits[LN_INT_TEXT];
+  ln_str number = ln_str_int(line, digits);
+  size_t most = n ? n - 1 : 0, k = strlen(file);
+  if (k > most) k = most;
+  memcpy(out, file, k);
+  if (k < most) out[k++] = ':';
+  if (number.n > most - k) number.n = most - k;
+  memcpy(out + k, number.p, number.n);
+  if (n) out[k + number.n] = '\0';
+}
+
 /* The nearest Lua function of one coroutine; false: none. */
 static bool where_in(lua_State *L, char *out, size_t n) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "Sl", &ar) || ar.currentline < 1) continue;
     bool named = *ar.source == '@' || *ar.source == '=';
-    snprintf(out, n, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
+    put_place(named ? ar.source + 1 : ar.short_src, ar.currentline, out, n);
     return true;
   }
   return false;
@@ -194,19 +210,12 @@ static void *refuse(ln_vm *vm, size_t n) {
 static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
   ln_vm *vm = ud;
   if (!p) osize = 0;
-  if (nsize == 0) {
-    free(p);
-    vm->used -= osize;
-    return NULL;
-  }
   if (nsize <= osize) {
-    void *less = realloc(p, nsize);
     vm->used -= osize - nsize;
-    if (less) p = less;
-    return p;
+    return ln_arena_resize(&vm->arena, p, osize, nsize);
   }
   if (nsize - osize > vm->limits.memory - vm->used) return refuse(vm, nsize);
-  void *q = realloc(p, nsize);
+  void *q = ln_arena_resize(&vm->arena, p, osize, nsize);
   if (!q) return refuse(vm, nsize);
   vm->used += nsize - osize;
   vm->refused = 0;
@@ -232,7 +241,7 @@ static void begin_budget(ln_vm *vm) {
 
 void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us) {
   vm->cpu_used = cpu_used_us ? cpu_used_us : &vm->own_cpu;
-  begin_budget(vm);
+  if (vm->running) begin_budget(vm);                     /* else the turn that comes does                   */
 }
 
 static int64_t cpu_spent(ln_vm *vm) {
@@ -496,14 +505,10 @@ static const char *read_all(lua_State *L, void *data, size_t *n) {
   return p;
 }
 
-bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err) {
-  if (source.n && source.p[0] == '#')                    /* the line end stays, so lines keep their numbers */
-    while (source.n && *source.p != '\n') source = (ln_str){source.p + 1, source.n - 1};
+static bool load(ln_vm *vm, lua_State *L, ln_str text, const char *mode, const char *chunk, ln_err *err) {
   if (!lua_checkstack(L, 4))
     return ln_fail(err, "memory", LN_FINAL, "no room on the stack to load %s", chunk + 1);
-  if (source.n && *source.p == LUA_SIGNATURE[0])
-    return ln_fail(err, "syntax", LN_FINAL, "%s is compiled: scripts are loaded as text", chunk + 1);
-  int status = lua_load(L, read_all, &source, chunk, "t");
+  int status = lua_load(L, read_all, &text, chunk, mode);
   if (status == LUA_OK) {
     lnL_push_env(L);                                     /* f env           */
     lua_setupvalue(L, -2, 1);
@@ -518,38 +523,34 @@ bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_er
   return false;
 }
 
+bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err) {
+  if (source.n && source.p[0] == '#')                    /* the line end stays, so lines keep their numbers */
+    while (source.n && *source.p != '\n') source = (ln_str){source.p + 1, source.n - 1};
+  if (source.n && *source.p == LUA_SIGNATURE[0])
+    return ln_fail(err, "syntax", LN_FINAL, "%s is compiled: scripts are loaded as text", chunk + 1);
+  return load(vm, L, source, "t", chunk, err);
+}
+
+static int write_code(lua_State *L, const void *p, size_t n, void *code) {
+  (void)L;
+  return ln_buf_add(code, (ln_str){p, n}) ? 0 : 1;
+}
+
+bool ln_vm_code(lua_State *L, ln_buf *code) { return lua_dump(L, write_code, code, 0) == 0; }
+
+bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln_err *err) {
+  return load(vm, L, code, "b", chunk, err);
+}
+
 /* --- life ----------------------------------------------------------------------------------------------- */
 
-static const char *const libraries[] = {"coroutine", "math", "string", "table", "utf8", NULL};
-
-/* Error messages find the names of library functions there. */
-static void register_libraries(lua_State *L) {
-  lua_createtable(L, 0, 6);                              /* loaded          */
-  for (const char *const *name = libraries; *name; name++) {
-    lua_getglobal(L, *name);
-    lua_setfield(L, -2, *name);
-  }
+/* What the library consists of comes when it is first touched (lib.c): most runs touch little. */
+static int open_library(lua_State *L) {
+  lua_createtable(L, 0, 1);                              /* loaded          */
   lua_pushglobaltable(L);
   lua_setfield(L, -2, LUA_GNAME);
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-}
-
-static void freeze_libraries(lua_State *L) {
-  for (const char *const *name = libraries; *name; name++) {
-    lua_getglobal(L, *name);
-    lnL_freeze(L);
-    lua_setglobal(L, *name);
-  }
-}
-
-static int open_library(lua_State *L) {
-  lnL_open_base(L);
-  lnL_open_coroutine(L);
-  lnL_open_string(L);
-  lnL_open_table(L);
-  lnL_open_stock(L);
-  register_libraries(L);
-  freeze_libraries(L);
+  lnL_open_texts(L);
   lnL_make_env(L);
   return 0;
 }
@@ -567,6 +568,7 @@ ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
   vm->limits = *l;
   if (!vm->limits.memory) vm->limits.memory = SIZE_MAX;
   vm->cpu_used = &vm->own_cpu;
+  ln_arena_init(&vm->arena);
   vm->main = lua_newstate(allocate, vm);
   if (!vm->main) goto fail;
   *(ln_vm **)lua_getextraspace(vm->main) = vm;
@@ -584,7 +586,15 @@ fail:
   return NULL;
 }
 
+void lnL_finalises(lua_State *L) {
+  ln_vm *vm = ln_vm_of(L);
+  if (vm) vm->finalises = true;
+}
+
+/* Where all objects lie in the arena, and none is to be told that it ends, they go with it. */
 void ln_vm_free(ln_vm *vm) {
-  if (vm && vm->main) lua_close(vm->main);
+  if (!vm) return;
+  if (vm->main && (vm->finalises || !ln_arena_is_whole(&vm->arena))) lua_close(vm->main);
+  ln_arena_free(&vm->arena);
   free(vm);
 }

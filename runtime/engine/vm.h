@@ -4,8 +4,8 @@
 #ifndef LN_VM_H
 #define LN_VM_H
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/str.h"
 
 #include <lua.h>
 
@@ -75,6 +75,9 @@ void lnL_where(lua_State *L, char *out, size_t n);
 /* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by rawset:
 ** for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is. [-1, +1, m] */
 void lnL_freeze(lua_State *L);
+/* To be called by whoever gives an object of a VM a __gc: it is asked for even when the VM ends.  Quiet in other
+** states. */
+void lnL_finalises(lua_State *L);
 void lnL_thaw(lua_State *L);                             /* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
 
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
@@ -86,5 +89,9 @@ const char *const *ln_vm_global_names(const ln_vm *vm);  /* those names; NULL: n
 /* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its environment;
 ** the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …", or "memory". */
 bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err);
+/* Appends what the function on top of L was compiled to; false: no memory.  It is for ln_vm_load_code in another VM of
+** this process, and never to be taken from anywhere else: Lua trusts it blindly. [-0, +0, -] */
+bool ln_vm_code(lua_State *L, ln_buf *code);
+bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln_err *err); /* as ln_vm_load      */
 
 #endif

@@ -34,16 +34,13 @@ bool lnL_closing(lua_State *L);
 
 /* --- the library ---------------------------------------------------------------------------------------- */
 
-void lnL_open_base(lua_State *L);                        /* each sets its globals */
-void lnL_open_coroutine(lua_State *L);
-void lnL_open_string(lua_State *L);
-void lnL_open_table(lua_State *L);
-void lnL_open_stock(lua_State *L);                       /* math, utf8 */
+/* A global of the library that nobody touched yet: a function, or a frozen view of a library.
+** [-0, +1 or 0, m] */
+bool lnL_push_own(lua_State *L, ln_str name);
+const char *lnL_own_name(size_t i);                      /* the names of all of them; NULL: no more */
+void lnL_open_texts(lua_State *L);                       /* texts have methods */
 extern const luaL_Reg ln_lib_base[], ln_lib_coroutine[], ln_lib_wrapped[], ln_lib_string[], ln_lib_table[];
 const char *lnL_lib_name(lua_CFunction f);               /* "gsub"; NULL: not of the library */
-typedef enum ln_stock { LN_STOCK_BASE, LN_STOCK_STRING, LN_STOCK_MATH, LN_STOCK_UTF8 } ln_stock;
-/* Adds to the table on top the functions of Lua's own library that are as good here as there. [-0, +0, m] */
-void lnL_add_stock(lua_State *L, ln_stock which);
 const char *lnL_absent(ln_str name);                   /* why a stock global is not there; NULL: it is none */
 int lnL_xpcall_handler(lua_State *L);
 void lnL_make_env(lua_State *L);

@@ -78,7 +78,7 @@ static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
   return !wants_hold(e) || ln_tx_hold_begin(tx, &h, err);
 }
 
-static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
+static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
   if (!j->hold || !e->holds) return true;
   if (!j->hold[0]) return ln_tx_hold_drop(tx, e->run->id, ln_str_of(e->name), err);
@@ -86,10 +86,19 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
                         ln_buf_view(&e->undo), now_of(e), e->lease_ms ? now_of(e) + e->lease_ms : 0, err);
 }
 
+/* Whoever finds or makes it so ends what held it otherwise. */
+static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
+  const ln_effect *e = j->effect;
+  ln_hold now = {.run = e->run->id, .step = ln_str_of(e->name), .entity = e->w.entity, .facet = e->w.facet,
+                 .state = e->w.to};
+  bool reached = j->entry.kind == LN_E_RESULT && j->entry.ok && j->hold && e->w.entity.n && e->w.to.n;
+  return change_row(tx, j, err) && (!reached || ln_tx_hold_reached(tx, &now, err));
+}
+
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_freeze_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) &&
-         ln_guard_count(tx, e, err);
+  return ln_freeze_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
+         begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -252,11 +261,24 @@ static void record_err(ln_effect *e, const char *state, const ln_err *err, const
   ln_buf_free(&out);
 }
 
+/* What takes it back may depend on what came of it: the id of what was made, or that it is over by now. */
+static void complete_undo(ln_effect *e, ln_str result) {
+  ln_buf now;
+  if (!e->op->write->undo || !e->undo.n) return;
+  ln_buf_init(&now, e->undo.max);
+  e->op->write->undo(e, ln_buf_view(&e->undo), result, &now);
+  ln_buf_free(&e->undo);
+  e->undo = now;
+}
+
+/* A note that cannot be taken back any more is nothing that we hold. */
 static void record_done(ln_effect *e, ln_str value) {
   ln_buf nil;
   ln_buf_init(&nil, 16);
   ln_v_nil(&nil);
-  record(e, true, "done", value.n ? value : ln_buf_view(&nil), "held");
+  if (!value.n) value = ln_buf_view(&nil);
+  complete_undo(e, value);
+  record(e, true, "done", value, ln_write_is_destructive(e) || e->undo.n ? "held" : "");
   ln_buf_free(&nil);
 }
 
@@ -268,6 +290,7 @@ static void give_up(ln_effect *e, const char *state, const ln_err *err) {
 
 static void refuse(ln_effect *e, const ln_err *err) {
   if (err->rule[0] && !ln_effect_is_plan(e)) ln_guard_audit(e, err);
+  if (e->w.entity.n && !e->intended && !e->holds) note_entity(e);
   give_up(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
 }
 
@@ -405,8 +428,14 @@ static void put_pair(ln_buf *b, const char *key, ln_str v) {
   ln_v_str(b, v);
 }
 
+void ln_write_put_names(ln_buf *b, ln_str names) {
+  ln_v_key(b, LN_STR("names"));
+  if (names.n) ln_v_raw(b, names);
+  else ln_v_nil(b);
+}
+
 static void put_intent(const ln_effect *e, ln_buf *b) {
-  size_t mark = ln_v_begin(b, 'O', 10);
+  size_t mark = ln_v_begin(b, 'O', 11);
   ln_v_key(b, LN_STR("attempt"));
   ln_v_int(b, e->attempts);
   put_pair(b, "before", ln_buf_view(&e->before));
@@ -415,6 +444,7 @@ static void put_intent(const ln_effect *e, ln_buf *b) {
   put_pair(b, "facet", e->w.facet);
   ln_v_key(b, LN_STR("hold"));
   ln_v_bool(b, wants_hold(e));
+  ln_write_put_names(b, ln_buf_view(&e->names));
   put_pair(b, "tag", ln_effect_tag(e));
   put_pair(b, "to", e->w.to);
   ln_v_key(b, LN_STR("undo")); /* whoever takes it up has the same ledger row to write */
@@ -610,10 +640,11 @@ static void note_entity(ln_effect *e) {
   ln_buf data;
   bool frozen = e->key.n > 0;
   ln_buf_init(&data, 1 << 16);
-  size_t mark = ln_v_begin(&data, 'O', frozen ? 4 : 3);
+  size_t mark = ln_v_begin(&data, 'O', frozen ? 5 : 4);
   put_pair(&data, "entity", e->w.entity);
   put_pair(&data, "facet", e->w.facet);
   if (frozen) ln_v_key(&data, LN_STR("frozen")), ln_v_bool(&data, true);
+  ln_write_put_names(&data, ln_buf_view(&e->names));
   put_pair(&data, "to", e->w.to);
   ln_v_end(&data, mark);
   ln_effect_entry(e, LN_E_ASKED, &entry);
@@ -667,6 +698,7 @@ static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
     if (!ln_buf_add(parts[i].to, parts[i].from))
       return ln_buf_ok(parts[i].to, err) || ln_err_prefix(err, "%s: what it would act on", e->op->name);
   }
+  e->endpoints = l->endpoints;
   e->resolved = l->resolved;
   e->looked_ms = now_of(e);
   return true;

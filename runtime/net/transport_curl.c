@@ -1,30 +1,35 @@
 /* transport_curl.c: the real transport: curl's multi interface, driven by the loop.  Curl says which sockets
-** to watch and when to come back; libuv watches, and calls curl from the top of the loop, never from within
-** one of curl's own call-backs.  Transfers that are over give their easy handle to the next. */
+** to watch and when to come back, and is called from the top of the loop, never from within one of its own
+** call-backs.  Transfers that are over give their easy handle to the next.
+**
+** Curl's sockets are in an epoll set of their own, which libuv watches as one.  Curl lets go of a connection's
+** socket after each transfer, and takes it up again for the next: it stays in the set meanwhile, so that a
+** request costs one change of the set.  What happens to it then is nobody's affair: it is taken out. */
 #include "net/transport_curl.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 #include <uv.h>
 
-enum { SPARE_MAX = 256 };
+enum { SPARE_MAX = 1024, EVENTS = 256 };
 
 typedef struct transport {
   ln_transport base;
   uv_loop_t *uv;
   CURLM *multi;
   uv_timer_t timer, soon;                                /* curl's; for what failed before curl saw it     */
-  int open_timers;
+  int sockets;                                           /* the epoll set; -1: not yet                    */
+  uv_poll_t ready;                                       /* something is, in that set                     */
+  bool *wanted;                                          /* by socket: does curl want to know of it?      */
+  size_t n_wanted;
+  int open_handles;
   ln_sending active, failed, spare;                      /* heads of rings                                */
-  size_t n_spare;
+  size_t n_active, n_spare;
 } transport;
-
-typedef struct watch {                                   /* of one socket, until curl lets go of it        */
-  uv_poll_t poll;
-  transport *t;
-  curl_socket_t fd;
-} watch;
 
 static void ring_init(ln_sending *head) { head->prev = head->next = head; }
 
@@ -60,6 +65,17 @@ static ln_sending *take(transport *t) {
   return s;
 }
 
+/* The loop does not end while curl has something to do, whatever its timer says. */
+static void begin_active(transport *t, ln_sending *s) {
+  ring_add(&t->active, s);
+  if (t->n_active++ == 0) uv_ref((uv_handle_t *)&t->ready);
+}
+
+static void end_active(transport *t, ln_sending *s) {
+  ring_out(s);
+  if (--t->n_active == 0) uv_unref((uv_handle_t *)&t->ready);
+}
+
 /* Delivers what is over.  done may send and drop, so the state is put in order before each call. */
 static void deliver(transport *t) {
   CURLMsg *m;
@@ -69,49 +85,63 @@ static void deliver(transport *t) {
     CURLcode end = m->data.result;
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s);
     curl_multi_remove_handle(t->multi, s->easy);
-    ring_out(s);
+    end_active(t, s);
     ln_sending_answer(s, end);
     recycle(t, s);
   }
 }
 
-static void on_socket_ready(uv_poll_t *p, int status, int events) {
-  watch *w = (watch *)p;
-  transport *t = w->t;
-  int flags = status < 0 ? CURL_CSELECT_ERR : 0, running;
-  if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
-  if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
-  curl_multi_socket_action(t->multi, w->fd, flags, &running);
-  deliver(t);
+static bool *wanted(transport *t, curl_socket_t fd) {
+  size_t n = (size_t)fd + 1;
+  if (n <= t->n_wanted) return &t->wanted[fd];
+  if (n < 2 * t->n_wanted) n = 2 * t->n_wanted;
+  bool *grown = realloc(t->wanted, n * sizeof *grown);
+  if (!grown) return NULL;
+  memset(grown + t->n_wanted, 0, n - t->n_wanted);
+  t->wanted = grown;
+  t->n_wanted = n;
+  return &grown[fd];
 }
 
-static void on_watch_closed(uv_handle_t *h) { free(h); }
-
-static watch *watch_new(transport *t, curl_socket_t fd) {
-  watch *w = calloc(1, sizeof *w);
-  if (!w) return NULL;
-  if (uv_poll_init_socket(t->uv, &w->poll, fd)) {
-    free(w);
-    return NULL;
-  }
-  w->t = t;
-  w->fd = fd;
-  curl_multi_assign(t->multi, fd, w);
-  return w;
+/* A socket that was closed has left the set by itself, so what is to be changed may have to be added. */
+static bool watch(transport *t, curl_socket_t fd, uint32_t events) {
+  struct epoll_event ev = {.events = events, .data.fd = fd};
+  bool *want = wanted(t, fd);
+  if (!want) return false;
+  *want = true;
+  return epoll_ctl(t->sockets, EPOLL_CTL_MOD, fd, &ev) == 0 ||
+         (errno == ENOENT && epoll_ctl(t->sockets, EPOLL_CTL_ADD, fd, &ev) == 0);
 }
 
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned) {
-  (void)easy;
+  (void)easy, (void)assigned;
   transport *t = arg;
-  watch *w = assigned;
   if (what == CURL_POLL_REMOVE) {
-    if (w) uv_close((uv_handle_t *)&w->poll, on_watch_closed);
-    curl_multi_assign(t->multi, fd, NULL);
+    if ((size_t)fd < t->n_wanted) t->wanted[fd] = false;
     return 0;
   }
-  if (!w && !(w = watch_new(t, fd))) return -1;
-  int events = (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0);
-  return uv_poll_start(&w->poll, events, on_socket_ready) ? -1 : 0;
+  uint32_t events = (what != CURL_POLL_OUT ? EPOLLIN : 0) | (what != CURL_POLL_IN ? EPOLLOUT : 0);
+  return watch(t, fd, events) ? 0 : -1;
+}
+
+static void act(transport *t, const struct epoll_event *ev) {
+  int fd = ev->data.fd, running;
+  if (!t->wanted[fd]) {
+    epoll_ctl(t->sockets, EPOLL_CTL_DEL, fd, NULL);
+    return;
+  }
+  int flags = (ev->events & EPOLLIN ? CURL_CSELECT_IN : 0) | (ev->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+              (ev->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+  curl_multi_socket_action(t->multi, fd, flags, &running);
+}
+
+static void on_ready(uv_poll_t *p, int status, int events) {
+  transport *t = p->data;
+  struct epoll_event ev[EVENTS];
+  (void)status, (void)events;
+  int n = epoll_wait(t->sockets, ev, EVENTS, 0);
+  for (int i = 0; i < n; i++) act(t, &ev[i]);
+  deliver(t);
 }
 
 static void on_time(uv_timer_t *u) {
@@ -140,12 +170,23 @@ static void on_soon(uv_timer_t *u) {
 
 static void set_up_process(void);
 
+static bool open_set(transport *t) {
+  if (t->sockets < 0 && (t->sockets = epoll_create1(EPOLL_CLOEXEC)) < 0) return false;
+  if (t->ready.data) return true;
+  if (uv_poll_init(t->uv, &t->ready, t->sockets)) return false;
+  t->ready.data = t;
+  t->open_handles++;
+  uv_poll_start(&t->ready, UV_READABLE, on_ready);
+  uv_unref((uv_handle_t *)&t->ready);
+  return true;
+}
+
 /* Curl and OpenSSL are started by the first request: a command that sends none does not pay for them. */
 static bool start_curl(transport *t) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (t->multi) return true;
   pthread_once(&once, set_up_process);
-  if (!(t->multi = curl_multi_init())) return false;
+  if (!open_set(t) || !(t->multi = curl_multi_init())) return false;
   curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
   curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
   curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -167,7 +208,7 @@ static void *send_request(ln_transport *base, const ln_request *r, ln_answer_fn 
   }
   ln_err_clear(&s->early);
   if (curl_multi_add_handle(t->multi, s->easy) != CURLM_OK) goto fail;
-  ring_add(&t->active, s);
+  begin_active(t, s);
   return s;
 fail:
   recycle(t, s);
@@ -177,34 +218,41 @@ fail:
 static void drop(ln_transport *base, void *sending) {
   transport *t = (transport *)base;
   ln_sending *s = sending;
-  if (!s->early.code[0]) curl_multi_remove_handle(t->multi, s->easy);
-  ring_out(s);
+  if (s->early.code[0]) {
+    ring_out(s);
+  } else {
+    curl_multi_remove_handle(t->multi, s->easy);
+    end_active(t, s);
+  }
   recycle(t, s);
 }
 
-static void on_timer_closed(uv_handle_t *h) {
+static void on_handle_closed(uv_handle_t *h) {
   transport *t = h->data;
-  if (--t->open_timers == 0) free(t);
+  if (--t->open_handles == 0) free(t);
 }
 
-static void free_ring(transport *t, ln_sending *head, bool in_multi) {
+static void free_ring(ln_sending *head) {
   for (ln_sending *s; (s = ring_first(head));) {
-    if (in_multi) curl_multi_remove_handle(t->multi, s->easy);
     ring_out(s);
     ln_sending_free(s);
   }
 }
 
-/* The timers' memory goes when libuv has let go of them, at the loop's end at the latest. */
+/* The handles' memory goes when libuv has let go of them, at the loop's end at the latest. */
 static void free_transport(ln_transport *base) {
   if (!base) return;
   transport *t = (transport *)base;
-  free_ring(t, &t->active, true);
-  free_ring(t, &t->failed, false);
-  free_ring(t, &t->spare, false);
+  for (ln_sending *s = t->active.next; s != &t->active; s = s->next) curl_multi_remove_handle(t->multi, s->easy);
+  free_ring(&t->active);
+  free_ring(&t->failed);
+  free_ring(&t->spare);
   if (t->multi) curl_multi_cleanup(t->multi);
-  uv_close((uv_handle_t *)&t->timer, on_timer_closed);
-  uv_close((uv_handle_t *)&t->soon, on_timer_closed);
+  if (t->ready.data) uv_close((uv_handle_t *)&t->ready, on_handle_closed);
+  if (t->sockets >= 0) close(t->sockets);
+  free(t->wanted);
+  uv_close((uv_handle_t *)&t->timer, on_handle_closed);
+  uv_close((uv_handle_t *)&t->soon, on_handle_closed);
 }
 
 /* Curl writes to closed sockets through OpenSSL; with NOSIGNAL the signal is ours to ignore. */
@@ -217,7 +265,7 @@ static void set_up_process(void) {
 static void init_timer(transport *t, uv_timer_t *u) {
   uv_timer_init(t->uv, u);
   u->data = t;
-  t->open_timers++;
+  t->open_handles++;
 }
 
 ln_transport *ln_transport_curl(ln_loop *l, ln_err *err) {
@@ -228,6 +276,7 @@ ln_transport *ln_transport_curl(ln_loop *l, ln_err *err) {
   }
   t->base = (ln_transport){send_request, drop, free_transport};
   t->uv = l->uv;
+  t->sockets = -1;
   ring_init(&t->active), ring_init(&t->failed), ring_init(&t->spare);
   init_timer(t, &t->timer);
   init_timer(t, &t->soon);

@@ -124,10 +124,16 @@ ln_sending *ln_sending_new(void) {
 
 static bool no_memory(ln_err *err) { return ln_fail(err, "memory", LN_AGAIN, "no memory for a request"); }
 
+static void copy(char *out, size_t n, ln_str s) { /* as much of it as there is room for */
+  if (s.n > n - 1) s.n = n - 1;
+  if (s.n) memcpy(out, s.p, s.n);
+  out[s.n] = '\0';
+}
+
 static bool part(ln_sending *s, CURLUPart what, char *out, size_t n) {
   char *z = NULL;
   if (curl_url_get(s->url, what, &z, 0) != CURLUE_OK) return false;
-  snprintf(out, n, "%s", z);
+  copy(out, n, ln_str_of(z));
   curl_free(z);
   return true;
 }
@@ -197,7 +203,7 @@ static bool set_method(ln_sending *s, const ln_request *r, ln_err *err) {
   CURL *e = s->easy;
   bool head = ln_str_eq(r->method, LN_STR("HEAD"));
   char word[40];
-  snprintf(word, sizeof word, LN_STR_FMT, LN_STR_ARG(r->method));
+  copy(word, sizeof word, r->method);
   if (!(s->body = ln_str_dup(r->body))) return no_memory(err);
   s->body_n = r->body.n;
   curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* forgets what the last request was */

@@ -30,20 +30,18 @@ enum {
   MAX_HEADERS = 64, MAX_URL = 64 * 1024,
 };
 
-typedef enum { QUEUED, HELD, ON_WIRE, ENDED } stage;      /* HELD: it may go, when its caller says so */
-
 struct ln_calling {
   ln_vendor *v;
-  ln_calling *next, *prev;                               /* in v->first… or v->ended… */
+  ln_calling *next, *prev;                               /* in one of the vendor's lists, by its stage */
+  uint64_t turn;                                         /* in the order of arrival */
   ln_call c;                                             /* its texts point into `text` */
   char *text;
   ln_header *headers;                                    /* the last is for the credentials */
-  stage stage;
+  lnV_stage stage;
   void *sending;
   int64_t rest_until, deadline;
   int tries, waits, attempts;
   bool renewed, tries_gate, cut_short;                   /* cut_short: the deadline shortens this attempt */
-  bool told;                                             /* HELD, and its caller knows */
   uint64_t generation;                                   /* of the token it was sent with */
   ln_err err;
   ln_acted acted;
@@ -53,23 +51,41 @@ int64_t lnV_now(const ln_vendor *v) { return ln_mono_us(v->loop->clock) / 1000; 
 int64_t lnV_paced(const ln_vendor *v, int64_t ms) { return ms / v->pace; }
 ln_str ln_vendor_base(const ln_vendor *v) { return ln_str_of(v->base); }
 
-/* --- the list of calls --- */
+/* --- the lists of calls, one a stage --- */
 
-static void append(ln_vendor *v, ln_calling *x) {
-  x->prev = v->last;
-  x->next = NULL;
-  if (v->last) v->last->next = x;
-  else v->first = x;
-  v->last = x;
+/* Puts x behind `after`; NULL: at the front. */
+static void link_call(ln_calling *x, ln_calling *after) {
+  ln_calls *l = &x->v->calls[x->stage];
+  x->prev = after;
+  x->next = after ? after->next : l->first;
+  if (after) after->next = x;
+  else l->first = x;
+  if (x->next) x->next->prev = x;
+  else l->last = x;
 }
 
 static void unlink_call(ln_calling *x) {
-  ln_vendor *v = x->v;
-  ln_calling **head = x->stage == ENDED ? &v->ended : &v->first;
+  ln_calls *l = &x->v->calls[x->stage];
   if (x->prev) x->prev->next = x->next;
-  else *head = x->next;
+  else l->first = x->next;
   if (x->next) x->next->prev = x->prev;
-  else if (x->stage != ENDED) v->last = x->prev;
+  else l->last = x->prev;
+}
+
+static void move_to(ln_calling *x, lnV_stage to) {
+  unlink_call(x);
+  x->stage = to;
+  link_call(x, x->v->calls[to].last);
+}
+
+/* Back among those that wait, before all that came after it. */
+static void queue_again(ln_calling *x) {
+  ln_calling *after = NULL;
+  unlink_call(x);
+  x->stage = QUEUED;
+  for (ln_calling *y = x->v->calls[QUEUED].first; y && y->turn < x->turn; y = y->next) after = y;
+  link_call(x, after);
+  if (x->deadline < x->v->due) x->v->due = x->deadline;
 }
 
 static void free_call(ln_calling *x) {
@@ -79,18 +95,7 @@ static void free_call(ln_calling *x) {
 }
 
 /* Its done is called when the present event is over. */
-static void end_later(ln_calling *x) {
-  ln_vendor *v = x->v;
-  unlink_call(x);
-  x->stage = ENDED;
-  x->prev = NULL;
-  ln_calling *last = v->ended;
-  while (last && last->next) last = last->next;
-  x->next = NULL;
-  x->prev = last;
-  if (last) last->next = x;
-  else v->ended = x;
-}
+static void end_later(ln_calling *x) { move_to(x, ENDED); }
 
 static void report(ln_calling *x, const ln_answer *a, bool good) {
   ln_call_end end = {good, good ? LN_ACTED_YES : x->acted, a, x->err, x->attempts};
@@ -106,7 +111,8 @@ static void report(ln_calling *x, const ln_answer *a, bool good) {
 }
 
 static void drain(ln_vendor *v) {
-  while (v->ended) report(v->ended, NULL, false); /* NOLINT(clang-analyzer-unix.Malloc): which moves it on */
+  ln_calling *x;
+  while ((x = v->calls[ENDED].first)) report(x, NULL, false); /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
 }
 
 /* --- sending --- */
@@ -144,7 +150,7 @@ static bool dispatch(ln_calling *x, int64_t now) {
   ln_buf_free(&url);
   ln_buf_wipe(&secret);
   if (!ok) return false;
-  x->stage = ON_WIRE;
+  move_to(x, ON_WIRE);
   x->attempts++;
   x->generation = v->token.generation;
   x->tries_gate = ln_breaker_sent(&v->breaker);
@@ -206,8 +212,7 @@ static void arm(ln_vendor *v, int64_t at, int64_t now) {
 static void take_place(ln_calling *x, int64_t now) {
   ln_limits_sent(x->v->limits, x->c.limit);
   if (x->c.turn) {
-    x->stage = HELD;
-    x->told = false;
+    move_to(x, GIVEN);
   } else if (!dispatch(x, now)) {
     ln_limits_back(x->v->limits);
     end_later(x);
@@ -216,40 +221,41 @@ static void take_place(ln_calling *x, int64_t now) {
 
 /* Whoever is told may drop calls, its own among them: each time the list is looked at anew. */
 static void tell_turns(ln_vendor *v) {
-  for (ln_calling *x = v->first; x;) {
-    if (x->stage != HELD || x->told) {
-      x = x->next;
-      continue;
-    }
-    x->told = true;
+  for (ln_calling *x; (x = v->calls[GIVEN].first);) {
+    move_to(x, HELD);
     x->c.turn(x->c.arg, true);
-    x = v->first;
   }
 }
 
+/* Behind a full house the rest of the queue is not looked at before v->due, when somebody's patience or rest
+** may be over: so an answer costs the same however many wait. */
 void lnV_pump(ln_vendor *v) {
   int64_t now = lnV_now(v), wake = 0;
-  for (ln_calling *x = v->first, *next; x; x = next) {
+  bool all = now >= v->due;
+  for (ln_calling *x = v->calls[QUEUED].first, *next; x; x = next) {
     int64_t again = 0;
+    if (!all && !ln_limits_room(v->limits)) {
+      if (!wake || v->due < wake) wake = v->due;
+      break;
+    }
     next = x->next;
-    if (x->stage != QUEUED) continue;
     if (may_go(x, now, &again)) {
       take_place(x, now);
     } else if (x->stage == QUEUED && (!wake || again < wake)) {
       wake = again;
     }
   }
-  bool more = v->ended != NULL;
+  bool more = v->calls[ENDED].first != NULL;
+  v->due = wake ? wake : INT64_MAX;
   arm(v, wake, now);
   drain(v);
   tell_turns(v);
-  if (more && v->first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room, or asked for more */
+  if (more && v->calls[QUEUED].first) v->loop->timer(v->loop, &v->wake, 0); /* done may have made room */
 }
 
 void lnV_fail_waiting(ln_vendor *v, const ln_err *err) {
-  for (ln_calling *x = v->first, *next; x; x = next) {
+  for (ln_calling *x = v->calls[QUEUED].first, *next; x; x = next) {
     next = x->next;
-    if (x->stage != QUEUED) continue;
     x->err = *err;
     end_later(x);
   }
@@ -319,14 +325,14 @@ static int64_t rest_ms(ln_calling *x, const ln_answer *a, const ln_verdict *vd, 
 static bool again(ln_calling *x, const ln_answer *a, const ln_verdict *vd, const ln_limit_told *told) {
   if (a->sent == LN_ANSWERED && vd->token) {
     if (!renew(x)) return false;
-    x->stage = QUEUED;
+    queue_again(x);
     return true;
   }
   if (x->err.retry != LN_AGAIN || (x->c.write && x->acted == LN_ACTED_PERHAPS)) return false;
   int64_t rest = rest_ms(x, a, vd, told), now = lnV_now(x->v);
   if (rest < 0 || now + rest >= x->deadline) return false;
   x->rest_until = now + rest;
-  x->stage = QUEUED;
+  queue_again(x);
   x->v->stats.retries++;
   return true;
 }
@@ -416,8 +422,9 @@ ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
   if (x->c.timeout_ms <= 0) x->c.timeout_ms = c->write ? WRITE_MS : READ_MS;
   if (x->c.max_response == 0) x->c.max_response = RESPONSE;
   x->deadline = lnV_now(v) + (c->patience_ms > 0 ? c->patience_ms : PATIENCE_MS);
-  v->stats.calls++;
-  append(v, x);
+  x->turn = v->stats.calls++;
+  link_call(x, v->calls[QUEUED].last);
+  if (x->deadline < v->due) v->due = x->deadline;
   return x;
 }
 
@@ -428,7 +435,7 @@ void ln_vendor_go(ln_calling *x) {
   bool ready = lnV_token_ready(v);                       /* it may have run out meanwhile */
   if (ready && dispatch(x, now)) return;
   ln_limits_back(v->limits);
-  x->stage = QUEUED;
+  queue_again(x);
   if (ready) end_later(x);
   arm(v, now + 1, now + 1);                              /* at once, but not from here */
 }
@@ -439,12 +446,12 @@ void ln_vendor_drop(ln_calling *x) {
     v->transport->drop(v->transport, x->sending);
     ln_limits_back(v->limits);
     if (x->tries_gate) ln_breaker_gone(&v->breaker);
-  } else if (x->stage == HELD) {
+  } else if (x->stage == GIVEN || x->stage == HELD) {
     ln_limits_back(v->limits);
   }
   unlink_call(x);
   free_call(x);
-  if (v->first) v->loop->timer(v->loop, &v->wake, 0);
+  if (v->calls[QUEUED].first || v->calls[ENDED].first) v->loop->timer(v->loop, &v->wake, 0);
   else v->loop->cancel(v->loop, &v->wake);
 }
 
@@ -478,6 +485,7 @@ ln_vendor *ln_vendor_new(ln_loop *l, ln_transport *t, ln_rand *r, const ln_vendo
   v->pace = o->pace > 0 ? o->pace : 1;
   v->loopback = o->loopback;
   v->wake = (ln_timer){.loop = l, .fn = on_wake, .arg = v};
+  v->due = INT64_MAX;
   ln_breaker_init(&v->breaker, BREAK_AFTER, lnV_paced(v, BREAK_MS));
   ln_budget_init(&v->budget, 20, 0.2);
   lnV_token_init(v);
@@ -486,7 +494,9 @@ ln_vendor *ln_vendor_new(ln_loop *l, ln_transport *t, ln_rand *r, const ln_vendo
 
 void ln_vendor_free(ln_vendor *v) {
   if (!v) return;
-  while (v->first) ln_vendor_drop(v->first); /* NOLINT(clang-analyzer-unix.Malloc): which moves it on */
+  for (size_t i = 0; i < STAGES; i++)
+    for (ln_calling *x; (x = v->calls[i].first);)
+      ln_vendor_drop(x);                                 /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
   v->loop->cancel(v->loop, &v->wake);
   lnV_token_free(v);
   ln_limits_free(v->limits);

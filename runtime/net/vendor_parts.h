@@ -17,6 +17,11 @@ typedef struct ln_token {
   bool moved;                                            /* this fetch was led to another region already */
 } ln_token;
 
+/* Of a call.  GIVEN: it has a place at the vendor; HELD: its caller knows, and has to say that it goes; ENDED: its
+** done is still to be called. */
+typedef enum { QUEUED, GIVEN, HELD, ON_WIRE, ENDED, STAGES } lnV_stage;
+typedef struct ln_calls { ln_calling *first, *last; } ln_calls;
+
 struct ln_vendor {
   ln_loop *loop;
   ln_transport *transport;
@@ -29,9 +34,9 @@ struct ln_vendor {
   void *arg;
   int64_t pace;
   bool loopback;
-  ln_calling *first, *last;                              /* all calls under way, in order of arrival */
-  ln_calling *ended;                                     /* calls whose done is still to be called */
+  ln_calls calls[STAGES];                                /* QUEUED: in order of arrival */
   ln_timer wake;                                         /* when the queue is to be looked at again */
+  int64_t due;                                           /* nobody's patience or rest is over before */
   ln_limits *limits;
   ln_breaker breaker;
   ln_budget budget;

@@ -106,6 +106,17 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
   return ok;
 }
 
+bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'released' WHERE run = ?1 AND step = ?2 AND EXISTS(SELECT 1 FROM hold o"
+                      " WHERE o.entity = ?3 AND o.facet = ?4 AND o.status = 'held' AND o.state <> ?5 AND o.before = ?5)",
+                      "itttt", now->run, now->step, now->entity, now->facet, now->state) &&
+         ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status = 'held' AND"
+                      " state <> ?3",
+                      "ttt", now->entity, now->facet, now->state);
+}
+
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hold WHERE run = ? AND step = ?", "it", run, step);
 }
@@ -168,16 +179,24 @@ bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *ar
 
 /* --- acts --- */
 
-bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, int64_t *in_tree,
-                     int64_t *in_window, bool *known, ln_err *err) {
-  int64_t there = 0;
+/* "visionone:host:" of "visionone:host:ab12": what entities of one vendor and kind begin with. */
+static ln_str alike_of(ln_str entity) {
+  size_t n = 0;
+  for (int colons = 0; n < entity.n && colons < 2; n++) colons += entity.p[n] == ':';
+  return (ln_str){entity.p, n};
+}
+
+bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, ln_acts *out, ln_err *err) {
+  int64_t tree[2] = {0}, window[3] = {0};
+  ln_str kind = alike_of(entity);
   bool ok =
-      ln_conn_ints(tx->c, in_tree, 1, NULL, err, "SELECT count(*) FROM act WHERE root = ?", "i", root) &&
-      ln_conn_ints(tx->c, in_window, 1, NULL, err, "SELECT count(DISTINCT entity) FROM act WHERE ms >= ?",
-                   "i", since_ms) &&
-      ln_conn_ints(tx->c, &there, 1, NULL, err, "SELECT count(*) FROM act WHERE root = ? AND entity = ?",
-                   "it", root, entity);
-  *known = there > 0;
+      ln_conn_ints(tx->c, tree, 2, NULL, err, "SELECT count(*), coalesce(max(entity = ?2), 0) FROM act WHERE root = ?1",
+                   "it", root, entity) &&
+      ln_conn_ints(tx->c, window, 3, NULL, err,
+                   "SELECT count(DISTINCT entity), coalesce(max(entity = ?2), 0),"
+                   " count(DISTINCT CASE WHEN substr(entity, 1, ?4) = ?3 THEN entity END) FROM act WHERE ms >= ?1",
+                   "itti", since_ms, entity, kind, (int64_t)kind.n);
+  *out = (ln_acts){tree[0], window[0], window[2], tree[1] != 0, window[1] != 0};
   return ok;
 }
 

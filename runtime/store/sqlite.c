@@ -83,7 +83,7 @@ static bool open_reader(ln_store *s, bool must_exist, ln_err *err) {
 ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err) {
   static const ln_store_opts none;
   if (!o) o = &none;
-  ln_str path;
+  ln_str path = {NULL, 0};
   if (!path_of(uri, &path, err)) return NULL;
   ln_store *s = calloc(1, sizeof *s);
   if (!s) return ln_fail(err, "memory", LN_AGAIN, "no memory to open the store"), NULL;

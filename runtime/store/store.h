@@ -150,12 +150,20 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
 /* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and how many
 ** were taken since. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err);
+/* The entity's facet is in now's state (run, step, entity, facet and state are looked at): what held another state
+** there is released; so is now's own row, if it only gave back what was so before such a hold. */
+bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
-bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, int64_t *in_tree, int64_t *in_window, bool *known, ln_err *err); /* distinct entities; known: this one is counted already in the tree */
+typedef struct ln_acts {                                 /* distinct entities that were acted on            */
+  int64_t in_tree, in_window;                            /* by a tree of runs; by all, since a time         */
+  int64_t alike;                                         /* since then, of one vendor and kind ("okta:user:") */
+  bool tree_has_it, window_has_it;                       /* is the one that is asked about among them?      */
+} ln_acts;
+bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, ln_acts *out, ln_err *err);
 bool ln_tx_act_add(ln_tx *tx, int64_t root, int64_t run, ln_str entity, ln_str op, int64_t ms, ln_err *err);
 
 /* --- approvals --- */

@@ -19,10 +19,14 @@ return playbook {
   run = function(input)
     local d = decoy.make { format = input.format, content = input.content, name = input.file_name,
                            token = uuid() }
-    local f = file.write { path = input.location .. "/" .. d.name, data = d.data, new = true }
-    visionone.watch { file = f, lease = input.lease }
-    store.set("decoy/" .. f.sha256, { path = f.path, sha1 = f.sha1 })
-    store.set("decoy/" .. f.sha1, { path = f.path, sha256 = f.sha256 })
-    return { path = f.path, sha256 = f.sha256, sha1 = f.sha1 }
+    local f = file.write { path = input.location .. "/" .. d.name, data = d.data, new = true,
+                           lease = input.lease }
+    for _, hash in ipairs { f.sha256, f.sha1, f.md5 } do     -- an alert names it by any of these
+      store.set("decoy/" .. hash, { path = f.path, sha256 = f.sha256 })
+    end
+    for _, kind in ipairs { "sha256", "sha1" } do            -- not every product looks for both
+      visionone.watch { file = { path = f.path, [kind] = f[kind] }, lease = input.lease, as = "watch " .. kind }
+    end
+    return { path = f.path, sha256 = f.sha256, sha1 = f.sha1, md5 = f.md5 }
   end,
 }

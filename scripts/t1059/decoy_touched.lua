@@ -6,8 +6,8 @@ local function decoy_of(alert)
   local images = { alert.process or {} }
   for _, f in ipairs(alert.files or {}) do images[#images + 1] = f end
   for _, image in ipairs(images) do
-    for _, hash in ipairs { image.sha256 or false, image.sha1 or false } do
-      local known = hash and store.get("decoy/" .. hash)
+    for _, hash in ipairs { image.sha256 or false, image.sha1 or false, image.md5 or false } do
+      local known = hash and store.get("decoy/" .. hash:lower())
       if known then return known end
     end
   end

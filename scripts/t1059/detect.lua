@@ -5,6 +5,7 @@
 
 local crowdstrike = require "connectors.crowdstrike"
 local resolve     = require "t1059.resolve"
+local subject     = require "t1059.subject"
 
 local SAID = { malicious = "malicious", suspicious = "suspicious" }
 
@@ -13,7 +14,7 @@ local SEVERITY = { malicious = "critical", suspicious = "medium" }
 local function verdict_of(report) return SAID[(report.verdict or ""):lower()] or "unknown" end
 
 local function reasons(report)
-  local out = { "the sandbox says \"" .. report.verdict .. "\"" }
+  local out = { "the sandbox says \"" .. (report.verdict or "nothing") .. "\"" }
   if report.threat_score then out[#out + 1] = "threat score " .. report.threat_score .. " of 100" end
   for _, box in ipairs(report.sandbox or {}) do
     if box.environment_description then out[#out + 1] = "seen on " .. box.environment_description end
@@ -27,17 +28,15 @@ end
 local function sample_of(s, device)
   if s.text then return blob(s.name, s.text) end
   if not s.path then fail("skipped", s.name .. ": where it is on the host is not known, nor its hash") end
-  local host = resolve.crowdstrike(device)
+  local host = resolve.needed(resolve.crowdstrike, subject.device(s, device))
   return crowdstrike.rtr_get_file { host = host, path = s.path, sha256 = s.sha256 }
 end
 
 ---The subject with the hashes that its sample has.
 local function completed(s, sample)
-  local out = {}
-  for k, v in pairs(s) do out[k] = v end
-  out.sha256 = s.sha256 or (sample and sample.sha256)
-  out.sha1 = s.sha1 or (sample and sample.sha1)
-  return out
+  s.sha256 = s.sha256 or (sample and sample.sha256)
+  s.sha1 = s.sha1 or (sample and sample.sha1)
+  return s
 end
 
 ---Who says that it is benign, or nil: nobody does.  Only a list that people keep can.
@@ -47,9 +46,11 @@ local function benign(input, s)
   return allowed { sha256 = s.sha256, path = s.path } and "on the site's allowlist" or nil
 end
 
----A verdict: reported, and kept for t1059.restore.
+---A verdict: reported, and kept for t1059.restore, with the file's other hash.
 local function kept(verdict, why, s, report)
-  if s.sha256 then store.set("t1059/verdict/" .. s.sha256, { verdict = verdict, at = now() }) end
+  if s.sha256 then
+    store.set("t1059/verdict/" .. s.sha256, { verdict = verdict, at = now(), sha1 = s.sha1 })
+  end
   if SEVERITY[verdict] then
     found { severity = SEVERITY[verdict], title = s.name .. " is " .. verdict, why = why, sha256 = s.sha256 }
   end
@@ -62,12 +63,13 @@ return playbook {
   stage   = "detect",
   attack  = { "T1059" },
   d3fend  = { "D3-DA", "D3-EFA", "D3-FA" },
-  uses    = { "crowdstrike.reports", "crowdstrike.rtr_get_file", "crowdstrike.analyse", "crowdstrike.host" },
+  uses    = { "crowdstrike.reports", "crowdstrike.rtr_get_file", "crowdstrike.analyse", "crowdstrike.host",
+              "visionone.endpoint" },
   input   = { subject = "table", device = "device?", environment = "integer = 160",
               benign = "[sha256] = []" },
 
   run = function(input)
-    local s = input.subject
+    local s = subject.of(input.subject)
     if s.kind == "interpreter" then
       return { verdict = "unknown", why = { "only the interpreter is known: " .. s.name }, subject = s }
     end
@@ -80,6 +82,7 @@ return playbook {
     if by then return kept("benign", { by }, s) end
     report = report or crowdstrike.analyse { sample = sample, name = s.name, environment = input.environment,
                                              wait = "1h" }
+    if report.planned then return { verdict = report.verdict, subject = s, report = report.id } end
     evidence("sandbox report", report)
     return kept(verdict_of(report), reasons(report), s, report.id)
   end,

@@ -6,6 +6,12 @@
 local okta    = require "connectors.okta"
 local resolve = require "t1059.resolve"
 
+local function names(groups)
+  local out = {}
+  for i, g in ipairs(groups) do out[i] = g.name end
+  return table.concat(out, ", ")
+end
+
 return playbook {
   name    = "t1059.harden",
   summary = "Confine a confirmed compromised account to the restricted group",
@@ -17,8 +23,9 @@ return playbook {
   input   = { user = "user", confirmed_by = "string", group = "string", privileged = "[string] = []" },
 
   run = function(input)
-    local user   = only(okta.users { login = resolve.okta(input.user) }, "an Okta user")
-    local target = only(okta.groups { name = input.group, type = "OKTA_GROUP" }, "the group " .. input.group)
+    if not input.confirmed_by:find "%S" then fail("bad_argument", "confirmed_by names who says so: nobody does") end
+    local user   = only(okta.users { login = resolve.needed(resolve.okta, input.user) }, "Okta user")
+    local target = only(okta.groups { name = input.group, type = "OKTA_GROUP" }, "group " .. input.group)
     local before = okta.user_groups { user = user.id }
     evidence("groups before", before)
 
@@ -26,7 +33,7 @@ return playbook {
     okta.clear_sessions { user = user.id, oauth_tokens = true }
 
     local leave = where(before, function(g) return contains(input.privileged, g.name) end)
-    local title = "Take " .. user.login .. " out of privileged groups"
+    local title = "Take " .. user.login .. " out of privileged groups: " .. names(leave)
     local out = approved({ title = title, expires = "1h" }, function()
       return map(leave, function(g) return okta.remove_from_group { group = g.id, user = user.id } end,
                  { name = "group" })
@@ -34,7 +41,7 @@ return playbook {
     for _, o in ipairs(out) do
       if not o.ok then not_done("take " .. user.login .. " out of " .. o.item.name, o.error.message) end
     end
-    return { user = user.login, confirmed_by = input.confirmed_by, before = before,
-             after = okta.user_groups { user = user.id } }
+    return { user = user.login, confirmed_by = input.confirmed_by, group = target.name,
+             before = names(before), after = names(okta.user_groups { user = user.id }) }
   end,
 }

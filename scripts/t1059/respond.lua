@@ -1,48 +1,93 @@
 -- respond.lua: all D3FEND stages for a T1059 alert.  Each stage is a playbook of its own; one that fails or
 -- has nothing to go by does not stop the rest, and says why.  Whether the account is compromised only a
 -- person can say: somebody is asked at once, while the host's side goes on.  What was done is known from the
--- writes, and needs no telling here.
+-- writes, and needs no telling here.  A stage that was not called for is skipped; one that lacks a fact, or
+-- waits for a person's judgement, is reported as not done as well.
 
 local resolve = require "t1059.resolve"
 local subject = require "t1059.subject"
 
+---Skips a stage; `what` stays to be done, if anything does.
+local function skip(name, why, what)
+  stage(name, {}, { when = false, why = why })
+  if what then not_done(what, why) end
+end
+
+-- Accounts that Okta has nothing to do with: that is no fact that is missing.
+local ELSEWHERE = { ["local"] = true, system = true, service = true }
+
 ---Who says that the account is compromised; raises `denied`, `expired`, or why nobody can be asked.
-local function confirmed(input, user)
-  if input.confirmed_by then return input.confirmed_by end
-  local answer = approve { title = "Is the account " .. user .. " compromised?", expires = "1h",
-                           detail = { user = input.alert.user, title = input.alert.title } }
+local function confirmed(input, login)
+  if (input.confirmed_by or ""):find "%S" then return input.confirmed_by end
+  local a = input.alert
+  local answer = approve { title = "Is the account " .. login .. " compromised?", expires = "1h",
+                           detail = { user = a.user, title = a.title, host = (a.device or {}).hostname } }
   return answer.by
 end
 
 ---The account's side: asked at once, and confined once the subject has been looked at, too.
 local function account(input, looked_at)
   local user = input.alert.user
-  local name = user and (user.email or (user.domain and user.domain .. "\\" .. user.name) or user.name)
-  local known, nobody = try(resolve.okta, user)
-  local by, why
-  if known then by, why = try(confirmed, input, name) end
-  await_until(looked_at, { every = "1s", timeout = "1d" })
-  stage("harden", { user = user, confirmed_by = by },
-        { when = by ~= nil, why = why and "not confirmed as compromised: " .. why.message
-                                  or nobody and nobody.message })
+  local login, unknown = try(resolve.okta, user)
+  local by, no
+  if login then by, no = try(confirmed, input, login) end
+  local _, late = try(await_until, looked_at, { every = "1s", timeout = "7d" })
+  if late then log.info("the account does not wait for the subject any longer", { why = late.message }) end
+
+  local name = login or user and resolve.told(user) or "the account"
+  if by then stage("harden", { user = user, confirmed_by = by })
+  elseif unknown then
+    local why = resolve.is_lacking(unknown) and unknown.message or "Okta could not be asked: " .. unknown.message
+    skip("harden", why, not (user and ELSEWHERE[user.kind]) and "confine " .. name or nil)
+  else
+    local why = "not confirmed as compromised: " .. no.message
+    skip("harden", why, no.code ~= "denied" and "confine " .. name or nil)
+  end
 end
 
----Why a verdict leaves the host alone.
-local UNDECIDED = "the verdict is %s: a person decides"
+---How vulnerable the host is, where it has an address.
+local function model(device)
+  local ip, no_ip = try(resolve.ip, device)
+  if ip then stage("model", { ip = ip })
+  else skip("model", no_ip.message, "look for vulnerabilities")
+  end
+end
 
----The host's side, once there is a verdict.
-local function host(input, seen)
-  local s, device, verdict = seen.subject, input.alert.device, seen.verdict
-  local malicious, benign = verdict == "malicious", verdict == "benign"
-  local undecided = UNDECIDED:format(verdict)
+---What the subject is: a verdict, with its reasons.
+local function detect(what, device)
+  if what.kind == "interpreter" then
+    local why = "the alert says only that " .. what.name .. " ran"
+    skip("detect", why, "analyse what it ran")
+    return { verdict = "unknown", why = { why }, subject = what }
+  end
+  return stage("detect", { subject = what, device = device },
+               { otherwise = { verdict = "unknown", why = { "it was not analysed" }, subject = what } })
+end
 
-  stage("isolate", { subject = s, device = device, verdict = verdict },
-        { when = malicious or benign, why = undecided })
-  stage("deceive", {}, { when = not benign, why = "the verdict is benign" })
-  local file = s.kind ~= "command" and s.kind ~= "interpreter"
-  stage("evict", { subject = s, device = device },
-        { when = malicious and file, why = malicious and "there is no file: " .. s.name .. " is a " .. s.kind
-                                           or undecided })
+---The host's side, once there is a verdict.  (`when` is asked within the stage: a plan, which may not know
+---the verdict, still comes to the next.)
+local function host(device, seen)
+  local s = seen.subject
+  local function is(verdict) return seen.verdict == verdict end
+  local function undecided(what)
+    local why = "the verdict is " .. seen.verdict .. ": a person decides"
+    not_done(what, why)
+    return false, why
+  end
+
+  stage("isolate", { subject = s, device = device, verdict = seen.verdict }, { when = function()
+    if is "malicious" or is "benign" then return true end
+    return undecided("contain " .. (device and device.hostname or "the host"))
+  end })
+  stage("deceive", {}, { when = function() return not is "benign", "the verdict is benign" end })
+  stage("evict", { subject = s, device = device }, { when = function()
+    if is "benign" then return false, "the verdict is benign" end
+    if s.kind == "command" or s.kind == "interpreter" then
+      return false, "there is no file: " .. s.name .. " is a " .. s.kind
+    end
+    if is "malicious" then return true end
+    return undecided("remove " .. s.name)
+  end })
 end
 
 return playbook {
@@ -60,12 +105,9 @@ return playbook {
     parallel {
       account = function() account(input, function() return seen end) end,
       host = function()
-        local ip, no_ip = try(resolve.ip, a.device)
-        stage("model", { ip = ip }, { when = ip ~= nil, why = no_ip and no_ip.message })
-        local got = stage("detect", { subject = what, device = a.device },
-                          { when = what.kind ~= "interpreter", why = "only " .. what.name .. " is known" })
-        seen = got or { verdict = "unknown", subject = what }
-        host(input, seen)
+        model(a.device)
+        seen = detect(what, a.device)
+        host(a.device, seen)
       end,
     }
     return { verdict = seen.verdict, why = seen.why, subject = seen.subject }

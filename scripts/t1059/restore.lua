@@ -1,28 +1,37 @@
--- restore.lua: gives back what was confined in error or is clean again: only what the ledger says that we hold,
--- by what the ledger says takes it back.  It refuses while another run that is still open holds the same thing;
--- while the verdict that led to it stands and nobody says otherwise; and, for an account, before its password
--- was renewed.
+-- restore.lua: gives back what was confined in error or is clean again: only what the ledger says that we
+-- hold, by what the ledger says takes it back.  It refuses while another run that is still open holds the same
+-- thing; while the verdict that led to it stands and nobody says otherwise; and, for an account, before its
+-- password was renewed.
 
 local ledger  = require "ledger"
 local okta    = require "connectors.okta"
 local resolve = require "t1059.resolve"
 local time    = require "time"
 
+---What only tells, or allows, confines nobody: an exception stays, or the false positive comes back.
+local LETS_BE = { excepted = true, log = true }
+
 ---The holds of an entity that can be lifted; refuses when another open run has one.
 local function holds_of(entity)
-  local held = where(ledger.holds { entity = entity }, function(h) return h.status == "held" end)
-  for _, h in ipairs(held) do
+  local out = {}
+  for _, h in ipairs(ledger.holds { entity = entity }) do
     if h.open and h.run ~= run.id then
       fail("refused", ("%s is held by run %s, which has not ended: %s"):format(h.entity, h.run, h.facet))
     end
+    if h.status ~= "held" then not_done("lift " .. h.facet .. " of " .. h.entity, "it is " .. h.status)
+    elseif h.undo and not LETS_BE[h.state] then out[#out + 1] = h
+    end
   end
-  return held
+  return out
 end
+
+---What the last look at a file said: { verdict, at, sha1? }, or nil.
+local function verdict_on(sha256) return sha256 and store.get("t1059/verdict/" .. sha256) end
 
 ---Whether a person, or a verdict newer than the hold, says that the file is benign.  "Unknown" says nothing.
 local function cleared(input, hold)
-  if input.benign_by then return true end
-  local known = input.sha256 and store.get("t1059/verdict/" .. input.sha256)
+  if (input.benign_by or ""):find "%S" then return true end
+  local known = verdict_on(input.sha256)
   return known and known.verdict == "benign" and known.at > time.parse(hold.since)
 end
 
@@ -52,22 +61,34 @@ local function collect(input)
     for _, h in ipairs(held) do out[#out + 1] = h end
   end
   if input.user then
-    local user = only(okta.users { login = resolve.okta(input.user) }, "an Okta user")
+    local user = only(okta.users { login = resolve.okta(input.user) }, "Okta user")
     add(check_password(user, holds_of("okta:user:" .. user.id)))
   end
   if input.device then
     add(check_verdict(input, holds_of("visionone:host:" .. resolve.visionone(input.device).id:lower())))
   end
-  if input.sha256 then add(check_verdict(input, holds_of(input.sha256))) end
-  table.sort(out, function(a, b) return a.since > b.since end)
+  if input.sha256 then
+    add(check_verdict(input, holds_of(input.sha256)))
+    local sha1 = (verdict_on(input.sha256) or {}).sha1     -- a vendor may know the file by that one
+    if sha1 then add(check_verdict(input, holds_of(sha1))) end
+  end
+  table.sort(out, function(a, b) return time.parse(a.since) > time.parse(b.since) end)
   return out
 end
 
 ---Does what takes a hold back.
 local function lift(hold)
-  if not hold.undo then fail("failed", "nothing can take it back") end
   local vendor, name = hold.undo.op:match("^([%w_]+)%.([%w_]+)$")
   return require("connectors." .. vendor)[name](hold.undo.args)
+end
+
+local function title_of(input, held)
+  local what = {}
+  if input.user then what[#what + 1] = resolve.told(input.user) end
+  if input.device then what[#what + 1] = input.device.hostname or "the host" end
+  if input.sha256 then what[#what + 1] = input.sha256 end
+  local by = input.benign_by and ", clean says " .. input.benign_by or ""
+  return ("Give back what %d acts took from %s%s"):format(#held, table.concat(what, ", "), by)
 end
 
 return playbook {
@@ -78,15 +99,17 @@ return playbook {
   d3fend  = { "D3-RF", "D3-RNA", "D3-RUAA" },
   uses    = { "okta.users", "okta.add_to_group", "okta.remove_from_group", "visionone.endpoint",
               "visionone.end_isolation", "visionone.unblock", "visionone.add_suspicious_object",
-              "visionone.remove_exception", "crowdstrike.create_ioc", "crowdstrike.delete_iocs" },
+              "crowdstrike.host", "crowdstrike.create_ioc", "crowdstrike.delete_iocs" },
   input   = { user = "user?", device = "device?", sha256 = "sha256?", benign_by = "string?" },
 
   run = function(input)
+    if not (input.user or input.device or input.sha256) then
+      fail("bad_argument", "restore wants a user, a device or a sha256: nothing says what to give back")
+    end
     local held = collect(input)
     if #held == 0 then fail("nothing_to_restore", "nothing of it is held by us") end
-    local title = "Give back what " .. #held .. " holds took"
-    local out = approved({ title = title, detail = held, expires = "8h" }, function()
-      return map(held, lift, { name = "hold", key = "step" })
+    local out = approved({ title = title_of(input, held), detail = held, expires = "8h" }, function()
+      return map(held, lift, { name = "hold", key = "step", concurrency = 1 })
     end)
     local lifted = 0
     for i, o in ipairs(out) do

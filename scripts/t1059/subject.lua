@@ -157,4 +157,20 @@ function subject.subject(alert)
   return found
 end
 
+---A subject as somebody wrote it down for one stage, with the name and kind that are always there.
+---@param s table            `name`, `path`, `sha256` or `text` at least
+---@return table             a copy, as subject.subject answers it
+function subject.of(s)
+  local out = {}
+  for k, v in pairs(s) do out[k] = v end
+  out.name = s.name or base(s.path) or s.sha256 or s.text and "command.txt"
+  if not out.name then fail("bad_argument", "a subject has a name, path, sha256 or text at least") end
+  out.kind = s.kind or (s.text and "command" or "file")
+  return out
+end
+
+---Where a subject is: the device that is given, else the host that the subject names.
+---@return table? device
+function subject.device(s, device) return device or s.host and { hostname = s.host } or nil end
+
 return subject

@@ -225,7 +225,7 @@ end
 operations.reports = {
   summary = "The sandbox's reports on a file, newest first, at most 50; failed analyses only when asked for.",
   source = "CrowdStrike Falcon API, 2.1b and 2.1d",
-  class = "read", list = true, d3fend = { "D3-DA" },
+  class = "read", expect = { 200 }, list = true, d3fend = { "D3-DA" },
   params = { sha256 = "sha256?", ids = "[string]?", environment = "integer?", failed = "boolean = false" },
   select = { "sha256", "ids" },
   method = "GET",
@@ -249,7 +249,7 @@ operations.reports = {
 operations.report = {
   summary = "One report; `full` for everything that was observed, which can be megabytes.",
   source = "CrowdStrike Falcon API, 2.1d",
-  class = "read", d3fend = { "D3-DA" },
+  class = "read", expect = { 200 }, d3fend = { "D3-DA" },
   params = { id = "string", full = "boolean = false" },
   method = "GET",
   path = function(a) return a.full and "/falconx/entities/reports/v1" or SUMMARIES end,
@@ -271,7 +271,7 @@ end
 operations.submissions = {
   summary = "What was submitted to the sandbox, newest first (at most 50).",
   source = "CrowdStrike Falcon API, 2.1b",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { sha256 = "sha256", environment = "integer?" },
   method = "GET", path = "/falconx/queries/submissions/v1",
   query = function(a) return { filter = sandbox_filter(a), sort = "desc", limit = "50" } end,
@@ -282,7 +282,7 @@ operations.submissions = {
 operations.analysis_status = {
   summary = "How far an analysis is: created, running, success or error.",
   source = "CrowdStrike Falcon API, 2.1c",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { id = "string" },
   method = "GET", path = SUBMISSIONS, query = { ids = "{id}" },
   result = function(body, a) return submission_of(first_of(body, "submission " .. a.id)) end,
@@ -291,7 +291,7 @@ operations.analysis_status = {
 operations.sandbox_quota = {
   summary = "How much of the sandbox's quota is used; asking spends none of it.",
   source = "CrowdStrike Falcon API, 2.1b",
-  class = "read", params = {},
+  class = "read", expect = { 200 }, params = {},
   method = "GET", path = SUBMISSIONS, query = { ids = "" },
   fault = absent_is_good,
   result = function(body)
@@ -360,7 +360,7 @@ operations.submit = {
 operations.samples_known = {
   summary = "Which of these files are in the sample store.",
   source = "CrowdStrike Falcon API, 2.1a",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { sha256s = "[sha256]" },
   method = "POST", path = "/samples/queries/samples/GET/v1", json = { sha256s = "{sha256s}" },
   result = function(body) return resources(body) end,
@@ -408,7 +408,7 @@ operations.upload_sample = {
 operations.archive_status = {
   summary = "How far an uploaded archive is, and what is in it.",
   source = "CrowdStrike Falcon API, 2.6",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { archive = "sha256" },
   method = "GET", path = "/archives/entities/archives/v1",
   query = { id = "{archive}", include_files = "true" },
@@ -457,15 +457,13 @@ operations.upload_archive = {
              of = archive_state, every = { 2, 5, 10, 30 } },
   result = function(x) return { archive = x.archive, files = x.files } end,
   undo_why = "an archive in the store harms nobody",
-  plan = function(a)
-    return { archive = a.sample.sha256, files = opaque "the names within", planned = true }
-  end,
+  plan = { archive = opaque "the archive's SHA-256", files = opaque "the names within", planned = true },
 }
 
 operations.extraction_status = {
   summary = "How far an extraction is, and which samples it made.",
   source = "CrowdStrike Falcon API, 2.6",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { id = "string" },
   method = "GET", path = "/archives/entities/extractions/v1", query = { id = "{id}", include_files = "true" },
   result = function(body, a)
@@ -546,7 +544,7 @@ end
 operations.hosts = {
   summary = "Hosts by exact name, address or id, the last seen first.",
   source = "CrowdStrike Falcon API, 2.4b",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { hostname = "string?", ip = "ip?", id = "string?" },
   method = "GET", path = "/devices/combined/devices/v1",
   query = function(a)
@@ -563,10 +561,21 @@ operations.hosts = {
   item = host_of,
 }
 
+operations.endpoint_count = {
+  summary = "How many hosts Falcon knows.",
+  source = "CrowdStrike Falcon API, 2.4b",
+  class = "read", expect = { 200 }, params = {},
+  method = "GET", path = "/devices/queries/devices/v1", query = { limit = "1" },
+  result = function(body)
+    local total = paging_of({ body = body }).total
+    return math.tointeger(total) or fail("failed", "the answer does not say how many hosts there are")
+  end,
+}
+
 operations.host_details = {
   summary = "One host by its id.",
   source = "CrowdStrike Falcon API, 2.4b",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { host = "host" },
   method = "GET", path = "/devices/entities/devices/v2",
   query = function(a) return { ids = host_id(a.host) } end,
@@ -577,7 +586,7 @@ operations.host_details = {
 operations.host_states = {
   summary = "Which of these hosts are on line: id, state (online, offline, unknown), last_seen.",
   source = "CrowdStrike Falcon API, 2.4b",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { ids = "[string]" },
   method = "GET", path = "/devices/entities/online-state/v1", query = { ids = "{ids}" },
   fault = absent_is_good,
@@ -658,7 +667,7 @@ end
 operations.iocs = {
   summary = "Indicators, whole as the vendor keeps them.",
   source = "CrowdStrike Falcon API, 2.2b",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { sha256 = "sha256?", md5 = "string?", domain = "string?", ip = "ip?", source = "string?",
              action = "string?" },
   method = "GET", path = "/iocs/combined/indicator/v1",
@@ -673,7 +682,7 @@ operations.iocs = {
 operations.iocs_by_id = {
   summary = "Indicators by their ids; one that is gone is not in the list.",
   source = "CrowdStrike Falcon API, 2.2b",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { ids = "[string]" },
   method = "GET", path = INDICATORS, query = { ids = "{ids}" },
   fault = absent_is_good,
@@ -683,7 +692,7 @@ operations.iocs_by_id = {
 operations.ioc_hosts = {
   summary = "The ids of the hosts on which a file was seen.",
   source = "CrowdStrike Falcon API, 2.2e",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { sha256 = "sha256?", md5 = "string?", domain = "string?", ip = "ip?" },
   method = "GET", path = "/iocs/queries/indicators/devices/v1",
   query = function(a)
@@ -898,7 +907,7 @@ local LONG = 1000
 operations.rtr_output = {
   summary = "What a command has answered so far, in pieces.",
   source = "CrowdStrike Falcon API, 2.5",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { request = "string", level = "one of read active = read" }, select = { "request" },
   method = "GET",
   path = function(a) return a.level == "active" and ACTIVE or COMMAND end,   -- the path that ran the command
@@ -1174,7 +1183,7 @@ end
 operations.rtr_files = {
   summary = "The files that a session has fetched, those of other runs on that host too.",
   source = "CrowdStrike Falcon API, 2.6",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { session = "string" },
   method = "GET", path = FILES, query = { session_id = "{session}" },
   page = function(answer) return resources(answer.body), nil end,
@@ -1184,7 +1193,7 @@ operations.rtr_files = {
 operations.rtr_host_files = {
   summary = "The files that our session on a host has fetched.",
   source = "CrowdStrike Falcon API, 2.6",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { host = "host" },
   first = SESSION,
   method = "GET", path = FILES, query = function(_, ctx) return { session_id = session_of(ctx) } end,
@@ -1234,7 +1243,7 @@ operations.rtr_get = {
 operations.rtr_download = {
   summary = "A fetched file, sealed: a 7z with the password \"infected\".",
   source = "CrowdStrike Falcon API, 2.6",
-  class = "read", binary = true,
+  class = "read", expect = { 200 }, binary = true,
   params = { session = "string", sha256 = "sha256", name = "string = sample" },
   method = "GET", path = "/real-time-response/entities/extracted-file-contents/v1",
   headers = { Accept = "*/*" },
@@ -1277,6 +1286,9 @@ local flows = {}
 -- Of a host only the id is handed on: when it was last seen must not make another question of the same deed.
 local function falcon() return require "connectors.crowdstrike" end
 
+-- What people call a host that was given as such; else its id.
+local function host_name(h) return type(h) == "table" and h.hostname or host_id(h) end
+
 -- Cleaning up is no reason to fail: it is told, and left to the vendor's own expiry.
 local function tidy(verb, args, what)
   local _, err = try(verb, args)
@@ -1289,16 +1301,22 @@ local function described(hosts)
   return table.concat(out, ", ")
 end
 
+-- The hosts of a name.  One that is known without its domain is meant by the name with it, unless it is in
+-- another one.
+local function named(cs, hostname)
+  local found = cs.hosts { hostname = hostname }
+  local short, domain = hostname:match "^([^%.]+)%.(%a.*)$"
+  if #found > 0 or not short then return found end
+  return where(cs.hosts { hostname = short }, function(h)
+    return not (h.domain and h.domain:find(".", 1, true)) or h.domain:lower() == domain:lower()
+  end)
+end
+
 -- The hosts that an alert's device may be, by the surest thing known of it.
 local function candidates(cs, want)
   local id = want.id or (want.agents or {}).crowdstrike
   if id then return cs.hosts { id = id }, "id " .. id end
-  if want.hostname then
-    local found = cs.hosts { hostname = want.hostname }
-    local short = want.hostname:match "^([^%.]+)%.%a"
-    if #found == 0 and short then found = cs.hosts { hostname = short } end
-    return found, want.hostname
-  end
+  if want.hostname then return named(cs, want.hostname), want.hostname end
   local ip = one(want.ip)
   if not ip then fail("bad_argument", "host: wants an id, a hostname or an address") end
   return cs.hosts { ip = ip }, ip
@@ -1306,6 +1324,7 @@ end
 
 flows.host = {
   summary = "Exactly one host.  Several of that name are ambiguous, unless `seen_within` leaves one.",
+  source = "CrowdStrike Falcon API, 2.4b",
   params = { device = "device?", id = "string?", hostname = "string?", ip = "ip?",
              seen_within = "duration?" },
   uses = { "hosts", "host_states" },
@@ -1343,15 +1362,17 @@ end
 
 flows.rtr_get_file = {
   summary = "A file from a host, sealed in an archive; with `sha256`, only if it is that file.",
+  source = "CrowdStrike Falcon API, 2.6",
   params = { host = "host", path = "string", sha256 = "sha256?" },
   uses = { "rtr_check_hash", "rtr_get", "rtr_refresh", "rtr_files", "rtr_download", "rtr_delete_file",
            "rtr_close" },
   run = function(a)
     local cs, host = falcon(), host_id(a.host)
     local at = cs.rtr_check_hash { host = host, path = a.path }
-    if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, at.host)) end
+    if not at.exists then fail("not_found", ("%s is not on host %s"):format(a.path, host_name(a.host))) end
     if a.sha256 and at.sha256 ~= a.sha256 then
-      fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, at.host, at.sha256, a.sha256))
+      fail("stale", ("%s on host %s has SHA-256 %s, not %s"):format(a.path, host_name(a.host), at.sha256,
+                                                                    a.sha256))
     end
     local out = { host = at.host, path = a.path, name = base_name(a.path), sha256 = at.sha256, sha1 = at.sha1,
                   md5 = at.md5, archive = "7z" }
@@ -1377,6 +1398,7 @@ flows.rtr_get_file = {
 
 flows.rtr_remove_file = {
   summary = "Removes a file from a host after checking its hash, and checks that it is gone.",
+  source = "CrowdStrike Falcon API, 2.5",
   params = { host = "host", path = "string", sha256 = "sha256" },
   uses = { "rtr_check_hash", "rtr_rm" },
   run = function(a)
@@ -1386,14 +1408,15 @@ flows.rtr_remove_file = {
       return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent", unchanged = true }
     end
     if at.sha256 ~= a.sha256 then
-      fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, at.host, at.sha256,
-                                                                                 a.sha256))
+      fail("stale", ("%s on host %s has SHA-256 %s, not %s: left alone"):format(a.path, host_name(a.host),
+                                                                                 at.sha256, a.sha256))
     end
     local removed, err = try(cs.rtr_rm, { host = host, path = a.path, sha256 = a.sha256 })
     if err and err.code ~= "failed" then error(err, 0) end
     if removed and removed.planned then return removed end
     if cs.rtr_check_hash { host = host, path = a.path }.exists then
-      fail("failed", ("%s is still on host %s: %s"):format(a.path, at.host, err and err.message or "?"))
+      fail("failed", ("%s is still on host %s: %s"):format(a.path, host_name(a.host),
+                                                           err and err.message or "?"))
     end
     return { host = at.host, path = a.path, sha256 = a.sha256, state = "absent" }
   end,
@@ -1401,6 +1424,7 @@ flows.rtr_remove_file = {
 
 flows.rtr_kill_process = {
   summary = "Ends a process after checking its image and start, and checks that it has ended.",
+  source = "CrowdStrike Falcon API, 2.5",
   params = { host = "host", pid = "integer", image = "string", started = "time" },
   uses = { "rtr_processes", "rtr_kill" },
   run = function(a)
@@ -1452,6 +1476,7 @@ end
 
 flows.analyse = {
   summary = "The sandbox's report on a sample: the newest there is, else it is submitted and waited for.",
+  source = "CrowdStrike Falcon API, 2.1a to 2.1d and 2.6",
   params = { sample = "table?", sha256 = "sha256?", environment = "integer = 160", name = "string?",
              command_line = "string?", again = "boolean = false" },
   uses = { "reports", "samples_known", "upload_sample", "upload_archive", "extract", "delete_archive",
@@ -1474,6 +1499,10 @@ flows.analyse = {
     provide(cs, a.sample, sha256, name)
     local s = cs.submit { sha256 = sha256, environment = a.environment, name = name,
                           command_line = a.command_line, wait = a.wait }
+    if s.planned then
+      return { id = opaque "the report's id", verdict = opaque "the sandbox's verdict", sha256 = sha256,
+               environment = a.environment, planned = true }
+    end
     return report_of_submission(cs, s.id)
   end,
 }
@@ -1488,6 +1517,7 @@ return connector {
                        "https://api.us-3.crowdstrike.com", "https://api.eu-1.crowdstrike.com" } },
   headers = { Accept = "application/json" },
   body = "json",
+  endpoints = "endpoint_count",
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

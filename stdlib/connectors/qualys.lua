@@ -424,9 +424,10 @@ end
 -- Launching -----------------------------------------------------------------------------------------------
 
 -- A title of our own: ASCII, so that it comes back as it was sent, and no longer than Qualys takes.
+local function plain_ascii(s) return (s:gsub("[^\x20-\x7e]", "?")) end
+
 local function title_of(a, ctx)
-  local rest = a.title and " " .. a.title:gsub("[^\x20-\x7e]", "?") or ""
-  return ("lunette " .. ctx.tag .. rest):sub(1, 2000)
+  return plain_ascii(ctx.tag .. (a.title and " " .. a.title or "")):sub(1, 2000)
 end
 
 -- Without an appliance Qualys scans from the Internet, and finds nobody at a private address: "Finished,
@@ -555,7 +556,7 @@ local function run_scan(a)
     default_scanner = a.default_scanner, priority = a.priority, title = a.title, wait = a.wait == nil
       and "6h" or a.wait,
   }
-  if a.wait == false then return s end
+  if a.wait == false or s.planned then return s end
   return judged(s, a.ip)
 end
 
@@ -756,7 +757,7 @@ return connector {
         end,
         found = function(list, _, ctx)
           for _, s in ipairs(list) do
-            if (s.title .. " "):find("lunette " .. ctx.tag .. " ", 1, true) then return { ref = s.ref } end
+            if (s.title .. " "):find(plain_ascii(ctx.tag) .. " ", 1, true) == 1 then return { ref = s.ref } end
           end
           return nil
         end,
@@ -767,7 +768,8 @@ return connector {
         if not result.ended then return { op = "qualys.cancel_scan", args = { ref = result.ref } } end
       end,
       undo_why = "the scan has ended; the packets that it sent cannot be taken back",
-      plan = { ref = opaque "string", state = opaque "string", target = "{ip}" },
+      plan = { ref = opaque "the scan's reference", state = opaque "the state that the scan ends in",
+               target = "{ip}", planned = true },
     },
 
     cancel_scan = {
@@ -788,21 +790,24 @@ return connector {
       },
       result = function(list) return list[1] end,
       undo_why = "a scan that was cancelled cannot be resumed; launch another",
-      plan = { ref = "{ref}", state = opaque "string" },
+      plan = { ref = "{ref}", state = opaque "the state that the scan ends in", planned = true },
     },
   },
 
   flows = {
     scan = {
       summary = "Scans hosts and follows it; raises not_reached or partial where not all were looked at.",
+      source = "Qualys VM API, scan launch and VM scan list; what No_Host and a shorter TARGET mean",
       params = LAUNCH, effect = "note", uses = { "qualys.launch_scan" }, run = run_scan,
     },
     wait_scan = {
       summary = "Waits until a scan has ended; raises as scan does.",
+      source = "Qualys VM API, VM scan list (list_vm_scans.htm)",
       params = { ref = "string" }, uses = { "qualys.scan_status" }, run = run_wait,
     },
     detections = {
       summary = "Lists what was found on hosts; with = \"knowledge\" adds title, remedy and CVEs to each.",
+      source = "Qualys VM API, Host List Detection and KnowledgeBase",
       params = { ips = "string?", ids = "string?", qids = "string?", severities = "string?",
                  status = "string?",
                  show_igs = "boolean = false", updated_since = "time?", vm_scan_since = "time?",

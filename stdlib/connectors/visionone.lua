@@ -198,7 +198,7 @@ end
 operations.endpoints = {
   summary = "Endpoints by exact name, address or agent GUID.",
   source = "Trend Vision One API v3.0, 7",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { id = "string?", hostname = "string?", ip = "ip?" },
   method = "GET", path = "/v3.0/eiqs/endpoints", query = { top = "200" },
   headers = function(a)
@@ -212,10 +212,20 @@ operations.endpoints = {
   page = page, item = endpoint_of,
 }
 
+operations.endpoint_count = {
+  summary = "How many endpoints Vision One knows.",
+  source = "Trend Vision One API v3.0, 7",
+  class = "read", expect = { 200 }, params = {},
+  method = "GET", path = "/v3.0/endpointSecurity/endpoints", query = { top = "10" },
+  result = function(body)
+    return math.tointeger(body.totalCount) or fail("failed", "the answer does not say how many endpoints there are")
+  end,
+}
+
 operations.isolation = {
   summary = "Whether an endpoint is isolated: on, off or unknown.",
   source = "Trend Vision One API v3.0, 7",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { host = "host" },
   method = "GET", path = function(a) return "/v3.0/endpointSecurity/endpoints/" .. agent(a.host) end,
   result = function(body, a)
@@ -248,7 +258,7 @@ end
 operations.task = {
   summary = "One task: queued, running, pendingApproval, succeeded, failed, canceled or rejected.",
   source = "Trend Vision One API v3.0, 8",
-  class = "read",
+  class = "read", expect = { 200 },
   params = { id = "string" },
   method = "GET", path = "/v3.0/response/tasks/{id}",
   result = task_shape,
@@ -257,7 +267,7 @@ operations.task = {
 operations.tasks = {
   summary = "Tasks by action or status, from a time on.",
   source = "Trend Vision One API v3.0, 8",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { action = "string?", status = "string?", since = "time?" },
   method = "GET", path = "/v3.0/response/tasks",
   query = function(a)
@@ -314,7 +324,7 @@ end
 operations.isolation_progress = {
   summary = "How far an isolation, or its end, has come: the task, and then the endpoint.",
   source = "Trend Vision One API v3.0, 7 and 8",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { task = "string", host = "host" }, select = { "task" },
   method = "GET", path = "/v3.0/response/tasks/{task}",
   page = function(answer, a)
@@ -517,7 +527,7 @@ end
 operations.suspicious_objects = {
   summary = "What is on the list of suspicious objects.",
   source = "Trend Vision One API v3.0, 6.1",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { sha1 = "string?", sha256 = "sha256?", ip = "ip?", domain = "string?", url = "string?",
              sender = "string?", action = "string?", risk = "string?" },
   method = "GET", path = "/v3.0/threatintel/suspiciousObjects", query = { top = "200" },
@@ -527,7 +537,7 @@ operations.suspicious_objects = {
 operations.exceptions = {
   summary = "What is on the exception list, which wins over every block.",
   source = "Trend Vision One API v3.0, 6.3",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { sha1 = "string?", sha256 = "sha256?", ip = "ip?", domain = "string?", url = "string?",
              sender = "string?" },
   method = "GET", path = "/v3.0/threatintel/suspiciousObjectExceptions", query = { top = "200" },
@@ -623,7 +633,7 @@ end
 operations.block_progress = {
   summary = "How far a block, or its end, has come.",
   source = "Trend Vision One API v3.0, 6.1 and 8",
-  class = "read", list = true,
+  class = "read", expect = { 200 }, list = true,
   params = { task = "string?", sha256 = "sha256?" },
   method = "GET", path = function(a) return a.task and "/v3.0/response/tasks/{task}" or SUSPICIOUS end,
   query = function(a) return not a.task and { top = "200" } or nil end, headers = list_filter,
@@ -896,6 +906,7 @@ end
 
 flows.endpoint = {
   summary = "Exactly one endpoint.  Several of that name are ambiguous, unless `seen_within` leaves one.",
+  source = "Trend Vision One API v3.0, 7",
   params = { device = "device?", id = "string?", hostname = "string?", ip = "ip?",
              seen_within = "duration?" },
   uses = { "endpoints", "isolation" },
@@ -921,6 +932,7 @@ return connector {
   headers = { Accept = "application/json" },
   body = "json",
   concurrency = 8,
+  endpoints = "endpoint_count",
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

@@ -34,6 +34,7 @@
 ---@field fault? fun(answer: table, op: table): table?   what an answer that is no good means; nil: it is good
 ---@field limit? fun(answer: table): table?              what it says of the vendor's limits
 ---@field concurrency? integer                           requests in flight at once: 16
+---@field endpoints? string                              the read, without parameters, that answers with how many endpoints the vendor knows
 ---@field operations table<string, Operation>
 ---@field flows? table<string, Flow>
 

@@ -209,7 +209,7 @@ local function media(req)
   local kind = (kit.first(req.headers["content-type"]) or ""):lower()
   local upload = req.path == "/samples/entities/samples/v3" or req.path == "/samples/entities/samples/v2"
               or req.path == "/archives/entities/archives/v2"
-  if req.method == "GET" then return nil end
+  if req.method == "GET" or req.method == "DELETE" and kind == "" and req.body == "" then return nil end
   if upload and req.method == "POST" then
     local ok = req.multipart or kind:find("octet-stream", 1, true) and not req.path:find "^/archives"
     return not ok and refuse(req, 400, "a multipart form or an octet-stream is expected") or nil
@@ -724,7 +724,8 @@ local function combined_devices(req, state)
   if not found then return meta end
   local p = meta.pagination
   local seen = p.offset + #found
-  p.offset, p.next = nil, seen < p.total and "next-" .. seen or ""
+  p.next = seen < p.total and "next-" .. seen or ""        -- here both are texts, and lead to the next page
+  p.offset = p.next
   return good(req, 200, found, meta)
 end
 
@@ -917,6 +918,11 @@ function settle(state, now)
   end
 end
 
+local function session_view(s, held)
+  return { session_id = s.id, created_at = kit.iso(s.at), pwd = "C:\\", scripts = json.array {},
+           existing_aid_sessions = held and 1 or 0, offline_queued = not s.device.online }
+end
+
 local function open_session(req, state)
   if unknown_member(req.json, set "device_id origin queue_offline") then
     return refuse(req, 400, "unknown member")
@@ -934,16 +940,14 @@ local function open_session(req, state)
     note(state, req.now, { op = "open_session", host = d.id, session = s.id })
   end
   s.used = req.now
-  return good(req, 201, { {
-    session_id = s.id, created_at = kit.iso(s.at), pwd = "C:\\", scripts = json.array {},
-    existing_aid_sessions = held and 1 or 0, offline_queued = not d.online } })
+  return good(req, 201, { session_view(s, held) })
 end
 
 local function refresh_session(req, state)
   local s = state.session_of[req.json.device_id or ""]
   if not live(state, s, req.now) then return refuse(req, 404, "session not found") end
   s.used = req.now
-  return good(req, 201, { { session_id = s.id } })
+  return good(req, 201, { session_view(s, true) })
 end
 
 local function close_session(req, state)
@@ -1136,7 +1140,7 @@ local simulator = kit.sim {
     { "GET", "/iocs/queries/indicators/v1", "iocs", search_iocs(function(i) return i.id end) },
     { "GET", "/iocs/queries/indicators/devices/v1", "ioc_hosts", ioc_devices },
     { "GET", "/devices/combined/devices/v1", "hosts", combined_devices },
-    { "GET", "/devices/queries/devices/v1", "hosts", query_devices },
+    { "GET", "/devices/queries/devices/v1", "endpoint_count", query_devices },
     { "GET POST", "/devices/entities/devices/v2", "host_details", get_devices },
     { "GET", "/devices/entities/online-state/v1", "host_states", online_states },
     { "POST", "/real-time-response/entities/sessions/v1", "rtr_session", open_session },

@@ -156,10 +156,12 @@ local function paged(req, state, all, fields, o)
   local link = ""
   if from + #out < #found or size == 0 then
     local skip = kit.pick(req.rand, 16)
+    local same = req.query_text:gsub("&?skipToken=[^&]*", "")            -- the link holds the query, no headers
     state.skips[skip] = { filter = filter, from = from + #out }
-    link = ("%s%s?top=%s&skipToken=%s"):format(VENDOR, req.path, top, skip)
+    link = ("%s%s?%s%sskipToken=%s"):format(VENDOR, req.path, same, same ~= "" and "&" or "", skip)
   end
-  return { status = 200, json = { items = size > 0 and json.array(out) or json.null, nextLink = link } }
+  return { status = 200, json = { items = size > 0 and json.array(out) or json.null, nextLink = link,
+                                  totalCount = o.counted and #found or nil } }
 end
 
 -- Endpoints -----------------------------------------------------------------------------------------------
@@ -191,12 +193,24 @@ local function list_endpoints(req, state)
     view = function(e) return endpoint_view(e, req.now) end })
 end
 
+-- An endpoint as the inventory has it, with its isolation.
+local function inventory_view(e, now)
+  return { agentGuid = e.id, endpointName = e.host.hostname, osName = e.host.platform, isolationStatus = e.shown,
+           lastConnectedDateTime = kit.iso(now - e.host.seen_ago) }
+end
+
+local function inventory(req, state)
+  local top = math.tointeger(tonumber(kit.first(req.query.top) or "10"))
+  if not top or top < 10 or top > 1000 then return refuse(400, "BadRequest", "top: 10 to 1000") end
+  return paged(req, state, state.endpoint_list, ENDPOINT_FIELDS, {
+    header = "tmv1-filter", any_top = true, most = 5000, counted = true,
+    view = function(e) return inventory_view(e, req.now) end })
+end
+
 local function get_endpoint(req, state)
   local e = state.endpoints[req.params.id:lower()]
   if not e then return refuse(404, "NotFound", "The endpoint does not exist.") end
-  return { status = 200, json = { agentGuid = e.id, endpointName = e.host.hostname, osName = e.host.platform,
-                                  isolationStatus = e.shown, lastConnectedDateTime =
-                                    kit.iso(req.now - e.host.seen_ago) } }
+  return { status = 200, json = inventory_view(e, req.now) }
 end
 
 -- Tasks ---------------------------------------------------------------------------------------------------
@@ -578,6 +592,7 @@ return kit.sim {
     { "GET", "/v3.0/healthcheck/connectivity", "healthcheck",
       function() return { status = 200, json = { status = "available" } } end },
     { "GET", "/v3.0/eiqs/endpoints", "endpoints", list_endpoints },
+    { "GET", "/v3.0/endpointSecurity/endpoints", "endpoint_count", inventory },
     { "GET", "/v3.0/endpointSecurity/endpoints/{id}", "isolation", get_endpoint },
     { "POST", "/v3.0/response/endpoints/isolate", "isolate", isolation("isolate", "on") },
     { "POST", "/v3.0/response/endpoints/restore", "end_isolation", isolation("restoreIsolate", "off") },

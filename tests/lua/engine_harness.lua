@@ -92,8 +92,8 @@ end
 function harness.client(name, options)
   options = options or {}
   local simulator = require("sim." .. name)
-  local self = { calls = {}, seen = {}, doubts = 0, tag = options.tag or "01JD2M6Q8R5T.7", exchange = exchange,
-                 url = "https://" .. name .. ".sim" }
+  local self = { calls = {}, seen = {}, doubts = 0, exchange = exchange, url = "https://" .. name .. ".sim",
+                 tag = options.tag or "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1" }
   self.sim = simulator:start { faults = options.faults, seed = options.seed, world = options.world,
                                latency = options.latency, base = self.url }
   self.config = kit.copy(options.config or simulator.config)

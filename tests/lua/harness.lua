@@ -578,7 +578,7 @@ function harness.client(name, options)
   local simulator = require("sim." .. name)
   local self = setmetatable({ declaration = declaration, now = options.now or 1795500000, calls = {},
                               seen = {}, doubts = 0,
-                              tag = options.tag or "01JD2M6Q8R5T.7", operations = declaration.operations },
+                              tag = options.tag or "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1", operations = declaration.operations },
                               client)
   self.sim = simulator:start { faults = options.faults, seed = options.seed, world = options.world,
                                latency = options.latency }

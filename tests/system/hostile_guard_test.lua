@@ -231,6 +231,28 @@ sys.test("the hour's cap counts over runs", function(t)
   assert(t:did "okta.clear_sessions" <= 3)
 end)
 
+sys.test("the hour's share is of the endpoints that the vendor says it knows", function(t)
+  site(t, 'approve = "never", per_hour = { share = 0.25 }')
+  local doc = run(t, [[
+    out[1] = tostring(v1.endpoint_count {})
+    for _, name in ipairs { "WORKSTATION5", "WORKSTATION6", "WORKSTATION7" } do
+      try_it(v1.isolate, { host = endpoint(name) })
+    end]])
+  local known, rest = doc.out:match "^(%d+) (.*)$"
+  local most = math.floor(known * 0.25)
+  assert(most == 1 or most == 2, known .. " endpoints: choose another share")
+  eq(rest, ("done "):rep(most) .. ("refused:per_hour.share "):rep(3 - most):sub(1, -2))
+  eq(t:did "visionone.isolate", most)
+end)
+
+sys.test("a share that nobody can count says that it is no limit", function(t)
+  t:sim { "okta" }
+  t:write("sim.conf.lua", (t:read "sim.conf.lua":gsub("return {", "return { guards = { per_hour = { share = 0.01 } },")))
+  has(t:expect(0, { "call", "okta.me" }).err, "guards.per_hour.share is no limit")
+  t:write("sim.conf.lua", (t:read "sim.conf.lua":gsub("share = 0.01", "share = 2")))
+  has(t:expect(4, { "call", "okta.me" }).err, "guards.per_hour.share")
+end)
+
 sys.test("nothing never means everything", function(t)
   site(t, 'approve = "never"')
   local doc = run(t, [[

@@ -306,6 +306,7 @@ static void answer_look(void *arg) {
   ln_look l = {.before = ln_str_of(w->token[0] == '=' ? w->token + 1 : rig_thing_is(w->r, w->act.id)),
                .resolved = strcmp(w->act.id, "nobody") != 0,
                .names = ln_buf_view(&names),
+               .endpoints = w->r->endpoints,
                .undo = ln_buf_view(&undo),
                .unchanged = ln_buf_view(&same)};
   if (is(w, "err")) ln_write_looked(w->e, NULL, &err);
@@ -405,11 +406,11 @@ static void follow(ln_effect *e, ln_str handle) {
   work_for(e, "follow", answer_follow);
 }
 
-static const ln_write_ops seen = {describe, look, NULL, send, probe, NULL},
-                          tagged = {describe, NULL, NULL, send, probe, NULL},
-                          blind = {describe, NULL, NULL, send, NULL, NULL},
-                          task = {describe, look, NULL, send, probe, follow},
-                          queued = {describe, look, place, send, probe, NULL};
+static const ln_write_ops seen = {describe, look, NULL, send, probe, NULL, NULL},
+                          tagged = {describe, NULL, NULL, send, probe, NULL, NULL},
+                          blind = {describe, NULL, NULL, send, NULL, NULL, NULL},
+                          task = {describe, look, NULL, send, probe, follow, NULL},
+                          queued = {describe, look, place, send, probe, NULL, NULL};
 
 #define WRITES(label, ops, idem, does)                                                                       \
   {                                                                                                          \

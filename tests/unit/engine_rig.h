@@ -48,6 +48,7 @@ struct rig {
   size_t n_things;
   rig_say says[RIG_SAYS];
   size_t n_says;
+  int64_t endpoints;                                     /* that the world says it knows; 0: it does not    */
   const char *writes;                                    /* "allow" (NULL), "ask", "never"                  */
   void (*on_send)(rig *r, ln_effect *e);                 /* before the world acts                           */
   /* a life */

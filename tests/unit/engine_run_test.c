@@ -230,8 +230,10 @@ static void test_caps(void **state) {
   (void)state;
   rig *r =
       set_up("guards = { approve = 'never', per_run = { destructive = 2 }, per_hour = { destructive = 2 } },",
-             "local out = {}; for i, id in ipairs { 'a', 'b', 'a', 'c' } do try(fake.free, { id = id });"
-             " local v, e = try(fake.set, { id = (input.x or '') .. id }); out[i] = e and e.rule or 'ok' end;"
+             "local out = {}; for i, id in ipairs { 'a', 'b', 'a', 'c' } do"
+             " if not input.x then try(fake.free, { id = id }) end;"
+             " local op = input.x == '' and fake.free or fake.set;"
+             " local v, e = try(op, { id = (input.x or '') .. id }); out[i] = e and e.rule or 'ok' end;"
              " fake.note { id = 'n' }; return out");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", NULL));
@@ -242,12 +244,42 @@ static void test_caps(void **state) {
   assert_has(rig_entries(r), "DONE fake.set#4 refused");
   assert_non_null(rig_start(r, "t.main", "{\"x\":\"other \"}"));
   rig_go(r);
-  assert_has(rig_result(r), "per_hour");
+  assert_has(rig_result(r), "[\"per_hour\",");
+  assert_non_null(rig_start(r, "t.main", "{\"x\":\"\"}")); /* what was acted on within the hour is counted already */
+  rig_go(r);
+  assert_string_equal(rig_result(r), "[\"ok\",\"ok\",\"ok\",\"ok\"]");
+  assert_string_equal(rig_thing_is(r, "a"), "absent");
   assert_true(number(r, "SELECT count(*) FROM audit WHERE what = 'refused'") >= 2);
   assert_int_equal(number(r, "SELECT count(*) FROM audit WHERE what = 'refused' AND detail LIKE "
                              "'%\"rule\":\"per_run\"%' AND who = 'alice'"),
                    1);
   rig_free(r);
+}
+
+/* A share of the endpoints that the vendor knows, over all runs; one is always allowed, and where nobody knows how many
+** there are it is no limit. */
+static void test_share(void **state) {
+  (void)state;
+  static const struct { int64_t endpoints; const char *first, *other; } cases[] = {
+      {200, "[\"ok\",\"ok\",\"ok\",\"per_hour.share\"]", "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
+      {10, "[\"ok\",\"per_hour.share\",\"ok\",\"per_hour.share\"]", "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
+      {0, "[\"ok\",\"ok\",\"ok\",\"ok\"]", "[\"ok\",\"ok\",\"ok\"]"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    rig *r = set_up("guards = { approve = 'never', per_hour = { share = 0.01 } },",
+                    "local out = {}; local ids = input.x and { 'd', 'e', 'a' } or { 'a', 'b', 'a', 'c' };"
+                    " for i, id in ipairs(ids) do"
+                    " local v, e = try(fake.set, { id = id, to = 'held ' .. i .. (input.x or '') });"
+                    " out[i] = e and e.rule or 'ok' end; return out");
+    r->endpoints = cases[i].endpoints;
+    rig_up(r);
+    assert_non_null(rig_start(r, "t.main", NULL));
+    rig_go(r);
+    assert_string_equal(rig_result(r), cases[i].first);
+    assert_non_null(rig_start(r, "t.main", "{\"x\":\"other\"}"));
+    rig_go(r);
+    assert_string_equal(rig_result(r), cases[i].other);
+    rig_free(r);
+  }
 }
 
 static void test_static_guards(void **state) {
@@ -523,6 +555,7 @@ int main(void) {
       cmocka_unit_test(test_turns_behind_doubt_and_pending),
       cmocka_unit_test(test_a_cancel_while_it_waits_for_its_turn),
       cmocka_unit_test(test_caps),
+                                     cmocka_unit_test(test_share),
       cmocka_unit_test(test_static_guards),
       cmocka_unit_test(test_uses),
       cmocka_unit_test(test_where_nothing_can_be_asked),

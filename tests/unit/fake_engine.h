@@ -7,6 +7,7 @@
 #include "engine/simhost.h"
 #include "modules/connector.h"
 #include "engine/instrument.h"
+#include "engine/library.h"
 #include "engine/note.h"
 #include "modules/modules.h"
 
@@ -346,6 +347,17 @@ static int fake_doubts;
 static bool fake_planning;
 
 ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
+
+/* No run here has anything pinned. */
+const char *lnL_pinned_sha(lua_State *L, ln_str module) {
+  (void)L, (void)module;
+  return NULL;
+}
+
+bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
+  (void)L, (void)source, (void)path;
+  return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
+}
 
 bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err) {
   if (luaL_loadbufferx(L, source.p, source.n, chunk, "t") == LUA_OK) return true;

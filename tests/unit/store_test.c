@@ -613,6 +613,42 @@ static void test_turns(void **state) {
   ln_store_close(s);
 }
 
+static bool hold_reached(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_reached(tx, arg, err); }
+
+static void put_hold(ln_store *s, ln_hold *h, const char *state, const char *before, const char *status) {
+  h->state = ln_str_of(state);
+  h->before = ln_str_of(before);
+  h->status = ln_str_of(status);
+  run_job(s, begin, h);
+}
+
+/* What gives back what was taken ends the hold, and is none itself; what only changes it again is one. */
+static void test_a_state_ends_the_others(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x"), c = a_hold(3, "c", "v:host:x"),
+          d = a_hold(4, "d", "v:host:x");
+  put_hold(s, &a, "isolated", "connected", "held");
+  d.facet = LN_STR("scan");
+  put_hold(s, &d, "scanned", "", "held");
+  put_hold(s, &b, "connected", "isolated", "held");
+  run_job(s, hold_reached, &b);
+  held left = holds(s, (ln_hold_query){.entity = LN_STR("v:host:x")});
+  assert_int_equal(left.n, 1); /* the other facet's */
+  assert_string_equal(left.step, "d");
+  put_hold(s, &c, "isolated", "connected", "held");
+  run_job(s, hold_reached, &c);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 3}).n, 1);
+  put_hold(s, &b, "watched", "isolated", "held");
+  run_job(s, hold_reached, &b);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 3}).n, 0);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 2}).n, 1);
+  put_hold(s, &a, "isolated", "connected", "doubt"); /* nobody knows: it stays */
+  run_job(s, hold_reached, &b);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 1}).n, 1);
+  ln_store_close(s);
+}
+
 static void test_holds_found(void **state) {
   (void)state;
   ln_store *s = open_store();
@@ -644,9 +680,9 @@ static void test_holds_found(void **state) {
 }
 
 typedef struct act_job {
-  int64_t root, since, ms, tree, window;
+  int64_t root, since, ms;
   const char *entity;
-  bool known;
+  ln_acts acts;
 } act_job;
 
 static bool act_add(ln_tx *tx, void *arg, ln_err *err) {
@@ -656,29 +692,31 @@ static bool act_add(ln_tx *tx, void *arg, ln_err *err) {
 
 static bool act_count(ln_tx *tx, void *arg, ln_err *err) {
   act_job *a = arg;
-  return ln_tx_act_count(tx, a->root, ln_str_of(a->entity), a->since, &a->tree, &a->window, &a->known, err);
+  return ln_tx_act_count(tx, a->root, ln_str_of(a->entity), a->since, &a->acts, err);
 }
 
-static void count_acts(ln_store *s, int64_t root, const char *entity, int64_t since, int64_t tree,
-                       int64_t window, bool known) {
+static void count_acts(ln_store *s, int64_t root, const char *entity, int64_t since, ln_acts want) {
   act_job a = {.root = root, .entity = entity, .since = since};
   run_job(s, act_count, &a);
-  assert_int_equal(a.tree, tree);
-  assert_int_equal(a.window, window);
-  assert_int_equal(a.known, known);
+  assert_int_equal(a.acts.in_tree, want.in_tree);
+  assert_int_equal(a.acts.in_window, want.in_window);
+  assert_int_equal(a.acts.alike, want.alike);
+  assert_int_equal(a.acts.tree_has_it, want.tree_has_it);
+  assert_int_equal(a.acts.window_has_it, want.window_has_it);
 }
 
 static void test_caps(void **state) {
   (void)state;
   ln_store *s = open_store();
-  act_job acts[] = {{.root = 1, .entity = "h:1", .ms = 100}, {.root = 1, .entity = "h:1", .ms = 300},
-                    {.root = 1, .entity = "h:2", .ms = 200}, {.root = 2, .entity = "h:1", .ms = 250},
-                    {.root = 2, .entity = "h:3", .ms = 50}};
-  for (size_t i = 0; i < 5; i++) run_job(s, act_add, &acts[i]);
-  count_acts(s, 1, "h:1", 0, 2, 3, true);
-  count_acts(s, 1, "h:3", 250, 2, 1, false); /* h:1 twice is one */
-  count_acts(s, 2, "h:3", 200, 2, 2, true);
-  count_acts(s, 3, "h:1", 400, 0, 0, false);
+  act_job acts[] = {{.root = 1, .entity = "v:host:1", .ms = 100}, {.root = 1, .entity = "v:host:1", .ms = 300},
+                    {.root = 1, .entity = "w:host:2", .ms = 200}, {.root = 2, .entity = "v:host:1", .ms = 250},
+                    {.root = 2, .entity = "v:host:3", .ms = 50}, {.root = 2, .entity = "v:hostile:3", .ms = 50}};
+  for (size_t i = 0; i < 6; i++) run_job(s, act_add, &acts[i]);
+  count_acts(s, 1, "v:host:1", 0, (ln_acts){2, 4, 2, true, true});
+  count_acts(s, 1, "v:host:3", 250, (ln_acts){2, 1, 1, false, false}); /* v:host:1 twice is one */
+  count_acts(s, 2, "v:host:3", 200, (ln_acts){3, 2, 1, true, false});
+  count_acts(s, 3, "w:host:9", 200, (ln_acts){0, 2, 1, false, false});
+  count_acts(s, 3, "v:host:1", 400, (ln_acts){0, 0, 0, false, false});
   ln_store_close(s);
 }
 
@@ -901,6 +939,7 @@ int main(void) {
                                      T(test_values),
                                      T(test_values_listed),
                                      T(test_turns),
+                                     T(test_a_state_ends_the_others),
                                      T(test_holds_found),
                                      T(test_caps),
                                      T(test_votes),

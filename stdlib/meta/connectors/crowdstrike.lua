@@ -111,6 +111,14 @@ function crowdstrike.delete_archive(args) end
 ---@return Outcome[]
 function crowdstrike.delete_iocs(args) end
 
+---@class crowdstrike.EndpointCountArgs: ReadArgs
+
+---How many hosts Falcon knows.
+---@async
+---@param args crowdstrike.EndpointCountArgs
+---@return integer
+function crowdstrike.endpoint_count(args) end
+
 ---@class crowdstrike.ExtractArgs: WriteArgs
 ---@field archive string
 ---@field name string

@@ -39,11 +39,11 @@ function qualys.cancel_scan(args) end
 ---@field with? "knowledge"
 
 ---@class qualys.Detections
----@field category string
----@field consequence string
----@field cve string[]
----@field cvss number
----@field diagnosis string
+---@field category? string
+---@field consequence? string
+---@field cve? string[]
+---@field cvss? number
+---@field diagnosis? string
 ---@field disabled boolean
 ---@field dns string
 ---@field first_found string
@@ -57,17 +57,17 @@ function qualys.cancel_scan(args) end
 ---@field last_scan string
 ---@field level integer
 ---@field os string
----@field patchable boolean
+---@field patchable? boolean
 ---@field port? integer
 ---@field protocol? string
 ---@field qid integer
 ---@field results string
 ---@field severity string
----@field solution string
+---@field solution? string
 ---@field ssl? boolean
 ---@field status string
 ---@field times_found integer
----@field title string
+---@field title? string
 
 ---Lists what was found on hosts; with = "knowledge" adds title, remedy and CVEs to each.
 ---@async

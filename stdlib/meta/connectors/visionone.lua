@@ -15,6 +15,7 @@ local visionone = {}
 ---@field url? string
 
 ---@class visionone.AddException
+---@field ip? string
 ---@field sha1? string
 ---@field sha256? string
 ---@field state string
@@ -42,6 +43,7 @@ function visionone.add_exception(args) end
 ---@class visionone.AddSuspiciousObject
 ---@field domain? string
 ---@field former? table
+---@field ip? string
 ---@field sha256? string
 ---@field state string
 ---@field type string
@@ -128,6 +130,14 @@ function visionone.end_isolation(args) end
 ---@param args visionone.EndpointArgs
 ---@return visionone.Endpoint
 function visionone.endpoint(args) end
+
+---@class visionone.EndpointCountArgs: ReadArgs
+
+---How many endpoints Vision One knows.
+---@async
+---@param args visionone.EndpointCountArgs
+---@return integer
+function visionone.endpoint_count(args) end
 
 ---@class visionone.EndpointsArgs: ListArgs
 ---@field hostname? string
@@ -292,6 +302,8 @@ function visionone.suspicious_objects(args) end
 ---@field host string
 ---@field hostname string
 ---@field id string
+---@field name? string
+---@field sha1? string
 ---@field status string
 ---@field updated string
 
@@ -310,8 +322,8 @@ function visionone.task(args) end
 ---@field action string
 ---@field created string
 ---@field description string
----@field host string
----@field hostname string
+---@field host? string
+---@field hostname? string
 ---@field id string
 ---@field status string
 ---@field updated string

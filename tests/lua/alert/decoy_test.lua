@@ -36,7 +36,32 @@ test("decoy: content cannot break out of its format", function()
   local nasty = '</w:t><script>"&'
   assert(not decoy.make { format = "html", token = TOKEN, content = nasty }.data:find("<script>", 1, true))
   assert(not decoy.make { format = "docx", token = TOKEN, content = nasty }.data:find("<script>", 1, true))
-  assert(json.decode(decoy.make { format = "json", token = TOKEN, content = nasty }.data).note == nasty)
+  assert(json.decode(decoy.make { format = "json", token = TOKEN, content = nasty }.data).content == nasty)
+end)
+
+---The fields of a table's lines, quotes minded.
+local function csv(text)
+  local lines = {}
+  for line in text:gmatch("([^\r\n]*)\r?\n") do
+    local n = select(2, line:gsub('"[^"]*"', ""):gsub(",", ""))
+    lines[#lines + 1] = n + 1
+  end
+  return lines
+end
+
+test("decoy: a table has as many fields in each line, a content of one's own as well", function()
+  for _, content in ipairs { false, "name,pay\na,\"x, y\"\nb,3\n", "one column", '"a,b",c,d' } do
+    local data = decoy.make { format = "csv", token = TOKEN, content = content or nil }.data
+    local lines = csv(data)
+    assert(#lines >= 2, data)
+    for _, n in ipairs(lines) do assert(n == lines[1], data) end
+  end
+end)
+
+test("decoy: a content that is JSON is one in a JSON file, and stands there for what is made up", function()
+  local made = json.decode(decoy.make { format = "json", token = TOKEN, content = '{"a":[1,2]}' }.data)
+  assert(made.content.a[2] == 2 and made.entries == nil and made.reference)
+  assert(#json.decode(decoy.make { format = "json", token = TOKEN }.data).entries == 6)
 end)
 
 test("decoy: nothing in it works: documentation addresses and names, references for secrets", function()
@@ -50,6 +75,7 @@ test("decoy: misuse blames the caller", function()
     { format = "exe", token = TOKEN }, { format = "txt" }, { format = "txt", token = "x" },
     { format = "txt", token = TOKEN, name = "../x" }, { format = "txt", token = TOKEN, name = ".hidden" },
     { format = "docx", token = TOKEN, content = "a\0b" },
+    { format = "docx", token = TOKEN, content = "a\xffb" },
   } do
     assert(not pcall(decoy.make, args))
   end

@@ -55,6 +55,22 @@ test("the token call wants a form and both halves", function()
   eq((s.raw("GET", "/oauth2/token")), 405)
 end)
 
+-- What falconjs 0.7, which is generated from the vendor's description, expects and does.
+test("answers have the members that the vendor's own client reads, and a DELETE may come without a media type", function()
+  local s = falcon()
+  local _, all = s.ask("GET", "/devices/combined/devices/v1?limit=1")
+  local p = all.meta.pagination
+  eq(p.offset, p.next)
+  eq(p.limit, 1)
+  eq(#select(2, s.ask("GET", "/devices/combined/devices/v1?limit=1&offset=" .. p.next)).resources, 1)
+  local _, opened = s.ask("POST", "/real-time-response/entities/sessions/v1", { device_id = s.host })
+  local _, kept = s.ask("POST", "/real-time-response/entities/refresh-session/v1", { device_id = s.host })
+  for member in pairs(opened.resources[1]) do assert(kept.resources[1][member] ~= nil, member) end
+  local gone = "/real-time-response/entities/sessions/v1?session_id=" .. opened.resources[1].session_id
+  eq((s.raw("DELETE", gone, "", { { "Authorization", s.bearer }, { "Content-Type", "text/plain" } })), 415)
+  eq((s.raw("DELETE", gone, "", { { "Authorization", s.bearer } })), 204)
+end)
+
 test("wrong paths, methods, media types and booleans are refused", function()
   local s = falcon()
   eq((s.ask("GET", "/nothing/v1")), 404)

@@ -1,6 +1,7 @@
 -- crowdstrike_test.lua: the CrowdStrike connector against its simulator, one trap of the API after the other.
 package.path = "tests/lua/?.lua;" .. package.path
 local harness = require "harness"
+local walk = require "walk"
 local test, eq, raises = harness.test, harness.eq, harness.raises
 
 local LAUNCHER = [[C:\Users\pgustavo\Desktop\launcher.vbs]]
@@ -148,6 +149,13 @@ test("a host has the fields that playbooks use, and its role", function()
   eq(h.ip, "10.20.1.10")
   eq(cs.host { hostname = "FILE01" }.role, "server")
   eq(cs.host { id = device(c, "ws6").id }.role, "workstation")
+end)
+
+test("how many hosts there are is the total of a page of one", function()
+  local c = falcon()
+  eq(c.crowdstrike.endpoint_count {}, #c.sim.state.device_list)
+  eq(c.declaration.endpoints, "endpoint_count")
+  raises("failed", function() c.declaration.operations.endpoint_count.result { meta = {} } end)
 end)
 
 test("two hosts of one name are ambiguous; who was seen lately may settle it", function()
@@ -729,6 +737,86 @@ test("an archive that holds another file is not submitted", function()
   f.sha256 = NOBODY
   raises("stale", function() cs.analyse { sample = f } end)
   eq(#logged(c, "submit"), 0)
+end)
+
+-- Every operation ------------------------------------------------------------------------------------------
+
+local VBS = [[C:\Users\pgustavo\Desktop\launcher.vbs]]
+local VBS_HASH = "c1dadf9fb8021aa205bd52604c4d7330c5e1251198322ac4b8a093dc23df1a10"
+
+local function ws5(c) return device(c, "ws5").id end
+
+-- The id of an analysis that is over, and its report there.
+local function analysed(c)
+  return c.crowdstrike.analyse { sample = text_sample("a.ps1"), name = "a.ps1", wait = "1h" }.id
+end
+
+test("every read waits out a limit, and says a lasting error in Falcon's words", function()
+  local reads = {
+    hosts = function(c) return c.crowdstrike.hosts { hostname = "WORKSTATION5" } end,
+    endpoint_count = function(c) return c.crowdstrike.endpoint_count {} end,
+    host_details = function(c) return c.crowdstrike.host_details { host = ws5(c) } end,
+    host_states = function(c) return c.crowdstrike.host_states { ids = { ws5(c) } } end,
+    reports = function(c) return c.crowdstrike.reports { sha256 = VBS_HASH } end,
+    report = function(c) return c.crowdstrike.report { id = analysed(c) } end,
+    analysis_status = function(c) return c.crowdstrike.analysis_status { id = analysed(c) } end,
+    submissions = function(c) return c.crowdstrike.submissions { sha256 = VBS_HASH } end,
+    samples_known = function(c) return c.crowdstrike.samples_known { sha256s = { VBS_HASH } } end,
+    ioc_hosts = function(c) return c.crowdstrike.ioc_hosts { sha256 = VBS_HASH } end,
+    iocs = function(c) return c.crowdstrike.iocs { sha256 = VBS_HASH } end,
+    iocs_by_id = function(c) return c.crowdstrike.iocs_by_id { ids = { ("a"):rep(64) } } end,
+    rtr_session = function(c) return c.crowdstrike.rtr_session { host = ws5(c) } end,
+    rtr_check_hash = function(c) return c.crowdstrike.rtr_check_hash { host = ws5(c), path = VBS } end,
+    rtr_processes = function(c) return c.crowdstrike.rtr_processes { host = ws5(c) } end,
+    rtr_files = function(c)
+      return c.crowdstrike.rtr_files { session = c.crowdstrike.rtr_session { host = ws5(c) }.session }
+    end,
+  }
+  -- Whoever waits for an analysis goes on through what passes; what it ends with is another read's affair.
+  local followed = { report = true, analysis_status = true }
+  local plain = {}
+  for name, call in pairs(reads) do
+    if not followed[name] then plain[name] = call end
+  end
+  walk.reads("crowdstrike", plain, "5xx:500", "500")
+  for name in pairs(followed) do
+    local c = falcon { faults = "crowdstrike." .. name .. "#1=429" }
+    assert(reads[name](c))
+  end
+end)
+
+test("every list comes page by page", function()
+  walk.pages("crowdstrike", {
+    hosts = function(c) return c.crowdstrike.hosts { all = true }, #c.sim.state.device_list end,
+    iocs = function(c)
+      for n = 1, 5 do c.crowdstrike.create_ioc { ip = "198.51.100." .. n, action = "detect" } end
+      return c.crowdstrike.iocs { source = "lunette" }, 5
+    end,
+    ioc_hosts = function(c) return c.crowdstrike.ioc_hosts { sha256 = VBS_HASH }, 3 end,
+  }, 2)
+end)
+
+test("every write waits out a limit and is done once, and is not done with a token that is not taken", function()
+  walk.writes("crowdstrike", {
+    upload_sample = { function(c) c.crowdstrike.upload_sample { sample = text_sample("a.ps1") } end },
+    submit = { function(c)
+      local sample = text_sample("a.ps1")
+      c.crowdstrike.upload_sample { sample = sample }
+      c.crowdstrike.submit { sha256 = sample.sha256, name = "a.ps1", wait = false }
+    end },
+    create_ioc = { function(c) c.crowdstrike.create_ioc { sha256 = VBS_HASH, action = "prevent" } end },
+    delete_iocs = { function(c)
+      local made = c.crowdstrike.create_ioc { sha256 = VBS_HASH, action = "prevent" }
+      local o = c.crowdstrike.delete_iocs { ids = { made.id } }[1]
+      if not o.ok then error(o.error, 0) end
+    end, "delete_ioc" },
+    rtr_rm = { function(c) c.crowdstrike.rtr_remove_file { host = ws5(c), path = VBS, sha256 = VBS_HASH } end, "rm" },
+    rtr_kill = { function(c)
+      local p = device(c, "ws5").processes[1]
+      c.crowdstrike.rtr_kill_process { host = ws5(c), pid = p.pid, image = p.image or p.name, started = p.started }
+    end, "kill" },
+    rtr_get = { function(c) c.crowdstrike.rtr_get_file { host = ws5(c), path = VBS } end, "get" },
+  })
 end)
 
 harness.done()

@@ -1,6 +1,7 @@
 -- okta_test.lua: the Okta connector against its simulator.
 package.path = "tests/lua/?.lua;" .. package.path
 local harness = require "harness"
+local walk = require "walk"
 local test, eq, raises = harness.test, harness.eq, harness.raises
 
 local function okta(options) return harness.client("okta", options) end
@@ -369,6 +370,61 @@ test("errors say Okta's own words, and what 403 may mean", function()
   f = d.fault { status = 418, headers = {}, text = "", body = nil }
   eq(f, nil)
   eq(d.fault { status = 502, headers = {}, text = "bad gateway" }.code, "unavailable")
+end)
+
+-- Every operation ------------------------------------------------------------------------------------------
+
+-- The demo's user and the restricted group, without asking for them.
+local function ids(c)
+  local user, group
+  for _, u in ipairs(c.sim.state.users) do
+    if u.profile.login == "pgustavo@theshire.example" then user = u.id end
+  end
+  for _, g in ipairs(c.sim.state.groups) do
+    if g.profile.name == "ir-restricted" and g.type == "OKTA_GROUP" then group = g.id end
+  end
+  return user, group
+end
+
+local function user_of(c) return (ids(c)) end
+local function group_of(c) return (select(2, ids(c))) end
+
+test("every read waits out a limit, and says a lasting error in Okta's words", function()
+  walk.reads("okta", {
+    users = function(c) return c.okta.users { login = "pgustavo@theshire.example" } end,
+    groups = function(c) return c.okta.groups { name = "ir-restricted" } end,
+    user = function(c) return c.okta.user { id = user_of(c) } end,
+    user_groups = function(c) return c.okta.user_groups { user = user_of(c) } end,
+    group = function(c) return c.okta.group { id = group_of(c) } end,
+    members = function(c) return c.okta.members { group = group_of(c) } end,
+  }, "5xx:500", "E0000009")
+end)
+
+test("every list comes page by page", function()
+  walk.pages("okta", {
+    users = function(c) return c.okta.users { status = "ACTIVE" }, #c.okta.users { status = "ACTIVE" } end,
+    groups = function(c) return c.okta.groups { all = true }, #c.sim.state.groups end,
+    user_groups = function(c) return c.okta.user_groups { user = user_of(c) }, 4 end,
+    members = function(c)
+      local everyone
+      for _, g in ipairs(c.sim.state.groups) do everyone = g.type == "BUILT_IN" and g.id or everyone end
+      local n = 0
+      for _ in pairs(c.sim.state.members[everyone]) do n = n + 1 end
+      return c.okta.members { group = everyone }, n
+    end,
+  }, 2)
+end)
+
+test("every write waits out a limit and is done once, and is not done with a token that is not taken", function()
+  walk.writes("okta", {
+    add_to_group = { function(c) c.okta.add_to_group { user = user_of(c), group = group_of(c) } end },
+    remove_from_group = { function(c)
+      c.sim.state.members[group_of(c)][user_of(c)] = true
+      c.okta.remove_from_group { user = user_of(c), group = group_of(c) }
+    end },
+    clear_sessions = { function(c) c.okta.clear_sessions { user = user_of(c) } end },
+    expire_password = { function(c) c.okta.expire_password { user = user_of(c) } end },
+  })
 end)
 
 harness.done()

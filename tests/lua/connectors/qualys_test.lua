@@ -1,6 +1,7 @@
 -- qualys_test.lua: the Qualys connector against its simulator.
 package.path = "tests/lua/?.lua;" .. package.path
 local harness = require "harness"
+local walk = require "walk"
 local xml = require "xml"
 local test, eq, raises = harness.test, harness.eq, harness.raises
 
@@ -142,7 +143,7 @@ test("a scan is launched once, followed through its states, and its results are 
   eq(s.target, HOST)
   eq(s.reached, true)
   eq(#s.dropped, 0)
-  eq(s.title, "lunette 01JD2M6Q8R5T.7 t1059")
+  eq(s.title, "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1 t1059")
   eq(c.seen[1], "running")
   eq(c.seen[#c.seen], "done")
   eq(#c.sim.log, 1)
@@ -284,9 +285,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   local list = q.recent_scans { within = 600 }
   eq(#list, 1)
   eq(c.calls[#c.calls - 1].form.launched_after_datetime, "2199-01-01T00:00:00Z")
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T.7" }).ref, list[1].ref)
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T.77" }), nil)
-  eq(found(list, {}, { tag = "01JD2M6Q8R5T" }), nil)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#1" }).ref, list[1].ref)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan#11" }), nil)
+  eq(found(list, {}, { tag = "lunette 01JD2M6Q8R5T/model/qualys.launch_scan" }), nil)
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
   local args = c.declaration.operations.launch_scan.probe.args
@@ -385,6 +386,41 @@ test("versions are settings, each action's own", function()
   eq(c.calls[1].request.target, "/api/4.0/fo/asset/host/")
   c.config.host_version = "../4.0"
   raises("bad_argument", function() q.scanned_hosts { ips = HOST } end)
+end)
+
+-- Every operation ------------------------------------------------------------------------------------------
+
+-- The reference of a scan that has ended.
+local function ended(c)
+  local ref = launch(c.qualys, { wait = false }).ref
+  c.now = c.now + 86400
+  return ref
+end
+
+test("every read waits out a block, and says a lasting error in Qualys's words", function()
+  walk.reads("qualys", {
+    scanned_hosts = function(c) return c.qualys.scanned_hosts { ips = HOST } end,
+    host_detections = function(c) return c.qualys.detections { ips = HOST } end,
+    knowledge = function(c) return c.qualys.knowledge { qids = { 105943 } } end,
+    scan_results = function(c) return c.qualys.scan_results { ref = ended(c) } end,
+    scan_list = function(c) return c.qualys.scan_status { ref = ended(c) } end,
+  }, "5xx:500", "999")
+end)
+
+test("every list of hosts comes page by page", function()
+  walk.pages("qualys", {
+    scanned_hosts = function(c) return c.qualys.scanned_hosts { ips = "10.20.0.0/16" }, 6 end,
+  }, 2)
+  walk.pages("qualys", {
+    host_detections = function(c) return c.qualys.host_detections { ips = "10.20.0.0/16" }, 9 end,
+  }, 1)
+end)
+
+test("every write waits out a block and is done once, and is not done for an account that has expired", function()
+  walk.writes("qualys", {
+    launch_scan = { function(c) launch(c.qualys, { wait = false }) end },
+    cancel_scan = { function(c) c.qualys.cancel_scan { ref = launch(c.qualys, { wait = false }).ref } end },
+  })
 end)
 
 harness.done()

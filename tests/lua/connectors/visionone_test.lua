@@ -1,6 +1,7 @@
 -- visionone_test.lua: the Vision One connector against its simulator, one trap of the API after the other.
 package.path = "tests/lua/?.lua;" .. package.path
 local harness = require "harness"
+local walk = require "walk"
 local json = require "json"
 local test, eq, raises = harness.test, harness.eq, harness.raises
 
@@ -106,6 +107,14 @@ test("an endpoint has the fields that playbooks use, and its role", function()
   eq(e.isolation, "off")
   eq(v1.endpoint { id = endpoint(c, "ws6").id }.role, "workstation")
   eq(v1.endpoint { hostname = "www" }.role, "server")       -- Linux
+end)
+
+test("how many endpoints there are is asked by the inventory, one page of it", function()
+  local c, _, v1 = scene()
+  eq(v1.endpoint_count {}, #c.sim.state.endpoint_list)
+  eq(count(c, "endpoint_count"), 1)
+  eq(c.declaration.endpoints, "endpoint_count")
+  raises("failed", function() c.declaration.operations.endpoint_count.result({ items = {} }) end)
 end)
 
 test("two endpoints of one name are ambiguous; who was seen lately may settle it", function()
@@ -471,6 +480,78 @@ test("one element goes with each call, and our tag with it", function()
     end
   end
   eq(count(c, "isolate"), 1)
+end)
+
+-- Every operation ------------------------------------------------------------------------------------------
+
+local function ws5(c) return endpoint(c, "ws5").id end
+
+test("every read waits out a limit, and says a lasting error in Vision One's words", function()
+  walk.reads("visionone", {
+    endpoints = function(c) return c.visionone.endpoints { hostname = "WORKSTATION5" } end,
+    endpoint_count = function(c) return c.visionone.endpoint_count {} end,
+    isolation = function(c) return c.visionone.isolation { host = ws5(c) } end,
+    task = function(c)
+      return c.visionone.task { id = c.visionone.terminate_process { host = ws5(c), file = FILE, wait = false }.task }
+    end,
+    tasks = function(c) return c.visionone.tasks { action = "isolate" } end,
+    suspicious_objects = function(c) return c.visionone.suspicious_objects { sha256 = SHA256 } end,
+    exceptions = function(c) return c.visionone.exceptions { sha256 = SHA256 } end,
+  }, "5xx:500", "InternalServerError")
+end)
+
+test("every list comes page by page", function()
+  local function five(c, verb, more)
+    for n = 1, 5 do
+      local args = { ip = "198.51.100." .. n }
+      for k, v in pairs(more or {}) do args[k] = v end
+      c.visionone[verb](args)
+    end
+  end
+  walk.pages("visionone", {
+    endpoints = function(c) return c.visionone.endpoints { all = true }, #c.sim.state.endpoint_list end,
+    tasks = function(c)
+      five(c, "block")
+      return c.visionone.tasks { action = "block" }, 5
+    end,
+    suspicious_objects = function(c)
+      five(c, "add_suspicious_object")
+      return c.visionone.suspicious_objects { action = "block" }, 5
+    end,
+    exceptions = function(c)
+      five(c, "add_exception")
+      return c.visionone.exceptions { all = true }, 5
+    end,
+  }, 2)
+end)
+
+test("every write waits out a limit and is done once, and is not done with a key that is not taken", function()
+  local function before(verb, after)
+    return function(c)
+      c.visionone[verb] { sha256 = SHA256 }
+      after(c)
+    end
+  end
+  walk.writes("visionone", {
+    isolate = { function(c) c.visionone.isolate { host = ws5(c) } end, "isolate done" },
+    end_isolation = { function(c)
+      c.visionone.isolate { host = ws5(c) }
+      c.visionone.end_isolation { host = ws5(c) }
+    end, "restoreIsolate done" },
+    terminate_process = { function(c) c.visionone.terminate_process { host = ws5(c), sha1 = WSCRIPT } end, "killed" },
+    block = { function(c) c.visionone.block { file = FILE } end, "block done" },
+    unblock = { function(c)
+      c.visionone.block { file = FILE }
+      c.visionone.unblock { file = FILE }
+    end, "restoreBlock done" },
+    add_suspicious_object = { function(c) c.visionone.add_suspicious_object { sha256 = SHA256 } end },
+    watch = { function(c) c.visionone.watch { sha256 = SHA256 } end, "add_suspicious_object",
+              route = "add_suspicious_object" },
+    remove_suspicious_object = {
+      before("add_suspicious_object", function(c) c.visionone.remove_suspicious_object { sha256 = SHA256 } end) },
+    add_exception = { function(c) c.visionone.add_exception { sha256 = SHA256 } end },
+    remove_exception = { before("add_exception", function(c) c.visionone.remove_exception { sha256 = SHA256 } end) },
+  })
 end)
 
 harness.done()

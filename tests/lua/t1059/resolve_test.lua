@@ -100,4 +100,32 @@ test("resolve: else the address that an EDR knows", function()
   assert(resolve.ip { hostname = "h", ip = { "10.0.0.1", "10.0.0.2" } } == "192.168.1.9")
 end)
 
+test("resolve: a host that only the other vendor's agent names is asked for by the name it has there", function()
+  falcon = function(args)
+    assert(args.hostname == "WS-042" or args.device and args.device.hostname == "WS-042" or
+           args.device.agents.crowdstrike == "f1", "asked by what is not known")
+    return { id = "f1", hostname = "WS-042" }
+  end
+  endpoint = function(args)
+    local device = args.device
+    if device.agents then assert(device.agents.trend_vision_one == "v1") else assert(device.hostname == "WS-042") end
+    return { id = "v1", hostname = "WS-042" }
+  end
+  local outside = { "198.51.100.1" }                      -- a router's, perhaps
+  assert(resolve.visionone { agents = { crowdstrike = "f1" }, ip = outside }.id == "v1")
+  assert(resolve.crowdstrike { agents = { trend_vision_one = "v1" }, ip = outside }.id == "f1")
+  endpoint = nobody
+  refused("not_found", resolve.crowdstrike, { agents = { trend_vision_one = "v1" } })
+  refused("not_found", resolve.visionone, { agents = { log_analytics = "x" } })
+end)
+
+test("resolve: what is missing skips a stage, and what went wrong fails it", function()
+  for code, want in pairs { not_found = "skipped", ambiguous = "skipped", stale = "skipped",
+                            unavailable = "unavailable", unauthorised = "unauthorised" } do
+    local err = refused(want, resolve.needed, function() fail(code, "why") end)
+    assert(err.message == "why")
+  end
+  assert(resolve.needed(function(x) return x end, 7) == 7)
+end)
+
 shim.done()

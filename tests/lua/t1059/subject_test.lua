@@ -136,6 +136,18 @@ test("subject: a copy of an interpreter in a user's folder is still one", functi
   assert(not subject.is_system("C:\\Users\\x\\invoice.exe"))
 end)
 
+test("subject: one that was written by hand gets the name and kind that are always there", function()
+  rawset(_G, "fail", function(code) error({ code = code }, 0) end)
+  local hand = { path = "C:\\x\\odd.vbs" }
+  local s = subject.of(hand)
+  assert(s.name == "odd.vbs" and s.kind == "file" and hand.name == nil)
+  assert(subject.of { text = "whoami" }.kind == "command" and subject.of { sha256 = "ab" }.name == "ab")
+  local ok, err = pcall(subject.of, { pid = 4 })
+  assert(not ok and err.code == "bad_argument")
+  assert(subject.device({ host = "WS" }).hostname == "WS" and subject.device({}, { ip = {} }).ip)
+  assert(subject.device({}) == nil)
+end)
+
 test("subject: an interpreter under another name is known by the name that it was built with", function()
   local document = shim.document(ROOT .. "sigma/hit_powershell_base64_invoke.json")
   local d = document.Event.EventData
