@@ -116,6 +116,7 @@ bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *e
 bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err); /* of all its locks and signals; whoever waits for its end is due */
 /* Asks that it be stopped; quiet when it has ended.  One that is put away is due at once. */
 bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err);
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err);   /* by its whole id; "not_found"    */
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended                */
 bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100      */
 
