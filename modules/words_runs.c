@@ -154,17 +154,13 @@ static int l_await_signal(lua_State *L) {
   return lnL_effect(L, &signal_op, 3, new_taking(L), free);
 }
 
-struct finding { int64_t run; };
-static bool found(void *arg, const ln_run_row *row) {
-  ((struct finding *)arg)->run = row->id;
-  return false;
-}
-
 static bool send_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   ln_str args = ln_effect_args(e);
   ln_vitem v;
+  int64_t run;
   bool has = ln_v_get(args, LN_STR("value"), &v);
-  return ln_tx_signal_send(tx, *(int64_t *)e->work, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
+  return ln_tx_run_called(tx, ln_v_get_str(args, "run"), &run, err) &&
+         ln_tx_signal_send(tx, run, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
                            e->asked_ms, err) &&
          (ln_v_nil(value) || ln_buf_ok(value, err));
 }
@@ -179,26 +175,18 @@ static void sent(ln_effect *e) {
 
 static const ln_op send_op = {.name = "signal", .cls = LN_LOCAL, .apply = send_apply, .done = sent};
 
-/* signal(run, name, value): to a run, by its id. */
+/* signal(run, name, value): to a run, by its id, which is looked for when it is sent. */
 static int l_signal(lua_State *L) {
-  struct finding f = {0};
-  ln_err err;
-  size_t n;
-  const char *run = luaL_checklstring(L, 1, &n);
+  luaL_checkstring(L, 1);
   check_name(L, 2, "signal");
   lua_settop(L, 3);
-  if (n != LN_ULID || !ln_store_run_find(lnL_engine(L)->store, (ln_str){run, n}, found, &f, &err))
-    return lnL_raisef(L, "not_found", "signal: there is no run %s", run);
   lua_createtable(L, 0, 3);                              /* run name value args */
   for (int i = 1; i <= 3; i++) {
     static const char *const keys[] = {"run", "name", "value"};
     lua_pushvalue(L, i);
     lua_setfield(L, 4, keys[i - 1]);
   }
-  int64_t *id = malloc(sizeof *id);
-  if (!id) return lnL_raisef(L, "memory", "no memory for a signal");
-  *id = f.run;
-  return lnL_effect(L, &send_op, 4, id, free);
+  return lnL_effect(L, &send_op, 4, NULL, NULL);
 }
 
 /* ------------------------------------------------------------------ lock */

@@ -117,6 +117,12 @@ bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "UPDATE run SET deaths = 0 WHERE id = ? AND deaths > 0", "i", run);
 }
 
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err) {
+  bool found;
+  if (!ln_conn_ints(tx->c, run, 1, &found, err, "SELECT id FROM run WHERE ulid = ?", "t", ulid)) return false;
+  return found || ln_fail(err, "not_found", LN_FINAL, "there is no run " LN_STR_FMT, ulid.n > 40 ? 40 : (int)ulid.n, ulid.p);
+}
+
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err) {
   int64_t under = 0;
   bool found, ok = ln_conn_ints(tx->c, &under, 1, &found, err, "SELECT finished_ms = 0 FROM run WHERE id = ?", "i", run);

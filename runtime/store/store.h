@@ -116,6 +116,7 @@ bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *e
 bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err); /* of all its locks and signals; whoever waits for its end is due */
 /* Asks that it be stopped; quiet when it has ended.  One that is put away is due at once. */
 bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err);
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err);   /* by its whole id; "not_found"    */
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended                */
 bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100      */
 
@@ -206,6 +207,16 @@ bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err); /* "not_found"               */
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
+
+/* --- the kill switch (freeze.c): scope '' is all, "connector:NAME", "playbook:NAME" --- */
+typedef struct ln_freeze { ln_str scope, why, by; int64_t ms; } ln_freeze;
+typedef bool (*ln_freeze_fn)(void *arg, const ln_freeze *f); /* lent; false stops                           */
+bool ln_tx_freeze(ln_tx *tx, ln_str scope, ln_str why, ln_str by, int64_t ms, ln_err *err);
+bool ln_tx_thaw(ln_tx *tx, const ln_str *scope, int64_t *n, ln_err *err); /* NULL: all; n: how many there were; whoever waits is due */
+bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err);
+/* Calls fn once, if everything or one of the scopes is frozen; as the store, or the transaction, has it now. */
+bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
+bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 
 /* --- audit: what was refused or decided, append-only --- */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json, ln_err *err);
