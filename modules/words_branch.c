@@ -399,8 +399,8 @@ static int stage_called(lua_State *L, int status, lua_KContext ctx) {
   return lnL_raisef(L, NOT_CALLED_FOR, "%s", luaL_optstring(L, 4, NOT_CALLED_FOR));
 }
 
-/* The body of a stage's branch: ({ name, module, input, opts }) → its result.  A `when` that is a function decides
-** here, so that what a plan cannot know ends this branch and not the caller's. */
+/* The body of a stage's branch: ({ name, module, input, opts }) → its result.  A `when` that is a function
+** decides here, so that what a plan cannot know ends this branch and not the caller's. */
 static int l_stage_body(lua_State *L) {
   lua_settop(L, 1);
   if (lua_getfield(L, 1, "opts") == LUA_TTABLE && lua_getfield(L, 2, "when") == LUA_TFUNCTION) {
@@ -560,7 +560,8 @@ int lnL_flow(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   if (!lnL_granted(L, flow))
-    return lnL_raisef(L, "refused", "%s is not in `uses` of %s: add \"%s\" to it", flow.p, b->play->name, flow.p);
+    return lnL_raisef(L, "refused", "%s is not in `uses` of %s: add \"%s\" to it", flow.p, b->play->name,
+                      flow.p);
   ln_str as = take_as(L);                             /* name uses run args as */
   if (assumed(L, b, as)) return assume_flow(L, b, as);
   ln_fork *f = fork_or_raise(L, 1);

@@ -447,7 +447,8 @@ static void finish_failed(ln_run *r) {
 static bool finish_unknown(ln_run *r, ln_buf *result, ln_err *err) {
   ln_err why = {0};
   lnL_to_error(r->root->co, -1, &why);
-  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) && ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
+  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) &&
+         ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
 }
 
 static void finish(ln_run *r) {

@@ -161,7 +161,7 @@ bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *ar
 /* --- caps: which entities destructive writes touched --- */
 typedef struct ln_acts {                                 /* distinct entities that were acted on            */
   int64_t in_tree, in_window;                            /* by a tree of runs; by all, since a time         */
-  int64_t alike;                                         /* since then, of one vendor and kind ("okta:user:") */
+  int64_t alike;                                         /* since then, of one vendor and kind              */
   bool tree_has_it, window_has_it;                       /* is the one that is asked about among them?      */
 } ln_acts;
 bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, ln_acts *out, ln_err *err);
