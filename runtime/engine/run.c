@@ -398,8 +398,9 @@ static void ending_done(void *arg, const ln_err *err) {
 }
 
 static const char *outcome_of(const ln_run *r) {
-  if (r->planning) return r->partial ? "partial" : "complete"; /* of the plan */
-  if (!r->partial && !r->why.code[0] && !r->cancelling) return "complete";
+  bool broke = r->why.code[0] || r->cancelling;
+  if (!r->partial && !broke) return "complete";
+  if (r->planning) return broke ? "nothing" : "partial"; /* of the plan */
   return r->writes_done || r->notes ? "partial" : "nothing";
 }
 

@@ -61,6 +61,15 @@ static void test_unchanged_and_refused(void **state) {
   rig_free(r);
 }
 
+static void test_a_plan_that_failed_is_none(void **state) {
+  (void)state;
+  rig *r = set_up("fake.set { id = 'a' }; fail('odd', 'it is odd')");
+  planned(r);
+  assert_string_equal(rig_state(r), "failed");
+  assert_string_equal(rig_outcome(r), "nothing");
+  rig_free(r);
+}
+
 static void test_writes_never_are_planned(void **state) {
   (void)state;
   rig *r = set_up("fake.set { id = 'a' }");
@@ -201,6 +210,7 @@ static void test_resumed(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_is_sent),
                                      cmocka_unit_test(test_unchanged_and_refused),
+                                     cmocka_unit_test(test_a_plan_that_failed_is_none),
                                      cmocka_unit_test(test_writes_never_are_planned),
                                      cmocka_unit_test(test_opaque),
                                      cmocka_unit_test(test_of_what_is_not_known),
