@@ -136,6 +136,26 @@ sys.test("a process that was killed leaves a log: it stays where it is", functio
   eq(t:expect(0, { "show", "last", "--json" }).doc().waiting["for"], "interrupted")
 end)
 
+sys.test("beside one that serves: what is under way there is gone through as far as it came", function(t)
+  t:playbook("asks", "store.set('k', 1)\nlocal a = ask { title = 'go on?' }\nreturn a.answer")
+  local job = t:serve()
+  local run = t:expect(0, { "run", "asks", "--detach" }).out:match "%w+"
+  for _ = 1, 100 do
+    local w = t:expect(0, { "show", run, "--json" }).doc().waiting
+    if w and w["for"] == "approval" then break end
+    os.execute "sleep 0.05"
+  end
+  has(looked(t, 0, { run }).out, "entries: waits")
+  t:expect(0, { "approve", "1", "--answer", "yes" })
+  for _ = 1, 100 do
+    if t:expect(0, { "show", run, "--json" }).doc().state == "completed" then break end
+    os.execute "sleep 0.05"
+  end
+  has(looked(t, 0, { run }).out, "entries: completed")
+  has(looked(t, 0, { "--all", "--with", "scripts" }).out, "1 runs: 1 the same")
+  job.stop()
+end)
+
 ---The alerts of T1059 among the fixtures, as this program normalises them; of a long set its first ones.
 local function responses(t)
   local list = {}
