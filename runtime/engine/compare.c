@@ -2,9 +2,9 @@
 ** what was recorded.
 **
 ** A first pass, with the scripts as they were, tells what a journal does not hold: arguments, terms, and what
-** was under way when it ends.  A second one, with the edited scripts, leaves off at whatever is different; most
-** runs are the same, and that is all.  For the others a third goes on past what is different, with opaque
-** values where nobody knows; scripts that may meet those cost more to load. */
+** was under way when it ends.  A second one, with the edited scripts, leaves off at whatever is different;
+** most runs are the same, and that is all.  For the others a third goes on past what is different, with
+** opaque values where nobody knows; scripts that may meet those cost more to load. */
 #include "engine/library.h"
 #include "engine/replay.h"
 #include "engine/replaying.h"
@@ -57,7 +57,7 @@ static bool placeless(ln_str v, ln_buf *out) {
     while (rest.n && isdigit((unsigned char)*rest.p)) rest = (ln_str){rest.p + 1, rest.n - 1};
   }
   ln_buf_add(out, rest);
-  bool ok = !ln_buf_failed(&json) && !ln_buf_failed(out);
+  bool ok = out->p && !ln_buf_failed(&json) && !ln_buf_failed(out); /* no JSON text is empty */
   ln_buf_free(&json);
   return ok;
 }
@@ -441,7 +441,7 @@ static void put_blanks(comparison *c) {
 static void put_doc(ln_buf *b, const comparison *c, const ending *before, const ending *after,
                     const char *why) {
   const ln_past *p = c->past;
-  bool ends_same = !after || same_end(before, after);
+  bool ends_same = !before || !after || same_end(before, after);
   size_t mark = ln_v_begin(b, 'O', 11);
   put_list(b, "effects", &c->effects);
   ln_v_key(b, LN_STR("end"));
@@ -530,7 +530,7 @@ static bool not_begun(const ln_past *p, const ln_err *why, ln_buf *doc, ln_err *
   return ln_buf_ok(doc, err);
 }
 
-/* One pass with the edited scripts, compared.  False: err, or nothing, of one that left off at a difference. */
+/* One pass with the edited scripts, compared.  False: err, or nothing, of one that left off at a change. */
 static bool pass_and_compare(comparing *w, const ln_past *p, ln_replay *x, ln_buf *doc, ln_err *err) {
   ln_err why = {0};
   ln_run *r = ln_pass(w->g, p, w->edited, true, x, &why);

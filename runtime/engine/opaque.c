@@ -1,4 +1,5 @@
-/* opaque.c: opaque values within others: found, named after the step that will tell them; the error of asking. */
+/* opaque.c: opaque values within others: found, and named after the step that will tell them; and the error
+** of asking. */
 #include "engine/opaque.h"
 
 /* --- opaque values within others --- */

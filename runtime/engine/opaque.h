@@ -12,8 +12,8 @@
 ** not known, the step that would tell, and --assume. */
 bool ln_opaque_fail(ln_str value, ln_err *err);
 bool ln_opaque_in(ln_str value, ln_str *opaque);         /* the first within it; false: there is none       */
-/* Puts one: what is not known before the step of that name is done; past: what no recorded answer tells of it;
-** or, of what depends on others, the error of asking. */
+/* Puts one: what is not known before the step of that name is done; past: what no recorded answer tells of
+** it; or, of what depends on others, the error of asking. */
 bool ln_opaque_put(ln_buf *out, ln_str step, ln_str what, bool past);
 bool ln_opaque_put_why(ln_buf *out, const ln_err *unknown);
 bool ln_opaque_is_past(const ln_err *unknown);           /* it is of one that no recorded answer tells      */

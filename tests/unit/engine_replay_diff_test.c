@@ -303,10 +303,12 @@ static const an_edit edits[] = {
     {"a lock and a child that are there",
      "do local l <close> = lock 'deploy'; run_playbook('t.part', { id = 'a' }) end; return 1",
      "do local l <close> = lock 'deploy'; run_playbook('t.part', { id = 'a' }) end\nreturn 1", "same\n"},
-    {"another child", "return run_playbook('t.part', { id = 'a' })", "return run_playbook('t.part', { id = 'b' })",
+    {"another child", "return run_playbook('t.part', { id = 'a' })",
+     "return run_playbook('t.part', { id = 'b' })",
      "changed run_playbook#1 {\"input\":{\"id\":\"a\"},\"playbook\":\"t.part\"} -> "
      "{\"input\":{\"id\":\"b\"},\"playbook\":\"t.part\"} unknown\n"
-     "end {\"after\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"⟨unknown⟩\",\"state\":\"completed\"},"
+     "end "
+     "{\"after\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"⟨unknown⟩\",\"state\":\"completed\"},"
      "\"before\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"absent\",\"state\":\"completed\"}}\n"},
     {"a word that asks", "return 1",
      "local a = approve { title = 'really?' }; fake.post { id = 'p' }; return 1",
@@ -567,17 +569,20 @@ static void test_a_stage_that_nobody_knows(void **state) {
   rig *r = begin(body);
   rig_carry(r, "t.main", NULL);
   edit(r, body);
-  edit_script(r, "part",
-              "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", stage = \"part\", uses = { "
-              "\"fake\" }, input = { id = \"string\" }, run = function(input)\n"
-              " if fake.read { id = 'new' }.state == 'held' then return 'x' end\n"
-              " return fake.read { id = input.id }.state end }\n");
+  edit_script(
+      r, "part",
+      "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", stage = \"part\", uses = { "
+      "\"fake\" }, input = { id = \"string\" }, run = function(input)\n"
+      " if fake.read { id = 'new' }.state == 'held' then return 'x' end\n"
+      " return fake.read { id = input.id }.state end }\n");
   assert_string_equal(
       compared(r, 1),
       "changed part/fake.read#1 {\"id\":\"a\"} -> {\"id\":\"new\"} unknown\n"
       "unknown 'part': no recorded answer tells the answer of part/fake.read#1\n"
-      "end {\"after\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"⟨unknown⟩\",\"state\":\"completed\"},"
-      "\"before\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"absent\",\"state\":\"completed\"}}\n");
+      "end "
+      "{\"after\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"⟨unknown⟩\",\"state\":\"completed\"},"
+      "\"before\":{\"error\":null,\"outcome\":\"complete\",\"result\":\"absent\",\"state\":\"completed\"}}"
+      "\n");
   rig_free(r);
 }
 
@@ -670,14 +675,20 @@ static void test_no_such_run(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest rest[] = {
-      cmocka_unit_test(test_without_end),        cmocka_unit_test(test_many_notes),
-      cmocka_unit_test(test_another_result),     cmocka_unit_test(test_it_waits),
-      cmocka_unit_test(test_it_was_interrupted), cmocka_unit_test(test_it_was_cancelled),
-      cmocka_unit_test(test_it_used_its_budget_up), cmocka_unit_test(test_a_plan),
-      cmocka_unit_test(test_a_stage_that_nobody_knows), cmocka_unit_test(test_what_was_approved),  cmocka_unit_test(test_inputs),
-      cmocka_unit_test(test_which_runs),         cmocka_unit_test(test_a_damaged_journal),
-      cmocka_unit_test(test_no_such_run)};
+  const struct CMUnitTest rest[] = {cmocka_unit_test(test_without_end),
+                                    cmocka_unit_test(test_many_notes),
+                                    cmocka_unit_test(test_another_result),
+                                    cmocka_unit_test(test_it_waits),
+                                    cmocka_unit_test(test_it_was_interrupted),
+                                    cmocka_unit_test(test_it_was_cancelled),
+                                    cmocka_unit_test(test_it_used_its_budget_up),
+                                    cmocka_unit_test(test_a_plan),
+                                    cmocka_unit_test(test_a_stage_that_nobody_knows),
+                                    cmocka_unit_test(test_what_was_approved),
+                                    cmocka_unit_test(test_inputs),
+                                    cmocka_unit_test(test_which_runs),
+                                    cmocka_unit_test(test_a_damaged_journal),
+                                    cmocka_unit_test(test_no_such_run)};
   enum { REST = sizeof rest / sizeof *rest };
   struct CMUnitTest tests[EDITS + SPLITS + REST];
   size_t n = 0;
