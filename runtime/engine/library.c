@@ -21,7 +21,7 @@ typedef struct script {
   char sha[2 * LN_SHA256 + 1];
   char *source;                                          /* NULL: in the store, not fetched yet             */
   size_t n;
-  ln_buf code;                                           /* what it was compiled to, once it was            */
+  ln_buf code, seen_through; /* what it was compiled to, once it was; as it is, and for values nobody knows */
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;
   ino_t inode;
@@ -69,6 +69,7 @@ static void script_free(script *c) {
   free(c->path);
   free(c->source);
   ln_buf_free(&c->code);
+  ln_buf_free(&c->seen_through);
 }
 
 void ln_snapshot_drop(ln_snapshot *s) {
@@ -532,15 +533,16 @@ static const char *shown(const char *path) {
   return p ? p : q ? q : path;
 }
 
-/* Compiled once: further VMs take what it was compiled to.  A plan compiles another source. */
+/* Compiled once: further VMs take what it was compiled to.  A plan, and who goes through a past run with other
+** scripts, compiles another source. */
 static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
   char chunk[300];
   snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
-  if (c->code.n && !ln_replay_sees_opaque(r)) return ln_vm_load_code(r->vm, L, ln_buf_view(&c->code), chunk, err);
+  ln_buf *code = ln_replay_sees_opaque(r) ? &c->seen_through : &c->code;
+  if (code->n) return ln_vm_load_code(r->vm, L, ln_buf_view(code), chunk, err);
   if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;
-  if (ln_replay_sees_opaque(r)) return true;
-  ln_buf_init(&c->code, CODE_MAX);
-  if (!ln_vm_code(L, &c->code)) ln_buf_free(&c->code);
+  ln_buf_init(code, CODE_MAX);
+  if (!ln_vm_code(L, code)) ln_buf_free(code);
   return true;
 }
 
