@@ -63,5 +63,5 @@ void lnL_open_words(lua_State *L) {
   lua_pushcfunction(L, lnL_opaque_word);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD);
   ln_vm_globals(ln_vm_of(L), lazy_word, names);
-  if (lnL_run(L)->planning) lnL_opaque_words(L);
+  if (ln_replay_sees_opaque(lnL_run(L))) lnL_opaque_words(L);
 }

@@ -626,7 +626,7 @@ static int step_go(lua_State *L, int status, lua_KContext ctx) {
   return step_ran(L, LUA_OK, 0);
 }
 
-static const ln_op step_op = {.name = "step", .cls = LN_PURE, .start = step_start};
+static const ln_op step_op = {.name = "step", .cls = LN_PURE, .start = step_start, .own = true};
 
 static int l_step(lua_State *L) {
   ln_str name;
@@ -658,7 +658,7 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
   if (!e->ok) return lnL_effect_result(L, e);
-  ln_str effects = *(ln_str *)e->work;
+  ln_str effects = ln_buf_view(&e->would);
   lua_settop(L, 2);
   lua_pushlstring(L, effects.p, effects.n);           /* opts fn effects: outlives the effect */
   effects.p = lua_tolstring(L, 3, &effects.n);
@@ -677,7 +677,7 @@ static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
 }
 
 static void approved_start(ln_effect *e) {
-  const ln_str *effects = e->work;
+  ln_str effects = ln_buf_view(&e->would);
   ln_str args = ln_effect_args(e);
   ln_buf list;
   ln_vitem detail = {0};
@@ -686,9 +686,9 @@ static void approved_start(ln_effect *e) {
   ln_buf_init(&list, 16 << 20);
   size_t n = 0;
   ln_vitem v;
-  for (ln_str rest = *effects; rest.n && ln_v_read(&rest, &v);) n++;
+  for (ln_str rest = effects; rest.n && ln_v_read(&rest, &v);) n++;
   size_t mark = ln_v_begin(&list, 'A', n);
-  ln_buf_add(&list, *effects);
+  ln_buf_add(&list, effects);
   ln_v_end(&list, mark);
   ln_sha256_2(ln_str_of(e->run->ulid), ln_buf_view(&list), sha);
   ln_hex(sha, sizeof sha, digest);
@@ -706,26 +706,16 @@ static void approved_start(ln_effect *e) {
 
 static const ln_op approved_op = {.name = "approved", .cls = LN_WAIT, .start = approved_start};
 
-struct held { ln_str text; char bytes[]; };
-
-static struct held *hold_bytes(ln_str s) {
-  struct held *h = malloc(sizeof *h + s.n + 1);
-  if (!h) return NULL;
-  memcpy(h->bytes, s.p, s.n);
-  h->text = (ln_str){h->bytes, s.n};
-  return h;
-}
-
-static int ask_for(lua_State *L, const ln_buf *collected) {
+/* What fn would write was collected by the fork: those writes are shown. */
+static int ask_for(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_err err = {0};
   char where[256];
-  struct held *h = hold_bytes(ln_buf_view(collected));
-  ln_fork_free(b);
-  ln_effect *e = h ? ln_effect_new(b->run, b, &approved_op, &err) : NULL;
-  if (!e) return free(h), lnL_raisef(L, "memory", "no memory for a question");
-  e->work = h;
-  e->free_work = free;
+  ln_buf shown = *b->fork->plan_into;
+  *b->fork->plan_into = (ln_buf){.max = shown.max};
+  ln_effect *e = ln_effect_new(b->run, b, &approved_op, &err); /* frees the fork */
+  if (!e) return ln_buf_free(&shown), lnL_raise(L, &err);
+  e->would = shown;
   lnL_where(L, where, sizeof where);
   e->where = ln_str_dup(ln_str_of(where));
   lnL_question_args(L, 1, e);
@@ -745,7 +735,7 @@ static int approved_planned(lua_State *L) {
     ln_fork_free(b);
     return lua_error(L);
   }
-  if (b->fork->plan_into->n) return ask_for(L, b->fork->plan_into);
+  if (b->fork->plan_into->n) return ask_for(L);
   ln_fork_free(b);
   lua_settop(L, 2);
   return run_inside(L, (ln_str){NULL, 0}, only_result);

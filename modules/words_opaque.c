@@ -116,7 +116,7 @@ int lnL_opaque_word(lua_State *L) {
   what.p = luaL_checklstring(L, 1, &what.n);
   if (!b || !ln_branch_is_plan(b)) return lua_newtable(L), 1;
   ln_buf *out = lnL_new_buf(L, 8192 + what.n);               /* what owner    */
-  if (!ln_opaque_put(out, ln_str_of(b->name), what)) return lnL_raisef(L, "memory", "no memory for a value");
+  if (!ln_opaque_put(out, ln_str_of(b->name), what, false)) return lnL_raisef(L, "memory", "no memory for a value");
   lnL_decode(L, ln_buf_view(out));                           /* what owner opaque */
   ln_buf_free(out);
   return 1;

@@ -222,11 +222,14 @@ static bool lock_waits(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
   return ok;
 }
 
+/* As if it were free. */
+static void lock_unasked(ln_effect *e, ln_buf *value) { ln_v_str(value, ln_str_of(e->name)); }
+
 static void lock_start(ln_effect *e) {
   ln_buf key;
-  if (ln_effect_is_plan(e)) {                            /* as if it were free */
+  if (ln_effect_is_plan(e)) {
     ln_buf_init(&key, 1024);
-    ln_v_str(&key, ln_str_of(e->name));
+    lock_unasked(e, &key);
     ln_effect_finish(e, true, "planned", ln_buf_view(&key));
     ln_buf_free(&key);
     return;
@@ -243,7 +246,8 @@ static void lock_start(ln_effect *e) {
   ask_again(e);
 }
 
-static const ln_op lock_op = {.name = "lock", .cls = LN_WAIT, .start = lock_start, .apply = lock_take};
+static const ln_op lock_op = {
+    .name = "lock", .cls = LN_WAIT, .start = lock_start, .apply = lock_take, .unasked = lock_unasked};
 
 static bool unlock_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   return ln_tx_lock_drop(tx, name_of(e), e->run->id, ln_v_get_str(ln_effect_args(e), "step"), err) &&

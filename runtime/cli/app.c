@@ -75,12 +75,12 @@ static bool simulate_site(ln_app *a, ln_err *err) {
 }
 
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
-  ln_store_opts so = {.must_exist = o->must_exist, .clock = a->g.loop->clock};
+  ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
   if (!(a->g.store = ln_store_open(a->config->store, &so, err))) return false;
   a->served = !o->sim && ln_server_there(a->g.store);
   if (a->served && o->alone)
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
-  if (!a->served && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
+  if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
   if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
   return !o->runs || a->served || (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
 }

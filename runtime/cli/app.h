@@ -18,6 +18,7 @@ typedef struct ln_app_opts {
   bool runs;                                             /* this command runs runs: it needs an owner        */
   bool alone;                                            /* not where another process serves the store       */
   bool must_exist;                                       /* the store must be there already                  */
+  bool looks;                                            /* the store is only looked at: nothing is written  */
   bool no_store;
 } ln_app_opts;
 
@@ -64,6 +65,7 @@ int ln_cmd_check(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
+int ln_cmd_replay(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

@@ -28,6 +28,7 @@ static const command commands[] = {
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},
+    {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 

@@ -247,6 +247,7 @@ void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
 
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind) {
   ln_entry entry;
+  if (e->run->replay) return ln_replay_did(e), true;
   ln_effect_entry(e, kind, &entry);
   if (kind == LN_E_DELIVERED) entry.data = (ln_str){NULL, 0};
   e->run->now_ms = entry.at_ms;
@@ -364,6 +365,7 @@ void ln_effect_durable(ln_effect *e) {
 
 static void diverged(ln_effect *e, const ln_record *rec) {
   ln_err err;
+  if (e->run->replay) ln_replay_diverged(e->run, rec, e);
   ln_fail(&err, "divergence", LN_FINAL,
           "%s at %s is not what the journal has: it recorded %.*s%s at %.*s; nothing was sent", e->name,
           e->where ? e->where : "?", LN_STR_ARG(rec->op),
@@ -416,6 +418,8 @@ void ln_effect_start_live(ln_effect *e) {
 void ln_effect_begin(ln_effect *e) {
   ln_run *r = e->run;
   e->asked_ms = ln_now_ms(r->engine->loop->clock);
+  if (r->replay) ln_replay_asked(e);
+  if (ln_replay_is_aligned(r)) return;
   ln_record *rec = ln_effect_logged(e) ? ln_journal_find(r->past, ln_str_of(e->name)) : NULL;
   if (rec) {
     ln_str print = {(const char *)e->print, LN_FINGERPRINT};

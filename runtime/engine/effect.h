@@ -63,6 +63,10 @@ struct ln_op {                                           /* static, or owned by 
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
   bool quiet; /* LOCAL: changes nothing for others: a plan does it, too */
   void (*done)(ln_effect *e); /* LOCAL: on the loop, when its change is durable, before it is told; may be NULL */
+  bool own;                                              /* PURE: the author's own work, within the VM      */
+  /* WAIT: what it comes to where nobody waits for it, in a plan or over a past run's answers; NULL: nobody
+  ** knows. */
+  void (*unasked)(ln_effect *e, ln_buf *value);
   /* WRITE */
   const ln_write_ops *write;
   bool idempotent;

@@ -102,6 +102,7 @@ bool ln_run_put(ln_run *r, const ln_entry *e) {
   static const ln_err full = {
       .code = "memory", .message = "no memory for the run's entries", .retry = LN_AGAIN};
   ln_entry copy = *e;
+  if (r->replay) return true;
   if (r->pending.max == 0) ln_buf_init(&r->pending, PENDING_MAX);
   if (!r->pending.n) ln_buf_room(&r->pending, SOME); /* a run mostly has some entries */
   if (!put_entry(r, &copy)) return ln_run_end_attempt(r, &full), false;
@@ -170,7 +171,7 @@ bool ln_run_flush(ln_run *r) {
 
 /* A job that may be refused (a conflict, a busy entity) carries no entries: those go by a job before it. */
 bool ln_run_flush_with(ln_run *r, ln_apply_fn apply, ln_done_fn done, void *arg) {
-  if (r->broken || !ln_run_flush(r)) return false;
+  if (r->broken || r->replay || !ln_run_flush(r)) return false;
   ln_flush *f = calloc(1, sizeof *f);
   if (!f) return ln_run_end_attempt(r, &no_memory), false;
   f->apply = apply;

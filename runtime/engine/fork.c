@@ -97,8 +97,8 @@ static bool start_child(ln_branch *parent, size_t i) {
 
 struct ending { ln_fork *f; ln_branch *child; bool unknown; };
 
-/* A branch of a plan that ended for what it cannot know has not failed: what it would have returned is not
-** known either, and the report says what it would need. [-0, +1, e] */
+/* A branch of a plan, or one over a past run's answers, that ended for what it cannot know has not failed:
+** what it would have returned is not known either, and the report says what it would need. [-0, +1, e] */
 static void push_unknown(lua_State *L, ln_branch *child) {
   ln_err why = {0}, err = {0};
   lnL_to_error(child->co, -1, &why);
@@ -113,7 +113,8 @@ static void push_unknown(lua_State *L, ln_branch *child) {
 static int l_take_result(lua_State *L) {
   struct ending *e = lua_touserdata(L, 1);
   lua_State *co = e->child->co;
-  e->unknown = e->child->failed && ln_branch_is_plan(e->child) && lnL_is_unknown(co, -1);
+  bool may = ln_branch_is_plan(e->child) || ln_replay_sees_opaque(e->child->run);
+  e->unknown = e->child->failed && may && lnL_is_unknown(co, -1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, e->f->results_ref);       /* e results       */
   lua_createtable(L, 0, 3);                                   /* e results r     */
   lua_pushboolean(L, !e->child->failed || e->unknown);        /* e results r ok  */

@@ -24,6 +24,7 @@ void ln_tally_free(ln_tally *t);
 
 typedef struct ln_branch ln_branch;
 typedef struct ln_fork ln_fork;
+typedef struct ln_replay ln_replay;                      /* replaying.h                                     */
 
 typedef struct ln_play {                                 /* the playbook (or flow) that a branch runs under */
   char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none       */
@@ -155,6 +156,7 @@ struct ln_effect {
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
   int64_t wanted_ms;                                     /* since when it waits to be asked about           */
+  size_t nth;                                            /* in a replay that keeps what was asked: from 1   */
 };
 
 /* What is too large for an entry, or could be taken for the name of something that is: kept by its
@@ -212,6 +214,7 @@ struct ln_run {
   ln_run *warmer, *colder;                               /* parked ones in memory (sched.c)                 */
   void (*woken)(ln_run *r, const ln_err *err);           /* once, when it is ours again, or not             */
   struct ln_snapshot *scripts;                           /* engine/library.h                                */
+  ln_replay *replay;                                     /* borrowed; NULL: a run that acts                 */
   bool notified_waiting, notified_broken, is_call, parked, cancel_wanted, asked_people;
   char cancel_why[128];
 };
@@ -222,6 +225,10 @@ void ln_run_tell(ln_run *r, ln_str entries);             /* of steps, stages and
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
 /* A fresh VM, unless it has one in which its playbook was looked at; the root branch is runnable. */
 bool ln_run_begin(ln_run *r, ln_err *err);
+void ln_run_drive(ln_run *r);                            /* a replay, until it is over; needs no loop       */
+/* Hands a recorded outcome to who waits for it.  False: the attempt is over. */
+bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e);
+bool ln_run_wake_with(ln_run *r, ln_effect *e);          /* its outcome is there                            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
@@ -229,6 +236,12 @@ void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has anothe
 /* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
 ** once its writes under way are known; anything else leaves it to be resumed. */
 void ln_run_end_attempt(ln_run *r, const ln_err *why);
+/* open.c */
+ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err); /* the struct alone                 */
+void ln_run_free(ln_run *r);                             /* of one that the writer knows nothing of         */
+bool ln_run_read_row(ln_run *r, const ln_run_row *row);  /* what its row says of it; false: no memory       */
+/* Its input as its scripts declare it now; what they do not declare is left out. */
+bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
@@ -365,6 +378,19 @@ void ln_run_unlink(ln_run *r);                           /* from the runs under 
 void ln_sched_parked(ln_run *r);
 void ln_sched_unparked(ln_run *r);
 void ln_sched_stopped(ln_run *r);                        /* it ended, or its attempt is over                */
+/* replay.c: of a run that is only gone through again.  Nothing of it is started, written or told. */
+void ln_replay_used_up(ln_run *r);                       /* what was recorded                               */
+/* What the journal and the script say; e NULL: its end. */
+void ln_replay_diverged(ln_run *r, const ln_record *rec, const ln_effect *e);
+void ln_replay_ended(ln_run *r, const char *state, const char *outcome, ln_str result, ln_str error);
+bool ln_replay_sees_opaque(const ln_run *r);             /* its scripts may meet values that nobody knows   */
+/* aligned.c: answers are found by name, whatever the order. */
+bool ln_replay_is_aligned(const ln_run *r);
+void ln_replay_asked(ln_effect *e);
+bool ln_replay_next(ln_run *r);                          /* delivers one; false: none is left               */
+void ln_replay_did(ln_effect *e);                        /* the author's own work, done again               */
+void ln_replay_noted(ln_run *r, const ln_entry *e);
+void ln_replay_failed(ln_branch *b);                     /* it ended by the error on top of its co          */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                     */
 /* Of an effect whose job the writer has given back: it may go again.  True: its branch was cancelled meanwhile, and

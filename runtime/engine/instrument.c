@@ -48,7 +48,7 @@ static bool instrument(ln_engine *g, ln_str source, const char *path, ln_buf *ou
 bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err) {
   ln_run *r = lnL_run(L);
   ln_buf planned;
-  if (!r->planning) return ln_vm_load(r->vm, L, source, chunk, err);
+  if (!ln_replay_sees_opaque(r)) return ln_vm_load(r->vm, L, source, chunk, err);
   ln_buf_init(&planned, PLANNED_MAX);
   bool ok = instrument(r->engine, source, chunk + 1, &planned, err) &&
             ln_vm_load(r->vm, L, ln_buf_view(&planned), chunk, err);

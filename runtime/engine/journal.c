@@ -55,6 +55,7 @@ typedef struct slot {
 
 struct ln_journal {
   ln_buf bytes;
+  size_t n_entries;
   ln_record **records;
   size_t n_records, cap_records;
   ln_record **deliveries;
@@ -199,6 +200,7 @@ static bool index_all(ln_journal *j, ln_err *err) {
     if (!ln_entry_read(&rest, &e))
       return ln_fail(err, "store", LN_FINAL, "the journal is damaged, %zu bytes before its end", rest.n);
     if (!index_entry(j, &e)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the journal's index");
+    j->n_entries++;
   }
   return true;
 }
@@ -211,6 +213,13 @@ ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err) {
   return NULL;
 }
 
+void ln_journal_rewind(ln_journal *j) {
+  for (size_t i = 0; i < j->n_records; i++) {
+    j->records[i]->matched = j->records[i]->used = false;
+    j->records[i]->waiting = NULL;
+  }
+}
+
 void ln_journal_free(ln_journal *j) {
   if (!j) return;
   for (size_t i = 0; i < j->n_records; i++) free(j->records[i]);
@@ -221,11 +230,28 @@ void ln_journal_free(ln_journal *j) {
   free(j);
 }
 
+size_t ln_journal_entries(const ln_journal *j) { return j->n_entries; }
 size_t ln_journal_deliveries(const ln_journal *j) { return j->n_deliveries; }
 ln_record *ln_journal_delivery(const ln_journal *j, size_t i) { return j->deliveries[i]; }
 size_t ln_journal_records(const ln_journal *j) { return j->n_records; }
 ln_record *ln_journal_record(const ln_journal *j, size_t i) { return j->records[i]; }
 bool ln_journal_noted(ln_journal *j, ln_str name) { return ln_journal_find(j, name) != NULL; }
+
+static bool check_versions(void *arg, const ln_entry *e) {
+  ln_err *err = arg;
+  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
+  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API)
+    return false;
+  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
+  return false;
+}
+
+bool ln_journal_readable(const ln_journal *j, ln_err *err) {
+  ln_err newer = {0};
+  ln_journal_each(j, check_versions, &newer);
+  if (newer.code[0]) *err = newer;
+  return !newer.code[0];
+}
 
 struct counting { const char *kind; size_t n; };
 

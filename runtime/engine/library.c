@@ -21,7 +21,7 @@ typedef struct script {
   char sha[2 * LN_SHA256 + 1];
   char *source;                                          /* NULL: in the store, not fetched yet             */
   size_t n;
-  ln_buf code;                                           /* what it was compiled to, once it was            */
+  ln_buf code, seen_through; /* what it was compiled to, once it was; as it is, and for values nobody knows */
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;
   ino_t inode;
@@ -69,6 +69,7 @@ static void script_free(script *c) {
   free(c->path);
   free(c->source);
   ln_buf_free(&c->code);
+  ln_buf_free(&c->seen_through);
 }
 
 void ln_snapshot_drop(ln_snapshot *s) {
@@ -382,20 +383,32 @@ static ln_snapshot *remember(ln_engine *g, ln_snapshot *s) {
   return s;
 }
 
-ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
-  if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
+/* extra: a file, or none; first: a folder before all others, or NULL. */
+static ln_snapshot *take(ln_engine *g, ln_str extra, const char *first, ln_err *err) {
   ln_snapshot *s = snapshot_new(g, err);
   if (s) s->index = index_read(g);
   bool ok = s != NULL && add_extra(s, extra, err);
+  if (ok) s->in_scripts = true;
+  ok = ok && (!first || take_root(s, first, add_file, err));
   ok = ok && each_root(s, take_root, add_file, add_connector, err);
   if (ok) {
     if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
     ok = name_snapshot(s, err);
   }
   if (s) index_free(s->index), s->index = NULL;
-  if (ok) return remember(g, s);
+  if (ok) return s;
   ln_snapshot_drop(s);
   return NULL;
+}
+
+ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
+  if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
+  ln_snapshot *s = take(g, extra, NULL, err);
+  return s ? remember(g, s) : NULL;
+}
+
+ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err) {
+  return take(g, (ln_str){NULL, 0}, folder, err);
 }
 
 /* ------------------------------------------------------------------ pinned */
@@ -520,15 +533,16 @@ static const char *shown(const char *path) {
   return p ? p : q ? q : path;
 }
 
-/* Compiled once: further VMs take what it was compiled to.  A plan compiles another source. */
+/* Compiled once: further VMs take what it was compiled to.  A plan, and who goes through a past run with other
+** scripts, compiles another source. */
 static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
   char chunk[300];
   snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
-  if (c->code.n && !r->planning) return ln_vm_load_code(r->vm, L, ln_buf_view(&c->code), chunk, err);
+  ln_buf *code = ln_replay_sees_opaque(r) ? &c->seen_through : &c->code;
+  if (code->n) return ln_vm_load_code(r->vm, L, ln_buf_view(code), chunk, err);
   if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;
-  if (r->planning) return true;
-  ln_buf_init(&c->code, CODE_MAX);
-  if (!ln_vm_code(L, &c->code)) ln_buf_free(&c->code);
+  ln_buf_init(code, CODE_MAX);
+  if (!ln_vm_code(L, code)) ln_buf_free(code);
   return true;
 }
 

@@ -12,6 +12,8 @@ typedef struct ln_snapshot ln_snapshot;
 ** module name is its base name.  Does not compile: a script that does not compile fails whoever loads it.  Free by
 ** drop. */
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err);
+/* The same with a folder whose scripts win over all others.  Not the one that later runs share. */
+ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err);
 ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store            */
 ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
 void ln_snapshot_drop(ln_snapshot *s);

@@ -18,7 +18,7 @@ static void free_vm(ln_run *r) {
   r->vm = NULL;
 }
 
-static void run_free(ln_run *r) {
+void ln_run_free(ln_run *r) {
   free_vm(r);
   ln_run_drop_pending(r);
   ln_effect_spare_free(r);
@@ -43,7 +43,7 @@ static bool set_assume(ln_run *r, ln_str assume) {
   return copy != NULL;
 }
 
-static ln_run *run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
+ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   ln_run *r = calloc(1, sizeof *r);
   if (!r) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
@@ -114,15 +114,6 @@ bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err) {
   return ok;
 }
 
-static bool check_versions(void *arg, const ln_entry *e) {
-  ln_err *err = arg;
-  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
-  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API)
-    return false;
-  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
-  return false;
-}
-
 static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   creating *c = arg;
   ln_run *r = c->run;
@@ -177,7 +168,14 @@ static bool create(ln_run *r, ln_err *err) {
 /* ------------------------------------------------------------------ looking at a playbook without running
 ** it */
 
-struct looking { ln_run *run; ln_str input; bool coerce; ln_buf *out; ln_declared *declared; ln_err *err; };
+struct looking {
+  ln_run *run;
+  ln_str input;
+  bool coerce, again;                                    /* again: an input that was coerced once           */
+  ln_buf *out;
+  ln_declared *declared;
+  ln_err *err;
+};
 
 static void copy_field(lua_State *L, int t, const char *key, char *out, size_t n) {
   lua_getfield(L, t, key);                                   /* … v */
@@ -207,6 +205,22 @@ static void push_plain(lua_State *L, int t) {
   }
 }
 
+/* Takes out of the input on top what the declaration at t does not know.  [-0, +0, m] */
+static void drop_undeclared(lua_State *L, int t) {
+  bool any = lua_getfield(L, t, "input") == LUA_TTABLE;      /* input declared     */
+  for (lua_pushnil(L); lua_next(L, -3);) {                   /* input declared k v */
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);                                    /* input declared k k */
+    bool has = any && lua_rawget(L, -3) != LUA_TNIL;
+    lua_pop(L, 1);                                           /* input declared k   */
+    if (has) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -5);                                       /* a visited field may go */
+  }
+  lua_pop(L, 1);                                             /* input              */
+}
+
 /* Runs as the root branch, without leaving this function: chunk, declaration, coerced input.  Returns the playbook. */
 static int l_look(lua_State *L) {
   ln_run *r = lnL_run(L);
@@ -227,6 +241,7 @@ static int l_look(lua_State *L) {
   if (k->coerce) {
     if (k->input.n) lnL_decode(L, k->input);
     else lua_newtable(L);                                    /* playbook input          */
+    if (k->again) drop_undeclared(L, 1);
     lnL_coerce_input(L, 1, 2);                               /* playbook input coerced  */
     if (!lnL_encode(L, -1, k->out, k->err)) {
       lnL_push_error(L, k->err, (ln_str){NULL, 0});
@@ -263,7 +278,7 @@ bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_er
 
 ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
   ln_run_options none = {0};
-  ln_run *r = run_new(g, &none, err);
+  ln_run *r = ln_run_new(g, &none, err);
   if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) &&
       ln_run_begin_vm(r, err))
     return r;
@@ -279,7 +294,7 @@ bool ln_scratch_renew(ln_run *r, ln_err *err) {
 }
 
 void ln_scratch_free(ln_run *r) {
-  if (r) run_free(r);
+  if (r) ln_run_free(r);
 }
 
 /* Leaves the playbook on the root's stack. */
@@ -289,6 +304,16 @@ static bool look(ln_run *r, struct looking *k, ln_err *err) {
   bool ok = ln_run_begin_vm(r, err) && ln_vm_protect(r->vm, l_push_look, k, err) &&
             ln_scratch_turns(r, NULL, err);
   r->current = NULL;
+  return ok;
+}
+
+bool ln_run_coerce_again(ln_run *r, ln_err *err) {
+  ln_buf was = r->input;
+  struct looking k = {.input = ln_buf_view(&was), .coerce = true, .again = true, .out = &r->input};
+  ln_buf_init(&r->input, was.max);
+  bool ok = look(r, &k, err);
+  ln_buf_free(&was);
+  free_vm(r);
   return ok;
 }
 
@@ -307,9 +332,9 @@ bool ln_playbook_declared(ln_engine *g, ln_str playbook, ln_declared *out, ln_er
   struct looking k = {.declared = out};
   memset(out, 0, sizeof *out);
   ln_buf_init(&out->value, 1 << 20);
-  ln_run *r = run_new(g, &none, err);
+  ln_run *r = ln_run_new(g, &none, err);
   bool ok = r && take_scripts(r, playbook, err) && look(r, &k, err);
-  if (r) run_free(r);
+  if (r) ln_run_free(r);
   return ok;
 }
 
@@ -354,7 +379,7 @@ static ln_run *under_way(ln_run *r) {
 
 ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_options *o, ln_str started_by,
                      ln_err *err) {
-  ln_run *r = run_new(g, o, err);
+  ln_run *r = ln_run_new(g, o, err);
   struct looking k = {.input = input, .coerce = true};
   if (!r) return NULL;
   k.out = &r->input;
@@ -367,7 +392,7 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
 
 ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by,
                     ln_err *err) {
-  ln_run *r = run_new(g, o, err);
+  ln_run *r = ln_run_new(g, o, err);
   if (!r) return NULL;
   r->is_call = true;
   r->playbook = ln_str_dup(op);
@@ -386,35 +411,38 @@ fail:
 
 struct found { ln_run *run; char owner[LN_ULID + 1], state[16]; bool ok, sim; int64_t deaths, approve; };
 
-static bool copy_row(void *arg, const ln_run_row *row) {
-  struct found *f = arg;
-  ln_run *r = f->run;
+bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   r->id = row->id;
   r->root_id = row->root ? row->root : row->id;
   r->parent_id = row->parent;
   r->epoch = row->epoch;
   memcpy(r->ulid, row->ulid, sizeof r->ulid);
   memcpy(r->seed, row->seed, sizeof r->seed);
-  memcpy(f->owner, row->owner, sizeof f->owner);
-  snprintf(f->state, sizeof f->state, "%.*s", LN_STR_ARG(row->state));
   r->playbook = ln_str_dup(row->playbook);
   r->snapshot = ln_str_dup(row->snapshot);
   r->started_by = ln_str_dup(row->started_by);
   r->created_ms = r->now_ms = row->created_ms;
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
-  f->sim = ln_v_get_bool(row->options, "sim", false);
-  f->approve = ln_v_get_int(row->options, "approve", LN_APPROVE_WAIT);
-  f->deaths = row->deaths;
-  if (ln_str_eq(row->state, LN_STR("cancelling"))) {
-    r->cancel_wanted = true;                             /* whoever ran it died before it heard of that */
-    snprintf(r->cancel_why, sizeof r->cancel_why, "cancelled by lunette cancel");
-  }
   r->is_call = ln_v_get_bool(row->options, "call", false);
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
   bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || set_assume(r, assume.whole);
-  f->ok = ok && ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
+  return ok && ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
+}
+
+static bool copy_row(void *arg, const ln_run_row *row) {
+  struct found *f = arg;
+  memcpy(f->owner, row->owner, sizeof f->owner);
+  snprintf(f->state, sizeof f->state, "%.*s", LN_STR_ARG(row->state));
+  f->sim = ln_v_get_bool(row->options, "sim", false);
+  f->approve = ln_v_get_int(row->options, "approve", LN_APPROVE_WAIT);
+  f->deaths = row->deaths;
+  f->ok = ln_run_read_row(f->run, row);
+  if (ln_str_eq(row->state, LN_STR("cancelling"))) {
+    f->run->cancel_wanted = true;                        /* whoever ran it died before it heard of that */
+    snprintf(f->run->cancel_why, sizeof f->run->cancel_why, "cancelled by lunette cancel");
+  }
   return false;
 }
 
@@ -476,9 +504,7 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
-  ln_err newer = {0};
-  ln_journal_each(r->past, check_versions, &newer);
-  if (newer.code[0]) return *err = newer, false;
+  if (!ln_journal_readable(r->past, err)) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
@@ -486,7 +512,7 @@ static bool load_past(ln_run *r, ln_err *err) {
 }
 
 ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_err *err) {
-  ln_run *r = run_new(g, o, err);
+  ln_run *r = ln_run_new(g, o, err);
   ln_err quiet;
   if (!r) return NULL;
   if (take_over(r, which, err)) {
@@ -558,7 +584,7 @@ static void taken(void *arg, const ln_err *err) {
 
 ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*done)(ln_run *r, const ln_err *err),
                     ln_err *err) {
-  ln_run *r = run_new(g, o, err);
+  ln_run *r = ln_run_new(g, o, err);
   waking *w = calloc(1, sizeof *w);
   struct found f = {.run = r};
   bool ok = r && w && ln_store_run_get(g->store, id, copy_row, &f, err) && f.ok && may_take(g, &f, err);
@@ -624,7 +650,7 @@ bool ln_run_is_plan(const ln_run *r) { return r->planning; }
 void ln_run_leave(ln_run *r) {
   if (r->creating || r->pump_posted || r->flushed < r->flushes) return;
   unlink_run(r);
-  run_free(r);
+  ln_run_free(r);
 }
 
 /* What the writer has of it, or a task of the loop, still points to the struct; all else goes now. */

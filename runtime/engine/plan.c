@@ -81,7 +81,7 @@ static void put_planned(ln_effect *e, ln_str would) {
 static void finish_planned(ln_effect *e) {
   ln_buf answer;
   ln_buf_init(&answer, (size_t)16 << 20);
-  bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), &answer);
+  bool named = ln_opaque_name(e->w.planned, ln_str_of(e->name), false, &answer);
   ln_effect_finish(e, true, "planned", named ? ln_buf_view(&answer) : e->w.planned);
   ln_buf_free(&answer);
 }
@@ -125,7 +125,7 @@ void ln_plan_local(ln_effect *e) {
 void ln_plan_unknown(ln_effect *e) {
   ln_buf b;
   ln_buf_init(&b, 1 << 16);
-  ln_opaque_put(&b, ln_str_of(e->name), LN_STR("the answer"));
+  ln_opaque_put(&b, ln_str_of(e->name), LN_STR("the answer"), false);
   ln_effect_finish(e, true, "planned", ln_buf_view(&b));
   ln_buf_free(&b);
 }
@@ -144,7 +144,7 @@ bool ln_plan_unasked(ln_effect *e) {
 
 bool ln_plan_stuck(ln_branch *b, const ln_err *why, ln_str at, ln_err *err) {
   ln_buf data;
-  if (b->plan_into || b->polling) return true;
+  if (b->plan_into || b->polling || !b->run->planning) return true;
   ln_buf_init(&data, 4096);
   size_t mark = ln_v_begin(&data, 'O', 2);
   put_text(&data, "at", at);

@@ -121,7 +121,7 @@ static void begin_to_wind(ln_run *r, const ln_err *why) {
 
 void ln_run_end_attempt(ln_run *r, const ln_err *why) {
   if (r->broken || r->ended || r->closing) return;
-  if (!is_final(why)) break_off(r, why);
+  if (r->replay || !is_final(why)) break_off(r, why);
   else if (!r->winding && !r->ending) begin_to_wind(r, why);
   ln_run_pump_soon(r);
 }
@@ -139,6 +139,7 @@ static void branch_ended(ln_branch *b, bool failed, int nres) {
   b->state = LN_B_ENDED;
   b->failed = failed;
   b->nres = nres;
+  if (failed && b->run->replay) ln_replay_failed(b);
   if (b->on_end) b->on_end(b);
   else if (!b->parent) finish(b->run);
 }
@@ -189,6 +190,7 @@ static const ln_branch *asking_anew(const ln_run *r) {
 static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_err err;
   const ln_branch *b = asking_anew(r);
+  if (r->replay) ln_replay_diverged(r, rec, b ? b->asked : NULL);
   ln_fail(&err, "divergence", LN_FINAL,
           "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
           LN_STR_ARG(rec->name), LN_STR_ARG(rec->op), LN_STR_ARG(rec->where), b ? b->asked->name : "its end",
@@ -211,6 +213,7 @@ static void put_cancel(ln_run *r);
 
 static bool go_live(ln_run *r) {
   if (!past_is_matched(r)) return false;
+  if (r->replay) return ln_replay_used_up(r), false;
   r->live = true;
   if (r->cancel_wanted && !r->cancelling) put_cancel(r);
   for (ln_branch *b = r->branches; b && !is_over(r); b = b->next)
@@ -219,7 +222,7 @@ static bool go_live(ln_run *r) {
 }
 
 /* Hands over what an effect ended with.  The guards remember what it said of files. */
-static bool wake_with(ln_run *r, ln_effect *e) {
+bool ln_run_wake_with(ln_run *r, ln_effect *e) {
   static const ln_err none = {
       .code = "memory", .message = "no memory for what the guards know", .retry = LN_AGAIN};
   if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
@@ -227,19 +230,11 @@ static bool wake_with(ln_run *r, ln_effect *e) {
   return true;
 }
 
-static bool replay_next(ln_run *r) {
-  if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
-  ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
+bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
   ln_str outcome;
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
-  if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
-    ln_run_deliver_cancel(r);
-    return true;
-  }
-  ln_effect *e = rec->waiting;
-  if (!e) return nobody_waits(r, rec);
   bool ok = ln_outcome_of(r, rec, &hold, &outcome, &err);
   if (ok) {
     rec->waiting = NULL;
@@ -252,7 +247,18 @@ static bool replay_next(ln_run *r) {
   if (!ok) return ln_run_end_attempt(r, &err), false;
   ln_write_count(r, rec->cls, rec->state);
   ln_plan_replayed(e, rec);
-  return wake_with(r, e);
+  return ln_run_wake_with(r, e);
+}
+
+static bool replay_next(ln_run *r) {
+  if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
+  ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
+  r->now_ms = rec->done_ms;
+  if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
+    ln_run_deliver_cancel(r);
+    return true;
+  }
+  return rec->waiting ? ln_run_deliver(r, rec, rec->waiting) : nobody_waits(r, rec);
 }
 
 static bool deliver_ready(ln_run *r) {
@@ -262,7 +268,7 @@ static bool deliver_ready(ln_run *r) {
   if (!r->ready) r->ready_last = NULL;
   if (ln_effect_logged(e) && !ln_effect_put_done(e, e->durable ? LN_E_DELIVERED : LN_E_DONE)) return false;
   ln_plan_delivered(e);
-  return wake_with(r, e);
+  return ln_run_wake_with(r, e);
 }
 
 /* A cancel is a delivery, so it comes where a replay can repeat it: while every branch waits, be it for
@@ -284,7 +290,12 @@ static bool step_once(ln_run *r) {
     run_branch(r, b);
     return !r->sliced;
   }
-  return r->live ? deliver_ready(r) : replay_next(r);
+  if (r->live) return deliver_ready(r);
+  return ln_replay_is_aligned(r) ? ln_replay_next(r) : replay_next(r);
+}
+
+void ln_run_drive(ln_run *r) {
+  while (!is_over(r)) step_once(r);
 }
 
 /* Whoever watches learns that the run waits for a person only; first it is looked whether one has
@@ -431,7 +442,9 @@ static void end_with(ln_run *r, const char *state, ln_str result, const ln_err *
     e->state = state;
     e->outcome = outcome_of(r);
     ok = fill_ending(e, result, why, where, &err);
-    if (ok && ln_run_flush_with(r, ending_apply, ending_done, e)) return;
+    if (ok && r->replay)
+      ln_replay_ended(r, state, e->outcome, ln_buf_view(&e->result), ln_buf_view(&e->error));
+    if (ok && !r->replay && ln_run_flush_with(r, ending_apply, ending_done, e)) return;
     ending_free(e);
   }
   if (!ok) ln_run_end_attempt(r, &err);
@@ -456,12 +469,13 @@ static void finish(ln_run *r) {
   lua_State *co = r->root->co;
   ln_err err = {0};
   ln_buf result;
-  if (!r->live && r->past_at < ln_journal_deliveries(r->past)) {
+  bool strict = !r->live && !ln_replay_is_aligned(r);
+  if (strict && r->past_at < ln_journal_deliveries(r->past)) {
     nobody_waits(r, ln_journal_delivery(r->past, r->past_at));
     return;
   }
-  if (!r->live && !past_is_matched(r)) return;
-  bool unknown = r->root->failed && r->planning && lnL_is_unknown(co, -1);
+  if (strict && !past_is_matched(r)) return;
+  bool unknown = r->root->failed && ln_replay_sees_opaque(r) && lnL_is_unknown(co, -1);
   if (r->root->failed && !unknown) {
     finish_failed(r);
     return;

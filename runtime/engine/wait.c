@@ -46,7 +46,12 @@ static void sleep_start(ln_effect *e) {
   ln_wait_for(e, e->due_ms, slept);
 }
 
-const ln_op ln_op_sleep = {.name = "sleep", .cls = LN_WAIT, .start = sleep_start};
+static void sleep_unasked(ln_effect *e, ln_buf *value) {
+  e->run->now_ms += ln_v_get_int(ln_effect_args(e), "ms", 0);
+  ln_v_nil(value);
+}
+
+const ln_op ln_op_sleep = {.name = "sleep", .cls = LN_WAIT, .start = sleep_start, .unasked = sleep_unasked};
 
 bool ln_effect_given_back(ln_effect *e) {
   static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};

@@ -34,6 +34,8 @@ static bool start_tail(ln_tx *tx, ln_err *err) {
 }
 
 bool ln_batch_begin(ln_tx *tx, ln_err *err) {
+  if (tx->store->looks)
+    return ln_fail(err, "store", LN_FINAL, "%s was opened only to be looked at", tx->store->path);
   if (!connect(tx, err)) return false;
   if (!ln_conn_exec(tx->c, NULL, err, "BEGIN IMMEDIATE", "")) {
     if (tx->c->broken) ln_batch_abort(tx);

@@ -50,6 +50,7 @@ struct ln_tx {
 struct ln_store {
   char *path, *vfs;
   ln_clock *clock;
+  bool looks;                                            /* nothing may be written                           */
   int64_t tail_keep, tail_slack;                         /* LN_TAIL_KEEP and LN_TAIL_SLACK; tests make them small */
   pthread_mutex_t read_mx;                               /* held for one page of rows at most                */
   ln_conn *reader;

@@ -174,6 +174,12 @@ bool ln_schema_connect(ln_conn *c, ln_err *err) {
                         err);
 }
 
+bool ln_schema_look(ln_conn *c, ln_err *err) {
+  int64_t has = 0;
+  if (!ln_schema_connect(c, err) || !look(c, &has, err)) return false;
+  return has > 0 || ln_fail(err, "store", LN_FINAL, "%s is empty: name a store that is there", c->path);
+}
+
 bool ln_schema_open(ln_conn *c, ln_err *err) {
   int64_t has = 0;
   return ln_schema_connect(c, err) && look(c, &has, err) && (has == LN_STORE_VERSION || make(c, err)) && wal(c, err) &&

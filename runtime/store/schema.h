@@ -13,6 +13,8 @@ enum {
 /* Makes the tables in an empty file; refuses one that is somebody else's or newer; turns the WAL on.  Two
 ** processes may do it to the same file at once. */
 bool ln_schema_open(ln_conn *c, ln_err *err);
+/* Refuses what is no store of ours, and changes nothing: also one of an older version stays what it is. */
+bool ln_schema_look(ln_conn *c, ln_err *err);
 bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself             */
 
 #endif

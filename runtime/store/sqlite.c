@@ -68,12 +68,23 @@ static int64_t others_commits(ln_store *s, bool *ok, ln_err *err) {
   return commits - s->own_commits;
 }
 
+/* Whoever closes the last connection moves what the log has into the file, and removes the log. */
+static void leave_log(ln_store *s, bool leave) {
+  sqlite3_db_config(s->reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave, NULL);
+}
+
+static bool make_ready(ln_store *s, ln_err *err) {
+  if (!s->looks) return ln_schema_open(s->reader, err);
+  leave_log(s, true);
+  return ln_conn_script(s->reader, "PRAGMA query_only = ON", err) && ln_schema_look(s->reader, err);
+}
+
 static bool open_reader(ln_store *s, bool must_exist, ln_err *err) {
   if (!s->vfs && !look_at_file(s->path, must_exist, err)) return false;
   if (!(s->reader = ln_conn_open(s->path, s->vfs, s->vfs && !must_exist, err))) return false;
   if (sqlite3_db_readonly(s->reader->db, "main") == 1) return ln_conn_fail(s->reader, SQLITE_READONLY, err);
   bool ok;
-  if (!ln_schema_open(s->reader, err) ||
+  if (!make_ready(s, err) ||
       !ln_conn_ints(s->reader, &s->data_version, 1, NULL, err, "PRAGMA data_version", ""))
     return false;
   s->others = others_commits(s, &ok, err);
@@ -91,19 +102,32 @@ ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err) {
   pthread_mutex_init(&s->write_mx, NULL);
   pthread_mutex_init(&s->count_mx, NULL);
   s->tx.store = s;
+  s->looks = o->looks;
   s->tail_keep = LN_TAIL_KEEP;
   s->tail_slack = LN_TAIL_SLACK;
   s->clock = o->clock ? o->clock : ln_clock_real();
   s->path = full_path(path, o->vfs);
   s->vfs = o->vfs ? ln_str_dup(ln_str_of(o->vfs)) : NULL;
   if (!s->path || (o->vfs && !s->vfs)) ln_fail(err, "memory", LN_AGAIN, "no memory to open the store");
-  else if (open_reader(s, o->must_exist, err)) return s;
+  else if (open_reader(s, o->must_exist || o->looks, err)) return s;
   ln_store_close(s);
   return NULL;
 }
 
+/* A log with something in it was left by a process that died: it is not ours to move.  An empty one was made
+** by our own opening, and goes again. */
+static bool log_is_empty(const ln_store *s) {
+  ln_buf path;
+  struct stat st;
+  ln_buf_init(&path, PATH_BYTES + 8);
+  bool known = ln_buf_addf(&path, "%s-wal", s->path) && stat(path.p, &st) == 0;
+  ln_buf_free(&path);
+  return !s->vfs && known && st.st_size == 0;
+}
+
 void ln_store_close(ln_store *s) {
   if (!s) return;
+  if (s->looks && s->reader && log_is_empty(s)) leave_log(s, false);
   ln_writer_stop(s);
   ln_tx_free(&s->tx);
   ln_tail_free(&s->read_tail);

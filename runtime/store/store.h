@@ -16,6 +16,8 @@ typedef struct ln_tx ln_tx;
 typedef struct ln_store_opts {
   const char *vfs;                                       /* NULL: SQLite's own                              */
   bool must_exist;                                       /* else it is created (mode 0600)                  */
+  /* Only looks: it must exist, its file stays as it is, byte for byte, and every write is refused. */
+  bool looks;
   ln_clock *clock;                                       /* for expiries                                    */
 } ln_store_opts;
 

@@ -47,7 +47,7 @@ static void test_named(void **state) {
   ln_buf_init(&in, 1 << 16);
   ln_buf_init(&out, 1 << 16);
   put_nested(&in, true);
-  assert_true(ln_opaque_name(ln_buf_view(&in), LN_STR("okta.users#1"), &out));
+  assert_true(ln_opaque_name(ln_buf_view(&in), LN_STR("okta.users#1"), false, &out));
   assert_true(ln_v_check(ln_buf_view(&out), &err));
   assert_true(ln_opaque_in(ln_buf_view(&out), &found));
   assert_true(ln_str_eq(ln_v_get_str(found, "step"), LN_STR("okta.users#1")));
@@ -68,7 +68,7 @@ static void test_plain(void **state) {
   ln_buf_init(&in, 1 << 16);
   ln_buf_init(&out, 1 << 16);
   put_nested(&in, false);
-  assert_true(ln_opaque_name(ln_buf_view(&in), LN_STR("s"), &out));
+  assert_true(ln_opaque_name(ln_buf_view(&in), LN_STR("s"), false, &out));
   assert_true(ln_str_eq(ln_buf_view(&in), ln_buf_view(&out)));
   assert_false(ln_opaque_in(ln_buf_view(&in), &found));
   ln_buf_free(&in);
@@ -103,7 +103,7 @@ static void test_damaged(void **state) {
   put_nested(&in, true);
   for (size_t n = 1; n < in.n; n++) {
     ln_buf_cut(&out, 0);
-    assert_false(ln_opaque_name((ln_str){in.p, n}, LN_STR("s"), &out));
+    assert_false(ln_opaque_name((ln_str){in.p, n}, LN_STR("s"), false, &out));
     ln_opaque_in((ln_str){in.p, n}, &found);
   }
   ln_buf_free(&in);
