@@ -240,7 +240,7 @@ static bool replay_next(ln_run *r) {
   }
   ln_effect *e = rec->waiting;
   if (!e) return nobody_waits(r, rec);
-  bool ok = ln_outcome_of(r, rec, &hold, &outcome, &err);
+  bool ok = ln_entry_data(r->engine, rec->name, rec->outcome, &hold, &outcome, &err);
   if (ok) {
     rec->waiting = NULL;
     e->finished = true;

@@ -211,6 +211,27 @@ sys.test("a stage that is run by itself is told as one, and one that is called t
   for _, s in ipairs(doc.steps) do eq(s.stage, "t1059.deceive", s.name) end
 end)
 
+sys.test("what is large is told whole, and does not break the journal", function(t)
+  t:playbook("large", [[
+    local long = ("x"):rep(100000)
+    evidence(long, { long })
+    found { severity = "low", title = long }
+    not_done(long, long)
+    log.info(long)
+    stage("nothing", {}, { when = false, why = long })
+    pcall(step, "s", function() fail("mine", long, { more = long }) end)
+    approve { title = "Go on?" }
+    return long]], "uses = {},")
+  local doc = t:expect(3, { "run", "large", "--sim", "--json" }).doc()
+  t:expect(0, { "approve", doc.waiting.id })
+  doc = t:expect(5, { "resume", doc.run, "--sim", "--json" }).doc()
+  for what, text in pairs { name = doc.evidence[1].name, value = doc.evidence[1].value[1], title = doc.found[1].title,
+                            ["not done"] = doc.not_done[1].why, stage = doc.stages[1].why, result = doc.result } do
+    eq(#text, 100000, what)
+  end
+  eq(doc.steps[1].error.code, "mine")
+end)
+
 -- The same, with nothing left to chance: every document, of T1059 or not, is taken for malicious and for benign, on a host
 -- that is there.  By the simulators' log some of it is done; none of it to an interpreter.
 local ALL = [[
