@@ -16,7 +16,14 @@ local function by_severity(list)
 end
 
 ---One line, whatever an alert or a vendor wrote: a control character could rewrite the terminal.
+-- Whatever a value holds, it stays on its line.
 local function one_line(s) return (tostring(s):gsub("[%s%c]+", " ")) end
+
+-- Lines as one text: none of them has a line end of its own.
+local function joined(out)
+  for i, line in ipairs(out) do out[i] = line:gsub("[\r\n]+", " ") end
+  return table.concat(out, "\n") .. "\n"
+end
 
 local function listed(list, between)
   local out = {}
@@ -292,10 +299,16 @@ function report.text(doc)
     out[#out + 1] = s.title
     for _, line in ipairs(s.lines) do out[#out + 1] = "  " .. line end
   end
-  return table.concat(out, "\n") .. "\n"
+  return joined(out)
 end
 
-local function md(s) return (one_line(s):gsub("[|`*_<>\\%[%]]", "\\%0")) end
+-- Marks are escaped wherever they stand; what is one only at a line's beginning, there; and what a renderer
+-- would make a link of without any mark.
+local function md(s)
+  s = one_line(s):gsub("[\\`*_%[%]<>|#~&$!{}]", "\\%0")
+  s = s:gsub("^([-+=])", "\\%1"):gsub("^(%d+)([.)])", "%1\\%2")
+  return (s:gsub("://", "\\://"):gsub("(%f[%w][wW][wW][wW])%.", "%1\\."))
+end
 
 ---The report as markdown.  Texts of vendors and alerts are escaped: they are data, not markup.
 ---@param doc table
@@ -315,7 +328,7 @@ function report.markdown(doc)
     out[#out + 1] = "\n## " .. s.title:sub(1, 1):upper() .. s.title:sub(2) .. "\n"
     for _, line in ipairs(s.lines) do out[#out + 1] = "- " .. md(line) end
   end
-  return table.concat(out, "\n") .. "\n"
+  return joined(out)
 end
 
 return report
