@@ -16,7 +16,6 @@ local function by_severity(list)
 end
 
 ---One line, whatever an alert or a vendor wrote: a control character could rewrite the terminal.
--- Whatever a value holds, it stays on its line.
 local function one_line(s) return (tostring(s):gsub("[%s%c]+", " ")) end
 
 -- Lines as one text: none of them has a line end of its own.
@@ -320,12 +319,14 @@ function report.markdown(doc)
   out[#out + 1] = "- finished: " .. (doc.finished or "not yet")
   local result = result_lines(doc)
   if #result > 0 then
-    out[#out + 1] = "\n## Result\n\n```"
+    for _, line in ipairs { "", "## Result", "", "```" } do out[#out + 1] = line end
     for _, line in ipairs(result) do out[#out + 1] = (line:gsub("```", "'''")) end
     out[#out + 1] = "```"
   end
   for _, s in ipairs(sections(doc)) do
-    out[#out + 1] = "\n## " .. s.title:sub(1, 1):upper() .. s.title:sub(2) .. "\n"
+    for _, line in ipairs { "", "## " .. s.title:sub(1, 1):upper() .. s.title:sub(2), "" } do
+      out[#out + 1] = line
+    end
     for _, line in ipairs(s.lines) do out[#out + 1] = "- " .. md(line) end
   end
   return joined(out)

@@ -248,6 +248,7 @@ void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()    */
 #define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it    */
+#define LN_STAGE_NAME "run.stage"                        /* of the entry that says which stage the run is   */
 /* A part of a name that is an author's or an item's own: / % # and control characters are percent-encoded. */
 bool ln_name_is_plain(ln_str s);
 void ln_name_escape(ln_buf *out, ln_str s);

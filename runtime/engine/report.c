@@ -19,6 +19,7 @@ typedef struct report {
   ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
   int64_t created_ms, finished_ms;
   bool plan, failed;                                     /* failed: no memory                               */
+  ln_str own_stage;                                      /* the one that the playbook is by itself          */
   stage_seen *stages;
   size_t n_stages, max_stages;
   ln_err *err;
@@ -141,6 +142,7 @@ static stage_seen *add_stage(report *r) {
 /* A stage that is under way is the one that an entry of its branch goes on with; else it is another one. */
 static bool see_stage(void *arg, const ln_entry *e) {
   report *r = arg;
+  if (ln_str_eq(e->name, LN_STR(LN_STAGE_NAME))) r->own_stage = ln_v_get_str(e->data, "stage");
   if (e->kind != LN_E_STAGE) return true;
   stage_seen now = {parent_of(e->name), ln_v_get_str(e->data, "stage"), ln_v_get_str(e->data, "state"),
                     ln_v_get_str(e->data, "why")};
@@ -156,11 +158,24 @@ static bool see_stage(void *arg, const ln_entry *e) {
   return s != NULL;
 }
 
+/* The run's state is its. */
+static void put_own_stage(report *r) {
+  ln_str state = owner_is_dead(r) ? LN_STR("waiting") : r->state;
+  if (ln_str_eq(state, LN_STR("completed"))) state = LN_STR("done");
+  else if (ln_str_eq(ln_v_get_str(r->error, "code"), LN_STR("skipped"))) state = LN_STR("skipped");
+  ln_json_open(r->out, '{');
+  text(r, "stage", r->own_stage);
+  text(r, "state", state);
+  text(r, "why", ln_v_get_str(r->error, "message"));
+  ln_json_close(r->out, '}');
+}
+
 static void put_stages(report *r) {
   bool waits = ln_str_eq(r->state, LN_STR("waiting")) || owner_is_dead(r);
   ln_journal_each(r->j, see_stage, r);
   key(r, "stages");
   ln_json_open(r->out, '[');
+  if (r->own_stage.n) put_own_stage(r);
   for (size_t i = 0; i < r->n_stages; i++) {
     const stage_seen *s = &r->stages[i];
     bool under_way = ln_str_eq(s->state, LN_STR("running"));
@@ -196,7 +211,7 @@ static ln_str stage_of(const report *r, ln_str name) {
     const stage_seen *s = &r->stages[i];
     if (is_within(s, name) && (!found || s->parent.n >= found->parent.n)) found = s;
   }
-  return found ? found->stage : (ln_str){NULL, 0};
+  return found ? found->stage : r->own_stage;
 }
 
 /* ------------------------------------------------------------------ steps */

@@ -43,6 +43,10 @@ end
 
 -- Every mark that could begin something stands behind a backslash, unless it is the report's own.
 local function check_markdown(text)
+  text = text:gsub("\n```\n(.-)\n```\n", function(code)     -- what stands in a fence must not end it
+    assert(not code:find("```", 1, true), "a fence is broken: " .. code)
+    return "\n"
+  end)
   for line in text:gmatch "[^\n]+" do
     local rest = line:gsub("^#+ ", ""):gsub("^%- ", ""):gsub("^%*%*[%w\\._-]+%*%*", ""):gsub("\\\\", ""):gsub("\\[%p]", "")
     local at = rest:find "[`*_<>|~%[%]#&]" or rest:find "://" or rest:find "www%."

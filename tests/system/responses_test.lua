@@ -241,9 +241,9 @@ local ALL = [[
     local s = subject.subject(a)
     s.host = device.hostname
     out[#out + 1] = s.kind .. " " .. s.name
-    stage("t1059.isolate", { subject = s, device = device, verdict = "benign" })
     stage("t1059.isolate", { subject = s, device = device, verdict = "malicious" })
     stage("t1059.evict", { subject = s, device = device })
+    stage("t1059.isolate", { subject = s, device = device, verdict = "benign" })
   end
   return out]]
 

@@ -325,7 +325,7 @@ sys.test("credentials of http and crypto: named in Lua, and never seen there", f
 end)
 
 sys.test("killed in the middle, interrupted, resumed: neither the store nor a command line has a value", function(t)
-  site(t, "visionone.isolate#1=slow:60000,okta.add_to_group#1=slow:60000")
+  site(t, "visionone.isolate#1=slow:60000,crowdstrike.upload_archive#1=slow:60000")
   local wanted = needles(VALUES)
   local function start(args)
     args.limit = t.secrets
@@ -339,7 +339,7 @@ sys.test("killed in the middle, interrupted, resumed: neither the store nor a co
     search(places(t), wanted)
   end
   local job = start { "run", "t1059.respond", "--input", SCRIPT, "--set", "confirmed_by=alice", "--approve", "all" }
-  until_asked "okta.add_to_group"
+  until_asked "crowdstrike.upload_archive"
   job.kill "KILL"
   job.wait()
   nowhere(t, VALUES)
