@@ -282,7 +282,7 @@ static void put_stage(lua_State *L, const char *stage, const char *state, const 
   ln_buf b;
   ln_err err = {0};
   ln_branch *branch = lnL_here(L);
-  ln_buf_init(&b, 8192);
+  ln_buf_init(&b, (size_t)64 << 20);
   size_t mark = ln_v_begin(&b, 'O', why ? 3 : 2);
   ln_v_key(&b, LN_STR("stage"));
   ln_v_str(&b, ln_str_of(stage));
@@ -290,7 +290,7 @@ static void put_stage(lua_State *L, const char *stage, const char *state, const 
   ln_v_str(&b, ln_str_of(state));
   if (why) ln_v_key(&b, LN_STR("why")), ln_v_str(&b, ln_str_of(why));
   ln_v_end(&b, mark);
-  bool ok = ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b), &err);
+  bool ok = ln_buf_ok(&b, &err) && ln_note_put(branch, LN_E_STAGE, "stage", ln_buf_view(&b), &err);
   ln_buf_free(&b);
   if (!ok) lnL_raise(L, &err);
 }

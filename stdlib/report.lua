@@ -18,6 +18,12 @@ end
 ---One line, whatever an alert or a vendor wrote: a control character could rewrite the terminal.
 local function one_line(s) return (tostring(s):gsub("[%s%c]+", " ")) end
 
+-- Lines as one text: none of them has a line end of its own.
+local function joined(out)
+  for i, line in ipairs(out) do out[i] = line:gsub("[\r\n]+", " ") end
+  return table.concat(out, "\n") .. "\n"
+end
+
 local function listed(list, between)
   local out = {}
   for i, v in ipairs(list) do out[i] = one_line(v) end
@@ -292,10 +298,16 @@ function report.text(doc)
     out[#out + 1] = s.title
     for _, line in ipairs(s.lines) do out[#out + 1] = "  " .. line end
   end
-  return table.concat(out, "\n") .. "\n"
+  return joined(out)
 end
 
-local function md(s) return (one_line(s):gsub("[|`*_<>\\%[%]]", "\\%0")) end
+-- Marks are escaped wherever they stand; what is one only at a line's beginning, there; and what a renderer
+-- would make a link of without any mark.
+local function md(s)
+  s = one_line(s):gsub("[\\`*_%[%]<>|#~&$!{}]", "\\%0")
+  s = s:gsub("^([-+=])", "\\%1"):gsub("^(%d+)([.)])", "%1\\%2")
+  return (s:gsub("://", "\\://"):gsub("(%f[%w][wW][wW][wW])%.", "%1\\."))
+end
 
 ---The report as markdown.  Texts of vendors and alerts are escaped: they are data, not markup.
 ---@param doc table
@@ -307,15 +319,17 @@ function report.markdown(doc)
   out[#out + 1] = "- finished: " .. (doc.finished or "not yet")
   local result = result_lines(doc)
   if #result > 0 then
-    out[#out + 1] = "\n## Result\n\n```"
+    for _, line in ipairs { "", "## Result", "", "```" } do out[#out + 1] = line end
     for _, line in ipairs(result) do out[#out + 1] = (line:gsub("```", "'''")) end
     out[#out + 1] = "```"
   end
   for _, s in ipairs(sections(doc)) do
-    out[#out + 1] = "\n## " .. s.title:sub(1, 1):upper() .. s.title:sub(2) .. "\n"
+    for _, line in ipairs { "", "## " .. s.title:sub(1, 1):upper() .. s.title:sub(2), "" } do
+      out[#out + 1] = line
+    end
     for _, line in ipairs(s.lines) do out[#out + 1] = "- " .. md(line) end
   end
-  return table.concat(out, "\n") .. "\n"
+  return joined(out)
 end
 
 return report

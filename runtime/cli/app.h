@@ -34,6 +34,10 @@ typedef struct ln_app {
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err);
 void ln_app_close(ln_app *a);
 
+/* What came from outside is shown as plain text (base/plain.h): on one line, padded to width; or with its lines. */
+void ln_app_put(FILE *f, ln_str text, int width);
+void ln_app_put_lines(FILE *f, ln_str text);
+void ln_app_put_hold(const ln_hold *h);                  /* "ENTITY  FACET = STATE  (STATUS)" on standard output */
 /* "lunette: what went wrong: what to do" on standard error; answers the exit status that the code calls for. */
 int ln_app_fail(const ln_err *err);
 int ln_app_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

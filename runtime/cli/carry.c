@@ -29,20 +29,34 @@ static const char *paint(const char *colour) { return ln_app_colour(stdout) ? co
 
 static void show_stage(const ln_event *e) {
   ln_str stage = ln_v_get_str(e->text, "stage"), state = ln_v_get_str(e->text, "state"), why = ln_v_get_str(e->text, "why");
-  printf("%s%-8.*s%s %.*s%s%.*s\n", paint("\033[1m"), LN_STR_ARG(stage), paint("\033[0m"), LN_STR_ARG(state), why.n ? ": " : "", LN_STR_ARG(why));
+  fputs(paint("\033[1m"), stdout);
+  ln_app_put(stdout, stage, 8);
+  fputs(paint("\033[0m"), stdout);
+  putchar(' ');
+  ln_app_put(stdout, state, 0);
+  if (why.n) fputs(": ", stdout);
+  ln_app_put(stdout, why, 0);
+  putchar('\n');
 }
 
 static void show_step(const ln_event *e) {
   bool bad = ln_str_eq(e->state, LN_STR("failed")) || ln_str_eq(e->state, LN_STR("refused")) || ln_str_eq(e->state, LN_STR("doubt"));
-  printf("  %s%-9.*s%s %.*s", paint(bad ? "\033[31m" : "\033[2m"), LN_STR_ARG(e->state), paint("\033[0m"), LN_STR_ARG(e->name));
+  printf("  %s%-9.*s%s ", paint(bad ? "\033[31m" : "\033[2m"), LN_STR_ARG(e->state), paint("\033[0m"));
+  ln_app_put(stdout, e->name, 0);
   if (e->ms >= 1000) printf("  %.1f s", (double)e->ms / 1000.0);
   putchar('\n');
+}
+
+void ln_carry_asks(ln_str title, int64_t id) {
+  fputs("  asks      ", stdout);
+  ln_app_put(stdout, title, 0);
+  printf(" (approval %lld)\n", (long long)id);
 }
 
 void ln_carry_show(const ln_event *e) {
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
-  else if (strcmp(e->what, "approval") == 0) printf("  asks      %.*s (approval %lld)\n", LN_STR_ARG(e->text), (long long)e->approval);
+  else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
   fflush(stdout);
 }
 
@@ -63,7 +77,11 @@ static bool show_question(void *arg, const ln_approval *a) {
   ln_json_init(&j, &b);
   if (a->effects.n) ln_v_to_json(a->effects, &j);
   else if (a->detail.n) ln_v_to_json(a->detail, &j);
-  printf("\n%.*s\n%.*s\nApprove? [y/N] ", LN_STR_ARG(a->title), LN_STR_ARG(ln_buf_view(&b)));
+  putchar('\n');
+  ln_app_put(stdout, a->title, 0);
+  putchar('\n');
+  ln_app_put(stdout, ln_buf_view(&b), 0);
+  fputs("\nApprove? [y/N] ", stdout);
   fflush(stdout);
   ln_buf_free(&b);
   return false;
@@ -113,9 +131,9 @@ static void say_waiting(const ln_carrying *c, const char *ulid) {
   const ln_err *why = ln_run_why(c->run);
   bool named = !why->op[0] || ln_str_find(ln_str_of(why->message), ln_str_of(why->op)) >= 0;
   if (ln_run_over(c->run) && why->code[0])
-    fprintf(stderr, "lunette: %s%s%s\n", named ? "" : why->op, named ? "" : ": ", why->message);
-  if (ln_run_waiting_through(c->run, &w)) fprintf(stderr, "lunette: run %s waits for %s: %s\n", ulid, w.what, w.next);
-  else if (interrupted) fprintf(stderr, "lunette: run %s was interrupted and waits: lunette resume %s\n", ulid, ulid);
+    ln_app_usage("%s%s%s", named ? "" : why->op, named ? "" : ": ", why->message);
+  if (ln_run_waiting_through(c->run, &w)) ln_app_usage("run %s waits for %s: %s", ulid, w.what, w.next);
+  else if (interrupted) ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
 }
 
 static void run_loop(ln_carrying *c) {
@@ -135,11 +153,11 @@ void ln_carry_report(ln_app *app, bool json, const ln_buf *doc) {
   ln_err err = {0};
   ln_buf_init(&text, (size_t)256 << 20);
   if (json) {
-    fwrite(doc->p, 1, doc->n, stdout);
+    ln_app_put(stdout, ln_buf_view(doc), 0);
     putchar('\n');
   } else if (ln_render(&app->g, ln_buf_view(doc), "text", &text, &err)) {
-    printf("\n");
-    fwrite(text.p, 1, text.n, stdout);
+    putchar('\n');
+    ln_app_put_lines(stdout, ln_buf_view(&text));
   } else {
     ln_app_fail(&err);
   }

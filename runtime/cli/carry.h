@@ -13,6 +13,7 @@ typedef struct ln_carrying {
 
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e); /* for ln_run_options.event, with arg = ln_carrying */
 void ln_carry_show(const ln_event *e);                   /* a line on standard output                        */
+void ln_carry_asks(ln_str title, int64_t id);            /* the line of a question                           */
 /* Puts a question to the terminal.  False: there is none, or nobody answered. */
 bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes);
 void ln_carry_report(ln_app *app, bool json, const ln_buf *doc); /* a run's document, as it is, or for people    */

@@ -12,7 +12,7 @@ static const char help[] = "usage: lunette alert [FILE|-] [--config FILE]\n"
 
 static bool print_line(void *arg, ln_str json) {
   (void)arg;
-  fwrite(json.p, 1, json.n, stdout);
+  ln_app_put(stdout, json, 0);
   return putchar('\n') != EOF;
 }
 

@@ -38,16 +38,23 @@ static void print_json(const ln_approval *a) {
   if (a->effects.n) ln_v_to_json(a->effects, &j);
   else ln_json_null(&j);
   ln_json_close(&j, '}');
-  printf("%.*s\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_app_put(stdout, ln_buf_view(&b), 0);
+  putchar('\n');
   ln_buf_free(&b);
 }
 
 static void print_effects(ln_str effects) {
   ln_vitem list, one;
   if (!effects.n || !ln_v_read(&effects, &list)) return;
-  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);)
-    printf("        %.*s  %.*s  %.*s: %.*s -> %.*s\n", LN_STR_ARG(ln_v_get_str(one.whole, "op")), LN_STR_ARG(ln_v_get_str(one.whole, "entity")),
-           LN_STR_ARG(ln_v_get_str(one.whole, "facet")), LN_STR_ARG(ln_v_get_str(one.whole, "from")), LN_STR_ARG(ln_v_get_str(one.whole, "to")));
+  static const struct { const char *before, *key; } parts[] = {
+      {"        ", "op"}, {"  ", "entity"}, {"  ", "facet"}, {": ", "from"}, {" -> ", "to"}};
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);) {
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+      fputs(parts[i].before, stdout);
+      ln_app_put(stdout, ln_v_get_str(one.whole, parts[i].key), 0);
+    }
+    putchar('\n');
+  }
 }
 
 static bool print_approval(void *arg, const ln_approval *a) {
@@ -57,7 +64,9 @@ static bool print_approval(void *arg, const ln_approval *a) {
     return true;
   }
   ln_format_time(a->expires_ms, at);
-  printf("%-6lld  %s  %.*s  (until %s)\n", (long long)a->id, a->ulid, LN_STR_ARG(a->title), at);
+  printf("%-6lld  %s  ", (long long)a->id, a->ulid);
+  ln_app_put(stdout, a->title, 0);
+  printf("  (until %s)\n", at);
   print_effects(a->effects);
   return true;
 }

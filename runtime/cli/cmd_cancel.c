@@ -15,7 +15,9 @@ static bool print_held(void *arg, const ln_hold *h) {
   if (ln_str_eq(h->status, LN_STR("released")) || ln_str_eq(h->status, LN_STR("foreign"))) return true;
   if (!*any) printf("still held:\n");
   *any = true;
-  printf("  %.*s  %.*s = %.*s  (%.*s)\n", LN_STR_ARG(h->entity), LN_STR_ARG(h->facet), LN_STR_ARG(h->state), LN_STR_ARG(h->status));
+  fputs("  ", stdout);
+  ln_app_put_hold(h);
+  putchar('\n');
   return true;
 }
 

@@ -101,16 +101,19 @@ static void print_json(ln_str f) {
   ln_buf_init(&b, 1 << 20);
   ln_json_init(&j, &b);
   ln_v_to_json(f, &j);
-  printf(LN_STR_FMT "\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_app_put(stdout, ln_buf_view(&b), 0);
+  putchar('\n');
   ln_buf_free(&b);
 }
 
 static void print_text(ln_str f) {
   ln_str file = ln_v_get_str(f, "file"), severity = ln_v_get_str(f, "severity");
   ln_str message = ln_v_get_str(f, "message"), rule = ln_v_get_str(f, "rule");
-  printf(LN_STR_FMT ":%lld:%lld: " LN_STR_FMT ": " LN_STR_FMT " [" LN_STR_FMT "]\n", LN_STR_ARG(file),
-         (long long)ln_v_get_int(f, "line", 1), (long long)ln_v_get_int(f, "column", 1), LN_STR_ARG(severity),
-         LN_STR_ARG(message), LN_STR_ARG(rule));
+  ln_app_put(stdout, file, 0);
+  printf(":%lld:%lld: " LN_STR_FMT ": ", (long long)ln_v_get_int(f, "line", 1),
+         (long long)ln_v_get_int(f, "column", 1), LN_STR_ARG(severity));
+  ln_app_put(stdout, message, 0);
+  printf(" [" LN_STR_FMT "]\n", LN_STR_ARG(rule));
 }
 
 static tally print_findings(ln_str findings, bool json) {

@@ -29,7 +29,8 @@ static void print_json(const ln_hold *h) {
   if (h->until_ms) ln_format_time(h->until_ms, at), ln_json_strz(&j, at);
   else ln_json_null(&j);
   ln_json_close(&j, '}');
-  printf("%.*s\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_app_put(stdout, ln_buf_view(&b), 0);
+  putchar('\n');
   ln_buf_free(&b);
 }
 
@@ -44,8 +45,8 @@ static bool print_hold(void *arg, const ln_hold *h) {
   }
   ln_format_time(h->since_ms, since);
   if (h->until_ms) ln_format_time(h->until_ms, until);
-  printf("%.*s  %.*s = %.*s  (%.*s)  run %s  since %s%s%s\n", LN_STR_ARG(h->entity), LN_STR_ARG(h->facet), LN_STR_ARG(h->state), LN_STR_ARG(h->status),
-         h->ulid, since, until[0] ? "  until " : "", until);
+  ln_app_put_hold(h);
+  printf("  run %s  since %s%s%s\n", h->ulid, since, until[0] ? "  until " : "", until);
   return true;
 }
 

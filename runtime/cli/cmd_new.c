@@ -59,7 +59,8 @@ static int write_new(const char *root, const char *name) {
   bool ok = write(fd, text, (size_t)n) == n;
   ok = close(fd) == 0 && ok;
   if (!ok) return ln_app_usage("%s cannot be written: %s", path, strerror(errno)), LN_EXIT_FAILED;
-  printf("%s\n", path);
+  ln_app_put(stdout, ln_str_of(path), 0);
+  putchar('\n');
   return LN_EXIT_DONE;
 }
 

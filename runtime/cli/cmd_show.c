@@ -20,7 +20,7 @@ static int print_show(ln_app *app, const char *which, bool json, const char *for
   ln_buf_init(&text, (size_t)256 << 20);
   bool ok = ln_report_json(&app->g, ln_str_of(which), &doc, &err) && (json || ln_render(&app->g, ln_buf_view(&doc), format, &text, &err));
   ln_str out = ln_buf_view(json ? &doc : &text);
-  if (ok) fwrite(out.p, 1, out.n, stdout);
+  if (ok) ln_app_put_lines(stdout, out);
   if (ok && json) putchar('\n');
   ln_buf_free(&doc);
   ln_buf_free(&text);
@@ -88,7 +88,8 @@ static void print_json_row(const ln_run_row *row, ln_str state) {
   if (row->finished_ms) ln_format_time(row->finished_ms, at), ln_json_strz(&j, at);
   else ln_json_null(&j);
   ln_json_close(&j, '}');
-  printf("%.*s\n", LN_STR_ARG(ln_buf_view(&b)));
+  ln_app_put(stdout, ln_buf_view(&b), 0);
+  putchar('\n');
   ln_buf_free(&b);
 }
 
@@ -102,7 +103,9 @@ static bool print_row(void *arg, const ln_run_row *row) {
     return true;
   }
   ln_format_time(row->created_ms, at);
-  printf("%s  %-10.*s %-9.*s %-24s %.*s\n", row->ulid, LN_STR_ARG(state), LN_STR_ARG(row->outcome), at, LN_STR_ARG(row->playbook));
+  printf("%s  %-10.*s %-9.*s %-24s ", row->ulid, LN_STR_ARG(state), LN_STR_ARG(row->outcome), at);
+  ln_app_put(stdout, row->playbook, 0);
+  putchar('\n');
   return true;
 }
 

@@ -135,7 +135,7 @@ static bool decide(follower *f, int64_t id, bool yes, ln_err *err) {
 static bool show_question(void *arg, const ln_approval *a) {
   follower *f = arg;
   if (ln_str_eq(a->state, LN_STR("waiting")) && a->id > f->asked) {
-    if (!f->how->json && !f->how->quiet) printf("  asks      %.*s (approval %lld)\n", LN_STR_ARG(a->title), (long long)a->id);
+    if (!f->how->json && !f->how->quiet) ln_carry_asks(a->title, a->id);
     f->asked = a->id;
   }
   return true;
@@ -174,7 +174,7 @@ static void say_waiting(const follower *f) {
   ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"), next = ln_v_get_str(waiting, "next");
   if (is_over(f)) return;
   if (strcmp(f->state, "waiting") == 0)
-    fprintf(stderr, "lunette: run %s waits for %.*s: %.*s\n", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
+    ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
   else if (interrupted)
     fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
 }

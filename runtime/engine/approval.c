@@ -322,7 +322,7 @@ static void look_at(ln_effect *e) {
   ln_engine *g = e->run->engine;
   struct answer w = {0};
   ln_err err = {0};
-  ln_buf_init(&w.value, 1 << 16);
+  ln_buf_init(&w.value, 1 << 20);
   if (ln_store_approval(g->store, e->approval, read_answer, &w, &err)) {
     bool waiting = strcmp(w.state, "waiting") == 0;
     if (waiting && e->due_ms && ln_now_ms(g->loop->clock) >= e->due_ms) {

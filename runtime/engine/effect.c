@@ -395,7 +395,7 @@ static void finish_recorded(ln_effect *e) {
     if (ln_str_eq(e->record->state, ln_str_of(states[i]))) state = states[i];
   e->durable = true;
   ln_write_count(e->run, e->op->cls, ln_str_of(state));
-  if (ln_outcome_of(e->run, e->record, &hold, &outcome, &err))
+  if (ln_entry_data(e->run->engine, e->record->name, e->record->outcome, &hold, &outcome, &err))
     ln_effect_finish(e, e->record->ok, state, outcome);
   else ln_run_end_attempt(e->run, &err);
   ln_buf_free(&hold);

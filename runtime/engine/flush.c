@@ -40,9 +40,14 @@ static ln_str named(ln_str data) {
   return one ? ln_v_get_str(data, SPILLED) : (ln_str){NULL, 0};
 }
 
+/* Only these are read whole by their name; of the others an index of the journal needs the members at hand. */
+static bool may_spill(const ln_entry *e) {
+  return e->kind == LN_E_DONE || e->kind == LN_E_RESULT || e->kind == LN_E_NOTE;
+}
+
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s) {
   *s = NULL;
-  if (entry->data.n <= SPILL && !named(entry->data).p) return true;
+  if (!may_spill(entry) || (entry->data.n <= SPILL && !named(entry->data).p)) return true;
   if (!(*s = spill_of(entry->data))) return false;
   size_t mark = ln_v_begin(name, 'O', 1);
   ln_v_key(name, ln_str_of(SPILLED));
@@ -52,17 +57,16 @@ bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s) {
   return true;
 }
 
-bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcome, ln_err *err) {
-  ln_str hex = named(rec->outcome);
-  *outcome = rec->outcome.n ? rec->outcome : LN_STR("n"); /* nil is no data */
+bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str *whole, ln_err *err) {
+  ln_str hex = named(data);
+  *whole = data.n ? data : LN_STR("n"); /* nil is no data */
   if (!hex.p) return true;
   ln_buf_init(hold, PENDING_MAX);
-  if (!ln_store_content_get(r->engine->store, hex, hold, err)) {
+  if (!ln_store_content_get(g->store, hex, hold, err)) {
     ln_err why = *err;
-    return ln_fail(err, "store", LN_FINAL, "the value of %.*s is lost: %s", LN_STR_ARG(rec->name),
-                   why.message);
+    return ln_fail(err, "store", LN_FINAL, "the value of %.*s is lost: %s", LN_STR_ARG(name), why.message);
   }
-  *outcome = ln_buf_view(hold);
+  *whole = ln_buf_view(hold);
   return true;
 }
 

@@ -227,7 +227,7 @@ void ln_guard_audit(ln_effect *e, const ln_err *refused) {
   refusal *f = calloc(1, sizeof *f);
   if (!f) return;
   f->run = e->run;
-  ln_buf_init(&f->detail, 1 << 16);
+  ln_buf_init(&f->detail, (size_t)64 << 20);
   ln_json_init(&j, &f->detail);
   ln_json_open(&j, '{');
   ln_json_key(&j, LN_STR("entity"));

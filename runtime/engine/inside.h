@@ -261,6 +261,7 @@ void ln_branch_free_all(ln_run *r);
 ln_branch *lnL_here(lua_State *L);                      /* the one that runs                                */
 char *ln_branch_step_name(ln_branch *b, ln_str op, ln_str as, ln_err *err); /* the effect's name; free()    */
 #define LN_CANCEL_NAME "run.cancel"                      /* the name of a cancel's entry; no step has it    */
+#define LN_STAGE_NAME "run.stage"                        /* of the entry that says which stage the run is   */
 /* A part of a name that is an author's or an item's own: / % # and control characters are percent-encoded. */
 bool ln_name_is_plain(ln_str s);
 void ln_name_escape(ln_buf *out, ln_str s);
@@ -292,9 +293,9 @@ bool lnL_in_close(lua_State *L);                         /* closing.c: is a __cl
 void ln_effect_drop(ln_effect *e);
 bool ln_effect_is_open(const ln_effect *e);              /* the journal has an intent of it without an end  */
 bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned, not carried out            */
-/* The outcome that a record has, also one kept by its content (then in hold: free it).  False: the store
-** lost it. */
-bool ln_outcome_of(ln_run *r, const ln_record *rec, ln_buf *hold, ln_str *outcome, ln_err *err);
+/* The data of an outcome or a note, also where it is kept by its content (then in hold: free it).  `name` is
+** for the error.  False: the store lost it. */
+bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str *whole, ln_err *err);
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */

@@ -7,7 +7,14 @@
 
 enum { ENTRY_ITEMS = 11 };
 
+/* Data that is half a value would make all that follows it unreadable. */
+static bool is_whole(ln_str data) {
+  ln_vitem v;
+  return !data.n || (ln_v_read(&data, &v) && data.n == 0);
+}
+
 bool ln_entry_put(ln_buf *b, const ln_entry *e) {
+  if (!is_whole(e->data)) return false;
   size_t mark = ln_v_begin(b, 'A', ENTRY_ITEMS);
   ln_v_int(b, e->kind);
   ln_v_str(b, e->name);

@@ -45,7 +45,7 @@ typedef struct ln_entry {
   ln_str data;                                           /* an encoded value                                */
 } ln_entry;
 
-bool ln_entry_put(ln_buf *out, const ln_entry *e);       /* false: out is full                              */
+bool ln_entry_put(ln_buf *out, const ln_entry *e);       /* false: out is full, or data is no whole value   */
 /* views into rest; false: the end, or damaged (rest not empty) */
 bool ln_entry_read(ln_str *rest, ln_entry *e);
 

@@ -19,8 +19,10 @@ typedef struct report {
   ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
   int64_t created_ms, finished_ms;
   bool plan, failed;                                     /* failed: no memory                               */
+  ln_str own_stage;                                      /* the one that the playbook is by itself          */
   stage_seen *stages;
   size_t n_stages, max_stages;
+  ln_err *err;
 } report;
 
 /* ------------------------------------------------------------------ small things */
@@ -140,6 +142,7 @@ static stage_seen *add_stage(report *r) {
 /* A stage that is under way is the one that an entry of its branch goes on with; else it is another one. */
 static bool see_stage(void *arg, const ln_entry *e) {
   report *r = arg;
+  if (ln_str_eq(e->name, LN_STR(LN_STAGE_NAME))) r->own_stage = ln_v_get_str(e->data, "stage");
   if (e->kind != LN_E_STAGE) return true;
   stage_seen now = {parent_of(e->name), ln_v_get_str(e->data, "stage"), ln_v_get_str(e->data, "state"),
                     ln_v_get_str(e->data, "why")};
@@ -155,11 +158,24 @@ static bool see_stage(void *arg, const ln_entry *e) {
   return s != NULL;
 }
 
+/* The run's state is its. */
+static void put_own_stage(report *r) {
+  ln_str state = owner_is_dead(r) ? LN_STR("waiting") : r->state;
+  if (ln_str_eq(state, LN_STR("completed"))) state = LN_STR("done");
+  else if (ln_str_eq(ln_v_get_str(r->error, "code"), LN_STR("skipped"))) state = LN_STR("skipped");
+  ln_json_open(r->out, '{');
+  text(r, "stage", r->own_stage);
+  text(r, "state", state);
+  text(r, "why", ln_v_get_str(r->error, "message"));
+  ln_json_close(r->out, '}');
+}
+
 static void put_stages(report *r) {
   bool waits = ln_str_eq(r->state, LN_STR("waiting")) || owner_is_dead(r);
   ln_journal_each(r->j, see_stage, r);
   key(r, "stages");
   ln_json_open(r->out, '[');
+  if (r->own_stage.n) put_own_stage(r);
   for (size_t i = 0; i < r->n_stages; i++) {
     const stage_seen *s = &r->stages[i];
     bool under_way = ln_str_eq(s->state, LN_STR("running"));
@@ -195,7 +211,7 @@ static ln_str stage_of(const report *r, ln_str name) {
     const stage_seen *s = &r->stages[i];
     if (is_within(s, name) && (!found || s->parent.n >= found->parent.n)) found = s;
   }
-  return found ? found->stage : (ln_str){NULL, 0};
+  return found ? found->stage : r->own_stage;
 }
 
 /* ------------------------------------------------------------------ steps */
@@ -224,14 +240,21 @@ static void put_d3fend(report *r, ln_str op) {
   ln_json_close(r->out, ']');
 }
 
-static void put_step_error(report *r, const ln_record *c) {
-  if (!c->has_result || c->ok) return;
-  key(r, "error");
-  ln_json_open(r->out, '{');
-  text(r, "code", ln_v_get_str(c->outcome, "code"));
-  text(r, "message", ln_v_get_str(c->outcome, "message"));
-  text(r, "rule", ln_v_get_str(c->outcome, "rule"));
-  ln_json_close(r->out, '}');
+static bool put_step_error(report *r, const ln_record *c) {
+  ln_buf hold = {0};
+  ln_str e;
+  if (!c->has_result || c->ok) return true;
+  bool ok = ln_entry_data(r->g, c->name, c->outcome, &hold, &e, r->err);
+  if (ok) {
+    key(r, "error");
+    ln_json_open(r->out, '{');
+    text(r, "code", ln_v_get_str(e, "code"));
+    text(r, "message", ln_v_get_str(e, "message"));
+    text(r, "rule", ln_v_get_str(e, "rule"));
+    ln_json_close(r->out, '}');
+  }
+  ln_buf_free(&hold);
+  return ok;
 }
 
 /* What a write is about: of one that has no intent, the entry of a question or a look says it. */
@@ -247,7 +270,7 @@ static void put_target(report *r, const ln_record *c) {
   text(r, "to", ln_v_get_str(about, "to"));
 }
 
-static void put_step(report *r, const ln_record *c) {
+static bool put_step(report *r, const ln_record *c) {
   ln_json_open(r->out, '{');
   text(r, "name", c->name);
   key(r, "seq");
@@ -264,100 +287,102 @@ static void put_step(report *r, const ln_record *c) {
   key(r, "ms");
   if (c->has_result) ln_json_num(r->out, (double)(c->done_ms - c->asked_ms));
   else ln_json_null(r->out);
-  put_step_error(r, c);
+  if (!put_step_error(r, c)) return false;
   if (c->planned) value(r, "would", c->intent);
   if (c->in_doubt) value(r, "doubt", c->doubt);
   ln_json_close(r->out, '}');
+  return true;
 }
 
-static void put_steps(report *r) {
+static bool put_steps(report *r) {
   key(r, "steps");
   ln_json_open(r->out, '[');
   for (size_t i = 0; i < ln_journal_records(r->j); i++) {
     const ln_record *c = ln_journal_record(r->j, i);
-    if (is_step(c) && !was_tried_out(r, c)) put_step(r, c);
+    if (is_step(c) && !was_tried_out(r, c) && !put_step(r, c)) return false;
   }
   ln_json_close(r->out, ']');
+  return true;
 }
 
 /* ------------------------------------------------------------------ notes */
 
-struct noting { report *r; const char *kind; };
+struct noting { report *r; const char *kind; bool ok; };
 
-static bool put_found(report *r, const ln_entry *e) {
+static void put_found(report *r, ln_str name, ln_str data) {
   ln_vitem v;
   ln_str rest, k;
   ln_json_open(r->out, '{');
-  text(r, "stage", stage_of(r, e->name));
-  if (ln_v_read(&(ln_str){e->data.p, e->data.n}, &v))
+  text(r, "stage", stage_of(r, name));
+  if (ln_v_read(&data, &v))
     for (rest = v.body; rest.n && ln_v_read_key(&rest, &k) && ln_v_read(&rest, &v);) {
       ln_json_key(r->out, k);
       ln_v_to_json(v.whole, r->out);
     }
   ln_json_close(r->out, '}');
-  return true;
 }
 
-static bool put_evidence(report *r, const ln_entry *e) {
+static void put_evidence(report *r, ln_str data) {
   uint8_t sha[LN_SHA256] = {0};
   char hex[2 * LN_SHA256 + 1];
   ln_vitem v = {0};
-  ln_v_get(e->data, LN_STR("value"), &v);
+  ln_v_get(data, LN_STR("value"), &v);
   ln_sha256(v.whole, sha);
   ln_hex(sha, sizeof sha, hex);
   ln_json_open(r->out, '{');
-  text(r, "name", ln_v_get_str(e->data, "name"));
+  text(r, "name", ln_v_get_str(data, "name"));
   text(r, "sha256", ln_str_of(hex));
   key(r, "bytes");
   ln_json_int(r->out, (int64_t)v.whole.n);
   value(r, "value", v.whole);
   ln_json_close(r->out, '}');
-  return true;
 }
 
-static bool put_not_done(report *r, const ln_entry *e) {
+static void put_not_done(report *r, ln_str name, ln_str data) {
   ln_vitem item = {0};
-  ln_v_get(e->data, LN_STR("item"), &item);
+  ln_v_get(data, LN_STR("item"), &item);
   ln_json_open(r->out, '{');
-  text(r, "stage", stage_of(r, e->name));
-  text(r, "what", ln_v_get_str(e->data, "what"));
-  text(r, "why", ln_v_get_str(e->data, "why"));
+  text(r, "stage", stage_of(r, name));
+  text(r, "what", ln_v_get_str(data, "what"));
+  text(r, "why", ln_v_get_str(data, "why"));
   value(r, "item", item.whole);
   ln_json_close(r->out, '}');
-  return true;
 }
 
 /* Which branch of a plan could not go on, and what it would need. */
-static bool put_unknown(report *r, const ln_entry *e) {
-  ln_str branch = e->name;
-  while (branch.n && branch.p[branch.n - 1] != '/') branch.n--;
-  if (branch.n) branch.n--;
+static void put_unknown(report *r, ln_str name, ln_str data) {
   ln_json_open(r->out, '{');
-  text(r, "stage", stage_of(r, e->name));
-  text(r, "branch", branch);
-  text(r, "at", ln_v_get_str(e->data, "at"));
-  text(r, "why", ln_v_get_str(e->data, "why"));
+  text(r, "stage", stage_of(r, name));
+  text(r, "branch", parent_of(name));
+  text(r, "at", ln_v_get_str(data, "at"));
+  text(r, "why", ln_v_get_str(data, "why"));
   ln_json_close(r->out, '}');
-  return true;
 }
 
 static bool put_note(void *arg, const ln_entry *e) {
   struct noting *n = arg;
+  ln_buf hold = {0};
+  ln_str data;
   if (e->kind != LN_E_NOTE || !ln_str_eq(e->op, ln_str_of(n->kind))) return true;
-  switch (n->kind[0]) {
-  case 'f': return put_found(n->r, e);
-  case 'e': return put_evidence(n->r, e);
-  case 'u': return put_unknown(n->r, e);
-  default: return put_not_done(n->r, e);
+  n->ok = ln_entry_data(n->r->g, e->name, e->data, &hold, &data, n->r->err);
+  switch (n->ok ? n->kind[0] : 0) {
+  case 0: break;
+  case 'f': put_found(n->r, e->name, data); break;
+  case 'e': put_evidence(n->r, data); break;
+  case 'u': put_unknown(n->r, e->name, data); break;
+  default: put_not_done(n->r, e->name, data);
   }
+  ln_buf_free(&hold);
+  return n->ok;
 }
 
-static void put_notes(report *r, const char *kind) {
-  struct noting n = {r, kind};
+static bool put_notes(report *r, const char *kind) {
+  struct noting n = {r, kind, true};
   key(r, kind);
   ln_json_open(r->out, '[');
   ln_journal_each(r->j, put_note, &n);
   ln_json_close(r->out, ']');
+  return n.ok;
 }
 
 /* ------------------------------------------------------------------ approvals and holds */
@@ -413,7 +438,7 @@ static bool put_tables(report *r, ln_err *err) {
 
 bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   ln_json out;
-  report r = {.g = g, .out = &out};
+  report r = {.g = g, .out = &out, .err = err};
   bool ok = false;
   ln_json_init(&out, json);
   ln_buf_init(&r.row, (size_t)256 << 20);
@@ -422,12 +447,8 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   ln_json_open(&out, '{');
   put_head(&r);
   put_stages(&r);
-  put_steps(&r);
-  put_notes(&r, "found");
-  put_notes(&r, "not_done");
-  if (r.plan) put_notes(&r, "unknown");
-  ok = put_tables(&r, err);
-  put_notes(&r, "evidence");
+  ok = put_steps(&r) && put_notes(&r, "found") && put_notes(&r, "not_done") &&
+       (!r.plan || put_notes(&r, "unknown")) && put_tables(&r, err) && put_notes(&r, "evidence");
   ln_json_close(&out, '}');
   ok = ok && ln_buf_ok(json, err);
   if (ok && r.failed) ok = ln_fail(err, "memory", LN_AGAIN, "no memory for the stages");

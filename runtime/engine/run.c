@@ -235,7 +235,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
-  bool ok = ln_outcome_of(r, rec, &hold, &outcome, &err);
+  bool ok = ln_entry_data(r->engine, rec->name, rec->outcome, &hold, &outcome, &err);
   if (ok) {
     rec->waiting = NULL;
     e->finished = true;
@@ -532,6 +532,25 @@ static int l_returned(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* A playbook that is a stage by itself says so once, for the report. */
+static void put_own_stage(ln_run *r) {
+  ln_buf data;
+  const char *stage = r->root->play->stage;
+  if (!stage || !*stage || ln_journal_noted(r->past, LN_STR(LN_STAGE_NAME))) return;
+  ln_buf_init(&data, 1 << 20);
+  size_t mark = ln_v_begin(&data, 'O', 1);
+  ln_v_key(&data, LN_STR("stage"));
+  ln_v_str(&data, ln_str_of(stage));
+  ln_v_end(&data, mark);
+  ln_entry e = {.kind = LN_E_RUN,
+                .name = LN_STR(LN_STAGE_NAME),
+                .at_ms = ln_now_ms(r->engine->loop->clock),
+                .ok = true,
+                .data = ln_buf_view(&data)};
+  ln_run_put(r, &e);
+  ln_buf_free(&data);
+}
+
 /* (playbook, if it was looked at in this VM) → what its run returns.  Runs in the root branch. */
 static int l_root(lua_State *L) {
   ln_run *r = lnL_run(L);
@@ -542,6 +561,7 @@ static int l_root(lua_State *L) {
   }
   if (!lnL_is_playbook(L, -1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
   if (!(r->root->play = lnL_play_of(L, -1, &err))) return luaL_error(L, "%s", err.message);
+  put_own_stage(r);
   lua_getfield(L, -1, "run");                                    /* playbook run     */
   lua_remove(L, 1);                                              /* run              */
   lnL_decode(L, ln_buf_view(&r->input));                         /* run input        */

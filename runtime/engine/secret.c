@@ -269,21 +269,31 @@ static int open_credential(ln_str name) {
 }
 
 /* The file's bytes, without one line end at the end, which an editor or echo leaves. */
-static bool from_credentials(ln_str name, ln_buf *out, bool *found, ln_err *err) {
-  int fd = open_credential(name);
-  struct stat st;
-  *found = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-  char *to = *found ? ln_buf_room(out, VALUE_MAX + 1) : NULL;
-  ssize_t n = to ? read(fd, to, VALUE_MAX + 1) : -1;
-  if (fd >= 0) close(fd);
-  if (!*found) return true;
-  if (!to) return ln_buf_ok(out, err);
+static bool read_credential(int fd, ln_str name, ln_buf *text, ln_err *err) {
+  char *to = ln_buf_room(text, VALUE_MAX + 1);
+  if (!to) return ln_buf_ok(text, err);
+  ssize_t n = read(fd, to, VALUE_MAX + 1);
   if (n < 0 || n > VALUE_MAX)
     return ln_fail(err, n < 0 ? "store" : "too_big", LN_FINAL, "the credential file of '" LN_STR_FMT "' %s",
                    LN_STR_ARG(name), n < 0 ? "cannot be read" : "is longer than 64 KiB");
   if (n > 0 && to[n - 1] == '\n') n--;
-  ln_buf_grew(out, (size_t)n);
+  ln_buf_grew(text, (size_t)n);
   return true;
+}
+
+/* It is read into a buffer of its own: out may hold something already, and need not have room for the longest. */
+static bool from_credentials(ln_str name, ln_buf *out, bool *found, ln_err *err) {
+  int fd = open_credential(name);
+  struct stat st;
+  ln_buf text;
+  bool ok = true;
+  ln_buf_init(&text, VALUE_MAX + 1);
+  *found = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+  if (*found)
+    ok = read_credential(fd, name, &text, err) && (ln_buf_add(out, ln_buf_view(&text)) || ln_buf_ok(out, err));
+  if (fd >= 0) close(fd);
+  ln_buf_wipe(&text);
+  return ok;
 }
 
 static bool from_vault(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {

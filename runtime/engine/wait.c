@@ -2,6 +2,8 @@
 #include "engine/inside.h"
 #include "engine/sched.h"
 
+#include "base/plain.h"
+
 #include <stdio.h>
 
 /* ------------------------------------------------------------------ timers */
@@ -105,7 +107,22 @@ static bool for_a_person(const ln_effect *e) {
           strcmp(e->waiting_for, "frozen") == 0 || e->blocked);
 }
 
+/* "lunette resume RUN --did STEP": pasted into a shell as it is.  A name that cannot stand there is left out:
+** where there is one doubt it need not be said. */
+static void put_next(ln_waiting *w, const char *before, ln_str word, const char *after) {
+  ln_buf b, name;
+  ln_buf_init(&b, sizeof w->next);
+  ln_buf_init(&name, sizeof w->next - 80);
+  ln_buf_addz(&b, before);
+  if (ln_shell_word(&name, word)) ln_buf_addc(&b, ' '), ln_buf_add(&b, ln_buf_view(&name));
+  ln_buf_addz(&b, after);
+  snprintf(w->next, sizeof w->next, "%.*s", LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+  ln_buf_free(&name);
+}
+
 static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
+  char before[80];
   snprintf(w->what, sizeof w->what, "%s", e->waiting_for);
   snprintf(w->step, sizeof w->step, "%s", e->name);
   w->until_ms = e->due_ms;
@@ -120,9 +137,10 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
     if (!r->engine->sched && n > 0)
       snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   } else if (e->blocked) {
-    snprintf(w->next, sizeof w->next, "lunette entity %.*s", LN_STR_ARG(e->w.entity));
+    put_next(w, "lunette entity", e->w.entity, "");
   } else {
-    snprintf(w->next, sizeof w->next, "lunette resume %s --did %s   (or --did-not)", r->ulid, e->name);
+    snprintf(before, sizeof before, "lunette resume %s --did", r->ulid);
+    put_next(w, before, ln_str_of(e->name), "   (or --did-not)");
   }
 }
 

@@ -639,7 +639,7 @@ static void note_entity(ln_effect *e) {
   ln_entry entry;
   ln_buf data;
   bool frozen = e->key.n > 0;
-  ln_buf_init(&data, 1 << 16);
+  ln_buf_init(&data, (size_t)64 << 20);
   size_t mark = ln_v_begin(&data, 'O', frozen ? 5 : 4);
   put_pair(&data, "entity", e->w.entity);
   put_pair(&data, "facet", e->w.facet);

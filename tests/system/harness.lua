@@ -8,10 +8,13 @@
 --       → { code, out, err, doc() }    doc: standard output as one JSON document; a null is absent
 --                                      memory: in MiB; more is fatal.  seconds: three times as many when sanitized
 --     t:sim { "--speed", "500" }       the simulators as servers; sim.conf is written and used from then on
+--     t:record { ["vendor"] = { { old, new }, … } }   the next t:sim's simulators write down all that reaches them,
+--                                      with texts of their sources replaced first (credentials, say)
 --     t:log()                          what they wrote down: a list of { vendor, request, … } and { vendor, did }
+--     t:wire()                         what reached recorded ones: { vendor, op, method, target, headers, body, answer }
 --     t:start { … }                    a run in the background: { pid, kill(signal), wait() → code }
 --     t:serve()                        `lunette serve` in the background: the same, and stop()
---     t:until_true(fn)                 looks again and again, for ten seconds
+--     t:until_true(fn)                 looks again and again, for half a minute
 --   sys.eq(a, b), sys.has(text, part), sys.hasnt(text, part), sys.done()
 --   sys.alone(fn)                    one test for a program that reads its own output: quiet unless it fails
 --
@@ -177,19 +180,75 @@ function test:serve(args)
   error("lunette serve does not listen: " .. tostring(slurp(log)), 2)
 end
 
----Waits until fn() is true; false when it is not within ten seconds.
+---Waits until fn() is true; false when it is not within half a minute.
 function test.until_true(_, fn)
-  for _ = 1, 200 do
+  for _ = 1, 600 do
     if fn() then return true end
     os.execute "sleep 0.05"
   end
   return false
 end
 
+-- Stands in for stdlib/sim/kit.lua: each simulator's log holds what came over the wire, too.
+local RECORDER = [[
+local kit = require "sim.plain_kit"
+local make, MOST = kit.sim, 16384
+local function text(s)
+  if #s > MOST then s = s:sub(1, MOST) end
+  return utf8.len(s) and s or (s:gsub("[\128-\255]", "?"))
+end
+local function remember(self, raw, reply)
+  local headers = {}
+  for _, h in ipairs(raw.headers) do headers[h[1]:lower()] = text(h[2]) end
+  local body = reply.body or ""
+  self.log[#self.log + 1] = { op = "wire", of = reply.op, method = raw.method, target = text(raw.target), headers = headers,
+                              body = text(raw.body), bytes = #raw.body, answer = text(body) }
+end
+function kit.sim(declaration)
+  local definition = make(declaration)
+  local start = definition.start
+  function definition:start(options)
+    local it = start(self, options)
+    local handle = it.handle
+    function it:handle(raw)
+      local reply = handle(self, raw)
+      remember(self, raw, reply)
+      return reply
+    end
+    return it
+  end
+  return definition
+end
+return kit
+]]
+
+local VENDORS = { "crowdstrike", "okta", "qualys", "visionone" }
+
+---The simulators that t:sim starts next are copies: they write down every request whole (t:wire).  `swaps`: by vendor,
+---texts of its source and what takes their place.
+function test:record(swaps)
+  local from = root .. "/stdlib/sim/"
+  self:write("recorded/sim/plain_kit.lua", slurp(from .. "kit.lua"))
+  self:write("recorded/sim/kit.lua", RECORDER)
+  for _, vendor in ipairs(VENDORS) do
+    local source = slurp(from .. vendor .. ".lua")
+    for _, pair in ipairs(swaps and swaps[vendor] or {}) do
+      local at, last = source:find(pair[1], 1, true)
+      source = source:sub(1, at - 1) .. pair[2] .. source:sub(last + 1)
+    end
+    self:write("recorded/sim/" .. vendor .. ".lua", source)
+  end
+  self.recorded = self:write("recorded.lua", ("return { stdlib = { %q, %q } }\n")
+                                             :format(self.dir .. "/recorded", root .. "/stdlib"))
+end
+
 ---Starts the simulators, and has every later command use them.
 function test:sim(args)
   local words = { "sim", "--write", "sim.conf.lua", "--log", "sim.log", conf = true, exec = true,
                   seconds = false }
+  if self.recorded then
+    for _, w in ipairs { "--config", self.recorded, table.unpack(VENDORS) } do words[#words + 1] = w end
+  end
   for _, a in ipairs(args or {}) do words[#words + 1] = a end
   local p = io.popen(("echo $$; %s 2>%s/sim.err"):format(self:command(words), quoted(self.dir)))
   local job = { pid = p:read "l" }
@@ -209,6 +268,19 @@ end
 function test:log()
   local out = {}
   for i, line in ipairs(lines(self:read "sim.log")) do out[i] = sys.decode(line) end
+  return out
+end
+
+---What reached recorded simulators, in order.
+function test:wire()
+  local out = {}
+  for _, line in ipairs(self:log()) do
+    if line.did and line.did.op == "wire" then
+      local w = line.did
+      w.vendor, w.op = line.vendor, w.of
+      out[#out + 1] = w
+    end
+  end
   return out
 end
 

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/plain.h"
 #include "base/rand.h"
 #include "base/units.h"
 
@@ -428,6 +429,50 @@ static void test_log(void **s) {
   assert_true(m <= 2048 && cut[m - 1] == '\n');
 }
 
+static void plain_is(ln_str text, bool lines, const char *shown) {
+  ln_buf b;
+  ln_buf_init(&b, 1000);
+  assert_true(ln_plain(&b, text, lines));
+  assert_true(ln_str_eq(ln_buf_view(&b), ln_str_of(shown)));
+  ln_buf_free(&b);
+}
+
+static void test_plain(void **s) {
+  (void)s;
+  plain_is(LN_STR("as it is, \\ \xc3\xa9 \xf0\x9f\x98\x80"), false, "as it is, \\ \xc3\xa9 \xf0\x9f\x98\x80");
+  plain_is(LN_STR("a\nb\r\tc"), false, "a\\u000ab\\u000d\\u0009c");
+  plain_is(LN_STR("a\nb\r"), true, "a\nb\\u000d");
+  plain_is(LN_STR("\0\x1b[31m\x7f"), false, "\\u0000\\u001b[31m\\u007f");
+  plain_is(LN_STR("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xef\xbb\xbf"), false, "\\u009b\\u202e\\u2028\\ufeff");
+  plain_is(LN_STR("\xf3\xa0\x81\x81"), false, "\\udb40\\udc41"); /* as JSON spells what is beyond U+FFFF */
+  plain_is(LN_STR("\x9b x\xff\xc3"), false, "\\x9b x\\xff\\xc3");
+  ln_buf small;
+  ln_buf_init(&small, 4);
+  assert_false(ln_plain(&small, LN_STR("12345"), false));
+  ln_buf_free(&small);
+}
+
+static void word_is(const char *text, const char *word) {
+  ln_buf b;
+  ln_buf_init(&b, 40);
+  assert_int_equal(ln_shell_word(&b, ln_str_of(text)), word != NULL);
+  assert_true(ln_str_eq(ln_buf_view(&b), word ? ln_str_of(word) : (ln_str){NULL, 0}));
+  ln_buf_free(&b);
+}
+
+static void test_shell_word(void **s) {
+  (void)s;
+  word_is("host/WS-042/visionone.isolate#1", "host/WS-042/visionone.isolate#1");
+  word_is("", "''");
+  word_is("#a", "'#a'");
+  word_is("a b", "'a b'");
+  word_is("$(id)", "'$(id)'");
+  word_is("it's; `x`", "'it'\\''s; `x`'");
+  word_is("line\nend", NULL);
+  word_is("\xe2\x80\xae", NULL);
+  word_is("a name that is longer than there is room for", NULL);
+}
+
 static void test_clock(void **s) {
   (void)s;
   ln_clock *c = ln_clock_real();
@@ -446,6 +491,7 @@ int main(void) {
       cmocka_unit_test(test_ulid),      cmocka_unit_test(test_durations),
       cmocka_unit_test(test_sizes),     cmocka_unit_test(test_times), cmocka_unit_test(test_json),
       cmocka_unit_test(test_json_numbers), cmocka_unit_test(test_json_deep),
+      cmocka_unit_test(test_plain),     cmocka_unit_test(test_shell_word),
       cmocka_unit_test(test_log),       cmocka_unit_test(test_clock),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -416,6 +416,31 @@ static void test_large_values(void **state) {
   rig_free(r);
 }
 
+/* One entry that is not whole would make the journal behind it unreadable. */
+static void test_half_a_value(void **state) {
+  (void)state;
+  ln_buf data, line;
+  ln_buf_init(&data, 1000);
+  ln_buf_init(&line, 1000);
+  size_t mark = ln_v_begin(&data, 'O', 1);
+  ln_v_key(&data, LN_STR("why"));
+  ln_v_str(&data, LN_STR("because"));
+  assert_true(ln_v_end(&data, mark));
+  ln_entry e = {.kind = LN_E_STAGE, .name = LN_STR("stage#1"), .op = LN_STR("stage"), .data = ln_buf_view(&data)};
+  assert_true(ln_entry_put(&line, &e));
+  size_t whole = line.n;
+  for (size_t n = 1; n < data.n; n++) {
+    e.data.n = n;
+    assert_false(ln_entry_put(&line, &e));
+    assert_int_equal(line.n, whole);
+  }
+  ln_buf_addc(&data, 'n');
+  e.data = ln_buf_view(&data);
+  assert_false(ln_entry_put(&line, &e));                 /* nor two of them */
+  ln_buf_free(&data);
+  ln_buf_free(&line);
+}
+
 static void test_a_lost_value(void **state) {
   (void)state;
   rig *r =
@@ -565,7 +590,7 @@ int main(void) {
       cmocka_unit_test(test_after_a_word_that_raised),
       cmocka_unit_test(test_names),
       cmocka_unit_test(test_large_values),
-      cmocka_unit_test(test_a_lost_value),
+      cmocka_unit_test(test_half_a_value), cmocka_unit_test(test_a_lost_value),
       cmocka_unit_test(test_outcomes),
       cmocka_unit_test(test_others_have_their_turn),
       cmocka_unit_test(test_let_go_at_any_time),

@@ -159,6 +159,13 @@ static void test_where_it_is_looked_for(void **state) {
   is(v, "cs-secret.1", "file");
   write_file(name, "two\n\n", 0600);
   is(v, "cs-secret.1", "two\n");
+  ln_err err;
+  ln_buf behind; /* what has a prefix, and room for little more */
+  ln_buf_init(&behind, 16);
+  ln_buf_addz(&behind, "Bearer ");
+  assert_true(ln_secret_get(v, LN_STR("cs-secret.1"), &behind, &err));
+  assert_true(ln_str_eq(ln_buf_view(&behind), LN_STR("Bearer two\n")));
+  ln_buf_wipe(&behind);
   unlink(name);
   mkdir(name, 0700);
   is(v, "cs-secret.1", "vault"); /* a folder is no credential */
