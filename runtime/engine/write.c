@@ -333,7 +333,10 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
   int64_t again = now_of(e) + (again_ms > 0 ? again_ms : 1000);
   switch (o) {
   case LN_DID: record_done(e, value); return;
-  case LN_DID_UNCHANGED: record(e, true, "unchanged", value, ""); return;
+  case LN_DID_UNCHANGED:
+    if (e->perhaps) record_done(e, value); /* an earlier attempt of ours was it */
+    else record(e, true, "unchanged", value, "");
+    return;
   case LN_DID_NOT: record_err(e, "failed", err, ""); return;
   case LN_ACCEPTED: case LN_UNKNOWN: break;
   }

@@ -327,6 +327,21 @@ static void test_a_cancelled_write_that_was_lost(void **state) {
   cancelled_write("lost-@5000", "cancelled", 0);
 }
 
+/* The vendor ends it as "it was so already": an earlier attempt of ours, whose answer was lost, was it. */
+static void test_same_by_our_own(void **state) {
+  (void)state;
+  for (int lost = 0; lost < 2; lost++) {
+    rig *r = set_up("return fake.task { id = 'w' }.state");
+    if (lost) rig_say_(r, "fake.task#1", "send", "lost+");
+    rig_say_(r, "fake.task#1", "follow", "run same");
+    assert_string_equal(rig_live(r, "t.main", NULL), "end");
+    assert_has(rig_entries(r), lost ? "RESULT fake.task#1 done" : "RESULT fake.task#1 unchanged");
+    if (lost) assert_has(rig_doc(r), "\"status\":\"held\"");
+    else assert_has(rig_doc(r), "\"holds\":[]");
+    rig_free(r);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest rest[] = {
       cmocka_unit_test(test_settle),
@@ -339,7 +354,7 @@ int main(void) {
       cmocka_unit_test(test_two_doubts),
       cmocka_unit_test(test_a_living_owner_is_not_settled),
       cmocka_unit_test(test_the_hold_of_a_note),
-      cmocka_unit_test(test_unchanged_by_an_earlier_attempt),
+      cmocka_unit_test(test_unchanged_by_an_earlier_attempt), cmocka_unit_test(test_same_by_our_own),
       cmocka_unit_test(test_pending),
       cmocka_unit_test(test_a_handle_is_not_waited_for),
       cmocka_unit_test(test_ends_badly),
