@@ -432,6 +432,7 @@ static const ln_op ops[] = {{.name = "fake.read", .cls = LN_READ, .uses = "fake"
                             WRITES("blind", blind, false, LN_NOTE),
                             WRITES("iblind", blind, true, LN_NOTE),
                             WRITES("task", task, false, LN_CONFINE),
+                            WRITES("itask", task, true, LN_CONFINE),
                             WRITES("queued", queued, true, LN_CONFINE)};
 
 enum { OPS = sizeof ops / sizeof *ops };
