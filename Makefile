@@ -39,6 +39,13 @@ $(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
 $(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_run
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
+# The simulation sees every job of the writer, and puts its breakages in the way of the product.
+SIM_WRAP = ln_writer_submit ln_writer_run ln_batch_commit ln_tx_log ln_tx_run_create ln_tx_run_change ln_tx_run_check ln_tx_run_own \
+           ln_tx_approval_add ln_tx_approval_vote ln_tx_approval_set ln_tx_content_put ln_tx_hold_begin ln_tx_hold_set \
+           ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided ln_config_pace ln_journal_delivery
+$(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)

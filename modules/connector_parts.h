@@ -186,6 +186,7 @@ typedef struct lnC_work {
   const lnC_operation *o;
   lnC_ask *ask;
   struct lnC_look *look;                                 /* connector_write.c's */
+  bool went;                                             /* the attempt under way has been sent */
 } lnC_work;
 lnC_work *lnC_work_of(ln_effect *e);                     /* made at first; NULL: no memory */
 void lnC_look_free(struct lnC_look *l);

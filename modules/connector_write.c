@@ -554,11 +554,11 @@ static ln_outcome outcome_of(const lnC_end *end) {
 }
 
 /* Was it done all the same?  Who sends a thing twice (an earlier attempt, a proxy) is refused the second time: it is
-** there already, or gone. */
+** there already, or gone.  What was refused before it was sent, one of its first reads, says nothing of that. */
 static bool may_be_done(const lnC_work *w, const ln_err *err) {
   int status = err->status;
   bool answered = status >= 200 && status < 500 && status != 401 && status != 403 && status != 429;
-  return w->look && w->o->states && answered;
+  return w->went && w->look && w->o->states && answered;
 }
 
 static void on_sent(void *arg, const lnC_end *end) {
@@ -575,6 +575,7 @@ static void on_sent(void *arg, const lnC_end *end) {
 
 static void on_turn(void *arg, bool come) {
   lnC_work *w = arg;
+  w->went = false;
   if (come) ln_write_placed(w->e);
   else ln_write_put_off(w->e);
 }
@@ -583,6 +584,7 @@ static void place(ln_effect *e) {
   lnC_work *w = lnC_work_of(e);
   ln_err err;
   if (w) {
+    w->went = false;
     lnC_ask_opts opts = {.o = w->o, .args = ln_effect_args(e), .ctx = ctx_of(w), .deed = true,
                          .patience_ms = ln_effect_timeout_ms(e), .raw = e, .turn = on_turn};
     if ((w->ask = lnC_ask_new(&opts, on_sent, w, &err))) return;
@@ -594,7 +596,9 @@ static void place(ln_effect *e) {
 
 static void send(ln_effect *e) {
   lnC_work *w = lnC_work_of(e);
-  if (w && w->ask) lnC_ask_go(w->ask);
+  if (!w || !w->ask) return;
+  w->went = true;
+  lnC_ask_go(w->ask);
 }
 
 /* --- probe --- */

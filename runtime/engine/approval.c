@@ -358,7 +358,7 @@ static void look_again(ln_run *r) {
 ** nobody else can decide, it looks once: the run then waits, and its process may end. */
 void ln_approval_watch(ln_run *r) {
   bool left = false;
-  if (r->ended || r->broken || !r->live) return;
+  if (r->ended || r->broken || !r->live || ln_park_is_away(r)) return;
   for (ln_branch *b = r->branches; b; b = b->next) {
     if (is_watched(b)) look_at(b->asked);
     left |= is_watched(b);

@@ -364,6 +364,9 @@ void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replaye
 /* park.c: a run of which every branch waits is nobody's until something is due. */
 void ln_park_try(ln_run *r);                             /* now, if it may be, and is worth it              */
 bool ln_park_holds(ln_run *r); /* it is parked, or on the way: what comes waits until it is ours again */
+/* It is put away, or about to be: whoever finds that something has come for it leaves it to the row, which the
+** transaction that brought it has made due.  A job of it would be refused as stale. */
+static inline bool ln_park_is_away(const ln_run *r) { return r->parked || r->parking; }
 bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due: the first time, LN_NEVER     */
 bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err); /* its rows; what is there already: due now */
 void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has it                           */

@@ -632,17 +632,18 @@ static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 /* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before:
 ** not that of an attempt whose earlier entries were lost. */
-void ln_run_park(ln_run *r) {
+bool ln_run_park(ln_run *r) {
   ln_err err = {0};
   parting p = {.run = r};
   int64_t due;
-  if (r->parked || r->waking || r->ended || (r->broken && ln_err_is(&r->why, "stale"))) return;
+  if (r->parked || r->waking || r->ended || (r->broken && ln_err_is(&r->why, "stale"))) return true;
   ln_run_flush(r);
   ln_buf_init(&p.waiting, 1 << 20);
   p.waits = ln_park_is_waiting(r, &due);
   ln_park_describe(r, &p.waiting);
   r->parked = ln_writer_run(r->engine->store, parting_apply, &p, &err);
   ln_buf_free(&p.waiting);
+  return r->parked || !(ln_err_is(&err, "store") || ln_err_is(&err, "memory"));
 }
 
 bool ln_run_is_plan(const ln_run *r) { return r->planning; }

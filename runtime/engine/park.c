@@ -35,7 +35,7 @@ bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms) {
   bool any = false;
   *due_ms = LN_NEVER;
   if (r->ended || r->broken || r->winding || r->ending || r->creating || !r->live) return false;
-  if (r->ready || r->runnable || r->sliced || r->cancel_wanted) return false;
+  if (r->ready || r->runnable || r->sliced || (r->cancel_wanted && !r->cancelling)) return false;
   for (const ln_branch *b = r->branches; b; b = b->next) {
     if (b->state == LN_B_JOINING || b->state == LN_B_ENDED) continue;
     if (b->state != LN_B_ASKING || !b->asked || b->asked->finished || !only_waits(b->asked)) return false;
@@ -160,7 +160,7 @@ void ln_park_try(ln_run *r) {
 }
 
 bool ln_park_holds(ln_run *r) {
-  if (r->parked && (r->ready || r->runnable || r->cancel_wanted)) ln_park_wake(r);
+  if (r->parked && (r->ready || r->runnable || (r->cancel_wanted && !r->cancelling))) ln_park_wake(r);
   return r->parked || r->parking;
 }
 

@@ -48,8 +48,8 @@ void ln_run_close(ln_run *r);
 /* Outside of the loop, when all runs were closed: runs it until nothing of them is left. */
 void ln_runs_drain(ln_engine *g);
 /* Writes down what an unfinished one waits for, and gives it up: others may then resume it.  Quiet when it
-** has ended. */
-void ln_run_park(ln_run *r);
+** has ended.  False: the store failed, and the run's row is still ours: try again. */
+bool ln_run_park(ln_run *r);
 bool ln_run_is_plan(const ln_run *r);
 /* A document rendered for people by stdlib/report.lua: format "text" or "markdown". */
 bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_err *err);

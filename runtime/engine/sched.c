@@ -19,7 +19,7 @@ struct ln_sched {
   ln_timer tick;
   ln_run *warmest, *coldest;
   size_t warm, waking;
-  bool again, reap, stopping;
+  bool again, failed, reap, stopping;                    /* failed: of those being woken, by the store      */
   int64_t owners_at;                                     /* when to look for dead owners                    */
 };
 
@@ -67,16 +67,20 @@ static void arm(ln_sched *s) {
   if (s->stopping) return;
   if (!ln_store_next_due(s->g->store, &due, &err)) due = now + FAILED_MS;
   if (due <= now) due = now + FAILED_MS;                 /* it was tried just now, or there are too many */
+  if (s->reap && due > now + FAILED_MS) due = now + FAILED_MS;
   if (l->uv && due > now + LOOK_MS) due = now + LOOK_MS; /* others may make some due, without telling */
   if (due != LN_NEVER) l->timer(l, &s->tick, due - now);
 }
 
 static void woken(ln_run *r, const ln_err *err) {
   ln_sched *s = r->engine->sched;
-  if (err && !ln_err_is(err, "conflict"))
-    ln_log(LN_ERROR, "sched.wake", "run=%s error=%s", r->ulid, err->message);
+  bool failed = err && !ln_err_is(err, "conflict");
+  if (failed) ln_log(LN_ERROR, "sched.wake", "run=%s error=%s", r->ulid, err->message);
   if (!s || s->waking == 0) return;
-  if (--s->waking == 0 && s->again) ln_sched_nudge(s);
+  s->failed |= failed;
+  if (--s->waking > 0 || !s->again) return;
+  if (s->failed) s->g->loop->timer(s->g->loop, &s->tick, FAILED_MS); /* it is as due as before: not at once */
+  else ln_sched_nudge(s);
 }
 
 static ln_run *find(const ln_sched *s, int64_t id) {
@@ -113,7 +117,7 @@ static void scan(ln_sched *s) {
     s->again = true;
     return;
   }
-  s->again = false;
+  s->again = s->failed = false;
   if (room > s->o.live || room == 0) return;             /* one that ends or parks looks again */
   if (n > room) n = room;
   if (!ln_store_waits_due(s->g->store, now_of(s), due, &n, &err)) {
@@ -126,12 +130,14 @@ static void scan(ln_sched *s) {
 
 /* ------------------------------------------------------------------ the tick */
 
-/* Ended ones go; so do those whose attempt is over: they are due again, soon. */
+/* Ended ones go; so do those whose attempt is over: they are due again, soon.  One that the store does not let go
+** of yet (a full disk) stays: nobody else would ever take it up. */
 static void reap(ln_sched *s) {
   s->reap = false;
   for (ln_run *r = s->g->state, *next; r; r = next) {
     next = r->next;
-    if (r->ended || r->broken) ln_run_close(r);
+    if (r->ended || (r->broken && ln_run_park(r))) ln_run_close(r);
+    else s->reap |= r->broken;
   }
 }
 

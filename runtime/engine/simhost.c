@@ -168,12 +168,9 @@ static void require_sim(lua_State *L, const char *name) {
   lua_call(L, 1, 1);                                     /* module */
 }
 
-static int l_begin(lua_State *L) {
+/* A world, and the spec of faults is looked at. */
+static int l_world(lua_State *L) {
   ln_simhost *h = lua_touserdata(L, 1);
-  open_libs(L);
-  lua_pushlightuserdata(L, h);
-  lua_setfield(L, LUA_REGISTRYINDEX, "lunette.simhost");
-  lua_sethook(L, on_count, LUA_MASKCOUNT, 1000000);
   require_sim(L, "sim.kit");                             /* job kit */
   lua_getfield(L, -1, "sim");
   lua_setglobal(L, "sim");
@@ -183,8 +180,17 @@ static int l_begin(lua_State *L) {
   require_sim(L, "sim.world");                           /* job kit world */
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, h->world);
   h->world = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
+}
+
+static int l_begin(lua_State *L) {
+  open_libs(L);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "lunette.simhost");
+  lua_sethook(L, on_count, LUA_MASKCOUNT, 1000000);
+  return l_world(L);
 }
 
 static int by_text(const void *a, const void *b) {
@@ -241,12 +247,32 @@ ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err) {
   return NULL;
 }
 
-void ln_simhost_free(ln_simhost *h) {
-  if (!h) return;
-  if (h->L) lua_close(h->L);
+static void stop_all(ln_simhost *h) {
   for (size_t i = 0; i < h->n; i++) {
+    luaL_unref(h->L, LUA_REGISTRYINDEX, h->v[i].ref);
+    luaL_unref(h->L, LUA_REGISTRYINDEX, h->v[i].definition);
     free(h->v[i].name);
     free(h->v[i].base);
+  }
+  h->n = 0;
+}
+
+bool ln_simhost_again(ln_simhost *h, uint64_t seed, const char *faults, ln_err *err) {
+  char *spec = ln_str_dup(ln_str_of(faults ? faults : ""));
+  if (!spec) return ln_fail(err, "memory", LN_AGAIN, "no memory for the simulators");
+  free(h->faults);
+  h->faults = spec;
+  h->seed = seed;
+  h->start_ms = ln_now_ms(h->clock);
+  stop_all(h);
+  return protect(h, l_world, h, "bad_argument", err);
+}
+
+void ln_simhost_free(ln_simhost *h) {
+  if (!h) return;
+  if (h->L) {
+    stop_all(h);
+    lua_close(h->L);
   }
   for (size_t i = 0; i < h->n_dirs; i++) free(h->dirs[i]);
   for (size_t i = 0; i < h->n_names; i++) free((char *)(uintptr_t)h->names[i].p);

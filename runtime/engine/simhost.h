@@ -21,6 +21,9 @@ typedef struct ln_simhost_opts {        /* borrowed until ln_simhost_new returns
 /* "bad_argument": the fault spec is wrong; "not_found": stdlib/sim/kit.lua or world.lua is not there. */
 ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err);
 void ln_simhost_free(ln_simhost *h);
+/* As if it had just been made with this seed and spec: no simulator is started, the world is a new one.  What
+** was compiled stays: for many short worlds.  Fails as ln_simhost_new. */
+bool ln_simhost_again(ln_simhost *h, uint64_t seed, const char *faults, ln_err *err);
 
 /* The names of the simulators that there are, sorted; as long as h lives. */
 ln_list ln_simhost_names(const ln_simhost *h);

@@ -69,7 +69,7 @@ bool ln_effect_given_back(ln_effect *e) {
 void ln_runs_look(ln_engine *g) {
   for (ln_run *r = g->state, *next; r; r = next) {
     next = r->next;
-    if (r->parked) continue;
+    if (ln_park_is_away(r)) continue;
     ln_run_look_for_cancel(r);
     ln_run_look_around(r);
   }
@@ -88,13 +88,13 @@ static bool is_called(const ln_branch *b, ln_str key) {
 
 void ln_wait_called(ln_engine *g, ln_str key) {
   for (ln_run *r = g->state; r; r = r->next)
-    for (ln_branch *b = r->branches; b && r->live && !r->parked && !r->broken; b = b->next)
+    for (ln_branch *b = r->branches; b && r->live && !ln_park_is_away(r) && !r->broken; b = b->next)
       if (is_called(b, key)) call(b->asked);
   ln_sched_nudge(g->sched);
 }
 
 void ln_run_look_around(ln_run *r) {
-  for (ln_branch *b = r->branches; b && r->live && !r->broken && !r->parked; b = b->next)
+  for (ln_branch *b = r->branches; b && r->live && !r->broken && !ln_park_is_away(r); b = b->next)
     if (b->state == LN_B_ASKING && b->asked && !b->asked->finished && b->asked->key.n) call(b->asked);
 }
 

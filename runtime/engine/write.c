@@ -333,8 +333,14 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
   int64_t again = now_of(e) + (again_ms > 0 ? again_ms : 1000);
   switch (o) {
   case LN_DID: record_done(e, value); return;
-  case LN_DID_UNCHANGED: record(e, true, "unchanged", value, ""); return;
-  case LN_DID_NOT: record_err(e, "failed", err, ""); return;
+  case LN_DID_UNCHANGED:
+    if (e->perhaps) record_done(e, value); /* an earlier attempt of ours was it */
+    else record(e, true, "unchanged", value, "");
+    return;
+  case LN_DID_NOT:
+    if (e->perhaps) ask_whether(e, err); /* this attempt came to nothing; an earlier one may not have */
+    else record_err(e, "failed", err, "");
+    return;
   case LN_ACCEPTED: case LN_UNKNOWN: break;
   }
   e->state = o == LN_UNKNOWN ? "pending" : "running";
@@ -582,7 +588,10 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   if (e->finished || e->run->broken || e->stand != LN_W_PROBING) return;
   switch (o) {
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); break;
-  case LN_ACCEPTED: accepted(e, value); break;
+  case LN_ACCEPTED:
+    e->perhaps = e->repeats > 1; /* of one attempt it is known what became of it */
+    accepted(e, value);
+    break;
   case LN_DID_NOT:
     if (e->repeats < ATTEMPTS) begin_again(e);
     else record_err(e, "failed", err, "");
@@ -749,7 +758,7 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   if (rec->settled) settled_by_a_person(e);
   else if (rec->in_doubt) doubted(e);
   else if (undescribed) in_doubt(e, undescribed);
-  else if (rec->handle.n) ln_buf_add(&e->handle, rec->handle), follow(e);
+  else if (rec->handle.n) e->perhaps = rec->attempts > 1, ln_buf_add(&e->handle, rec->handle), follow(e);
   else ask_whether(e, &unsure);
 }
 

@@ -240,6 +240,8 @@ bool ln_serve_held(const ln_store *s);                   /* does a living proces
 /* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be lost --- */
 typedef struct ln_vfs_sim ln_vfs_sim;
 ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name`       */
+void ln_vfs_sim_seed(ln_vfs_sim *v, uint64_t seed);      /* what chance decides from here on                 */
+void ln_vfs_sim_kill(ln_vfs_sim *v);                     /* the processes die: what was written stays, open files become stale */
 void ln_vfs_sim_power_cut(ln_vfs_sim *v);                /* drops or tears unsynced writes by the seed; open files become stale */
 void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never       */
 void ln_vfs_sim_cut_after(ln_vfs_sim *v, int64_t steps); /* the power goes within the write, sync, or removal after so many; -1: never */

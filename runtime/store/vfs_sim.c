@@ -185,6 +185,10 @@ static void lose(ln_vfs_sim *v, inode *f) {
   forget_changes(f);
   f->now.n = 0;
   put(&f->now, 0, f->disk.p, f->disk.n);
+}
+
+/* Nobody has it open any more. */
+static void forget_locks(inode *f) {
   f->reserved = f->pending = NULL;
   f->shared = 0;
   f->exclusive = false;
@@ -192,8 +196,14 @@ static void lose(ln_vfs_sim *v, inode *f) {
   f->shm = NULL;
 }
 
-static void power_cut(ln_vfs_sim *v) {
+static void kill_all(ln_vfs_sim *v) {
   v->life++;
+  for (entry *e = v->entries; e; e = e->next)
+    if (e->now) forget_locks(e->now);
+}
+
+static void power_cut(ln_vfs_sim *v) {
+  kill_all(v);
   v->steps_left = -1;
   for (entry *e = v->entries; e; e = e->next) {
     if (e->now != e->disk && pick(v, 2)) refer(&e->now, e->disk);
@@ -576,6 +586,18 @@ static void set(ln_vfs_sim *v, int64_t *what, int64_t to) {
 void ln_vfs_sim_power_cut(ln_vfs_sim *v) {
   pthread_mutex_lock(&v->mx);
   power_cut(v);
+  pthread_mutex_unlock(&v->mx);
+}
+
+void ln_vfs_sim_kill(ln_vfs_sim *v) {
+  pthread_mutex_lock(&v->mx);
+  kill_all(v);
+  pthread_mutex_unlock(&v->mx);
+}
+
+void ln_vfs_sim_seed(ln_vfs_sim *v, uint64_t seed) {
+  pthread_mutex_lock(&v->mx);
+  ln_rand_seed(&v->rand, seed);
   pthread_mutex_unlock(&v->mx);
 }
 

@@ -266,7 +266,7 @@ local function fault(answer)
   if code and not (body and body.errorCode) then
     return { code = code, message = why, executed = false }
   end
-  if body and type(body.error) == "string" then return oauth_fault(answer, body) end
+  if body and type(body.error) == "string" and answer.status < 500 then return oauth_fault(answer, body) end
   local known = body and CODES[body.errorCode]
                 or STATUSES[answer.status]
                 or answer.status >= 500 and { code = "unavailable", retry = true }

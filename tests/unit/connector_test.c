@@ -612,6 +612,44 @@ static void test_refused_the_second_time(void **s) {
   }
 }
 
+static void reload(void) {
+  ln_err err = {0};
+  ln_connectors_close(&w.f->engine);
+  assert_true(ln_connectors_open(&w.f->engine, &err));
+}
+
+/* What could not even be sent, for what it needs first was refused, is not done because it is so by now. */
+static void test_refused_before_it_was_sent(void **s) {
+  (void)s;
+  write_connector("other",
+                  "local function of(a) return { id = a.id } end\n"
+                  "return connector { name = 'other', operations = {\n"
+                  "  thing = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/things/{id}', "
+                  "expect = { 200 } },\n"
+                  "  after = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string' }, "
+                  "method = 'PUT',\n"
+                  "    path = '/after/{id}', expect = { 204 }, entity = 'other:thing:{id}', facet = 'state', to = "
+                  "'off',\n"
+                  "    first = { thing = { op = 'thing', args = of } }, plan = { state = 'off' },\n"
+                  "    state = { op = 'thing', args = of, of = function(t) return t.state end } } } }\n");
+  w.f->connectors[1] = w.f->connectors[0];
+  w.f->connectors[1].name = LN_STR("other");
+  w.f->connectors[1].keys = (ln_str){NULL, 0};
+  w.f->config.n_connectors = 2;
+  reload();
+  script((reply[]){{.status = 200, .body = "{\"state\":\"on\"}", .times = 1},
+                   {.status = 409, .body = "{}", .times = 1},
+                   {.status = 200, .body = "{\"state\":\"off\"}"}, {0}});
+  ln_effect *e = effect_new(w.f, "other.after", "{\"id\":\"t1\"}");
+  w_describe(e);
+  w_look(e);
+  w_send(e);
+  assert_int_equal(e->outcome, LN_DID_NOT);
+  assert_int_equal(w.n_seen, 2);
+  effect_free(e);
+  w.f->config.n_connectors = 1;
+}
+
 static void test_refusals(void **s) {
   (void)s;
   script((reply[]){{.status = 200, .body = "{\"refused\":true}"}, {0}});
@@ -733,12 +771,6 @@ static void test_flow(void **s) {
 
 /* --- configuration --- */
 
-static void reload(void) {
-  ln_err err = {0};
-  ln_connectors_close(&w.f->engine);
-  assert_true(ln_connectors_open(&w.f->engine, &err));
-}
-
 static void test_configuration(void **s) {
   (void)s;
   script((reply[]){{.status = 200, .body = "{}"}, {0}});
@@ -807,7 +839,7 @@ int main(void) {
       TEST(test_mistakes),  TEST(test_one_name_twice), TEST(test_lookups),   TEST(test_arguments),
       TEST(test_templates), TEST(test_pages),          TEST(test_lists_end), TEST(test_pager),
       TEST(test_verdicts),  TEST(test_describe),       TEST(test_look),      TEST(test_send),
-      TEST(test_refused_the_second_time), TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
+      TEST(test_refused_the_second_time), TEST(test_refused_before_it_was_sent), TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
       TEST(test_moves),     TEST(test_one_by),         TEST(test_flow),      TEST(test_configuration),
       TEST(test_drop),      TEST(test_timeout)};
   return cmocka_run_group_tests(tests, NULL, NULL);

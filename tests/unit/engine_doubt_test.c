@@ -327,6 +327,32 @@ static void test_a_cancelled_write_that_was_lost(void **state) {
   cancelled_write("lost-@5000", "cancelled", 0);
 }
 
+/* What became of an asynchronous write's last attempt is not what became of it, where an earlier one, whose answer
+** was lost, may have been acted on: "it was so already" is our own doing then, and an end that is bad is looked into. */
+static void test_followed_after_a_lost_attempt(void **state) {
+  static const struct { const char *op, *send, *follow; int sends, probes; const char *entry; bool held; } cases[] = {
+      {"task", "did", "run same", 1, 0, "unchanged", false}, {"task", "lost+", "same", 1, 1, "unchanged", false},
+      {"itask", "lost+ did", "run same", 2, 0, "done", true}, {"itask", "lost- did", "bad done", 2, 1, "done", true},
+      {"itask", "did", "bad", 1, 0, "failed", false},         {"task", "die+", "bad", 1, 1, "failed", false}};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char body[128], step[32], entry[64];
+    snprintf(body, sizeof body, "return (try(fake.%s, { id = 'w' }))", cases[i].op);
+    snprintf(step, sizeof step, "fake.%s#1", cases[i].op);
+    snprintf(entry, sizeof entry, "RESULT %s %s", step, cases[i].entry);
+    rig *r = set_up(body);
+    rig_say_(r, step, "send", cases[i].send);
+    rig_say_(r, step, "follow", cases[i].follow);
+    assert_string_equal(rig_live(r, "t.main", NULL), "end");
+    assert_has(rig_entries(r), entry);
+    assert_int_equal(rig_count(r, "send", step), cases[i].sends);
+    assert_int_equal(rig_count(r, "probe", step), cases[i].probes);
+    if (cases[i].held) assert_has(rig_doc(r), "\"status\":\"held\"");
+    else assert_has(rig_doc(r), "\"holds\":[]");
+    rig_free(r);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest rest[] = {
       cmocka_unit_test(test_settle),
@@ -339,7 +365,7 @@ int main(void) {
       cmocka_unit_test(test_two_doubts),
       cmocka_unit_test(test_a_living_owner_is_not_settled),
       cmocka_unit_test(test_the_hold_of_a_note),
-      cmocka_unit_test(test_unchanged_by_an_earlier_attempt),
+      cmocka_unit_test(test_unchanged_by_an_earlier_attempt), cmocka_unit_test(test_followed_after_a_lost_attempt),
       cmocka_unit_test(test_pending),
       cmocka_unit_test(test_a_handle_is_not_waited_for),
       cmocka_unit_test(test_ends_badly),

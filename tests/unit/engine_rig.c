@@ -37,6 +37,7 @@ static void die(void) {
 
 static bool spy_apply(ln_tx *tx, void *arg, ln_err *err) {
   spy *s = arg;
+  here->jobs_tried++;
   if (!here->dead && here->death == RIG_BEFORE && here->jobs == here->kill_at) die();
   if (here->dead) return *err = death, false;
   if (!s->apply(tx, s->arg, err)) return false;
@@ -397,6 +398,7 @@ static void answer_follow(void *arg) {
   if (is(w, "run")) ln_write_followed(w->e, LN_ACCEPTED, (ln_str){NULL, 0}, NULL, 1000);
   else if (is(w, "wait")) ln_write_followed(w->e, LN_UNKNOWN, (ln_str){NULL, 0}, &why, 60000);
   else if (is(w, "bad")) ln_write_followed(w->e, LN_DID_NOT, (ln_str){NULL, 0}, &bad, 0);
+  else if (is(w, "same")) ln_write_followed(w->e, LN_DID_UNCHANGED, ln_buf_view(&b), NULL, 0);
   else ln_write_followed(w->e, LN_DID, ln_buf_view(&b), NULL, 0);
   ln_buf_free(&b);
 }
@@ -430,6 +432,7 @@ static const ln_op ops[] = {{.name = "fake.read", .cls = LN_READ, .uses = "fake"
                             WRITES("blind", blind, false, LN_NOTE),
                             WRITES("iblind", blind, true, LN_NOTE),
                             WRITES("task", task, false, LN_CONFINE),
+                            WRITES("itask", task, true, LN_CONFINE),
                             WRITES("queued", queued, true, LN_CONFINE)};
 
 enum { OPS = sizeof ops / sizeof *ops };

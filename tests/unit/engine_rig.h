@@ -70,6 +70,7 @@ struct rig {
   /* the writer's jobs */
   void (*on_done)(rig *r);                               /* one was committed, and nobody knows yet         */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
+  int64_t jobs_tried;                                    /* applied, whatever became of them                */
   rig_death death;
   bool dead;
 };
@@ -86,7 +87,7 @@ void rig_script(rig *r, const char *module, const char *source); /* "t.main"; it
 **   place   ok no (it cannot be sent) die (the process)    only fake.queued has it
 **   send    did no (refused) same (it was so) lost hang die (the process), each with + (the world acts) or -;
 **           off (not acted on: it waits for another turn)
-**   probe   yes no unknown               follow  run done wait (pending) bad */
+**   probe   yes no unknown               follow  run done wait (pending) bad same (it was so) */
 void rig_say_(rig *r, const char *step, const char *phase, const char *tokens);
 const char *rig_thing_is(rig *r, const char *id);        /* its state; "absent"                             */
 void rig_thing_set(rig *r, const char *id, const char *state);

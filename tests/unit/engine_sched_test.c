@@ -225,6 +225,65 @@ static void test_full_disk(void **state) {
   rig_free(r);
 }
 
+/* What a run waits for may come between the job that parks it and its being told. */
+static void test_called_while_it_parks(void **state) {
+  (void)state;
+  static const char body[] =
+      "local kid = start('t.kid', {}); for i = 1, 6 do if random(1, 2) == 1 then sleep(random(3, 8)) end"
+      " for _ = 1, random(0, 4) do store.incr 'n' end signal(kid, 'go', i) end";
+  for (uint64_t seed = 1; seed <= 60; seed++) {
+    rig *r = set_up(body, seed, seed % 2);
+    rig_script(r, "t.kid",
+               "return playbook { name = 't.kid', summary = 'x', uses = {}, run = function()\n"
+               "  local n = 0 for _ = 1, 6 do n = n + await_signal('go', { timeout = '1h' }) end return n end }");
+    start(r, 1);
+    rig_pass(r, HOUR / 2);
+    assert_int_equal(rig_runs(r, "completed"), 2);
+    assert_lacks(r->events, "broken");
+    rig_free(r);
+  }
+}
+
+/* No row of a run whose attempt is over stays with this process, and while the disk is full nothing is tried
+** again without a pause. */
+static void test_full_disk_for_long(void **state) {
+  (void)state;
+  rig *r = set_up("fake.read { id = 'a' }; sleep '5s'; fake.set { id = uuid() }; sleep '5s'; return 1", 13, 0);
+  rig_say_(r, "fake.read#1", "read", "ok@1000 ok@1000 ok@1000");
+  start(r, 3);
+  rig_pass(r, 100);
+  assert_int_equal(rig_runs(r, "running"), 3);
+  ln_vfs_sim_fail_after(r->vfs, 0);
+  int64_t before = r->jobs_tried;
+  rig_pass(r, 60000);
+  assert_in_range(r->jobs_tried - before, 3, 600);
+  ln_vfs_sim_fail_after(r->vfs, -1);
+  rig_pass(r, HOUR);
+  assert_int_equal(rig_runs(r, "completed"), 3);
+  assert_int_equal(rig_acted(r, "fake.set#1"), 3);
+  rig_free(r);
+}
+
+/* A cancelled run whose write is in doubt waits for a person like any other, and can be settled. */
+static void test_cancelled_in_doubt(void **state) {
+  (void)state;
+  char ulid[LN_ULID + 1];
+  rig *r = set_up("return fake.blind { id = 'b' }.state", 14, 0);
+  rig_say_(r, "fake.blind#1", "send", "lost+");
+  start(r, 1);
+  rig_pass(r, HOUR);
+  assert_true(ln_sched_want(r->sched, LN_STR("last"), true, ulid, &rig_err));
+  rig_pass(r, HOUR);
+  assert_int_equal(rig_runs(r, "waiting"), 1);
+  assert_has(rig_doc(r), "\"for\":\"doubt\"");
+  if (!rig_settle(r, "fake.blind#1", true, NULL)) fail_msg("%s", rig_err.message);
+  assert_true(ln_sched_want(r->sched, LN_STR("last"), false, ulid, &rig_err));
+  rig_pass(r, HOUR);
+  assert_string_equal(rig_state(r), "cancelled");
+  assert_int_equal(rig_acted(r, NULL), 1);
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_parked_and_woken), cmocka_unit_test(test_cold_ones_are_replayed),
@@ -232,6 +291,8 @@ int main(void) {
       cmocka_unit_test(test_approval_wakes), cmocka_unit_test(test_approval_expires),
       cmocka_unit_test(test_no_decision_is_missed), cmocka_unit_test(test_doubt_is_settled),
       cmocka_unit_test(test_the_dead_are_inherited), cmocka_unit_test(test_death_at_every_job),
-      cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk)};
+      cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_called_while_it_parks), cmocka_unit_test(test_full_disk_for_long),
+      cmocka_unit_test(test_cancelled_in_doubt)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

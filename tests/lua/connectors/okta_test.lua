@@ -370,6 +370,8 @@ test("errors say Okta's own words, and what 403 may mean", function()
   f = d.fault { status = 418, headers = {}, text = "", body = nil }
   eq(f, nil)
   eq(d.fault { status = 502, headers = {}, text = "bad gateway" }.code, "unavailable")
+  f = d.fault { status = 502, headers = {}, text = "{", body = { error = "bad gateway" } }   -- not the token call's
+  eq({ f.code, f.executed == nil }, { "unavailable", true })
 end)
 
 -- Every operation ------------------------------------------------------------------------------------------
