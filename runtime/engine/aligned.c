@@ -277,7 +277,7 @@ void ln_replay_did(ln_effect *e) {
   ln_err err;
   if (e->record) {
     r->now_ms = e->record->done_ms;
-    if (!ln_outcome_of(r, e->record, &hold, &was, &err)) {
+    if (!ln_entry_data(r->engine, e->record->name, e->record->outcome, &hold, &was, &err)) {
       ln_run_end_attempt(r, &err);
       return;
     }

@@ -189,7 +189,7 @@ static void put_other_answer(comparison *c, const ln_asked *a) {
   ln_str was;
   ln_buf hold = {0};
   ln_err quiet;
-  if (!ln_outcome_of(c->run, a->rec, &hold, &was, &quiet)) was = (ln_str){NULL, 0};
+  if (!ln_entry_data(c->run->engine, a->rec->name, a->rec->outcome, &hold, &was, &quiet)) was = (ln_str){NULL, 0};
   change x = {.what = "result", .why = "it comes to something else", .name = ln_str_of(a->name),
               .op = ln_str_of(a->op), .cls = a->cls, .where = ln_str_of(a->where), .was = a->rec->where,
               .before = was, .after = ln_buf_view(&a->answer), .answer = "computed"};
@@ -326,10 +326,10 @@ static bool is_blank(const ln_replay *p, ln_str data) {
 
 /* As it is, or, of one that was large, as it is kept by its content; "" when that is lost. */
 static ln_str recorded_note(const comparison *c, ln_str data, ln_buf *hold) {
-  const ln_record r = {.outcome = data};
   ln_str whole = {NULL, 0};
   ln_err quiet;
-  return data.n && ln_outcome_of(c->run, &r, hold, &whole, &quiet) ? whole : (ln_str){NULL, 0};
+  bool known = data.n && ln_entry_data(c->run->engine, LN_STR("a note"), data, hold, &whole, &quiet);
+  return known ? whole : (ln_str){NULL, 0};
 }
 
 static void put_note(comparison *c, const char *what, ln_str name, ln_str before, ln_str after) {
