@@ -92,29 +92,11 @@ int ln_cmd_approvals(int argc, char **argv) {
 
 static const struct option approve_options[] = {{"comment", required_argument, NULL, OPT_COMMENT}, {"answer", required_argument, NULL, OPT_ANSWER}, LN_COMMON_OPTIONS};
 
-static bool ask_to_decide(ln_app *app, int64_t id, bool yes, const char *comment, const char *answer, ln_err *err) {
-  char none[LN_ULID + 1];
-  ln_buf b;
-  ln_buf_init(&b, 1 << 20);
-  size_t mark = ln_v_begin(&b, 'O', 6);
-  ln_remote_text(&b, "answer", ln_str_of(answer));
-  ln_remote_text(&b, "comment", ln_str_of(comment));
-  ln_remote_text(&b, "do", LN_STR("decide"));
-  ln_v_key(&b, LN_STR("id"));
-  ln_v_int(&b, id);
-  ln_remote_flag(&b, "interactive", isatty(STDIN_FILENO) != 0);
-  ln_remote_flag(&b, "yes", yes);
-  ln_v_end(&b, mark);
-  bool ok = ln_buf_ok(&b, err) && ln_remote(app, ln_buf_view(&b), none, err);
-  ln_buf_free(&b);
-  return ok;
-}
-
 static bool decide(ln_app *app, const char *id_text, bool yes, const char *comment, const char *answer, ln_err *err) {
   char *end;
   long long id = strtoll(id_text, &end, 10);
   if (*end || id < 1) return ln_fail(err, "usage", LN_FINAL, "%s is no approval's id: lunette approvals lists them", id_text);
-  if (app->served) return ask_to_decide(app, id, yes, comment, answer, err);
+  if (app->served) return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
   return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), ln_str_of(comment), ln_str_of(answer), isatty(STDIN_FILENO) != 0, err);
 }
 

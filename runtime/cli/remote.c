@@ -40,6 +40,24 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
   return ok;
 }
 
+bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err) {
+  char none[LN_ULID + 1];
+  ln_buf b;
+  ln_buf_init(&b, 1 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 6);
+  ln_remote_text(&b, "answer", answer);
+  ln_remote_text(&b, "comment", comment);
+  ln_remote_text(&b, "do", LN_STR("decide"));
+  ln_v_key(&b, LN_STR("id"));
+  ln_v_int(&b, id);
+  ln_remote_flag(&b, "interactive", isatty(STDIN_FILENO) != 0);
+  ln_remote_flag(&b, "yes", yes);
+  ln_v_end(&b, mark);
+  bool ok = ln_buf_ok(&b, err) && ln_remote(app, ln_buf_view(&b), none, err);
+  ln_buf_free(&b);
+  return ok;
+}
+
 /* ------------------------------------------------------------------ following */
 
 enum { LOOK_MS = 100 };
@@ -116,22 +134,6 @@ static bool is_over(const follower *f) {
 
 /* --- questions --- */
 
-static bool decide(follower *f, int64_t id, bool yes, ln_err *err) {
-  char none[LN_ULID + 1];
-  ln_buf b;
-  ln_buf_init(&b, 4096);
-  size_t mark = ln_v_begin(&b, 'O', 4);
-  ln_remote_text(&b, "do", LN_STR("decide"));
-  ln_v_key(&b, LN_STR("id"));
-  ln_v_int(&b, id);
-  ln_remote_flag(&b, "interactive", isatty(STDIN_FILENO) != 0);
-  ln_remote_flag(&b, "yes", yes);
-  ln_v_end(&b, mark);
-  bool ok = ln_remote(f->app, ln_buf_view(&b), none, err);
-  ln_buf_free(&b);
-  return ok;
-}
-
 static bool show_question(void *arg, const ln_approval *a) {
   follower *f = arg;
   if (ln_str_eq(a->state, LN_STR("waiting")) && a->id > f->asked) {
@@ -155,7 +157,7 @@ static bool waits_for_people(follower *f) {
   bool yes = false, answered = f->how->approve == LN_APPROVE_DENY ||
                                (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &yes));
   if (!answered) return true;
-  if (decide(f, id, yes, &err)) return false;
+  if (ln_remote_decide(f->app, id, yes, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &err)) return false;
   ln_app_fail(&err);
   return true;
 }

@@ -18,6 +18,8 @@ int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *stat
 
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);
+/* A person's answer to a question; "conflict", "denied", "not_found". */
+bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err);
 /* Parts of a request, in the order of their keys. */
 void ln_remote_text(ln_buf *b, const char *key, ln_str text);
 void ln_remote_flag(ln_buf *b, const char *key, bool flag);
