@@ -23,7 +23,7 @@ void ln_buf_grew(ln_buf *b, size_t n);                   /* that many of them we
 static inline bool ln_buf_add(ln_buf *b, ln_str s) {     /* copies s; false: full or no memory          */
   char *p = ln_buf_room(b, s.n);
   if (!p) return false;
-  if (s.n) memcpy(p, s.p, s.n);
+  if (s.p) memcpy(p, s.p, s.n);                          /* an absent text has no bytes               */
   b->n += s.n;
   return true;
 }

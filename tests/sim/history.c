@@ -310,6 +310,9 @@ static void go_on(sim_run *r) {
   resume(r);
 }
 
+/* Begun, and gone before anybody was told anything: of a beginning that fails not every scheduler's answer says so. */
+static bool is_gone(const sim_run *r) { return here->sched && r->ulid[0] && !r->known && !sim_carried(r->ulid); }
+
 static void cancel(sim_run *r) {
   char ulid[LN_ULID + 1];
   ln_err err;
@@ -365,7 +368,7 @@ static void tend(void *arg) {
     sim_run *r = &here->runs[i];
     bool planned = i < here->n_planned;
     if (planned && !r->ulid[0] && here->now_ms - here->begin_ms >= r->start_ms) begin(r);
-    else if (!r->over && strcmp(r->told, "broken") == 0) go_on(r);
+    else if (!r->over && (strcmp(r->told, "broken") == 0 || is_gone(r))) go_on(r);
     if (planned) cancel(r);
   }
   sim_people();

@@ -241,14 +241,15 @@ static bool answered_before(fault f, const ln_request *r, ln_sim_reply *out) {
   }
 }
 
-/* The second answer is the one that comes, unless it is a refusal because of the first: who would be told so by a
-** network that sends things twice has no way to know better. */
+/* The second answer is the one that comes, unless it is a refusal, or will be a command's end, because of the first:
+** who would be told so by a network that sends things twice has no way to know better. */
 static bool arrive_twice(const ln_request *r, ln_sim_reply *out) {
   ln_sim_reply first = {0};
   if (now_sending >= 0) here->req[now_sending].twice = true;
   if (!arrive(r, now_sending, &first) || !arrive(r, now_sending, out)) return false;
-  ln_sim_reply other = out->answer.status < 300 ? first : *out;
-  if (out->answer.status >= 300) *out = first;
+  bool second = out->answer.status < 300 && !is_command(r);
+  ln_sim_reply other = second ? first : *out;
+  if (!second) *out = first;
   other.free(&other);
   return true;
 }
