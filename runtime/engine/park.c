@@ -101,7 +101,7 @@ static bool approval_waits(void *arg, const ln_approval *a) {
 static bool still_waits(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
   *waits = true;
   if (e->still) return e->still(tx, e, waits, err);
-  return e->approval <= 0 || ln_tx_approval_get(tx, e->approval, approval_waits, waits, err);
+  return !is_for(e, "approval") || ln_tx_approval_get(tx, e->approval, approval_waits, waits, err);
 }
 
 bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err) {

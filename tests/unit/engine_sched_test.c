@@ -152,6 +152,24 @@ static void test_doubt_is_settled(void **state) {
   rig_free(r);
 }
 
+/* One that was approved, and is in doubt now: its answered question does not make it due, again and again. */
+static void test_doubt_after_approval(void **state) {
+  (void)state;
+  rig *r = set_up("return fake.blind { id = 'b' }.state", 13, 0);
+  r->writes = "ask";
+  rig_say_(r, "fake.blind#1", "send", "lost+");
+  start(r, 1);
+  rig_pass(r, HOUR);
+  assert_true(rig_approve(r, 0, true, "bob"));
+  ln_sched_nudge(r->sched);
+  r->kill_at = r->jobs + 40;
+  r->death = RIG_AFTER;
+  rig_pass(r, HOUR);
+  assert_false(r->dead);                                 /* it was put away once, and stayed */
+  assert_has(rig_doc(r), "\"for\":\"doubt\"");
+  rig_free(r);
+}
+
 static void test_the_dead_are_inherited(void **state) {
   (void)state;
   rig *r = set_up("fake.read { id = 'a' }; fake.set { id = uuid() }; sleep '1s'; fake.note { id = uuid() }", 9, 0);
@@ -290,6 +308,7 @@ int main(void) {
       cmocka_unit_test(test_short_waits_stay), cmocka_unit_test(test_polls_are_waits),
       cmocka_unit_test(test_approval_wakes), cmocka_unit_test(test_approval_expires),
       cmocka_unit_test(test_no_decision_is_missed), cmocka_unit_test(test_doubt_is_settled),
+      cmocka_unit_test(test_doubt_after_approval),
       cmocka_unit_test(test_the_dead_are_inherited), cmocka_unit_test(test_death_at_every_job),
       cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk),
       cmocka_unit_test(test_called_while_it_parks), cmocka_unit_test(test_full_disk_for_long),
