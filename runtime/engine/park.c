@@ -129,11 +129,11 @@ static bool park_apply(ln_tx *tx, void *arg, ln_err *err) {
 
 static void park_done(void *arg, const ln_err *err) {
   parting *p = arg;
-  ln_run *r = ln_job_gone(err) ? NULL : p->run;
+  ln_run *r = p->run;
   ln_buf_free(&p->waiting);
   free(p);
-  if (!r) return;
-  r->parking = false;
+  r->parking = false;                                    /* also of an attempt that is over: it is to be given up */
+  if (ln_job_gone(err)) return;
   if (err) {
     ln_run_end_attempt(r, err);
     return;

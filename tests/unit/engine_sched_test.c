@@ -302,6 +302,27 @@ static void test_cancelled_in_doubt(void **state) {
   rig_free(r);
 }
 
+/* The disk is full just when a run is put away: it goes on once there is room. */
+static void fill_when_asked(rig *r) {
+  if (rig_on_disk(r, 0, "approve#1", "asked")) ln_vfs_sim_fail_after(r->vfs, 0);
+}
+
+static void test_full_disk_while_parking(void **state) {
+  (void)state;
+  rig *r = set_up("return approve { title = 'may I?', expires = '8h' }.by", 14, 0);
+  r->on_done = fill_when_asked;
+  start(r, 1);
+  rig_pass(r, 5000);
+  r->on_done = NULL;
+  ln_vfs_sim_fail_after(r->vfs, -1);
+  rig_pass(r, 60000);
+  assert_true(rig_approve(r, 0, true, "bob"));
+  ln_sched_nudge(r->sched);
+  rig_pass(r, 60000);
+  assert_string_equal(rig_state(r), "completed");
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_parked_and_woken), cmocka_unit_test(test_cold_ones_are_replayed),
@@ -310,7 +331,7 @@ int main(void) {
       cmocka_unit_test(test_no_decision_is_missed), cmocka_unit_test(test_doubt_is_settled),
       cmocka_unit_test(test_doubt_after_approval),
       cmocka_unit_test(test_the_dead_are_inherited), cmocka_unit_test(test_death_at_every_job),
-      cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_full_disk_while_parking),
       cmocka_unit_test(test_called_while_it_parks), cmocka_unit_test(test_full_disk_for_long),
       cmocka_unit_test(test_cancelled_in_doubt)};
   return cmocka_run_group_tests(tests, NULL, NULL);
