@@ -67,7 +67,13 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT)
+tested: $(BIN) $(UNIT) $(BUILD)/tests/simulate_test
+
+SEEDS   ?= 10000
+simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
+	@tests/deps build test
+	@$(MAKE) $(QUIETLY) $(BUILD)/tests/simulate_test
+	@$(BUILD)/tests/simulate_test --seeds $(SEEDS)
 
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
@@ -93,6 +99,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test sanitize tested bench lint reference install clean help
+.PHONY: all deps demo test simulate sanitize tested bench lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -117,8 +117,8 @@ sys.test("what a script says, and what goes wrong, is text and nothing else", fu
     for _, args in ipairs { { "run", value:sub(1, 200) }, { "show", value:sub(1, 200) }, { "call", value:sub(1, 200) },
                             { "entity", value:sub(1, 200) }, { "secret", "rm", value:sub(1, 200) }, { "check", value:sub(1, 200) } } do
       if not value:find "%z" then
-        local r = t:run(args)
-        check_plain(r.out .. r.err, args[1] .. " of " .. name)
+        local said = t:run(args)
+        check_plain(said.out .. said.err, args[1] .. " of " .. name)
       end
     end
   end

@@ -150,9 +150,8 @@ local function calls(value)
       end
       if not value then call(needed) end
       for name, text in pairs(params) do
-        local kind = takes_text(text)
-        if AUTHORS[name] then kind = nil
-        elseif not value then with(name, all[name])
+        local kind = not AUTHORS[name] and takes_text(text)
+        if not value and not AUTHORS[name] then with(name, all[name])
         elseif kind == "host" then with(name, { hostname = value, id = value, agents = { crowdstrike = value, visionone = value } })
         elseif kind == "table" then with(name, { sha1 = value, sha256 = value, path = value, name = value })
         elseif kind then with(name, text:find "^%[" and { value } or value) end
