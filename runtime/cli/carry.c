@@ -63,7 +63,8 @@ void ln_carry_show(const ln_event *e) {
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   ln_carrying *c = arg;
   if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
-  if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0) return;
+  bool stops = strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
+  if (!stops && !interrupted) return;                    /* virtual time has no timer that looks for signals */
   c->app->g.loop->stop(c->app->g.loop);                  /* for run_loop to look around */
 }
 

@@ -176,6 +176,19 @@ sys.test("one that a person interrupted waits for a person", function(t)
   job.stop()
 end)
 
+sys.test("Ctrl-C ends a run in virtual time, too", function(t)
+  t:playbook("naps", 'while true do sleep "1s" end')
+  local alone = t:start { "run", "naps", "--sim", "--quiet" }
+  os.execute "sleep 0.5"
+  alone.kill "INT"
+  local ended = t:until_true(function() return os.execute("kill -0 " .. alone.pid .. " 2>/dev/null") == nil end)
+  if not ended then alone.kill "KILL" end
+  local r = alone.wait()
+  assert(ended, "it goes on")
+  eq(r.code, 130)
+  has(r.err, "lunette resume")
+end)
+
 sys.test("one that takes its process down three times is left alone, and the others go on", function(t)
   t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, limits = { cpu = "60s" } }')
   t:playbook("deadly", "while true do end")
