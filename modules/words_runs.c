@@ -154,17 +154,15 @@ static int l_await_signal(lua_State *L) {
   return lnL_effect(L, &signal_op, 3, new_taking(L), free);
 }
 
-struct finding { int64_t run; };
-static bool found(void *arg, const ln_run_row *row) {
-  ((struct finding *)arg)->run = row->id;
-  return false;
-}
-
+/* The run is looked for in the transaction: one that was just begun has its row by then. */
 static bool send_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
-  ln_str args = ln_effect_args(e);
+  ln_str args = ln_effect_args(e), run = ln_v_get_str(args, "run");
   ln_vitem v;
+  int64_t id;
   bool has = ln_v_get(args, LN_STR("value"), &v);
-  return ln_tx_signal_send(tx, *(int64_t *)e->work, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
+  if (!ln_tx_run_id(tx, run, &id, err)) return false;
+  if (!id) return ln_fail(err, "not_found", LN_FINAL, "signal: there is no run %.*s", LN_STR_ARG(run));
+  return ln_tx_signal_send(tx, id, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
                            e->asked_ms, err) &&
          (ln_v_nil(value) || ln_buf_ok(value, err));
 }
@@ -181,24 +179,16 @@ static const ln_op send_op = {.name = "signal", .cls = LN_LOCAL, .apply = send_a
 
 /* signal(run, name, value): to a run, by its id. */
 static int l_signal(lua_State *L) {
-  struct finding f = {0};
-  ln_err err;
-  size_t n;
-  const char *run = luaL_checklstring(L, 1, &n);
+  luaL_checkstring(L, 1);
   check_name(L, 2, "signal");
   lua_settop(L, 3);
-  if (n != LN_ULID || !ln_store_run_find(lnL_engine(L)->store, (ln_str){run, n}, found, &f, &err))
-    return lnL_raisef(L, "not_found", "signal: there is no run %s", run);
   lua_createtable(L, 0, 3);                              /* run name value args */
   for (int i = 1; i <= 3; i++) {
     static const char *const keys[] = {"run", "name", "value"};
     lua_pushvalue(L, i);
     lua_setfield(L, 4, keys[i - 1]);
   }
-  int64_t *id = malloc(sizeof *id);
-  if (!id) return lnL_raisef(L, "memory", "no memory for a signal");
-  *id = f.run;
-  return lnL_effect(L, &send_op, 4, id, free);
+  return lnL_effect(L, &send_op, 4, NULL, NULL);
 }
 
 /* ------------------------------------------------------------------ lock */

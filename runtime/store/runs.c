@@ -90,6 +90,11 @@ bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err
                  (long long)run);
 }
 
+bool ln_tx_run_id(ln_tx *tx, ln_str ulid, int64_t *id, ln_err *err) {
+  bool found;
+  return ln_conn_ints(tx->c, id, 1, &found, err, "SELECT id FROM run WHERE ulid = ?", "t", ulid);
+}
+
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err) {
   int64_t changed = 0;
   bool ok = ln_conn_exec(

@@ -64,6 +64,7 @@ bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* s
 bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err); /* epoch_was + 1; else "conflict" */
 /* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
+bool ln_tx_run_id(ln_tx *tx, ln_str ulid, int64_t *id, ln_err *err); /* 0: there is no such run              */
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
 bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */

@@ -41,6 +41,7 @@ ln_vm *ln_vm_of(lua_State *L) { (void)L; return door.in_run ? (ln_vm *)&door : N
 void **ln_vm_user(ln_vm *vm) { static void *run = &door; (void)vm; return &run; }
 ln_engine *lnL_engine(lua_State *L) { (void)L; return &door.engine; }
 void lnL_where(lua_State *L, char *out, size_t n) { (void)L; snprintf(out, n, "test.lua:1"); }
+void lnL_finalises(lua_State *L) { (void)L; }
 
 void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_err err = {0};
