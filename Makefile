@@ -36,7 +36,7 @@ $(BUILD)/liblunette.a: $(CORE)
 # process can die at any of the writer's jobs.
 ENGINE_UNIT = $(filter $(BUILD)/tests/engine_%,$(UNIT))
 $(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
-$(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_run
+$(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_submit_unwaited,--wrap=ln_writer_run
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a

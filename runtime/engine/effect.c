@@ -297,7 +297,7 @@ static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   j->content.bytes = (ln_str){j->bytes, bytes.n};
   j->content.kind = kind;
   r->flushes++;
-  if (ln_writer_submit(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
+  if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
   r->flushes--;
   raw_free(j);
 }

@@ -37,6 +37,8 @@ bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err);
 /* From back's thread, whose loop stays open until done was called; jobs come back in order.  back NULL: done is
 ** called on the writer's thread.  False, and neither is called: no memory, or no writer. */
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+/* The same of a job that nobody waits for: it may wait for company, some milliseconds at most. */
+bool ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
