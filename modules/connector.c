@@ -169,7 +169,8 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name, ln_err *err) {
 
 lnC_connector *lnC_current(const lnC_connector *c) {
   ln_err quiet;
-  return find(registry(c->engine), ln_str_of(c->name)) ? lnC_loaded(c->engine, ln_str_of(c->name), &quiet) : NULL;
+  ln_str name = ln_str_of(c->name);
+  return find(registry(c->engine), name) ? lnC_loaded(c->engine, name, &quiet) : NULL;
 }
 
 static lnC_connector *keep_pinned(lnC_registry *r, lnC_connector *c, ln_err *err) {
@@ -191,8 +192,10 @@ static lnC_connector *pinned(lua_State *L, lnC_registry *r, ln_str name, ln_err 
   const char *sha = is_name(name) ? lnL_pinned_sha(L, ln_str_of(module)) : NULL;
   lnC_connector *now = !sha || find(r, name) ? lnC_loaded(r->engine, name, err) : NULL;
   if (!sha || (now && strcmp(now->sha, sha) == 0)) return now;
-  for (size_t i = 0; i < r->n_pinned; i++)
-    if (strcmp(r->pinned[i]->sha, sha) == 0 && ln_str_eq(ln_str_of(r->pinned[i]->name), name)) return r->pinned[i];
+  for (size_t i = 0; i < r->n_pinned; i++) {
+    lnC_connector *c = r->pinned[i];
+    if (strcmp(c->sha, sha) == 0 && ln_str_eq(ln_str_of(c->name), name)) return c;
+  }
   if (!lnL_pinned_source(L, ln_str_of(module), &source, &path, err)) return NULL;
   lnC_connector *c = lnC_declare(r->engine, name, path.p, source, err);
   return c ? keep_pinned(r, c, err) : NULL;

@@ -51,7 +51,7 @@ struct lnC_connector {
   size_t n_ops;
   int64_t concurrency;
   lnC_operation *endpoints;                              /* the read that counts them; NULL: none */
-  int64_t n_endpoints, count_after_ms;                   /* what it said last (0: nothing yet); when to ask again */
+  int64_t n_endpoints, count_after_ms;                   /* what it said (0: nothing yet), and till when */
   /* what the configuration makes of it, at first use */
   const ln_connector_config *site;
   ln_buf settings;                                       /* its keys, checked, defaults put in */

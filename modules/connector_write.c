@@ -466,7 +466,8 @@ static bool acts_on_endpoint(const lnC_work *w) {
          ln_str_find(entity, LN_STR(":host:")) > 0;
 }
 
-/* Asked once an hour, where the site has a share of the endpoints as a limit, before a write that acts on one. */
+/* Asked once an hour, where the site has a share of the endpoints as a limit, before a write that acts on
+** one. */
 static bool count_endpoints(lnC_work *w) {
   lnC_connector *c = w->o->c;
   ln_err err;

@@ -11,7 +11,7 @@ void lnL_open_words(lua_State *L);                       /* a VM will know them 
 void lnL_opaque_words(lua_State *L);                     /* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is not known */
 
 int lnL_flow(lua_State *L);                              /* (name, uses, run, args), for modules/connector.c  */
-int lnL_opaque_word(lua_State *L);                       /* (what), for flows: likewise                      */
+int lnL_opaque_word(lua_State *L);                       /* (what), for flows: likewise                     */
 
 /* one function a word; each file registers its own */
 extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], lnL_note_words[], lnL_chance_words[], lnL_page_words[],

@@ -399,8 +399,8 @@ static int stage_called(lua_State *L, int status, lua_KContext ctx) {
   return lnL_raisef(L, NOT_CALLED_FOR, "%s", luaL_optstring(L, 4, NOT_CALLED_FOR));
 }
 
-/* The body of a stage's branch: ({ name, module, input, opts }) → its result.  A `when` that is a function decides
-** here, so that what a plan cannot know ends this branch and not the caller's. */
+/* The body of a stage's branch: ({ name, module, input, opts }) → its result.  A `when` that is a function
+** decides here, so that what a plan cannot know ends this branch and not the caller's. */
 static int l_stage_body(lua_State *L) {
   lua_settop(L, 1);
   if (lua_getfield(L, 1, "opts") == LUA_TTABLE && lua_getfield(L, 2, "when") == LUA_TFUNCTION) {
@@ -560,7 +560,8 @@ int lnL_flow(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   if (!lnL_granted(L, flow))
-    return lnL_raisef(L, "refused", "%s is not in `uses` of %s: add \"%s\" to it", flow.p, b->play->name, flow.p);
+    return lnL_raisef(L, "refused", "%s is not in `uses` of %s: add \"%s\" to it", flow.p, b->play->name,
+                      flow.p);
   ln_str as = take_as(L);                             /* name uses run args as */
   if (assumed(L, b, as)) return assume_flow(L, b, as);
   ln_fork *f = fork_or_raise(L, 1);
@@ -635,6 +636,7 @@ static int l_step(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
+  lnL_tick(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, step_go);
   if (b->in_step) return lnL_raisef(L, "bad_argument", "step inside step");
   ln_effect *e = ln_effect_new(b->run, b, &step_op, &err);
@@ -642,7 +644,8 @@ static int l_step(lua_State *L) {
   lnL_where(L, where, sizeof where);
   e->where = ln_str_dup(ln_str_of(where));
   ln_v_str(&e->args, name);
-  if (ln_effect_name_step(e, name, &err)) return lnL_wait(L, 0, step_go);
+  if (ln_effect_name_step(e, name, &err))
+    return ln_run_keeps_turn(b) ? step_go(L, LUA_OK, 0) : lnL_wait(L, 0, step_go);
   ln_effect_free(e);
   return lnL_raise(L, &err);
 }

@@ -108,8 +108,8 @@ static void wrap(lua_State *L, const char *name, lua_CFunction with) {
   lua_setfield(L, -2, name);
 }
 
-/* opaque "what", in a flow: what is not known before all of the flow is done.  Where nothing is planned nobody looks
-** at it. */
+/* opaque "what", in a flow: what is not known before all of the flow is done.  Where nothing is planned
+** nobody looks at it. */
 int lnL_opaque_word(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_str what = {NULL, 0};

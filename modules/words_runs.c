@@ -154,15 +154,13 @@ static int l_await_signal(lua_State *L) {
   return lnL_effect(L, &signal_op, 3, new_taking(L), free);
 }
 
-/* The run is looked for in the transaction: one that was just begun has its row by then. */
 static bool send_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
-  ln_str args = ln_effect_args(e), run = ln_v_get_str(args, "run");
+  ln_str args = ln_effect_args(e);
   ln_vitem v;
-  int64_t id;
+  int64_t run;
   bool has = ln_v_get(args, LN_STR("value"), &v);
-  if (!ln_tx_run_id(tx, run, &id, err)) return false;
-  if (!id) return ln_fail(err, "not_found", LN_FINAL, "signal: there is no run %.*s", LN_STR_ARG(run));
-  return ln_tx_signal_send(tx, id, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
+  return ln_tx_run_called(tx, ln_v_get_str(args, "run"), &run, err) &&
+         ln_tx_signal_send(tx, run, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
                            e->asked_ms, err) &&
          (ln_v_nil(value) || ln_buf_ok(value, err));
 }
@@ -177,7 +175,7 @@ static void sent(ln_effect *e) {
 
 static const ln_op send_op = {.name = "signal", .cls = LN_LOCAL, .apply = send_apply, .done = sent};
 
-/* signal(run, name, value): to a run, by its id. */
+/* signal(run, name, value): to a run, by its id, which is looked for when it is sent. */
 static int l_signal(lua_State *L) {
   luaL_checkstring(L, 1);
   check_name(L, 2, "signal");

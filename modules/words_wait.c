@@ -227,8 +227,8 @@ static int question_answered(lua_State *L, int status, lua_KContext ctx) {
   return lnL_effect_result(L, lnL_here(L)->asked);
 }
 
-/* In a plan nobody is asked: it goes on as if somebody had approved.  What people would answer to a question is not
-** known. */
+/* In a plan nobody is asked: it goes on as if somebody had approved.  What people would answer to a question
+** is not known. */
 static int planned_answer(lua_State *L) {
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "(plan)");

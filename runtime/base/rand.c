@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-static bool from_kernel(void *out, size_t n, ln_err *err) {
+static bool real_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
+  (void)r;
   unsigned char *p = out;
   while (n) {
     ssize_t k = getrandom(p, n, 0);
@@ -19,21 +20,6 @@ static bool from_kernel(void *out, size_t n, ln_err *err) {
     p += k;
     n -= (size_t)k;
   }
-  return true;
-}
-
-/* A few bytes at a time: a thread fetches more than are asked for.  What was given away is overwritten. */
-static bool real_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
-  static _Thread_local struct { unsigned char bytes[256]; size_t left; } some;
-  (void)r;
-  if (n > sizeof some.bytes) return from_kernel(out, n, err);
-  if (n > some.left) {
-    if (!from_kernel(some.bytes, sizeof some.bytes, err)) return false;
-    some.left = sizeof some.bytes;
-  }
-  some.left -= n;
-  memcpy(out, some.bytes + some.left, n);
-  explicit_bzero(some.bytes + some.left, n);
   return true;
 }
 

@@ -100,7 +100,8 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   if (o->sim && !simulate_site(a, err)) return false;
   if (!o->sim && o->runs && !ln_connectors_check(&a->g, err)) return false;
   if (o->runs && a->config->share > 0 && !ln_connectors_count_endpoints(&a->g))
-    fputs("lunette: guards.per_hour.share is no limit here: no connector that is configured counts endpoints\n", stderr);
+    fprintf(stderr,
+            "lunette: guards.per_hour.share is no limit here: no configured connector counts endpoints\n");
   return o->no_store || open_store(a, o, err);
 }
 

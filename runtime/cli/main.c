@@ -26,6 +26,8 @@ static const command commands[] = {
     {"check", ln_cmd_check, "examines scripts"},
     {"new", ln_cmd_new, "a playbook's skeleton"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
+    {"freeze", ln_cmd_freeze, "stops all writes"},
+    {"thaw", ln_cmd_freeze, "lets them go on"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 

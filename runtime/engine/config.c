@@ -164,7 +164,8 @@ static bool read_caps(loaded *l, ln_str guards, ln_err *err) {
   if (!ln_v_get(hour, LN_STR("share"), &share)) return true;
   l->c.share = share.tag == 'F' ? share.f : share.tag == 'I' ? (double)share.i : -1;
   if (l->c.share > 0 && l->c.share <= 1) return true;
-  return ln_fail(err, "config", LN_FINAL, "guards.per_hour.share is a part of the endpoints: above 0, and 1 at most");
+  return ln_fail(err, "config", LN_FINAL,
+                 "guards.per_hour.share is a part of the endpoints: above 0, and 1 at most");
 }
 
 static bool read_guards(loaded *l, ln_str top, ln_err *err) {

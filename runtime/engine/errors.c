@@ -172,7 +172,8 @@ ln_str lnL_error_at(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
   if (!lua_istable(L, idx) || !lua_checkstack(L, 4)) return at;
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "at") == 0)
+    if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, -2), "at") == 0)
       at.p = lua_tolstring(L, -1, &at.n);
   return at;
 }

@@ -97,8 +97,8 @@ static bool start_child(ln_branch *parent, size_t i) {
 
 struct ending { ln_fork *f; ln_branch *child; bool unknown; };
 
-/* A branch of a plan that ended for what it cannot know has not failed: what it would have returned is not known
-** either, and the report says what it would need. [-0, +1, e] */
+/* A branch of a plan that ended for what it cannot know has not failed: what it would have returned is not
+** known either, and the report says what it would need. [-0, +1, e] */
 static void push_unknown(lua_State *L, ln_branch *child) {
   ln_err why = {0}, err = {0};
   lnL_to_error(child->co, -1, &why);

@@ -142,12 +142,13 @@ static bool is_endpoint(ln_str entity) {
   return ln_str_cut(entity, ':', &vendor, &rest) && ln_str_starts(rest, LN_STR("host:"));
 }
 
-/* A share of the endpoints that the vendor knows; one may always be acted on.  Where the vendor does not say how many
-** there are it is no limit. */
+/* A share of the endpoints that the vendor knows; one may always be acted on.  Where the vendor does not say
+** how many there are it is no limit. */
 static bool check_share(const ln_effect *e, const ln_acts *acts, ln_err *err) {
   double share = e->run->engine->config->share;
   int64_t most = (int64_t)(share * (double)e->endpoints);
-  if (share <= 0 || !e->endpoints || !is_endpoint(e->w.entity) || acts->alike < (most < 1 ? 1 : most)) return true;
+  bool binds = share > 0 && e->endpoints > 0 && is_endpoint(e->w.entity);
+  if (!binds || acts->alike < (most < 1 ? 1 : most)) return true;
   ln_fail(err, "refused", LN_AGAIN,
           "%s: %lld of %lld endpoints were acted on within an hour, and a share of %g is the limit"
           " (guards.per_hour.share)",

@@ -150,6 +150,7 @@ struct ln_effect {
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
   bool waited; /* for its turn on the entity: to be looked at again */
+  bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write in doubt: a person has to settle it  */
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
@@ -223,6 +224,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the ro
 bool ln_run_begin(ln_run *r, ln_err *err);
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
+bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn     */
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
 void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that?    */
 /* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
@@ -310,12 +312,16 @@ ln_permit *ln_permit_of(ln_str effects); /* from encoded effects, one after anot
 /* write.c */
 void ln_write_start(ln_effect *e);
 void ln_write_cancel(ln_effect *e);                      /* before it may have been sent                    */
+void ln_write_called(ln_effect *e);                      /* one with a key: what it waits for may be there  */
 bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished    */
 /* its question: "approved", else why not */
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
 void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
+/* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell ("store"). */
+bool ln_freeze_passes(const ln_effect *e, ln_err *err);
+bool ln_freeze_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 /* guards.c */
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody               */
 bool ln_guard_needs_person(const ln_effect *e);

@@ -223,8 +223,8 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
   return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
 }
 
-/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And connectors
-** come from stdlib and connectors_path alone: a script shadows none. */
+/* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And
+** connectors come from stdlib and connectors_path alone: a script shadows none. */
 static bool skipped(const ln_snapshot *s, const char *relative) {
   if (s->in_scripts && strncmp(relative, "connectors/", 11) == 0) return true;
   return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
@@ -314,24 +314,28 @@ static bool still_same(ln_snapshot *s, const char *path, const char *relative, c
 
 /* ------------------------------------------------------------------ the folders */
 
-static bool in_connectors(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, visit_fn visit, ln_err *err) {
+static bool in_connectors(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                          visit_fn visit, ln_err *err) {
   char module[600];
   if (strchr(relative, '/')) return true;
   snprintf(module, sizeof module, "connectors/%s", relative);
   return visit(s, path, module, st, err);
 }
 
-static bool add_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+static bool add_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                          ln_err *err) {
   return in_connectors(s, path, relative, st, add_file, err);
 }
 
-static bool same_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+static bool same_connector(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                           ln_err *err) {
   return in_connectors(s, path, relative, st, still_same, err);
 }
 
 typedef bool (*root_fn)(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err);
 
-/* Every folder that a snapshot is made of, in the order in which they win.  A folder of connectors may be missing. */
+/* Every folder that a snapshot is made of, in the order in which they win.  A folder of connectors may be
+** missing. */
 static bool each_root(ln_snapshot *s, root_fn fn, visit_fn on_script, visit_fn on_connector, ln_err *err) {
   const ln_config *c = s->engine->config;
   bool ok = true;
@@ -340,11 +344,14 @@ static bool each_root(ln_snapshot *s, root_fn fn, visit_fn on_script, visit_fn o
   s->in_scripts = false;
   for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = fn(s, c->stdlib.v[i].p, on_script, err);
   for (size_t i = 0; ok && i < c->connectors_path.n; i++)
-    if (access(c->connectors_path.v[i].p, F_OK) == 0) ok = fn(s, c->connectors_path.v[i].p, on_connector, err);
+    if (access(c->connectors_path.v[i].p, F_OK) == 0)
+      ok = fn(s, c->connectors_path.v[i].p, on_connector, err);
   return ok;
 }
 
-static bool walk_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err) { return walk(s, root, "", 0, visit, err); }
+static bool walk_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err) {
+  return walk(s, root, "", 0, visit, err);
+}
 
 static bool unchanged(ln_snapshot *s, ln_str extra) {
   struct stat st;

@@ -7,8 +7,10 @@
 
 typedef struct ln_snapshot ln_snapshot;
 
-/* Reads every script below `scripts` and `stdlib`, and the connectors of connectors_path (as modules connectors.NAME,
-** which no folder of scripts can have); `extra` (may be empty) is one more file, whose module name is its base name.  Does not compile: a script that does not compile fails whoever loads it.  Free by drop. */
+/* Reads every script below `scripts` and `stdlib`, and the connectors of connectors_path (as modules
+** connectors.NAME, which no folder of scripts can have); `extra` (may be empty) is one more file, whose
+** module name is its base name.  Does not compile: a script that does not compile fails whoever loads it.  Free by
+** drop. */
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err);
 ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store            */
 ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
@@ -23,7 +25,8 @@ bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln
 size_t ln_snapshot_count(const ln_snapshot *s);
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted                              */
 
-/* Of the run that L belongs to: the SHA-256 of a module as it is pinned, in hex (NULL: it has none), and its source. */
+/* Of the run that L belongs to: the SHA-256 of a module as it is pinned, in hex (NULL: it has none), and its
+** source. */
 const char *lnL_pinned_sha(lua_State *L, ln_str module);
 bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err);
 

@@ -274,6 +274,20 @@ static bool may_cancel(const ln_run *r) {
   return true;
 }
 
+/* Nothing else could come before the branch, and nothing is known of its effect: what it asks begins as it would
+** after a turn of others, of whom there are none. */
+bool ln_run_keeps_turn(ln_branch *b) {
+  ln_run *r = b->run;
+  if (!r->live || r->runnable || r->ready || r->cancel_wanted || b->cancelled || is_over(r)) return false;
+  if (r->planning || r->options.assume.n || ln_journal_records(r->past)) return false;
+  ln_effect_begin(b->asked);
+  r->runnable = r->runnable_last = NULL;                 /* its start has woken it */
+  b->state = LN_B_RUNNING;
+  b->cpu_us = 0;
+  ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  return true;
+}
+
 static bool step_once(ln_run *r) {
   ln_branch *b = r->sliced;
   if (is_over(r)) return false;
@@ -447,7 +461,8 @@ static void finish_failed(ln_run *r) {
 static bool finish_unknown(ln_run *r, ln_buf *result, ln_err *err) {
   ln_err why = {0};
   lnL_to_error(r->root->co, -1, &why);
-  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) && ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
+  return (ln_opaque_put_why(result, &why) || ln_buf_ok(result, err)) &&
+         ln_plan_stuck(r->root, &why, lnL_error_at(r->root->co, -1), err);
 }
 
 static void finish(ln_run *r) {

@@ -18,6 +18,7 @@ typedef void (*ln_event_fn)(void *arg, ln_run *r, const ln_event *e);
 
 typedef struct ln_run_options {
   bool plan, sim;
+  bool despite_freeze;                                   /* its writes go on under freeze, audited          */
   ln_approve approve;
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
   ln_event_fn event;

@@ -36,12 +36,13 @@ bool lnL_handle(lua_State *L, int idx, ln_str *encoded); /* lent by the userdata
 bool lnL_is_opaque(lua_State *L, int idx);               /* any use of one raises "unknown"                 */
 void lnL_known(lua_State *L, int idx);                   /* raises that for an opaque value; others pass [-0,+0,e] */
 void lnL_unknown(lua_State *L, int idx, ln_err *err);    /* the error itself: what is not known, the step, --assume */
-bool lnL_is_unknown(lua_State *L, int idx);              /* is the error there one because of an opaque value? */
+bool lnL_is_unknown(lua_State *L, int idx);              /* is the error there one of an opaque value?      */
 #define LNL_OPAQUE "unknown value"                       /* as its type's name in Lua's own errors          */
 void lnL_push_error(lua_State *L, const ln_err *e, ln_str at); /* an error table with the error metatable (tostring: the operator's two lines) [-0,+1,m] */
 int lnL_raise(lua_State *L, const ln_err *e) LN_NO_RETURN; /* pushes it, with where the playbook is, and raises it */
 void lnL_to_error(lua_State *L, int idx, ln_err *e);     /* any error value as an ln_err; a plain text is code "failed"; allocates nothing */
-ln_str lnL_error_at(lua_State *L, int idx);              /* where it was raised, lent by it; "" unknown; allocates nothing */
+/* Where the error at idx was raised, lent by it; "" unknown.  Allocates nothing. */
+ln_str lnL_error_at(lua_State *L, int idx);
 bool lnL_error_encode(const ln_err *e, ln_str at, ln_str cause, ln_buf *out); /* as an encoded object       */
 void lnL_error_decode(ln_str v, ln_err *e);
 

@@ -68,6 +68,11 @@ void ln_runs_look(ln_engine *g) {
   }
 }
 
+static void call(ln_effect *e) {
+  if (e->op->cls == LN_WRITE) ln_write_called(e);
+  else e->op->start(e);
+}
+
 static bool is_called(const ln_branch *b, ln_str key) {
   const ln_effect *e = b->asked;
   if (b->state != LN_B_ASKING || !e || e->finished || !e->key.n) return false;
@@ -77,13 +82,13 @@ static bool is_called(const ln_branch *b, ln_str key) {
 void ln_wait_called(ln_engine *g, ln_str key) {
   for (ln_run *r = g->state; r; r = r->next)
     for (ln_branch *b = r->branches; b && r->live && !r->parked && !r->broken; b = b->next)
-      if (is_called(b, key)) b->asked->op->start(b->asked);
+      if (is_called(b, key)) call(b->asked);
   ln_sched_nudge(g->sched);
 }
 
 void ln_run_look_around(ln_run *r) {
   for (ln_branch *b = r->branches; b && r->live && !r->broken && !r->parked; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && !b->asked->finished && b->asked->key.n) b->asked->op->start(b->asked);
+    if (b->state == LN_B_ASKING && b->asked && !b->asked->finished && b->asked->key.n) call(b->asked);
 }
 
 /* ------------------------------------------------------------------ what the run waits for */
@@ -91,7 +96,8 @@ void ln_run_look_around(ln_run *r) {
 /* Also what waits for another run's write in doubt waits for a person. */
 static bool for_a_person(const ln_effect *e) {
   return e->waiting_for &&
-         (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 || e->blocked);
+         (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 ||
+          strcmp(e->waiting_for, "frozen") == 0 || e->blocked);
 }
 
 static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
@@ -103,6 +109,10 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
     int n = snprintf(w->next, sizeof w->next, "lunette approve %lld", (long long)e->approval);
     if (!r->engine->sched && n > 0) /* else it is woken by the answer */
+      snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
+  } else if (strcmp(e->waiting_for, "frozen") == 0) {
+    int n = snprintf(w->next, sizeof w->next, "lunette thaw");
+    if (!r->engine->sched && n > 0)
       snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   } else if (e->blocked) {
     snprintf(w->next, sizeof w->next, "lunette entity %.*s", LN_STR_ARG(e->w.entity));

@@ -33,6 +33,7 @@ static void take_turn(ln_effect *e);
 static void look(ln_effect *e);
 static void refuse(ln_effect *e, const ln_err *err);
 static void ask_whether(ln_effect *e, const ln_err *err);
+static void give_up(ln_effect *e, const char *state, const ln_err *err);
 static void note_entity(ln_effect *e);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
@@ -96,8 +97,8 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) &&
-         ln_guard_count(tx, e, err);
+  return ln_freeze_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
+         begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -119,11 +120,52 @@ static void leave_place(ln_effect *e) {
   if (e->op->write->place && e->drop) e->drop(e);
 }
 
+static bool still_frozen(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
+  ln_err why = {0};
+  *waits = !ln_freeze_passes_in(tx, e, &why);
+  if (!ln_err_is(&why, "store")) return true;
+  *err = why;
+  return false;
+}
+
+/* Under freeze a write does not fail: it waits, with nothing intended, and asks everything anew on thaw.  That it
+** was asked is an entry, so that a thaw in another process knows since when.  One that may have been sent is asked
+** about instead; a call from the command line is told. */
+static void wait_for_thaw(ln_effect *e, const ln_err *err) {
+  if (e->perhaps) {
+    ask_whether(e, err);
+  } else if (e->run->is_call) {
+    give_up(e, "refused", err);
+  } else {
+    e->stand = LN_W_TURN;
+    e->state = "waiting";
+    e->waiting_for = "frozen";
+    e->key = LN_STR("thaw");
+    e->still = still_frozen;
+    if (!e->frozen) note_entity(e);
+    e->frozen = true;
+    ln_run_pump_soon(e->run);
+  }
+}
+
+void ln_write_called(ln_effect *e) {
+  ln_err err = {0};
+  if (e->stand != LN_W_TURN || !e->key.n || e->run->parked || !ln_freeze_passes(e, &err)) return;
+  e->key = (ln_str){NULL, 0};
+  e->still = NULL;
+  e->waiting_for = NULL;
+  look(e);
+}
+
 /* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is
 ** reached. */
 static void job_refused(ln_effect *e, const ln_err *err) {
   e->attempts--;
   leave_place(e);
+  if (ln_err_is(err, "frozen")) {
+    wait_for_thaw(e, err);
+    return;
+  }
   if (!ln_err_is(err, "busy")) {
     refuse(e, err);
     return;
@@ -358,11 +400,15 @@ static void withdraw(ln_effect *e) {
 /* The gates, asked once more in the same task as the send: the intent's transaction has just checked
 ** owner, turn and caps; what may have come meanwhile is a cancel, or another's change of the same thing. */
 static void send_now(ln_effect *e) {
+  ln_err err = {0};
   e->intended = true;
   e->holds = wants_hold(e);
   if (!may_send(e)) {
     leave_place(e);
     if (e->perhaps) ask_whether(e, NULL);
+    else withdraw(e);
+  } else if (!ln_freeze_passes(e, &err)) {
+    if (e->perhaps) leave_place(e), ask_whether(e, &err);
     else withdraw(e);
   } else if (e->waited && e->op->write->look) {
     leave_place(e);
@@ -456,6 +502,7 @@ void ln_write_put_off(ln_effect *e) {
 }
 
 static void take_place(ln_effect *e) {
+  ln_err err = {0};
   e->waiting_for = NULL;
   e->blocked = false;
   if (!may_send(e) && e->perhaps) {
@@ -466,6 +513,9 @@ static void take_place(ln_effect *e) {
     give_up(e, "cancelled", &cancelled);
   } else if (e->w.never) {
     refuse_never(e);
+  } else if (!ln_freeze_passes(e, &err)) {
+    if (e->intended) withdraw(e);
+    else wait_for_thaw(e, &err);
   } else {
     e->stand = LN_W_PLACING;
     if (e->op->write->place) e->op->write->place(e);
@@ -565,8 +615,14 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why) {
   }
 }
 
+/* What was frozen for long is asked about, whatever it is: people thought about something else meanwhile. */
+static bool is_late(const ln_effect *e) {
+  return e->frozen && now_of(e) - e->asked_ms > HORIZON_MS && !e->run->options.despite_freeze;
+}
+
 static void after_guards(ln_effect *e) {
-  if (!ln_guard_needs_person(e) || e->permitted) {
+  if (is_late(e) && e->approval <= 0) e->permitted = false;
+  if ((!ln_guard_needs_person(e) && !is_late(e)) || e->permitted) {
     take_place(e);
     return;
   }
@@ -578,14 +634,16 @@ static void after_guards(ln_effect *e) {
   ln_run_pump_soon(e->run);
 }
 
-/* Nothing will be sent, so no intent says what it was about: this entry does, for the report. */
+/* Nothing is sent, so no intent says what it was about: this entry does, for the report; frozen: nothing yet. */
 static void note_entity(ln_effect *e) {
   ln_entry entry;
   ln_buf data;
+  bool frozen = e->key.n > 0;
   ln_buf_init(&data, 1 << 16);
-  size_t mark = ln_v_begin(&data, 'O', 4);
+  size_t mark = ln_v_begin(&data, 'O', frozen ? 5 : 4);
   put_pair(&data, "entity", e->w.entity);
   put_pair(&data, "facet", e->w.facet);
+  if (frozen) ln_v_key(&data, LN_STR("frozen")), ln_v_bool(&data, true);
   ln_write_put_names(&data, ln_buf_view(&e->names));
   put_pair(&data, "to", e->w.to);
   ln_v_end(&data, mark);
@@ -699,6 +757,7 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
 static void find_question(ln_effect *e) {
   ln_str asked = e->record ? e->record->asked : (ln_str){NULL, 0};
   e->approval = asked.n ? ln_v_get_int(asked, "approval", 0) : 0;
+  e->frozen = asked.n && ln_v_get_bool(asked, "frozen", false);
   if (!e->approval) return;
   e->due_ms = ln_v_get_int(asked, "due", 0);
   ln_buf_cut(&e->before, 0);

@@ -190,11 +190,13 @@ bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, l
   int64_t tree[2] = {0}, window[3] = {0};
   ln_str kind = alike_of(entity);
   bool ok =
-      ln_conn_ints(tx->c, tree, 2, NULL, err, "SELECT count(*), coalesce(max(entity = ?2), 0) FROM act WHERE root = ?1",
-                   "it", root, entity) &&
+      ln_conn_ints(tx->c, tree, 2, NULL, err,
+                   "SELECT count(*), coalesce(max(entity = ?2), 0) FROM act WHERE root = ?1", "it", root,
+                   entity) &&
       ln_conn_ints(tx->c, window, 3, NULL, err,
                    "SELECT count(DISTINCT entity), coalesce(max(entity = ?2), 0),"
-                   " count(DISTINCT CASE WHEN substr(entity, 1, ?4) = ?3 THEN entity END) FROM act WHERE ms >= ?1",
+                   " count(DISTINCT CASE WHEN substr(entity, 1, ?4) = ?3 THEN entity END)"
+                   " FROM act WHERE ms >= ?1",
                    "itti", since_ms, entity, kind, (int64_t)kind.n);
   *out = (ln_acts){tree[0], window[0], window[2], tree[1] != 0, window[1] != 0};
   return ok;

@@ -90,11 +90,6 @@ bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err
                  (long long)run);
 }
 
-bool ln_tx_run_id(ln_tx *tx, ln_str ulid, int64_t *id, ln_err *err) {
-  bool found;
-  return ln_conn_ints(tx->c, id, 1, &found, err, "SELECT id FROM run WHERE ulid = ?", "t", ulid);
-}
-
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err) {
   int64_t changed = 0;
   bool ok = ln_conn_exec(
@@ -120,6 +115,12 @@ bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err) {
 
 bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "UPDATE run SET deaths = 0 WHERE id = ? AND deaths > 0", "i", run);
+}
+
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err) {
+  bool found;
+  if (!ln_conn_ints(tx->c, run, 1, &found, err, "SELECT id FROM run WHERE ulid = ?", "t", ulid)) return false;
+  return found || ln_fail(err, "not_found", LN_FINAL, "there is no run " LN_STR_FMT, ulid.n > 40 ? 40 : (int)ulid.n, ulid.p);
 }
 
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err) {

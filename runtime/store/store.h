@@ -66,7 +66,6 @@ bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* s
 bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err); /* epoch_was + 1; else "conflict" */
 /* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
-bool ln_tx_run_id(ln_tx *tx, ln_str ulid, int64_t *id, ln_err *err); /* 0: there is no such run              */
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
 bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
@@ -119,6 +118,7 @@ bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *e
 bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err); /* of all its locks and signals; whoever waits for its end is due */
 /* Asks that it be stopped; quiet when it has ended.  One that is put away is due at once. */
 bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err);
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err);   /* by its whole id; "not_found"    */
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended                */
 bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100      */
 
@@ -163,7 +163,7 @@ bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *ar
 /* --- caps: which entities destructive writes touched --- */
 typedef struct ln_acts {                                 /* distinct entities that were acted on            */
   int64_t in_tree, in_window;                            /* by a tree of runs; by all, since a time         */
-  int64_t alike;                                         /* since then, of one vendor and kind ("okta:user:") */
+  int64_t alike;                                         /* since then, of one vendor and kind              */
   bool tree_has_it, window_has_it;                       /* is the one that is asked about among them?      */
 } ln_acts;
 bool ln_tx_act_count(ln_tx *tx, int64_t root, ln_str entity, int64_t since_ms, ln_acts *out, ln_err *err);
@@ -209,6 +209,16 @@ bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err); /* "not_found"               */
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
+
+/* --- the kill switch (freeze.c): scope '' is all, "connector:NAME", "playbook:NAME" --- */
+typedef struct ln_freeze { ln_str scope, why, by; int64_t ms; } ln_freeze;
+typedef bool (*ln_freeze_fn)(void *arg, const ln_freeze *f); /* lent; false stops                           */
+bool ln_tx_freeze(ln_tx *tx, ln_str scope, ln_str why, ln_str by, int64_t ms, ln_err *err);
+bool ln_tx_thaw(ln_tx *tx, const ln_str *scope, int64_t *n, ln_err *err); /* NULL: all; n: how many there were; whoever waits is due */
+bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err);
+/* Calls fn once, if everything or one of the scopes is frozen; as the store, or the transaction, has it now. */
+bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
+bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 
 /* --- audit: what was refused or decided, append-only --- */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json, ln_err *err);

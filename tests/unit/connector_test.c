@@ -323,11 +323,11 @@ static void test_mistakes(void **s) {
       {"return connector { name = 'other', config = {}, auth = { kind = 'basic', user = 'u', secret = 'p' }, "
        "operations = {} }",
        "auth.user names what is no key of `config`"},
-      {"return connector { name = 'other', endpoints = 'y', operations = { x = { class = 'read', method = 'GET', "
-       "path = '/' } } }",
+      {"return connector { name = 'other', endpoints = 'y', operations = { x = { class = 'read', "
+       "method = 'GET', path = '/' } } }",
        "endpoints must name a read without parameters"},
-      {"return connector { name = 'other', endpoints = 'x', operations = { x = { class = 'read', method = 'GET', "
-       "path = '/', params = { a = 'string' } } } }",
+      {"return connector { name = 'other', endpoints = 'x', operations = { x = { class = 'read', "
+       "method = 'GET', path = '/', params = { a = 'string' } } } }",
        "endpoints must name a read without parameters"},
       {"return connector { name = 'other', operations = {}, x = os.time() }", "os"},
       {"require 'file' return connector {}", "cannot require 'file'"},

@@ -184,8 +184,10 @@ static void test_resumed(void **state) {
   (void)state;
   for (int64_t k = 0; k < 8; k++)
     for (int death = RIG_BEFORE; death <= RIG_AFTER; death++) {
-      rig *r = set_up("local a = fake.set { id = 'a' }; store.set('k', 1); local o = map({ 1, 2 }, function(i) "
-                      "return fake.task { id = 'p' .. i }.handle + 1 end); return { a.state, o[1].ok, o[2].value }");
+      rig *r = set_up("local a = fake.set { id = 'a' }; store.set('k', 1);"
+                      "local o = map({ 1, 2 },"
+                      " function(i) return fake.task { id = 'p' .. i }.handle + 1 end);"
+                      "return { a.state, o[1].ok, o[2].value }");
       r->kill_at = k;
       r->death = (rig_death)death;
       planned(r);

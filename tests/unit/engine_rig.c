@@ -50,6 +50,9 @@ static void spy_done(void *arg, const ln_err *err) {
   spy s = *(spy *)arg;
   free(arg);
   if (!here->dead && here->death == RIG_AFTER && here->kill_at >= 0 && here->jobs >= here->kill_at) die();
+  void (*hook)(rig *r) = here->on_done;
+  here->on_done = NULL;                                  /* what the hook does is no job of its own */
+  if (hook) hook(here), here->on_done = hook;
   if (s.done) s.done(s.arg, here->dead ? &death : err);
 }
 

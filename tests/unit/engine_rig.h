@@ -68,6 +68,7 @@ struct rig {
   size_t warm;                                           /* of its parked runs                              */
   ln_sched *sched;
   /* the writer's jobs */
+  void (*on_done)(rig *r);                               /* one was committed, and nobody knows yet         */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   rig_death death;
   bool dead;

@@ -245,7 +245,8 @@ static void test_caps(void **state) {
   assert_non_null(rig_start(r, "t.main", "{\"x\":\"other \"}"));
   rig_go(r);
   assert_has(rig_result(r), "[\"per_hour\",");
-  assert_non_null(rig_start(r, "t.main", "{\"x\":\"\"}")); /* what was acted on within the hour is counted already */
+  /* what was acted on within the hour is counted already */
+  assert_non_null(rig_start(r, "t.main", "{\"x\":\"\"}"));
   rig_go(r);
   assert_string_equal(rig_result(r), "[\"ok\",\"ok\",\"ok\",\"ok\"]");
   assert_string_equal(rig_thing_is(r, "a"), "absent");
@@ -256,13 +257,15 @@ static void test_caps(void **state) {
   rig_free(r);
 }
 
-/* A share of the endpoints that the vendor knows, over all runs; one is always allowed, and where nobody knows how many
-** there are it is no limit. */
+/* A share of the endpoints that the vendor knows, over all runs; one is always allowed, and where nobody
+** knows how many there are it is no limit. */
 static void test_share(void **state) {
   (void)state;
   static const struct { int64_t endpoints; const char *first, *other; } cases[] = {
-      {200, "[\"ok\",\"ok\",\"ok\",\"per_hour.share\"]", "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
-      {10, "[\"ok\",\"per_hour.share\",\"ok\",\"per_hour.share\"]", "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
+      {200, "[\"ok\",\"ok\",\"ok\",\"per_hour.share\"]",
+       "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
+      {10, "[\"ok\",\"per_hour.share\",\"ok\",\"per_hour.share\"]",
+       "[\"per_hour.share\",\"per_hour.share\",\"ok\"]"},
       {0, "[\"ok\",\"ok\",\"ok\",\"ok\"]", "[\"ok\",\"ok\",\"ok\"]"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     rig *r = set_up("guards = { approve = 'never', per_hour = { share = 0.01 } },",

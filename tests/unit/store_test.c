@@ -708,9 +708,10 @@ static void count_acts(ln_store *s, int64_t root, const char *entity, int64_t si
 static void test_caps(void **state) {
   (void)state;
   ln_store *s = open_store();
-  act_job acts[] = {{.root = 1, .entity = "v:host:1", .ms = 100}, {.root = 1, .entity = "v:host:1", .ms = 300},
-                    {.root = 1, .entity = "w:host:2", .ms = 200}, {.root = 2, .entity = "v:host:1", .ms = 250},
-                    {.root = 2, .entity = "v:host:3", .ms = 50}, {.root = 2, .entity = "v:hostile:3", .ms = 50}};
+  act_job acts[] = {
+      {.root = 1, .entity = "v:host:1", .ms = 100}, {.root = 1, .entity = "v:host:1", .ms = 300},
+      {.root = 1, .entity = "w:host:2", .ms = 200}, {.root = 2, .entity = "v:host:1", .ms = 250},
+      {.root = 2, .entity = "v:host:3", .ms = 50},  {.root = 2, .entity = "v:hostile:3", .ms = 50}};
   for (size_t i = 0; i < 6; i++) run_job(s, act_add, &acts[i]);
   count_acts(s, 1, "v:host:1", 0, (ln_acts){2, 4, 2, true, true});
   count_acts(s, 1, "v:host:3", 250, (ln_acts){2, 1, 1, false, false}); /* v:host:1 twice is one */

@@ -1,0 +1,95 @@
+/* cmd_freeze.c: lunette freeze, thaw: the kill switch.  It lies in the store, so it holds for every process, whether one
+** serves the store or none does. */
+#include "cli/app.h"
+
+#include "base/units.h"
+
+#include <getopt.h>
+
+enum { OPT_WHY = 256, OPT_CONNECTOR, OPT_PLAYBOOK };
+
+static const struct option options[] = {{"why", required_argument, NULL, OPT_WHY},
+                                        {"connector", required_argument, NULL, OPT_CONNECTOR},
+                                        {"playbook", required_argument, NULL, OPT_PLAYBOOK},
+                                        LN_COMMON_OPTIONS};
+
+static const char freeze_help[] =
+    "usage: lunette freeze [--why TEXT] [--connector C] [--playbook P] [--config FILE]\n"
+    "Stops all writes, or those of a connector or a playbook; reads go on.  A run whose write is stopped waits.\n"
+    "Without --why: lists what is frozen.\n";
+static const char thaw_help[] = "usage: lunette thaw [--connector C] [--playbook P] [--config FILE]\n"
+                                "Ends a freeze: all of them, or that of a connector or a playbook.  What waited asks its gates again.\n";
+
+typedef struct freezing { ln_app app; bool thaw; const char *why; char scope[160]; int64_t n; } freezing;
+
+static bool apply(ln_tx *tx, void *arg, ln_err *err) {
+  freezing *f = arg;
+  ln_str scope = ln_str_of(f->scope), by = ln_str_of(ln_app_user());
+  int64_t now = ln_now_ms(ln_clock_real());
+  ln_buf detail;
+  ln_json j;
+  ln_buf_init(&detail, 1 << 16);
+  ln_json_init(&j, &detail);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("scope"));
+  ln_json_str(&j, scope);
+  if (!f->thaw) ln_json_key(&j, LN_STR("why")), ln_json_strz(&j, f->why);
+  ln_json_close(&j, '}');
+  bool ok = f->thaw ? ln_tx_thaw(tx, f->scope[0] ? &scope : NULL, &f->n, err)
+                    : ln_tx_freeze(tx, scope, ln_str_of(f->why), by, now, err);
+  ok = ok && ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), by, 0, ln_buf_view(&detail), err);
+  ln_buf_free(&detail);
+  return ok;
+}
+
+static bool print_one(void *arg, const ln_freeze *f) {
+  char at[LN_TIME_TEXT];
+  ++*(int64_t *)arg;
+  ln_format_time(f->ms, at);
+  printf("%.*s%s  since %s by %.*s: %.*s\n", LN_STR_ARG(f->scope), f->scope.n ? "" : "everything", at, LN_STR_ARG(f->by),
+         LN_STR_ARG(f->why));
+  return true;
+}
+
+static int act(freezing *f) {
+  ln_err err = {0};
+  if (!f->thaw && !f->why) {
+    if (!ln_store_freezes(f->app.g.store, print_one, &f->n, &err)) return ln_app_fail(&err);
+    if (!f->n) printf("nothing is frozen\n");
+    return LN_EXIT_DONE;
+  }
+  if (!ln_writer_run(f->app.g.store, apply, f, &err)) return ln_app_fail(&err);
+  const char *what = f->scope[0] ? f->scope : "everything";
+  if (!f->thaw) printf("%s is frozen: writes wait for lunette thaw\n", what);
+  else if (f->n) printf("thawed\n");
+  else printf("%s was not frozen\n", what);
+  return LN_EXIT_DONE;
+}
+
+static bool take(freezing *f, int opt) {
+  const char *kind = opt == OPT_CONNECTOR ? "connector" : "playbook";
+  if (opt == OPT_WHY) return f->why = optarg, true;
+  if (f->scope[0]) return false;
+  int n = snprintf(f->scope, sizeof f->scope, "%s:%s", kind, optarg);
+  return n > 0 && (size_t)n < sizeof f->scope;
+}
+
+int ln_cmd_freeze(int argc, char **argv) {
+  freezing f = {.thaw = strcmp(argv[0], "thaw") == 0};
+  ln_app_opts o = {.must_exist = false};
+  ln_err err = {0};
+  int opt;
+  optind = 1;
+  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(f.thaw ? thaw_help : freeze_help, stdout), 0;
+    if (opt == '?') return LN_EXIT_USAGE;
+    if (opt == LN_OPT_CONFIG) o.config = optarg;
+    else if (opt == LN_OPT_JSON || (f.thaw && opt == OPT_WHY) || !take(&f, opt))
+      return ln_app_usage("%s takes one of --connector and --playbook: lunette %s --help", argv[0], argv[0]);
+  }
+  if (optind != argc) return ln_app_usage("%s takes no arguments: lunette %s --help", argv[0], argv[0]);
+  if (!f.thaw && f.scope[0] && !f.why) return ln_app_usage("freeze wants --why TEXT");
+  int code = ln_app_open(&f.app, &o, &err) ? act(&f) : ln_app_fail(&err);
+  ln_app_close(&f.app);
+  return code;
+}
