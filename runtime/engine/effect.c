@@ -94,6 +94,7 @@ void ln_effect_free(ln_effect *e) {
   ln_effect_drop(e);
   if (e->record && e->record->waiting == e) e->record->waiting = NULL;
   if (e->branch->asked == e) e->branch->asked = NULL;
+  ln_wait_key(e, (ln_str){NULL, 0});
   if (e->free_work) e->free_work(e->work);
   while (e->kept) {
     ln_kept *k = e->kept;
