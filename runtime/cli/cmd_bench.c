@@ -72,7 +72,8 @@ static void print(const bench *b, double seconds, bool json) {
   struct rusage u;
   getrusage(RUSAGE_SELF, &u);
   double cpu = seconds_of(u.ru_utime) + seconds_of(u.ru_stime), rss = (double)u.ru_maxrss / 1024.0;
-  double p50 = b->ended ? (double)b->ms[b->ended / 2] / 1000.0 : 0, p99 = b->ended ? (double)b->ms[(b->ended * 99) / 100] / 1000.0 : 0;
+  long mid = (long)b->ended / 2, late = (long)b->ended * 99 / 100;
+  double p50 = b->ended ? (double)b->ms[mid] / 1000.0 : 0, p99 = b->ended ? (double)b->ms[late] / 1000.0 : 0;
   double runs_s = (double)b->ended / seconds, steps_s = (double)b->steps / seconds;
   if (json)
     printf("{\"runs\":%ld,\"concurrency\":%ld,\"seconds\":%.3f,\"runs_per_s\":%.1f,\"steps_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"

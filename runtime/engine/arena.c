@@ -37,6 +37,7 @@ static void *take(ln_arena *a, size_t n) {
   size_t c = class_of(n), size = size_of(c);
   void *p = a->spare[c];
   if (p) {
+  /* cppcheck-suppress pointerSize */
     memcpy(&a->spare[c], p, sizeof p);
     return p;
   }
@@ -53,6 +54,7 @@ static void give(ln_arena *a, void *p, size_t n) {
     return;
   }
   size_t c = class_of(n);
+  /* cppcheck-suppress pointerSize */
   memcpy(p, &a->spare[c], sizeof p);
   a->spare[c] = p;
 }
@@ -82,6 +84,7 @@ void *ln_arena_resize(ln_arena *a, void *p, size_t osize, size_t nsize) {
   }
   if (!is_inside(a, p)) {
     void *q = realloc(p, nsize);
+  /* cppcheck-suppress memleak */
     return q || nsize > osize ? q : p;
   }
   return osize <= LARGEST && nsize <= LARGEST && class_of(osize) == class_of(nsize) ? p : move(a, p, osize, nsize);

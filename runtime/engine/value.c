@@ -23,6 +23,7 @@ static char *write_varint(char *p, uint64_t v) {
 
 static bool put_varint(ln_buf *b, uint64_t v) {
   char bytes[VARINT_MAX];
+  /* cppcheck-suppress legacyUninitvar */
   return ln_buf_add(b, (ln_str){bytes, (size_t)(write_varint(bytes, v) - bytes)});
 }
 

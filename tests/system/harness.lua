@@ -178,7 +178,7 @@ function test:serve(args)
 end
 
 ---Waits until fn() is true; false when it is not within ten seconds.
-function test:until_true(fn)
+function test.until_true(_, fn)
   for _ = 1, 200 do
     if fn() then return true end
     os.execute "sleep 0.05"
