@@ -13,7 +13,7 @@ SRC      = $(wildcard runtime/*/*.c modules/*.c)
 CORE     = $(patsubst %.c,$(BUILD)/%.o,$(filter-out runtime/cli/main.c,$(SRC)))
 BIN      = $(BUILD)/lunette
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
-BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*_bench.c))
+BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
 # What a target makes first is made on all cores, unless whoever called says how many.
 JOBS     = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -39,9 +39,10 @@ $(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
 $(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_submit_unwaited,--wrap=ln_writer_run
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
+$(BUILD)/bench/empty_bench: BENCH_LIBS = -Wl,--no-as-needed
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(BENCH_LIBS) $(LIBS)
 
 deps:                         ## installs what is missing, and says what
 	@tests/deps build test

@@ -167,7 +167,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
   ln_run_put_options(r, &c->options);
-  if (ln_writer_submit(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
+  if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
   ln_buf_free(&c->options);
   free(c);
   r->creating = false;
