@@ -380,14 +380,15 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
   ending *e = arg;
   ln_run *r = e->run;
   int64_t now = ln_now_ms(r->engine->loop->clock);
-  ln_run_change c = {.state = ln_str_of(e->state),
+  ln_run_change c = {.owner = LN_STR(""),
+                     .state = ln_str_of(e->state),
                      .outcome = ln_str_of(e->outcome),
                      .result = ln_buf_view(&e->result),
                      .error = ln_buf_view(&e->error),
                      .waiting = LN_STR(""),
                      .finished_ms = now};
   return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_run_lets_go(tx, r->id, err) &&
-         ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
+         ln_tx_segment(tx, r->id, err);
 }
 
 static void ending_free(ending *e) {

@@ -193,6 +193,23 @@ bool ln_v_read_int(ln_str *rest, int64_t *i) {
   return is_next(*rest, 'I') && take_int(&at, i) && (*rest = at, true);
 }
 
+bool ln_v_read_bool(ln_str *rest, bool *v) {
+  *v = is_next(*rest, 't');
+  if (!*v && !is_next(*rest, 'f')) return false;
+  *rest = skip(*rest, 1);
+  return true;
+}
+
+bool ln_v_read_array(ln_str *rest, ln_str *items, size_t *count) {
+  ln_str at = skip(*rest, rest->n > 0);
+  ln_vitem v;
+  if (!is_next(*rest, 'A') || !take_container(&at, &v)) return false;
+  *items = v.body;
+  *count = v.count;
+  *rest = at;
+  return true;
+}
+
 bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }
 
 /* Has it named members? */

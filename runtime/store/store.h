@@ -43,6 +43,8 @@ bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* o
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
 
+uint64_t ln_tx_number(const ln_tx *tx);                 /* another one for each transaction, never 0         */
+
 /* --- runs --- */
 typedef struct ln_run_row {
   int64_t id;
@@ -58,7 +60,7 @@ typedef struct ln_run_row {
 } ln_run_row;
 
 typedef struct ln_run_change {                           /* a NULL text leaves the column as it is           */
-  ln_str state, outcome, result, error, waiting;
+  ln_str owner, state, outcome, result, error, waiting;  /* owner "": nobody's any more                     */
   int64_t finished_ms;                                   /* 0 leaves it                                      */
 } ln_run_change;
 
@@ -67,7 +69,6 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_e
 /* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
-bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
 bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere    */
 
