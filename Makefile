@@ -61,7 +61,7 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT)
+tested: $(BIN) $(UNIT) $(BENCHES)
 
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
