@@ -13,7 +13,7 @@ SRC      = $(wildcard runtime/*/*.c modules/*.c)
 CORE     = $(patsubst %.c,$(BUILD)/%.o,$(filter-out runtime/cli/main.c,$(SRC)))
 BIN      = $(BUILD)/lunette
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
-BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*_bench.c))
+BENCHES  = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
 # What a target makes first is made on all cores, unless whoever called says how many.
 JOBS     = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -36,19 +36,20 @@ $(BUILD)/liblunette.a: $(CORE)
 # process can die at any of the writer's jobs.
 ENGINE_UNIT = $(filter $(BUILD)/tests/engine_%,$(UNIT))
 $(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
-$(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_run
+$(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_submit_unwaited,--wrap=ln_writer_run
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
 # The simulation sees every job of the writer, and puts its breakages in the way of the product.
-SIM_WRAP = ln_writer_submit ln_writer_run ln_batch_commit ln_tx_log ln_tx_run_create ln_tx_run_change ln_tx_run_check ln_tx_run_own \
+SIM_WRAP = ln_writer_submit ln_writer_submit_unwaited ln_writer_run ln_batch_commit ln_tx_log ln_tx_run_create ln_tx_run_change ln_tx_run_check ln_tx_run_own \
            ln_tx_approval_add ln_tx_approval_vote ln_tx_approval_set ln_tx_content_put ln_tx_hold_begin ln_tx_hold_set \
            ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided ln_config_pace ln_journal_delivery
 $(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
+$(BUILD)/bench/empty_bench: BENCH_LIBS = -Wl,--no-as-needed
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(BENCH_LIBS) $(LIBS)
 
 deps:                         ## installs what is missing, and says what
 	@tests/deps build test
@@ -67,7 +68,7 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT) $(BUILD)/tests/simulate_test
+tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test
 
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave

@@ -25,7 +25,7 @@ typedef struct work {
 
 /* --- an answer as a value --- */
 
-typedef struct shown { char *name; ln_str value; size_t turn; } shown;
+typedef struct shown { const char *name; ln_str value; size_t turn; } shown;
 
 static int by_name(const void *a, const void *b) {
   const shown *x = a, *y = b;
@@ -33,22 +33,30 @@ static int by_name(const void *a, const void *b) {
   return order ? order : x->turn < y->turn ? -1 : 1;
 }
 
-static char *lower(ln_str s) {
-  char *z = ln_str_dup(s);
-  for (size_t i = 0; z && i < s.n; i++)
-    if (z[i] >= 'A' && z[i] <= 'Z') z[i] = (char)(z[i] + 32);
+/* Copies s in lower case, NUL-ended, to *at, which moves behind it. */
+static const char *lower(ln_str s, char **at) {
+  char *z = *at;
+  for (size_t i = 0; i < s.n; i++) z[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 32) : s.p[i];
+  z[s.n] = '\0';
+  *at = z + s.n + 1;
   return z;
+}
+
+/* The headers to be shown, with their names: one block.  NULL: no memory. */
+static shown *shown_of(const ln_answer *a, size_t n) {
+  size_t text = 0;
+  for (size_t i = 0; i < n; i++) text += a->headers[i].name.n + 1;
+  shown *v = malloc(n * sizeof *v + text + 1);
+  char *at = (char *)(v + n);
+  for (size_t i = 0; v && i < n; i++) v[i] = (shown){lower(a->headers[i].name, &at), a->headers[i].value, i};
+  return v;
 }
 
 /* { name = text, or a list when it is repeated }, in order. */
 static bool put_headers(const ln_answer *a, ln_buf *out) {
   size_t n = a->n_headers < HEADERS_SHOWN ? a->n_headers : HEADERS_SHOWN, names = 0;
-  shown *v = calloc(n + 1, sizeof *v);
+  shown *v = shown_of(a, n);
   bool ok = v != NULL;
-  for (size_t i = 0; ok && i < n; i++) {
-    v[i] = (shown){lower(a->headers[i].name), a->headers[i].value, i};
-    ok = v[i].name != NULL;
-  }
   if (ok) qsort(v, n, sizeof *v, by_name);
   for (size_t i = 0; ok && i < n; i++) names += i == 0 || strcmp(v[i].name, v[i - 1].name) != 0;
   size_t mark = ln_v_begin(out, 'O', names);
@@ -60,7 +68,6 @@ static bool put_headers(const ln_answer *a, ln_buf *out) {
     if (k - i > 1) ln_v_end(out, list);
   }
   ln_v_end(out, mark);
-  for (size_t i = 0; v && i < n; i++) free(v[i].name);
   free(v);
   return ok;
 }
@@ -105,6 +112,7 @@ static void deliver(work *w, const ln_answer *a) {
   ln_buf value;
   ln_str into = ln_v_get_str(ln_effect_args(w->e), "into");
   ln_buf_init(&value, VALUE_MAX);
+  ln_buf_room(&value, a->body.n + 500);                  /* the headers, too, mostly */
   ln_buf_cut(&w->head, 0);
   bool ok = put_headers(a, &w->head) || ln_fail(&err, "memory", LN_AGAIN, "no memory for an answer");
   if (ok && ln_str_eq(into, LN_STR("blob")) && !w->probing) {

@@ -636,6 +636,7 @@ static int l_step(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
+  lnL_tick(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, step_go);
   if (b->in_step) return lnL_raisef(L, "bad_argument", "step inside step");
   ln_effect *e = ln_effect_new(b->run, b, &step_op, &err);
@@ -643,7 +644,8 @@ static int l_step(lua_State *L) {
   lnL_where(L, where, sizeof where);
   e->where = ln_str_dup(ln_str_of(where));
   ln_v_str(&e->args, name);
-  if (ln_effect_name_step(e, name, &err)) return lnL_wait(L, 0, step_go);
+  if (ln_effect_name_step(e, name, &err))
+    return ln_run_keeps_turn(b) ? step_go(L, LUA_OK, 0) : lnL_wait(L, 0, step_go);
   ln_effect_free(e);
   return lnL_raise(L, &err);
 }

@@ -120,7 +120,7 @@ static void signal_start(ln_effect *e) {
     e->still = signal_waits;
     ln_buf_init(&key, 1024);
     ln_signal_key(ln_str_of(e->run->ulid), name_of(e), &key);
-    ln_effect_keep(e, ln_buf_view(&key), &e->key);
+    ln_wait_key(e, ln_buf_view(&key));
     ln_buf_free(&key);
     ln_wait_note(e, ln_effect_args(e));
     if (timeout) e->due_ms = e->asked_ms + timeout, ln_wait_for(e, e->due_ms, signal_late);
@@ -239,7 +239,7 @@ static void lock_start(ln_effect *e) {
     e->still = lock_waits;
     ln_buf_init(&key, 1024);
     ln_lock_key(name_of(e), &key);
-    ln_effect_keep(e, ln_buf_view(&key), &e->key);
+    ln_wait_key(e, ln_buf_view(&key));
     ln_buf_free(&key);
     ln_wait_note(e, ln_effect_args(e));
   }

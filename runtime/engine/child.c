@@ -179,7 +179,7 @@ static void wait_for(ln_effect *e) {
   e->waiting_for = "run";
   e->still = child_waits;
   ln_effect_on_drop(e, stop_child);
-  if (!e->key.n) ln_effect_keep(e, key_of(((child *)e->work)->id, key), &e->key);
+  if (!e->key.n) ln_wait_key(e, key_of(((child *)e->work)->id, key));
   look(e);
 }
 

@@ -94,6 +94,7 @@ void ln_effect_free(ln_effect *e) {
   ln_effect_drop(e);
   if (e->record && e->record->waiting == e) e->record->waiting = NULL;
   if (e->branch->asked == e) e->branch->asked = NULL;
+  ln_wait_key(e, (ln_str){NULL, 0});
   if (e->free_work) e->free_work(e->work);
   while (e->kept) {
     ln_kept *k = e->kept;
@@ -298,7 +299,7 @@ static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   j->content.bytes = (ln_str){j->bytes, bytes.n};
   j->content.kind = kind;
   r->flushes++;
-  if (ln_writer_submit(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
+  if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
   r->flushes--;
   raw_free(j);
 }

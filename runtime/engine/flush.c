@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10, SOME = 2000 };
+enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10, SOME = 500 };
 
 static const char SPILLED[] = "\x01spilled"; /* the only member of the object that names a value */
 
@@ -152,10 +152,13 @@ static void flush_done(void *arg, const ln_err *err) {
   else ln_run_pump_soon(r);
 }
 
+/* For entries alone nobody waits: what the run decided on them brings a job of its own, behind them. */
 static bool submit(ln_run *r, ln_flush *f) {
+  bool (*to)(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) =
+      f->apply ? ln_writer_submit : ln_writer_submit_unwaited;
   f->run = r;
   r->flushes++;
-  if (ln_writer_submit(r->engine->store, r->engine->loop, flush_apply, flush_done, f)) return true;
+  if (to(r->engine->store, r->engine->loop, flush_apply, flush_done, f)) return true;
   r->flushes--;
   flush_free(f);
   ln_run_end_attempt(r, &no_memory);

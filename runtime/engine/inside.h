@@ -132,6 +132,7 @@ struct ln_effect {
   int64_t due_ms;                                        /* 0: none                                         */
   int64_t wake_ms;                                       /* of its timer                                    */
   ln_str key;                                            /* what somebody will call; "": nothing            */
+  ln_effect *keyed_next, **keyed_at;                     /* in the engine's list of those that have one     */
   /* Of a wait that is to be put away: is there still nothing for it?  NULL: only time, or an approval. */
   bool (*still)(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err);
   int64_t approval;                                      /* id; 0: none                                     */
@@ -231,6 +232,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e);
 bool ln_run_wake_with(ln_run *r, ln_effect *e);          /* its outcome is there                            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
+bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn     */
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
 void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that?    */
 /* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
@@ -400,6 +402,8 @@ extern const ln_op ln_op_sleep;                          /* args { ms }         
 /* Of an effect whose job the writer has given back: it may go again.  True: its branch was cancelled meanwhile, and
 ** it has ended with that. */
 bool ln_effect_given_back(ln_effect *e);
+/* The effect waits until somebody calls that key; "": it does no more. */
+void ln_wait_key(ln_effect *e, ln_str key);
 /* Whoever waits for that key here looks again; whoever is put away is woken.  {NULL, 0}: for any lock. */
 void ln_wait_called(ln_engine *g, ln_str key);
 void ln_wait_note(ln_effect *e, ln_str data);            /* its ASKED entry, once                           */

@@ -42,12 +42,12 @@ static bool read_head(ln_str *items, ln_entry *e) {
 
 bool ln_entry_read(ln_str *rest, ln_entry *e) {
   ln_str at = *rest;
-  ln_vitem v, ok, data;
-  if (!ln_v_read(&at, &v) || v.tag != 'A' || v.count != ENTRY_ITEMS) return false;
-  ln_str items = v.body;
-  if (!read_head(&items, e) || !ln_v_read(&items, &ok)) return false;
+  ln_str items;
+  size_t count;
+  ln_vitem data;
+  if (!ln_v_read_array(&at, &items, &count) || count != ENTRY_ITEMS) return false;
+  if (!read_head(&items, e) || !ln_v_read_bool(&items, &e->ok)) return false;
   if (!ln_v_read_str(&items, &e->state) || !ln_v_read_str(&items, &e->where) || !ln_v_read(&items, &data)) return false;
-  e->ok = ok.tag == 't';
   e->data = data.tag == 'n' ? (ln_str){NULL, 0} : data.whole;
   *rest = at;
   return true;

@@ -40,6 +40,7 @@ struct ln_snapshot {
   bool in_scripts;                                       /* while a folder of scripts is walked             */
   bool news;                                             /* some file was read: the index is to be written  */
   atomic_bool stored;                                    /* a transaction that put it has been committed    */
+  uint64_t put_in;                                       /* the writer's: the transaction that put it last  */
   size_t seen;                                           /* files, while looking whether any changed        */
   struct index *index;                                   /* while it is taken                               */
   int64_t looked_us;                                     /* when the files were last seen unchanged         */
@@ -439,21 +440,29 @@ ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
   return NULL;
 }
 
-bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
+static bool put_all(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
   snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
   bool was = false;
-  if (atomic_load(&s->stored)) return true;
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
   if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
-  if (!s->manifest.n) return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: remove nothing from it by hand");
+  if (!s->manifest.n)
+    return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: "
+                   "remove nothing from it by hand");
   for (size_t i = 0; i < s->n; i++) {
     ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
     memcpy(source.sha256, s->v[i].sha, sizeof source.sha256);
     if (s->v[i].source && !ln_tx_content_put(tx, &source, err)) return false;
   }
   return ln_tx_content_put(tx, &c, err);
+}
+
+bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
+  if (atomic_load(&s->stored) || s->put_in == ln_tx_number(tx)) return true;
+  if (!put_all(tx, s, err)) return false;
+  s->put_in = ln_tx_number(tx);
+  return true;
 }
 
 void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }

@@ -158,7 +158,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
   ln_run_put_options(r, &c->options);
-  if (ln_writer_submit(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
+  if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
   ln_buf_free(&c->options);
   free(c);
   r->creating = false;
@@ -480,9 +480,9 @@ static bool may_take(ln_engine *g, const struct found *f, ln_err *err) {
 
 static bool give_back_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run *r = arg;
-  static const ln_run_change waiting = {.state = {"waiting", 7}};
+  static const ln_run_change waiting = {.owner = {"", 0}, .state = {"waiting", 7}};
   return ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
-         ln_tx_run_change(tx, r->id, &waiting, err) && ln_tx_run_disown(tx, r->id, err);
+         ln_tx_run_change(tx, r->id, &waiting, err);
 }
 
 /* A person says that it is to go on, whatever it did to those who ran it. */
@@ -623,11 +623,11 @@ static bool put_due(ln_tx *tx, const parting *p, ln_err *err) {
 static bool parting_apply(ln_tx *tx, void *arg, ln_err *err) {
   parting *p = arg;
   ln_run *r = p->run;
-  ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
+  ln_run_change c = {.owner = LN_STR(""), .state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
   /* a run whose entries were lost is not ours to write of, but ours to give up */
   bool ours = r->broken ? ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err)
                         : ln_tx_run_check(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err);
-  return ours && put_due(tx, p, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_disown(tx, r->id, err);
+  return ours && put_due(tx, p, err) && ln_tx_run_change(tx, r->id, &c, err);
 }
 
 /* Parking is a job behind those that the writer still has, and waits for it.  What is pending goes before:

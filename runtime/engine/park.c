@@ -122,9 +122,9 @@ typedef struct parting { ln_run *run; ln_buf waiting; } parting;
 static bool park_apply(ln_tx *tx, void *arg, ln_err *err) {
   parting *p = arg;
   ln_run *r = p->run;
-  ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
+  ln_run_change c = {.owner = LN_STR(""), .state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
   return ln_park_put_waits(tx, r, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_forgive(tx, r->id, err) &&
-         ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
+         ln_tx_segment(tx, r->id, err);
 }
 
 static void park_done(void *arg, const ln_err *err) {

@@ -280,6 +280,20 @@ static bool may_cancel(const ln_run *r) {
   return true;
 }
 
+/* Nothing else could come before the branch, and nothing is known of its effect: what it asks begins as it would
+** after a turn of others, of whom there are none. */
+bool ln_run_keeps_turn(ln_branch *b) {
+  ln_run *r = b->run;
+  if (!r->live || r->runnable || r->ready || r->cancel_wanted || b->cancelled || is_over(r)) return false;
+  if (r->planning || r->options.assume.n || ln_journal_records(r->past)) return false;
+  ln_effect_begin(b->asked);
+  r->runnable = r->runnable_last = NULL;                 /* its start has woken it */
+  b->state = LN_B_RUNNING;
+  b->cpu_us = 0;
+  ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  return true;
+}
+
 static bool step_once(ln_run *r) {
   ln_branch *b = r->sliced;
   if (is_over(r)) return false;
@@ -377,14 +391,15 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
   ending *e = arg;
   ln_run *r = e->run;
   int64_t now = ln_now_ms(r->engine->loop->clock);
-  ln_run_change c = {.state = ln_str_of(e->state),
+  ln_run_change c = {.owner = LN_STR(""),
+                     .state = ln_str_of(e->state),
                      .outcome = ln_str_of(e->outcome),
                      .result = ln_buf_view(&e->result),
                      .error = ln_buf_view(&e->error),
                      .waiting = LN_STR(""),
                      .finished_ms = now};
   return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_run_lets_go(tx, r->id, err) &&
-         ln_tx_segment(tx, r->id, err) && ln_tx_run_disown(tx, r->id, err);
+         ln_tx_segment(tx, r->id, err);
 }
 
 static void ending_free(ending *e) {

@@ -100,6 +100,8 @@ bool ln_v_end(ln_buf *b, size_t mark) {
 
 static ln_str skip(ln_str s, size_t n) { return (ln_str){s.p + n, s.n - n}; }
 
+static bool is_next(ln_str rest, char tag) { return rest.n && rest.p[0] == tag; }
+
 static bool take_varint(ln_str *rest, uint64_t *out) {
   uint64_t v = 0;
   if (rest->n && !(rest->p[0] & 0x80)) {                 /* most are below 128 */
@@ -181,8 +183,6 @@ bool ln_v_read(ln_str *rest, ln_vitem *out) {
   return true;
 }
 
-static bool is_next(ln_str rest, char tag) { return rest.n && rest.p[0] == tag; }
-
 bool ln_v_read_str(ln_str *rest, ln_str *s) {
   ln_str at = skip(*rest, rest->n > 0);
   return is_next(*rest, 'S') && take_text(&at, s) && (*rest = at, true);
@@ -193,6 +193,23 @@ bool ln_v_read_int(ln_str *rest, int64_t *i) {
   return is_next(*rest, 'I') && take_int(&at, i) && (*rest = at, true);
 }
 
+bool ln_v_read_bool(ln_str *rest, bool *v) {
+  *v = is_next(*rest, 't');
+  if (!*v && !is_next(*rest, 'f')) return false;
+  *rest = skip(*rest, 1);
+  return true;
+}
+
+bool ln_v_read_array(ln_str *rest, ln_str *items, size_t *count) {
+  ln_str at = skip(*rest, rest->n > 0);
+  ln_vitem v;
+  if (!is_next(*rest, 'A') || !take_container(&at, &v)) return false;
+  *items = v.body;
+  *count = v.count;
+  *rest = at;
+  return true;
+}
+
 bool ln_v_read_key(ln_str *rest, ln_str *key) { return take_text(rest, key); }
 
 /* Has it named members? */
@@ -200,16 +217,28 @@ static bool is_object(const ln_vitem *v) {
   return v->tag == 'O' || v->tag == 'B' || v->tag == 'P' || v->tag == 'M';
 }
 
+/* Passes over one value. */
+static bool pass(ln_str *rest) {
+  ln_vitem v;
+  ln_str at = *rest, text;
+  if (is_next(at, 'S')) return at = skip(at, 1), take_text(&at, &text) && (*rest = at, true);
+  return ln_v_read(rest, &v);
+}
+
 bool ln_v_get(ln_str object, ln_str key, ln_vitem *out) {
-  ln_vitem o, member;
+  ln_vitem o;
   *out = (ln_vitem){0};
   if (!ln_v_read(&object, &o) || !is_object(&o)) return false;
   for (size_t i = 0; i < o.count; i++) {
     ln_str k;
-    if (!ln_v_read_key(&o.body, &k) || !ln_v_read(&o.body, &member)) return false;
+    if (!ln_v_read_key(&o.body, &k)) return false;
     int order = ln_str_cmp(k, key);
-    if (order == 0) return *out = member, true;
-    if (order > 0) return false;
+    if (order == 0) {
+      if (ln_v_read(&o.body, out)) return true;
+      *out = (ln_vitem){0};
+      return false;
+    }
+    if (order > 0 || !pass(&o.body)) return false;
   }
   return false;
 }

@@ -41,6 +41,8 @@ typedef struct ln_vitem {
 bool ln_v_read(ln_str *rest, ln_vitem *out);             /* one value off the front; false: malformed or end */
 bool ln_v_read_str(ln_str *rest, ln_str *s);             /* the same, and it has to be a text; no other work */
 bool ln_v_read_int(ln_str *rest, int64_t *i);            /* … an integer                                    */
+bool ln_v_read_bool(ln_str *rest, bool *v);              /* … true or false                                 */
+bool ln_v_read_array(ln_str *rest, ln_str *items, size_t *count); /* … an array                             */
 bool ln_v_read_key(ln_str *rest, ln_str *key);           /* an object's next key                            */
 bool ln_v_get(ln_str object, ln_str key, ln_vitem *out); /* a member; false (and zeroed): not an object, or absent */
 ln_str ln_v_get_str(ln_str object, const char *key);     /* its text, or {NULL,0}                           */

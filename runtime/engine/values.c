@@ -172,6 +172,7 @@ typedef struct encoder {
   ln_err *err;
   member *v;                                             /* a stack: each table uses it above its own base  */
   size_t n, cap;
+  member few[16];                                        /* where it begins                                 */
   int depth;
   place path[LN_VALUE_DEPTH + 1];
   lnL_number_fn number;                                  /* NULL: numbers are themselves                    */
@@ -250,8 +251,9 @@ static bool encode_items(encoder *e, int idx, lua_Integer n) {
 
 static bool note_member(encoder *e, ln_str key) {
   if (e->n == e->cap) {
-    size_t cap = e->cap ? 2 * e->cap : 32;
-    member *v = realloc(e->v, cap * sizeof *v);
+    size_t cap = 2 * e->cap;
+    member *v = realloc(e->v == e->few ? NULL : e->v, cap * sizeof *v);
+    if (v && e->v == e->few) memcpy(v, e->few, sizeof e->few);
     if (!v) return ln_fail(e->err, "memory", LN_AGAIN, "no memory to store a table of %zu members", e->n);
     e->v = v;
     e->cap = cap;
@@ -361,13 +363,23 @@ static bool encode(encoder *e, int idx) {
 
 bool lnL_encode_numbered(lua_State *L, int idx, ln_buf *out, lnL_number_fn number, void *arg, bool drop_nulls,
                          ln_err *err) {
-  encoder e = {.L = L, .out = out, .err = err, .number = number, .arg = arg, .drop_nulls = drop_nulls};
+  encoder e; /* its arrays are filled as far as they are used */
+  e.L = L;
+  e.out = out;
+  e.err = err;
+  e.v = e.few;
+  e.n = 0;
+  e.cap = sizeof e.few / sizeof *e.few;
+  e.depth = 0;
+  e.number = number;
+  e.arg = arg;
+  e.drop_nulls = drop_nulls;
   int top = lua_gettop(L);
   size_t start = out->n;
   bool ok = encode(&e, lua_absindex(L, idx));
   lua_settop(L, top);
   if (!ok) ln_buf_cut(out, start);
-  free(e.v);
+  if (e.v != e.few) free(e.v);
   return ok;
 }
 

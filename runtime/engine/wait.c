@@ -80,16 +80,32 @@ static void call(ln_effect *e) {
   else e->op->start(e);
 }
 
-static bool is_called(const ln_branch *b, ln_str key) {
-  const ln_effect *e = b->asked;
-  if (b->state != LN_B_ASKING || !e || e->finished || !e->key.n) return false;
+void ln_wait_key(ln_effect *e, ln_str key) {
+  ln_effect **list = (ln_effect **)&e->run->engine->keyed;
+  if (e->key.n) {
+    *e->keyed_at = e->keyed_next;
+    if (e->keyed_next) e->keyed_next->keyed_at = e->keyed_at;
+  }
+  e->key = (ln_str){NULL, 0};
+  if (!key.n || !ln_effect_keep(e, key, &e->key)) return;
+  e->keyed_at = list;
+  e->keyed_next = *list;
+  if (e->keyed_next) e->keyed_next->keyed_at = &e->keyed_next;
+  *list = e;
+}
+
+static bool is_called(const ln_effect *e, ln_str key) {
+  const ln_run *r = e->run;
+  if (!r->live || ln_park_is_away(r) || r->broken) return false;
+  if (e->branch->state != LN_B_ASKING || e->branch->asked != e || e->finished) return false;
   return key.n ? ln_str_eq(e->key, key) : ln_str_starts(e->key, LN_STR("lock:"));
 }
 
 void ln_wait_called(ln_engine *g, ln_str key) {
-  for (ln_run *r = g->state; r; r = r->next)
-    for (ln_branch *b = r->branches; b && r->live && !ln_park_is_away(r) && !r->broken; b = b->next)
-      if (is_called(b, key)) call(b->asked);
+  for (ln_effect *e = g->keyed, *next; e; e = next) {
+    next = e->keyed_next;
+    if (is_called(e, key)) call(e);
+  }
   ln_sched_nudge(g->sched);
 }
 

@@ -140,7 +140,7 @@ static void wait_for_thaw(ln_effect *e, const ln_err *err) {
     e->stand = LN_W_TURN;
     e->state = "waiting";
     e->waiting_for = "frozen";
-    e->key = LN_STR("thaw");
+    ln_wait_key(e, LN_STR("thaw"));
     e->still = still_frozen;
     if (!e->frozen) note_entity(e);
     e->frozen = true;
@@ -151,7 +151,7 @@ static void wait_for_thaw(ln_effect *e, const ln_err *err) {
 void ln_write_called(ln_effect *e) {
   ln_err err = {0};
   if (e->stand != LN_W_TURN || !e->key.n || e->run->parked || !ln_freeze_passes(e, &err)) return;
-  e->key = (ln_str){NULL, 0};
+  ln_wait_key(e, (ln_str){NULL, 0});
   e->still = NULL;
   e->waiting_for = NULL;
   look(e);

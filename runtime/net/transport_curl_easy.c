@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 256 * 1024 };
+enum { HEAD_MAX = 256 * 1024, KEPT_MAX = 4096, HEADERS_FEW = 32 };
 
 /* --- where it may go --- */
 
@@ -174,7 +174,13 @@ static bool add_header(ln_sending *s, const char *line) {
   return l != NULL;
 }
 
-/* Curl's spelling of a header without a value is "Name;". */
+static bool has_body(const ln_request *r) {
+  return r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) ||
+         ln_str_eq(r->method, LN_STR("PATCH"));
+}
+
+/* What curl would add of its own where there is a body is taken out.  Its spelling of a header without a value is
+** "Name;". */
 static bool add_headers(ln_sending *s, const ln_request *r, ln_err *err) {
   bool typed = false;
   for (size_t i = 0; i < r->n_headers; i++) {
@@ -189,13 +195,9 @@ static bool add_headers(ln_sending *s, const ln_request *r, ln_err *err) {
     if (!ok) return no_memory(err);
     if (ln_str_ieq(name, LN_STR("Content-Type"))) typed = true;
   }
-  if (!add_header(s, "Expect:") || (!typed && !add_header(s, "Content-Type:"))) return no_memory(err);
+  if (has_body(r) && (!add_header(s, "Expect:") || (!typed && !add_header(s, "Content-Type:"))))
+    return no_memory(err);
   return curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers) == CURLE_OK || no_memory(err);
-}
-
-static bool has_body(const ln_request *r) {
-  return r->body.n || ln_str_eq(r->method, LN_STR("POST")) || ln_str_eq(r->method, LN_STR("PUT")) ||
-         ln_str_eq(r->method, LN_STR("PATCH"));
 }
 
 /* POST makes curl send a body, and its length even if it is empty; CUSTOMREQUEST is the word in the line. */
@@ -204,7 +206,7 @@ static bool set_method(ln_sending *s, const ln_request *r, ln_err *err) {
   bool head = ln_str_eq(r->method, LN_STR("HEAD"));
   char word[40];
   copy(word, sizeof word, r->method);
-  if (!(s->body = ln_str_dup(r->body))) return no_memory(err);
+  if (r->body.n && !(s->body = ln_str_dup(r->body))) return no_memory(err);
   s->body_n = r->body.n;
   curl_easy_setopt(e, CURLOPT_HTTPGET, 1L); /* forgets what the last request was */
   if (head) {
@@ -213,7 +215,7 @@ static bool set_method(ln_sending *s, const ln_request *r, ln_err *err) {
   } else if (has_body(r)) {
     curl_easy_setopt(e, CURLOPT_POST, 1L);
     curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
-    curl_easy_setopt(e, CURLOPT_POSTFIELDS, s->body);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDS, s->body ? s->body : "");
   }
   return curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, head ? NULL : word) == CURLE_OK || no_memory(err);
 }
@@ -227,13 +229,20 @@ bool ln_sending_prepare(ln_sending *s, const ln_request *r, ln_err *err) {
   s->max = r->max_response;
   s->sink = r->sink;
   s->sink_arg = r->sink_arg;
-  ln_buf_init(&s->head, HEAD_MAX);
-  ln_buf_init(&s->reply, r->max_response);
+  s->head.max = HEAD_MAX;
+  s->reply.max = r->max_response;
   return true;
 }
 
 static void wipe(char *p, size_t n) {
   if (p) explicit_bzero(p, n);
+}
+
+/* Nothing stays in it; a small one keeps its room. */
+static ln_buf emptied(ln_buf b) {
+  if (b.cap > KEPT_MAX) ln_buf_wipe(&b);
+  else wipe(b.p, b.n);
+  return (ln_buf){.p = b.p, .cap = b.cap};
 }
 
 /* Headers and bodies hold tokens: nothing of them stays. */
@@ -246,14 +255,14 @@ void ln_sending_clear(ln_sending *s) {
   curl_url_cleanup(s->url);
   wipe(s->body, s->body_n);
   free(s->body);
-  ln_buf_wipe(&s->head);
-  ln_buf_wipe(&s->reply);
-  *s = (ln_sending){.easy = s->easy};
+  *s = (ln_sending){.easy = s->easy, .head = emptied(s->head), .reply = emptied(s->reply)};
 }
 
 void ln_sending_free(ln_sending *s) {
   if (!s) return;
   ln_sending_clear(s);
+  ln_buf_free(&s->head);
+  ln_buf_free(&s->reply);
   curl_easy_cleanup(s->easy);
   free(s);
 }
@@ -294,9 +303,9 @@ static void say_perhaps_sent(ln_sending *s, CURLcode c, const char *why, ln_err 
     ln_fail(err, "unavailable", LN_AGAIN, "%s broke off: %s", s->host, c ? why : "no final status");
 }
 
-/* The lines of s->head as an array; NULL with n_headers > 0: no memory. */
-static ln_header *make_headers(const ln_sending *s) {
-  ln_header *v = calloc(s->n_headers ? s->n_headers : 1, sizeof *v);
+/* The lines of s->head as an array: in `few` if they are, else to be freed; NULL: no memory. */
+static ln_header *make_headers(const ln_sending *s, ln_header few[HEADERS_FEW]) {
+  ln_header *v = s->n_headers <= HEADERS_FEW ? few : calloc(s->n_headers, sizeof *v);
   ln_str rest = ln_buf_view(&s->head), line;
   for (size_t i = 0; v && i < s->n_headers; i++) {
     ln_str_cut(rest, '\n', &line, &rest);
@@ -307,14 +316,14 @@ static ln_header *make_headers(const ln_sending *s) {
 
 void ln_sending_answer(ln_sending *s, CURLcode end) {
   ln_answer a = {.err = s->early};
-  ln_header *headers = NULL;
+  ln_header few[HEADERS_FEW], *headers = NULL;
   long status = 0, written = 0;
   curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(s->easy, CURLINFO_REQUEST_SIZE, &written);
   const char *why = s->why[0] ? s->why : curl_easy_strerror(end);
   if (a.err.code[0]) {
     a.sent = LN_NOT_SENT;
-  } else if (!(headers = make_headers(s))) {
+  } else if (!(headers = make_headers(s, few))) {
     a.sent = LN_PERHAPS_SENT;
     ln_fail(&a.err, "unavailable", LN_AGAIN, "no memory for the answer of %s", s->host);
   } else {
@@ -329,5 +338,5 @@ void ln_sending_answer(ln_sending *s, CURLcode end) {
     a.err.status = a.err.code[0] ? a.status : 0;
   }
   s->done(s->arg, &a);
-  free(headers);
+  if (headers != few) free(headers);
 }

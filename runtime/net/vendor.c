@@ -34,9 +34,8 @@ struct ln_calling {
   ln_vendor *v;
   ln_calling *next, *prev;                               /* in one of the vendor's lists, by its stage */
   uint64_t turn;                                         /* in the order of arrival */
-  ln_call c;                                             /* its texts point into `text` */
-  char *text;
-  ln_header *headers;                                    /* the last is for the credentials */
+  ln_call c;                                             /* its texts lie behind the headers */
+  ln_header *headers;                                    /* behind this; the last is for the credentials */
   lnV_stage stage;
   void *sending;
   int64_t rest_until, deadline;
@@ -88,12 +87,6 @@ static void queue_again(ln_calling *x) {
   if (x->deadline < x->v->due) x->v->due = x->deadline;
 }
 
-static void free_call(ln_calling *x) {
-  free(x->text);
-  free(x->headers);
-  free(x);
-}
-
 /* Its done is called when the present event is over. */
 static void end_later(ln_calling *x) { move_to(x, ENDED); }
 
@@ -107,7 +100,7 @@ static void report(ln_calling *x, const ln_answer *a, bool good) {
     end.err.vendor[n] = '\0';
   }
   x->c.done(x->c.arg, &end);
-  free_call(x);
+  free(x);
 }
 
 static void drain(ln_vendor *v) {
@@ -383,17 +376,13 @@ static ln_str copy(char **at, ln_str s) {
 }
 
 static ln_calling *new_call(ln_vendor *v, const ln_call *c) {
-  ln_calling *x = calloc(1, sizeof *x);
-  char *at = malloc(text_size(c) + 1);
-  ln_header *h = calloc(c->n_headers + 2, sizeof *h);
-  if (!x || !at || !h) {
-    free(x);
-    free(at);
-    free(h);
-    return NULL;
-  }
+  size_t headers = (c->n_headers + 2) * sizeof(ln_header);
+  ln_calling *x = malloc(sizeof *x + headers + text_size(c));
+  if (!x) return NULL;
+  memset(x, 0, sizeof *x);
+  ln_header *h = (ln_header *)(x + 1);
+  char *at = (char *)h + headers;
   x->v = v;
-  x->text = at;
   x->headers = h;
   x->c = *c;
   x->c.method = copy(&at, c->method);
@@ -415,7 +404,7 @@ ln_calling *ln_vendor_send(ln_vendor *v, const ln_call *c, ln_err *err) {
   }
   ln_calling *x = new_call(v, c);
   if (!x || !v->loop->timer(v->loop, &v->wake, 0)) {
-    if (x) free_call(x);
+    free(x);
     ln_fail(err, "memory", LN_AGAIN, "no memory for a request");
     return NULL;
   }
@@ -450,7 +439,7 @@ void ln_vendor_drop(ln_calling *x) {
     ln_limits_back(v->limits);
   }
   unlink_call(x);
-  free_call(x);
+  free(x);
   if (v->calls[QUEUED].first || v->calls[ENDED].first) v->loop->timer(v->loop, &v->wake, 0);
   else v->loop->cancel(v->loop, &v->wake);
 }

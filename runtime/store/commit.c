@@ -51,11 +51,14 @@ bool ln_batch_begin(ln_tx *tx, ln_err *err) {
   tx->version = meta[2];
   tx->meta_changed = false;
   tx->changes = sqlite3_total_changes64(tx->c->db);
+  tx->number++;
   tx->bytes = tx->rows = 0;
   if (start_tail(tx, err)) return true;
   ln_batch_abort(tx);
   return false;
 }
+
+uint64_t ln_tx_number(const ln_tx *tx) { return tx->number; }
 
 bool ln_batch_apply(ln_tx *tx, ln_apply_fn apply, void *arg, bool *spoilt, ln_err *err) {
   int64_t changes = sqlite3_total_changes64(tx->c->db);

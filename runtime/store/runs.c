@@ -96,14 +96,8 @@ bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *er
       tx->c, &changed, err,
       "UPDATE run SET state = coalesce(?2, state), outcome = coalesce(?3, outcome),"
       " result = coalesce(?4, result), error = coalesce(?5, error), waiting = coalesce(?6, waiting),"
-      " finished_ms = iif(?7 = 0, finished_ms, ?7) WHERE id = ?1",
-      "iTTBBBi", run, c->state, c->outcome, c->result, c->error, c->waiting, c->finished_ms);
-  return one(ok, changed, run, err);
-}
-
-bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err) {
-  int64_t changed = 0;
-  bool ok = ln_conn_exec(tx->c, &changed, err, "UPDATE run SET owner = '' WHERE id = ?", "i", run);
+      " finished_ms = iif(?7 = 0, finished_ms, ?7), owner = coalesce(?8, owner) WHERE id = ?1",
+      "iTTBBBiT", run, c->state, c->outcome, c->result, c->error, c->waiting, c->finished_ms, c->owner);
   return one(ok, changed, run, err);
 }
 

@@ -39,9 +39,13 @@ bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err);
 /* From back's thread, whose loop stays open until done was called; jobs come back in order.  back NULL: done is
 ** called on the writer's thread.  False, and neither is called: no memory, or no writer. */
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+/* The same of a job that nobody waits for: it may wait for company, some milliseconds at most. */
+bool ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
+
+uint64_t ln_tx_number(const ln_tx *tx);                 /* another one for each transaction, never 0         */
 
 /* --- runs --- */
 typedef struct ln_run_row {
@@ -58,7 +62,7 @@ typedef struct ln_run_row {
 } ln_run_row;
 
 typedef struct ln_run_change {                           /* a NULL text leaves the column as it is           */
-  ln_str state, outcome, result, error, waiting;
+  ln_str owner, state, outcome, result, error, waiting;  /* owner "": nobody's any more                     */
   int64_t finished_ms;                                   /* 0 leaves it                                      */
 } ln_run_change;
 
@@ -67,7 +71,6 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_e
 /* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
-bool ln_tx_run_disown(ln_tx *tx, int64_t run, ln_err *err);                 /* owner ""                       */
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
 bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere    */
 

@@ -8,10 +8,14 @@
 **
 ** Jobs that were given back are often followed by the next ones of the same runs.  So the thread does not
 ** take the first of them, and make the others wait for a sync of its own, while a loop is still about giving
-** the last batch back: it waits for that, but at most a part of what a sync takes. */
+** the last batch back: it waits for that, but at most a part of what a sync takes.
+**
+** A job that nobody waits for (what a run has read so far) waits for company: it goes with the next one that
+** somebody waits for, or when it has waited for a while. */
 #include "base/log.h"
 #include "store/inside.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -42,6 +46,8 @@ struct ln_writer {
   job *first, *last;
   bool stopping;
   bool eager; /* the thread wants the first job that comes */
+  size_t wanted; /* queued jobs that somebody waits for */
+  struct timespec due; /* when the first of a queue of others has waited long enough */
   int refs;   /* the store, and each post under way */
   int giving; /* posts under way */
   ln_loop *loop; /* NULL: a thread */
@@ -49,7 +55,7 @@ struct ln_writer {
   job *out_first, *out_last; /* with a loop: firsts of batches, by `other` */
 };
 
-enum { GIVING_NS = 200000 }; /* so long the thread waits for the loops */
+enum { GIVING_NS = 200000, COMPANY_NS = 10000000 }; /* so long the thread waits for the loops; a job for company */
 
 /* --- giving back --- */
 
@@ -219,7 +225,17 @@ static job *run_batch(ln_store *s, job *list) {
 
 /* --- the queue --- */
 
-static void enqueue(ln_writer *w, job *j) {
+static struct timespec in(long ns) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  t.tv_nsec += ns;
+  if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+  return t;
+}
+
+static void enqueue(ln_writer *w, job *j, bool wanted) {
+  if (!w->first && !wanted && !w->loop) w->due = in(COMPANY_NS);
+  w->wanted += wanted;
   if (w->last) w->last->next = j;
   else w->first = j;
   w->last = j;
@@ -228,6 +244,7 @@ static void enqueue(ln_writer *w, job *j) {
 static job *take_all(ln_writer *w) {
   job *list = w->first;
   w->first = w->last = NULL;
+  w->wanted = 0;
   return list;
 }
 
@@ -257,21 +274,19 @@ static bool tidy(ln_writer *w) {
   return more && idle;
 }
 
-static struct timespec in_a_while(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  t.tv_nsec += GIVING_NS;
-  if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-  return t;
-}
-
-/* With w->mx held.  Until there is work, and the last batch has been given back, or that takes too long. */
+/* With w->mx held.  Until there is work that somebody waits for, and the last batch has been given back, or
+** that takes too long; or until other work has waited long enough. */
 static void wait_for_work(ln_writer *w) {
-  struct timespec until = in_a_while();
+  struct timespec until = in(GIVING_NS);
   w->eager = w->giving == 0;
-  while (!w->stopping && !(w->first && (w->eager || w->giving == 0))) {
-    if (w->eager) pthread_cond_wait(&w->wake, &w->mx);
-    else w->eager = pthread_cond_timedwait(&w->wake, &w->mx, &until) != 0 || w->giving == 0;
+  while (!w->stopping && !(w->wanted && (w->eager || w->giving == 0))) {
+    if (!w->eager) {
+      w->eager = pthread_cond_timedwait(&w->wake, &w->mx, &until) != 0 || w->giving == 0;
+    } else if (!w->first) {
+      pthread_cond_wait(&w->wake, &w->mx);
+    } else if (pthread_cond_timedwait(&w->wake, &w->mx, &w->due) == ETIMEDOUT) {
+      break;
+    }
   }
   w->eager = false;
 }
@@ -347,7 +362,7 @@ void ln_writer_stop(ln_store *s) {
   release(w);
 }
 
-bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+static bool submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg, bool wanted) {
   ln_writer *w = s->writer;
   job *j = w ? calloc(1, sizeof *j) : NULL;
   if (!j) return false;
@@ -358,12 +373,21 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
   if (ok) {
     j->held = back && !w->loop; /* a task is no outside work: time may pass until it runs */
     if (j->held) back->hold(back, +1);
-    enqueue(w, j);
-    if (w->eager) pthread_cond_signal(&w->wake);
+    bool first = !w->first;
+    enqueue(w, j, wanted);
+    if (w->eager && (wanted || first)) pthread_cond_signal(&w->wake);
   }
   pthread_mutex_unlock(&w->mx);
   if (!ok) free(j);
   return ok;
+}
+
+bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return submit(s, back, apply, done, arg, true);
+}
+
+bool ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return submit(s, back, apply, done, arg, false);
 }
 
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
@@ -377,7 +401,7 @@ bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
   }
   pthread_cond_init(&wait.over, NULL);
   pthread_mutex_lock(&w->mx);
-  enqueue(w, &j);
+  enqueue(w, &j, true);
   if (w->eager) pthread_cond_signal(&w->wake);
   while (!w->loop && !wait.finished) pthread_cond_wait(&wait.over, &w->mx);
   pthread_mutex_unlock(&w->mx);

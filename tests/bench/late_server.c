@@ -1,6 +1,6 @@
 /* late_server.c: an HTTP server for measurements that answers every GET some milliseconds after it came, and
-** does as little else as it can, so that what is measured is whoever asks.  Usage: late_server [MS]; prints
-** its port, and serves until it is ended.
+** does as little else as it can, so that what is measured is whoever asks.  Usage: late_server MS; prints its
+** port, and serves until its standard input ends, as it does when whoever started it has gone.
 **
 ** One thread on epoll.  All answers are equally late, so those that wait are a queue: the first is due
 ** first. */
@@ -117,13 +117,15 @@ static int wait_for_events(int ep, struct epoll_event *ev) {
 }
 
 int main(int argc, char **argv) {
-  int64_t late_us = (argc > 1 ? strtoll(argv[1], NULL, 10) : 20) * 1000;
+  int64_t late_us = argc == 2 ? strtoll(argv[1], NULL, 10) * 1000 : -1;
   struct epoll_event ev[EVENTS];
   int ep = epoll_create1(EPOLL_CLOEXEC), listening = listener();
-  if (ep < 0) die("epoll_create1");
+  if (ep < 0 || late_us < 0) die("late_server MS");
+  watch(ep, STDIN_FILENO);
   for (watch(ep, listening);;) {
     int n = wait_for_events(ep, ev);
     for (int i = 0; i < n; i++) {
+      if (ev[i].data.fd == STDIN_FILENO) return 0;
       if (ev[i].data.fd == listening) accept_all(ep, listening);
       else take(ev[i].data.fd, late_us);
     }

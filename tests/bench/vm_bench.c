@@ -1,7 +1,8 @@
-/* vm_bench.c: what a VM costs: to make, to hold, to resume, and what its library takes beside Lua's own.
-** Prints one line a figure; `make bench` puts them beside the rest. */
+/* vm_bench.c: what a VM costs: to make with the words of a playbook, to hold, to resume, and what its library takes
+** beside Lua's own.  Prints one JSON object a line: { "vm": … }, then { "lua": NAME, … } for each script. */
+#include "engine/inside.h"
 #include "engine/preempt.h"
-#include "engine/vm.h"
+#include "modules/words.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -10,31 +11,40 @@
 
 static const ln_vm_limits limits = {64 << 20, 5000, 60000000};
 
+static ln_run run;                                       /* what the words ask for who they are said by      */
+
+static int l_words(lua_State *L) {
+  lnL_open_words(L);
+  return 0;
+}
+
+static void die(const char *what) {
+  fprintf(stderr, "vm_bench: %s\n", what);
+  exit(1);
+}
+
 static ln_vm *make(void) {
   ln_err err;
   ln_vm *vm = ln_vm_new(&limits, &err);
-  if (!vm) {
-    fprintf(stderr, "vm_bench: %s\n", err.message);
-    exit(1);
-  }
+  if (!vm) die(err.message);
+  *ln_vm_user(vm) = &run;
+  if (!ln_vm_protect(vm, l_words, NULL, &err)) die(err.message);
   return vm;
 }
 
-static void vm_start(void) {
-  enum { N = 2000 };
-  size_t bytes = 0;
+static double vm_start_us(size_t *bytes) {
+  enum { N = 5000 };
   ln_vm_free(make());
   int64_t from = ln_preempt_now_us();
   for (int i = 0; i < N; i++) {
     ln_vm *vm = make();
-    bytes = ln_vm_memory(vm);
+    *bytes = ln_vm_memory(vm);
     ln_vm_free(vm);
   }
-  int64_t took = ln_preempt_now_us() - from;
-  printf("vm_start_us %.1f\nvm_bytes %zu\n", (double)took / N, bytes);
+  return (double)(ln_preempt_now_us() - from) / N;
 }
 
-static void stock_start(void) {
+static double stock_start_us(void) {
   enum { N = 2000 };
   int64_t from = ln_preempt_now_us();
   for (int i = 0; i < N; i++) {
@@ -42,7 +52,7 @@ static void stock_start(void) {
     luaL_openlibs(L);
     lua_close(L);
   }
-  printf("stock_start_us %.1f\n", (double)(ln_preempt_now_us() - from) / N);
+  return (double)(ln_preempt_now_us() - from) / N;
 }
 
 static int again(lua_State *L, int status, lua_KContext ctx) {
@@ -52,7 +62,7 @@ static int again(lua_State *L, int status, lua_KContext ctx) {
 
 static int l_ask(lua_State *L) { return again(L, 0, 0); }
 
-static void turns(void) {
+static double turn_us(void) {
   enum { N = 1000000 };
   ln_vm *vm = make();
   ln_err err;
@@ -61,8 +71,9 @@ static void turns(void) {
   lua_pushcfunction(co, l_ask);
   int64_t from = ln_preempt_now_us();
   for (int i = 0; i < N; i++) ln_vm_resume(vm, co, 0, &n, &err);
-  printf("turn_us %.3f\n", (double)(ln_preempt_now_us() - from) / N);
+  double us = (double)(ln_preempt_now_us() - from) / N;
   ln_vm_free(vm);
+  return us;
 }
 
 static double stock_ms(const char *code) {
@@ -111,12 +122,13 @@ static const struct { const char *name, *code; } scripts[] = {
     {"coroutine", "local f = coroutine.wrap(function() while true do coroutine.yield(1) end end) for i = 1, 1e6 do f() end"}};
 
 int main(void) {
-  vm_start();
-  stock_start();
-  turns();
+  size_t bytes = 0;
+  double start = vm_start_us(&bytes);
+  printf("{\"vm\":{\"start_us\":%.1f,\"bytes\":%zu,\"stock_start_us\":%.1f,\"turn_us\":%.3f}}\n", start, bytes,
+         stock_start_us(), turn_us());
   for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
     double stock = stock_ms(scripts[i].code), ours = ours_ms(scripts[i].code);
-    printf("%-13s ours %7.1f ms  stock %7.1f ms  %5.2f\n", scripts[i].name, ours, stock, ours / stock);
+    printf("{\"lua\":\"%s\",\"ms\":%.1f,\"stock_ms\":%.1f}\n", scripts[i].name, ours, stock);
   }
   return 0;
 }

@@ -248,15 +248,25 @@ static void spy_done(void *arg, const ln_err *err) {
   if (s.done) s.done(s.arg, err);
 }
 
-bool __real_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
-bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
-bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+typedef bool submit_fn(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+submit_fn __real_ln_writer_submit, __wrap_ln_writer_submit;
+submit_fn __real_ln_writer_submit_unwaited, __wrap_ln_writer_submit_unwaited;
+
+static bool spied(submit_fn *real, ln_store *s, ln_loop *back, spy what) {
   spy *p = calloc(1, sizeof *p);
   if (!p) return false;
-  *p = (spy){.apply = apply, .done = done, .arg = arg};
-  if (__real_ln_writer_submit(s, back, spy_apply, spy_done, p)) return true;
+  *p = what;
+  if (real(s, back, spy_apply, spy_done, p)) return true;
   free(p);
   return false;
+}
+
+bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return spied(__real_ln_writer_submit, s, back, (spy){.apply = apply, .done = done, .arg = arg});
+}
+
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return spied(__real_ln_writer_submit_unwaited, s, back, (spy){.apply = apply, .done = done, .arg = arg});
 }
 
 bool __real_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);

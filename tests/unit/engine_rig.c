@@ -22,8 +22,10 @@ static rig *here;                                        /* for the wrapped door
 /* ------------------------------------------------------------------ the writer's doors */
 
 bool __real_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool __real_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool __real_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
 bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool __wrap_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
 
 typedef struct spy { ln_apply_fn apply; ln_done_fn done; void *arg; } spy;
@@ -55,14 +57,24 @@ static void spy_done(void *arg, const ln_err *err) {
   if (s.done) s.done(s.arg, here->dead ? &death : err);
 }
 
-bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
-  if (!here) return __real_ln_writer_submit(s, back, apply, done, arg);
+typedef bool submit_fn(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+
+static bool spied(submit_fn *real, ln_store *s, ln_loop *back, spy what) {
+  if (!here) return real(s, back, what.apply, what.done, what.arg);
   spy *p = here->dead ? NULL : malloc(sizeof *p);
   if (!p) return false;
-  *p = (spy){apply, done, arg};
-  if (__real_ln_writer_submit(s, back, spy_apply, spy_done, p)) return true;
+  *p = what;
+  if (real(s, back, spy_apply, spy_done, p)) return true;
   free(p);
   return false;
+}
+
+bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return spied(__real_ln_writer_submit, s, back, (spy){apply, done, arg});
+}
+
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+  return spied(__real_ln_writer_submit_unwaited, s, back, (spy){apply, done, arg});
 }
 
 bool __wrap_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {

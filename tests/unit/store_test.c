@@ -257,7 +257,8 @@ static bool finish(ln_tx *tx, void *arg, ln_err *err) {
 }
 
 static bool disown(ln_tx *tx, void *arg, ln_err *err) {
-  return ln_tx_run_disown(tx, *(int64_t *)arg, err) && ln_tx_run_died(tx, *(int64_t *)arg, err);
+  static const ln_run_change nobodys = {.owner = {"", 0}};
+  return ln_tx_run_change(tx, *(int64_t *)arg, &nobodys, err) && ln_tx_run_died(tx, *(int64_t *)arg, err);
 }
 
 static void test_run(void **state) {
