@@ -46,8 +46,8 @@ static bool handle_value(ln_str name, size_t bytes, const ln_digests *d, ln_buf 
 
 /* --- keeping --- */
 
-/* Where the store keeps a blob: not under its own hash, where a vendor's answer or a script of the same bytes may
-** lie unsealed. */
+/* Where the store keeps a blob: not under its own hash, where a vendor's answer or a script of the same bytes
+** may lie unsealed. */
 static bool address_of(ln_str sha256, char out[2 * LN_SHA256 + 1], ln_err *err) {
   uint8_t raw[LN_SHA256];
   if (!ln_sha256_2(LN_STR("blob"), sha256, raw)) return ln_fail(err, "failed", LN_FINAL, "no SHA-256");

@@ -229,8 +229,8 @@ static void no_operation(const lnC_connector *c, ln_str name, ln_err *err) {
   ln_str near = names ? ln_nearest(name, names, c->n_ops) : (ln_str){NULL, 0};
   int n = (int)(name.n > 60 ? 60 : name.n);
   if (near.n)
-    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name, n, name.p,
-            c->name, LN_STR_ARG(near));
+    ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s; did you mean %s." LN_STR_FMT "?", c->name,
+            n, name.p, c->name, LN_STR_ARG(near));
   else ln_fail(err, "not_found", LN_FINAL, "%s has no operation %.*s", c->name, n, name.p);
   free(names);
 }
@@ -651,7 +651,7 @@ int lnL_connector_open(lua_State *L, ln_str name) {
     if (o->one_by.n) push_spread(L, o);
     lua_setfield(L, -2, o->name);
   }
-  lua_createtable(L, 0, 1);                              /* table meta                                       */
+  lua_createtable(L, 0, 1);                              /* table meta */
   lua_pushlightuserdata(L, c);
   lua_pushcclosure(L, l_no_operation, 1);
   lua_setfield(L, -2, "__index");

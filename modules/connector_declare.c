@@ -544,8 +544,7 @@ static ln_str form_text(reader *r, bool grant) {
 }
 
 static void read_auth(reader *r, ln_auth *a, ln_str *when) {
-  static const struct { const char *name; ln_auth_kind kind;
-  } kinds[] = {{"header", LN_AUTH_HEADER},
+  static const struct { const char *name; ln_auth_kind kind; } kinds[] = {{"header", LN_AUTH_HEADER},
                {"basic", LN_AUTH_BASIC},
                {"oauth2", LN_AUTH_OAUTH2},
                {"private_key_jwt", LN_AUTH_JWT},

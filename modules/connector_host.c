@@ -229,7 +229,8 @@ static void percent(lua_State *L, ln_str name) {
   size_t n;
   const char *p = lua_tolstring(L, -1, &n);
   if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-    luaL_error(L, "the argument %s is \"%s\", which would lead to another path", lua_pushlstring(L, name.p, name.n), p);
+    luaL_error(L, "the argument %s is \"%s\", which would lead to another path",
+               lua_pushlstring(L, name.p, name.n), p);
   ln_buf *b = lnL_new_buf(L, 3 * n + 1);                 /* text owner */
   if (!ln_percent(b, (ln_str){p, n})) luaL_error(L, "no memory");
   lua_pushlstring(L, b->n ? b->p : "", b->n);            /* text owner encoded */

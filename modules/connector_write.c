@@ -18,7 +18,7 @@ enum { COUNTED_FOR_MS = 3600000, NOT_COUNTED_FOR_MS = 300000, COUNT_PATIENCE_MS 
 typedef enum reason {                                    /* why the state is read */
   TO_LOOK,
   TO_PROBE,                                              /* it was perhaps sent */
-  AFTER_REFUSAL, AFTER_FAILURE                           /* the send was refused; what was followed ended badly */
+  AFTER_REFUSAL, AFTER_FAILURE /* the send was refused; what was followed ended badly */
 } reason;
 
 struct lnC_look {
@@ -553,8 +553,9 @@ static ln_outcome outcome_of(const lnC_end *end) {
   return end->accepted ? LN_ACCEPTED : end->unchanged ? LN_DID_UNCHANGED : LN_DID;
 }
 
-/* Was it done all the same?  Who sends a thing twice (an earlier attempt, a proxy) is refused the second time: it is
-** there already, or gone.  What was refused before it was sent, one of its first reads, says nothing of that. */
+/* Was it done all the same?  Who sends a thing twice (an earlier attempt, a proxy) is refused the second
+** time: it is there already, or gone.  What was refused before it was sent, one of its first reads, says
+** nothing of that. */
 static bool may_be_done(const lnC_work *w, const ln_err *err) {
   int status = err->status;
   bool answered = status >= 200 && status < 500 && status != 401 && status != 403 && status != 429;
@@ -768,7 +769,8 @@ static void follow(ln_effect *e, ln_str handle) {
 /* A function that cannot tell now is asked again when somebody wants it back: what was kept stays. */
 static void undo(ln_effect *e, ln_str kept, ln_str result, ln_buf *out) {
   ln_err err;
-  if (ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err) || ln_err_is(&err, "not_found")) return;
+  if (ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err) || ln_err_is(&err, "not_found"))
+    return;
   ln_buf_cut(out, 0);
   ln_buf_add(out, kept);
 }

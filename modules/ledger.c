@@ -1,5 +1,6 @@
 /* ledger.c: what Lunette holds, as a playbook may read it: who confined what, since when, what it was before,
-** and how it is taken back.  Nothing is changed here: what takes a hold back is the operation that it names. */
+** and how it is taken back.  Nothing is changed here: what takes a hold back is the operation that it
+** names. */
 #include "modules/modules.h"
 
 #include "base/units.h"

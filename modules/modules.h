@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-extern const ln_module lnL_modules[];                    /* ends with { NULL, NULL }                         */
+extern const ln_module lnL_modules[];                    /* ends with { NULL, NULL } */
 
 int luaopen_crypto(lua_State *L);
 int luaopen_file(lua_State *L);

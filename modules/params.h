@@ -1,6 +1,6 @@
-/* params.h: what a parameter may be, and the check of a call's arguments.  A type is a text, as INTERFACE.md has
-** it: "string", "[host]", "boolean = false", "one of low high", "integer?".  Arguments are encoded values;
-** checking makes a new encoded object with every value in its type's own form:
+/* params.h: what a parameter may be, and the check of a call's arguments.  A type is a text, as INTERFACE.md
+** has it: "string", "[host]", "boolean = false", "one of low high", "integer?".  Arguments are encoded
+** values; checking makes a new encoded object with every value in its type's own form:
 **   string     text, not empty; a whole number becomes its digits
 **   integer    number   boolean   also from texts
 **   duration   seconds, from a number or "30s"

@@ -1,5 +1,6 @@
-/* words.c: the words of a playbook.  A word becomes a global when it is first touched, so that a run costs little
-** to start: most are C functions; what is larger (attack, d3fend, decoy, the libraries) is loaded then. */
+/* words.c: the words of a playbook.  A word becomes a global when it is first touched, so that a run costs
+** little to start: most are C functions; what is larger (attack, d3fend, decoy, the libraries) is loaded
+** then. */
 #include "modules/words.h"
 
 #include "engine/library.h"

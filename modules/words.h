@@ -6,19 +6,23 @@
 
 #include <lauxlib.h>
 
-void lnL_open_words(lua_State *L);                       /* a VM will know them                              */
+void lnL_open_words(lua_State *L);                       /* a VM will know them */
 
-void lnL_opaque_words(lua_State *L);                     /* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is not known */
+/* of a run that plans: what instrumented scripts call, and library functions that decide nothing on what is
+** not known */
+void lnL_opaque_words(lua_State *L);
 
-int lnL_flow(lua_State *L);                              /* (name, uses, run, args), for modules/connector.c  */
+int lnL_flow(lua_State *L); /* (name, uses, run, args), for modules/connector.c */
 int lnL_opaque_word(lua_State *L);                       /* (what), for flows: likewise                     */
 
 /* one function a word; each file registers its own */
-extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], lnL_note_words[], lnL_chance_words[], lnL_page_words[],
-    lnL_site_words[], lnL_run_words[];
+extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], lnL_note_words[],
+    lnL_chance_words[], lnL_page_words[], lnL_site_words[], lnL_run_words[];
 
 LN_RAISES int64_t lnL_check_ms(lua_State *L, int idx, const char *what);
-LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise); /* a duration, in ms   */
-LN_RAISES void lnL_question_args(lua_State *L, int opts, ln_effect *e); /* title, detail, quorum, expires into e->args */
+/* a duration, in ms */
+LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise);
+/* title, detail, quorum, expires into e->args */
+LN_RAISES void lnL_question_args(lua_State *L, int opts, ln_effect *e);
 
 #endif

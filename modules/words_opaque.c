@@ -1,10 +1,10 @@
-/* words_opaque.c: what a VM has besides when its run plans.  An opaque value stands for what a planned write would
-** have answered.  It may be passed on, shown and stored; but nothing may be decided on it.  Its own metamethods see
-** arithmetic, fields, calls and the like.  Comparisons, conditions and keys are seen by the call that
-** stdlib/check/instrument.lua puts around them (__lnL_known).  What is left are library functions that would quietly
-** take it for any object, such as type(v) or tonumber(v): they are guarded here.  And what was raised because of one
-** may not be caught, or the plan would go on down the path of an error that never happened: what catches lets it
-** pass. */
+/* words_opaque.c: what a VM has besides when its run plans.  An opaque value stands for what a planned write
+** would have answered.  It may be passed on, shown and stored; but nothing may be decided on it.  Its own
+** metamethods see arithmetic, fields, calls and the like.  Comparisons, conditions and keys are seen by the
+** call that stdlib/check/instrument.lua puts around them (__lnL_known).  What is left are library functions
+** that would quietly take it for any object, such as type(v) or tonumber(v): they are guarded here.  And what
+** was raised because of one may not be caught, or the plan would go on down the path of an error that never
+** happened: what catches lets it pass. */
 #include "modules/words.h"
 
 #include "engine/opaque.h"
@@ -22,7 +22,8 @@ static int l_known(lua_State *L) {
 
 static const struct { const char *lib, *names; } guarded[] = {
     {"_G", "assert rawequal rawget rawlen tonumber type"},
-    {"math", "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad sin sqrt tan tointeger type ult"},
+    {"math",
+     "abs acos asin atan ceil cos deg exp floor fmod log max min modf rad sin sqrt tan tointeger type ult"},
     {"string", "byte char find len lower match pack rep reverse sub unpack upper"},
     {"utf8", "char codepoint codes len offset"}};
 
@@ -116,7 +117,8 @@ int lnL_opaque_word(lua_State *L) {
   what.p = luaL_checklstring(L, 1, &what.n);
   if (!b || !ln_branch_is_plan(b)) return lua_newtable(L), 1;
   ln_buf *out = lnL_new_buf(L, 8192 + what.n);               /* what owner    */
-  if (!ln_opaque_put(out, ln_str_of(b->name), what, false)) return lnL_raisef(L, "memory", "no memory for a value");
+  if (!ln_opaque_put(out, ln_str_of(b->name), what, false))
+    return lnL_raisef(L, "memory", "no memory for a value");
   lnL_decode(L, ln_buf_view(out));                           /* what owner opaque */
   ln_buf_free(out);
   return 1;
@@ -125,7 +127,8 @@ int lnL_opaque_word(lua_State *L) {
 void lnL_opaque_words(lua_State *L) {
   lua_pushcfunction(L, l_known);
   lua_setglobal(L, "__lnL_known");
-  for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) guard_library(L, guarded[i].lib, guarded[i].names);
+  for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++)
+    guard_library(L, guarded[i].lib, guarded[i].names);
   lua_pushglobaltable(L);
   wrap(L, "pcall", l_catching);
   wrap(L, "xpcall", l_xpcall);

@@ -1,5 +1,5 @@
-/* words_runs.c: words that reach other runs: run_playbook, start, await_signal, signal, lock.  A lock and a signal
-** are taken in the transaction that journals it, so that a crash neither loses nor doubles one. */
+/* words_runs.c: words that reach other runs: run_playbook, start, await_signal, signal, lock.  A lock and a
+** signal are taken in the transaction that journals it, so that a crash neither loses nor doubles one. */
 #include "modules/words.h"
 
 #include "engine/library.h"
@@ -9,13 +9,14 @@
 
 /* ------------------------------------------------------------------ run_playbook, start */
 
-/* name input → { input = coerced, playbook = module } on top.  The declaration is looked at in this VM, of this
-** run's snapshot, which is the child's, too. */
+/* name input → { input = coerced, playbook = module } on top.  The declaration is looked at in this VM, of
+** this run's snapshot, which is the child's, too. */
 static void push_child_args(lua_State *L, const char *word) {
   size_t n;
   const char *name = luaL_checklstring(L, 1, &n);
   if (!lnL_granted(L, (ln_str){name, n}))
-    lnL_raisef(L, "refused", "%s: %s is not in `uses` of %s: add \"%s\" to it", word, name, lnL_here(L)->play->name, name);
+    lnL_raisef(L, "refused", "%s: %s is not in `uses` of %s: add \"%s\" to it", word, name,
+               lnL_here(L)->play->name, name);
   lnL_push_chunk(L, (ln_str){name, n});                  /* name input chunk */
   lua_call(L, 0, 1);                                     /* name input playbook */
   if (!lnL_is_playbook(L, -1)) lnL_raisef(L, "bad_argument", "%s: %s is no playbook", word, name);
@@ -43,7 +44,7 @@ static int l_start(lua_State *L) { return begin(L, &ln_op_start); }
 /* ------------------------------------------------------------------ what is taken in one transaction */
 
 typedef struct taking {
-  bool asking;                                           /* its job is with the writer                       */
+  bool asking;                                           /* its job is with the writer */
   bool taken;
 } taking;
 
@@ -125,10 +126,13 @@ static void signal_start(ln_effect *e) {
     ln_wait_note(e, ln_effect_args(e));
     if (timeout) e->due_ms = e->asked_ms + timeout, ln_wait_for(e, e->due_ms, signal_late);
   }
-  if (!e->run->creating && ln_store_signal_there(e->run->engine->store, e->run->id, name_of(e), &there, &err) && there) ask_again(e);
+  if (!e->run->creating &&
+      ln_store_signal_there(e->run->engine->store, e->run->id, name_of(e), &there, &err) && there)
+    ask_again(e);
 }
 
-static const ln_op signal_op = {.name = "await_signal", .cls = LN_WAIT, .start = signal_start, .apply = signal_take};
+static const ln_op signal_op = {
+    .name = "await_signal", .cls = LN_WAIT, .start = signal_start, .apply = signal_take};
 
 static ln_str check_name(lua_State *L, int idx, const char *word) {
   ln_str s;
@@ -208,7 +212,8 @@ static bool lock_take(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   bool itself = ok && holder == e->run->id && waits_for_itself(e, ln_buf_view(&step));
   ln_buf_free(&step);
   if (itself)
-    return ln_fail(err, "bad_argument", LN_FINAL, "lock: this branch holds \"%.*s\" already: it would wait for itself",
+    return ln_fail(err, "bad_argument", LN_FINAL,
+                   "lock: this branch holds \"%.*s\" already: it would wait for itself",
                    LN_STR_ARG(name_of(e)));
   if (!ok || holder) return ok;
   return ln_tx_lock_take(tx, name_of(e), e->run->id, ln_str_of(e->name), e->asked_ms, err) &&
@@ -262,7 +267,8 @@ static void unlocked(ln_effect *e) {
   ln_buf_free(&key);
 }
 
-static const ln_op unlock_op = {.name = "lock.close", .cls = LN_LOCAL, .apply = unlock_apply, .done = unlocked};
+static const ln_op unlock_op = {
+    .name = "lock.close", .cls = LN_LOCAL, .apply = unlock_apply, .done = unlocked};
 
 /* The lock's close, and its __close: (lock).  Closing twice is quiet. */
 static int l_unlock(lua_State *L) {
@@ -318,5 +324,9 @@ static int l_lock(lua_State *L) {
   return locked(L, LUA_OK, 0);
 }
 
-const luaL_Reg lnL_run_words[] = {{"run_playbook", l_run_playbook}, {"start", l_start},   {"await_signal", l_await_signal},
-                                  {"signal", l_signal},             {"lock", l_lock},     {NULL, NULL}};
+const luaL_Reg lnL_run_words[] = {{"run_playbook", l_run_playbook},
+                                  {"start", l_start},
+                                  {"await_signal", l_await_signal},
+                                  {"signal", l_signal},
+                                  {"lock", l_lock},
+                                  {NULL, NULL}};

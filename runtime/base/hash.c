@@ -1,5 +1,5 @@
-/* hash.c: SHA-256 by OpenSSL, hexadecimal, and ULIDs.  The digest is looked up once a process, and its context made
-** once a thread: either costs more than hashing a short text. */
+/* hash.c: SHA-256 by OpenSSL, hexadecimal, and ULIDs.  The digest is looked up once a process, and its
+** context made once a thread: either costs more than hashing a short text. */
 #include "base/hash.h"
 
 #include <openssl/evp.h>

@@ -1,6 +1,7 @@
-/* rand.c: chance.  The real one is the kernel's generator, which costs no start-up (seeding OpenSSL's takes as long
-** as the rest of a short command); what `crypto` draws comes from OpenSSL.  The seeded one is xoroshiro128++, its
-** state spread from the seed by splitmix64 (both by Blackman and Vigna): repeatable everywhere, and no secret. */
+/* rand.c: chance.  The real one is the kernel's generator, which costs no start-up (seeding OpenSSL's takes
+** as long as the rest of a short command); what `crypto` draws comes from OpenSSL.  The seeded one is
+** xoroshiro128++, its state spread from the seed by splitmix64 (both by Blackman and Vigna): repeatable
+** everywhere, and no secret. */
 #include "base/rand.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ static bool real_bytes(ln_rand *r, void *out, size_t n, ln_err *err) {
   while (n) {
     ssize_t k = getrandom(p, n, 0);
     if (k < 0 && errno != EINTR)
-      return ln_fail(err, "unavailable", LN_AGAIN, "the system's random generator gave no bytes: %s", strerror(errno));
+      return ln_fail(err, "unavailable", LN_AGAIN, "the system's random generator gave no bytes: %s",
+                     strerror(errno));
     if (k < 0) continue;
     p += k;
     n -= (size_t)k;

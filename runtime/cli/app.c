@@ -1,6 +1,6 @@
-/* app.c: puts a process together: configuration, store, seams, host state, connectors; and takes it apart again.
-** The simulated set is one thread: virtual time, a seeded queue, simulators behind the transport, and a writer
-** whose jobs are tasks of the same queue. */
+/* app.c: puts a process together: configuration, store, seams, host state, connectors; and takes it apart
+** again.  The simulated set is one thread: virtual time, a seeded queue, simulators behind the transport, and
+** a writer whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
 #include "base/plain.h"
@@ -39,7 +39,8 @@ static uint64_t seed_of(const ln_app_opts *o) { return o->seed ? o->seed : ln_ra
 static bool simulate_one(ln_app *a, ln_str name, ln_err *err) {
   ln_buf keys;
   ln_buf_init(&keys, 1 << 20);
-  bool ok = ln_simhost_start(a->simhost, name, NULL, err) && ln_simhost_config(a->simhost, name, &keys, err) &&
+  bool ok = ln_simhost_start(a->simhost, name, NULL, err) &&
+            ln_simhost_config(a->simhost, name, &keys, err) &&
             ln_config_simulate(a->config, name, ln_buf_view(&keys), err);
   ln_buf_free(&keys);
   return ok;
@@ -57,21 +58,30 @@ static bool open_simulated(ln_app *a, const ln_app_opts *o, ln_err *err) {
   uint64_t seed = seed_of(o);
   ln_rand_seed(&a->seeded, seed);
   a->g.rand = &a->seeded;
-  if (!(a->g.loop = ln_loop_sim(seed, o->start_ms ? o->start_ms : ln_now_ms(ln_clock_real()), err))) return false;
-  ln_simhost_opts so = {.stdlib = a->config->stdlib, .modules = lnL_modules, .clock = a->g.loop->clock, .seed = seed, .faults = o->faults, .latency_s = 0.02};
+  if (!(a->g.loop = ln_loop_sim(seed, o->start_ms ? o->start_ms : ln_now_ms(ln_clock_real()), err)))
+    return false;
+  ln_simhost_opts so = {.stdlib = a->config->stdlib,
+                        .modules = lnL_modules,
+                        .clock = a->g.loop->clock,
+                        .seed = seed,
+                        .faults = o->faults,
+                        .latency_s = 0.02};
   if (!(a->simhost = ln_simhost_new(&so, err)) || !simulate_all(a, err)) return false;
   return (a->g.transport = ln_transport_sim(a->g.loop, ln_simhost_handle, a->simhost, err)) != NULL;
 }
 
-/* Nothing has to be configured against simulators: scripts bring their facts, and files go to a folder beside. */
+/* Nothing has to be configured against simulators: scripts bring their facts, and files go to a folder
+** beside. */
 static bool simulate_site(ln_app *a, ln_err *err) {
   char here[PATH_MAX], root[PATH_MAX + 16];
   ln_buf facts;
   if (!getcwd(here, sizeof here)) return ln_fail(err, "config", LN_FINAL, "the working folder has no name");
   snprintf(root, sizeof root, "%s/lunette.sim", here);
-  if (mkdir(root, 0700) != 0 && errno != EEXIST) return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
+  if (mkdir(root, 0700) != 0 && errno != EEXIST)
+    return ln_fail(err, "config", LN_FINAL, "%s cannot be made: %s", root, strerror(errno));
   ln_buf_init(&facts, 1 << 20);
-  bool ok = ln_site_facts(&a->g, root, &facts, err) && ln_config_site(a->config, ln_buf_view(&facts), root, err);
+  bool ok =
+      ln_site_facts(&a->g, root, &facts, err) && ln_config_site(a->config, ln_buf_view(&facts), root, err);
   ln_buf_free(&facts);
   return ok;
 }
@@ -84,7 +94,8 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
   if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
-  return !o->runs || a->served || (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
+  return !o->runs || a->served ||
+         (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
 }
 
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
@@ -127,7 +138,8 @@ void ln_app_close(ln_app *a) {
 static size_t put_plain(FILE *f, ln_str text, bool lines) {
   ln_buf b;
   ln_buf_init(&b, (size_t)1 << 30);
-  if (!ln_plain(&b, text, lines)) ln_buf_cut(&b, 0), b.failed = false, ln_buf_addz(&b, "(too large to be shown)");
+  if (!ln_plain(&b, text, lines))
+    ln_buf_cut(&b, 0), b.failed = false, ln_buf_addz(&b, "(too large to be shown)");
   size_t n = fwrite(b.p, 1, b.n, f);
   ln_buf_free(&b);
   return n;

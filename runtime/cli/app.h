@@ -7,18 +7,26 @@
 
 #include <stdio.h>
 
-enum { LN_EXIT_DONE = 0, LN_EXIT_FAILED = 1, LN_EXIT_USAGE = 2, LN_EXIT_WAITS = 3, LN_EXIT_UNUSABLE = 4, LN_EXIT_PARTIAL = 5, LN_EXIT_INTERRUPTED = 130 };
+enum {
+  LN_EXIT_DONE = 0,
+  LN_EXIT_FAILED = 1,
+  LN_EXIT_USAGE = 2,
+  LN_EXIT_WAITS = 3,
+  LN_EXIT_UNUSABLE = 4,
+  LN_EXIT_PARTIAL = 5,
+  LN_EXIT_INTERRUPTED = 130
+};
 
 typedef struct ln_app_opts {
   const char *config;
-  bool sim;                                              /* simulators in the process, virtual time          */
-  const char *faults;                                    /* of the simulators; NULL: none                    */
-  uint64_t seed;                                         /* of the simulated set; 0: one of chance           */
-  int64_t start_ms;                                      /* when its time begins; 0: now                     */
-  bool runs;                                             /* this command runs runs: it needs an owner        */
-  bool alone;                                            /* not where another process serves the store       */
-  bool must_exist;                                       /* the store must be there already                  */
-  bool looks;                                            /* the store is only looked at: nothing is written  */
+  bool sim;                                              /* simulators in the process, virtual time */
+  const char *faults;                                    /* of the simulators; NULL: none */
+  uint64_t seed;                                         /* of the simulated set; 0: one of chance */
+  int64_t start_ms;                                      /* when its time begins; 0: now */
+  bool runs;                                             /* this command runs runs: it needs an owner */
+  bool alone;                                            /* not where another process serves the store */
+  bool must_exist;                                       /* the store must be there already */
+  bool looks;                                            /* the store is only looked at: nothing is written */
   bool no_store;
 } ln_app_opts;
 
@@ -28,28 +36,35 @@ typedef struct ln_app {
   ln_rand seeded;
   void *simhost;
   bool sim;
-  bool served;                                           /* another process carries the store's runs         */
+  bool served;                                           /* another process carries the store's runs */
 } ln_app;
 
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err);
 void ln_app_close(ln_app *a);
 
-/* What came from outside is shown as plain text (base/plain.h): on one line, padded to width; or with its lines. */
+/* What came from outside is shown as plain text (base/plain.h): on one line, padded to width; or with its
+** lines. */
 void ln_app_put(FILE *f, ln_str text, int width);
 void ln_app_put_lines(FILE *f, ln_str text);
-void ln_app_put_hold(const ln_hold *h);                  /* "ENTITY  FACET = STATE  (STATUS)" on standard output */
-/* "lunette: what went wrong: what to do" on standard error; answers the exit status that the code calls for. */
+void ln_app_put_hold(const ln_hold *h); /* "ENTITY  FACET = STATE  (STATUS)" on standard output */
+/* "lunette: what went wrong: what to do" on standard error; answers the exit status that the code calls
+** for. */
 int ln_app_fail(const ln_err *err);
 int ln_app_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-bool ln_app_colour(FILE *f);                             /* a terminal, and NO_COLOR is not set              */
-const char *ln_app_user(void);                           /* the OS user's name; static                       */
-bool ln_app_read(const char *path, ln_buf *out, ln_err *err); /* a file, or "-": standard input; 64 MiB at most */
-bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d, ln_buf *value, ln_err *err);
+bool ln_app_colour(FILE *f);                             /* a terminal, and NO_COLOR is not set */
+const char *ln_app_user(void);                           /* the OS user's name; static */
+bool ln_app_read(const char *path, ln_buf *out,
+                 ln_err *err); /* a file, or "-": standard input; 64 MiB at most */
+bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
+                  ln_buf *value, ln_err *err);
 
 /* Options that all commands share; a command's own come first in getopt's table. */
 enum { LN_OPT_CONFIG = 1000, LN_OPT_JSON, LN_OPT_HELP };
-#define LN_COMMON_OPTIONS                                                                                                    \
-  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"json", no_argument, NULL, LN_OPT_JSON}, {"help", no_argument, NULL, LN_OPT_HELP}, { NULL, 0, NULL, 0 }
+#define LN_COMMON_OPTIONS                                                                                    \
+  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"json", no_argument, NULL, LN_OPT_JSON},              \
+      {"help", no_argument, NULL, LN_OPT_HELP}, {                                                            \
+    NULL, 0, NULL, 0                                                                                         \
+  }
 
 /* The commands, one a file: argv[0] is the command's name; each answers its exit status. */
 int ln_cmd_run(int argc, char **argv);
@@ -60,9 +75,9 @@ int ln_cmd_runs(int argc, char **argv);
 int ln_cmd_cancel(int argc, char **argv);
 int ln_cmd_serve(int argc, char **argv);
 int ln_cmd_watch(int argc, char **argv);
-int ln_cmd_freeze(int argc, char **argv);                /* and thaw                                         */
+int ln_cmd_freeze(int argc, char **argv);                /* and thaw */
 int ln_cmd_approvals(int argc, char **argv);
-int ln_cmd_approve(int argc, char **argv);               /* and deny                                         */
+int ln_cmd_approve(int argc, char **argv);               /* and deny */
 int ln_cmd_alert(int argc, char **argv);
 int ln_cmd_sim(int argc, char **argv);
 int ln_cmd_check(int argc, char **argv);

@@ -1,5 +1,5 @@
-/* carry.c: one run in the foreground.  What is shown comes after the commit; a question is put to the terminal only
-** when the run has nothing else to do, so waiting for a person never holds up the rest. */
+/* carry.c: one run in the foreground.  What is shown comes after the commit; a question is put to the
+** terminal only when the run has nothing else to do, so waiting for a person never holds up the rest. */
 #include "cli/carry.h"
 
 #include <signal.h>
@@ -28,7 +28,8 @@ static void look_for_signal(void *arg) {
 static const char *paint(const char *colour) { return ln_app_colour(stdout) ? colour : ""; }
 
 static void show_stage(const ln_event *e) {
-  ln_str stage = ln_v_get_str(e->text, "stage"), state = ln_v_get_str(e->text, "state"), why = ln_v_get_str(e->text, "why");
+  ln_str stage = ln_v_get_str(e->text, "stage"), state = ln_v_get_str(e->text, "state"),
+         why = ln_v_get_str(e->text, "why");
   fputs(paint("\033[1m"), stdout);
   ln_app_put(stdout, stage, 8);
   fputs(paint("\033[0m"), stdout);
@@ -40,7 +41,8 @@ static void show_stage(const ln_event *e) {
 }
 
 static void show_step(const ln_event *e) {
-  bool bad = ln_str_eq(e->state, LN_STR("failed")) || ln_str_eq(e->state, LN_STR("refused")) || ln_str_eq(e->state, LN_STR("doubt"));
+  bool bad = ln_str_eq(e->state, LN_STR("failed")) || ln_str_eq(e->state, LN_STR("refused")) ||
+             ln_str_eq(e->state, LN_STR("doubt"));
   printf("  %s%-9.*s%s ", paint(bad ? "\033[31m" : "\033[2m"), LN_STR_ARG(e->state), paint("\033[0m"));
   ln_app_put(stdout, e->name, 0);
   if (e->ms >= 1000) printf("  %.1f s", (double)e->ms / 1000.0);
@@ -63,8 +65,9 @@ void ln_carry_show(const ln_event *e) {
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   ln_carrying *c = arg;
   if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
-  bool stops = strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
-  if (!stops && !interrupted) return;                    /* virtual time has no timer that looks for signals */
+  bool stops =
+      strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
+  if (!stops && !interrupted) return; /* virtual time has no timer that looks for signals */
   c->app->g.loop->stop(c->app->g.loop);                  /* for run_loop to look around */
 }
 
@@ -91,7 +94,8 @@ static bool show_question(void *arg, const ln_approval *a) {
 bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes) {
   ln_err err = {0};
   char line[512];
-  if (!isatty(STDIN_FILENO) || !ln_store_approval(app->g.store, approval, show_question, NULL, &err)) return false;
+  if (!isatty(STDIN_FILENO) || !ln_store_approval(app->g.store, approval, show_question, NULL, &err))
+    return false;
   if (!fgets(line, sizeof line, stdin)) return false;
   *yes = line[0] == 'y' || line[0] == 'Y';
   return true;
@@ -105,7 +109,9 @@ static bool ask_at_terminal(ln_carrying *c) {
   if (!c->ask || !ln_run_waiting_through(c->run, &w) || !w.id[0]) return false;
   int64_t id = strtoll(w.id, NULL, 10);
   if (!ln_carry_prompt(c->app, id, &yes)) return false;
-  if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0}, true, &err)) return true;
+  if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0},
+                         true, &err))
+    return true;
   ln_app_fail(&err);
   return false;
 }

@@ -6,9 +6,10 @@
 #include <getopt.h>
 
 static const struct option options[] = {LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette alert [FILE|-] [--config FILE]\n"
-                           "Normalises alerts (one, an array, a page, or JSON lines): one JSON object a line, with the\n"
-                           "playbooks that it would start.\n";
+static const char help[] =
+    "usage: lunette alert [FILE|-] [--config FILE]\n"
+    "Normalises alerts (one, an array, a page, or JSON lines): one JSON object a line, with the\n"
+    "playbooks that it would start.\n";
 
 static bool print_line(void *arg, ln_str json) {
   (void)arg;
@@ -20,7 +21,8 @@ static int normalise(ln_app *app, const char *path) {
   ln_err err = {0};
   ln_buf text = {0};
   bool ok = ln_app_read(path, &text, &err) &&
-            (ln_intake_normalise(&app->g, ln_buf_view(&text), print_line, NULL, &err) || ln_err_prefix(&err, "%s", path));
+            (ln_intake_normalise(&app->g, ln_buf_view(&text), print_line, NULL, &err) ||
+             ln_err_prefix(&err, "%s", path));
   ln_buf_free(&text);
   return ok ? LN_EXIT_DONE : ln_app_fail(&err);
 }
@@ -37,7 +39,8 @@ int ln_cmd_alert(int argc, char **argv) {
     if (opt == LN_OPT_CONFIG) o.config = optarg;
   }
   if (optind + 1 < argc) return ln_app_usage("alert takes one FILE");
-  int code = ln_app_open(&app, &o, &err) ? normalise(&app, optind < argc ? argv[optind] : "-") : ln_app_fail(&err);
+  int code =
+      ln_app_open(&app, &o, &err) ? normalise(&app, optind < argc ? argv[optind] : "-") : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }

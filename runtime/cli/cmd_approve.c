@@ -1,5 +1,5 @@
-/* cmd_approve.c: lunette approvals, approve, deny: what waits for a person, and the answer.  Who one is comes from
-** the operating system. */
+/* cmd_approve.c: lunette approvals, approve, deny: what waits for a person, and the answer.  Who one is comes
+** from the operating system. */
 #include "cli/remote.h"
 
 #include "base/units.h"
@@ -79,25 +79,33 @@ int ln_cmd_approvals(int argc, char **argv) {
   int opt;
   optind = 1;
   while ((opt = getopt_long(argc, argv, "", list_options, NULL)) != -1) {
-    if (opt == LN_OPT_HELP) return fputs("usage: lunette approvals [--json] [--config FILE]\nWhat waits for a person.\n", stdout), 0;
+    if (opt == LN_OPT_HELP)
+      return fputs("usage: lunette approvals [--json] [--config FILE]\nWhat waits for a person.\n", stdout),
+             0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) json = true;
   }
-  bool ok = ln_app_open(&app, &o, &err) && ln_store_approvals(app.g.store, 0, true, print_approval, &json, &err);
+  bool ok =
+      ln_app_open(&app, &o, &err) && ln_store_approvals(app.g.store, 0, true, print_approval, &json, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }
 
-static const struct option approve_options[] = {{"comment", required_argument, NULL, OPT_COMMENT}, {"answer", required_argument, NULL, OPT_ANSWER}, LN_COMMON_OPTIONS};
+static const struct option approve_options[] = {{"comment", required_argument, NULL, OPT_COMMENT},
+                                                {"answer", required_argument, NULL, OPT_ANSWER},
+                                                LN_COMMON_OPTIONS};
 
-static bool decide(ln_app *app, const char *id_text, bool yes, const char *comment, const char *answer, ln_err *err) {
+static bool decide(ln_app *app, const char *id_text, bool yes, const char *comment, const char *answer,
+                   ln_err *err) {
   char *end;
   long long id = strtoll(id_text, &end, 10);
-  if (*end || id < 1) return ln_fail(err, "usage", LN_FINAL, "%s is no approval's id: lunette approvals lists them", id_text);
+  if (*end || id < 1)
+    return ln_fail(err, "usage", LN_FINAL, "%s is no approval's id: lunette approvals lists them", id_text);
   if (app->served) return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
-  return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), ln_str_of(comment), ln_str_of(answer), isatty(STDIN_FILENO) != 0, err);
+  return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), ln_str_of(comment), ln_str_of(answer),
+                            isatty(STDIN_FILENO) != 0, err);
 }
 
 int ln_cmd_approve(int argc, char **argv) {
@@ -109,7 +117,8 @@ int ln_cmd_approve(int argc, char **argv) {
   int opt;
   optind = 1;
   while ((opt = getopt_long(argc, argv, "", approve_options, NULL)) != -1) {
-    if (opt == LN_OPT_HELP) return printf("usage: lunette %s ID [--comment TEXT] [--answer TEXT] [--config FILE]\n", argv[0]), 0;
+    if (opt == LN_OPT_HELP)
+      return printf("usage: lunette %s ID [--comment TEXT] [--answer TEXT] [--config FILE]\n", argv[0]), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == OPT_COMMENT) comment = optarg;

@@ -13,17 +13,21 @@ typedef struct bench {
   const char *user;
   ln_buf input;
   long runs, width, started, ended, failed;
-  int64_t *ms;                                           /* of each run, in microseconds                     */
+  int64_t *ms;                                           /* of each run, in microseconds */
   struct slot { struct bench *b; ln_run *run; int64_t from_us; bool over; } *slots;
   uint64_t steps;
-  bool over;                                             /* measured: what is left of the runs is let go     */
+  bool over;                                             /* measured: what is left of the runs is let go */
   ln_err err;
 } bench;
 
-static const struct option options[] = {{"runs", required_argument, NULL, OPT_RUNS}, {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
-                                        {"input", required_argument, NULL, OPT_INPUT}, {"sim", no_argument, NULL, OPT_SIM}, LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette bench PLAYBOOK --runs N --concurrency C [--input FILE] [--json] [--config FILE]\n"
-                           "Runs a playbook N times, C at once, and says what it cost.\n";
+static const struct option options[] = {{"runs", required_argument, NULL, OPT_RUNS},
+                                        {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
+                                        {"input", required_argument, NULL, OPT_INPUT},
+                                        {"sim", no_argument, NULL, OPT_SIM},
+                                        LN_COMMON_OPTIONS};
+static const char help[] =
+    "usage: lunette bench PLAYBOOK --runs N --concurrency C [--input FILE] [--json] [--config FILE]\n"
+    "Runs a playbook N times, C at once, and says what it cost.\n";
 
 static void replace_over(void *arg);
 
@@ -34,7 +38,8 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
     b->steps += strcmp(e->what, "step") == 0;
     return;
   }
-  bool over = strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0 || strcmp(e->what, "waiting") == 0;
+  bool over =
+      strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0 || strcmp(e->what, "waiting") == 0;
   if (!over || s->over || b->over) return;
   if (strcmp(ln_run_state(r), "completed") != 0) b->failed++;
   b->ms[b->ended++] = ln_mono_us(b->app.g.loop->clock) - s->from_us;
@@ -44,7 +49,10 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
 
 static bool start(struct slot *s) {
   bench *b = s->b;
-  ln_run_options o = {.event = on_event, .event_arg = s, .sim = b->app.sim, .approve = b->app.sim ? LN_APPROVE_ALL : LN_APPROVE_WAIT};
+  ln_run_options o = {.event = on_event,
+                      .event_arg = s,
+                      .sim = b->app.sim,
+                      .approve = b->app.sim ? LN_APPROVE_ALL : LN_APPROVE_WAIT};
   s->over = false;
   s->from_us = ln_mono_us(b->app.g.loop->clock);
   s->run = ln_run_start(&b->app.g, b->playbook, ln_buf_view(&b->input), &o, ln_str_of(b->user), &b->err);
@@ -76,11 +84,13 @@ static void print(const bench *b, double seconds, bool json) {
   double p50 = b->ended ? (double)b->ms[mid] / 1000.0 : 0, p99 = b->ended ? (double)b->ms[late] / 1000.0 : 0;
   double runs_s = (double)b->ended / seconds, steps_s = (double)b->steps / seconds;
   if (json)
-    printf("{\"runs\":%ld,\"concurrency\":%ld,\"seconds\":%.3f,\"runs_per_s\":%.1f,\"steps_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+    printf("{\"runs\":%ld,\"concurrency\":%ld,\"seconds\":%.3f,\"runs_per_s\":%.1f,\"steps_per_s\":%.1f,"
+           "\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
            "\"cpu_s\":%.3f,\"peak_rss_mib\":%.1f,\"failed\":%ld}\n",
            b->ended, b->width, seconds, runs_s, steps_s, p50, p99, cpu, rss, b->failed);
   else
-    printf("%ld runs, %ld at once: %.3f s, %.1f runs/s, %.1f steps/s; p50 %.3f ms, p99 %.3f ms; CPU %.3f s, at most %.1f MiB; %ld failed\n",
+    printf("%ld runs, %ld at once: %.3f s, %.1f runs/s, %.1f steps/s; p50 %.3f ms, p99 %.3f ms; CPU %.3f s, "
+           "at most %.1f MiB; %ld failed\n",
            b->ended, b->width, seconds, runs_s, steps_s, p50, p99, cpu, rss, b->failed);
 }
 
@@ -106,7 +116,8 @@ static int go(bench *b, bool json) {
 
 static int prepare(bench *b, const char *input, bool json) {
   ln_declared d;
-  bool ok = ln_playbook_declared(&b->app.g, b->playbook, &d, &b->err) && ln_app_input(&b->app, input, NULL, 0, &d, &b->input, &b->err);
+  bool ok = ln_playbook_declared(&b->app.g, b->playbook, &d, &b->err) &&
+            ln_app_input(&b->app, input, NULL, 0, &d, &b->input, &b->err);
   ln_declared_free(&d);
   return ok ? go(b, json) : ln_app_fail(&b->err);
 }

@@ -59,7 +59,9 @@ static int take_and_cancel(ln_app *app, const char *which, bool json) {
   bool running = false, any = false;
   if (app->served) return ask_to_cancel(app, which, json);
   if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
-  if (running) return printf("asked the process that runs it; lunette show %s says when it has ended\n", which), LN_EXIT_DONE;
+  if (running)
+    return printf("asked the process that runs it; lunette show %s says when it has ended\n", which),
+           LN_EXIT_DONE;
   ln_carrying c = {.app = app, .json = json, .quiet = true};
   ln_run_options o = {.sim = app->sim, .event = ln_carry_event, .event_arg = &c};
   if (!(c.run = ln_run_resume(&app->g, ln_str_of(which), &o, &err))) return ln_app_fail(&err);

@@ -1,5 +1,5 @@
-/* cmd_check.c: lunette check: examines scripts against what there is: the words, the libraries, and the connectors as
-** they are declared. */
+/* cmd_check.c: lunette check: examines scripts against what there is: the words, the libraries, and the
+** connectors as they are declared. */
 #include "cli/app.h"
 
 #include "cli/sources.h"
@@ -13,7 +13,8 @@ enum { OPT_STRICT = 1, KNOWN_MAX = 64 << 20, FINDINGS_MAX = 64 << 20 };
 static const struct option options[] = {{"strict", no_argument, NULL, OPT_STRICT}, LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette check [PATH...] [--strict] [--json] [--config FILE]\n"
-    "Examines scripts: FILE:LINE:COL: severity: message [rule].  Without a PATH: all scripts and connectors.\n"
+    "Examines scripts: FILE:LINE:COL: severity: message [rule].  Without a PATH: all scripts and "
+    "connectors.\n"
     "  --strict   a warning counts as much as an error\n"
     "  --json     one object a line\n"
     "Exit status: 0 nothing was found, or warnings only; 1 something was.  A line is excused by a comment,\n"
@@ -133,8 +134,8 @@ static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
 static int told(tally t, size_t files, bool json, bool strict) {
   if (!json)
-    fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", files, plural(files), t.errors, plural(t.errors),
-            t.warnings, plural(t.warnings));
+    fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", files, plural(files), t.errors,
+            plural(t.errors), t.warnings, plural(t.warnings));
   return t.errors || (strict && t.warnings) ? LN_EXIT_FAILED : LN_EXIT_DONE;
 }
 
@@ -179,7 +180,8 @@ int ln_cmd_check(int argc, char **argv) {
     if (opt == LN_OPT_JSON) json = true;
     if (opt == OPT_STRICT) strict = true;
   }
-  int code = ln_app_open(&app, &o, &err) ? check(&app, argv + optind, argc - optind, json, strict) : ln_app_fail(&err);
+  int code = ln_app_open(&app, &o, &err) ? check(&app, argv + optind, argc - optind, json, strict)
+                                         : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }

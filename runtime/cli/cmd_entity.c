@@ -8,8 +8,9 @@
 enum { OPT_KIND = 256 };
 
 static const struct option options[] = {{"kind", required_argument, NULL, OPT_KIND}, LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
-                           "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
+static const char help[] =
+    "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
+    "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
 
 struct listing { bool json; ln_str name; char first[512]; bool ambiguous; size_t n; };
 
@@ -17,11 +18,16 @@ static void print_json(const ln_hold *h) {
   ln_buf b;
   ln_json j;
   char at[LN_TIME_TEXT];
-  const struct { const char *key; ln_str v; } texts[] = {{"entity", h->entity}, {"facet", h->facet}, {"state", h->state}, {"before", h->before}, {"status", h->status}, {"run", ln_str_of(h->ulid)}, {"step", h->step}};
+  const struct {
+    const char *key;
+    ln_str v;
+  } texts[] = {{"entity", h->entity}, {"facet", h->facet},         {"state", h->state}, {"before", h->before},
+               {"status", h->status}, {"run", ln_str_of(h->ulid)}, {"step", h->step}};
   ln_buf_init(&b, 1 << 20);
   ln_json_init(&j, &b);
   ln_json_open(&j, '{');
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) ln_json_key(&j, ln_str_of(texts[i].key)), ln_json_str(&j, texts[i].v);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    ln_json_key(&j, ln_str_of(texts[i].key)), ln_json_str(&j, texts[i].v);
   ln_json_key(&j, LN_STR("since"));
   ln_format_time(h->since_ms, at);
   ln_json_strz(&j, at);
@@ -51,8 +57,10 @@ static bool print_hold(void *arg, const ln_hold *h) {
 }
 
 static int finish(const struct listing *l) {
-  if (l->name.n && l->n == 0) return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(l->name)), LN_EXIT_FAILED;
-  if (l->name.n && l->ambiguous) return ln_app_usage("%.*s means several entities: name one of those above", LN_STR_ARG(l->name));
+  if (l->name.n && l->n == 0)
+    return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(l->name)), LN_EXIT_FAILED;
+  if (l->name.n && l->ambiguous)
+    return ln_app_usage("%.*s means several entities: name one of those above", LN_STR_ARG(l->name));
   return LN_EXIT_DONE;
 }
 

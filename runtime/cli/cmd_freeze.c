@@ -1,5 +1,5 @@
-/* cmd_freeze.c: lunette freeze, thaw: the kill switch.  It lies in the store, so it holds for every process, whether one
-** serves the store or none does. */
+/* cmd_freeze.c: lunette freeze, thaw: the kill switch.  It lies in the store, so it holds for every process,
+** whether one serves the store or none does. */
 #include "cli/app.h"
 
 #include "base/units.h"
@@ -15,10 +15,12 @@ static const struct option options[] = {{"why", required_argument, NULL, OPT_WHY
 
 static const char freeze_help[] =
     "usage: lunette freeze [--why TEXT] [--connector C] [--playbook P] [--config FILE]\n"
-    "Stops all writes, or those of a connector or a playbook; reads go on.  A run whose write is stopped waits.\n"
+    "Stops all writes, or those of a connector or a playbook; reads go on.  A run whose write is stopped "
+    "waits.\n"
     "Without --why: lists what is frozen.\n";
-static const char thaw_help[] = "usage: lunette thaw [--connector C] [--playbook P] [--config FILE]\n"
-                                "Ends a freeze: all of them, or that of a connector or a playbook.  What waited asks its gates again.\n";
+static const char thaw_help[] =
+    "usage: lunette thaw [--connector C] [--playbook P] [--config FILE]\n"
+    "Ends a freeze: all of them, or that of a connector or a playbook.  What waited asks its gates again.\n";
 
 typedef struct freezing { ln_app app; bool thaw; const char *why; char scope[160]; int64_t n; } freezing;
 
@@ -37,7 +39,8 @@ static bool apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_json_close(&j, '}');
   bool ok = f->thaw ? ln_tx_thaw(tx, f->scope[0] ? &scope : NULL, &f->n, err)
                     : ln_tx_freeze(tx, scope, ln_str_of(f->why), by, now, err);
-  ok = ok && ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), by, 0, ln_buf_view(&detail), err);
+  ok = ok &&
+       ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), by, 0, ln_buf_view(&detail), err);
   ln_buf_free(&detail);
   return ok;
 }
@@ -46,8 +49,8 @@ static bool print_one(void *arg, const ln_freeze *f) {
   char at[LN_TIME_TEXT];
   ++*(int64_t *)arg;
   ln_format_time(f->ms, at);
-  printf("%.*s%s  since %s by %.*s: %.*s\n", LN_STR_ARG(f->scope), f->scope.n ? "" : "everything", at, LN_STR_ARG(f->by),
-         LN_STR_ARG(f->why));
+  printf("%.*s%s  since %s by %.*s: %.*s\n", LN_STR_ARG(f->scope), f->scope.n ? "" : "everything", at,
+         LN_STR_ARG(f->by), LN_STR_ARG(f->why));
   return true;
 }
 

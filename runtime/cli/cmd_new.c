@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 static const struct option options[] = {LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette new playbook NAME [--config FILE]\n"
-                           "Writes a skeleton to NAME.lua (dots are folders) below the first folder of `scripts`.\n";
+static const char help[] =
+    "usage: lunette new playbook NAME [--config FILE]\n"
+    "Writes a skeleton to NAME.lua (dots are folders) below the first folder of `scripts`.\n";
 
 static const char skeleton[] =
     "-- %s.lua: say in a line what this playbook is for.\n"
@@ -74,11 +75,14 @@ int ln_cmd_new(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) config = optarg;
   }
-  if (optind + 2 != argc || strcmp(argv[optind], "playbook") != 0) return ln_app_usage("new takes: playbook NAME");
-  if (!good_name(argv[optind + 1])) return ln_app_usage("%s: a name is letters, digits, _ and dots between them", argv[optind + 1]);
+  if (optind + 2 != argc || strcmp(argv[optind], "playbook") != 0)
+    return ln_app_usage("new takes: playbook NAME");
+  if (!good_name(argv[optind + 1]))
+    return ln_app_usage("%s: a name is letters, digits, _ and dots between them", argv[optind + 1]);
   ln_config *c = ln_config_load(config, &err);
   if (!c) return ln_app_fail(&err);
-  int code = c->scripts.n ? write_new(c->scripts.v[0].p, argv[optind + 1]) : ln_app_usage("there is no folder of scripts");
+  int code = c->scripts.n ? write_new(c->scripts.v[0].p, argv[optind + 1])
+                          : ln_app_usage("there is no folder of scripts");
   ln_config_free(c);
   return code;
 }

@@ -19,7 +19,25 @@ typedef struct run_args {
   ln_approve approve;
 } run_args;
 
-enum { OPT_INPUT = 256, OPT_SET, OPT_PLAN, OPT_ASSUME, OPT_APPROVE, OPT_SIM, OPT_FAULTS, OPT_SEED, OPT_JSON, OPT_CONFIG, OPT_HELP, OPT_DID, OPT_DIDNT, OPT_RESULT, OPT_ACT, OPT_QUIET, OPT_DETACH };
+enum {
+  OPT_INPUT = 256,
+  OPT_SET,
+  OPT_PLAN,
+  OPT_ASSUME,
+  OPT_APPROVE,
+  OPT_SIM,
+  OPT_FAULTS,
+  OPT_SEED,
+  OPT_JSON,
+  OPT_CONFIG,
+  OPT_HELP,
+  OPT_DID,
+  OPT_DIDNT,
+  OPT_RESULT,
+  OPT_ACT,
+  OPT_QUIET,
+  OPT_DETACH
+};
 
 static const struct option run_options[] = {
     {"input", required_argument, NULL, OPT_INPUT},     {"set", required_argument, NULL, OPT_SET},
@@ -32,7 +50,8 @@ static const struct option run_options[] = {
 
 static const char run_help[] =
     "usage: lunette run PLAYBOOK [--input FILE|-] [--set k=v]... [--plan] [--assume NAME=JSON]...\n"
-    "                   [--approve ask|deny|all] [--sim [--faults SPEC] [--seed N]] [--detach] [--json] [--quiet]\n"
+    "                   [--approve ask|deny|all] [--sim [--faults SPEC] [--seed N]] [--detach] [--json] "
+    "[--quiet]\n"
     "                   [--config FILE]\n"
     "Runs a playbook (a name such as t1059.respond, or a path) to its end, showing each step.\n"
     "  --input    the input as a JSON object; or an alert's document, where the playbook takes one\n"
@@ -104,7 +123,8 @@ static bool put_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_b
   ln_v_end(out, ln_v_begin(out, 'O', 0));
   for (size_t i = 0; i < n; i++) {
     ln_str name, text;
-    if (!ln_str_cut(ln_str_of(pairs[i]), '=', &name, &text)) return ln_fail(err, "usage", LN_FINAL, "%s: NAME=VALUE is wanted", pairs[i]);
+    if (!ln_str_cut(ln_str_of(pairs[i]), '=', &name, &text))
+      return ln_fail(err, "usage", LN_FINAL, "%s: NAME=VALUE is wanted", pairs[i]);
     ln_buf_init(&one, (size_t)16 << 20);
     ln_buf_init(&value, (size_t)16 << 20);
     ln_buf_init(&merged, (size_t)16 << 20);
@@ -119,16 +139,20 @@ static bool put_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_b
     ln_buf_free(&one);
     ln_buf_free(&value);
     ln_buf_free(&merged);
-    if (!ok) return err->code[0] ? ln_err_prefix(err, "%.*s", LN_STR_ARG(name)) : ln_fail(err, "usage", LN_FINAL, "%s cannot be read", pairs[i]);
+    if (!ok)
+      return err->code[0] ? ln_err_prefix(err, "%.*s", LN_STR_ARG(name))
+                          : ln_fail(err, "usage", LN_FINAL, "%s cannot be read", pairs[i]);
   }
   return true;
 }
 
-/* An --input file is the input object; where the playbook takes an alert, it may be the alert's document itself. */
+/* An --input file is the input object; where the playbook takes an alert, it may be the alert's document
+** itself. */
 static bool document_to_input(const ln_declared *d, ln_str doc, ln_buf *out) {
   ln_vitem v, member;
   ln_str rest = doc;
-  bool is_input = d->alert_input[0] && ln_v_read(&rest, &v) && v.tag == 'O' && ln_v_get(doc, ln_str_of(d->alert_input), &member);
+  bool is_input = d->alert_input[0] && ln_v_read(&rest, &v) && v.tag == 'O' &&
+                  ln_v_get(doc, ln_str_of(d->alert_input), &member);
   if (!d->alert_input[0] || is_input) return ln_buf_add(out, doc);
   size_t mark = ln_v_begin(out, 'O', 1);
   ln_v_key(out, ln_str_of(d->alert_input));
@@ -138,12 +162,14 @@ static bool document_to_input(const ln_declared *d, ln_str doc, ln_buf *out) {
 
 static bool read_document(ln_app *app, const char *path, ln_buf *doc, ln_err *err) {
   ln_buf text = {0};
-  bool ok = ln_app_read(path, &text, err) && (ln_host_json(app->g.host, ln_buf_view(&text), doc, err) || ln_err_prefix(err, "%s", path));
+  bool ok = ln_app_read(path, &text, err) &&
+            (ln_host_json(app->g.host, ln_buf_view(&text), doc, err) || ln_err_prefix(err, "%s", path));
   ln_buf_free(&text);
   return ok;
 }
 
-bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, const ln_declared *d, ln_buf *value, ln_err *err) {
+bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, const ln_declared *d,
+                  ln_buf *value, ln_err *err) {
   ln_buf doc, base, over;
   ln_buf_init(&doc, (size_t)256 << 20);
   ln_buf_init(&base, (size_t)256 << 20);
@@ -167,7 +193,8 @@ static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
   return r ? ln_carry(c) : ln_app_fail(err);
 }
 
-/* ------------------------------------------------------------------ where another process carries the runs */
+/* ------------------------------------------------------------------ where another process carries the
+** runs */
 
 static const char *approve_word(const run_args *a) {
   return a->approve == LN_APPROVE_ALL ? "all" : a->approve == LN_APPROVE_DENY ? "deny" : "";
@@ -221,8 +248,8 @@ static int ask_to_call(ln_app *app, const run_args *a, ln_str args) {
 
 /* ------------------------------------------------------------------ run */
 
-/* --detach where nobody serves: the run goes on in a process of its own.  Its parent has this end of a pipe, and
-** waits for the run's id, or for the process to end without having said one. */
+/* --detach where nobody serves: the run goes on in a process of its own.  Its parent has this end of a pipe,
+** and waits for the run's id, or for the process to end without having said one. */
 static int detached = -1;
 
 static bool nothing(ln_tx *tx, void *arg, ln_err *err) {
@@ -235,7 +262,8 @@ static bool tell_parent(ln_app *app, const ln_run *r, ln_err *err) {
   char line[LN_ULID + 2];
   int n = snprintf(line, sizeof line, "%s\n", ln_run_ulid(r)), null = open("/dev/null", O_RDWR | O_CLOEXEC);
   bool ok = ln_writer_run(app->g.store, nothing, NULL, err);
-  if (ok && write(detached, line, (size_t)n) != n) ok = ln_fail(err, "failed", LN_FINAL, "the run's id cannot be told");
+  if (ok && write(detached, line, (size_t)n) != n)
+    ok = ln_fail(err, "failed", LN_FINAL, "the run's id cannot be told");
   for (int fd = 0; ok && null >= 0 && fd < 3; fd++) dup2(null, fd);
   if (null >= 0) close(null);
   close(detached);
@@ -244,8 +272,12 @@ static bool tell_parent(ln_app *app, const ln_run *r, ln_err *err) {
 
 static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assume) {
   ln_err err = {0};
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet || a->detach, .ask = a->approve == LN_APPROVE_ASK && !a->detach};
-  ln_run_options o = {.plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  ln_carrying c = {.app = app,
+                   .json = a->json,
+                   .quiet = a->quiet || a->detach,
+                   .ask = a->approve == LN_APPROVE_ASK && !a->detach};
+  ln_run_options o = {
+      .plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   if (a->n_assumes) o.assume = assume;
   ln_run *r = ln_run_start(&app->g, ln_str_of(a->what), input, &o, ln_str_of(ln_app_user()), &err);
   if (r && a->detach && !tell_parent(app, r, &err)) return ln_app_fail(&err);
@@ -258,7 +290,8 @@ static int start_run(ln_app *app, run_args *a) {
   ln_buf input, assume;
   int code = LN_EXIT_FAILED;
   if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+    return ln_app_usage(
+        "--approve all works only against simulators, or where every connector is on loopback");
   ln_buf_init(&input, (size_t)256 << 20);
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
@@ -316,7 +349,8 @@ int ln_cmd_run(int argc, char **argv) {
   a = (run_args){.app = {.runs = true}};
   int code = parse_run(argc, argv, &a);
   if (code) return code == -2 ? 0 : code;
-  if (a.detach && a.app.sim) return ln_app_usage("--detach is for real runs: one against simulators is over in a moment");
+  if (a.detach && a.app.sim)
+    return ln_app_usage("--detach is for real runs: one against simulators is over in a moment");
   return a.detach ? detach(&a) : open_and_run(&a);
 }
 
@@ -330,7 +364,8 @@ static const struct option resume_options[] = {
     {"help", no_argument, NULL, OPT_HELP},             {NULL, 0, NULL, 0}};
 
 static const char resume_help[] =
-    "usage: lunette resume RUN [--did[=STEP]|--did-not[=STEP]] [--result JSON] [--approve ask|deny|all] [--json] [--config FILE]\n"
+    "usage: lunette resume RUN [--did[=STEP]|--did-not[=STEP]] [--result JSON] [--approve ask|deny|all] "
+    "[--json] [--config FILE]\n"
     "Goes on with a run that a crash, a question or a doubt left waiting.\n"
     "  --did, --did-not  settle a doubt: it happened, or it did not; STEP where there are several\n"
     "  --result          with --did: what the step answered (of asynchronous work: its handle)\n";
@@ -341,7 +376,8 @@ static bool settle_first(ln_app *app, const char *which, const settle_args *s, l
   ln_buf result;
   ln_buf_init(&result, 16 << 20);
   bool ok = (!s->result || ln_host_json(app->g.host, ln_str_of(s->result), &result, err)) &&
-            ln_run_settle(&app->g, ln_str_of(which), ln_str_of(s->step ? s->step : ""), s->did, ln_buf_view(&result), ln_str_of(ln_app_user()), err);
+            ln_run_settle(&app->g, ln_str_of(which), ln_str_of(s->step ? s->step : ""), s->did,
+                          ln_buf_view(&result), ln_str_of(ln_app_user()), err);
   ln_buf_free(&result);
   return ok;
 }
@@ -351,7 +387,8 @@ static void take_step(settle_args *s, bool did, int argc, char **argv) {
   s->said = true;
   s->did = did;
   s->step = optarg;
-  if (!optarg && optind < argc && argv[optind][0] != '-' && strchr(argv[optind], '#')) s->step = argv[optind++];
+  if (!optarg && optind < argc && argv[optind][0] != '-' && strchr(argv[optind], '#'))
+    s->step = argv[optind++];
 }
 
 static int parse_resume(int argc, char **argv, run_args *a, settle_args *s) {
@@ -394,7 +431,8 @@ static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
   ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+    return ln_app_usage(
+        "--approve all works only against simulators, or where every connector is on loopback");
   if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
   return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
 }
@@ -414,13 +452,15 @@ int ln_cmd_resume(int argc, char **argv) {
 
 /* ------------------------------------------------------------------ call */
 
-static const struct option call_options[] = {{"act", no_argument, NULL, OPT_ACT},         {"approve", required_argument, NULL, OPT_APPROVE},
-                                             {"json", no_argument, NULL, OPT_JSON},       {"config", required_argument, NULL, OPT_CONFIG},
-                                             {"sim", no_argument, NULL, OPT_SIM},         {"help", no_argument, NULL, OPT_HELP},
-                                             {"quiet", no_argument, NULL, OPT_QUIET},     {NULL, 0, NULL, 0}};
+static const struct option call_options[] = {
+    {"act", no_argument, NULL, OPT_ACT},     {"approve", required_argument, NULL, OPT_APPROVE},
+    {"json", no_argument, NULL, OPT_JSON},   {"config", required_argument, NULL, OPT_CONFIG},
+    {"sim", no_argument, NULL, OPT_SIM},     {"help", no_argument, NULL, OPT_HELP},
+    {"quiet", no_argument, NULL, OPT_QUIET}, {NULL, 0, NULL, 0}};
 
 static const char call_help[] =
-    "usage: lunette call OPERATION [JSON | k=v ...] [--act] [--approve ask|deny|all] [--sim] [--json] [--config FILE]\n"
+    "usage: lunette call OPERATION [JSON | k=v ...] [--act] [--approve ask|deny|all] [--sim] [--json] "
+    "[--config FILE]\n"
     "One connector operation, as a run: a read happens, a write is planned unless --act.\n";
 
 static int parse_call(int argc, char **argv, run_args *a) {
@@ -439,7 +479,8 @@ static int parse_call(int argc, char **argv, run_args *a) {
 }
 
 static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err) {
-  if (a->n_sets == 1 && a->sets[0][0] == '{') return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err);
+  if (a->n_sets == 1 && a->sets[0][0] == '{')
+    return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err);
   return put_pairs(app, a->sets, a->n_sets, false, args, err);
 }
 
@@ -447,14 +488,19 @@ static int call_run(ln_app *app, const run_args *a) {
   ln_err err = {0};
   ln_buf args;
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
-  ln_run_options o = {.plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  ln_run_options o = {
+      .plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+    return ln_app_usage(
+        "--approve all works only against simulators, or where every connector is on loopback");
   ln_buf_init(&args, 16 << 20);
   bool ok = call_args(app, a, &args, &err);
-  int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args)) : ok
-                 ? carry_it(&c, ln_run_call(&app->g, ln_str_of(a->what), ln_buf_view(&args), &o, ln_str_of(ln_app_user()), &err), &err)
-                 : ln_app_fail(&err);
+  int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args))
+             : ok              ? carry_it(&c,
+                                          ln_run_call(&app->g, ln_str_of(a->what), ln_buf_view(&args), &o,
+                                                      ln_str_of(ln_app_user()), &err),
+                                          &err)
+                               : ln_app_fail(&err);
   ln_buf_free(&args);
   return code;
 }

@@ -1,5 +1,5 @@
-/* cmd_secret.c: lunette secret set, list, rm: the vault.  A value is never an argument: it comes from a prompt without
-** echo, or from standard input. */
+/* cmd_secret.c: lunette secret set, list, rm: the vault.  A value is never an argument: it comes from a
+** prompt without echo, or from standard input. */
 #include "cli/app.h"
 
 #include "base/units.h"
@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 static const struct option options[] = {LN_COMMON_OPTIONS};
-static const char help[] = "usage: lunette secret set NAME | list | rm NAME  [--config FILE]\n"
-                           "set prompts without echo on a terminal, else reads standard input (one trailing newline is dropped).\n";
+static const char help[] =
+    "usage: lunette secret set NAME | list | rm NAME  [--config FILE]\n"
+    "set prompts without echo on a terminal, else reads standard input (one trailing newline is dropped).\n";
 
 static bool read_value(ln_buf *out, ln_err *err) {
   struct termios was, quiet;
@@ -40,9 +41,13 @@ static int set(ln_app *app, const char *name) {
   ln_buf value = {0};
   ln_err err = {0};
   const char *made = NULL;
-  bool ok = read_value(&value, &err) && ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value), &made, &err);
+  bool ok = read_value(&value, &err) &&
+            ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value), &made, &err);
   ln_buf_wipe(&value);
-  if (made) fprintf(stderr, "lunette: made the vault's key at %s (mode 0600): keep a copy where the store's backup is not\n", made);
+  if (made)
+    fprintf(stderr,
+            "lunette: made the vault's key at %s (mode 0600): keep a copy where the store's backup is not\n",
+            made);
   return ok ? LN_EXIT_DONE : ln_app_fail(&err);
 }
 
@@ -58,7 +63,8 @@ static int do_it(ln_app *app, int n, char **words) {
   ln_err err = {0};
   bool was = false;
   if (n == 2 && strcmp(words[0], "set") == 0) return set(app, words[1]);
-  if (n == 1 && strcmp(words[0], "list") == 0) return ln_store_secrets(app->g.store, print_name, NULL, &err) ? LN_EXIT_DONE : ln_app_fail(&err);
+  if (n == 1 && strcmp(words[0], "list") == 0)
+    return ln_store_secrets(app->g.store, print_name, NULL, &err) ? LN_EXIT_DONE : ln_app_fail(&err);
   if (n != 2 || strcmp(words[0], "rm") != 0) return ln_app_usage("secret takes set NAME, list, or rm NAME");
   if (!ln_secret_rm(app->g.vault, ln_str_of(words[1]), &was, &err)) return ln_app_fail(&err);
   return was ? LN_EXIT_DONE : (ln_app_usage("the vault has no %s", words[1]), LN_EXIT_FAILED);

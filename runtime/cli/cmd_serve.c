@@ -11,8 +11,10 @@ static const struct option options[] = {LN_COMMON_OPTIONS};
 
 static const char serve_help[] =
     "usage: lunette serve [--config FILE]\n"
-    "Carries all runs of the store: takes up those that a crash has left, wakes those whose time has come or\n"
-    "whose question was answered, and does what the other commands ask of it over a socket beside the store.\n"
+    "Carries all runs of the store: takes up those that a crash has left, wakes those whose time has come "
+    "or\n"
+    "whose question was answered, and does what the other commands ask of it over a socket beside the "
+    "store.\n"
     "Ends on Ctrl-C or SIGTERM; the runs then wait, and the next one takes them up.\n";
 
 static volatile sig_atomic_t stopped;

@@ -8,7 +8,8 @@
 
 enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE };
 
-static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN}, LN_COMMON_OPTIONS};
+static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN},
+                                             LN_COMMON_OPTIONS};
 
 static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--config FILE]\n"
                                 "RUN is an id, a unique beginning of one, or \"last\".\n";
@@ -18,7 +19,8 @@ static int print_show(ln_app *app, const char *which, bool json, const char *for
   ln_buf doc, text;
   ln_buf_init(&doc, (size_t)256 << 20);
   ln_buf_init(&text, (size_t)256 << 20);
-  bool ok = ln_report_json(&app->g, ln_str_of(which), &doc, &err) && (json || ln_render(&app->g, ln_buf_view(&doc), format, &text, &err));
+  bool ok = ln_report_json(&app->g, ln_str_of(which), &doc, &err) &&
+            (json || ln_render(&app->g, ln_buf_view(&doc), format, &text, &err));
   ln_str out = ln_buf_view(json ? &doc : &text);
   if (ok) ln_app_put_lines(stdout, out);
   if (ok && json) putchar('\n');
@@ -50,18 +52,22 @@ int ln_cmd_show(int argc, char **argv) {
 
 /* ------------------------------------------------------------------ runs */
 
-static const struct option runs_options[] = {{"state", required_argument, NULL, OPT_STATE}, {"playbook", required_argument, NULL, OPT_PLAYBOOK},
-                                             {"since", required_argument, NULL, OPT_SINCE}, LN_COMMON_OPTIONS};
+static const struct option runs_options[] = {{"state", required_argument, NULL, OPT_STATE},
+                                             {"playbook", required_argument, NULL, OPT_PLAYBOOK},
+                                             {"since", required_argument, NULL, OPT_SINCE},
+                                             LN_COMMON_OPTIONS};
 
-static const char runs_help[] = "usage: lunette runs [--state S] [--playbook P] [--since T] [--json] [--config FILE]\n"
-                                "Newest first.  T is a time, or how long ago (\"2h\").  --json: one object a line.\n";
+static const char runs_help[] =
+    "usage: lunette runs [--state S] [--playbook P] [--since T] [--json] [--config FILE]\n"
+    "Newest first.  T is a time, or how long ago (\"2h\").  --json: one object a line.\n";
 
 struct listing { ln_app *app; bool json; ln_str state; };
 
 /* A run whose owner is dead is not running: it waits to be resumed. */
 static ln_str true_state(ln_app *app, const ln_run_row *row) {
   bool running = ln_str_eq(row->state, LN_STR("running")) || ln_str_eq(row->state, LN_STR("cancelling"));
-  if (running && (!row->owner[0] || !ln_owner_alive(app->g.store, ln_str_of(row->owner)))) return LN_STR("waiting");
+  if (running && (!row->owner[0] || !ln_owner_alive(app->g.store, ln_str_of(row->owner))))
+    return LN_STR("waiting");
   return running ? LN_STR("running") : row->state;
 }
 
@@ -113,7 +119,9 @@ static bool since_of(ln_app *app, const char *text, int64_t *ms, ln_err *err) {
   int64_t ago = 0;
   if (!text) return true;
   if (ln_parse_time(ln_str_of(text), ms, err)) return true;
-  if (!ln_parse_duration(ln_str_of(text), &ago, err)) return ln_fail(err, "usage", LN_FINAL, "--since: a time or a duration such as \"2h\" is wanted, not %s", text);
+  if (!ln_parse_duration(ln_str_of(text), &ago, err))
+    return ln_fail(err, "usage", LN_FINAL, "--since: a time or a duration such as \"2h\" is wanted, not %s",
+                   text);
   *ms = ln_now_ms(app->g.loop->clock) - ago;
   return true;
 }
@@ -136,7 +144,8 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
     if (opt == OPT_SINCE) since = optarg;
   }
-  bool ok = ln_app_open(&app, &o, &err) && since_of(&app, since, &q.since_ms, &err) && ln_store_runs(app.g.store, &q, print_row, &l, &err);
+  bool ok = ln_app_open(&app, &o, &err) && since_of(&app, since, &q.since_ms, &err) &&
+            ln_store_runs(app.g.store, &q, print_row, &l, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
   ln_app_close(&app);
   return code;

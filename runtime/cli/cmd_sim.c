@@ -1,8 +1,8 @@
-/* cmd_sim.c: lunette sim: the vendor simulators as servers on loopback, one port a vendor, all in this process
-** and in one world.  A simulator says at once what the wire shows; here that is delayed, repeated, cut short or
-** cut off.  Once all of them listen a configuration that reaches them is written, credentials in clear: they
-** open nothing else.  With --log each request is a line, and each thing that a simulator did is another: what
-** tests count. */
+/* cmd_sim.c: lunette sim: the vendor simulators as servers on loopback, one port a vendor, all in this
+** process and in one world.  A simulator says at once what the wire shows; here that is delayed, repeated,
+** cut short or cut off.  Once all of them listen a configuration that reaches them is written, credentials in
+** clear: they open nothing else.  With --log each request is a line, and each thing that a simulator did is
+** another: what tests count. */
 #include "cli/app.h"
 #include "engine/library.h"
 #include "engine/simhost.h"
@@ -29,10 +29,10 @@ typedef struct vendor {
   ln_str name;
   ln_server *server;
   char base[64];
-  size_t logged;                                         /* of what it did                                   */
+  size_t logged;                                         /* of what it did */
 } vendor;
 
-typedef struct delayed {                                 /* an answer that is on its way                     */
+typedef struct delayed {                                 /* an answer that is on its way */
   sim *s;
   struct delayed *next, *prev;
   ln_exchange *x;
@@ -363,7 +363,8 @@ static bool choose(sim *s, char **names, int n, ln_err *err) {
   for (size_t i = 0; i < many; i++) {
     s->v[i].name = n ? ln_str_of(names[i]) : known.v[i];
     if (!is_known(&known, s->v[i].name))
-      return ln_fail(err, "usage", LN_FINAL, "there is no simulator of %.*s: stdlib/sim has the ones there are",
+      return ln_fail(err, "usage", LN_FINAL,
+                     "there is no simulator of %.*s: stdlib/sim has the ones there are",
                      LN_STR_ARG(s->v[i].name));
   }
   s->n = many;

@@ -34,7 +34,8 @@ static const command commands[] = {
 
 static int help(FILE *f) {
   fputs("usage: lunette COMMAND [options]\n\n", f);
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].what);
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].what);
   fputs("\nlunette COMMAND --help says more.\n", f);
   return f == stdout ? LN_EXIT_DONE : LN_EXIT_USAGE;
 }

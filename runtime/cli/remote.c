@@ -1,5 +1,5 @@
-/* remote.c: runs that another process carries.  What is shown of them is read from the journal, so it comes after
-** the commit, whoever runs them; the store says that it changed, at most every 100 ms. */
+/* remote.c: runs that another process carries.  What is shown of them is read from the journal, so it comes
+** after the commit, whoever runs them; the store says that it changed, at most every 100 ms. */
 #include "cli/remote.h"
 
 #include "cli/carry.h"
@@ -83,7 +83,11 @@ typedef struct follower {
 } follower;
 
 static ln_event event_of(const ln_entry *e) {
-  return (ln_event){.what = "step", .name = e->name, .op = e->op, .state = e->state, .cls = ln_class_name(e->cls),
+  return (ln_event){.what = "step",
+                    .name = e->name,
+                    .op = e->op,
+                    .state = e->state,
+                    .cls = ln_class_name(e->cls),
                     .ms = e->at_ms - e->asked_ms};
 }
 
@@ -129,7 +133,8 @@ static bool look(follower *f, ln_err *err) {
 }
 
 static bool is_over(const follower *f) {
-  return strcmp(f->state, "completed") == 0 || strcmp(f->state, "failed") == 0 || strcmp(f->state, "cancelled") == 0;
+  return strcmp(f->state, "completed") == 0 || strcmp(f->state, "failed") == 0 ||
+         strcmp(f->state, "cancelled") == 0;
 }
 
 /* --- questions --- */
@@ -145,14 +150,17 @@ static bool show_question(void *arg, const ln_approval *a) {
 
 /* True: there is nobody here to answer, and it waits for a person. */
 static bool waits_for_people(follower *f) {
-  static const char *const people[] = {"approval", "doubt", "quarantined", "restored", "interrupted", "frozen"};
+  static const char *const people[] = {"approval", "doubt",       "quarantined",
+                                       "restored", "interrupted", "frozen"};
   ln_str what = ln_v_get_str(ln_buf_view(&f->waiting), "for");
   ln_err err = {0};
   bool waits = false;
   ln_store_approvals(f->app->g.store, f->run, true, show_question, f, &err);
   if (strcmp(f->state, "waiting") != 0) return !f->mine;
   for (size_t i = 0; i < sizeof people / sizeof *people; i++) waits |= ln_str_eq(what, ln_str_of(people[i]));
-  int64_t id = strtoll(ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0", NULL, 10);
+  int64_t id = strtoll(
+      ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0",
+      NULL, 10);
   if (!waits || !ln_str_eq(what, LN_STR("approval")) || id <= 0) return waits;
   bool yes = false, answered = f->how->approve == LN_APPROVE_DENY ||
                                (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &yes));
@@ -168,12 +176,14 @@ static int exit_of(const follower *f, const ln_buf *json) {
   if (!is_over(f)) return interrupted ? LN_EXIT_INTERRUPTED : LN_EXIT_WAITS;
   if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
   if (f->how->plan)
-    return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0 ? LN_EXIT_FAILED : LN_EXIT_DONE;
+    return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0 ? LN_EXIT_FAILED
+                                                                                : LN_EXIT_DONE;
   return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
 }
 
 static void say_waiting(const follower *f) {
-  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"), next = ln_v_get_str(waiting, "next");
+  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
+         next = ln_v_get_str(waiting, "next");
   if (is_over(f)) return;
   if (strcmp(f->state, "waiting") == 0)
     ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));

@@ -1,5 +1,5 @@
-/* remote.h: what a command does where another process serves the store: asks it over its socket, and follows a run
-** in the store's journal. */
+/* remote.h: what a command does where another process serves the store: asks it over its socket, and follows
+** a run in the store's journal. */
 #ifndef LN_REMOTE_H
 #define LN_REMOTE_H
 
@@ -7,13 +7,13 @@
 
 typedef struct ln_following {
   bool json, quiet;
-  ln_approve approve;                                    /* ASK: prompt at the terminal; DENY: refuse what is asked */
+  ln_approve approve; /* ASK: prompt at the terminal; DENY: refuse what is asked */
   bool plan;
   bool until_end;                                        /* also while it waits for a person                */
 } ln_following;
 
-/* Shows a run from its beginning until it has ended, or waits for a person; then its report.  *state (of 16 bytes, may
-** be NULL): as its row has it then.  The exit status. */
+/* Shows a run from its beginning until it has ended, or waits for a person; then its report.  *state (of 16
+** bytes, may be NULL): as its row has it then.  The exit status. */
 int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *state);
 
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
@@ -23,6 +23,7 @@ bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str 
 /* Parts of a request, in the order of their keys. */
 void ln_remote_text(ln_buf *b, const char *key, ln_str text);
 void ln_remote_flag(ln_buf *b, const char *key, bool flag);
-void ln_remote_value(ln_buf *b, const char *key, ln_str encoded); /* "" : null                               */
+void ln_remote_value(ln_buf *b, const char *key,
+                     ln_str encoded); /* "" : null                               */
 
 #endif

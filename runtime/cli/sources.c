@@ -1,5 +1,6 @@
-/* sources.c: finds Lua files, and reads them.  A file has a module's name by its place below a configured folder; one
-** that lies elsewhere has its own.  It is shown from the current folder, or as it was asked for. */
+/* sources.c: finds Lua files, and reads them.  A file has a module's name by its place below a configured
+** folder; one that lies elsewhere has its own.  It is shown from the current folder, or as it was asked
+** for. */
 #include "cli/sources.h"
 
 #include <dirent.h>
@@ -105,7 +106,8 @@ static bool walk(const walking *w, const char *relative, int depth) {
   while (ok && (d = readdir(dir))) {
     if (d->d_name[0] == '.') continue;
     int n = snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name);
-    if (n >= (int)sizeof below || snprintf(path, sizeof path, "%s/%s", w->root, below) >= (int)sizeof path) continue;
+    if (n >= (int)sizeof below || snprintf(path, sizeof path, "%s/%s", w->root, below) >= (int)sizeof path)
+      continue;
     if (stat(path, &st) != 0) continue;
     if (S_ISDIR(st.st_mode)) ok = walk(w, below, depth + 1);
     else if (is_script(below)) ok = add(w, path, below);
@@ -126,8 +128,10 @@ bool ln_sources_configured(ln_sources *s, const ln_config *c, ln_err *err) {
   if (!walk_list(s, &c->scripts, NONE, err)) return false;
   for (size_t i = 0; i < s->n; i++) s->v[i].report = true;
   size_t scripts = s->n;
-  if (!walk_list(s, &c->stdlib, NONE, err) || !walk_list(s, &c->connectors_path, CONNECTOR, err)) return false;
-  for (size_t i = scripts; i < s->n; i++) s->v[i].report = strncmp(s->v[i].module, CONNECTOR, strlen(CONNECTOR)) == 0;
+  if (!walk_list(s, &c->stdlib, NONE, err) || !walk_list(s, &c->connectors_path, CONNECTOR, err))
+    return false;
+  for (size_t i = scripts; i < s->n; i++)
+    s->v[i].report = strncmp(s->v[i].module, CONNECTOR, strlen(CONNECTOR)) == 0;
   return true;
 }
 
@@ -139,7 +143,8 @@ bool ln_sources_ask(ln_sources *s, const char *path, ln_err *err) {
   struct stat st;
   walking w = {.s = s, .root = path, .prefix = NONE, .report = true, .err = err};
   const char *slash = strrchr(path, '/');
-  if (stat(path, &st) != 0) return ln_fail(err, "usage", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  if (stat(path, &st) != 0)
+    return ln_fail(err, "usage", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
   return S_ISDIR(st.st_mode) ? walk(&w, "", 0) : add(&w, path, slash ? slash + 1 : path);
 }
 

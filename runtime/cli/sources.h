@@ -1,5 +1,5 @@
-/* sources.h: the Lua files that `lunette check` reads: those below the configured folders, which scripts are made of,
-** and those that were asked for. */
+/* sources.h: the Lua files that `lunette check` reads: those below the configured folders, which scripts are
+** made of, and those that were asked for. */
 #ifndef LN_SOURCES_H
 #define LN_SOURCES_H
 
@@ -20,8 +20,8 @@ typedef struct ln_sources {
 /* All below `scripts`, `stdlib` and `connectors_path`; scripts and connectors are asked for. */
 bool ln_sources_configured(ln_sources *s, const ln_config *c, ln_err *err);
 void ln_sources_ask_none(ln_sources *s);
-/* Asks for a file, or for the files below a folder; what is not among the configured ones is added.  "usage": there
-** is none. */
+/* Asks for a file, or for the files below a folder; what is not among the configured ones is added.  "usage":
+** there is none. */
 bool ln_sources_ask(ln_sources *s, const char *path, ln_err *err);
 /* As an encoded array of { module, path, report, source }. */
 bool ln_sources_read(const ln_sources *s, ln_buf *out, ln_err *err);

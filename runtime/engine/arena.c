@@ -1,6 +1,6 @@
-/* arena.c: see arena.h.  Sizes are rounded up to a class; what is given back waits in the list of its class for
-** the next of that size.  So the block can be wasted by a script that uses one size after another, which is why
-** there is only one of it. */
+/* arena.c: see arena.h.  Sizes are rounded up to a class; what is given back waits in the list of its class
+** for the next of that size.  So the block can be wasted by a script that uses one size after another, which
+** is why there is only one of it. */
 #include "engine/arena.h"
 
 #include <pthread.h>
@@ -26,7 +26,9 @@ static size_t class_of(size_t n) {
   return c;
 }
 
-static size_t size_of(size_t c) { return c < FINE ? (c + 1) * STEP : (size_t)(2 * STEP * FINE) << (c - FINE); }
+static size_t size_of(size_t c) {
+  return c < FINE ? (c + 1) * STEP : (size_t)(2 * STEP * FINE) << (c - FINE);
+}
 
 static bool is_inside(const ln_arena *a, const void *p) {
   return a->block && (const char *)p >= a->block && (const char *)p < a->end;
@@ -87,7 +89,9 @@ void *ln_arena_resize(ln_arena *a, void *p, size_t osize, size_t nsize) {
   /* cppcheck-suppress memleak */
     return q || nsize > osize ? q : p;
   }
-  return osize <= LARGEST && nsize <= LARGEST && class_of(osize) == class_of(nsize) ? p : move(a, p, osize, nsize);
+  return osize <= LARGEST && nsize <= LARGEST && class_of(osize) == class_of(nsize)
+             ? p
+             : move(a, p, osize, nsize);
 }
 
 static char *take_block(void) {

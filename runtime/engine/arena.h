@@ -1,6 +1,6 @@
-/* arena.h: where a VM's first objects live: one block that is taken, and given back, as a whole.  A run of a few
-** steps fits in it, so that its end costs nothing, however many objects it made, and what it uses lies close
-** together.  What does not fit comes from malloc. */
+/* arena.h: where a VM's first objects live: one block that is taken, and given back, as a whole.  A run of a
+** few steps fits in it, so that its end costs nothing, however many objects it made, and what it uses lies
+** close together.  What does not fit comes from malloc. */
 #ifndef LN_ARENA_H
 #define LN_ARENA_H
 
@@ -22,6 +22,6 @@ void ln_arena_init(ln_arena *a);
 void *ln_arena_resize(ln_arena *a, void *p, size_t osize, size_t nsize);
 /* Does everything live in the block, so that nothing needs to be given back one by one? */
 bool ln_arena_is_whole(const ln_arena *a);
-void ln_arena_free(ln_arena *a);                         /* the block; what malloc has is the caller's affair */
+void ln_arena_free(ln_arena *a); /* the block; what malloc has is the caller's affair */
 
 #endif

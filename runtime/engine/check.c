@@ -21,16 +21,16 @@ static void to_members(lua_State *L) {
     lua_pushboolean(L, 1);
     return;
   }
-  lnL_thaw(L);                                           /* t                                                */
+  lnL_thaw(L);                                           /* t */
   lua_Integer n = 0;
-  lua_newtable(L);                                       /* t list                                           */
-  for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1))   /* t list k v                                       */
+  lua_newtable(L);                                       /* t list */
+  for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1))   /* t list k v */
     if (lua_type(L, -2) == LUA_TSTRING) {
       lua_pushvalue(L, -2);
       lua_rawseti(L, -4, ++n);
     }
   lnL_mark_array(L, -1);
-  lua_remove(L, -2);                                     /* list                                             */
+  lua_remove(L, -2);                                     /* list */
 }
 
 /* [… out value] → [… out]: out[name] = what value is made of */
@@ -53,33 +53,33 @@ static void put_lazy(lua_State *L, ln_vm *vm) {
 }
 
 static void put_globals(lua_State *L, ln_vm *vm) {
-  lua_newtable(L);                                       /* out                                              */
-  lua_pushglobaltable(L);                                /* out globals                                      */
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) { /* out globals k v                                  */
+  lua_newtable(L);                                       /* out */
+  lua_pushglobaltable(L);                                /* out globals */
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) { /* out globals k v */
     if (lua_type(L, -2) != LUA_TSTRING || strncmp(lua_tostring(L, -2), "__", 2) == 0) continue;
     lua_pushvalue(L, -4);
-    lua_pushvalue(L, -2);                                /* out globals k v out v                            */
+    lua_pushvalue(L, -2);                                /* out globals k v out v */
     put_name(L, lua_tostring(L, -4));
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);                                         /* out                                              */
+  lua_pop(L, 1);                                         /* out */
   put_lazy(L, vm);
 }
 
 static void put_modules(lua_State *L, ln_engine *g) {
-  lua_newtable(L);                                       /* out                                              */
+  lua_newtable(L);                                       /* out */
   for (const ln_module *m = g->modules; m && m->name; m++) {
     lua_pushcfunction(L, lnL_require);
     lua_pushstring(L, m->name);
-    lua_call(L, 1, 1);                                   /* out module                                       */
+    lua_call(L, 1, 1);                                   /* out module */
     put_name(L, m->name);
   }
 }
 
 static void put_absent(lua_State *L) {
-  static const char *const stock[] = {"load", "loadfile", "loadstring", "dofile", "os", "io", "debug", "package",
-                                      "collectgarbage", "warn", NULL};
-  lua_newtable(L);                                       /* out                                              */
+  static const char *const stock[] = {"load",  "loadfile", "loadstring",     "dofile", "os", "io",
+                                      "debug", "package",  "collectgarbage", "warn",   NULL};
+  lua_newtable(L);                                       /* out */
   for (const char *const *name = stock; *name; name++) {
     const char *why = lnL_absent(ln_str_of(*name));
     if (!why) continue;
@@ -91,7 +91,7 @@ static void put_absent(lua_State *L) {
 static int l_names(lua_State *L) {
   struct naming *n = lua_touserdata(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_newtable(L);                                       /* job names                                        */
+  lua_newtable(L);                                       /* job names */
   put_absent(L);
   lua_setfield(L, 2, "absent");
   put_globals(L, n->run->vm);
@@ -116,13 +116,13 @@ struct checking { ln_engine *g; ln_str names, connectors, sources; ln_buf *out; 
 
 static int l_check(lua_State *L) {
   struct checking *c = lua_touserdata(L, 1);
-  lnL_host_require(L, c->g, "check.init");               /* job check                                        */
-  lua_getfield(L, -1, "run");                            /* job check run                                    */
+  lnL_host_require(L, c->g, "check.init");               /* job check */
+  lua_getfield(L, -1, "run");                            /* job check run */
   lnL_decode(L, c->names);
   lnL_decode(L, c->connectors);
-  lua_setfield(L, -2, "connectors");                     /* job check run known                              */
+  lua_setfield(L, -2, "connectors");                     /* job check run known */
   lnL_decode(L, c->sources);
-  lua_call(L, 2, 1);                                     /* job check findings                               */
+  lua_call(L, 2, 1);                                     /* job check findings */
   if (lua_rawlen(L, -1) == 0) lnL_mark_array(L, -1);
   c->ok = lnL_encode(L, -1, c->out, c->err);
   return 0;

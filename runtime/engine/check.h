@@ -1,14 +1,15 @@
-/* check.h: examines scripts before they run.  The rules are stdlib/check, in the host state; what there is to use (the
-** words, the libraries and their functions) is asked of a fresh VM, so that no list can grow old. */
+/* check.h: examines scripts before they run.  The rules are stdlib/check, in the host state; what there is to
+** use (the words, the libraries and their functions) is asked of a fresh VM, so that no list can grow old. */
 #ifndef LN_CHECK_H
 #define LN_CHECK_H
 
 #include "engine/engine.h"
 
-/* sources: an encoded array of { module, path, report, source }; those without `report` are only what others are made
-** of.  connectors: an encoded object: name -> { operations = name -> { class, list, move, params = [{ name, type }],
-** select, uses } } or { error, path }.  Appends to findings an encoded array of { column, file, line, message, rule,
-** severity }, in the order of files and lines.  False: the examination itself failed. */
+/* sources: an encoded array of { module, path, report, source }; those without `report` are only what others
+** are made of.  connectors: an encoded object: name -> { operations = name -> { class, list, move, params =
+** [{ name, type }], select, uses } } or { error, path }.  Appends to findings an encoded array of { column,
+** file, line, message, rule, severity }, in the order of files and lines.  False: the examination itself
+** failed. */
 bool ln_check(ln_engine *g, ln_str connectors, ln_str sources, ln_buf *findings, ln_err *err);
 
 #endif

@@ -1,9 +1,10 @@
-/* child.c: runs that a run begins: start (not waited for) and run_playbook (one step of its parent).  A child is a
-** row made in its parent's transaction, of its parent's snapshot and tree, with an id and a seed that follow from the
-** step that began it: the same whether the transaction is applied once or again.  Who carries it: the scheduler where
-** there is one, else this process.
+/* child.c: runs that a run begins: start (not waited for) and run_playbook (one step of its parent).  A child
+** is a row made in its parent's transaction, of its parent's snapshot and tree, with an id and a seed that
+** follow from the step that began it: the same whether the transaction is applied once or again.  Who carries
+** it: the scheduler where there is one, else this process.
 **
-** A parent that is stopped stops the child that it waits for; the child finishes what it has sent by itself. */
+** A parent that is stopped stops the child that it waits for; the child finishes what it has sent by
+** itself. */
 #include "engine/inside.h"
 
 #include "engine/play.h"
@@ -15,7 +16,7 @@
 
 typedef struct child { int64_t id; char ulid[LN_ULID + 1]; bool making; } child; /* an effect's work */
 
-enum { DEEP = 16 };                                      /* runs below runs                                  */
+enum { DEEP = 16 };                                      /* runs below runs */
 
 static ln_str key_of(int64_t id, char out[32]) {
   int n = snprintf(out, 32, "run:%lld", (long long)id);
@@ -62,14 +63,19 @@ static bool make_child(ln_tx *tx, const ln_effect *e, child *c, ln_err *err) {
   const ln_run *p = e->run;
   ln_vitem input;
   ln_buf options;
-  ln_run_row row = {.parent = p->id, .root = p->root_id, .playbook = ln_v_get_str(ln_buf_view(&e->args), "playbook"),
-                    .snapshot = ln_str_of(p->snapshot), .state = LN_STR("waiting"),
-                    .started_by = ln_str_of(p->started_by), .created_ms = e->asked_ms};
+  ln_run_row row = {.parent = p->id,
+                    .root = p->root_id,
+                    .playbook = ln_v_get_str(ln_buf_view(&e->args), "playbook"),
+                    .snapshot = ln_str_of(p->snapshot),
+                    .state = LN_STR("waiting"),
+                    .started_by = ln_str_of(p->started_by),
+                    .created_ms = e->asked_ms};
   ln_buf_init(&options, (size_t)64 << 20);
   ln_run_put_options(p, &options);
   row.options = ln_buf_view(&options);
   if (ln_v_get(ln_buf_view(&e->args), LN_STR("input"), &input)) row.input = input.whole;
-  bool ok = ln_buf_ok(&options, err) && not_too_deep(tx, p, err) && name_child(e, c, &row, err) && ln_tx_run_create(tx, &row, err);
+  bool ok = ln_buf_ok(&options, err) && not_too_deep(tx, p, err) && name_child(e, c, &row, err) &&
+            ln_tx_run_create(tx, &row, err);
   c->id = row.id;
   ok = ok && ln_run_log_began(tx, row.id, row.created_ms, err) &&
        (p->options.sim || ln_tx_wait_put(tx, row.id, (ln_str){NULL, 0}, 0, err));
@@ -94,7 +100,8 @@ static void carry(const ln_run *parent, int64_t id) {
   ln_engine *g = parent->engine;
   char owner[LN_ULID + 1] = "";
   ln_err err = {0};
-  ln_run_options o = {.sim = parent->options.sim, .event = parent->options.event, .event_arg = parent->options.event_arg};
+  ln_run_options o = {
+      .sim = parent->options.sim, .event = parent->options.event, .event_arg = parent->options.event_arg};
   if (g->sched) {
     ln_sched_nudge(g->sched);
     return;
@@ -157,7 +164,9 @@ static bool child_waits(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
 }
 
 /* Its parent is stopped. */
-static bool stop_apply(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_run_ask_cancel(tx, *(int64_t *)arg, err); }
+static bool stop_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_run_ask_cancel(tx, *(int64_t *)arg, err);
+}
 static void stop_done(void *arg, const ln_err *err) {
   (void)err;
   free(arg);
@@ -199,7 +208,8 @@ static bool make_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_v_end(&data, mark);
   ln_effect_entry(e, LN_E_ASKED, &entry);
   entry.data = ln_buf_view(&data);
-  bool ok = (ln_entry_put(&line, &entry) || ln_buf_ok(&line, err)) && ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
+  bool ok = (ln_entry_put(&line, &entry) || ln_buf_ok(&line, err)) &&
+            ln_tx_log(tx, e->run->id, ln_buf_view(&line), err);
   ln_buf_free(&data);
   ln_buf_free(&line);
   return ok;
@@ -251,7 +261,8 @@ static void reap(void *arg) {
   }
 }
 
-/* Where a scheduler carries the parents, their rows are due: those that it keeps in memory learn of it here. */
+/* Where a scheduler carries the parents, their rows are due: those that it keeps in memory learn of it
+** here. */
 void ln_child_ended(ln_run *r) {
   char key[32];
   ln_engine *g = r->engine;

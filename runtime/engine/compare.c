@@ -189,7 +189,8 @@ static void put_other_answer(comparison *c, const ln_asked *a) {
   ln_str was;
   ln_buf hold = {0};
   ln_err quiet;
-  if (!ln_entry_data(c->run->engine, a->rec->name, a->rec->outcome, &hold, &was, &quiet)) was = (ln_str){NULL, 0};
+  if (!ln_entry_data(c->run->engine, a->rec->name, a->rec->outcome, &hold, &was, &quiet))
+    was = (ln_str){NULL, 0};
   change x = {.what = "result", .why = "it comes to something else", .name = ln_str_of(a->name),
               .op = ln_str_of(a->op), .cls = a->cls, .where = ln_str_of(a->where), .was = a->rec->where,
               .before = was, .after = ln_buf_view(&a->answer), .answer = "computed"};

@@ -1,6 +1,7 @@
-/* config.c: reads lunette.conf.lua.  The file runs in a Lua state of its own that knows only `secret` and `env`;
-** what it returns becomes one encoded value, and everything below reads that, so nothing of Lua outlives the load.
-** An unknown key is an error that names the nearest known one: a misspelt guard must not be a missing guard. */
+/* config.c: reads lunette.conf.lua.  The file runs in a Lua state of its own that knows only `secret` and
+** `env`; what it returns becomes one encoded value, and everything below reads that, so nothing of Lua
+** outlives the load.  An unknown key is an error that names the nearest known one: a misspelt guard must not
+** be a missing guard. */
 #include "engine/config.h"
 
 #include "base/units.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct loaded {                                  /* the configuration and what its texts point into  */
+typedef struct loaded {                                  /* the configuration and what its texts point into */
   ln_config c;
   ln_buf value;
   char **texts; size_t n_texts;
@@ -91,7 +92,8 @@ static bool known_only(ln_str object, const char *where, const char *const *know
       found = ln_str_eq(key, ln_str_of(known[i]));
       if (distance(word, known[i]) < distance(word, near)) near = known[i];
     }
-    if (!found) return ln_fail(err, "config", LN_FINAL, "%s has no key '%s': did you mean '%s'?", where, word, near);
+    if (!found)
+      return ln_fail(err, "config", LN_FINAL, "%s has no key '%s': did you mean '%s'?", where, word, near);
   }
   return true;
 }
@@ -113,7 +115,8 @@ static bool want_list(loaded *l, ln_str object, const char *key, ln_list *out, l
   if (v.tag != 'A') return ln_fail(err, "config", LN_FINAL, "%s must be a list of texts", key);
   for (ln_str rest = v.body; rest.n && ln_v_read(&rest, &item);) {
     if (item.tag != 'S') return ln_fail(err, "config", LN_FINAL, "%s must be a list of texts", key);
-    if (!list_add(out, own_str(l, item.s))) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+    if (!list_add(out, own_str(l, item.s)))
+      return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   }
   return true;
 }
@@ -123,7 +126,9 @@ static bool want_size(ln_str object, const char *key, size_t *out, ln_err *err) 
   uint64_t bytes = 0;
   if (!ln_v_get(object, ln_str_of(key), &v)) return true;
   if (v.tag == 'I' && v.i > 0) bytes = (uint64_t)v.i;
-  else if (v.tag != 'S' || !ln_parse_size(v.s, &bytes, err)) return ln_err_prefix(err, "%s", key), ln_fail(err, "config", LN_FINAL, "%s must be a size such as \"64MiB\"", key);
+  else if (v.tag != 'S' || !ln_parse_size(v.s, &bytes, err))
+    return ln_err_prefix(err, "%s", key),
+           ln_fail(err, "config", LN_FINAL, "%s must be a size such as \"64MiB\"", key);
   *out = (size_t)bytes;
   return true;
 }
@@ -133,7 +138,8 @@ static bool want_us(ln_str object, const char *key, int64_t *out, ln_err *err) {
   int64_t ms = 0;
   if (!ln_v_get(object, ln_str_of(key), &v)) return true;
   if (v.tag == 'I' && v.i > 0) ms = v.i * 1000;
-  else if (v.tag != 'S' || !ln_parse_duration(v.s, &ms, err)) return ln_fail(err, "config", LN_FINAL, "%s must be a duration such as \"5ms\"", key);
+  else if (v.tag != 'S' || !ln_parse_duration(v.s, &ms, err))
+    return ln_fail(err, "config", LN_FINAL, "%s must be a duration such as \"5ms\"", key);
   *out = ms * 1000;
   return true;
 }
@@ -150,11 +156,13 @@ static bool read_limits(loaded *l, ln_str top, ln_err *err) {
   ln_str s = part(top, "limits");
   if (!s.n) return true;
   return known_only(s, "limits", known, err) && want_size(s, "memory", &l->c.memory, err) &&
-         want_size(s, "response", &l->c.response, err) && want_us(s, "slice", &l->c.slice_us, err) && want_us(s, "cpu", &l->c.cpu_us, err);
+         want_size(s, "response", &l->c.response, err) && want_us(s, "slice", &l->c.slice_us, err) &&
+         want_us(s, "cpu", &l->c.cpu_us, err);
 }
 
 static bool read_caps(loaded *l, ln_str guards, ln_err *err) {
-  static const char *const run_keys[] = {"destructive", NULL}, *const hour_keys[] = {"destructive", "share", NULL};
+  static const char *const run_keys[] = {"destructive", NULL}, *const hour_keys[] = {"destructive", "share",
+                                                                                     NULL};
   ln_str run = part(guards, "per_run"), hour = part(guards, "per_hour");
   ln_vitem share;
   if (run.n && !known_only(run, "guards.per_run", run_keys, err)) return false;
@@ -180,7 +188,8 @@ static bool read_guards(loaded *l, ln_str top, ln_err *err) {
   if (approve.n && !ln_str_eq(approve, LN_STR("destructive")) && !ln_str_eq(approve, LN_STR("never")))
     return ln_fail(err, "config", LN_FINAL, "guards.approve is \"destructive\" or \"never\"");
   l->c.approve_destructive = !ln_str_eq(approve, LN_STR("never"));
-  return want_list(l, protect, "host", &l->c.protect_host, err) && want_list(l, protect, "user", &l->c.protect_user, err) &&
+  return want_list(l, protect, "host", &l->c.protect_host, err) &&
+         want_list(l, protect, "user", &l->c.protect_user, err) &&
          want_list(l, g, "unasked", &l->c.unasked, err) && read_caps(l, g, err);
 }
 
@@ -198,13 +207,14 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   if (!a.n) return true;
   if (!known_only(a, "approvals", known, err)) return false;
   if (!ln_v_get(a, LN_STR("self"), &v) || v.tag == 'f') return true;
-  if (v.tag != 'S' || !ln_str_eq(v.s, LN_STR("interactive"))) return ln_fail(err, "config", LN_FINAL, "approvals.self is false or \"interactive\"");
+  if (v.tag != 'S' || !ln_str_eq(v.s, LN_STR("interactive")))
+    return ln_fail(err, "config", LN_FINAL, "approvals.self is false or \"interactive\"");
   l->c.approvals_self = LN_STR("interactive");
   return true;
 }
 
-/* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an address with
-** a name in front of an @, a backslash or a blank reads differently to different eyes. */
+/* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
+** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
   ptrdiff_t at = ln_str_find(url, LN_STR("://"));
   ln_str rest = at < 0 ? url : (ln_str){url.p + at + 3, url.n - (size_t)at - 3};
@@ -260,17 +270,24 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
   if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
   k.url = own_str(l, url);
-  if (!host_of(k.url).n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
+  if (!host_of(k.url).n)
+    return ln_fail(err, "config", LN_FINAL,
+                   "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
   k.loopback = is_loopback(host_of(k.url));
   if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
-    return ln_fail(err, "config", LN_FINAL, "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
+    return ln_fail(err, "config", LN_FINAL,
+                   "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
   k.writes = k.loopback ? LN_WRITES_ALLOW : LN_WRITES_NEVER;
   if (ln_str_eq(writes, LN_STR("never"))) k.writes = LN_WRITES_NEVER;
   else if (ln_str_eq(writes, LN_STR("ask"))) k.writes = LN_WRITES_ASK;
   else if (ln_str_eq(writes, LN_STR("allow"))) k.writes = LN_WRITES_ALLOW;
-  else if (writes.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: writes is \"never\", \"ask\" or \"allow\"", k.name.p);
+  else if (writes.n)
+    return ln_fail(err, "config", LN_FINAL, "connectors.%s: writes is \"never\", \"ask\" or \"allow\"",
+                   k.name.p);
   k.pace = ln_v_get_int(value, "pace", 1);
-  if (k.pace != 1 && (!k.loopback || k.pace < 1)) return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more", k.name.p);
+  if (k.pace != 1 && (!k.loopback || k.pace < 1))
+    return ln_fail(err, "config", LN_FINAL, "connectors.%s: pace works on loopback only, and is 1 or more",
+                   k.name.p);
   ln_connector_config *v = realloc(l->c.connectors, (l->c.n_connectors + 1) * sizeof *v);
   if (v) l->c.connectors = v;
   if (!v || !own_further(l, value, &k.keys))
@@ -280,7 +297,8 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
 }
 
 static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
-  static const char *const known[] = {"hosts", "bearer", "basic", "header", "hmac", "key", "user", "value", NULL};
+  static const char *const known[] = {"hosts", "bearer", "basic", "header", "hmac",
+                                      "key",   "user",   "value", NULL};
   static const char *const kinds[] = {"bearer", "basic", "header", "hmac", "key"};
   ln_credential k = {.name = own_str(l, name)};
   char where[100];
@@ -302,7 +320,9 @@ static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
     }
     k.secret = own_str(l, inner);
   }
-  if (!k.kind.n || !k.secret.n) return ln_fail(err, "config", LN_FINAL, "%s: one of bearer, basic, header, hmac, key = secret \"NAME\" is wanted", where);
+  if (!k.kind.n || !k.secret.n)
+    return ln_fail(err, "config", LN_FINAL,
+                   "%s: one of bearer, basic, header, hmac, key = secret \"NAME\" is wanted", where);
   ln_credential *v = realloc(l->c.credentials, (l->c.n_credentials + 1) * sizeof *v);
   if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   l->c.credentials = v;
@@ -310,27 +330,31 @@ static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
   return true;
 }
 
-static bool each_member(loaded *l, ln_str top, const char *key, bool (*fn)(loaded *l, ln_str name, ln_str value, ln_err *err), ln_err *err) {
+static bool each_member(loaded *l, ln_str top, const char *key,
+                        bool (*fn)(loaded *l, ln_str name, ln_str value, ln_err *err), ln_err *err) {
   ln_str object = part(top, key), name;
   ln_vitem v, item;
   if (!object.n || !ln_v_read(&object, &v)) return true;
-  if (v.tag != 'O') return v.count == 0 || ln_fail(err, "config", LN_FINAL, "%s must be a table by name", key);
+  if (v.tag != 'O')
+    return v.count == 0 || ln_fail(err, "config", LN_FINAL, "%s must be a table by name", key);
   for (ln_str rest = v.body; rest.n && ln_v_read_key(&rest, &name) && ln_v_read(&rest, &item);)
     if (!fn(l, name, item.whole, err)) return false;
   return true;
 }
 
 static bool read_all(loaded *l, ln_err *err) {
-  static const char *const known[] = {"store", "scripts", "listen", "connectors", "playbooks", "limits", "egress", "files",
-                                      "credentials", "allow", "connectors_path", "approvals", "guards", "stdlib", NULL};
+  static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
+                                      "limits",          "egress",    "files",  "credentials", "allow",
+                                      "connectors_path", "approvals", "guards", "stdlib",      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
   return want_text(l, top, "store", &l->c.store, err) && want_text(l, top, "listen", &l->c.listen, err) &&
          want_list(l, top, "scripts", &l->c.scripts, err) && want_list(l, top, "stdlib", &l->c.stdlib, err) &&
-         want_list(l, top, "connectors_path", &l->c.connectors_path, err) && want_list(l, top, "egress", &l->c.egress, err) &&
-         want_list(l, top, "files", &l->c.files, err) && read_limits(l, top, err) && read_allow(l, top, err) &&
-         read_approvals(l, top, err) && read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
+         want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
+         want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
+         read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
+         read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err);
 }
 
@@ -347,7 +371,10 @@ static int l_secret(lua_State *L) {
 static int l_env(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *v = getenv(name);
   if (v) return lua_pushstring(L, v), 1;
-  if (lua_isnoneornil(L, 2)) return luaL_error(L, "the environment has no %s (env \"%s\"): set it, or give a default as a second argument", name, name);
+  if (lua_isnoneornil(L, 2))
+    return luaL_error(
+        L, "the environment has no %s (env \"%s\"): set it, or give a default as a second argument", name,
+        name);
   lua_settop(L, 2);
   return 1;
 }
@@ -360,9 +387,12 @@ static bool run_file(loaded *l, const char *path, ln_err *err) {
   lua_pushcfunction(L, l_env);
   lua_setglobal(L, "env");
   bool ok = luaL_loadfilex(L, path, "t") == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK;
-  if (!ok) ln_fail(err, "config", LN_FINAL, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
+  if (!ok)
+    ln_fail(err, "config", LN_FINAL, "%s",
+            lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
   else if (!lua_istable(L, -1)) ok = ln_fail(err, "config", LN_FINAL, "%s must return a table", path);
-  else if (!lnL_encode(L, -1, &l->value, err)) ok = ln_fail(err, "config", LN_FINAL, "%s: %.300s", path, err->message);
+  else if (!lnL_encode(L, -1, &l->value, err))
+    ok = ln_fail(err, "config", LN_FINAL, "%s: %.300s", path, err->message);
   lua_close(L);
   return ok;
 }
@@ -485,8 +515,10 @@ bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err) {
   loaded *l = (loaded *)c;
   char url[100];
   snprintf(url, sizeof url, "https://%.*s.sim", LN_STR_ARG(name));
-  ln_connector_config k = {.name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
-  if (!own_bytes(l, keys, &k.keys)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  ln_connector_config k = {
+      .name = own_str(l, name), .url = own(l, url), .writes = LN_WRITES_ALLOW, .loopback = true, .pace = 1};
+  if (!own_bytes(l, keys, &k.keys))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   ln_connector_config *v = realloc(c->connectors, (c->n_connectors + 1) * sizeof *v);
   if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   c->connectors = v;

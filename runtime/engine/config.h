@@ -1,5 +1,6 @@
-/* config.h: the configuration, read once: a Lua file that returns a table and can call only `secret` and `env`.
-** An unknown key is an error that names the nearest known one.  Texts live as long as the configuration. */
+/* config.h: the configuration, read once: a Lua file that returns a table and can call only `secret` and
+** `env`.  An unknown key is an error that names the nearest known one.  Texts live as long as the
+** configuration. */
 #ifndef LN_CONFIG_H
 #define LN_CONFIG_H
 
@@ -15,7 +16,7 @@ typedef struct ln_connector_config {
   ln_writes writes;                                      /* default: never; on loopback: allow              */
   bool loopback;                                         /* http://127.…, localhost, [::1], or simulated    */
   int64_t pace;                                          /* 1, or N on loopback only                        */
-  ln_str keys;                                           /* an encoded object: the connector's further keys; a secret stands as { secret = "name" } */
+  ln_str keys; /* an encoded object: the connector's further keys; a secret stands as { secret = "name" } */
 } ln_connector_config;
 
 typedef struct ln_credential {                           /* for http's `auth` and crypto's keys             */
@@ -42,7 +43,8 @@ typedef struct ln_config {
   ln_list unasked;
 } ln_config;
 
-/* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua, /etc/lunette/lunette.conf.lua, none). */
+/* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,
+** /etc/lunette/lunette.conf.lua, none). */
 ln_config *ln_config_load(const char *path, ln_err *err);
 void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
@@ -50,8 +52,8 @@ const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name);
 int64_t ln_config_pace(const ln_config *c, ln_str name);
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
-/* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at "https://NAME.sim",
-** with the keys that reach it; writes allowed, as on loopback. */
+/* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
+** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */
 void ln_config_clear_connectors(ln_config *c);
 bool ln_config_simulate(ln_config *c, ln_str name, ln_str keys, ln_err *err);
 /* For the same: facts where the configuration has none (an encoded object), and one more root for files. */

@@ -486,7 +486,8 @@ static bool is_mixed(lua_State *L, int t) {
   return mixed;
 }
 
-/* Pushes the arguments without what belongs to the core: a copy where that makes a difference.  [-0, +1, m] */
+/* Pushes the arguments without what belongs to the core: a copy where that makes a difference.  [-0, +1,
+** m] */
 static void push_bare(lua_State *L, int t) {
   if (!is_mixed(L, t)) {
     lua_pushvalue(L, t);

@@ -37,8 +37,8 @@ typedef struct ln_write_ops {
   ** and keeps that place until send, or until it is dropped; or → ln_write_sent with LN_DID_NOT: it cannot be
   ** sent.  NULL: it never waits. */
   void (*place)(ln_effect *e);
-  /* async → ln_write_sent: one attempt on the wire, in this very call, with the tag in it where the vendor has
-  ** a place for one. */
+  /* async → ln_write_sent: one attempt on the wire, in this very call, with the tag in it where the vendor
+  ** has a place for one. */
   void (*send)(ln_effect *e);
   /* async → ln_write_probed: did it happen?  `since_ms`: when the first attempt was sent.  NULL: cannot be
   ** known. */
@@ -62,7 +62,8 @@ struct ln_op {                                           /* static, or owned by 
   ** nothing written. */
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
   bool quiet; /* LOCAL: changes nothing for others: a plan does it, too */
-  void (*done)(ln_effect *e); /* LOCAL: on the loop, when its change is durable, before it is told; may be NULL */
+  /* LOCAL: on the loop, when its change is durable, before it is told; may be NULL */
+  void (*done)(ln_effect *e);
   bool own;                                              /* PURE: the author's own work, within the VM      */
   /* WAIT: what it comes to where nobody waits for it, in a plan or over a past run's answers; NULL: nobody
   ** knows. */

@@ -31,7 +31,7 @@ struct ln_engine {
   void *state;                                           /* engine/open.c: the runs under way               */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
-  struct ln_sched *sched;                                /* engine/sched.h; NULL: runs are carried one by one */
+  struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 

@@ -40,7 +40,8 @@ static ln_str named(ln_str data) {
   return one ? ln_v_get_str(data, SPILLED) : (ln_str){NULL, 0};
 }
 
-/* Only these are read whole by their name; of the others an index of the journal needs the members at hand. */
+/* Only these are read whole by their name; of the others an index of the journal needs the members at
+** hand. */
 static bool may_spill(const ln_entry *e) {
   return e->kind == LN_E_DONE || e->kind == LN_E_RESULT || e->kind == LN_E_NOTE;
 }

@@ -1,5 +1,5 @@
-/* freeze.c: the kill switch, as a write's gates ask it: is everything frozen, or its connector, or the playbook that it
-** stands in, or that of its run? */
+/* freeze.c: the kill switch, as a write's gates ask it: is everything frozen, or its connector, or the
+** playbook that it stands in, or that of its run? */
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -10,8 +10,8 @@ static bool found(void *arg, const ln_freeze *f) {
   asking *a = arg;
   a->frozen = true;
   ln_fail(a->err, "frozen", LN_AGAIN, "%s: %s%.*s is frozen by %.*s: %.*s: lunette thaw", a->e->op->name,
-          f->scope.n ? "" : "everything", LN_STR_ARG(f->scope), LN_STR_ARG(f->by), f->why.n > 200 ? 200 : (int)f->why.n,
-          f->why.p);
+          f->scope.n ? "" : "everything", LN_STR_ARG(f->scope), LN_STR_ARG(f->by),
+          f->why.n > 200 ? 200 : (int)f->why.n, f->why.p);
   return false;
 }
 

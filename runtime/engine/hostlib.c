@@ -1,12 +1,13 @@
-/* hostlib.c: stdlib's modules in the host state.  They see the standard libraries through an environment of their
-** own, so what one sets by mistake is not seen by the connectors' declarations, which live there as well. */
+/* hostlib.c: stdlib's modules in the host state.  They see the standard libraries through an environment of
+** their own, so what one sets by mistake is not seen by the connectors' declarations, which live there as
+** well. */
 #include "engine/hostlib.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char LIB_KEY = 'l';                            /* its address: a key of the registry               */
+static const char LIB_KEY = 'l';                            /* its address: a key of the registry */
 
 static int l_host_require(lua_State *L) {
   ln_engine *g = lua_touserdata(L, lua_upvalueindex(1));
@@ -18,22 +19,22 @@ static int l_host_require(lua_State *L) {
 static void push_lib(lua_State *L, ln_engine *g) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &LIB_KEY) == LUA_TTABLE) return;
   lua_pop(L, 1);
-  lua_createtable(L, 0, 2);                              /* lib                                              */
-  lua_newtable(L);                                       /* lib env                                          */
-  lua_createtable(L, 0, 1);                              /* lib env meta                                     */
+  lua_createtable(L, 0, 2);                              /* lib */
+  lua_newtable(L);                                       /* lib env */
+  lua_createtable(L, 0, 1);                              /* lib env meta */
   lua_pushglobaltable(L);
   lua_setfield(L, -2, "__index");
-  lua_setmetatable(L, -2);                               /* lib env                                          */
+  lua_setmetatable(L, -2);                               /* lib env */
   lua_pushlightuserdata(L, g);
   lua_pushcclosure(L, l_host_require, 1);
   lua_setfield(L, -2, "require");
-  lua_setfield(L, -2, "env");                            /* lib                                              */
-  lua_newtable(L);                                       /* lib loaded                                       */
+  lua_setfield(L, -2, "env");                            /* lib */
+  lua_newtable(L);                                       /* lib loaded */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "json");
   lua_setfield(L, -3, "json");
   lua_pop(L, 1);
-  lua_setfield(L, -2, "loaded");                         /* lib                                              */
+  lua_setfield(L, -2, "loaded");                         /* lib */
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &LIB_KEY);
 }
@@ -63,19 +64,19 @@ static void load_chunk(lua_State *L, const ln_config *c, const char *name) {
 
 void lnL_host_require(lua_State *L, ln_engine *g, const char *name) {
   luaL_checkstack(L, 8, NULL);
-  push_lib(L, g);                                        /* lib                                              */
-  lua_getfield(L, -1, "loaded");                         /* lib loaded                                       */
-  if (lua_getfield(L, -1, name) == LUA_TNIL) {           /* lib loaded nil                                   */
-    load_chunk(L, g->config, name);                      /* lib loaded nil chunk                             */
+  push_lib(L, g);                                        /* lib */
+  lua_getfield(L, -1, "loaded");                         /* lib loaded */
+  if (lua_getfield(L, -1, name) == LUA_TNIL) {           /* lib loaded nil */
+    load_chunk(L, g->config, name);                      /* lib loaded nil chunk */
     lua_getfield(L, -4, "env");
-    lua_setupvalue(L, -2, 1);                            /* its first upvalue is _ENV                        */
-    lua_call(L, 0, 1);                                   /* lib loaded nil module                            */
+    lua_setupvalue(L, -2, 1);                            /* its first upvalue is _ENV */
+    lua_call(L, 0, 1);                                   /* lib loaded nil module */
     lua_pushvalue(L, -1);
     lua_setfield(L, -4, name);
-    lua_replace(L, -2);                                  /* lib loaded module                                */
+    lua_replace(L, -2);                                  /* lib loaded module */
   }
   lua_replace(L, -3);
-  lua_pop(L, 1);                                         /* module                                           */
+  lua_pop(L, 1);                                         /* module */
 }
 
 bool ln_host_run(ln_engine *g, lua_CFunction fn, void *job, const char *what, ln_err *err) {

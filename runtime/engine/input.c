@@ -1,6 +1,6 @@
-/* input.c: inputs by their declared types: "string", "[host]", "duration = 30d", "one of a b", "ip?".  A value from
-** the command line is a text, one from JSON has a type of its own; both end as the declared type, or as an error
-** that names the input, what came, and what is wanted. */
+/* input.c: inputs by their declared types: "string", "[host]", "duration = 30d", "one of a b", "ip?".  A
+** value from the command line is a text, one from JSON has a type of its own; both end as the declared type,
+** or as an error that names the input, what came, and what is wanted. */
 #include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/play.h"
@@ -20,7 +20,8 @@ static int wrong(lua_State *L, const char *what, const char *wanted, int idx) {
   ln_err err;
   size_t n;
   const char *got = luaL_tolstring(L, idx, &n);
-  ln_fail(&err, "bad_argument", LN_FINAL, "input %s: %s is wanted, got %s %.60s", what, wanted, luaL_typename(L, idx), got);
+  ln_fail(&err, "bad_argument", LN_FINAL, "input %s: %s is wanted, got %s %.60s", what, wanted,
+          luaL_typename(L, idx), got);
   lnL_push_error(L, &err, (ln_str){NULL, 0});
   return lua_error(L);
 }
@@ -55,7 +56,8 @@ static ln_str text_at(lua_State *L, int idx) {
   return s;
 }
 
-/* ------------------------------------------------------------------ one value, on top of the stack, replaced */
+/* ------------------------------------------------------------------ one value, on top of the stack,
+** replaced */
 
 static void to_string(lua_State *L, const char *what) {
   if (lua_type(L, -1) == LUA_TNUMBER) lua_tolstring(L, -1, NULL);
@@ -115,7 +117,8 @@ static void to_time(lua_State *L, const char *what) {
 static void to_ip(lua_State *L, const char *what) {
   unsigned char bytes[16];
   const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-  if (inet_pton(AF_INET, s, bytes) != 1 && inet_pton(AF_INET6, s, bytes) != 1) wrong(L, what, "an IP address", -1);
+  if (inet_pton(AF_INET, s, bytes) != 1 && inet_pton(AF_INET6, s, bytes) != 1)
+    wrong(L, what, "an IP address", -1);
 }
 
 static void to_sha256(lua_State *L, const char *what) {
@@ -158,7 +161,8 @@ static void to_user(lua_State *L, const char *what) {
 static void to_alert(lua_State *L, const char *what) {
   if (!lua_istable(L, -1)) wrong(L, what, "an alert's document", -1);
   int doc = lua_gettop(L);
-  bool normal = lua_getfield(L, doc, "format") == LUA_TSTRING && lua_getfield(L, doc, "source") == LUA_TSTRING &&
+  bool normal = lua_getfield(L, doc, "format") == LUA_TSTRING &&
+                lua_getfield(L, doc, "source") == LUA_TSTRING &&
                 lua_getfield(L, doc, "severity") == LUA_TSTRING && lua_getfield(L, doc, "raw") != LUA_TNIL;
   lua_settop(L, doc);
   if (normal) return;
@@ -173,7 +177,9 @@ static void to_alert(lua_State *L, const char *what) {
     const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no known product's format";
     luaL_error(L, "input %s: not an alert: %s", what, why);
   }
-  if (lua_rawlen(L, -2) > 1) luaL_error(L, "input %s: the document holds %d alerts: give one (lunette alert shows them)", what, (int)lua_rawlen(L, -2));
+  if (lua_rawlen(L, -2) > 1)
+    luaL_error(L, "input %s: the document holds %d alerts: give one (lunette alert shows them)", what,
+               (int)lua_rawlen(L, -2));
   lua_rawgeti(L, -2, 1);                           /* doc alert list why one  */
   lua_replace(L, doc);
   lua_settop(L, doc);
@@ -217,7 +223,8 @@ static void one(lua_State *L, const type *t, const char *what) {
 /* A text becomes a list at its commas; "[]" is the empty one. */
 static void split(lua_State *L) {
   ln_str word, rest = text_at(L, -1);
-  if (ln_str_starts(rest, LN_STR("[")) && ln_str_ends(rest, LN_STR("]"))) rest = ln_str_trim((ln_str){rest.p + 1, rest.n - 2});
+  if (ln_str_starts(rest, LN_STR("[")) && ln_str_ends(rest, LN_STR("]")))
+    rest = ln_str_trim((ln_str){rest.p + 1, rest.n - 2});
   lua_newtable(L);                         /* s t */
   for (lua_Integer i = 1; rest.n; i++) {
     ln_str_cut(rest, ',', &word, &rest);
@@ -309,7 +316,8 @@ void lnL_coerce_input(lua_State *L, int playbook, int value) {
   lua_newtable(L);
   int out = lua_gettop(L);                                  /* … name declared all out     */
   for (lua_pushnil(L); lua_next(L, declared);) {            /* … k type                    */
-    if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s: an input's type is a text such as \"string?\"", name);
+    if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "%s: an input's type is a text such as \"string?\"", name);
     const char *text = lua_tostring(L, -1), *what = lua_tostring(L, -2);
     lua_getfield(L, all, what);                             /* … k type v                  */
     coerce(L, text, what);

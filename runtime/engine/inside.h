@@ -98,9 +98,19 @@ struct ln_fork {
   lua_KContext ctx;
 };
 
-typedef enum ln_stand {                                  /* where a write stands (write.c)                  */
-  LN_W_NEW, LN_W_LOOKING, LN_W_ASKING, LN_W_PLACING, LN_W_TURN, LN_W_INTENT, LN_W_SENT, LN_W_FOLLOWING, LN_W_SETTLING,
-  LN_W_PROBING, LN_W_DOUBT, LN_W_RECORDING
+typedef enum ln_stand { /* where a write stands (write.c)                  */
+                        LN_W_NEW,
+                        LN_W_LOOKING,
+                        LN_W_ASKING,
+                        LN_W_PLACING,
+                        LN_W_TURN,
+                        LN_W_INTENT,
+                        LN_W_SENT,
+                        LN_W_FOLLOWING,
+                        LN_W_SETTLING,
+                        LN_W_PROBING,
+                        LN_W_DOUBT,
+                        LN_W_RECORDING
 } ln_stand;
 
 typedef struct ln_kept { struct ln_kept *next; char bytes[]; } ln_kept;
@@ -222,7 +232,7 @@ struct ln_run {
 
 /* run.c */
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more); /* told at once     */
-void ln_run_tell(ln_run *r, ln_str entries);             /* of steps, stages and notes: they are durable now */
+void ln_run_tell(ln_run *r, ln_str entries); /* of steps, stages and notes: they are durable now */
 bool ln_run_begin_vm(ln_run *r, ln_err *err);            /* words loaded, the root branch empty             */
 /* A fresh VM, unless it has one in which its playbook was looked at; the root branch is runnable. */
 bool ln_run_begin(ln_run *r, ln_err *err);
@@ -232,9 +242,9 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e);
 bool ln_run_wake_with(ln_run *r, ln_effect *e);          /* its outcome is there                            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
-bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn     */
-void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile?    */
-void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that?    */
+bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn */
+void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile? */
+void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that? */
 /* The script goes no further.  What it would only repeat (a used-up budget, a divergence) ends the run,
 ** once its writes under way are known; anything else leaves it to be resumed. */
 void ln_run_end_attempt(ln_run *r, const ln_err *why);
@@ -301,7 +311,7 @@ bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str 
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */
-bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err); /* its ok, state and outcome, as a RESULT     */
+bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err); /* its ok, state and outcome, as a RESULT */
 void ln_effect_durable(ln_effect *e);                    /* that was committed: it is finished with them    */
 /* child.c */
 extern const ln_op ln_op_start, ln_op_run_playbook;      /* args { input, playbook }                        */
@@ -334,7 +344,8 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
 void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
-/* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell ("store"). */
+/* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell
+** ("store"). */
 bool ln_freeze_passes(const ln_effect *e, ln_err *err);
 bool ln_freeze_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 /* guards.c */
@@ -366,14 +377,15 @@ void ln_plan_replayed(ln_effect *e, const ln_record *rec); /* collects a replaye
 /* park.c: a run of which every branch waits is nobody's until something is due. */
 void ln_park_try(ln_run *r);                             /* now, if it may be, and is worth it              */
 bool ln_park_holds(ln_run *r); /* it is parked, or on the way: what comes waits until it is ours again */
-/* It is put away, or about to be: whoever finds that something has come for it leaves it to the row, which the
-** transaction that brought it has made due.  A job of it would be refused as stale. */
+/* It is put away, or about to be: whoever finds that something has come for it leaves it to the row, which
+** the transaction that brought it has made due.  A job of it would be refused as stale. */
 static inline bool ln_park_is_away(const ln_run *r) { return r->parked || r->parking; }
-bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due: the first time, LN_NEVER     */
-bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err); /* its rows; what is there already: due now */
+bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due: the first time, LN_NEVER */
+/* its rows; what is there already: due now */
+bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err);
 void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has it                           */
 void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, so encoded                   */
-bool ln_park_wake(ln_run *r);                            /* one in memory; r->woken is called; false: no memory */
+bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
 void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */
 /* The journal's first entry: the versions that it is made for. */
@@ -399,8 +411,8 @@ void ln_replay_noted(ln_run *r, const ln_entry *e);
 void ln_replay_failed(ln_branch *b);                     /* it ended by the error on top of its co          */
 /* wait.c */
 extern const ln_op ln_op_sleep;                          /* args { ms }                                     */
-/* Of an effect whose job the writer has given back: it may go again.  True: its branch was cancelled meanwhile, and
-** it has ended with that. */
+/* Of an effect whose job the writer has given back: it may go again.  True: its branch was cancelled
+** meanwhile, and it has ended with that. */
 bool ln_effect_given_back(ln_effect *e);
 /* The effect waits until somebody calls that key; "": it does no more. */
 void ln_wait_key(ln_effect *e, ln_str key);

@@ -1,6 +1,6 @@
-/* intake.c: alerts in.  The adapters are Lua (stdlib/alert), and run in a scratch VM under the limits of any playbook,
-** because what they read was written by an attacker.  A trigger (`on`) runs there too; it may look at the store, and
-** do nothing else that leaves. */
+/* intake.c: alerts in.  The adapters are Lua (stdlib/alert), and run in a scratch VM under the limits of any
+** playbook, because what they read was written by an attacker.  A trigger (`on`) runs there too; it may look
+** at the store, and do nothing else that leaves. */
 #include "engine/intake.h"
 
 #include "engine/inside.h"
@@ -51,7 +51,8 @@ static bool look_apply(ln_tx *tx, void *arg, ln_err *err) {
 static bool only_store_get(ln_effect *e, ln_err *err) {
   struct looked l = {.e = e};
   if (strcmp(e->op->name, "store.get") != 0 || !e->run->engine->store)
-    return ln_fail(err, "refused", LN_FINAL, "%s in `on`: a trigger may ask store.get and nothing else that leaves", e->op->name);
+    return ln_fail(err, "refused", LN_FINAL,
+                   "%s in `on`: a trigger may ask store.get and nothing else that leaves", e->op->name);
   ln_buf_init(&l.value, 16 << 20);
   if (!ln_writer_run(e->run->engine->store, look_apply, &l, err)) return ln_buf_free(&l.value), false;
   e->ok = l.ok;
@@ -63,14 +64,15 @@ static bool only_store_get(ln_effect *e, ln_err *err) {
   return true;
 }
 
-/* Who failed, was ended, or asked for what it may not, has left its VM in the middle of things: the next one gets
-** another. */
+/* Who failed, was ended, or asked for what it may not, has left its VM in the middle of things: the next one
+** gets another. */
 static bool call(struct taking *t, lua_CFunction fn, ln_err *err) {
   struct pushing p = {t, fn};
   ln_err none;
   if (!t->run->vm && !ln_scratch_renew(t->run, err)) return false;
   t->run->root->cpu_us = 0;
-  if (ln_vm_protect(t->run->vm, l_push_both, &p, err) && ln_scratch_turns(t->run, only_store_get, err)) return true;
+  if (ln_vm_protect(t->run->vm, l_push_both, &p, err) && ln_scratch_turns(t->run, only_store_get, err))
+    return true;
   ln_scratch_renew(t->run, &none); /* else it is tried again */
   return false;
 }
@@ -85,7 +87,8 @@ static int l_normalise(lua_State *L) {
   lua_getfield(L, -1, "normalise");
   lnL_decode(L, t->doc);
   lua_call(L, 1, 2);                                   /* alert list why */
-  if (!lua_istable(L, -2)) return luaL_error(L, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "no known product's format");
+  if (!lua_istable(L, -2))
+    return luaL_error(L, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "no known product's format");
   lua_pop(L, 1);
   if (!lnL_encode(L, -1, t->out, t->err)) return luaL_error(L, "%s", t->err->message);
   return 0;
@@ -201,7 +204,8 @@ static bool one_document(struct taking *t, ln_str doc, ln_alert_fn fn, void *arg
 static bool one_text(struct taking *t, ln_str text, ln_alert_fn fn, void *arg, ln_err *err) {
   ln_buf value;
   ln_buf_init(&value, (size_t)256 << 20);
-  bool ok = ln_host_json(t->run->engine->host, text, &value, err) && one_document(t, ln_buf_view(&value), fn, arg, err);
+  bool ok = ln_host_json(t->run->engine->host, text, &value, err) &&
+            one_document(t, ln_buf_view(&value), fn, arg, err);
   ln_buf_free(&value);
   return ok;
 }

@@ -33,7 +33,8 @@ bool ln_entry_put(ln_buf *b, const ln_entry *e) {
 
 static bool read_head(ln_str *items, ln_entry *e) {
   int64_t kind, cls;
-  if (!ln_v_read_int(items, &kind) || !ln_v_read_str(items, &e->name) || !ln_v_read_str(items, &e->op)) return false;
+  if (!ln_v_read_int(items, &kind) || !ln_v_read_str(items, &e->name) || !ln_v_read_str(items, &e->op))
+    return false;
   if (!ln_v_read_int(items, &cls) || !ln_v_read_str(items, &e->fingerprint)) return false;
   e->kind = (ln_entry_kind)kind;
   e->cls = (ln_class)cls;
@@ -47,7 +48,8 @@ bool ln_entry_read(ln_str *rest, ln_entry *e) {
   ln_vitem data;
   if (!ln_v_read_array(&at, &items, &count) || count != ENTRY_ITEMS) return false;
   if (!read_head(&items, e) || !ln_v_read_bool(&items, &e->ok)) return false;
-  if (!ln_v_read_str(&items, &e->state) || !ln_v_read_str(&items, &e->where) || !ln_v_read(&items, &data)) return false;
+  if (!ln_v_read_str(&items, &e->state) || !ln_v_read_str(&items, &e->where) || !ln_v_read(&items, &data))
+    return false;
   e->data = data.tag == 'n' ? (ln_str){NULL, 0} : data.whole;
   *rest = at;
   return true;

@@ -269,7 +269,8 @@ static bool text_ok(ln_str s, ln_err *err) {
   size_t wrong;
   if (ln_str_utf8(s, &wrong)) return true;
   return ln_fail(err, "bad_argument", LN_FINAL,
-                 "a text that is not UTF-8 at its byte %zu has no JSON form: encode it (crypto.base64)", wrong + 1);
+                 "a text that is not UTF-8 at its byte %zu has no JSON form: encode it (crypto.base64)",
+                 wrong + 1);
 }
 
 static bool items_ok(ln_vitem *v, ln_err *err);

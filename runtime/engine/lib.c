@@ -94,12 +94,15 @@ static void put_utf8(lua_State *L) {                     /* utf8            */
 
 static const luaL_Reg none[] = {{NULL, NULL}};
 
-static const struct { const char *name; const luaL_Reg *ours, *stock; void (*rest)(lua_State *L); } libraries[] = {
-    {LUA_COLIBNAME, ln_lib_coroutine, none, NULL},
-    {LUA_MATHLIBNAME, none, stock[STOCK_MATH], put_math},
-    {LUA_STRLIBNAME, ln_lib_string, stock[STOCK_STRING], NULL},
-    {LUA_TABLIBNAME, ln_lib_table, none, NULL},
-    {LUA_UTF8LIBNAME, none, stock[STOCK_UTF8], put_utf8}};
+static const struct {
+  const char *name;
+  const luaL_Reg *ours, *stock;
+  void (*rest)(lua_State *L);
+} libraries[] = {{LUA_COLIBNAME, ln_lib_coroutine, none, NULL},
+                 {LUA_MATHLIBNAME, none, stock[STOCK_MATH], put_math},
+                 {LUA_STRLIBNAME, ln_lib_string, stock[STOCK_STRING], NULL},
+                 {LUA_TABLIBNAME, ln_lib_table, none, NULL},
+                 {LUA_UTF8LIBNAME, none, stock[STOCK_UTF8], put_utf8}};
 enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 
 static void set_functions(lua_State *L, const luaL_Reg *lib) { /* library   */

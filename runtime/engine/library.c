@@ -1,6 +1,7 @@
-/* library.c: the scripts that runs are made of.  Taking a snapshot reads every file below the configured folders
-** and hashes it; the manifest (sorted lines "module TAB sha256 TAB path") is itself kept by its hash, which is the
-** snapshot's name.  A run that is taken over gets the very sources it began with from the store. */
+/* library.c: the scripts that runs are made of.  Taking a snapshot reads every file below the configured
+** folders and hashes it; the manifest (sorted lines "module TAB sha256 TAB path") is itself kept by its hash,
+** which is the snapshot's name.  A run that is taken over gets the very sources it began with from the
+** store. */
 #include "engine/library.h"
 #include "engine/inside.h"
 #include "engine/instrument.h"
@@ -99,9 +100,9 @@ static bool add(ln_snapshot *s, script c, ln_err *err) {
 
 /* ------------------------------------------------------------------ the index of the last snapshot
 
-   What each file's hash was, by path, time, size and inode: a command that starts while nothing has changed reads
-   and hashes no script.  A file that changed within two seconds before the index was written may have changed again
-   unseen, and is read. */
+   What each file's hash was, by path, time, size and inode: a command that starts while nothing has changed
+   reads and hashes no script.  A file that changed within two seconds before the index was written may have
+   changed again unseen, and is read. */
 
 typedef struct known { char *path; char sha[2 * LN_SHA256 + 1]; long long sec, nsec, size, inode; } known;
 
@@ -119,9 +120,12 @@ static void index_free(struct index *x) {
   free(x);
 }
 
-static int by_path(const void *a, const void *b) { return strcmp(((const known *)a)->path, ((const known *)b)->path); }
+static int by_path(const void *a, const void *b) {
+  return strcmp(((const known *)a)->path, ((const known *)b)->path);
+}
 
-static bool known_file(const struct index *x, const char *path, const struct stat *st, char sha[2 * LN_SHA256 + 1]) {
+static bool known_file(const struct index *x, const char *path, const struct stat *st,
+                       char sha[2 * LN_SHA256 + 1]) {
   const known what = {.path = (char *)(uintptr_t)path};
   const known *k = x && x->n ? bsearch(&what, x->v, x->n, sizeof *x->v, by_path) : NULL;
   if (!k || k->sec != st->st_mtim.tv_sec || k->nsec != st->st_mtim.tv_nsec || k->size != st->st_size ||
@@ -137,7 +141,8 @@ static bool read_known(ln_str line, known *k) {
   if (!ln_str_cut(line, '\t', &path, &rest) || rest.n >= sizeof text) return false;
   memcpy(text, rest.p, rest.n);
   text[rest.n] = 0;
-  if (sscanf(text, "%64[0-9a-f] %lld %lld %lld %lld", k->sha, &k->sec, &k->nsec, &k->size, &k->inode) != 5) return false;
+  if (sscanf(text, "%64[0-9a-f] %lld %lld %lld %lld", k->sha, &k->sec, &k->nsec, &k->size, &k->inode) != 5)
+    return false;
   return (k->path = ln_str_dup(path)) != NULL;
 }
 
@@ -154,7 +159,9 @@ static struct index *index_read(ln_engine *g) {
     ln_str_cut(line, ' ', &time, &hash);
     x->written_s = strtoll(time.p, NULL, 10);
     snprintf(x->hash, sizeof x->hash, "%.*s", LN_STR_ARG(hash));
-    while (rest.n && x->n < SCRIPTS_MAX && ln_str_cut(rest, '\n', &line, &rest) && read_known(line, &x->v[x->n])) x->n++;
+    while (rest.n && x->n < SCRIPTS_MAX && ln_str_cut(rest, '\n', &line, &rest) &&
+           read_known(line, &x->v[x->n]))
+      x->n++;
     qsort(x->v, x->n, sizeof *x->v, by_path);
   }
   ln_buf_free(&text);
@@ -167,8 +174,8 @@ static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
   ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
   for (size_t i = 0; i < s->n; i++) {
     const script *c = &s->v[i];
-    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec, (long long)c->changed.tv_nsec,
-                (long long)c->size, (long long)c->inode);
+    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec,
+                (long long)c->changed.tv_nsec, (long long)c->size, (long long)c->inode);
   }
   bool ok = ln_buf_ok(&text, err) && ln_tx_hint_put(tx, LN_STR("scripts"), ln_buf_view(&text), err);
   ln_buf_free(&text);
@@ -202,7 +209,8 @@ static char *module_name(const char *relative) {
   return m;
 }
 
-static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                     ln_err *err) {
   script c = {.changed = st->st_mtim, .size = st->st_size, .inode = st->st_ino};
   ln_buf text;
   uint8_t sha[LN_SHA256];
@@ -229,33 +237,44 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
 ** connectors come from stdlib and connectors_path alone: a script shadows none. */
 static bool skipped(const ln_snapshot *s, const char *relative) {
   if (s->in_scripts && strncmp(relative, "connectors/", 11) == 0) return true;
-  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 || strncmp(relative, "check/", 6) == 0;
+  return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 ||
+         strncmp(relative, "check/", 6) == 0;
 }
 
-typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err);
+typedef bool (*visit_fn)(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                         ln_err *err);
 
-static bool walk(ln_snapshot *s, const char *root, const char *relative, int depth, visit_fn visit, ln_err *err) {
+static bool walk(ln_snapshot *s, const char *root, const char *relative, int depth, visit_fn visit,
+                 ln_err *err) {
   char path[1024], below[512];
   struct dirent *d;
   struct stat st;
   snprintf(path, sizeof path, "%s%s%s", root, relative[0] ? "/" : "", relative);
   DIR *dir = depth < DEEP ? opendir(path) : NULL;
-  if (!dir) return depth > 0 || ln_fail(err, "config", LN_FINAL, "the folder of scripts %s cannot be read: %s", root, strerror(errno));
+  if (!dir)
+    return depth > 0 || ln_fail(err, "config", LN_FINAL, "the folder of scripts %s cannot be read: %s", root,
+                                strerror(errno));
   bool ok = true;
   while (ok && (d = readdir(dir))) {
     if (d->d_name[0] == '.') continue;
-    if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >= (int)sizeof below) continue;
-    if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path || stat(path, &st) != 0) continue;
+    if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] ? "/" : "", d->d_name) >=
+        (int)sizeof below)
+      continue;
+    if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path || stat(path, &st) != 0)
+      continue;
     if (skipped(s, below)) continue;
     if (S_ISDIR(st.st_mode)) ok = walk(s, root, below, depth + 1, visit, err);
-    else if (ln_str_ends(ln_str_of(below), LN_STR(".lua")) && !ln_str_ends(ln_str_of(below), LN_STR("_test.lua")))
+    else if (ln_str_ends(ln_str_of(below), LN_STR(".lua")) &&
+             !ln_str_ends(ln_str_of(below), LN_STR("_test.lua")))
       ok = visit(s, path, below, &st, err);
   }
   closedir(dir);
   return ok;
 }
 
-static int by_module(const void *a, const void *b) { return strcmp(((const script *)a)->module, ((const script *)b)->module); }
+static int by_module(const void *a, const void *b) {
+  return strcmp(((const script *)a)->module, ((const script *)b)->module);
+}
 
 /* Earlier folders win: the site's scripts over those that ship. */
 static bool has_module(const ln_snapshot *s, size_t upto, const char *module) {
@@ -277,12 +296,14 @@ static bool take_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *
 
 static bool name_snapshot(ln_snapshot *s, ln_err *err) {
   uint8_t sha[LN_SHA256];
-  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) { /* the same files: the same manifest */
+  /* the same files: the same manifest */
+  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) {
     memcpy(s->hash, s->index->hash, sizeof s->hash);
     return true;
   }
   ln_buf_addz(&s->manifest, "lunette snapshot 1\n");
-  for (size_t i = 0; i < s->n; i++) ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
+  for (size_t i = 0; i < s->n; i++)
+    ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
   if (!ln_buf_ok(&s->manifest, err) || !ln_sha256(ln_buf_view(&s->manifest), sha)) return false;
   memcpy(s->hash, "sha256:", 7);
   ln_hex(sha, sizeof sha, s->hash + 7);
@@ -299,12 +320,13 @@ static const char *base_of(const char *path) {
 static script *find(ln_snapshot *s, ln_str module);
 
 static bool same_file(const script *c, const char *path, const struct stat *st) {
-  return c && strcmp(c->path, path) == 0 && c->size == st->st_size && c->changed.tv_sec == st->st_mtim.tv_sec &&
-         c->changed.tv_nsec == st->st_mtim.tv_nsec;
+  return c && strcmp(c->path, path) == 0 && c->size == st->st_size &&
+         c->changed.tv_sec == st->st_mtim.tv_sec && c->changed.tv_nsec == st->st_mtim.tv_nsec;
 }
 
 /* A shadowed file is none of the snapshot's: it may change. */
-static bool still_same(ln_snapshot *s, const char *path, const char *relative, const struct stat *st, ln_err *err) {
+static bool still_same(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
+                       ln_err *err) {
   char *module = module_name(relative);
   script *c = module ? find(s, ln_str_of(module)) : NULL;
   bool same = c && (strcmp(c->path, path) != 0 || same_file(c, path, st));
@@ -362,7 +384,8 @@ static bool unchanged(ln_snapshot *s, ln_str extra) {
   if (!ln_str_eq(ln_str_of(s->extra), extra)) return false;
   if (now - s->looked_us < FRESH_US) return true;
   s->seen = 0;
-  if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet))) return false;
+  if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet)))
+    return false;
   if (!each_root(s, walk_root, still_same, same_connector, &quiet)) return false;
   s->looked_us = now;
   return s->seen >= s->n;
@@ -372,7 +395,8 @@ static bool add_extra(ln_snapshot *s, ln_str extra, ln_err *err) {
   struct stat st = {0};
   if (!extra.n) return true;
   snprintf(s->extra, sizeof s->extra, "%.*s", LN_STR_ARG(extra));
-  if (stat(s->extra, &st) != 0) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", s->extra, strerror(errno));
+  if (stat(s->extra, &st) != 0)
+    return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", s->extra, strerror(errno));
   return add_file(s, s->extra, base_of(s->extra), &st, err);
 }
 
@@ -417,7 +441,8 @@ ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err) {
 static bool add_line(ln_snapshot *s, ln_str line, ln_err *err) {
   ln_str module, rest, sha, path;
   script c = {0};
-  if (!ln_str_cut(line, '\t', &module, &rest) || !ln_str_cut(rest, '\t', &sha, &path) || sha.n != 2 * LN_SHA256)
+  if (!ln_str_cut(line, '\t', &module, &rest) || !ln_str_cut(rest, '\t', &sha, &path) ||
+      sha.n != 2 * LN_SHA256)
     return ln_fail(err, "store", LN_FINAL, "the manifest of snapshot %s is damaged", s->hash);
   c.module = ln_str_dup(module);
   c.path = ln_str_dup(path);
@@ -448,7 +473,8 @@ static bool put_all(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   if (s->news && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
   if (!s->manifest.n)
-    return ln_fail(err, "store", LN_FINAL, "the manifest of the scripts is not in the store, as its index says: "
+    return ln_fail(err, "store", LN_FINAL,
+                   "the manifest of the scripts is not in the store, as its index says: "
                    "remove nothing from it by hand");
   for (size_t i = 0; i < s->n; i++) {
     ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
@@ -530,7 +556,8 @@ bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln
   }
   if (find(s, ln_str_of(out))) return true;
   if (nearest(s, playbook, &hint))
-    return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s: did you mean %.*s?", out, LN_STR_ARG(hint));
+    return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s: did you mean %.*s?", out,
+                   LN_STR_ARG(hint));
   return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s below the folders of `scripts`", out);
 }
 
@@ -542,8 +569,8 @@ static const char *shown(const char *path) {
   return p ? p : q ? q : path;
 }
 
-/* Compiled once: further VMs take what it was compiled to.  A plan, and who goes through a past run with other
-** scripts, compiles another source. */
+/* Compiled once: further VMs take what it was compiled to.  A plan, and who goes through a past run with
+** other scripts, compiles another source. */
 static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
   char chunk[300];
   snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
@@ -564,7 +591,8 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   lua_error(L);
 }
 
-/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its affair. */
+/* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its
+** affair. */
 static void push_loaded(lua_State *L, ln_run *r) {
   ln_branch *b = r->current;
   while (b && !b->own_modules) b = b->parent;
@@ -588,7 +616,8 @@ static bool open_core_module(lua_State *L, ln_run *r, ln_str name) {
 
 static void open_module(lua_State *L, ln_run *r, ln_str name) {
   if (ln_str_starts(name, LN_STR("connectors."))) {
-    if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1) luaL_error(L, "there is no connector %s", name.p);
+    if (r->engine->open_connector(L, (ln_str){name.p + 11, name.n - 11}) != 1)
+      luaL_error(L, "there is no connector %s", name.p);
     lnL_freeze(L);
     return;
   }

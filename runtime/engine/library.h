@@ -1,5 +1,5 @@
-/* library.h: the scripts: found below the configured folders, compiled, and pinned.  A snapshot is a manifest of
-** module name -> SHA-256, its sources kept by content in the store: a run keeps the one it began with. */
+/* library.h: the scripts: found below the configured folders, compiled, and pinned.  A snapshot is a manifest
+** of module name -> SHA-256, its sources kept by content in the store: a run keeps the one it began with. */
 #ifndef LN_LIBRARY_H
 #define LN_LIBRARY_H
 
@@ -9,23 +9,25 @@ typedef struct ln_snapshot ln_snapshot;
 
 /* Reads every script below `scripts` and `stdlib`, and the connectors of connectors_path (as modules
 ** connectors.NAME, which no folder of scripts can have); `extra` (may be empty) is one more file, whose
-** module name is its base name.  Does not compile: a script that does not compile fails whoever loads it.  Free by
-** drop. */
+** module name is its base name.  Does not compile: a script that does not compile fails whoever loads it.
+** Free by drop. */
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err);
 /* The same with a folder whose scripts win over all others.  Not the one that later runs share. */
 ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err);
-ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store            */
+ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store */
 ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
 void ln_snapshot_drop(ln_snapshot *s);
-const char *ln_snapshot_hash(const ln_snapshot *s);      /* "sha256:…"                                        */
-bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err); /* manifest and sources, if they are not there   */
-void ln_snapshot_stored(ln_snapshot *s);                 /* that transaction was committed: it need not be put again */
-/* A module's source and the path it came from; false: none.  Fetched from the store when the snapshot was loaded. */
+const char *ln_snapshot_hash(const ln_snapshot *s); /* "sha256:…"                                        */
+/* manifest and sources, if they are not there */
+bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err);
+void ln_snapshot_stored(ln_snapshot *s); /* that transaction was committed: it need not be put again */
+/* A module's source and the path it came from; false: none.  Fetched from the store when the snapshot was
+** loaded. */
 bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err);
 /* The module that a playbook's name or path means. */
 bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err);
 size_t ln_snapshot_count(const ln_snapshot *s);
-ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted                              */
+ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted */
 
 /* Of the run that L belongs to: the SHA-256 of a module as it is pinned, in hex (NULL: it has none), and its
 ** source. */

@@ -4,8 +4,8 @@
 
 #include "engine/effect.h"
 
-/* Records the value at idx as a note of the run: "found", "not_done", "evidence", "log"; buffered into the journal,
-** not repeated by a replay.  Raises bad_argument when the value cannot be stored. */
+/* Records the value at idx as a note of the run: "found", "not_done", "evidence", "log"; buffered into the
+** journal, not repeated by a replay.  Raises bad_argument when the value cannot be stored. */
 LN_RAISES void lnL_note(lua_State *L, const char *kind, int idx);
 
 #endif

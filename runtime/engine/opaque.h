@@ -8,8 +8,8 @@
 
 #include "engine/value.h"
 
-/* The error of what asks for an opaque value: the first within an encoded value.  Always false; "unknown", with what is
-** not known, the step that would tell, and --assume. */
+/* The error of what asks for an opaque value: the first within an encoded value.  Always false; "unknown",
+** with what is not known, the step that would tell, and --assume. */
 bool ln_opaque_fail(ln_str value, ln_err *err);
 bool ln_opaque_in(ln_str value, ln_str *opaque);         /* the first within it; false: there is none       */
 /* Puts one: what is not known before the step of that name is done; past: what no recorded answer tells of

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AGAIN_MS = 1000 };                                /* until one whose store failed is tried again      */
+enum { AGAIN_MS = 1000 };                                /* until one whose store failed is tried again */
 
 /* ------------------------------------------------------------------ the struct */
 
@@ -221,7 +221,8 @@ static void drop_undeclared(lua_State *L, int t) {
   lua_pop(L, 1);                                             /* input              */
 }
 
-/* Runs as the root branch, without leaving this function: chunk, declaration, coerced input.  Returns the playbook. */
+/* Runs as the root branch, without leaving this function: chunk, declaration, coerced input.  Returns the
+** playbook. */
 static int l_look(lua_State *L) {
   ln_run *r = lnL_run(L);
   struct looking *k = lua_touserdata(L, lua_upvalueindex(1));
@@ -351,8 +352,8 @@ static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
   return (r->past = ln_journal_empty(err)) != NULL;
 }
 
-/* The run goes on in the VM in which its playbook was looked at: what a resumed one will not do again may have left
-** no trace there. */
+/* The run goes on in the VM in which its playbook was looked at: what a resumed one will not do again may
+** have left no trace there. */
 static bool begin_looked_at(ln_run *r, ln_err *err) {
   if (r->scripts_ran) free_vm(r);
   return ln_run_begin(r, err);
@@ -448,7 +449,8 @@ static bool copy_row(void *arg, const ln_run_row *row) {
 
 bool ln_run_take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run *r = arg;
-  ln_run_change running = {.state = r->cancel_wanted ? LN_STR("cancelling") : LN_STR("running"), .waiting = {"", 0}};
+  ln_run_change running = {.state = r->cancel_wanted ? LN_STR("cancelling") : LN_STR("running"),
+                           .waiting = {"", 0}};
   return ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
          ln_tx_run_change(tx, r->id, &running, err) && ln_tx_waits_drop(tx, r->id, err);
 }
@@ -527,7 +529,7 @@ ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_er
 
 enum { DEATHS = 3 };
 
-typedef struct waking { ln_run *run; bool other; } waking; /* other: of another world                        */
+typedef struct waking { ln_run *run; bool other; } waking; /* other: of another world */
 
 /* It took its process down too often: a person has to say that it may go on.  One against simulators is of
 ** no concern to those who serve. */
@@ -582,8 +584,8 @@ static void taken(void *arg, const ln_err *err) {
   else ln_run_pump_soon(r);
 }
 
-ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*done)(ln_run *r, const ln_err *err),
-                    ln_err *err) {
+ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o,
+                    void (*done)(ln_run *r, const ln_err *err), ln_err *err) {
   ln_run *r = ln_run_new(g, o, err);
   waking *w = calloc(1, sizeof *w);
   struct found f = {.run = r};

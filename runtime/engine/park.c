@@ -1,17 +1,17 @@
 /* park.c: a run of which every branch waits for time or for somebody is *parked*: one transaction gathers its
-** journal into a segment, says in `wait` what will make it due, and gives its row up.  Its VM stays for a while,
-** for whoever has to wait only a minute; then memory holds nothing of it.
+** journal into a segment, says in `wait` what will make it due, and gives its row up.  Its VM stays for a
+** while, for whoever has to wait only a minute; then memory holds nothing of it.
 **
-** A parked run belongs to nobody.  A timer of it that goes off, or whatever else comes for it, first takes the
-** row back (epoch + 1, in a transaction); only then does anything of it go on.  What was decided between the last
-** look and that transaction would be missed: so the transaction looks once more, and what is there already makes
-** the run due at once. */
+** A parked run belongs to nobody.  A timer of it that goes off, or whatever else comes for it, first takes
+** the row back (epoch + 1, in a transaction); only then does anything of it go on.  What was decided between
+** the last look and that transaction would be missed: so the transaction looks once more, and what is there
+** already makes the run due at once. */
 #include "engine/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORTH_MS = 2000 };                                /* a shorter wait is not worth two transactions     */
+enum { WORTH_MS = 2000 };                                /* a shorter wait is not worth two transactions */
 
 /* ------------------------------------------------------------------ may it be? */
 
@@ -123,8 +123,8 @@ static bool park_apply(ln_tx *tx, void *arg, ln_err *err) {
   parting *p = arg;
   ln_run *r = p->run;
   ln_run_change c = {.owner = LN_STR(""), .state = LN_STR("waiting"), .waiting = ln_buf_view(&p->waiting)};
-  return ln_park_put_waits(tx, r, err) && ln_tx_run_change(tx, r->id, &c, err) && ln_tx_run_forgive(tx, r->id, err) &&
-         ln_tx_segment(tx, r->id, err);
+  return ln_park_put_waits(tx, r, err) && ln_tx_run_change(tx, r->id, &c, err) &&
+         ln_tx_run_forgive(tx, r->id, err) && ln_tx_segment(tx, r->id, err);
 }
 
 static void park_done(void *arg, const ln_err *err) {
@@ -132,7 +132,7 @@ static void park_done(void *arg, const ln_err *err) {
   ln_run *r = p->run;
   ln_buf_free(&p->waiting);
   free(p);
-  r->parking = false;                                    /* also of an attempt that is over: it is to be given up */
+  r->parking = false; /* also of an attempt that is over: it is to be given up */
   if (ln_job_gone(err)) return;
   if (err) {
     ln_run_end_attempt(r, err);
@@ -174,7 +174,7 @@ static void woken(void *arg, const ln_err *err) {
   r->woken = NULL;
   if (r->closing) {
     ln_run_leave(r);
-  } else if (err) {                                      /* another has it now, and goes on from the journal */
+  } else if (err) { /* another has it now, and goes on from the journal */
     ln_sched_unparked(r);
     ln_run_unlink(r);
   } else {

@@ -1,5 +1,5 @@
-/* play.c: the declaration of a playbook.  What is wrong with it is said by field, with the form that is wanted,
-** before anything runs. */
+/* play.c: the declaration of a playbook.  What is wrong with it is said by field, with the form that is
+** wanted, before anything runs. */
 #include "engine/play.h"
 
 #include <lauxlib.h>
@@ -27,7 +27,8 @@ static void check_field(lua_State *L, const field *f) {
   int type = lua_getfield(L, 1, f->name);
   if (type == LUA_TNIL && f->needed) luaL_error(L, "playbook: the field '%s' is missing", f->name);
   if (type != LUA_TNIL && type != f->type)
-    luaL_error(L, "playbook: '%s' must be a %s, got %s", f->name, lua_typename(L, f->type), lua_typename(L, type));
+    luaL_error(L, "playbook: '%s' must be a %s, got %s", f->name, lua_typename(L, f->type),
+               lua_typename(L, type));
   lua_pop(L, 1);
 }
 

@@ -1,4 +1,5 @@
-/* play.h: what a playbook declares: its table checked field by field, and its input coerced to the declared types. */
+/* play.h: what a playbook declares: its table checked field by field, and its input coerced to the declared
+** types. */
 #ifndef LN_PLAY_H
 #define LN_PLAY_H
 
@@ -7,7 +8,7 @@
 /* The word `playbook`: checks the table at 1 and marks it.  Raises, naming field and form. */
 int lnL_playbook(lua_State *L);
 bool lnL_is_playbook(lua_State *L, int idx);
-ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err); /* its name, stage, uses, d3fend, for a branch      */
+ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err); /* its name, stage, uses, d3fend, for a branch */
 
 /* Coerces the table at `value` (nil: empty) by the declaration at `playbook`, with the site's values from the
 ** configuration below it; pushes the result.  Raises bad_argument, naming the input. [-0, +1, e] */

@@ -1,4 +1,5 @@
-/* render.c: a run's document for people: stdlib/report.lua makes text or markdown of it, in the host state. */
+/* render.c: a run's document for people: stdlib/report.lua makes text or markdown of it, in the host
+** state. */
 #include "engine/inside.h"
 
 #include <lauxlib.h>

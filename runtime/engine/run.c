@@ -280,8 +280,8 @@ static bool may_cancel(const ln_run *r) {
   return true;
 }
 
-/* Nothing else could come before the branch, and nothing is known of its effect: what it asks begins as it would
-** after a turn of others, of whom there are none. */
+/* Nothing else could come before the branch, and nothing is known of its effect: what it asks begins as it
+** would after a turn of others, of whom there are none. */
 bool ln_run_keeps_turn(ln_branch *b) {
   ln_run *r = b->run;
   if (!r->live || r->runnable || r->ready || r->cancel_wanted || b->cancelled || is_over(r)) return false;
@@ -398,8 +398,8 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
                      .error = ln_buf_view(&e->error),
                      .waiting = LN_STR(""),
                      .finished_ms = now};
-  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) && ln_tx_run_lets_go(tx, r->id, err) &&
-         ln_tx_segment(tx, r->id, err);
+  return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) &&
+         ln_tx_run_lets_go(tx, r->id, err) && ln_tx_segment(tx, r->id, err);
 }
 
 static void ending_free(ending *e) {

@@ -36,8 +36,8 @@ ln_run *ln_run_resume(ln_engine *g, ln_str which, const ln_run_options *o, ln_er
 /* For schedulers: takes up a run that is due and nobody's, as its row has it, and replays it; done is called
 ** once, from the loop, when it is ours, or not ("conflict": another was faster, or it is quarantined).  NULL:
 ** it could not even be begun, done is not called. */
-ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o, void (*done)(ln_run *r, const ln_err *err),
-                    ln_err *err);
+ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o,
+                    void (*done)(ln_run *r, const ln_err *err), ln_err *err);
 /* Starts what one operation makes (lunette call): a run whose playbook is that operation. */
 ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o,
                     ln_str started_by, ln_err *err);
@@ -57,8 +57,8 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 /* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
 ** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
-/* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal, another
-** run's end) come, or has another process asked one to cancel? */
+/* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal,
+** another run's end) come, or has another process asked one to cancel? */
 void ln_runs_look(ln_engine *g);
 
 const char *ln_run_ulid(const ln_run *r);
@@ -71,10 +71,11 @@ bool ln_run_over(const ln_run *r);                       /* ended, or its attemp
 typedef struct ln_waiting { char what[16], id[32], step[256], next[320]; int64_t until_ms; } ln_waiting;
 bool ln_run_waiting(const ln_run *r, ln_waiting *w);
 
-/* Can nothing go on in this process without somebody else: has every run of it ended, or does it wait for a person, a
-** signal, or another run of which that is so? */
+/* Can nothing go on in this process without somebody else: has every run of it ended, or does it wait for a
+** person, a signal, or another run of which that is so? */
 bool ln_runs_still(const ln_engine *g);
-bool ln_run_waiting_through(const ln_run *r, ln_waiting *w); /* also for the person that a run it waits for waits for */
+/* also for the person that a run it waits for waits for */
+bool ln_run_waiting_through(const ln_run *r, ln_waiting *w);
 /* A person's decision; "conflict", "denied" (four eyes), "not_found". */
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                         bool interactive, ln_err *err);

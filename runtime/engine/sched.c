@@ -1,6 +1,7 @@
 /* sched.c: the life of many runs.  Runs that are due are read from the store, a few at a time, never all of
-** them: neither starting nor waking costs anything for those that wait.  What the dead left is made due by one
-** statement an owner.  Whose script was running when an owner died has one death more; see DEATHS in open.c.
+** them: neither starting nor waking costs anything for those that wait.  What the dead left is made due by
+** one statement an owner.  Whose script was running when an owner died has one death more; see DEATHS in
+** open.c.
 **
 ** Parked runs are in a list, the one that was parked last first; what is beyond `warm` is let go. */
 #include "engine/sched.h"
@@ -37,7 +38,8 @@ static bool orphan_apply(ln_tx *tx, void *arg, ln_err *err) {
 static bool is_dead(void *arg, ln_str owner) {
   dead *d = arg;
   ln_engine *g = d->s->g;
-  if (owner.n != LN_ULID || ln_str_eq(owner, ln_str_of(ln_owner_id(g->owner))) || ln_owner_alive(g->store, owner))
+  if (owner.n != LN_ULID || ln_str_eq(owner, ln_str_of(ln_owner_id(g->owner))) ||
+      ln_owner_alive(g->store, owner))
     return true;
   memcpy(d->owner, owner.p, owner.n);
   d->owner[owner.n] = '\0';
@@ -130,8 +132,8 @@ static void scan(ln_sched *s) {
 
 /* ------------------------------------------------------------------ the tick */
 
-/* Ended ones go; so do those whose attempt is over: they are due again, soon.  One that the store does not let go
-** of yet (a full disk) stays: nobody else would ever take it up. */
+/* Ended ones go; so do those whose attempt is over: they are due again, soon.  One that the store does not
+** let go of yet (a full disk) stays: nobody else would ever take it up. */
 static void reap(ln_sched *s) {
   s->reap = false;
   for (ln_run *r = s->g->state, *next; r; r = next) {
@@ -162,7 +164,12 @@ void ln_sched_nudge(ln_sched *s) {
 
 /* ------------------------------------------------------------------ what people want */
 
-typedef struct wanted { ln_sched *s; int64_t run, epoch; char *ulid, owner[LN_ULID + 1]; bool cancel, over, sim; } wanted;
+typedef struct wanted {
+  ln_sched *s;
+  int64_t run, epoch;
+  char *ulid, owner[LN_ULID + 1];
+  bool cancel, over, sim;
+} wanted;
 
 static bool read_wanted(void *arg, const ln_run_row *row) {
   wanted *w = arg;
@@ -178,9 +185,11 @@ static bool read_wanted(void *arg, const ln_run_row *row) {
 static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
   const wanted *w = arg;
   static const ln_run_change cancelling = {.state = {"cancelling", 10}};
-  return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) && ln_tx_run_forgive(tx, w->run, err) &&
+  return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) &&
+         ln_tx_run_forgive(tx, w->run, err) &&
          (!w->cancel || ln_tx_run_change(tx, w->run, &cancelling, err)) &&
-         (w->owner[0] || (ln_tx_wait_call_run(tx, w->run, err) && ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err)));
+         (w->owner[0] ||
+          (ln_tx_wait_call_run(tx, w->run, err) && ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err)));
 }
 
 bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err) {
@@ -190,7 +199,8 @@ bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1
   bool ours = strcmp(w.owner, ln_owner_id(g->owner)) == 0;
   if (w.over) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", ulid, ulid);
   if (w.sim)
-    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim", ulid);
+    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim",
+                   ulid);
   if (w.owner[0] && !ours && ln_owner_alive(g->store, ln_str_of(w.owner)) && !cancel)
     return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", ulid);
   if (!ln_writer_run(g->store, want_apply, &w, err)) return false;

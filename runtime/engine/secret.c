@@ -281,7 +281,8 @@ static bool read_credential(int fd, ln_str name, ln_buf *text, ln_err *err) {
   return true;
 }
 
-/* It is read into a buffer of its own: out may hold something already, and need not have room for the longest. */
+/* It is read into a buffer of its own: out may hold something already, and need not have room for the
+** longest. */
 static bool from_credentials(ln_str name, ln_buf *out, bool *found, ln_err *err) {
   int fd = open_credential(name);
   struct stat st;
@@ -290,7 +291,8 @@ static bool from_credentials(ln_str name, ln_buf *out, bool *found, ln_err *err)
   ln_buf_init(&text, VALUE_MAX + 1);
   *found = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
   if (*found)
-    ok = read_credential(fd, name, &text, err) && (ln_buf_add(out, ln_buf_view(&text)) || ln_buf_ok(out, err));
+    ok =
+        read_credential(fd, name, &text, err) && (ln_buf_add(out, ln_buf_view(&text)) || ln_buf_ok(out, err));
   if (fd >= 0) close(fd);
   ln_buf_wipe(&text);
   return ok;

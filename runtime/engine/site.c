@@ -1,4 +1,5 @@
-/* site.c: a site's facts for runs against simulators: what the modules called *.site among the scripts say. */
+/* site.c: a site's facts for runs against simulators: what the modules called *.site among the scripts
+** say. */
 #include "engine/site.h"
 
 #include "engine/library.h"
@@ -47,7 +48,8 @@ bool ln_site_facts(ln_engine *g, const char *root, ln_buf *facts, ln_err *err) {
   bool ok = s != NULL;
   ln_v_end(facts, ln_v_begin(facts, 'O', 0));
   for (size_t i = 0; ok && i < ln_snapshot_count(s); i++)
-    if (ln_str_ends(ln_snapshot_name(s, i), LN_STR(".site"))) ok = add(g, s, ln_snapshot_name(s, i), root, facts, err);
+    if (ln_str_ends(ln_snapshot_name(s, i), LN_STR(".site")))
+      ok = add(g, s, ln_snapshot_name(s, i), root, facts, err);
   ln_snapshot_drop(s);
   return ok;
 }

@@ -1,13 +1,14 @@
-/* sysfile.c: which files are never denied, excepted, evicted or ended by image: interpreters, and what belongs to an
-** operating system, by name or by folder.  A name is brought to one spelling first, for an alert, a vendor or an
-** attacker may write the same file in many ways (\\?\C:\WINDOWS\.\System32\CMD.EXE::$DATA, %windir%/system32/cmd.exe ,
-** \\host\admin$\system32\cmd.exe, /bin/../usr/bin/bash).  What cannot be spelt out counts as such a file.
+/* sysfile.c: which files are never denied, excepted, evicted or ended by image: interpreters, and what
+** belongs to an operating system, by name or by folder.  A name is brought to one spelling first, for an
+** alert, a vendor or an attacker may write the same file in many ways
+** (\\?\C:\WINDOWS\.\System32\CMD.EXE::$DATA, %windir%/system32/cmd.exe , \\host\admin$\system32\cmd.exe,
+** /bin/../usr/bin/bash).  What cannot be spelt out counts as such a file.
 **
-** Of the 25 genuine T1059 alerts that name a process all name an interpreter or a host of the operating system, so
-** the names below are the ones whose denial would take the shell away from a whole company.
+** Of the 25 genuine T1059 alerts that name a process all name an interpreter or a host of the operating
+** system, so the names below are the ones whose denial would take the shell away from a whole company.
 **
-** A hash has no name of its own.  Every document that a run sees (its input, and what its steps answered) tells which
-** hash goes by which name; a hash that anything called by such a name is taken for that file. */
+** A hash has no name of its own.  Every document that a run sees (its input, and what its steps answered)
+** tells which hash goes by which name; a hash that anything called by such a name is taken for that file. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
@@ -16,36 +17,43 @@ enum { NAME_MAX_BYTES = 64 << 10, SEGMENTS = 256, SHORT_STEM = 6, DEEP = 100 };
 
 static const char *const system_names[] = {
     /* interpreters and shells */
-    "powershell.exe", "powershell_ise.exe", "pwsh.exe", "cmd.exe", "wscript.exe", "cscript.exe", "mshta.exe", "hh.exe",
-    "rundll32.exe", "regsvr32.exe", "msbuild.exe", "installutil.exe", "regasm.exe", "regsvcs.exe", "cmstp.exe", "wmic.exe",
-    "odbcconf.exe", "forfiles.exe", "pcalua.exe", "scriptrunner.exe", "bash.exe", "wsl.exe", "python.exe", "pythonw.exe",
-    "py.exe", "pyw.exe", "pypy.exe", "node.exe", "deno.exe", "bun.exe", "lua.exe", "luajit.exe", "perl.exe", "ruby.exe", "rubyw.exe",
-    "php.exe", "php-cgi.exe", "tclsh.exe", "java.exe", "javaw.exe", "autohotkey.exe", "autoit3.exe",
-    "sh", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "busybox", "toybox", "osascript", "awk", "gawk", "mawk",
+    "powershell.exe", "powershell_ise.exe", "pwsh.exe", "cmd.exe", "wscript.exe", "cscript.exe", "mshta.exe",
+    "hh.exe", "rundll32.exe", "regsvr32.exe", "msbuild.exe", "installutil.exe", "regasm.exe", "regsvcs.exe",
+    "cmstp.exe", "wmic.exe", "odbcconf.exe", "forfiles.exe", "pcalua.exe", "scriptrunner.exe", "bash.exe",
+    "wsl.exe", "python.exe", "pythonw.exe", "py.exe", "pyw.exe", "pypy.exe", "node.exe", "deno.exe",
+    "bun.exe", "lua.exe", "luajit.exe", "perl.exe", "ruby.exe", "rubyw.exe", "php.exe", "php-cgi.exe",
+    "tclsh.exe", "java.exe", "javaw.exe", "autohotkey.exe", "autoit3.exe", "sh", "dash", "ash", "rbash",
+    "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "busybox", "toybox", "osascript", "awk", "gawk", "mawk",
     "sed", "env", "expect",
     /* of the operating system */
-    "explorer.exe", "svchost.exe", "services.exe", "lsass.exe", "csrss.exe", "smss.exe", "wininit.exe", "winlogon.exe",
-    "userinit.exe", "logonui.exe", "conhost.exe", "dllhost.exe", "taskhost.exe", "taskhostw.exe", "taskeng.exe", "sihost.exe", "ctfmon.exe",
-    "dwm.exe", "fontdrvhost.exe", "spoolsv.exe", "runtimebroker.exe", "searchindexer.exe", "sppsvc.exe", "wmiprvse.exe", "wsmprovhost.exe",
-    "msiexec.exe", "mmc.exe", "reg.exe", "regedit.exe", "schtasks.exe", "at.exe", "sc.exe", "net.exe", "net1.exe", "netsh.exe", "certutil.exe",
-    "bitsadmin.exe", "wevtutil.exe", "vssadmin.exe", "wbadmin.exe", "bcdedit.exe", "whoami.exe", "tasklist.exe", "taskkill.exe",
-    "control.exe", "notepad.exe", "curl.exe", "tar.exe", "ssh.exe",
-    "ntoskrnl.exe", "ntdll.dll", "kernel32.dll", "kernelbase.dll", "user32.dll", "shell32.dll", "advapi32.dll", "ole32.dll",
-    "combase.dll", "rpcrt4.dll", "msvcrt.dll", "ucrtbase.dll", "amsi.dll", "vbscript.dll", "jscript.dll", "jscript9.dll", "scrobj.dll",
-    "mscoree.dll", "clr.dll", "system.management.automation.dll",
-    "sudo", "su", "systemd", "init", "launchd", "sshd", "cron", "crond", "dbus-daemon", "dockerd", "containerd", "kubelet",
+    "explorer.exe", "svchost.exe", "services.exe", "lsass.exe", "csrss.exe", "smss.exe", "wininit.exe",
+    "winlogon.exe", "userinit.exe", "logonui.exe", "conhost.exe", "dllhost.exe", "taskhost.exe",
+    "taskhostw.exe", "taskeng.exe", "sihost.exe", "ctfmon.exe", "dwm.exe", "fontdrvhost.exe", "spoolsv.exe",
+    "runtimebroker.exe", "searchindexer.exe", "sppsvc.exe", "wmiprvse.exe", "wsmprovhost.exe", "msiexec.exe",
+    "mmc.exe", "reg.exe", "regedit.exe", "schtasks.exe", "at.exe", "sc.exe", "net.exe", "net1.exe",
+    "netsh.exe", "certutil.exe", "bitsadmin.exe", "wevtutil.exe", "vssadmin.exe", "wbadmin.exe",
+    "bcdedit.exe", "whoami.exe", "tasklist.exe", "taskkill.exe", "control.exe", "notepad.exe", "curl.exe",
+    "tar.exe", "ssh.exe", "ntoskrnl.exe", "ntdll.dll", "kernel32.dll", "kernelbase.dll", "user32.dll",
+    "shell32.dll", "advapi32.dll", "ole32.dll", "combase.dll", "rpcrt4.dll", "msvcrt.dll", "ucrtbase.dll",
+    "amsi.dll", "vbscript.dll", "jscript.dll", "jscript9.dll", "scrobj.dll", "mscoree.dll", "clr.dll",
+    "system.management.automation.dll", "sudo", "su", "systemd", "init", "launchd", "sshd", "cron", "crond",
+    "dbus-daemon", "dockerd", "containerd", "kubelet",
     /* what nearly everybody works with */
-    "winword.exe", "excel.exe", "powerpnt.exe", "outlook.exe", "onenote.exe", "chrome.exe", "msedge.exe", "firefox.exe", "iexplore.exe",
-    "lunette"};
+    "winword.exe", "excel.exe", "powerpnt.exe", "outlook.exe", "onenote.exe", "chrome.exe", "msedge.exe",
+    "firefox.exe", "iexplore.exe", "lunette"};
 
 /* These are also called by a version: python3.11, lua5.4, node-18. */
-static const char *const versioned[] = {"python", "pythonw", "pypy", "lua", "luajit", "perl", "ruby", "php", "node", "java", "bash", "zsh",
-                                        "ksh", "tclsh", "pwsh", "powershell", "busybox", "gawk"};
+static const char *const versioned[] = {"python", "pythonw", "pypy", "lua",        "luajit",  "perl",
+                                        "ruby",   "php",     "node", "java",       "bash",    "zsh",
+                                        "ksh",    "tclsh",   "pwsh", "powershell", "busybox", "gawk"};
 
 /* The first folders of a path, without the drive. */
-static const char *const windows_folders[] = {"system32", "syswow64", "sysnative", "sysarm32", "winsxs", "servicing", "systemapps",
-                                              "microsoft.net", "immersivecontrolpanel", "boot"};
-static const char *const unix_folders[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32", "system", "boot"};
+static const char *const windows_folders[] = {"system32",   "syswow64",      "sysnative",
+                                              "sysarm32",   "winsxs",        "servicing",
+                                              "systemapps", "microsoft.net", "immersivecontrolpanel",
+                                              "boot"};
+static const char *const unix_folders[] = {"bin",   "sbin",   "lib",    "lib32",
+                                           "lib64", "libx32", "system", "boot"};
 static const char *const usr_folders[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -56,9 +64,10 @@ static bool in_list(const char *const *list, size_t n, ln_str s) {
   return false;
 }
 
-/* --- one spelling ----------------------------------------------------------------------------------------- */
+/* --- one spelling
+** ----------------------------------------------------------------------------------------- */
 
-typedef struct spelt {                                   /* a path: lower case, without what means nothing   */
+typedef struct spelt {                                   /* a path: lower case, without what means nothing */
   ln_buf text;
   ln_str v[SEGMENTS];                                    /* its segments, without the drive                 */
   size_t n;
@@ -100,9 +109,11 @@ static bool push(spelt *p, ln_str s) {
   return true;
 }
 
-/* Segments that stand for a place, at the beginning: -1 none, 0 it is the drive, 1 it is the folder of Windows. */
+/* Segments that stand for a place, at the beginning: -1 none, 0 it is the drive, 1 it is the folder of
+** Windows. */
 static int place_of(ln_str s) {
-  static const char *const folder[] = {"%systemroot%", "%windir%", "$env:systemroot", "$env:windir", "admin$", "systemroot"};
+  static const char *const folder[] = {"%systemroot%", "%windir%", "$env:systemroot",
+                                       "$env:windir",  "admin$",   "systemroot"};
   static const char *const drive[] = {"%systemdrive%", "$env:systemdrive", "bootdevice"};
   if (in_list(folder, COUNT(folder), s)) return 1;
   if (is_drive(s) || in_list(drive, COUNT(drive), s) || (s.n == 2 && s.p[1] == '$')) return 0;
@@ -127,7 +138,9 @@ static bool take_segment(spelt *p, ln_str s) {
 static void drop_mounts(spelt *p) {
   size_t k = 0;
   if (p->n > 2 && ln_str_eq(p->v[0], LN_STR("proc")) && ln_str_eq(p->v[2], LN_STR("root"))) k = 3;
-  if (p->n > 2 && p->v[1].n == 1 && (ln_str_eq(p->v[0], LN_STR("mnt")) || ln_str_eq(p->v[0], LN_STR("cygdrive")))) k = 2;
+  if (p->n > 2 && p->v[1].n == 1 &&
+      (ln_str_eq(p->v[0], LN_STR("mnt")) || ln_str_eq(p->v[0], LN_STR("cygdrive"))))
+    k = 2;
   for (size_t i = k; k && i < p->n; i++) p->v[i - k] = p->v[i];
   p->n -= k;
 }
@@ -135,7 +148,9 @@ static void drop_mounts(spelt *p) {
 static bool spell(spelt *p, ln_str name) {
   if (!lay_out(p, name)) return false;
   ln_str rest = ln_buf_view(&p->text), s;
-  while (skip(&rest, "file://") || skip(&rest, "//?/unc/") || skip(&rest, "//?/") || skip(&rest, "//./") || skip(&rest, "/?" "?/") ||
+  while (skip(&rest, "file://") || skip(&rest, "//?/unc/") || skip(&rest, "//?/") || skip(&rest, "//./") ||
+         skip(&rest, "/?"
+                     "?/") ||
          skip(&rest, "globalroot/"))
     p->absolute = true;
   p->absolute = p->absolute || (rest.n && rest.p[0] == '/');
@@ -147,7 +162,8 @@ static bool spell(spelt *p, ln_str name) {
   return true;
 }
 
-/* --- names and folders ------------------------------------------------------------------------------------ */
+/* --- names and folders
+** ------------------------------------------------------------------------------------ */
 
 static bool named(ln_str name) {
   char with[64];
@@ -184,7 +200,8 @@ static bool is_short_for_one(ln_str name) {
 static bool in_system_folder(const spelt *p) {
   if (p->n < 2) return false;
   if (ln_str_eq(p->v[0], LN_STR("windows")) && (p->windows || p->absolute))
-    return (p->n == 2 && ln_str_ends(p->v[1], LN_STR(".exe"))) || in_list(windows_folders, COUNT(windows_folders), p->v[1]);
+    return (p->n == 2 && ln_str_ends(p->v[1], LN_STR(".exe"))) ||
+           in_list(windows_folders, COUNT(windows_folders), p->v[1]);
   if (p->windows || !p->absolute) return false;
   if (ln_str_eq(p->v[0], LN_STR("usr"))) return p->n > 2 && in_list(usr_folders, COUNT(usr_folders), p->v[1]);
   return in_list(unix_folders, COUNT(unix_folders), p->v[0]);
@@ -197,14 +214,16 @@ bool ln_is_system_file(ln_str name) {
   bool is = !spell(p, name);
   if (!is && p->n) {
     ln_str last = p->v[p->n - 1];
-    is = named(last) || is_versioned(last) || is_short_for_one(last) || in_system_folder(p) || ln_str_eq(last, LN_STR("%comspec%"));
+    is = named(last) || is_versioned(last) || is_short_for_one(last) || in_system_folder(p) ||
+         ln_str_eq(last, LN_STR("%comspec%"));
   }
   ln_buf_free(&p->text);
   free(p);
   return is;
 }
 
-/* --- hashes that a document gave such a name -------------------------------------------------------------- */
+/* --- hashes that a document gave such a name
+** -------------------------------------------------------------- */
 
 static bool is_hash(ln_str s) {
   if (s.n != 32 && s.n != 40 && s.n != 64) return false;
@@ -215,8 +234,9 @@ static bool is_hash(ln_str s) {
 
 /* Members that say what the thing itself is called: not who started it, nor what it was started by. */
 static bool is_name_key(ln_str key) {
-  static const char *const keys[] = {"name", "path", "filename", "file_name", "filepath", "file_path", "submit_name", "image_name",
-                                     "original_file_name", "originalfilename"};
+  static const char *const keys[] = {
+      "name",      "path",        "filename",   "file_name",          "filepath",
+      "file_path", "submit_name", "image_name", "original_file_name", "originalfilename"};
   for (size_t i = 0; i < COUNT(keys); i++)
     if (ln_str_ieq(key, ln_str_of(keys[i]))) return true;
   return false;
@@ -253,7 +273,8 @@ static bool has_hash(ln_vitem o) {
 static bool look_through(ln_tally *t, ln_vitem v, int depth) {
   ln_str key;
   ln_vitem item;
-  bool ok = true, object = v.tag == 'O' || v.tag == 'M' || v.tag == 'B', bad = object && has_hash(v) && has_system_name(v);
+  bool ok = true, object = v.tag == 'O' || v.tag == 'M' || v.tag == 'B',
+       bad = object && has_hash(v) && has_system_name(v);
   if ((!object && v.tag != 'A') || depth > DEEP) return true;
   for (size_t i = 0; ok && i < v.count; i++) {
     if ((object && !ln_v_read_key(&v.body, &key)) || !ln_v_read(&v.body, &item)) return true;

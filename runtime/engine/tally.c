@@ -34,7 +34,9 @@ int64_t ln_tally_add(ln_tally *t, ln_str key) {
   return 1;
 }
 
-bool ln_tally_has(const ln_tally *t, ln_str key) { return t->n && t->slots[place(t->slots, t->n, key)].count; }
+bool ln_tally_has(const ln_tally *t, ln_str key) {
+  return t->n && t->slots[place(t->slots, t->n, key)].count;
+}
 
 void ln_tally_free(ln_tally *t) {
   for (size_t i = 0; i < t->n; i++)

@@ -27,7 +27,8 @@ static bool put_varint(ln_buf *b, uint64_t v) {
   return ln_buf_add(b, (ln_str){bytes, (size_t)(write_varint(bytes, v) - bytes)});
 }
 
-/* Where a value of n bytes can be written in one go: the buffer has room for it, whatever its tag and varint take. */
+/* Where a value of n bytes can be written in one go: the buffer has room for it, whatever its tag and varint
+** take. */
 static char *in_place(ln_buf *b, size_t n) {
   return n + VARINT_MAX + 1 < b->cap - b->n && !b->failed ? b->p + b->n : NULL;
 }

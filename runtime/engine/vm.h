@@ -1,6 +1,6 @@
 /* vm.h: one sandboxed Lua state a run: a memory cap, a slice after which others get a turn, a CPU budget that
-** ends a runaway, and the deterministic library.  Memory, budget, stack and being stopped are not errors of the
-** language: they end the attempt ("killed"), and our pcall, xpcall and coroutine.* let them through. */
+** ends a runaway, and the deterministic library.  Memory, budget, stack and being stopped are not errors of
+** the language: they end the attempt ("killed"), and our pcall, xpcall and coroutine.* let them through. */
 #ifndef LN_VM_H
 #define LN_VM_H
 
@@ -20,9 +20,9 @@ typedef struct ln_vm_limits {
 typedef enum ln_vm_turn {
   LN_VM_RETURNED,                                        /* the function returned: results on co            */
   LN_VM_ASKED,                                           /* it waits: an effect was asked (lnL_wait)        */
-  LN_VM_SLICE,                                           /* its slice is over: resume it again with 0 arguments, no other branch before it */
+  LN_VM_SLICE, /* its slice is over: resume it again with 0 arguments, no other branch before it */
   LN_VM_RAISED,                                          /* a Lua error: its value is on top of co          */
-  LN_VM_KILLED                                           /* the attempt is over; err says why and at which line */
+  LN_VM_KILLED /* the attempt is over; err says why and at which line */
 } ln_vm_turn;
 
 ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err);    /* globals: the deterministic library only         */
@@ -34,10 +34,11 @@ size_t ln_vm_memory(const ln_vm *vm);                    /* bytes in use        
 
 /* Resumes a branch's coroutine with nargs values on its stack. */
 ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *err);
-/* The branch about to run (or running) has used this much CPU since its last effect; brought up to date after each
-** turn, and set to 0 by one that ended in LN_VM_ASKED.  Without it the VM counts for itself. */
+/* The branch about to run (or running) has used this much CPU since its last effect; brought up to date after
+** each turn, and set to 0 by one that ended in LN_VM_ASKED.  Without it the VM counts for itself. */
 void ln_vm_fresh_budget(ln_vm *vm, int64_t *cpu_used_us);
-void ln_vm_interrupt(ln_vm *vm);                         /* from any thread or signal: the turn, or the next one, is KILLED "cancelled" */
+void ln_vm_interrupt(
+    ln_vm *vm); /* from any thread or signal: the turn, or the next one, is KILLED "cancelled" */
 
 /* Runs fn protected on the main state, outside of any slice, with memory errors as values: for the core's own
 ** pushing into a capped state.  False: err "memory". */
@@ -49,49 +50,56 @@ bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err);
 int lnL_wait(lua_State *L, lua_KContext ctx, lua_KFunction k);
 bool lnL_can_wait(lua_State *L);
 
-/* For C loops that can run long (string.find, table.concat …): looks at the slice flag; ends the attempt when the
-** budget is used up, or when it has ended already (so an effect begins with it: a __close that runs while an attempt
-** is dying must not ask for anything).  Cheap: one atomic load. */
+/* For C loops that can run long (string.find, table.concat …): looks at the slice flag; ends the attempt when
+** the budget is used up, or when it has ended already (so an effect begins with it: a __close that runs while
+** an attempt is dying must not ask for anything).  Cheap: one atomic load. */
 void lnL_tick(lua_State *L);
 /* The same, and true if the slice is over and this C function may give the turn away: then it ends with
 ** `return lnL_pass(L, ctx, k)` and goes on in k with its stack as it was. */
 bool lnL_turn_over(lua_State *L);
 int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
-/* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table: 1").
-** Pushes the text and returns it.  May call playbook code. [-0, +1, e] */
+/* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table:
+** 1").  Pushes the text and returns it.  May call playbook code. [-0, +1, e] */
 const char *lnL_tolstring(lua_State *L, int idx, size_t *n);
 /* print's lines, without the line end; the default drops them. */
 typedef void (*ln_print_fn)(ln_vm *vm, ln_str line);
 void ln_vm_on_print(ln_vm *vm, ln_print_fn fn);
-/* The C function to begin a branch with: calls its first argument with the others as pcall does, so that __close
-** runs when it fails, and raises the error again.  lnL_pcall is the global pcall. */
+/* The C function to begin a branch with: calls its first argument with the others as pcall does, so that
+** __close runs when it fails, and raises the error again.  lnL_pcall is the global pcall. */
 int lnL_branch(lua_State *L);
 int lnL_pcall(lua_State *L);
 
 /* Where the playbook is: "scripts/t1059/harden.lua:14" of the nearest Lua function. */
 void lnL_where(lua_State *L, char *out, size_t n);
 
-/* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by rawset:
-** for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is. [-1, +1, m] */
+/* Replaces the table on top by a view of it that can be read, walked by pairs, and not changed, not even by
+** rawset: for what is shared by playbooks of different rights.  Leaves anything else, and a view, as it is.
+** [-1, +1, m] */
 void lnL_freeze(lua_State *L);
-/* To be called by whoever gives an object of a VM a __gc: it is asked for even when the VM ends.  Quiet in other
-** states. */
+/* To be called by whoever gives an object of a VM a __gc: it is asked for even when the VM ends.  Quiet in
+** other states. */
 void lnL_finalises(lua_State *L);
-void lnL_thaw(lua_State *L);                             /* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
+/* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
+void lnL_thaw(lua_State *L);
 
-/* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine pushes the
-** value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as well. */
+/* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine
+** pushes the value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as
+** well. */
 typedef bool (*ln_global_fn)(lua_State *L, ln_str name); /* [-0, +1 or 0, e]; asked once a name            */
-void ln_vm_globals(ln_vm *vm, ln_global_fn fn, const char *const *names); /* names: all it knows, NULL-ended, for "did you mean"; may be NULL */
-const char *const *ln_vm_global_names(const ln_vm *vm);  /* those names; NULL: none                          */
+void ln_vm_globals(
+    ln_vm *vm, ln_global_fn fn,
+    const char *const *names); /* names: all it knows, NULL-ended, for "did you mean"; may be NULL */
+const char *const *ln_vm_global_names(const ln_vm *vm);  /* those names; NULL: none */
 
-/* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its environment;
-** the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …", or "memory". */
+/* Loads text (never bytecode; a first line that begins with # is skipped) with the VM's globals as its
+** environment; the function is on top of L.  chunk: "@scripts/x.lua".  False: "syntax", "scripts/x.lua:3: …",
+** or "memory". */
 bool ln_vm_load(ln_vm *vm, lua_State *L, ln_str source, const char *chunk, ln_err *err);
-/* Appends what the function on top of L was compiled to; false: no memory.  It is for ln_vm_load_code in another VM of
-** this process, and never to be taken from anywhere else: Lua trusts it blindly. [-0, +0, -] */
+/* Appends what the function on top of L was compiled to; false: no memory.  It is for ln_vm_load_code in
+** another VM of this process, and never to be taken from anywhere else: Lua trusts it blindly. [-0, +0, -] */
 bool ln_vm_code(lua_State *L, ln_buf *code);
-bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln_err *err); /* as ln_vm_load      */
+/* as ln_vm_load */
+bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln_err *err);
 
 #endif

@@ -162,7 +162,8 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
 
 static const ln_run *child_here(const ln_run *r, const ln_effect *e) {
   for (const ln_run *c = r->engine->state; c; c = c->next)
-    if (c->parent_id == r->id && ln_str_starts(e->key, LN_STR("run:")) && !c->ended && ln_child_is(c, e->key)) return c;
+    if (c->parent_id == r->id && ln_str_starts(e->key, LN_STR("run:")) && !c->ended && ln_child_is(c, e->key))
+      return c;
   return NULL;
 }
 
@@ -179,8 +180,8 @@ static bool effect_is_still(const ln_run *r, const ln_effect *e, int depth) {
 static bool is_still(const ln_run *r, int depth) {
   bool any = false;
   if (r->ended || r->broken) return true;
-  if (r->parking || r->waking || r->pump_posted || r->creating || !r->live || r->ready || r->runnable || r->sliced || r->pending.n ||
-      r->flushed < r->flushes || r->cancel_wanted != r->cancelling)
+  if (r->parking || r->waking || r->pump_posted || r->creating || !r->live || r->ready || r->runnable ||
+      r->sliced || r->pending.n || r->flushed < r->flushes || r->cancel_wanted != r->cancelling)
     return false;
   for (const ln_branch *b = r->branches; b; b = b->next) {
     if (b->state != LN_B_ASKING || !b->asked || b->asked->finished) continue;
@@ -199,9 +200,11 @@ bool ln_runs_still(const ln_engine *g) {
 /* What a run waits for through another: the person that one waits for. */
 static bool through_a_child(const ln_run *r, ln_waiting *w, int depth) {
   for (const ln_branch *b = r->branches; b && depth < 20; b = b->next) {
-    const ln_run *c = b->state == LN_B_ASKING && b->asked && !b->asked->finished ? child_here(r, b->asked) : NULL;
+    const ln_run *c =
+        b->state == LN_B_ASKING && b->asked && !b->asked->finished ? child_here(r, b->asked) : NULL;
     if (!c || !(ln_run_waiting(c, w) || through_a_child(c, w, depth + 1))) continue;
-    if (w->id[0]) snprintf(w->next, sizeof w->next, "lunette approve %s && lunette resume %s", w->id, r->ulid);
+    if (w->id[0])
+      snprintf(w->next, sizeof w->next, "lunette approve %s && lunette resume %s", w->id, r->ulid);
     return true;
   }
   return false;

@@ -128,9 +128,9 @@ static bool still_frozen(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
   return false;
 }
 
-/* Under freeze a write does not fail: it waits, with nothing intended, and asks everything anew on thaw.  That it
-** was asked is an entry, so that a thaw in another process knows since when.  One that may have been sent is asked
-** about instead; a call from the command line is told. */
+/* Under freeze a write does not fail: it waits, with nothing intended, and asks everything anew on thaw.
+** That it was asked is an entry, so that a thaw in another process knows since when.  One that may have been
+** sent is asked about instead; a call from the command line is told. */
 static void wait_for_thaw(ln_effect *e, const ln_err *err) {
   if (e->perhaps) {
     ask_whether(e, err);
@@ -643,7 +643,8 @@ static void after_guards(ln_effect *e) {
   ln_run_pump_soon(e->run);
 }
 
-/* Nothing is sent, so no intent says what it was about: this entry does, for the report; frozen: nothing yet. */
+/* Nothing is sent, so no intent says what it was about: this entry does, for the report; frozen: nothing
+** yet. */
 static void note_entity(ln_effect *e) {
   ln_entry entry;
   ln_buf data;

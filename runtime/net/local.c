@@ -10,13 +10,15 @@
 
 bool ln_local_address(const char *path, struct sockaddr_un *at, int *folder) {
   const char *slash = strrchr(path, '/');
-  char *dir = slash ? ln_str_dup((ln_str){path, slash == path ? 1 : (size_t)(slash - path)}) : ln_str_dup(LN_STR("."));
+  char *dir = slash ? ln_str_dup((ln_str){path, slash == path ? 1 : (size_t)(slash - path)})
+                    : ln_str_dup(LN_STR("."));
   *folder = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
   free(dir);
   if (*folder < 0) return false;
   memset(at, 0, sizeof *at);
   at->sun_family = AF_UNIX;
-  int n = snprintf(at->sun_path, sizeof at->sun_path, "/proc/self/fd/%d/%s", *folder, slash ? slash + 1 : path);
+  int n =
+      snprintf(at->sun_path, sizeof at->sun_path, "/proc/self/fd/%d/%s", *folder, slash ? slash + 1 : path);
   if (n > 0 && (size_t)n < sizeof at->sun_path) return true;
   errno = ENAMETOOLONG;
   return false;
@@ -63,14 +65,16 @@ bool ln_local_ask(const char *path, ln_str message, ln_buf *answer, ln_err *err)
   ln_buf in;
   ln_buf_init(&in, LN_LOCAL_MOST + LN_LOCAL_HEAD);
   ln_local_head(message.n, head);
-  bool ok = fd >= 0 && ln_local_address(path, &at, &folder) && connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+  bool ok =
+      fd >= 0 && ln_local_address(path, &at, &folder) && connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
   if (!ok)
     ln_fail(err, "unavailable", LN_AGAIN, "`lunette serve` does not answer on %s (%s): look at its log", path,
             strerror(errno));
   if (ok && !(ok = say(fd, (ln_str){head, sizeof head}) && say(fd, message) && hear(fd, &in) &&
                    ln_local_whole(ln_buf_view(&in)) == in.n && in.n > 0))
     ln_fail(err, "unavailable", LN_AGAIN, "`lunette serve` ended before it answered: look at its log");
-  ok = ok && (ln_buf_add(answer, (ln_str){in.p + LN_LOCAL_HEAD, in.n - LN_LOCAL_HEAD}) || ln_buf_ok(answer, err));
+  ok = ok &&
+       (ln_buf_add(answer, (ln_str){in.p + LN_LOCAL_HEAD, in.n - LN_LOCAL_HEAD}) || ln_buf_ok(answer, err));
   ln_buf_wipe(&in);
   if (folder >= 0) close(folder);
   if (fd >= 0) close(fd);

@@ -9,10 +9,11 @@
 
 enum { LN_LOCAL_HEAD = 8 };
 
-/* The address of path, short enough for the kernel: by its folder's descriptor, which stays open in *folder (close it)
-** while the address is used. */
+/* The address of path, short enough for the kernel: by its folder's descriptor, which stays open in *folder
+** (close it) while the address is used. */
 bool ln_local_address(const char *path, struct sockaddr_un *at, int *folder);
 void ln_local_head(size_t n, char head[LN_LOCAL_HEAD]);
-size_t ln_local_whole(ln_str in);                        /* bytes of the first message, head included; 0: not there yet; SIZE_MAX: too long */
+/* bytes of the first message, head included; 0: not there yet; SIZE_MAX: too long */
+size_t ln_local_whole(ln_str in);
 
 #endif

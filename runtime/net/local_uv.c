@@ -26,7 +26,7 @@ struct ln_local {
 struct ln_peer {
   uv_pipe_t pipe;
   uv_write_t write;
-  ln_local *server;                                      /* NULL: it has closed                              */
+  ln_local *server;                                      /* NULL: it has closed */
   ln_peer *next, *prev;
   ln_buf in, out;
   bool asked, answered, closing, gone;
@@ -80,7 +80,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
     peer_close(p);
   } else if (whole && !p->asked) {
     p->asked = true;
-    p->server->fn(p->server->arg, p, ln_str_of(p->who), (ln_str){p->in.p + LN_LOCAL_HEAD, whole - LN_LOCAL_HEAD});
+    p->server->fn(p->server->arg, p, ln_str_of(p->who),
+                  (ln_str){p->in.p + LN_LOCAL_HEAD, whole - LN_LOCAL_HEAD});
   }
 }
 
@@ -182,7 +183,8 @@ ln_local *ln_local_listen(ln_loop *l, const char *path, ln_local_fn fn, void *ar
   s->fn = fn;
   s->arg = arg;
   int fd = make_socket(path, err);
-  if (fd >= 0 && uv_pipe_open(&s->pipe, fd) == 0 && uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_caller) == 0)
+  if (fd >= 0 && uv_pipe_open(&s->pipe, fd) == 0 &&
+      uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_caller) == 0)
     return s;
   if (fd >= 0) ln_fail(err, "store", LN_FINAL, "%s cannot be listened on", path);
   ln_local_close(s);

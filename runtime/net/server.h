@@ -35,7 +35,8 @@ void ln_server_free(ln_server *s);
 ** passed over.  False: no memory, or a status or header that cannot be sent; then x is still open. */
 bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body);
 /* The same, with the body (not empty) so often in a row: an answer of any size, of which one copy is held. */
-bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body, uint64_t times);
+bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body,
+                        uint64_t times);
 /* Sends those raw bytes and hangs up; without any, resets the connection. */
 void ln_exchange_cut(ln_exchange *x, ln_str partial);
 

@@ -287,7 +287,8 @@ static bool add_header(struct MHD_Response *p, const ln_header *h) {
 }
 
 /* Sends off a response; takes p, which may be NULL. */
-static bool reply_with(ln_exchange *x, int status, const ln_header *headers, size_t n, struct MHD_Response *p) {
+static bool reply_with(ln_exchange *x, int status, const ln_header *headers, size_t n,
+                       struct MHD_Response *p) {
   if (!p) return false;
   bool ok = x->state == HELD && status >= 200 && status <= 599;
   for (size_t i = 0; ok && i < n; i++) ok = add_header(p, &headers[i]);
@@ -303,7 +304,8 @@ static bool reply_with(ln_exchange *x, int status, const ln_header *headers, siz
 
 bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body) {
   void *bytes = (void *)(uintptr_t)(body.n ? body.p : ""); /* it only copies, but wants it unqualified */
-  return reply_with(x, status, headers, n, MHD_create_response_from_buffer(body.n, bytes, MHD_RESPMEM_MUST_COPY));
+  return reply_with(x, status, headers, n,
+                    MHD_create_response_from_buffer(body.n, bytes, MHD_RESPMEM_MUST_COPY));
 }
 
 typedef struct repeated {
@@ -318,7 +320,8 @@ static ssize_t read_repeated(void *arg, uint64_t at, char *out, size_t max) {
   return (ssize_t)n;
 }
 
-bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body, uint64_t times) {
+bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body,
+                        uint64_t times) {
   if (body.n == 0 || times > INT64_MAX / body.n) return false;
   repeated *r = malloc(sizeof *r + body.n);
   if (!r) return false;

@@ -2,9 +2,10 @@
 ** to watch and when to come back, and is called from the top of the loop, never from within one of its own
 ** call-backs.  Transfers that are over give their easy handle to the next.
 **
-** Curl's sockets are in an epoll set of their own, which libuv watches as one.  Curl lets go of a connection's
-** socket after each transfer, and takes it up again for the next: it stays in the set meanwhile, so that a
-** request costs one change of the set.  What happens to it then is nobody's affair: it is taken out. */
+** Curl's sockets are in an epoll set of their own, which libuv watches as one.  Curl lets go of a
+** connection's socket after each transfer, and takes it up again for the next: it stays in the set meanwhile,
+** so that a request costs one change of the set.  What happens to it then is nobody's affair: it is taken
+** out. */
 #include "net/transport_curl.h"
 
 #include <errno.h>
@@ -243,7 +244,8 @@ static void free_ring(ln_sending *head) {
 static void free_transport(ln_transport *base) {
   if (!base) return;
   transport *t = (transport *)base;
-  for (ln_sending *s = t->active.next; s != &t->active; s = s->next) curl_multi_remove_handle(t->multi, s->easy);
+  for (ln_sending *s = t->active.next; s != &t->active; s = s->next)
+    curl_multi_remove_handle(t->multi, s->easy);
   free_ring(&t->active);
   free_ring(&t->failed);
   free_ring(&t->spare);

@@ -179,8 +179,8 @@ static bool has_body(const ln_request *r) {
          ln_str_eq(r->method, LN_STR("PATCH"));
 }
 
-/* What curl would add of its own where there is a body is taken out.  Its spelling of a header without a value is
-** "Name;". */
+/* What curl would add of its own where there is a body is taken out.  Its spelling of a header without a
+** value is "Name;". */
 static bool add_headers(ln_sending *s, const ln_request *r, ln_err *err) {
   bool typed = false;
   for (size_t i = 0; i < r->n_headers; i++) {

@@ -105,7 +105,8 @@ static void report(ln_calling *x, const ln_answer *a, bool good) {
 
 static void drain(ln_vendor *v) {
   ln_calling *x;
-  while ((x = v->calls[ENDED].first)) report(x, NULL, false); /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
+  /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
+  while ((x = v->calls[ENDED].first)) report(x, NULL, false);
 }
 
 /* --- sending --- */

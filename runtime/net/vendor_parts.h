@@ -17,8 +17,8 @@ typedef struct ln_token {
   bool moved;                                            /* this fetch was led to another region already */
 } ln_token;
 
-/* Of a call.  GIVEN: it has a place at the vendor; HELD: its caller knows, and has to say that it goes; ENDED: its
-** done is still to be called. */
+/* Of a call.  GIVEN: it has a place at the vendor; HELD: its caller knows, and has to say that it goes;
+** ENDED: its done is still to be called. */
 typedef enum { QUEUED, GIVEN, HELD, ON_WIRE, ENDED, STAGES } lnV_stage;
 typedef struct ln_calls { ln_calling *first, *last; } ln_calls;
 

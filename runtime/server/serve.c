@@ -80,8 +80,8 @@ static bool begin(const asked *a, ln_run *r) {
 
 static bool do_run(asked *a, ln_err *err) {
   ln_run_options o;
-  return options_of(a, &o, err) &&
-         begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"), part(a, "input"), &o, a->who, err));
+  return options_of(a, &o, err) && begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
+                                                         part(a, "input"), &o, a->who, err));
 }
 
 static bool do_call(asked *a, ln_err *err) {
@@ -111,8 +111,8 @@ static bool do_cancel(asked *a, ln_err *err) {
 }
 
 static bool do_decide(asked *a, ln_err *err) {
-  bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false), a->who,
-                               ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
+  bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
+                               a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
                                ln_v_get_bool(a->what, "interactive", false), err);
   if (ok) ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
   ln_sched_nudge(a->s->sched);
@@ -126,7 +126,8 @@ static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");
   for (size_t i = 0; i < sizeof doings / sizeof *doings; i++)
     if (ln_str_eq(what, ln_str_of(doings[i].name))) return doings[i].fn(a, err);
-  return ln_fail(err, "usage", LN_FINAL, "the process that serves this store knows no \"%.*s\": is it another version?",
+  return ln_fail(err, "usage", LN_FINAL,
+                 "the process that serves this store knows no \"%.*s\": is it another version?",
                  what.n > 40 ? 40 : (int)what.n, what.p);
 }
 
@@ -172,7 +173,8 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
   ln_sched_opts o = {.warm = 0};
   bool ok = (s && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
   if (ok) s->g = g;
-  ok = ok && (s->served = ln_serve_take(g->store, err)) && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
+  ok = ok && (s->served = ln_serve_take(g->store, err)) &&
+       (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &o, err));
   free(path);
   if (ok) return s;
@@ -195,12 +197,13 @@ bool ln_server_there(const ln_store *s) { return ln_serve_held(s); }
 bool ln_server_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
   ln_vitem refused;
   char *path = socket_of(s);
-  bool ok = path ? ln_local_ask(path, request, answer, err) : ln_fail(err, "memory", LN_AGAIN, "no memory to ask");
+  bool ok =
+      path ? ln_local_ask(path, request, answer, err) : ln_fail(err, "memory", LN_AGAIN, "no memory to ask");
   free(path);
   if (!ok || !ln_v_get(ln_buf_view(answer), LN_STR("error"), &refused)) return ok;
   ln_str code = ln_v_get_str(refused.whole, "code"), message = ln_v_get_str(refused.whole, "message");
-  static const char *const codes[] = {"conflict", "not_found", "ambiguous", "usage", "denied", "store", "config", "memory",
-                                      "bad_argument", "refused"};
+  static const char *const codes[] = {"conflict", "not_found", "ambiguous", "usage",        "denied",
+                                      "store",    "config",    "memory",    "bad_argument", "refused"};
   const char *known = "failed";
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
     if (ln_str_eq(code, ln_str_of(codes[i]))) known = codes[i];

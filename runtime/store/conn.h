@@ -9,29 +9,30 @@
 #include <sqlite3.h>
 
 enum {
-  LN_BUSY_MS = 10000,                                    /* so long another process may hold the store       */
-  LN_STATEMENTS = 128,                                   /* slots for prepared statements; a power of two    */
-  LN_PAGE_ROWS = 64,                                     /* rows copied at a time                            */
+  LN_BUSY_MS = 10000,                                    /* so long another process may hold the store */
+  LN_STATEMENTS = 128,                                   /* slots for prepared statements; a power of two */
+  LN_PAGE_ROWS = 64,                                     /* rows copied at a time */
   LN_PAGE_BYTES = 1 << 20
 };
 
 typedef struct ln_kept {
-  const char *sql;                                       /* a literal: it is known by its address            */
+  const char *sql;                                       /* a literal: it is known by its address */
   sqlite3_stmt *stmt;
 } ln_kept;
 
 typedef struct ln_conn {
   sqlite3 *db;
-  char *path;                                            /* for messages                                     */
-  bool broken;                                           /* an error that spoils the transaction under way   */
+  char *path;                                            /* for messages */
+  bool broken;                                           /* an error that spoils the transaction under way */
   ln_kept kept[LN_STATEMENTS];
 } ln_conn;
 
 /* Opens PATH through VFS (NULL: SQLite's own) for reading and writing; `create` lets SQLite make the file. */
 ln_conn *ln_conn_open(const char *path, const char *vfs, bool create, ln_err *err);
-void ln_conn_close(ln_conn *c);                          /* NULL is welcome                                  */
+void ln_conn_close(ln_conn *c);                          /* NULL is welcome */
 
-/* Fills err for SQLite's rc; always false.  Notes in c->broken whether the transaction can still be trusted. */
+/* Fills err for SQLite's rc; always false.  Notes in c->broken whether the transaction can still be
+** trusted. */
 bool ln_conn_fail(ln_conn *c, int rc, ln_err *err);
 
 /* Runs one or more statements without parameters. */
@@ -57,18 +58,18 @@ bool ln_conn_bytes(ln_conn *c, ln_buf *out, bool *found, ln_err *err, const char
 sqlite3_stmt *ln_conn_start(ln_conn *c, ln_err *err, const char *sql, const char *types, ...);
 bool ln_conn_step(ln_conn *c, sqlite3_stmt *q, bool *row, ln_err *err);
 void ln_conn_end(sqlite3_stmt *q);
-ln_str ln_column(sqlite3_stmt *q, int i);                /* lent until the next step                         */
+ln_str ln_column(sqlite3_stmt *q, int i);                /* lent until the next step */
 
 /* --- rows, copied --- */
 typedef struct ln_cell {
   int64_t i;
-  ln_str s;                                              /* NUL-ended for convenience                        */
+  ln_str s;                                              /* NUL-ended for convenience */
 } ln_cell;
 
 typedef struct ln_rows {
-  ln_cell *row[LN_PAGE_ROWS];                            /* each one block, cells and texts                  */
+  ln_cell *row[LN_PAGE_ROWS];                            /* each one block, cells and texts */
   int n;
-  bool more;                                             /* stopped at the bound, not at the end             */
+  bool more;                                             /* stopped at the bound, not at the end */
 } ln_rows;
 
 bool ln_conn_rows(ln_conn *c, ln_rows *r, ln_err *err, const char *sql, const char *types, ...);

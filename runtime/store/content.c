@@ -96,8 +96,10 @@ bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln
 /* --- hints --- */
 
 bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO hint(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
-                      "tb", key, value);
+  return ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT INTO hint(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", "tb",
+      key, value);
 }
 
 bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err) {

@@ -1,12 +1,13 @@
-/* freeze.c: the kill switch: scopes in which no write may be sent.  '' is everything.  Writes that wait for the thaw
-** have the key "thaw" in `wait`. */
+/* freeze.c: the kill switch: scopes in which no write may be sent.  '' is everything.  Writes that wait for
+** the thaw have the key "thaw" in `wait`. */
 #include "store/inside.h"
 
 bool ln_tx_freeze(ln_tx *tx, ln_str scope, ln_str why, ln_str by, int64_t ms, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "INSERT INTO freeze(scope, why, by, ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(scope) DO UPDATE SET"
-                      " why = ?2, by = ?3, ms = ?4",
-                      "ttti", scope, why, by, ms);
+  return ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT INTO freeze(scope, why, by, ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(scope) DO UPDATE SET"
+      " why = ?2, by = ?3, ms = ?4",
+      "ttti", scope, why, by, ms);
 }
 
 bool ln_tx_thaw(ln_tx *tx, const ln_str *scope, int64_t *n, ln_err *err) {
@@ -32,7 +33,8 @@ static bool give(ln_rows *rows, ln_freeze_fn fn, void *arg) {
 
 bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
-  return ln_store_rows(s, &rows, err, "SELECT scope, why, by, ms FROM freeze ORDER BY scope", "") && give(&rows, fn, arg);
+  return ln_store_rows(s, &rows, err, "SELECT scope, why, by, ms FROM freeze ORDER BY scope", "") &&
+         give(&rows, fn, arg);
 }
 
 #define WITHIN "SELECT scope, why, by, ms FROM freeze WHERE scope IN ('', ?, ?, ?) ORDER BY scope LIMIT 1"
@@ -44,5 +46,6 @@ bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void 
 
 bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
-  return ln_conn_rows(tx->c, &rows, err, WITHIN, "ttt", scopes[0], scopes[1], scopes[2]) && give(&rows, fn, arg);
+  return ln_conn_rows(tx->c, &rows, err, WITHIN, "ttt", scopes[0], scopes[1], scopes[2]) &&
+         give(&rows, fn, arg);
 }

@@ -37,8 +37,8 @@ static bool name_of(ln_str entity, ln_buf *out, ln_err *err) {
 
 /* --- holds in a transaction --- */
 
-/* Does another run have a write under way there?  Then err names it.  What a run that has ended left pending is the
-** vendor's: nobody would ever end it here. */
+/* Does another run have a write under way there?  Then err names it.  What a run that has ended left pending
+** is the vendor's: nobody would ever end it here. */
 static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
   ln_rows rows;
   if (!ln_conn_rows(
@@ -53,8 +53,9 @@ static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
     ln_hold other;
     decode(rows.row[0], &other);
     bool doubt = ln_str_eq(other.status, LN_STR("doubt"));
-    ln_fail(err, "busy", doubt ? LN_FINAL : LN_AGAIN, LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s",
-            LN_STR_ARG(other.step), other.ulid, LN_STR_ARG(h->entity), doubt ? "in doubt" : "under way");
+    ln_fail(err, "busy", doubt ? LN_FINAL : LN_AGAIN,
+            LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s", LN_STR_ARG(other.step), other.ulid,
+            LN_STR_ARG(h->entity), doubt ? "in doubt" : "under way");
   }
   ln_rows_free(&rows);
   return free;
@@ -95,12 +96,15 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
          (changed == 1 || no_hold(run, step, err));
 }
 
-bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err) {
+bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
+                       ln_err *err) {
   int64_t n[2] = {0};
-  bool ok = ln_conn_ints(tx->c, n, 2, NULL, err,
-                         "SELECT coalesce(sum(status IN ('pending', 'doubt')), 0), coalesce(sum(status = 'held' AND since_ms >= ?1), 0)"
-                         " FROM hold WHERE status <> 'released' AND op = ?2 AND facet = ?3 AND state = ?4 AND entity <> ?5",
-                         "itttt", since_ms, h->op, h->facet, h->state, h->entity);
+  bool ok = ln_conn_ints(
+      tx->c, n, 2, NULL, err,
+      "SELECT coalesce(sum(status IN ('pending', 'doubt')), 0), coalesce(sum(status = 'held' AND since_ms >= "
+      "?1), 0)"
+      " FROM hold WHERE status <> 'released' AND op = ?2 AND facet = ?3 AND state = ?4 AND entity <> ?5",
+      "itttt", since_ms, h->op, h->facet, h->state, h->entity);
   *under_way = n[0];
   *since = n[1];
   return ok;
@@ -108,13 +112,16 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
 
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
-                      "UPDATE hold SET status = 'released' WHERE run = ?1 AND step = ?2 AND EXISTS(SELECT 1 FROM hold o"
-                      " WHERE o.entity = ?3 AND o.facet = ?4 AND o.status = 'held' AND o.state <> ?5 AND o.before = ?5)",
+                      "UPDATE hold SET status = 'released' WHERE run = ?1 AND step = ?2 AND EXISTS(SELECT 1 "
+                      "FROM hold o"
+                      " WHERE o.entity = ?3 AND o.facet = ?4 AND o.status = 'held' AND o.state <> ?5 AND "
+                      "o.before = ?5)",
                       "itttt", now->run, now->step, now->entity, now->facet, now->state) &&
-         ln_conn_exec(tx->c, NULL, err,
-                      "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status = 'held' AND"
-                      " state <> ?3",
-                      "ttt", now->entity, now->facet, now->state);
+         ln_conn_exec(
+             tx->c, NULL, err,
+             "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status = 'held' AND"
+             " state <> ?3",
+             "ttt", now->entity, now->facet, now->state);
 }
 
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {

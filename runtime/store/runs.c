@@ -80,7 +80,9 @@ bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err
   int64_t same = 0, lost;
   bool found;
   if (ln_map_get(&tx->lost, run, &lost))
-    return ln_fail(err, "store", LN_AGAIN, "entries of run %lld were lost when a commit failed: it has to be resumed", (long long)run);
+    return ln_fail(err, "store", LN_AGAIN,
+                   "entries of run %lld were lost when a commit failed: it has to be resumed",
+                   (long long)run);
   if (!ln_conn_ints(tx->c, &same, 1, &found, err, "SELECT owner = ?2 AND epoch = ?3 FROM run WHERE id = ?1",
                     "iti", run, owner, epoch))
     return false;
@@ -114,29 +116,34 @@ bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err) {
 bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err) {
   bool found;
   if (!ln_conn_ints(tx->c, run, 1, &found, err, "SELECT id FROM run WHERE ulid = ?", "t", ulid)) return false;
-  return found || ln_fail(err, "not_found", LN_FINAL, "there is no run " LN_STR_FMT, ulid.n > 40 ? 40 : (int)ulid.n, ulid.p);
+  return found || ln_fail(err, "not_found", LN_FINAL, "there is no run " LN_STR_FMT,
+                          ulid.n > 40 ? 40 : (int)ulid.n, ulid.p);
 }
 
 bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err) {
   int64_t under = 0;
-  bool found, ok = ln_conn_ints(tx->c, &under, 1, &found, err, "SELECT finished_ms = 0 FROM run WHERE id = ?", "i", run);
+  bool found, ok = ln_conn_ints(tx->c, &under, 1, &found, err, "SELECT finished_ms = 0 FROM run WHERE id = ?",
+                                "i", run);
   *is = ok && found && under;
   return ok;
 }
 
 bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err) {
-  return ln_conn_ints(tx->c, n, 1, NULL, err,
-                      "WITH RECURSIVE up(id, n) AS (SELECT parent, 0 FROM run WHERE id = ? UNION ALL SELECT run.parent,"
-                      " n + 1 FROM up JOIN run ON run.id = up.id WHERE n < 100) SELECT max(n) FROM up",
-                      "i", run);
+  return ln_conn_ints(
+      tx->c, n, 1, NULL, err,
+      "WITH RECURSIVE up(id, n) AS (SELECT parent, 0 FROM run WHERE id = ? UNION ALL SELECT run.parent,"
+      " n + 1 FROM up JOIN run ON run.id = up.id WHERE n < 100) SELECT max(n) FROM up",
+      "i", run);
 }
 
 bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
-                      "INSERT OR REPLACE INTO wait(run, key, due) SELECT id, '', 0 FROM run WHERE id = ? AND owner = ''"
+                      "INSERT OR REPLACE INTO wait(run, key, due) SELECT id, '', 0 FROM run WHERE id = ? AND "
+                      "owner = ''"
                       " AND finished_ms = 0",
                       "i", run) &&
-         ln_conn_exec(tx->c, NULL, err, "UPDATE run SET state = 'cancelling' WHERE id = ? AND finished_ms = 0", "i", run);
+         ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE run SET state = 'cancelling' WHERE id = ? AND finished_ms = 0", "i", run);
 }
 
 #define UNDER_WAY "state IN ('running', 'cancelling')"
@@ -146,14 +153,16 @@ bool ln_tx_orphans(ln_tx *tx, ln_str owner, ln_err *err) {
                       "INSERT OR REPLACE INTO wait(run, key, due) SELECT id, '', 0 FROM run WHERE " UNDER_WAY
                       " AND owner = ?",
                       "t", owner) &&
-         ln_conn_exec(tx->c, NULL, err, "UPDATE run SET owner = '' WHERE " UNDER_WAY " AND owner = ?", "t", owner);
+         ln_conn_exec(tx->c, NULL, err, "UPDATE run SET owner = '' WHERE " UNDER_WAY " AND owner = ?", "t",
+                      owner);
 }
 
 /* --- reading --- */
 
 bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
-  if (!ln_store_rows(s, &rows, err, "SELECT DISTINCT owner FROM run WHERE " UNDER_WAY " AND owner <> '' LIMIT 64", ""))
+  if (!ln_store_rows(s, &rows, err,
+                     "SELECT DISTINCT owner FROM run WHERE " UNDER_WAY " AND owner <> '' LIMIT 64", ""))
     return false;
   for (int i = 0; i < rows.n && fn(arg, rows.row[i][0].s); i++) continue;
   ln_rows_free(&rows);

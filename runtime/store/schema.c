@@ -89,7 +89,8 @@ static const char tables2[] =
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX lock_run ON lock(run);"
     "CREATE TABLE freeze(" /* scope: '' all, "connector:NAME", "playbook:NAME" */
-    " scope TEXT PRIMARY KEY, why TEXT NOT NULL, by TEXT NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    " scope TEXT PRIMARY KEY, why TEXT NOT NULL, by TEXT NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT "
+    "ROWID;"
     "CREATE TABLE mark(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX run_parent ON run(parent) WHERE parent <> 0;"
     "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
@@ -182,6 +183,6 @@ bool ln_schema_look(ln_conn *c, ln_err *err) {
 
 bool ln_schema_open(ln_conn *c, ln_err *err) {
   int64_t has = 0;
-  return ln_schema_connect(c, err) && look(c, &has, err) && (has == LN_STORE_VERSION || make(c, err)) && wal(c, err) &&
-         read_back(c, err);
+  return ln_schema_connect(c, err) && look(c, &has, err) && (has == LN_STORE_VERSION || make(c, err)) &&
+         wal(c, err) && read_back(c, err);
 }

@@ -5,8 +5,8 @@
 #include "store/conn.h"
 
 enum {
-  LN_STORE_MARK = 0x4C754E31,                            /* application_id: "LuN1"                           */
-  LN_STORE_VERSION = 2,                                  /* user_version: of the tables below                */
+  LN_STORE_MARK = 0x4C754E31, /* application_id: "LuN1"                           */
+  LN_STORE_VERSION = 2,       /* user_version: of the tables below */
   LN_STORE_PAGE = 4096
 };
 
@@ -15,6 +15,6 @@ enum {
 bool ln_schema_open(ln_conn *c, ln_err *err);
 /* Refuses what is no store of ours, and changes nothing: also one of an older version stays what it is. */
 bool ln_schema_look(ln_conn *c, ln_err *err);
-bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself             */
+bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself */
 
 #endif

@@ -1,5 +1,6 @@
-/* signals.c: what is sent to a run, kept until it is taken; and locks, which one run at a time holds, across runs.
-** Whoever waits for one of them has a key in `wait` (waits.c), and is called in the transaction that changes it. */
+/* signals.c: what is sent to a run, kept until it is taken; and locks, which one run at a time holds, across
+** runs.  Whoever waits for one of them has a key in `wait` (waits.c), and is called in the transaction that
+** changes it. */
 #include "store/inside.h"
 
 #include <stdio.h>
@@ -30,42 +31,48 @@ static bool call(ln_tx *tx, ln_buf *key, ln_err *err) {
   return ok;
 }
 
-bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms, ln_err *err) {
+bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms,
+                       ln_err *err) {
   int64_t over = 0, n = 0;
   bool found;
   if (!ln_conn_ints(tx->c, &over, 1, &found, err, "SELECT finished_ms <> 0 FROM run WHERE id = ?", "i", run))
     return false;
   if (!found || over)
-    return ln_fail(err, "conflict", LN_FINAL, "run %lld has ended: nobody would take the signal", (long long)run);
-  if (!ln_conn_ints(tx->c, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ?", "i", run)) return false;
+    return ln_fail(err, "conflict", LN_FINAL, "run %lld has ended: nobody would take the signal",
+                   (long long)run);
+  if (!ln_conn_ints(tx->c, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ?", "i", run))
+    return false;
   if (n >= LN_SIGNALS_MOST)
-    return ln_fail(err, "quota", LN_FINAL, "run %lld has %d signals that it has not taken yet", (long long)run,
-                   LN_SIGNALS_MOST);
-  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO signal(run, name, value, by, ms) VALUES(?, ?, ?, ?, ?)", "itbti",
-                      run, name, value, by, ms) &&
+    return ln_fail(err, "quota", LN_FINAL, "run %lld has %d signals that it has not taken yet",
+                   (long long)run, LN_SIGNALS_MOST);
+  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO signal(run, name, value, by, ms) VALUES(?, ?, ?, ?, ?)",
+                      "itbti", run, name, value, by, ms) &&
          call_run(tx, run, name, err);
 }
 
 bool ln_tx_signal_there(ln_tx *tx, int64_t run, ln_str name, bool *there, ln_err *err) {
   int64_t n = 0;
-  bool ok = ln_conn_ints(tx->c, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ? AND name = ?", "it", run, name);
+  bool ok = ln_conn_ints(tx->c, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ? AND name = ?",
+                         "it", run, name);
   *there = n > 0;
   return ok;
 }
 
 bool ln_tx_signal_take(ln_tx *tx, int64_t run, ln_str name, ln_buf *value, bool *taken, ln_err *err) {
   int64_t id = 0;
-  if (!ln_conn_ints(tx->c, &id, 1, taken, err, "SELECT id FROM signal WHERE run = ? AND name = ? ORDER BY id LIMIT 1",
-                    "it", run, name))
+  if (!ln_conn_ints(tx->c, &id, 1, taken, err,
+                    "SELECT id FROM signal WHERE run = ? AND name = ? ORDER BY id LIMIT 1", "it", run, name))
     return false;
-  return !*taken || (ln_conn_bytes(tx->c, value, NULL, err, "SELECT value FROM signal WHERE id = ?", "i", id) &&
-                     ln_conn_exec(tx->c, NULL, err, "DELETE FROM signal WHERE id = ?", "i", id));
+  return !*taken ||
+         (ln_conn_bytes(tx->c, value, NULL, err, "SELECT value FROM signal WHERE id = ?", "i", id) &&
+          ln_conn_exec(tx->c, NULL, err, "DELETE FROM signal WHERE id = ?", "i", id));
 }
 
 bool ln_store_signal_there(ln_store *s, int64_t run, ln_str name, bool *there, ln_err *err) {
   int64_t n = 0;
   ln_store_lock(s);
-  bool ok = ln_conn_ints(s->reader, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ? AND name = ?", "it", run, name);
+  bool ok = ln_conn_ints(s->reader, &n, 1, NULL, err,
+                         "SELECT count(*) FROM signal WHERE run = ? AND name = ?", "it", run, name);
   *there = n > 0;
   return ln_store_unlock(s, ok);
 }
@@ -85,19 +92,21 @@ static bool call_lock(ln_tx *tx, ln_str name, ln_err *err) {
 bool ln_tx_lock_holder(ln_tx *tx, ln_str name, int64_t *run, ln_buf *step, ln_err *err) {
   bool found;
   *run = 0;
-  if (!ln_conn_ints(tx->c, run, 1, &found, err, "SELECT run FROM lock WHERE name = ?", "t", name)) return false;
-  return !found || !step || ln_conn_bytes(tx->c, step, NULL, err, "SELECT step FROM lock WHERE name = ?", "t", name);
+  if (!ln_conn_ints(tx->c, run, 1, &found, err, "SELECT run FROM lock WHERE name = ?", "t", name))
+    return false;
+  return !found || !step ||
+         ln_conn_bytes(tx->c, step, NULL, err, "SELECT step FROM lock WHERE name = ?", "t", name);
 }
 
 bool ln_tx_lock_take(ln_tx *tx, ln_str name, int64_t run, ln_str step, int64_t ms, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO lock(name, run, step, ms) VALUES(?, ?, ?, ?)", "titi", name, run,
-                      step, ms);
+  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO lock(name, run, step, ms) VALUES(?, ?, ?, ?)", "titi",
+                      name, run, step, ms);
 }
 
 bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *err) {
   int64_t changed = 0;
-  return ln_conn_exec(tx->c, &changed, err, "DELETE FROM lock WHERE name = ? AND run = ? AND step = ?", "tit", name, run,
-                      step) &&
+  return ln_conn_exec(tx->c, &changed, err, "DELETE FROM lock WHERE name = ? AND run = ? AND step = ?", "tit",
+                      name, run, step) &&
          (!changed || call_lock(tx, name, err));
 }
 

@@ -24,143 +24,165 @@ typedef struct ln_store_opts {
 /* Opens "sqlite:PATH".  Fails "store" with what to do: not a database, a newer version (application_id and
 ** user_version are checked), not writable, full. */
 ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err);
-void ln_store_close(ln_store *s);                        /* waits for the writer's last commit; before its loop is freed */
-const char *ln_store_path(const ln_store *s);            /* of the file                                      */
-bool ln_store_simulated(const ln_store *s);              /* it lies on a VFS of ours, not on the machine's disk */
-bool ln_store_changed(ln_store *s);                      /* has another connection committed since last asked (data_version)? */
+void ln_store_close(ln_store *s); /* waits for the writer's last commit; before its loop is freed */
+const char *ln_store_path(const ln_store *s);            /* of the file */
+bool ln_store_simulated(const ln_store *s); /* it lies on a VFS of ours, not on the machine's disk */
+bool ln_store_changed(ln_store *s); /* has another connection committed since last asked (data_version)? */
 
 /* --- the writer --- */
 typedef bool (*ln_apply_fn)(ln_tx *tx, void *arg, ln_err *err);
-typedef void (*ln_done_fn)(void *arg, const ln_err *err); /* on the loop `back`; NULL: committed             */
+typedef void (*ln_done_fn)(void *arg, const ln_err *err); /* on the loop `back`; NULL: committed */
 
-/* Starts the writer: a thread of its own, or, with a loop, tasks on that loop (the simulated set).  Without it
-** ln_writer_run applies at once, which is enough for a command that writes now and then. */
+/* Starts the writer: a thread of its own, or, with a loop, tasks on that loop (the simulated set).  Without
+** it ln_writer_run applies at once, which is enough for a command that writes now and then. */
 bool ln_writer_start(ln_store *s, ln_loop *as_tasks_of, ln_err *err);
-/* From back's thread, whose loop stays open until done was called; jobs come back in order.  back NULL: done is
-** called on the writer's thread.  False, and neither is called: no memory, or no writer. */
+/* From back's thread, whose loop stays open until done was called; jobs come back in order.  back NULL: done
+** is called on the writer's thread.  False, and neither is called: no memory, or no writer. */
 bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 /* The same of a job that nobody waits for: it may wait for company, some milliseconds at most. */
 bool ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
-bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err); /* one job, waited for: for commands; not on a loop's thread that others need */
+/* one job, waited for: for commands; not on a loop's thread that others need */
+bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
 typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
 
-uint64_t ln_tx_number(const ln_tx *tx);                 /* another one for each transaction, never 0         */
+uint64_t ln_tx_number(const ln_tx *tx);                 /* another one for each transaction, never 0 */
 
 /* --- runs --- */
 typedef struct ln_run_row {
   int64_t id;
-  char ulid[LN_ULID + 1], owner[LN_ULID + 1];            /* owner "": none                                   */
-  int64_t epoch;                                         /* grows with every take-over                       */
-  int64_t parent, root;                                  /* ids; 0: none, itself                             */
-  ln_str playbook, snapshot, state, outcome;             /* state as INTERFACE.md; outcome "" until the end  */
-  ln_str input, result, error, waiting, options;         /* encoded values (engine/value.h); "" : none       */
+  char ulid[LN_ULID + 1], owner[LN_ULID + 1]; /* owner "": none                                   */
+  int64_t epoch;                                         /* grows with every take-over */
+  int64_t parent, root;                                  /* ids; 0: none, itself */
+  ln_str playbook, snapshot, state, outcome;     /* state as INTERFACE.md; outcome "" until the end  */
+  ln_str input, result, error, waiting, options; /* encoded values (engine/value.h); "" : none       */
   ln_str started_by;
-  int64_t created_ms, finished_ms;                       /* finished 0: not yet                              */
+  int64_t created_ms, finished_ms;                       /* finished 0: not yet */
   uint8_t seed[16];
-  int64_t deaths;                                        /* owners that died with it                         */
+  int64_t deaths;                                        /* owners that died with it */
 } ln_run_row;
 
-typedef struct ln_run_change {                           /* a NULL text leaves the column as it is           */
+typedef struct ln_run_change {                           /* a NULL text leaves the column as it is */
   ln_str owner, state, outcome, result, error, waiting;  /* owner "": nobody's any more                     */
-  int64_t finished_ms;                                   /* 0 leaves it                                      */
+  int64_t finished_ms;                                   /* 0 leaves it */
 } ln_run_change;
 
-bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* sets row->id; root 0: itself   */
-bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err); /* epoch_was + 1; else "conflict" */
-/* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew first. */
+bool ln_tx_run_create(ln_tx *tx, ln_run_row *row, ln_err *err);             /* sets row->id; root 0: itself */
+bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was,
+                   ln_err *err); /* epoch_was + 1; else "conflict" */
+/* Else "stale"; "store" when earlier entries of the run were in a batch that failed: it has to be owned anew
+** first. */
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
-bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1                     */
-bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere    */
+bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1 */
+bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere */
 
 /* What the dead left: their runs under way are nobody's, and due at once. */
 bool ln_tx_orphans(ln_tx *tx, ln_str owner, ln_err *err);
 typedef bool (*ln_name_fn)(void *arg, ln_str name);
-bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err);   /* of runs under way, each once   */
+bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err);   /* of runs under way, each once */
 
-typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops                     */
+typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops */
 typedef struct ln_run_query {
-  ln_str state, playbook;                                /* empty: any                                       */
-  int64_t since_ms, before_id;                           /* 0: any                                           */
-  int64_t limit;                                         /* 0: all                                           */
+  ln_str state, playbook;                                /* empty: any */
+  int64_t since_ms, before_id;                           /* 0: any */
+  int64_t limit;                                         /* 0: all */
 } ln_run_query;
-bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, ln_err *err); /* newest first  */
+/* newest first */
+bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, ln_err *err);
 /* One run by ULID, unique prefix (any case) or "last"; fn is called once.  "not_found", "ambiguous". */
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
 
 /* --- the journal: the log's tail and the segments.  A run is one that ln_tx_run_create made: ids grow --- */
-bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);        /* joined with the batch's others of that run: one row */
-bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err); /* what came since the last one becomes a segment; the log below the floor may then go */
-typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent                                            */
-bool ln_store_journal(ln_store *s, int64_t run, ln_entries_fn fn, void *arg, ln_err *err); /* in order, in one snapshot */
+/* joined with the batch's others of that run: one row */
+bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);
+/* what came since the last one becomes a segment; the log below the floor may then go */
+bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err);
+typedef bool (*ln_entries_fn)(void *arg, ln_str entries); /* lent */
+/* in order, in one snapshot */
+bool ln_store_journal(ln_store *s, int64_t run, ln_entries_fn fn, void *arg, ln_err *err);
 
 /* --- what parked runs wait for (waits.c) --- */
 #define LN_NEVER INT64_MAX
 /* A key that the run waits for, "" for a time; due: when at the latest, LN_NEVER: only when called. */
 bool ln_tx_wait_put(ln_tx *tx, int64_t run, ln_str key, int64_t due_ms, ln_err *err);
 bool ln_tx_waits_drop(ln_tx *tx, int64_t run, ln_err *err);
-bool ln_tx_wait_call(ln_tx *tx, ln_str key, ln_err *err);     /* whoever waits for it is due now               */
-bool ln_tx_wait_call_run(ln_tx *tx, int64_t run, ln_err *err); /* that run is, whatever it waits for           */
+bool ln_tx_wait_call(ln_tx *tx, ln_str key, ln_err *err);     /* whoever waits for it is due now */
+bool ln_tx_wait_call_run(ln_tx *tx, int64_t run, ln_err *err); /* that run is, whatever it waits for */
 /* Runs that are due, the longest first, at most *n (64 at a time); ids into runs. */
 bool ln_store_waits_due(ln_store *s, int64_t now_ms, int64_t *runs, size_t *n, ln_err *err);
-bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time        */
+bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time */
 
 /* --- signals and locks (signals.c); whoever waits for one has its key in `wait` --- */
-enum { LN_SIGNALS_MOST = 1000 };                         /* of one run, not taken yet                        */
+enum { LN_SIGNALS_MOST = 1000 };                         /* of one run, not taken yet */
 void ln_signal_key(ln_str ulid, ln_str name, ln_buf *out);
 void ln_lock_key(ln_str name, ln_buf *out);
-bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms, ln_err *err); /* value encoded; "conflict": the run has ended; "quota" */
+bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms,
+                       ln_err *err); /* value encoded; "conflict": the run has ended; "quota" */
 bool ln_tx_signal_there(ln_tx *tx, int64_t run, ln_str name, bool *there, ln_err *err);
-bool ln_tx_signal_take(ln_tx *tx, int64_t run, ln_str name, ln_buf *value, bool *taken, ln_err *err); /* the oldest  */
+/* the oldest */
+bool ln_tx_signal_take(ln_tx *tx, int64_t run, ln_str name, ln_buf *value, bool *taken, ln_err *err);
 bool ln_store_signal_there(ln_store *s, int64_t run, ln_str name, bool *there, ln_err *err);
-bool ln_tx_lock_holder(ln_tx *tx, ln_str name, int64_t *run, ln_buf *step, ln_err *err); /* run 0: it is free; step may be NULL */
-bool ln_tx_lock_take(ln_tx *tx, ln_str name, int64_t run, ln_str step, int64_t ms, ln_err *err); /* a free one     */
-bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *err); /* quiet when it is not that one's */
-bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err); /* of all its locks and signals; whoever waits for its end is due */
+/* run 0: it is free; step may be NULL */
+bool ln_tx_lock_holder(ln_tx *tx, ln_str name, int64_t *run, ln_buf *step, ln_err *err);
+/* a free one */
+bool ln_tx_lock_take(ln_tx *tx, ln_str name, int64_t run, ln_str step, int64_t ms, ln_err *err);
+/* quiet when it is not that one's */
+bool ln_tx_lock_drop(ln_tx *tx, ln_str name, int64_t run, ln_str step, ln_err *err);
+/* of all its locks and signals; whoever waits for its end is due */
+bool ln_tx_run_lets_go(ln_tx *tx, int64_t run, ln_err *err);
 /* Asks that it be stopped; quiet when it has ended.  One that is put away is due at once. */
 bool ln_tx_run_ask_cancel(ln_tx *tx, int64_t run, ln_err *err);
-bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run, ln_err *err);   /* by its whole id; "not_found"    */
-bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended                */
-bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100      */
+bool ln_tx_run_called(ln_tx *tx, ln_str ulid, int64_t *run,
+                      ln_err *err); /* by its whole id; "not_found"    */
+bool ln_tx_run_under_way(ln_tx *tx, int64_t run, bool *is, ln_err *err);    /* it has not ended */
+bool ln_tx_run_depth(ln_tx *tx, int64_t run, int64_t *n, ln_err *err);      /* runs above it, at most 100 */
 
 /* --- values shared by runs (the store library) --- */
 /* A version is never given twice in a store; what has expired is absent. */
 typedef struct ln_kv {
-  ln_str key, value;                                     /* an encoded value, lent                           */
-  int64_t version, expires_ms;                           /* 0: never                                         */
+  ln_str key, value;                                     /* an encoded value, lent */
+  int64_t version, expires_ms;                           /* 0: never */
 } ln_kv;
 typedef bool (*ln_kv_fn)(void *arg, const ln_kv *kv);
-bool ln_tx_kv_get(ln_tx *tx, ln_str key, ln_buf *value, int64_t *version, ln_err *err); /* version 0: absent  */
-bool ln_tx_kv_set(ln_tx *tx, ln_str key, ln_str value, int64_t expires_ms, int64_t if_version, int64_t *version, ln_err *err); /* if_version -1: any, 0: absent; else "conflict" */
+/* version 0: absent */
+bool ln_tx_kv_get(ln_tx *tx, ln_str key, ln_buf *value, int64_t *version, ln_err *err);
+bool ln_tx_kv_set(ln_tx *tx, ln_str key, ln_str value, int64_t expires_ms, int64_t if_version,
+                  int64_t *version, ln_err *err); /* if_version -1: any, 0: absent; else "conflict" */
 bool ln_tx_kv_delete(ln_tx *tx, ln_str key, bool *was, ln_err *err);
 bool ln_tx_kv_list(ln_tx *tx, ln_str prefix, int64_t limit, ln_kv_fn fn, void *arg, ln_err *err);
 
 /* --- the ledger --- */
 typedef struct ln_hold {
   int64_t id, run;
-  char ulid[LN_ULID + 1];                                /* of the run, on reading                           */
+  char ulid[LN_ULID + 1];                                /* of the run, on reading */
   ln_str entity, facet, step, op;
-  ln_str state, before;                                  /* what we set; what it was ("" unknown)             */
-  ln_str status;                                         /* "pending" "held" "doubt" "released" "foreign"     */
-  ln_str undo;                                           /* an encoded value: what taking it back needs       */
-  int64_t since_ms, until_ms;                            /* until 0: no end                                   */
+  ln_str state, before; /* what we set; what it was ("" unknown)             */
+  ln_str status;        /* "pending" "held" "doubt" "released" "foreign"     */
+  ln_str undo;                                           /* an encoded value: what taking it back needs */
+  int64_t since_ms, until_ms;                            /* until 0: no end */
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
-/* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and facet, or
-** one in doubt (then not LN_AGAIN: it takes a person). */
+/* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and
+** facet, or one in doubt (then not LN_AGAIN: it takes a person). */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
 /* A NULL text, since 0 and until -1 leave what is there; until 0: no end.  "not_found". */
-bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms, int64_t until_ms, ln_err *err);
-/* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and how many
-** were taken since. */
-bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since, ln_err *err);
-/* The entity's facet is in now's state (run, step, entity, facet and state are looked at): what held another state
-** there is released; so is now's own row, if it only gave back what was so before such a hold. */
+bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
+                    int64_t since_ms, int64_t until_ms, ln_err *err);
+/* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and
+** how many were taken since. */
+bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
+                       ln_err *err);
+/* The entity's facet is in now's state (run, step, entity, facet and state are looked at): what held another
+** state there is released; so is now's own row, if it only gave back what was so before such a hold. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
-typedef struct ln_hold_query { int64_t run; ln_str entity, kind; bool all; } ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
+typedef struct ln_hold_query {
+  int64_t run;
+  ln_str entity, kind;
+  bool all;
+} ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
@@ -176,40 +198,47 @@ bool ln_tx_act_add(ln_tx *tx, int64_t root, int64_t run, ln_str entity, ln_str o
 typedef struct ln_approval {
   int64_t id, run;
   char ulid[LN_ULID + 1];
-  ln_str step, kind;                                     /* "approve" "approved" "ask" "write"                 */
-  ln_str title, detail, digest, effects, options;        /* detail, effects, options: encoded values          */
-  ln_str state, by, comment, answer;                     /* waiting approved denied expired lapsed             */
+  ln_str step, kind; /* "approve" "approved" "ask" "write"                 */
+  ln_str title, detail, digest, effects, options;        /* detail, effects, options: encoded values */
+  ln_str state, by, comment, answer;                     /* waiting approved denied expired lapsed */
   int64_t quorum, created_ms, expires_ms, decided_ms;
 } ln_approval;
 typedef bool (*ln_approval_fn)(void *arg, const ln_approval *a);
-bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id                        */
-/* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting, expired by ms,
-** or this person has voted.  Then `by` names those who decided ("ann, bob"). */
-bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err);
+bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id */
+/* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting,
+** expired by ms, or this person has voted.  Then `by` names those who decided ("ann, bob"). */
+bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                         int64_t ms, ln_err *err);
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
 bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
-bool ln_store_approvals(ln_store *s, int64_t run, bool waiting_only, ln_approval_fn fn, void *arg, ln_err *err); /* run 0: all */
+/* run 0: all */
+bool ln_store_approvals(ln_store *s, int64_t run, bool waiting_only, ln_approval_fn fn, void *arg,
+                        ln_err *err);
 
 /* --- what is addressed by its content: script sources, manifests, raw answers, big values, blobs --- */
 typedef struct ln_content {
   char sha256[2 * LN_SHA256 + 1];
-  ln_str bytes;                                          /* as stored (sealed or not): the engine seals blobs  */
-  ln_str kind;                                           /* "source" "manifest" "answer" "value" "blob"        */
-  int64_t expires_ms;                                    /* 0: kept                                            */
+  ln_str bytes; /* as stored (sealed or not): the engine seals blobs */
+  ln_str kind;  /* "source" "manifest" "answer" "value" "blob"        */
+  int64_t expires_ms;                                    /* 0: kept */
 } ln_content;
-bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);         /* quiet if it is there: only its time may grow */
+/* quiet if it is there: only its time may grow */
+bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
-bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err *err); /* "not_found"          */
+bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes,
+                          ln_err *err); /* "not_found"          */
 
 /* --- hints: what is only there for speed, and may be lost --- */
 bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
-bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err);     /* appends nothing when there is none */
+/* appends nothing when there is none */
+bool ln_store_hint(ln_store *s, ln_str key, ln_buf *value, ln_err *err);
 
 /* --- the vault's sealed values (engine/secret.c seals) --- */
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err);
 bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
-bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err); /* "not_found"               */
+bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed,
+                         ln_err *err); /* "not_found"               */
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
 
@@ -217,38 +246,46 @@ bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
 typedef struct ln_freeze { ln_str scope, why, by; int64_t ms; } ln_freeze;
 typedef bool (*ln_freeze_fn)(void *arg, const ln_freeze *f); /* lent; false stops                           */
 bool ln_tx_freeze(ln_tx *tx, ln_str scope, ln_str why, ln_str by, int64_t ms, ln_err *err);
-bool ln_tx_thaw(ln_tx *tx, const ln_str *scope, int64_t *n, ln_err *err); /* NULL: all; n: how many there were; whoever waits is due */
+/* NULL: all; n: how many there were; whoever waits is due */
+bool ln_tx_thaw(ln_tx *tx, const ln_str *scope, int64_t *n, ln_err *err);
 bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err);
-/* Calls fn once, if everything or one of the scopes is frozen; as the store, or the transaction, has it now. */
+/* Calls fn once, if everything or one of the scopes is frozen; as the store, or the transaction, has it
+** now. */
 bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 
 /* --- audit: what was refused or decided, append-only --- */
-bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json, ln_err *err);
+bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
+                 ln_err *err);
 
 /* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
 typedef struct ln_owner ln_owner;
 ln_owner *ln_owner_take(const ln_store *s, ln_rand *rand, int64_t wall_ms, ln_err *err); /* a fresh id     */
 const char *ln_owner_id(const ln_owner *o);
-bool ln_owner_alive(const ln_store *s, ln_str id);       /* does a living process hold that id's lock?       */
-void ln_owner_at(ln_owner *o, int64_t run);              /* whose script runs now; 0: nobody's               */
-int64_t ln_owner_blamed(const ln_store *s, ln_str id, bool forget); /* whose script a dead one died in; 0: none. forget: its file goes */
-void ln_owner_drop(ln_owner *o);                         /* and removes the file                             */
-/* Who serves the store: one process at a time holds STORE.owner/daemon.  NULL: another does ("conflict"), or "store". */
+bool ln_owner_alive(const ln_store *s, ln_str id);       /* does a living process hold that id's lock? */
+void ln_owner_at(ln_owner *o, int64_t run);              /* whose script runs now; 0: nobody's */
+/* whose script a dead one died in; 0: none. forget: its file goes */
+int64_t ln_owner_blamed(const ln_store *s, ln_str id, bool forget);
+void ln_owner_drop(ln_owner *o);                         /* and removes the file */
+/* Who serves the store: one process at a time holds STORE.owner/daemon.  NULL: another does ("conflict"), or
+** "store". */
 typedef struct ln_served ln_served;
 ln_served *ln_serve_take(const ln_store *s, ln_err *err);
 void ln_serve_drop(ln_served *d);
-bool ln_serve_held(const ln_store *s);                   /* does a living process?                           */
+bool ln_serve_held(const ln_store *s);                   /* does a living process? */
 
-/* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be lost --- */
+/* --- the simulated disk (vfs_sim.c): files in memory, shared memory included; what was not synced may be
+** lost --- */
 typedef struct ln_vfs_sim ln_vfs_sim;
-ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name`       */
-void ln_vfs_sim_seed(ln_vfs_sim *v, uint64_t seed);      /* what chance decides from here on                 */
-void ln_vfs_sim_kill(ln_vfs_sim *v);                     /* the processes die: what was written stays, open files become stale */
-void ln_vfs_sim_power_cut(ln_vfs_sim *v);                /* drops or tears unsynced writes by the seed; open files become stale */
-void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never       */
-void ln_vfs_sim_cut_after(ln_vfs_sim *v, int64_t steps); /* the power goes within the write, sync, or removal after so many; -1: never */
-void ln_vfs_sim_lie(ln_vfs_sim *v, bool lie);            /* a disk whose syncs do nothing: what a check must catch */
-void ln_vfs_sim_free(ln_vfs_sim *v);                     /* after the last store on it was closed            */
+ln_vfs_sim *ln_vfs_sim_new(const char *name, uint64_t seed, ln_err *err);    /* registers the VFS `name` */
+void ln_vfs_sim_seed(ln_vfs_sim *v, uint64_t seed);      /* what chance decides from here on */
+void ln_vfs_sim_kill(ln_vfs_sim *v); /* the processes die: what was written stays, open files become stale */
+/* drops or tears unsynced writes by the seed; open files become stale */
+void ln_vfs_sim_power_cut(ln_vfs_sim *v);
+void ln_vfs_sim_fail_after(ln_vfs_sim *v, int64_t writes); /* the disk is full after so many; -1: never */
+/* the power goes within the write, sync, or removal after so many; -1: never */
+void ln_vfs_sim_cut_after(ln_vfs_sim *v, int64_t steps);
+void ln_vfs_sim_lie(ln_vfs_sim *v, bool lie); /* a disk whose syncs do nothing: what a check must catch */
+void ln_vfs_sim_free(ln_vfs_sim *v);                     /* after the last store on it was closed */
 
 #endif

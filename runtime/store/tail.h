@@ -6,23 +6,23 @@
 #include "store/map.h"
 
 typedef struct ln_tail_row {
-  int64_t run;                                           /* 0: gone, or nobody's                             */
-  uint32_t back;                                         /* so many ids before is the run's previous row; 0: none */
+  int64_t run;                                           /* 0: gone, or nobody's */
+  uint32_t back; /* so many ids before is the run's previous row; 0: none */
 } ln_tail_row;
 
-typedef struct ln_tail {                                 /* zeroed: knows nothing                            */
-  int64_t base, end;                                     /* knows the ids base <= id < end                   */
-  int64_t first;                                         /* no row below it has a run                        */
-  ln_tail_row *row;                                      /* of id at id - base                               */
+typedef struct ln_tail {                                 /* zeroed: knows nothing */
+  int64_t base, end;                                     /* knows the ids base <= id < end */
+  int64_t first;                                         /* no row below it has a run */
+  ln_tail_row *row;                                      /* of id at id - base */
   size_t cap;
-  ln_map last;                                           /* run -> its last id                               */
+  ln_map last;                                           /* run -> its last id */
 } ln_tail;
 
-void ln_tail_start(ln_tail *t, int64_t id);              /* forgets all; goes on from id                     */
+void ln_tail_start(ln_tail *t, int64_t id);              /* forgets all; goes on from id */
 void ln_tail_free(ln_tail *t);
-bool ln_tail_add(ln_tail *t, int64_t id, int64_t run);   /* id >= end; false: no memory, t knows nothing now */
-void ln_tail_gone(ln_tail *t, int64_t run, int64_t upto);/* the run's rows up to there are not needed        */
-int64_t ln_tail_first(ln_tail *t, int64_t *run);         /* the lowest id that is needed, and whose; end: none */
+bool ln_tail_add(ln_tail *t, int64_t id, int64_t run); /* id >= end; false: no memory, t knows nothing now */
+void ln_tail_gone(ln_tail *t, int64_t run, int64_t upto);/* the run's rows up to there are not needed */
+int64_t ln_tail_first(ln_tail *t, int64_t *run); /* the lowest id that is needed, and whose; end: none */
 
 /* The run's ids above `after`, ascending; free() them.  *n 0: none.  False: no memory. */
 bool ln_tail_of(const ln_tail *t, int64_t run, int64_t after, int64_t **ids, size_t *n);

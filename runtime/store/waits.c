@@ -1,6 +1,6 @@
-/* waits.c: what parked runs wait for, a row a run and thing: a time, or a key that somebody will call ("run:12",
-** "signal:12:go", "lock:deploy").  A called row is due at once.  Nothing of this is ever loaded whole: whoever
-** wakes runs reads the few that are due. */
+/* waits.c: what parked runs wait for, a row a run and thing: a time, or a key that somebody will call
+** ("run:12", "signal:12:go", "lock:deploy").  A called row is due at once.  Nothing of this is ever loaded
+** whole: whoever wakes runs reads the few that are due. */
 #include "store/inside.h"
 
 bool ln_tx_wait_put(ln_tx *tx, int64_t run, ln_str key, int64_t due_ms, ln_err *err) {

@@ -55,7 +55,8 @@ struct ln_writer {
   job *out_first, *out_last; /* with a loop: firsts of batches, by `other` */
 };
 
-enum { GIVING_NS = 200000, COMPANY_NS = 10000000 }; /* so long the thread waits for the loops; a job for company */
+/* so long the thread waits for the loops; a job for company */
+enum { GIVING_NS = 200000, COMPANY_NS = 10000000 };
 
 /* --- giving back --- */
 

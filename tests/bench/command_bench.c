@@ -1,6 +1,6 @@
 /* command_bench.c: what a command costs: the quickest of N runs, and the most memory that one took.
-** Usage: command_bench N COMMAND [ARGUMENT…]; its output is dropped, its exit status is not looked at.  Prints one
-** JSON object. */
+** Usage: command_bench N COMMAND [ARGUMENT…]; its output is dropped, its exit status is not looked at.
+** Prints one JSON object. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

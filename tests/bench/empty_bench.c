@@ -1,2 +1,3 @@
-/* empty_bench.c: does nothing, and is linked with all that lunette is linked with: what every such program costs. */
+/* empty_bench.c: does nothing, and is linked with all that lunette is linked with: what every such program
+** costs. */
 int main(void) { return 0; }

@@ -1,7 +1,7 @@
-/* replay_bench.c: how quickly a run is brought back to where it was: its journal read and indexed, its script run
-** again over what is recorded.  Usage: replay_bench ENTRIES BYTES TIMES; makes a run of so many steps of so many
-** bytes in the current folder (lunette.db), takes it up so many times, and prints one JSON object: the CPU of the
-** quickest time. */
+/* replay_bench.c: how quickly a run is brought back to where it was: its journal read and indexed, its script
+** run again over what is recorded.  Usage: replay_bench ENTRIES BYTES TIMES; makes a run of so many steps of
+** so many bytes in the current folder (lunette.db), takes it up so many times, and prints one JSON object:
+** the CPU of the quickest time. */
 #include "cli/app.h"
 
 #include <stdio.h>

@@ -72,8 +72,8 @@ static void append(const char *file, int bytes, long group, double seconds) {
     took = now(CLOCK_MONOTONIC) - start;
   } while (took < seconds);
   cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f}\n", bytes, group, (double)rows / took,
-         1e6 * cpu / (double)rows);
+  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f}\n", bytes, group,
+         (double)rows / took, 1e6 * cpu / (double)rows);
   sqlite3_finalize(q);
   sqlite3_close(db);
   remove_files(file);

@@ -1,6 +1,6 @@
-/* store_bench.c: durable rows a second of the store alone: so many writers, each with one row under way, and the
-** next as soon as it is durable.  Usage: store_bench FILE BYTES AT_ONCE SECONDS; removes the file afterwards, and
-** prints one JSON object. */
+/* store_bench.c: durable rows a second of the store alone: so many writers, each with one row under way, and
+** the next as soon as it is durable.  Usage: store_bench FILE BYTES AT_ONCE SECONDS; removes the file
+** afterwards, and prints one JSON object. */
 #include "store/store.h"
 
 #include <stdio.h>
@@ -82,8 +82,10 @@ int main(int argc, char **argv) {
   long at_once = strtol(argv[3], NULL, 10);
   char *entry = calloc(1, bytes + 1);
   snprintf(uri, sizeof uri, "sqlite:%s", argv[1]);
-  bench b = {.store = ln_store_open(ln_str_of(uri), NULL, &err), .loop = ln_loop_uv(&err), .entry = {entry, bytes}};
-  if (!entry || at_once < 1 || !b.store || !b.loop || !ln_writer_start(b.store, NULL, &err)) die("cannot begin");
+  bench b = {
+      .store = ln_store_open(ln_str_of(uri), NULL, &err), .loop = ln_loop_uv(&err), .entry = {entry, bytes}};
+  if (!entry || at_once < 1 || !b.store || !b.loop || !ln_writer_start(b.store, NULL, &err))
+    die("cannot begin");
   measure(&b, at_once, strtod(argv[4], NULL));
   ln_store_close(b.store);
   b.loop->free(b.loop);

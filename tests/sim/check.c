@@ -1,5 +1,6 @@
 /* check.c: what must be so when a history is over, by the vendors' own account of what was done to them:
-**   nothing lost    every run has ended; what the writer acknowledged is in the journal, in its order, and in the
+** nothing lost    every run has ended; what the writer acknowledged is in the journal, in its order, and in
+** the
 **                   report; a value that runs count in has counted each of them
 **   nothing twice   what is not idempotent was done once at most; what is, not again in another life
 **   nothing untrue  what a step says it did was done; what it says it did not, was not
@@ -73,19 +74,22 @@ static void check_end(const sim_run *r, const row *w) {
   for (size_t i = 0; i < 3; i++) here->out->states[i] += strcmp(w->state, ends[i]) == 0;
   if (!has_ended(w)) {
     ln_str why = ln_v_get_str(ln_buf_view(&w->waiting), "for");
-    sim_fail("lost: %s (%s) is %s at the end%s%.*s", r->ulid, r->playbook, w->state, why.n ? " for " : "", LN_STR_ARG(why));
+    sim_fail("lost: %s (%s) is %s at the end%s%.*s", r->ulid, r->playbook, w->state, why.n ? " for " : "",
+             LN_STR_ARG(why));
   } else if (r->ended_as[0] && strcmp(r->ended_as, w->state) != 0) {
     sim_fail("lost: %s (%s) was told as %s, and is %s", r->ulid, r->playbook, r->ended_as, w->state);
   }
   ln_str code = ln_v_get_str(ln_buf_view(&w->error), "code");
   if (ln_str_eq(code, LN_STR("divergence")))
-    sim_fail("replay: %s (%s) diverged: %.*s", r->ulid, r->playbook, LN_STR_ARG(ln_v_get_str(ln_buf_view(&w->error), "message")));
+    sim_fail("replay: %s (%s) diverged: %.*s", r->ulid, r->playbook,
+             LN_STR_ARG(ln_v_get_str(ln_buf_view(&w->error), "message")));
 }
 
 /* What a playbook itself has seen that must not be. */
 static void check_result(const sim_run *r, const row *w) {
   ln_str overlap = ln_v_get_str(ln_buf_view(&w->result), "overlap");
-  if (overlap.n) sim_fail("lock: somebody else was inside %.*s with %s (%s)", LN_STR_ARG(overlap), r->ulid, r->playbook);
+  if (overlap.n)
+    sim_fail("lock: somebody else was inside %.*s with %s (%s)", LN_STR_ARG(overlap), r->ulid, r->playbook);
 }
 
 /* ------------------------------------------------------------------ acknowledged entries */
@@ -113,14 +117,16 @@ static void check_acknowledged(const sim_run *r, int64_t id) {
     qsort(m.a->v, m.a->n, sizeof *m.a->v, by_turn);
     if (!ln_store_journal(here->g->store, id, match, &m, &err)) sim_fail("%s: %s", r->ulid, err.message);
     if (m.at < m.a->n)
-      sim_fail("lost: of the %zu entries of %s (%s) that were acknowledged, the journal lacks the %zu.", m.a->n, r->ulid,
-               r->playbook, m.at + 1);
+      sim_fail("lost: of the %zu entries of %s (%s) that were acknowledged, the journal lacks the %zu.",
+               m.a->n, r->ulid, r->playbook, m.at + 1);
   }
 }
 
 /* ------------------------------------------------------------------ steps */
 
-static bool is_step(const ln_record *c) { return c->fingerprint.n > 0 && !ln_str_eq(c->name, LN_STR(LN_CANCEL_NAME)); }
+static bool is_step(const ln_record *c) {
+  return c->fingerprint.n > 0 && !ln_str_eq(c->name, LN_STR(LN_CANCEL_NAME));
+}
 
 static void copy(char *to, size_t n, ln_str s) { snprintf(to, n, "%.*s", LN_STR_ARG(s)); }
 
@@ -129,7 +135,10 @@ static void note_write(const sim_run *r, const ln_record *c) {
   touched *t = &writes[n_writes++];
   ln_str data = c->intent.n ? c->intent : c->asked;
   const ln_op *op = here->g->find_op(here->g, c->op);
-  *t = (touched){.r = r, .idempotent = !op || op->idempotent, .handle = c->handle.n > 0, .destructive = op && op->move != LN_NOTE};
+  *t = (touched){.r = r,
+                 .idempotent = !op || op->idempotent,
+                 .handle = c->handle.n > 0,
+                 .destructive = op && op->move != LN_NOTE};
   if (c->fingerprint.n == LN_FINGERPRINT) memcpy(t->print, c->fingerprint.p, LN_FINGERPRINT);
   copy(t->step, sizeof t->step, c->name);
   copy(t->op, sizeof t->op, c->op);
@@ -154,7 +163,8 @@ static void check_steps(const sim_run *r, int64_t id) {
     if (c->cls != LN_WRITE || c->planned) continue;
     note_write(r, c);
     if (c->intent.n && !c->has_result && !c->withdrawn)
-      sim_fail("lost: %s of %s (%s) was begun, and has no end", writes[n_writes - 1].step, r->ulid, r->playbook);
+      sim_fail("lost: %s of %s (%s) was begun, and has no end", writes[n_writes - 1].step, r->ulid,
+               r->playbook);
   }
   ln_journal_free(j);
 }
@@ -166,7 +176,8 @@ static void check_report(const sim_run *r) {
   ln_vitem steps, step;
   ln_buf_init(&json, 64 << 20);
   ln_buf_init(&doc, 64 << 20);
-  bool ok = ln_report_json(here->g, ln_str_of(r->ulid), &json, &err) && ln_host_json(here->g->host, ln_buf_view(&json), &doc, &err);
+  bool ok = ln_report_json(here->g, ln_str_of(r->ulid), &json, &err) &&
+            ln_host_json(here->g->host, ln_buf_view(&json), &doc, &err);
   if (!ok) sim_fail("report: %s: %s", r->ulid, err.message);
   ok = ok && ln_v_get(ln_buf_view(&doc), LN_STR("steps"), &steps);
   size_t found = 0, wanted = 0;
@@ -180,17 +191,19 @@ static void check_report(const sim_run *r) {
   ln_buf_free(&doc);
 }
 
-/* ------------------------------------------------------------------ what the vendors have to say of each write */
+/* ------------------------------------------------------------------ what the vendors have to say of each
+** write */
 
 /* Somebody else wanted the same thing to be so, or not to be so. */
 static bool is_contested(const touched *t) {
   for (size_t i = 0; i < n_writes; i++)
-    if (&writes[i] != t && strcmp(writes[i].entity, t->entity) == 0 && strcmp(writes[i].facet, t->facet) == 0) return true;
+    if (&writes[i] != t && strcmp(writes[i].entity, t->entity) == 0 && strcmp(writes[i].facet, t->facet) == 0)
+      return true;
   return false;
 }
 
-/* What a host's session has is gone with it: a copy that was fetched into one is fetched again, and one that is to be
-** deleted from a closed session is taken for deleted.  That hurts nobody. */
+/* What a host's session has is gone with it: a copy that was fetched into one is fetched again, and one that
+** is to be deleted from a closed session is taken for deleted.  That hurts nobody. */
 static bool is_of_a_session(const touched *t) {
   return strcmp(t->op, "crowdstrike.rtr_get") == 0 || strcmp(t->op, "crowdstrike.rtr_delete_file") == 0;
 }
@@ -242,21 +255,26 @@ static bool note_answer(void *arg, const ln_approval *a) {
 
 static bool take_yes(const touched *t) {
   for (size_t i = 0; i < n_answers; i++)
-    if (!answers[i].used && strcmp(answers[i].ulid, t->r->ulid) == 0 && memcmp(answers[i].print, t->print, LN_FINGERPRINT) == 0)
+    if (!answers[i].used && strcmp(answers[i].ulid, t->r->ulid) == 0 &&
+        memcmp(answers[i].print, t->print, LN_FINGERPRINT) == 0)
       return answers[i].used = true;
   return false;
 }
 
 /* What these do depends on their arguments: it may be no more than a note. */
-static bool may_be_a_note(const touched *t) { return strstr(t->op, "suspicious_object") || strstr(t->op, ".watch"); }
+static bool may_be_a_note(const touched *t) {
+  return strstr(t->op, "suspicious_object") || strstr(t->op, ".watch");
+}
 
 /* Nothing was taken from anybody without a yes of its own. */
 static void check_answers(void) {
   ln_err err;
-  if (!ln_store_approvals(here->g->store, 0, false, note_answer, NULL, &err)) sim_fail("approvals: %s", err.message);
+  if (!ln_store_approvals(here->g->store, 0, false, note_answer, NULL, &err))
+    sim_fail("approvals: %s", err.message);
   for (size_t i = 0; i < n_writes; i++) {
     const touched *t = &writes[i];
-    if (!t->destructive || may_be_a_note(t) || !sim_acted(t->r->ulid, ln_str_of(t->step)) || take_yes(t)) continue;
+    if (!t->destructive || may_be_a_note(t) || !sim_acted(t->r->ulid, ln_str_of(t->step)) || take_yes(t))
+      continue;
     sim_fail("unasked: %s of %s was done, and nobody had said yes to it", t->step, t->r->ulid);
   }
 }
@@ -269,7 +287,8 @@ static void check_files(void) {
   DIR *d = fdopendir(dup(SIM_FOLDER));
   for (struct dirent *e; d && (e = readdir(d));) files += e->d_name[0] != '.';
   if (d) closedir(d);
-  for (size_t i = 0; i < n_writes; i++) said += strcmp(writes[i].op, "file.write") == 0 && strcmp(writes[i].state, "done") == 0;
+  for (size_t i = 0; i < n_writes; i++)
+    said += strcmp(writes[i].op, "file.write") == 0 && strcmp(writes[i].state, "done") == 0;
   if (files != said) sim_fail("files: %d are there, and %d were written", files, said);
 }
 
@@ -280,14 +299,17 @@ static bool add_up(void *arg, const ln_kv *kv) {
   return true;
 }
 
-static bool sum_apply(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_kv_list(tx, LN_STR("n/"), 1000, add_up, arg, err); }
+static bool sum_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_kv_list(tx, LN_STR("n/"), 1000, add_up, arg, err);
+}
 
 static void check_counters(void) {
   int64_t sum = 0;
   ln_err err;
   if (!ln_writer_run(here->g->store, sum_apply, &sum, &err)) sim_fail("counters: %s", err.message);
-  else if (sum != counted) sim_fail("%s: runs were told %lld times that they had counted, and the store has %lld",
-                                    sum < counted ? "lost" : "twice", (long long)counted, (long long)sum);
+  else if (sum != counted)
+    sim_fail("%s: runs were told %lld times that they had counted, and the store has %lld",
+             sum < counted ? "lost" : "twice", (long long)counted, (long long)sum);
 }
 
 /* ------------------------------------------------------------------ the ledger */
@@ -334,7 +356,8 @@ static void ask_vendor(const char *vendor) {
   ln_vitem list, one;
   char *chunk = truth_of(vendor);
   ln_buf_init(&b, 64 << 20);
-  if (!ln_simhost_log(here->w->vendors, ln_str_of(vendor), &b, &err)) return;  /* nobody ever asked it anything */
+  /* nobody ever asked it anything */
+  if (!ln_simhost_log(here->w->vendors, ln_str_of(vendor), &b, &err)) return;
   sim_trace(vendor, ln_buf_view(&b));
   ln_buf_cut(&b, 0);
   if (!ln_simhost_do(here->w->vendors, ln_str_of(vendor), chunk, &err) ||
@@ -356,9 +379,12 @@ static const char *usual(const fact *h) {
   if (strncmp(h->entity, "acme:", 5) == 0)
     return strcmp(h->facet, "lock") == 0 ? "active" : strcmp(h->facet, "content") == 0 ? "whole" : NULL;
   if (strcmp(h->facet, "isolation") == 0) return "connected";
-  if (strcmp(h->facet, "suspicious") == 0 || strcmp(h->facet, "exception") == 0 || strcmp(h->facet, "ioc") == 0) return "absent";
+  if (strcmp(h->facet, "suspicious") == 0 || strcmp(h->facet, "exception") == 0 ||
+      strcmp(h->facet, "ioc") == 0)
+    return "absent";
   if (strncmp(h->facet, "group:", 6) == 0) return "(unchanged)";
-  if (strncmp(h->entity, "crowdstrike:host:", 17) == 0 && strncmp(h->facet, "file:", 5) == 0) return "present";
+  if (strncmp(h->entity, "crowdstrike:host:", 17) == 0 && strncmp(h->facet, "file:", 5) == 0)
+    return "present";
   return NULL;
 }
 
@@ -377,7 +403,9 @@ static void check_ledger(void) {
       sim_fail("ledger: %s %s is held as %s, and the vendor has it as %s", h->entity, h->facet, h->state, is);
   }
   for (size_t i = 0; i < n_facts; i++)
-    if (!facts[i].used) sim_fail("ledger: the vendor has %s %s as %s, and nobody holds it", facts[i].entity, facts[i].facet, facts[i].state);
+    if (!facts[i].used)
+      sim_fail("ledger: the vendor has %s %s as %s, and nobody holds it", facts[i].entity, facts[i].facet,
+               facts[i].state);
 }
 
 /* ------------------------------------------------------------------ replays */
@@ -387,13 +415,15 @@ typedef struct replay { ln_engine *g; char what[16]; } replay;
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   replay *p = arg;
   (void)r;
-  if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0) return;
+  if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0)
+    return;
   snprintf(p->what, sizeof p->what, "%s", e->what);
   p->g->loop->stop(p->g->loop);
 }
 
 static bool unend(ln_tx *tx, void *arg, ln_err *err) {
-  static const ln_run_change c = {.state = {"waiting", 7}, .outcome = {"", 0}, .result = {"", 0}, .error = {"", 0}};
+  static const ln_run_change c = {
+      .state = {"waiting", 7}, .outcome = {"", 0}, .result = {"", 0}, .error = {"", 0}};
   return ln_tx_run_change(tx, *(int64_t *)arg, &c, err);
 }
 
@@ -418,8 +448,10 @@ static void compare(const sim_run *r, const row *was, const row *is) {
              LN_STR_ARG(ln_v_get_str(ln_buf_view(&is->error), "message")));
   else if (strcmp(was->outcome, is->outcome) != 0)
     sim_fail("replay: %s (%s) was %s, and comes out %s", r->ulid, r->playbook, was->outcome, is->outcome);
-  else if (!same(&was->result, &is->result)) sim_fail("replay: %s (%s) has another result", r->ulid, r->playbook);
-  else if (!same(&was->error, &is->error)) sim_fail("replay: %s (%s) has another error", r->ulid, r->playbook);
+  else if (!same(&was->result, &is->result))
+    sim_fail("replay: %s (%s) has another result", r->ulid, r->playbook);
+  else if (!same(&was->error, &is->error))
+    sim_fail("replay: %s (%s) has another error", r->ulid, r->playbook);
 }
 
 static void replay_one(ln_engine *g, const sim_run *r, const row *was) {
@@ -429,18 +461,21 @@ static void replay_one(ln_engine *g, const sim_run *r, const row *was) {
   row is;
   int64_t id = was->id;
   uint64_t before = journal_hash(g->store, id);
-  ln_run *run = ln_writer_run(g->store, unend, &id, &err) ? ln_run_resume(g, ln_str_of(r->ulid), &o, &err) : NULL;
+  ln_run *run =
+      ln_writer_run(g->store, unend, &id, &err) ? ln_run_resume(g, ln_str_of(r->ulid), &o, &err) : NULL;
   if (!run) {
     sim_fail("replay: %s (%s): %s", r->ulid, r->playbook, err.message);
     return;
   }
   g->loop->run(g->loop);
   if (strcmp(p.what, "end") != 0) {
-    sim_fail("replay: %s (%s) does not end: it is %s: %s", r->ulid, r->playbook, p.what, ln_run_why(run)->message);
+    sim_fail("replay: %s (%s) does not end: it is %s: %s", r->ulid, r->playbook, p.what,
+             ln_run_why(run)->message);
   } else {
     if (read_row(g->store, r, &is)) compare(r, was, &is);
     row_free(&is);
-    if (journal_hash(g->store, id) != before) sim_fail("replay: %s (%s) wrote something down", r->ulid, r->playbook);
+    if (journal_hash(g->store, id) != before)
+      sim_fail("replay: %s (%s) wrote something down", r->ulid, r->playbook);
   }
   ln_run_close(run);
   here->out->replayed++;
@@ -456,8 +491,9 @@ static void check_replays(const row *rows) {
   g->rand = &rand;
   bool ok = (g->loop = ln_loop_sim(here->seed, here->now_ms + 86400000, &err)) != NULL;
   o.clock = ok ? g->loop->clock : NULL;
-  ok = ok && (g->transport = sim_network(g, &err)) && (g->store = ln_store_open(LN_STR(SIM_STORE), &o, &err)) &&
-       ln_writer_start(g->store, g->loop, &err) && (g->vault = ln_vault_open(g->store, &err)) &&
+  ok = ok && (g->transport = sim_network(g, &err)) &&
+       (g->store = ln_store_open(LN_STR(SIM_STORE), &o, &err)) && ln_writer_start(g->store, g->loop, &err) &&
+       (g->vault = ln_vault_open(g->store, &err)) &&
        (g->owner = ln_owner_take(g->store, g->rand, here->now_ms, &err));
   if (!ok) sim_fail("replay: %s", err.message);
   here->g = g;

@@ -13,24 +13,28 @@
 static const char *const job_names[JOBS] = {"create",   "own",     "entries", "local",    "intent", "result",
                                             "accepted", "withdrawn", "doubt", "settled",  "question", "vote",
                                             "expiry",   "park",    "end",     "content",  "other"};
-static const char *const phase_names[PHASES] = {"not committed", "power lost within the commit", "committed, nobody told",
-                                                "committed, told in part"};
+static const char *const phase_names[PHASES] = {"not committed", "power lost within the commit",
+                                                "committed, nobody told", "committed, told in part"};
 static const char *const ask_names[ASKS] = {"read", "write", "token"};
-static const char *const stage_names[STAGES] = {"before it arrives", "acted, not answered", "answered, not looked at"};
-const char *const sim_stand_names[SIM_STANDS] = {"new",  "looking",   "asking",   "placing", "turn",  "intent",
-                                                 "sent", "following", "settling", "probing", "doubt", "recording"};
+static const char *const stage_names[STAGES] = {"before it arrives", "acted, not answered",
+                                                "answered, not looked at"};
+const char *const sim_stand_names[SIM_STANDS] = {"new",      "looking", "asking", "placing",
+                                                 "turn",     "intent",  "sent",   "following",
+                                                 "settling", "probing", "doubt",  "recording"};
 
 const char *sim_point_name(int p, char out[48]) {
   if (p < SIM_ASK_POINT) snprintf(out, 48, "%s: %s", job_names[p / PHASES], phase_names[p % PHASES]);
   else if (p == SIM_IDLE_POINT) snprintf(out, 48, "at any time");
-  else snprintf(out, 48, "%s: %s", ask_names[(p - SIM_ASK_POINT) / STAGES], stage_names[(p - SIM_ASK_POINT) % STAGES]);
+  else
+    snprintf(out, 48, "%s: %s", ask_names[(p - SIM_ASK_POINT) / STAGES],
+             stage_names[(p - SIM_ASK_POINT) % STAGES]);
   return out;
 }
 
 /* ------------------------------------------------------------------ deaths */
 
-/* The first death of a history comes soon whatever happens.  The later ones come where chance has it, or are aimed at
-** one point; some histories aim at what seldom happens. */
+/* The first death of a history comes soon whatever happens.  The later ones come where chance has it, or are
+** aimed at one point; some histories aim at what seldom happens. */
 void sim_arm(void) {
   static const sim_job rare[] = {JOB_WITHDRAWN, JOB_DOUBT, JOB_SETTLED, JOB_EXPIRY};
   int left = here->want_crashes - here->out->crashes;
@@ -49,7 +53,8 @@ void sim_arm(void) {
 static void count_stands(const ln_engine *g) {
   for (const ln_run *r = g->state; r; r = r->next)
     for (const ln_branch *b = r->branches; b; b = b->next)
-      if (b->asked && b->asked->op->cls == LN_WRITE && !b->asked->finished) here->out->stands[b->asked->stand]++;
+      if (b->asked && b->asked->op->cls == LN_WRITE && !b->asked->finished)
+        here->out->stands[b->asked->stand]++;
 }
 
 void sim_die(int point, bool power) {
@@ -65,7 +70,8 @@ void sim_die(int point, bool power) {
 }
 
 bool sim_strikes(int point) {
-  if (!here || !here->in_life || here->armed == -2 || (here->armed >= 0 && here->armed != point)) return false;
+  if (!here || !here->in_life || here->armed == -2 || (here->armed >= 0 && here->armed != point))
+    return false;
   return here->countdown-- <= 0;
 }
 
@@ -169,9 +175,12 @@ bool __wrap_ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err) {
   return __real_ln_tx_approval_add(tx, a, err);
 }
 
-bool __real_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err);
-bool __wrap_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err);
-bool __wrap_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer, int64_t ms, ln_err *err) {
+bool __real_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                                int64_t ms, ln_err *err);
+bool __wrap_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                                int64_t ms, ln_err *err);
+bool __wrap_ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
+                                int64_t ms, ln_err *err) {
   wrote_a(JOB_VOTE);
   return __real_ln_tx_approval_vote(tx, id, yes, by, comment, answer, ms, err);
 }
@@ -265,7 +274,8 @@ bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_d
   return spied(__real_ln_writer_submit, s, back, (spy){.apply = apply, .done = done, .arg = arg});
 }
 
-bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done,
+                                      void *arg) {
   return spied(__real_ln_writer_submit_unwaited, s, back, (spy){.apply = apply, .done = done, .arg = arg});
 }
 
@@ -302,7 +312,8 @@ bool __wrap_ln_batch_commit(ln_tx *tx, ln_err *err) {
   if (!here) return __real_ln_batch_commit(tx, err);
   points(kinds, AT_LOST);
   for (int j = 0; j < JOBS; j++)
-    if (kinds >> j & 1 && sim_strikes(sim_job_point(j, AT_TORN))) return torn(tx, sim_job_point(j, AT_TORN), err);
+    if (kinds >> j & 1 && sim_strikes(sim_job_point(j, AT_TORN)))
+      return torn(tx, sim_job_point(j, AT_TORN), err);
   if (!__real_ln_batch_commit(tx, err)) return false;
   points(kinds, AT_KEPT);
   return true;

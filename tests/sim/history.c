@@ -25,7 +25,8 @@ uint64_t sim_hash(uint64_t h, ln_str s) {
 void sim_trace(const char *what, ln_str bytes) {
   here->trace = sim_hash(sim_hash(here->trace, ln_str_of(what)), bytes);
   if (!here->verbose) return;
-  double at = here->g && here->in_life ? (double)(ln_now_ms(here->g->loop->clock) - here->begin_ms) / 1000 : 0;
+  double at =
+      here->g && here->in_life ? (double)(ln_now_ms(here->g->loop->clock) - here->begin_ms) / 1000 : 0;
   printf("%10.3f %d %-24s %.*s\n", at, here->life, what, bytes.n > 300 ? 300 : (int)bytes.n, bytes.p);
 }
 
@@ -37,7 +38,8 @@ void sim_fail(const char *fmt, ...) {
   va_end(ap);
   if (here->verbose) printf("WRONG: %s\n", text);
   size_t n = strlen(here->out->why);
-  if (here->failed++ < 5) snprintf(here->out->why + n, sizeof here->out->why - n, "%s%s", n ? "\n" : "", text);
+  if (here->failed++ < 5)
+    snprintf(here->out->why + n, sizeof here->out->why - n, "%s%s", n ? "\n" : "", text);
 }
 
 /* ------------------------------------------------------------------ the plan */
@@ -45,9 +47,10 @@ void sim_fail(const char *fmt, ...) {
 /* Weight; the input as JSON, in which # is the number of the run; or, without, an alert. */
 typedef struct choice { const char *playbook; int weight; const char *input; } choice;
 
-#define LAUNCHER                                                                                                       \
-  "{\"kind\":\"script\",\"name\":\"launcher.vbs\",\"path\":\"C:\\\\Users\\\\pgustavo\\\\Desktop\\\\launcher.vbs\","                 \
-  "\"sha256\":\"c1dadf9fb8021aa205bd52604c4d7330c5e1251198322ac4b8a093dc23df1a10\","                                     \
+#define LAUNCHER                                                                                             \
+  "{\"kind\":\"script\",\"name\":\"launcher.vbs\",\"path\":\"C:"                                             \
+  "\\\\Users\\\\pgustavo\\\\Desktop\\\\launcher.vbs\","                                                      \
+  "\"sha256\":\"c1dadf9fb8021aa205bd52604c4d7330c5e1251198322ac4b8a093dc23df1a10\","                         \
   "\"sha1\":\"5683729702392da5cfaa8476f96228a9abf08c54\"}"
 #define HOST "{\"hostname\":\"WORKSTATION5\",\"ip\":[\"10.20.5.15\"]}"
 
@@ -96,7 +99,8 @@ static void put_input(const choice *c, sim_run *r) {
   for (const char *p = c->input; *p; p++)
     if (*p == '#') ln_buf_addf(&json, "%d", here->n_planned);
     else ln_buf_addc(&json, *p);
-  if (!ln_host_json(here->w->slot[0].host, ln_buf_view(&json), &r->input, &err)) sim_fail("%s: %s", json.p, err.message);
+  if (!ln_host_json(here->w->slot[0].host, ln_buf_view(&json), &r->input, &err))
+    sim_fail("%s: %s", json.p, err.message);
   ln_buf_free(&json);
 }
 
@@ -109,7 +113,8 @@ static void plan_run(int64_t from_ms) {
   put_input(c, r);
   if (sim_chance(&here->plan, 0.3)) r->approve = LN_APPROVE_ALL;
   if (sim_chance(&here->plan, 0.5)) r->start_ms += (int64_t)sim_pick(&here->plan, 600000);
-  if (sim_chance(&here->plan, here->rare ? 0.4 : 0.12)) r->cancel_ms = r->start_ms + 1 + (int64_t)sim_pick(&here->plan, 300000);
+  if (sim_chance(&here->plan, here->rare ? 0.4 : 0.12))
+    r->cancel_ms = r->start_ms + 1 + (int64_t)sim_pick(&here->plan, 300000);
 }
 
 static void plan(void) {
@@ -190,21 +195,25 @@ static void on_event(void *arg, ln_run *run, const ln_event *e) {
   if (!r) return;
   /* what is told ahead of the disk, or because the disk failed, is no acknowledgement */
   if (strcmp(e->what, "asked") != 0 && strcmp(e->what, "broken") != 0) r->known = true;
-  bool stop = strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
+  bool stop =
+      strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
   snprintf(r->told, sizeof r->told, "%s", stop ? e->what : "");
   if (strcmp(e->what, "end") != 0) return;
   r->over = true;
   snprintf(r->ended_as, sizeof r->ended_as, "%.*s", LN_STR_ARG(e->text));
 }
 
-static ln_run_options options_of(const sim_run *r) { return (ln_run_options){.approve = r->approve, .event = on_event}; }
+static ln_run_options options_of(const sim_run *r) {
+  return (ln_run_options){.approve = r->approve, .event = on_event};
+}
 
 static void begin(sim_run *r) {
   ln_run_options o = options_of(r);
   ln_err err;
   r->known = false;
   r->told[0] = 0;
-  ln_run *run = ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o, ln_str_of(r->by), &err);
+  ln_run *run =
+      ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o, ln_str_of(r->by), &err);
   if (!run) {
     sim_fail("%s does not start: %s", r->playbook, err.message);
     r->over = true;
@@ -226,7 +235,8 @@ static void forget(sim_run *r) {
 
 /* What a parent goes on with by itself, or another process, may be under way already. */
 static bool is_elsewhere(const ln_err *err) {
-  return ln_err_is(err, "conflict") && (err->retry == LN_AGAIN || ln_str_find(ln_str_of(err->message), LN_STR("taken")) >= 0);
+  return ln_err_is(err, "conflict") &&
+         (err->retry == LN_AGAIN || ln_str_find(ln_str_of(err->message), LN_STR("taken")) >= 0);
 }
 
 static void resume(sim_run *r) {
@@ -239,7 +249,8 @@ static void resume(sim_run *r) {
     forget(r);
     return;
   }
-  if (!ln_err_is(&err, "store") || !here->disk_full) sim_fail("%s %s does not go on: %s", r->playbook, r->ulid, err.message);
+  if (!ln_err_is(&err, "store") || !here->disk_full)
+    sim_fail("%s %s does not go on: %s", r->playbook, r->ulid, err.message);
   snprintf(r->told, sizeof r->told, "broken");
 }
 
@@ -265,7 +276,8 @@ static void open_process(ln_engine *g, ln_rand *rand, uint64_t seed, ln_loop *l)
   need((g->owner = ln_owner_take(g->store, rand, ln_now_ms(l->clock), &err)) != NULL, &err);
 }
 
-/* Two that take up the same run at the same moment: the other one's transaction comes between our look and ours. */
+/* Two that take up the same run at the same moment: the other one's transaction comes between our look and
+** ours. */
 void sim_rival_takes(void) {
   static ln_rand rand;
   sim_run *r = here->in_life && here->rival_for[0] ? sim_run_of(here->rival_for) : NULL;
@@ -310,14 +322,18 @@ static void go_on(sim_run *r) {
   resume(r);
 }
 
-/* Begun, and gone before anybody was told anything: of a beginning that fails not every scheduler's answer says so. */
-static bool is_gone(const sim_run *r) { return here->sched && r->ulid[0] && !r->known && !sim_carried(r->ulid); }
+/* Begun, and gone before anybody was told anything: of a beginning that fails not every scheduler's answer
+** says so. */
+static bool is_gone(const sim_run *r) {
+  return here->sched && r->ulid[0] && !r->known && !sim_carried(r->ulid);
+}
 
 static void cancel(sim_run *r) {
   char ulid[LN_ULID + 1];
   ln_err err;
   ln_run *run = here->sched ? NULL : sim_carried(r->ulid);
-  if (!r->cancel_ms || r->cancelled || r->over || !r->ulid[0] || here->now_ms - here->begin_ms < r->cancel_ms) return;
+  if (!r->cancel_ms || r->cancelled || r->over || !r->ulid[0] || here->now_ms - here->begin_ms < r->cancel_ms)
+    return;
   if (here->sched && !ln_sched_want(here->sched, ln_str_of(r->ulid), true, ulid, &err)) return;
   if (!here->sched && !run) return;
   if (run) ln_run_cancel(run, LN_STR("somebody thought better of it"));
@@ -353,7 +369,8 @@ static void take_up_left(void) {
     if (sim_run_of(l.ulid[i])) resume(sim_run_of(l.ulid[i]));
 }
 
-/* As a command in the foreground does now and then: what another process did may be what a run here waits for. */
+/* As a command in the foreground does now and then: what another process did may be what a run here waits
+** for. */
 static void look_around(ln_engine *g) {
   if (g && ln_store_changed(g->store)) ln_runs_look(g);
 }
@@ -404,7 +421,8 @@ static void be_born(void) {
   sim_network_next_life();
   open_process(g, &rands[here->life], seed, l);
   ln_sched_opts so = {.warm = here->warm, .event = on_event};
-  if (here->served && !(here->sched = ln_sched_start(g, &so, &err)) && here->disk_full) make_room(); /* and try again */
+  /* and try again */
+  if (here->served && !(here->sched = ln_sched_start(g, &so, &err)) && here->disk_full) make_room();
   if (here->served && !here->sched) need((here->sched = ln_sched_start(g, &so, &err)) != NULL, &err);
 }
 
@@ -423,7 +441,8 @@ static void take_up(sim_run *r) {
   search s = {.found = false};
   ln_err err;
   if (!r->ulid[0]) return;
-  if (!ln_store_run_find(here->g->store, ln_str_of(r->ulid), look_at, &s, &err) && !ln_err_is(&err, "not_found"))
+  if (!ln_store_run_find(here->g->store, ln_str_of(r->ulid), look_at, &s, &err) &&
+      !ln_err_is(&err, "not_found"))
     sim_fail("%s: %s", r->ulid, err.message);
   if (!s.found) {
     forget(r);
@@ -431,7 +450,8 @@ static void take_up(sim_run *r) {
     if (!r->over) snprintf(r->ended_as, sizeof r->ended_as, "%s", s.state);
     r->over = true;
   } else {
-    if (r->over && r->known) sim_fail("lost: the end of %s (%s), of which somebody was told", r->ulid, r->playbook);
+    if (r->over && r->known)
+      sim_fail("lost: the end of %s (%s), of which somebody was told", r->ulid, r->playbook);
     r->over = false;
     if (!here->sched) resume(r);
   }
@@ -446,7 +466,8 @@ static bool meet(void *arg, const ln_run_row *row) {
 static void take_all_up(void) {
   ln_run_query q = {.limit = 0};
   ln_err err;
-  if (!ln_store_runs(here->g->store, &q, meet, NULL, &err)) sim_fail("the runs cannot be listed: %s", err.message);
+  if (!ln_store_runs(here->g->store, &q, meet, NULL, &err))
+    sim_fail("the runs cannot be listed: %s", err.message);
   sim_run *fought_for = &here->runs[sim_pick(&here->plan, (size_t)here->n_planned)];
   if (!here->sched && !here->had_rival && sim_chance(&here->plan, 0.4))
     memcpy(here->rival_for, fought_for->ulid, sizeof here->rival_for);
@@ -471,7 +492,8 @@ static void die_away(void) {
 static bool add_journal(void *arg, const ln_run_row *row) {
   ln_err err;
   ln_journal *j = ln_journal_load(here->g->store, row->id, &err);
-  for (size_t i = 0; j && i < ln_journal_records(j); i++) *(int *)arg += ln_journal_record(j, i)->fingerprint.n > 0;
+  for (size_t i = 0; j && i < ln_journal_records(j); i++)
+    *(int *)arg += ln_journal_record(j, i)->fingerprint.n > 0;
   ln_journal_free(j);
   return true;
 }
@@ -481,7 +503,8 @@ static bool one_more(void) {
   ln_run_query q = {.limit = 0};
   ln_err err;
   int effects = 0;
-  if (here->n_planned == SIM_RUNS || !ln_store_runs(here->g->store, &q, add_journal, &effects, &err) || effects >= 60)
+  if (here->n_planned == SIM_RUNS || !ln_store_runs(here->g->store, &q, add_journal, &effects, &err) ||
+      effects >= 60)
     return false;
   plan_run(0);
   return true;

@@ -87,8 +87,9 @@ static void remove_folder(const char *folder) {
 /* ------------------------------------------------------------------ what came of it */
 
 static void add(totals *t, const sim_result *r) {
-  int *to[] = {&t->sum.runs, &t->sum.effects, &t->sum.crashes, &t->sum.power_cuts, &t->sum.full_disks, &t->sum.requests,
-               &t->sum.writes, &t->sum.faults, &t->sum.doubts, &t->sum.approvals, &t->sum.cancels, &t->sum.lives, &t->sum.replayed};
+  int *to[] = {&t->sum.runs,     &t->sum.effects, &t->sum.crashes, &t->sum.power_cuts, &t->sum.full_disks,
+               &t->sum.requests, &t->sum.writes,  &t->sum.faults,  &t->sum.doubts,     &t->sum.approvals,
+               &t->sum.cancels,  &t->sum.lives,   &t->sum.replayed};
   const int from[] = {r->runs, r->effects, r->crashes, r->power_cuts, r->full_disks, r->requests,
                       r->writes, r->faults, r->doubts, r->approvals, r->cancels, r->lives, r->replayed};
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) *to[i] += from[i];
@@ -169,10 +170,12 @@ static void tell_points(const totals *t) {
   char name[48];
   printf("where processes died:\n");
   for (int j = 0; j < JOBS; j++) {
-    printf("  a job that wrote %-10s", sim_point_name(sim_job_point(j, AT_LOST), name) ? strtok(name, ":") : "");
+    printf("  a job that wrote %-10s",
+           sim_point_name(sim_job_point(j, AT_LOST), name) ? strtok(name, ":") : "");
     for (int p = 0; p < PHASES; p++) printf(" %7d", t->sum.points[sim_job_point(j, p)]);
     printf(" %9d", t->sum.jobs[j]);
-    if (j == 0) printf("   (not committed; power lost within the commit; committed, nobody told; told in part; jobs)");
+    if (j == 0)
+      printf("   (not committed; power lost within the commit; committed, nobody told; told in part; jobs)");
     printf("\n");
   }
   for (int k = 0; k < ASKS; k++) {
@@ -183,17 +186,21 @@ static void tell_points(const totals *t) {
   }
   printf("  at any time                %7d\n", t->sum.points[SIM_IDLE_POINT]);
   printf("where writes stood then:");
-  for (int i = 0; i < SIM_STANDS; i++) printf(" %s %d%s", sim_stand_names[i], t->sum.stands[i], i + 1 < SIM_STANDS ? "," : "\n");
+  for (int i = 0; i < SIM_STANDS; i++)
+    printf(" %s %d%s", sim_stand_names[i], t->sum.stands[i], i + 1 < SIM_STANDS ? "," : "\n");
 }
 
 static void tell(const totals *t, double seconds) {
   const sim_result *s = &t->sum;
   printf("%lld histories in %.1f s (%.0f a minute): %lld failed\n", (long long)t->histories, seconds,
          (double)t->histories / seconds * 60, (long long)t->failed);
-  printf("%d runs (%d completed, %d failed, %d cancelled), %d effects, %d lives, %d deaths (%d with the power), %d full disks\n",
-         s->runs, s->states[0], s->states[1], s->states[2], s->effects, s->lives, s->crashes, s->power_cuts, s->full_disks);
-  printf("%d requests (%d writes), %d faults, %d doubts for a person, %d answers of people, %d cancels, %d replays\n", s->requests,
-         s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->replayed);
+  printf("%d runs (%d completed, %d failed, %d cancelled), %d effects, %d lives, %d deaths (%d with the "
+         "power), %d full disks\n",
+         s->runs, s->states[0], s->states[1], s->states[2], s->effects, s->lives, s->crashes, s->power_cuts,
+         s->full_disks);
+  printf("%d requests (%d writes), %d faults, %d doubts for a person, %d answers of people, %d cancels, %d "
+         "replays\n",
+         s->requests, s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->replayed);
   tell_points(t);
 }
 
@@ -230,10 +237,13 @@ static bool trace_elsewhere(uint64_t seed, uint64_t *trace) {
 }
 
 static void test_histories(int jobs) {
-  batch b = {.from = number_of("SIMULATE_FROM", 1), .n = number_of("SIMULATE_SEEDS", TEST_SEEDS), .jobs = jobs};
+  batch b = {
+      .from = number_of("SIMULATE_FROM", 1), .n = number_of("SIMULATE_SEEDS", TEST_SEEDS), .jobs = jobs};
   totals t = run(&b);
-  result(t.failed == 0, "%lld histories: nothing lost, nothing twice, the ledger and the replays agree", (long long)t.histories);
-  result(t.sum.crashes >= t.histories && t.sum.effects >= 60 * t.histories, "each has a death and sixty effects");
+  result(t.failed == 0, "%lld histories: nothing lost, nothing twice, the ledger and the replays agree",
+         (long long)t.histories);
+  result(t.sum.crashes >= t.histories && t.sum.effects >= 60 * t.histories,
+         "each has a death and sixty effects");
   printf("# %d crash points of %d were met\n", SIM_POINTS - uncovered(&t), SIM_POINTS);
 }
 
@@ -283,20 +293,25 @@ static int many(const batch *b) {
 }
 
 static bool make_room(int jobs) {
-  sim_result *r = mmap(NULL, (size_t)jobs * sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  sim_result *r =
+      mmap(NULL, (size_t)jobs * sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   for (int i = 0; r != MAP_FAILED && i < jobs; i++) children[i].result = &r[i];
   return r != MAP_FAILED;
 }
 
 static int usage(void) {
-  fprintf(stderr, "usage: %s [--seeds N [--from K] | --seed K [--verbose]] [--mutant M] [--jobs J]\n", program);
+  fprintf(stderr, "usage: %s [--seeds N [--from K] | --seed K [--verbose]] [--mutant M] [--jobs J]\n",
+          program);
   return 2;
 }
 
 int main(int argc, char **argv) {
-  static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},  {"from", required_argument, NULL, 'f'},
-                                          {"seed", required_argument, NULL, 's'},   {"verbose", no_argument, NULL, 'v'},
-                                          {"mutant", required_argument, NULL, 'm'}, {"jobs", required_argument, NULL, 'j'},
+  static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
+                                          {"from", required_argument, NULL, 'f'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"mutant", required_argument, NULL, 'm'},
+                                          {"jobs", required_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
   ln_err err;
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -314,7 +329,7 @@ int main(int argc, char **argv) {
     }
   }
   if (optind < argc || b.jobs < 1 || b.jobs > JOBS_MOST || b.mutant >= MUTANTS) return usage();
-  ln_log_level(LN_ERROR + 1);                            /* lost batches are what is tested                  */
+  ln_log_level(LN_ERROR + 1);                            /* lost batches are what is tested */
   if (!make_room(b.jobs) || !sim_prepare(&world, &err)) {
     fprintf(stderr, "simulate: %s\n", err.message);
     return 1;

@@ -37,13 +37,14 @@ bool __wrap_ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
   return is_on(MUTANT_NO_LEDGER) || __real_ln_tx_hold_begin(tx, h, err);
 }
 
-bool __real_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms,
-                           int64_t until_ms, ln_err *err);
-bool __wrap_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms,
-                           int64_t until_ms, ln_err *err);
-bool __wrap_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo, int64_t since_ms,
-                           int64_t until_ms, ln_err *err) {
-  return is_on(MUTANT_NO_LEDGER) || __real_ln_tx_hold_set(tx, run, step, status, before, undo, since_ms, until_ms, err);
+bool __real_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
+                           int64_t since_ms, int64_t until_ms, ln_err *err);
+bool __wrap_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
+                           int64_t since_ms, int64_t until_ms, ln_err *err);
+bool __wrap_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
+                           int64_t since_ms, int64_t until_ms, ln_err *err) {
+  return is_on(MUTANT_NO_LEDGER) ||
+         __real_ln_tx_hold_set(tx, run, step, status, before, undo, since_ms, until_ms, err);
 }
 
 /* ------------------------------------------------------------------ whose run is it? */
@@ -62,7 +63,8 @@ static bool take_epoch(void *arg, const ln_run_row *row) {
 bool __real_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err);
 bool __wrap_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err);
 bool __wrap_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err) {
-  if (is_on(MUTANT_NO_EPOCH) && !ln_store_run_get(here->g->store, run, take_epoch, &epoch_was, err)) return false;
+  if (is_on(MUTANT_NO_EPOCH) && !ln_store_run_get(here->g->store, run, take_epoch, &epoch_was, err))
+    return false;
   return __real_ln_tx_run_own(tx, run, owner, epoch_was, err);
 }
 
@@ -70,7 +72,15 @@ bool __wrap_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_wa
 
 /* What a job of write.c begins with. */
 typedef struct write_job { ln_effect *effect; ln_entry entry; } write_job;
-typedef struct late { ln_apply_fn apply; ln_done_fn done; void *arg; ln_effect *effect; ln_buf line; int64_t run; bool used; } late;
+typedef struct late {
+  ln_apply_fn apply;
+  ln_done_fn done;
+  void *arg;
+  ln_effect *effect;
+  ln_buf line;
+  int64_t run;
+  bool used;
+} late;
 
 static late held[64];
 static int held_in;                                      /* what a life holds goes with it                  */
@@ -87,9 +97,16 @@ static late *held_for(const ln_effect *e) {
 /* The turn is taken, and nothing is written down of what it is for. */
 static bool turn_apply(ln_tx *tx, void *arg, ln_err *err) {
   const ln_effect *e = ((late *)arg)->effect;
-  ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),
-               .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before), .status = LN_STR("pending"),
-               .undo = ln_buf_view(&e->undo), .since_ms = ln_now_ms(e->run->engine->loop->clock)};
+  ln_hold h = {.run = e->run->id,
+               .entity = e->w.entity,
+               .facet = e->w.facet,
+               .step = ln_str_of(e->name),
+               .op = ln_str_of(e->op->name),
+               .state = e->w.to,
+               .before = ln_buf_view(&e->before),
+               .status = LN_STR("pending"),
+               .undo = ln_buf_view(&e->undo),
+               .since_ms = ln_now_ms(e->run->engine->loop->clock)};
   bool holds = e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds);
   return !holds || ln_tx_hold_begin(tx, &h, err);
 }

@@ -4,6 +4,6 @@
 
 #include "tests/sim/sim.h"
 
-bool mutant_forgets(ln_str entries);                     /* these entries are not written, and nobody is told */
+bool mutant_forgets(ln_str entries); /* these entries are not written, and nobody is told */
 
 #endif

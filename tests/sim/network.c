@@ -1,6 +1,7 @@
 /* network.c: the vendors behind a bad network.  Every request passes here, and what the vendor did with it is
 ** kept by the vendor's own account: how much its log grew.  The network loses requests and answers, brings
-** them late or twice, and puts pages of its own in their place; a vendor acts and then says that it did not. */
+** them late or twice, and puts pages of its own in their place; a vendor acts and then says that it did
+** not. */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -9,13 +10,40 @@
 enum { LATE_MAX = 16, URL_MAX = 2048 };
 
 typedef enum fault {
-  GOOD, NOBODY, LOST, LOST_AFTER, TIMED_OUT, LATE, SLOW, HALF, PAGE, PAGE_GOOD, PAGE_AFTER, BROKEN, BROKEN_AFTER, TOO_MANY,
-  EMPTY, TWICE, FAULTS
+  GOOD,
+  NOBODY,
+  LOST,
+  LOST_AFTER,
+  TIMED_OUT,
+  LATE,
+  SLOW,
+  HALF,
+  PAGE,
+  PAGE_GOOD,
+  PAGE_AFTER,
+  BROKEN,
+  BROKEN_AFTER,
+  TOO_MANY,
+  EMPTY,
+  TWICE,
+  FAULTS
 } fault;
-static const char *const fault_names[FAULTS] = {"good", "nobody there",     "lost",       "answer lost",    "timed out after acting",
-                                                "late", "slow",             "half",       "a page, 503",    "a page, 200",
-                                                "a page, 504 after acting", "500",        "502 after acting", "429",
-                                                "empty",                    "twice"};
+static const char *const fault_names[FAULTS] = {"good",
+                                                "nobody there",
+                                                "lost",
+                                                "answer lost",
+                                                "timed out after acting",
+                                                "late",
+                                                "slow",
+                                                "half",
+                                                "a page, 503",
+                                                "a page, 200",
+                                                "a page, 504 after acting",
+                                                "500",
+                                                "502 after acting",
+                                                "429",
+                                                "empty",
+                                                "twice"};
 
 typedef struct sending { ln_answer_fn done; void *arg; void *real; sim_ask kind; } sending;
 
@@ -54,13 +82,15 @@ static bool is_noted(const ln_effect *e) {
   return false;
 }
 
-/* A write is sent in the very call that its module is asked to: it is the one that stands at "sent" since this
-** moment, and whose attempt has not been seen. */
+/* A write is sent in the very call that its module is asked to: it is the one that stands at "sent" since
+** this moment, and whose attempt has not been seen. */
 static const ln_effect *sender(const ln_engine *g) {
   for (const ln_run *r = g->state; r; r = r->next)
     for (const ln_branch *b = r->branches; b; b = b->next) {
       const ln_effect *e = b->asked;
-      if (e && !e->finished && e->op->cls == LN_WRITE && e->stand == LN_W_SENT && e->sent_ms == now() && !is_noted(e)) return e;
+      if (e && !e->finished && e->op->cls == LN_WRITE && e->stand == LN_W_SENT && e->sent_ms == now() &&
+          !is_noted(e))
+        return e;
     }
   return NULL;
 }
@@ -74,7 +104,8 @@ static ssize_t note_write(const ln_effect *e) {
     if (!here->req) abort();
   }
   sim_request *q = &here->req[here->n_req];
-  *q = (sim_request){.attempt = e->attempts, .life = here->life, .idempotent = e->op->idempotent, .at_ms = now()};
+  *q = (sim_request){
+      .attempt = e->attempts, .life = here->life, .idempotent = e->op->idempotent, .at_ms = now()};
   memcpy(q->ulid, e->run->ulid, sizeof q->ulid);
   snprintf(q->step, sizeof q->step, "%s", e->name);
   snprintf(q->op, sizeof q->op, "%s", e->op->name);
@@ -105,13 +136,16 @@ static int64_t log_length(const char *vendor) {
 }
 
 /* Commands to a host are in the vendor's log only once the host has done them: it says that it took them. */
-static bool is_command(const ln_request *r) { return ln_str_find(r->url, LN_STR("/active-responder-command/")) >= 0; }
+static bool is_command(const ln_request *r) {
+  return ln_str_find(r->url, LN_STR("/active-responder-command/")) >= 0;
+}
 
 /* The vendor gets it, and answers.  Its log says what it did; of q that is kept. */
 static bool arrive(const ln_request *r, ssize_t which, ln_sim_reply *out) {
   char vendor[64];
   ln_err err;
-  if (!vendor_of(r->url, vendor) || !ln_simhost_start(here->w->vendors, ln_str_of(vendor), NULL, &err)) return false;
+  if (!vendor_of(r->url, vendor) || !ln_simhost_start(here->w->vendors, ln_str_of(vendor), NULL, &err))
+    return false;
   int64_t before = which >= 0 ? log_length(vendor) : 0;
   bool there = ln_simhost_handle(here->w->vendors, r, out);
   here->out->requests++;
@@ -131,7 +165,10 @@ static void answer_with(ln_sim_reply *out, int status, const char *type, const c
   if (out->free) out->free(out);
   headers[0] = (ln_header){LN_STR("Content-Type"), ln_str_of(type)};
   headers[1] = (ln_header){LN_STR("Retry-After"), LN_STR("2")};
-  out->answer = (ln_answer){.sent = LN_ANSWERED, .status = status, .headers = headers, .n_headers = status == 429 ? 2 : 1,
+  out->answer = (ln_answer){.sent = LN_ANSWERED,
+                            .status = status,
+                            .headers = headers,
+                            .n_headers = status == 429 ? 2 : 1,
                             .body = ln_str_of(body)};
   out->free = no_free;
 }
@@ -146,9 +183,11 @@ static void lose(ln_sim_reply *out, const char *why) {
 static const char page[] = "<!DOCTYPE html><html><body><h1>Something else</h1></body></html>";
 
 static fault choose(void) {
-  static const fault read_faults[] = {NOBODY, LOST, LOST_AFTER, TIMED_OUT, SLOW, HALF, PAGE, PAGE_GOOD, BROKEN, TOO_MANY, EMPTY};
-  static const fault write_faults[] = {NOBODY,    LOST,       LOST_AFTER, TIMED_OUT,    LATE,     SLOW,  HALF, PAGE,
-                                       PAGE_GOOD, PAGE_AFTER, BROKEN,     BROKEN_AFTER, TOO_MANY, EMPTY, TWICE};
+  static const fault read_faults[] = {NOBODY, LOST,      LOST_AFTER, TIMED_OUT, SLOW, HALF,
+                                      PAGE,   PAGE_GOOD, BROKEN,     TOO_MANY,  EMPTY};
+  static const fault write_faults[] = {NOBODY, LOST,         LOST_AFTER, TIMED_OUT, LATE,
+                                       SLOW,   HALF,         PAGE,       PAGE_GOOD, PAGE_AFTER,
+                                       BROKEN, BROKEN_AFTER, TOO_MANY,   EMPTY,     TWICE};
   if (here->replaying || !sim_chance(&here->luck, here->weather)) return GOOD;
   here->out->faults++;
   if (now_sending < 0) return read_faults[sim_pick(&here->luck, sizeof read_faults / sizeof *read_faults)];
@@ -175,8 +214,12 @@ static late *keep_late(const ln_request *r, int64_t after_ms) {
 static void late_arrives(void *arg) {
   late *l = arg;
   ln_sim_reply out = {0};
-  ln_request r = {.method = ln_str_of(l->method), .url = ln_str_of(l->url), .headers = l->headers, .n_headers = l->n_headers,
-                  .body = ln_buf_view(&l->body), .max_response = 1 << 20};
+  ln_request r = {.method = ln_str_of(l->method),
+                  .url = ln_str_of(l->url),
+                  .headers = l->headers,
+                  .n_headers = l->n_headers,
+                  .body = ln_buf_view(&l->body),
+                  .max_response = 1 << 20};
   sim_trace("arrives late", r.url);
   bool there = arrive(&r, l->request, &out);
   if (l->request >= 0) here->req[l->request].late = false;
@@ -201,8 +244,8 @@ bool sim_network_quiet(void) {
   return true;
 }
 
-/* How late one may be: before anybody believes that it did not arrive, and, where it is simply sent again after
-** a second, before that. */
+/* How late one may be: before anybody believes that it did not arrive, and, where it is simply sent again
+** after a second, before that. */
 static int64_t lateness(bool death) {
   bool again = now_sending >= 0 && here->req[now_sending].idempotent && !death;
   return 1 + (int64_t)sim_pick(&here->luck, again ? 800 : 4000);
@@ -241,8 +284,8 @@ static bool answered_before(fault f, const ln_request *r, ln_sim_reply *out) {
   }
 }
 
-/* The second answer is the one that comes, unless it is a refusal, or will be a command's end, because of the first:
-** who would be told so by a network that sends things twice has no way to know better. */
+/* The second answer is the one that comes, unless it is a refusal, or will be a command's end, because of the
+** first: who would be told so by a network that sends things twice has no way to know better. */
 static bool arrive_twice(const ln_request *r, ln_sim_reply *out) {
   ln_sim_reply first = {0};
   if (now_sending >= 0) here->req[now_sending].twice = true;
@@ -332,6 +375,7 @@ ln_transport *sim_network(const ln_engine *g, ln_err *err) {
 int sim_acted(const char *ulid, ln_str step) {
   int n = 0;
   for (size_t i = 0; i < here->n_req; i++)
-    if (strcmp(here->req[i].ulid, ulid) == 0 && ln_str_eq(ln_str_of(here->req[i].step), step)) n += here->req[i].acted;
+    if (strcmp(here->req[i].ulid, ulid) == 0 && ln_str_eq(ln_str_of(here->req[i].step), step))
+      n += here->req[i].acted;
   return n;
 }

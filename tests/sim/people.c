@@ -1,5 +1,5 @@
-/* people.c: what people do: they answer questions, one way or the other, and look at the vendor's console when
-** nobody else can tell whether something happened. */
+/* people.c: what people do: they answer questions, one way or the other, and look at the vendor's console
+** when nobody else can tell whether something happened. */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -13,7 +13,8 @@ typedef struct questions { asked v[QUESTIONS]; size_t n; } questions;
 static bool note(void *arg, const ln_approval *a) {
   questions *q = arg;
   asked *x = &q->v[q->n++];
-  *x = (asked){.id = a->id, .quorum = a->quorum, .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step)};
+  *x = (asked){
+      .id = a->id, .quorum = a->quorum, .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step)};
   snprintf(x->kind, sizeof x->kind, "%.*s", LN_STR_ARG(a->kind));
   return q->n < QUESTIONS;
 }
@@ -26,8 +27,8 @@ static void answer(const asked *a) {
   ln_str what = strcmp(a->kind, "ask") == 0 ? LN_STR("left") : (ln_str){NULL, 0};
   sim_trace(yes ? "yes" : "no", by);
   here->out->approvals++;
-  if (!ln_approval_decide(here->g, a->id, yes, by, LN_STR("said so"), what, false, &err) && !ln_err_is(&err, "conflict") &&
-      !ln_err_is(&err, "store"))
+  if (!ln_approval_decide(here->g, a->id, yes, by, LN_STR("said so"), what, false, &err) &&
+      !ln_err_is(&err, "conflict") && !ln_err_is(&err, "store"))
     sim_fail("an answer is refused: %s", err.message);
 }
 
@@ -73,13 +74,17 @@ static void settle(const char *ulid) {
   int64_t id = 0;
   char step[SIM_STEP], same[LN_ULID + 1];
   ln_err err;
-  if (!ln_store_run_find(here->g->store, ln_str_of(ulid), take_id, &id, &err) || !first_doubt(id, step)) return;
+  if (!ln_store_run_find(here->g->store, ln_str_of(ulid), take_id, &id, &err) || !first_doubt(id, step))
+    return;
   bool did = sim_acted(ulid, ln_str_of(step)) > 0;
   sim_trace(did ? "it did happen" : "it did not happen", ln_str_of(step));
   here->out->doubts++;
-  if (!ln_run_settle(here->g, ln_str_of(ulid), ln_str_of(step), did, (ln_str){NULL, 0}, LN_STR("bob"), &err)) {
-    if (!ln_err_is(&err, "store") && !ln_err_is(&err, "conflict")) sim_fail("a doubt cannot be settled: %s", err.message);
-  } else if (here->sched && !ln_sched_want(here->sched, ln_str_of(ulid), false, same, &err) && !ln_err_is(&err, "store")) {
+  if (!ln_run_settle(here->g, ln_str_of(ulid), ln_str_of(step), did, (ln_str){NULL, 0}, LN_STR("bob"),
+                     &err)) {
+    if (!ln_err_is(&err, "store") && !ln_err_is(&err, "conflict"))
+      sim_fail("a doubt cannot be settled: %s", err.message);
+  } else if (here->sched && !ln_sched_want(here->sched, ln_str_of(ulid), false, same, &err) &&
+             !ln_err_is(&err, "store")) {
     sim_fail("what was settled does not go on: %s", err.message);
   }
 }

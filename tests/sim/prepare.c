@@ -34,14 +34,19 @@ void sim_set_clock(ln_clock *c) { behind = c; }
 static bool simulate(sim_world *w, ln_str name, ln_err *err) {
   ln_buf keys;
   ln_buf_init(&keys, 1 << 20);
-  bool ok = ln_simhost_start(w->vendors, name, NULL, err) && ln_simhost_config(w->vendors, name, &keys, err) &&
+  bool ok = ln_simhost_start(w->vendors, name, NULL, err) &&
+            ln_simhost_config(w->vendors, name, &keys, err) &&
             ln_config_simulate(w->config, name, ln_buf_view(&keys), err);
   ln_buf_free(&keys);
   return ok;
 }
 
 static bool make_vendors(sim_world *w, ln_err *err) {
-  ln_simhost_opts o = {.stdlib = w->config->stdlib, .modules = lnL_modules, .clock = &vendors_clock, .seed = 1, .latency_s = 0.02};
+  ln_simhost_opts o = {.stdlib = w->config->stdlib,
+                       .modules = lnL_modules,
+                       .clock = &vendors_clock,
+                       .seed = 1,
+                       .latency_s = 0.02};
   if (!(w->vendors = ln_simhost_new(&o, err))) return false;
   ln_list names = ln_simhost_names(w->vendors);
   for (size_t i = 0; i < names.n; i++)
@@ -55,7 +60,8 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
 }
 
 static bool make_slot(sim_world *w, ln_engine *g, ln_err *err) {
-  *g = (ln_engine){.config = w->config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
+  *g = (ln_engine){
+      .config = w->config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
   if (!(g->host = ln_host_new(err)) || !ln_connectors_open(g, err)) return false;
   ln_list names = ln_connectors_names(g);
   for (size_t i = 0; i < names.n; i++)
@@ -68,7 +74,8 @@ static bool make_slot(sim_world *w, ln_engine *g, ln_err *err) {
 static bool make_facts(sim_world *w, ln_err *err) {
   ln_buf facts;
   ln_buf_init(&facts, 1 << 20);
-  bool ok = ln_site_facts(&w->slot[0], SIM_FILES, &facts, err) && ln_config_site(w->config, ln_buf_view(&facts), SIM_FILES, err);
+  bool ok = ln_site_facts(&w->slot[0], SIM_FILES, &facts, err) &&
+            ln_config_site(w->config, ln_buf_view(&facts), SIM_FILES, err);
   ln_buf_free(&facts);
   return ok;
 }
@@ -107,8 +114,8 @@ static bool take_alert(sim_world *w, const char *file, read_alert *out) {
   return true;
 }
 
-/* Reading one takes a VM, and with the first of them the engine's ticking thread begins, which no fork must meet:
-** so it is read in a process of its own. */
+/* Reading one takes a VM, and with the first of them the engine's ticking thread begins, which no fork must
+** meet: so it is read in a process of its own. */
 static bool read_alerts(sim_world *w, ln_err *err) {
   static const char *const files[SIM_INPUTS] = {
       "tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json",

@@ -1,9 +1,9 @@
 /* sim.h: what the parts of the simulation know of each other.
 **
 ** A seed is a history: runs of playbooks, people, vendors, a disk, and deaths on the way.  The whole of it is
-** one thread of one process, under virtual time; nothing of it depends on anything but the seed.  A death is a
-** jump out of the process that dies (a "life"): nothing of its code runs any more, its memory is let lie, and
-** what it had open is stale.  World, vendors and disk outlive it.
+** one thread of one process, under virtual time; nothing of it depends on anything but the seed.  A death is
+** a jump out of the process that dies (a "life"): nothing of its code runs any more, its memory is let lie,
+** and what it had open is stale.  World, vendors and disk outlive it.
 **
 ** A history runs in a child of its own (main.c), so that what all have in common is made once (prepare.c). */
 #ifndef SIM_H
@@ -16,14 +16,40 @@
 #include <setjmp.h>
 
 /* Of the slots the first ones are lives; then come the rival, and the process that replays. */
-enum { SIM_RUNS = 8, SIM_ALL = 64, SIM_LIVES = 9, SIM_RIVAL, SIM_REPLAY, SIM_SLOTS, SIM_TEXT = 6000, SIM_STEP = 256, SIM_INPUTS = 4 };
+enum {
+  SIM_RUNS = 8,
+  SIM_ALL = 64,
+  SIM_LIVES = 9,
+  SIM_RIVAL,
+  SIM_REPLAY,
+  SIM_SLOTS,
+  SIM_TEXT = 6000,
+  SIM_STEP = 256,
+  SIM_INPUTS = 4
+};
 
 /* ------------------------------------------------------------------ where a process can die */
 
 /* What a job of the writer wrote. */
 typedef enum sim_job {
-  JOB_CREATE, JOB_OWN, JOB_ENTRIES, JOB_LOCAL, JOB_INTENT, JOB_RESULT, JOB_ACCEPTED, JOB_WITHDRAWN, JOB_DOUBT, JOB_SETTLED,
-  JOB_QUESTION, JOB_VOTE, JOB_EXPIRY, JOB_PARK, JOB_END, JOB_CONTENT, JOB_OTHER, JOBS
+  JOB_CREATE,
+  JOB_OWN,
+  JOB_ENTRIES,
+  JOB_LOCAL,
+  JOB_INTENT,
+  JOB_RESULT,
+  JOB_ACCEPTED,
+  JOB_WITHDRAWN,
+  JOB_DOUBT,
+  JOB_SETTLED,
+  JOB_QUESTION,
+  JOB_VOTE,
+  JOB_EXPIRY,
+  JOB_PARK,
+  JOB_END,
+  JOB_CONTENT,
+  JOB_OTHER,
+  JOBS
 } sim_job;
 
 /* Of a job: its transaction is not committed; the power goes within its commit; it is committed, and nobody
@@ -45,8 +71,19 @@ extern const char *const sim_stand_names[SIM_STANDS];
 /* ------------------------------------------------------------------ what is broken on purpose (mutants.c) */
 
 typedef enum sim_mutant {
-  MUTANT_NONE, MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_FORGET_LOCAL, MUTANT_LYING_DISK,
-  MUTANT_RESEND, MUTANT_DEAF_PROBE, MUTANT_HASTY_PROBE, MUTANT_NO_LEDGER, MUTANT_DISORDER, MUTANT_DENIED, MUTANTS
+  MUTANT_NONE,
+  MUTANT_SEND_FIRST,
+  MUTANT_NO_EPOCH,
+  MUTANT_FORGET_RESULT,
+  MUTANT_FORGET_LOCAL,
+  MUTANT_LYING_DISK,
+  MUTANT_RESEND,
+  MUTANT_DEAF_PROBE,
+  MUTANT_HASTY_PROBE,
+  MUTANT_NO_LEDGER,
+  MUTANT_DISORDER,
+  MUTANT_DENIED,
+  MUTANTS
 } sim_mutant;
 extern const char *const sim_mutant_names[MUTANTS];
 
@@ -56,7 +93,7 @@ typedef struct sim_world {
   ln_config *config;
   ln_simhost *vendors;
   ln_vfs_sim *disk;                                      /* with a store that has the scripts               */
-  ln_engine slot[SIM_SLOTS];                             /* host state and connectors: one a process         */
+  ln_engine slot[SIM_SLOTS];                             /* host state and connectors: one a process */
   ln_buf input[SIM_INPUTS];                              /* of t1059.respond: encoded, one an alert         */
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;
@@ -76,7 +113,8 @@ typedef struct sim_result {                              /* what it tells its pa
   uint64_t seed, trace;
   bool finished, ok;
   char why[SIM_TEXT];                                    /* what is wrong                                   */
-  int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels, lives;
+  int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels,
+      lives;
   int replayed, states[3];                               /* runs by how they ended                          */
   int jobs[JOBS];                                        /* of the writer, committed or not                 */
   int points[SIM_POINTS], stands[SIM_STANDS];            /* deaths there                                    */
@@ -91,7 +129,7 @@ typedef struct sim_request {                             /* a write that a vendo
   int64_t at_ms;
 } sim_request;
 
-typedef struct sim_run {                                 /* the planned ones first; then those that they began */
+typedef struct sim_run { /* the planned ones first; then those that they began */
   char playbook[48], by[16];
   ln_buf input;
   ln_approve approve;
@@ -103,7 +141,8 @@ typedef struct sim_run {                                 /* the planned ones fir
   char ended_as[16];                                     /* as its event said                               */
 } sim_run;
 
-/* What the writer has acknowledged of one run: the hashes of its entries, and in which order they were applied. */
+/* What the writer has acknowledged of one run: the hashes of its entries, and in which order they were
+** applied. */
 typedef struct sim_entry { uint64_t hash, turn; } sim_entry;
 typedef struct sim_acked { int64_t run; sim_entry *v; size_t n, cap; } sim_acked;
 
@@ -118,7 +157,7 @@ typedef struct sim {
   sim_run runs[SIM_ALL];
   int n_runs, n_planned, want_crashes;
   bool rare;                                             /* deaths aim at what seldom happens               */
-  bool served;                                           /* a scheduler carries the runs, as in `lunette serve` */
+  bool served; /* a scheduler carries the runs, as in `lunette serve` */
   size_t warm;                                           /* of its parked runs so many keep their VM        */
   double weather;                                        /* how often the network or a vendor misbehaves    */
   int grumpy;                                            /* of a hundred questions so many are denied       */
@@ -161,7 +200,7 @@ size_t sim_pick(ln_rand *r, size_t below);
 bool sim_chance(ln_rand *r, double p);
 
 /* doors.c: the writer's doors; a death */
-bool sim_strikes(int point);                            /* is the next death at this point, now?              */
+bool sim_strikes(int point);                            /* is the next death at this point, now? */
 void sim_point(int point);                               /* then: does not return                           */
 void sim_die(int point, bool power) __attribute__((noreturn));
 void sim_arm(void);                                      /* chooses the next death of this history          */

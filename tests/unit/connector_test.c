@@ -278,8 +278,7 @@ static void has(const char *text, const char *part) {
 
 static void test_mistakes(void **s) {
   (void)s;
-  static const struct { const char *text, *why;
-  } cases[] = {
+  static const struct { const char *text, *why; } cases[] = {
       {"return 7", "must return connector"},
       {"return connector {", "expected"},
       {"error 'no'", "no"},
@@ -381,8 +380,7 @@ static void test_lookups(void **s) {
 
 static void test_arguments(void **s) {
   (void)s;
-  static const struct { const char *call, *why;
-  } cases[] = {{"thing()", "id is missing (string)"},
+  static const struct { const char *call, *why; } cases[] = {{"thing()", "id is missing (string)"},
                {"thing { id = '' }", "id is an empty text"},
                {"thing { id = {} }", "id must be a text, got a table"},
                {"thing { id = '1', x = 1 }", "no argument is called 'x'"},
@@ -484,8 +482,7 @@ static void test_pager(void **s) {
 
 static void test_verdicts(void **s) {
   (void)s;
-  static const struct { const char *call; reply r; const char *what;
-  } cases[] = {
+  static const struct { const char *call; reply r; const char *what; } cases[] = {
       {"thing { id = '1' }", {.status = 404, .body = "{}"}, "failed: status 404 without an explanation"},
       {"thing { id = '1' }", {.status = 201, .body = "{}"}, "failed: status 201 is not among"},
       {"thing { id = '1' }", {.status = 409, .body = "{}"}, "conflict: twice"},
@@ -567,18 +564,18 @@ static void test_look(void **s) {
 
 static void test_send(void **s) {
   (void)s;
-  static const struct { reply r; ln_outcome o; int times;
-  } cases[] = {{{.status = 200, .body = "{}"}, LN_DID, 1},
-               {{.status = 204}, LN_DID, 1},
-               {{.status = 400, .body = "{}"}, LN_DID_NOT, 1},
-               {{.status = 409, .body = "{}"}, LN_DID_NOT, 1},
-               {{.status = 418, .body = "{}"}, LN_UNKNOWN, 1},
-               {{.status = 500, .body = "{}"}, LN_UNKNOWN, 1},
-               {{.status = 302, .body = "{}"}, LN_UNKNOWN, 1},
-               {{.status = 202, .body = "{}"}, LN_UNKNOWN, 1},
-               {{.status = 200, .body = "<html>"}, LN_UNKNOWN, 1},
-               {{.status = 200, .body = "{\"odd\":{}}"}, LN_UNKNOWN, 1},
-               {{.fails = 'p'}, LN_UNKNOWN, 1}};
+  static const struct { reply r; ln_outcome o; int times; } cases[] = {
+      {{.status = 200, .body = "{}"}, LN_DID, 1},
+      {{.status = 204}, LN_DID, 1},
+      {{.status = 400, .body = "{}"}, LN_DID_NOT, 1},
+      {{.status = 409, .body = "{}"}, LN_DID_NOT, 1},
+      {{.status = 418, .body = "{}"}, LN_UNKNOWN, 1},
+      {{.status = 500, .body = "{}"}, LN_UNKNOWN, 1},
+      {{.status = 302, .body = "{}"}, LN_UNKNOWN, 1},
+      {{.status = 202, .body = "{}"}, LN_UNKNOWN, 1},
+      {{.status = 200, .body = "<html>"}, LN_UNKNOWN, 1},
+      {{.status = 200, .body = "{\"odd\":{}}"}, LN_UNKNOWN, 1},
+      {{.fails = 'p'}, LN_UNKNOWN, 1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     reply r[2] = {cases[i].r, {0}};
     script(r);
@@ -621,17 +618,18 @@ static void reload(void) {
 /* What could not even be sent, for what it needs first was refused, is not done because it is so by now. */
 static void test_refused_before_it_was_sent(void **s) {
   (void)s;
-  write_connector("other",
-                  "local function of(a) return { id = a.id } end\n"
-                  "return connector { name = 'other', operations = {\n"
-                  "  thing = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/things/{id}', "
-                  "expect = { 200 } },\n"
-                  "  after = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string' }, "
-                  "method = 'PUT',\n"
-                  "    path = '/after/{id}', expect = { 204 }, entity = 'other:thing:{id}', facet = 'state', to = "
-                  "'off',\n"
-                  "    first = { thing = { op = 'thing', args = of } }, plan = { state = 'off' },\n"
-                  "    state = { op = 'thing', args = of, of = function(t) return t.state end } } } }\n");
+  write_connector(
+      "other",
+      "local function of(a) return { id = a.id } end\n"
+      "return connector { name = 'other', operations = {\n"
+      "  thing = { class = 'read', params = { id = 'string' }, method = 'GET', path = '/things/{id}', "
+      "expect = { 200 } },\n"
+      "  after = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string' }, "
+      "method = 'PUT',\n"
+      "    path = '/after/{id}', expect = { 204 }, entity = 'other:thing:{id}', facet = 'state', to = "
+      "'off',\n"
+      "    first = { thing = { op = 'thing', args = of } }, plan = { state = 'off' },\n"
+      "    state = { op = 'thing', args = of, of = function(t) return t.state end } } } }\n");
   w.f->connectors[1] = w.f->connectors[0];
   w.f->connectors[1].name = LN_STR("other");
   w.f->connectors[1].keys = (ln_str){NULL, 0};
@@ -673,13 +671,13 @@ static void test_refusals(void **s) {
 ** state, or none that was known before, tells nothing. */
 static void test_probe(void **s) {
   (void)s;
-  static const struct { const char *before, *now; ln_outcome o;
-  } cases[] = {{"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"off\"}}", LN_DID},
-               {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT},
-               {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"dim\"}}", LN_UNKNOWN},
-               {"{\"deep\":{\"state\":\"on\"}}", "{}", LN_UNKNOWN},
-               {NULL, "{\"deep\":{\"state\":\"on\"}}", LN_UNKNOWN},
-               {NULL, "{\"deep\":{\"state\":\"off\"}}", LN_DID}};
+  static const struct { const char *before, *now; ln_outcome o; } cases[] = {
+      {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"off\"}}", LN_DID},
+      {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"on\"}}", LN_DID_NOT},
+      {"{\"deep\":{\"state\":\"on\"}}", "{\"deep\":{\"state\":\"dim\"}}", LN_UNKNOWN},
+      {"{\"deep\":{\"state\":\"on\"}}", "{}", LN_UNKNOWN},
+      {NULL, "{\"deep\":{\"state\":\"on\"}}", LN_UNKNOWN},
+      {NULL, "{\"deep\":{\"state\":\"off\"}}", LN_DID}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ln_effect *e = change("{\"id\":\"t1\",\"to\":\"off\"}");
     w_describe(e);
@@ -835,12 +833,29 @@ static void test_timeout(void **s) {
 int main(void) {
   ln_log_level(LN_ERROR);
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {
-      TEST(test_mistakes),  TEST(test_one_name_twice), TEST(test_lookups),   TEST(test_arguments),
-      TEST(test_templates), TEST(test_pages),          TEST(test_lists_end), TEST(test_pager),
-      TEST(test_verdicts),  TEST(test_describe),       TEST(test_look),      TEST(test_send),
-      TEST(test_refused_the_second_time), TEST(test_refused_before_it_was_sent), TEST(test_refusals),  TEST(test_probe),          TEST(test_modes),     TEST(test_opaque),
-      TEST(test_moves),     TEST(test_one_by),         TEST(test_flow),      TEST(test_configuration),
-      TEST(test_drop),      TEST(test_timeout)};
+  const struct CMUnitTest tests[] = {TEST(test_mistakes),
+                                     TEST(test_one_name_twice),
+                                     TEST(test_lookups),
+                                     TEST(test_arguments),
+                                     TEST(test_templates),
+                                     TEST(test_pages),
+                                     TEST(test_lists_end),
+                                     TEST(test_pager),
+                                     TEST(test_verdicts),
+                                     TEST(test_describe),
+                                     TEST(test_look),
+                                     TEST(test_send),
+                                     TEST(test_refused_the_second_time),
+                                     TEST(test_refused_before_it_was_sent),
+                                     TEST(test_refusals),
+                                     TEST(test_probe),
+                                     TEST(test_modes),
+                                     TEST(test_opaque),
+                                     TEST(test_moves),
+                                     TEST(test_one_by),
+                                     TEST(test_flow),
+                                     TEST(test_configuration),
+                                     TEST(test_drop),
+                                     TEST(test_timeout)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* engine_child_test.c: runs that reach other runs: run_playbook, start, signals and locks; in one process and, killed
-** at every job of the writer, in those that come after it.  Nothing is begun twice, lost, or held for ever. */
+/* engine_child_test.c: runs that reach other runs: run_playbook, start, signals and locks; in one process
+** and, killed at every job of the writer, in those that come after it.  Nothing is begun twice, lost, or held
+** for ever. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -9,8 +10,10 @@ enum { HOUR = 3600 * 1000 };
 static void playbook(rig *r, const char *name, const char *more, const char *body) {
   char source[2048];
   snprintf(source, sizeof source,
-           "local fake = require 'fake'; return playbook { name = '%s', summary = 's', uses = { 'fake', 'store', 't.*' },"
-           " %s run = function(input) %s end }", name, more, body);
+           "local fake = require 'fake'; return playbook { name = '%s', summary = 's', uses = { 'fake', "
+           "'store', 't.*' },"
+           " %s run = function(input) %s end }",
+           name, more, body);
   rig_script(r, name, source);
 }
 
@@ -48,7 +51,8 @@ static const char *result_of(rig *r, const char *name) {
   if (!ln_store_runs(r->g.store, &q, find, &f, &rig_err) || !f.ulid[0]) return "there is none";
   ln_buf_init(&doc, 16 << 20);
   if (!ln_report_json(&r->g, ln_str_of(f.ulid), &doc, &rig_err)) fail_msg("%s", rig_err.message);
-  ptrdiff_t at = ln_str_find(ln_buf_view(&doc), LN_STR("\"result\":")), end = ln_str_find(ln_buf_view(&doc), LN_STR(",\"error\":"));
+  ptrdiff_t at = ln_str_find(ln_buf_view(&doc), LN_STR("\"result\":")),
+            end = ln_str_find(ln_buf_view(&doc), LN_STR(",\"error\":"));
   snprintf(out, sizeof out, "%s %.*s", f.state, (int)(end - at - 9), doc.p + at + 9);
   ln_buf_free(&doc);
   return out;
@@ -78,8 +82,10 @@ static void test_child_is_a_step(void **state) {
 
 static void test_childs_error(void **state) {
   (void)state;
-  rig *r = set_up("local ok, e = pcall(run_playbook, 't.bad'); local ok2, e2 = pcall(run_playbook, 't.child', { n = 'x' });"
-                  " local ok3, e3 = pcall(run_playbook, 'other.one'); return { e.code, e2.code, e3.code }", 2, false);
+  rig *r = set_up("local ok, e = pcall(run_playbook, 't.bad'); local ok2, e2 = pcall(run_playbook, "
+                  "'t.child', { n = 'x' });"
+                  " local ok3, e3 = pcall(run_playbook, 'other.one'); return { e.code, e2.code, e3.code }",
+                  2, false);
   family(r);
   playbook(r, "t.bad", "", "fail('mine', 'no')");
   rig_up(r);
@@ -137,7 +143,8 @@ static void die_at_every_job(const char *body, const char *wanted, int runs, int
     for (int how = 0; how < 2; how++) {
       rig *r = set_up(body, 200 + (uint64_t)at * 2 + (uint64_t)how, true);
       family(r);
-      playbook(r, "t.locker", "", "for _ = 1, 2 do local l <close> = lock 'x'; store.incr 'in'; fake.read { id = 'l' };"
+      playbook(r, "t.locker", "",
+               "for _ = 1, 2 do local l <close> = lock 'x'; store.incr 'in'; fake.read { id = 'l' };"
                " if store.get('in') ~= store.get('out', 0) then end; store.incr 'out' end; return 'l'");
       rig_up(r);
       if (!rig_start(r, "t.main", NULL)) fail_msg("%s", rig_err.message);
@@ -152,7 +159,8 @@ static void die_at_every_job(const char *body, const char *wanted, int runs, int
       rig_pass(r, 6 * (int64_t)HOUR);
       int n = rig_runs(r, "");
       if (n && (n != runs || rig_runs(r, "completed") != n || strcmp(result_of(r, "t.main"), wanted) != 0))
-        fail_msg("job %d, %d: %d of %d runs ended; %s", (int)at, how, rig_runs(r, "completed"), n, result_of(r, "t.main"));
+        fail_msg("job %d, %d: %d of %d runs ended; %s", (int)at, how, rig_runs(r, "completed"), n,
+                 result_of(r, "t.main"));
       if (n) assert_int_equal(rig_acted(r, NULL), acted);
       rig_free(r);
     }
@@ -167,7 +175,8 @@ static void test_child_death_at_every_job(void **state) {
 
 static void test_start_death_at_every_job(void **state) {
   (void)state;
-  die_at_every_job("start('t.child', { n = 1 }); start('t.child', { n = 2 }); return 'begun'", "completed \"begun\"", 3, 2, 40);
+  die_at_every_job("start('t.child', { n = 1 }); start('t.child', { n = 2 }); return 'begun'",
+                   "completed \"begun\"", 3, 2, 40);
 }
 
 /* --- signals --- */
@@ -177,7 +186,8 @@ static bool send(ln_tx *tx, void *arg, ln_err *err) {
   ln_buf v;
   ln_buf_init(&v, 64);
   ln_v_str(&v, LN_STR("go"));
-  bool ok = ln_tx_signal_send(tx, strtoll(f->state, NULL, 10), ln_str_of(f->name), ln_buf_view(&v), LN_STR("bob"), 1, err);
+  bool ok = ln_tx_signal_send(tx, strtoll(f->state, NULL, 10), ln_str_of(f->name), ln_buf_view(&v),
+                              LN_STR("bob"), 1, err);
   ln_buf_free(&v);
   return ok;
 }
@@ -202,7 +212,7 @@ static void test_signal(void **state) {
       rig_up(r);
       rig_start(r, "t.main", NULL);
       rig_pass(r, 60000);
-      signal_it(r, "other");                             /* kept, and not taken for the one that is waited for */
+      signal_it(r, "other"); /* kept, and not taken for the one that is waited for */
       signal_it(r, "go");
       rig_pass(r, 60000);
       if (crashes) crash(r);
@@ -227,7 +237,8 @@ static void test_signal_times_out(void **state) {
 
 static void test_run_signals_run(void **state) {
   (void)state;
-  rig *r = set_up("local id = start 't.waiter'; sleep '5m'; signal(id, 'go', { n = 7 }); return id == id", 8, true);
+  rig *r = set_up("local id = start 't.waiter'; sleep '5m'; signal(id, 'go', { n = 7 }); return id == id", 8,
+                  true);
   playbook(r, "t.waiter", "", "return await_signal('go').n");
   rig_up(r);
   rig_start(r, "t.main", NULL);
@@ -241,9 +252,11 @@ static void test_run_signals_run(void **state) {
 static void test_lock_is_exclusive(void **state) {
   (void)state;
   for (int served = 0; served < 2; served++) {
-    rig *r = set_up("local worst = 0; map({ 1, 2, 3, 4 }, function() local l <close> = lock 'x';"
-                    " local n = store.incr 'in'; if n > worst then worst = n end; sleep '30s'; store.incr('in', -1) end);"
-                    " return worst", 9, served);
+    rig *r = set_up(
+        "local worst = 0; map({ 1, 2, 3, 4 }, function() local l <close> = lock 'x';"
+        " local n = store.incr 'in'; if n > worst then worst = n end; sleep '30s'; store.incr('in', -1) end);"
+        " return worst",
+        9, served);
     rig_up(r);
     rig_start(r, "t.main", NULL);
     rig_start(r, "t.main", NULL);
@@ -272,7 +285,9 @@ static void test_lock_is_let_go_by_the_end(void **state) {
 
 static void test_lock_of_ones_own(void **state) {
   (void)state;
-  rig *r = set_up("local l = lock 'x'; local ok, e = pcall(lock, 'x'); l:close(); l:close(); lock 'x'; return e.code", 11, false);
+  rig *r = set_up(
+      "local l = lock 'x'; local ok, e = pcall(lock, 'x'); l:close(); l:close(); lock 'x'; return e.code", 11,
+      false);
   rig_up(r);
   rig_start(r, "t.main", NULL);
   rig_pass(r, HOUR);
@@ -283,9 +298,11 @@ static void test_lock_of_ones_own(void **state) {
 /* Stopped while it waits for a lock, and while it has it. */
 static void test_lock_and_cancel(void **state) {
   (void)state;
-  rig *r = set_up("pcall(parallel, { a = function() local l <close> = lock 'x'; sleep '1h' end,"
-                  " b = function() sleep '1s'; lock 'x' end, c = function() sleep '10s'; fail('mine', 'no') end });"
-                  " lock 'x'; return 'free'", 12, false);
+  rig *r = set_up(
+      "pcall(parallel, { a = function() local l <close> = lock 'x'; sleep '1h' end,"
+      " b = function() sleep '1s'; lock 'x' end, c = function() sleep '10s'; fail('mine', 'no') end });"
+      " lock 'x'; return 'free'",
+      12, false);
   rig_up(r);
   rig_start(r, "t.main", NULL);
   rig_pass(r, HOUR / 2);
@@ -295,19 +312,27 @@ static void test_lock_and_cancel(void **state) {
 
 static void test_lock_death_at_every_job(void **state) {
   (void)state;
-  die_at_every_job("start 't.locker'; map({ 1, 2 }, function() local l <close> = lock 'x'; store.incr 'in'; sleep '1m';"
-                   " store.incr 'out' end); sleep '10m'; return store.get 'in' == store.get 'out'", "completed true", 2, 0, 40);
+  die_at_every_job(
+      "start 't.locker'; map({ 1, 2 }, function() local l <close> = lock 'x'; store.incr 'in'; sleep '1m';"
+      " store.incr 'out' end); sleep '10m'; return store.get 'in' == store.get 'out'",
+      "completed true", 2, 0, 40);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_child_is_a_step), cmocka_unit_test(test_childs_error),
-      cmocka_unit_test(test_start_is_not_waited_for), cmocka_unit_test(test_children_end_somewhere),
-      cmocka_unit_test(test_a_stopped_parent_stops_its_child), cmocka_unit_test(test_child_death_at_every_job),
-      cmocka_unit_test(test_start_death_at_every_job), cmocka_unit_test(test_signal),
-      cmocka_unit_test(test_signal_times_out), cmocka_unit_test(test_run_signals_run),
-      cmocka_unit_test(test_lock_is_exclusive), cmocka_unit_test(test_lock_is_let_go_by_the_end),
-      cmocka_unit_test(test_lock_of_ones_own), cmocka_unit_test(test_lock_and_cancel),
-      cmocka_unit_test(test_lock_death_at_every_job)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_child_is_a_step),
+                                     cmocka_unit_test(test_childs_error),
+                                     cmocka_unit_test(test_start_is_not_waited_for),
+                                     cmocka_unit_test(test_children_end_somewhere),
+                                     cmocka_unit_test(test_a_stopped_parent_stops_its_child),
+                                     cmocka_unit_test(test_child_death_at_every_job),
+                                     cmocka_unit_test(test_start_death_at_every_job),
+                                     cmocka_unit_test(test_signal),
+                                     cmocka_unit_test(test_signal_times_out),
+                                     cmocka_unit_test(test_run_signals_run),
+                                     cmocka_unit_test(test_lock_is_exclusive),
+                                     cmocka_unit_test(test_lock_is_let_go_by_the_end),
+                                     cmocka_unit_test(test_lock_of_ones_own),
+                                     cmocka_unit_test(test_lock_and_cancel),
+                                     cmocka_unit_test(test_lock_death_at_every_job)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,13 +327,21 @@ static void test_a_cancelled_write_that_was_lost(void **state) {
   cancelled_write("lost-@5000", "cancelled", 0);
 }
 
-/* What became of an asynchronous write's last attempt is not what became of it, where an earlier one, whose answer
-** was lost, may have been acted on: "it was so already" is our own doing then, and an end that is bad is looked into. */
+/* What became of an asynchronous write's last attempt is not what became of it, where an earlier one, whose
+** answer was lost, may have been acted on: "it was so already" is our own doing then, and an end that is bad
+** is looked into. */
 static void test_followed_after_a_lost_attempt(void **state) {
-  static const struct { const char *op, *send, *follow; int sends, probes; const char *entry; bool held; } cases[] = {
-      {"task", "did", "run same", 1, 0, "unchanged", false}, {"task", "lost+", "same", 1, 1, "unchanged", false},
-      {"itask", "lost+ did", "run same", 2, 0, "done", true}, {"itask", "lost- did", "bad done", 2, 1, "done", true},
-      {"itask", "did", "bad", 1, 0, "failed", false},         {"task", "die+", "bad", 1, 1, "failed", false}};
+  static const struct {
+    const char *op, *send, *follow;
+    int sends, probes;
+    const char *entry;
+    bool held;
+  } cases[] = {{"task", "did", "run same", 1, 0, "unchanged", false},
+               {"task", "lost+", "same", 1, 1, "unchanged", false},
+               {"itask", "lost+ did", "run same", 2, 0, "done", true},
+               {"itask", "lost- did", "bad done", 2, 1, "done", true},
+               {"itask", "did", "bad", 1, 0, "failed", false},
+               {"task", "die+", "bad", 1, 1, "failed", false}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char body[128], step[32], entry[64];
@@ -354,24 +362,24 @@ static void test_followed_after_a_lost_attempt(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest rest[] = {
-      cmocka_unit_test(test_settle),
-      cmocka_unit_test(test_resume_without_settling_waits_again),
-      cmocka_unit_test(test_settled_did),
-      cmocka_unit_test(test_settled_did_with_a_result),
-      cmocka_unit_test(test_settled_did_with_a_handle),
-      cmocka_unit_test(test_settled_did_not),
-      cmocka_unit_test(test_settled_did_not_and_is_so_by_now),
-      cmocka_unit_test(test_two_doubts),
-      cmocka_unit_test(test_a_living_owner_is_not_settled),
-      cmocka_unit_test(test_the_hold_of_a_note),
-      cmocka_unit_test(test_unchanged_by_an_earlier_attempt), cmocka_unit_test(test_followed_after_a_lost_attempt),
-      cmocka_unit_test(test_pending),
-      cmocka_unit_test(test_a_handle_is_not_waited_for),
-      cmocka_unit_test(test_ends_badly),
-      cmocka_unit_test(test_followed_on),
-      cmocka_unit_test(test_a_cancelled_write_that_happened),
-      cmocka_unit_test(test_a_cancelled_write_that_was_lost)};
+  const struct CMUnitTest rest[] = {cmocka_unit_test(test_settle),
+                                    cmocka_unit_test(test_resume_without_settling_waits_again),
+                                    cmocka_unit_test(test_settled_did),
+                                    cmocka_unit_test(test_settled_did_with_a_result),
+                                    cmocka_unit_test(test_settled_did_with_a_handle),
+                                    cmocka_unit_test(test_settled_did_not),
+                                    cmocka_unit_test(test_settled_did_not_and_is_so_by_now),
+                                    cmocka_unit_test(test_two_doubts),
+                                    cmocka_unit_test(test_a_living_owner_is_not_settled),
+                                    cmocka_unit_test(test_the_hold_of_a_note),
+                                    cmocka_unit_test(test_unchanged_by_an_earlier_attempt),
+                                    cmocka_unit_test(test_followed_after_a_lost_attempt),
+                                    cmocka_unit_test(test_pending),
+                                    cmocka_unit_test(test_a_handle_is_not_waited_for),
+                                    cmocka_unit_test(test_ends_badly),
+                                    cmocka_unit_test(test_followed_on),
+                                    cmocka_unit_test(test_a_cancelled_write_that_happened),
+                                    cmocka_unit_test(test_a_cancelled_write_that_was_lost)};
   struct CMUnitTest tests[LIVES + sizeof rest / sizeof *rest];
   static char names[LIVES][128];
   for (size_t i = 0; i < LIVES; i++) {

@@ -1,5 +1,5 @@
-/* engine_freeze_test.c: the kill switch: under freeze no write is sent, by nobody and at no moment; nothing fails for it,
-** reads go on, and on thaw every gate is asked again. */
+/* engine_freeze_test.c: the kill switch: under freeze no write is sent, by nobody and at no moment; nothing
+** fails for it, reads go on, and on thaw every gate is asked again. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -53,8 +53,11 @@ static void test_writes_wait_reads_go_on(void **state) {
 
 static void test_scopes(void **state) {
   (void)state;
-  static const struct { const char *scope; bool stops; } scopes[] = {
-      {"", true}, {"connector:fake", true}, {"connector:other", false}, {"playbook:t.main", true}, {"playbook:t.other", false}};
+  static const struct { const char *scope; bool stops; } scopes[] = {{"", true},
+                {"connector:fake", true},
+                {"connector:other", false},
+                {"playbook:t.main", true},
+                {"playbook:t.other", false}};
   for (size_t i = 0; i < 5; i++) {
     rig *r = set_up("fake.set { id = 's' }", 2, true);
     put(r, false, scopes[i].scope);
@@ -90,7 +93,8 @@ static void test_frozen_at_every_moment(void **state) {
       rig_pass(r, 30000);
       for (size_t i = 0; i < r->n_acts; i++)
         if (strcmp(r->acts[i].phase, "send") == 0 && frozen_at && r->acts[i].at_ms > frozen_at)
-          fail_msg("%s: sent at %lld, frozen at %lld", ops[op], (long long)r->acts[i].at_ms, (long long)frozen_at);
+          fail_msg("%s: sent at %lld, frozen at %lld", ops[op], (long long)r->acts[i].at_ms,
+                   (long long)frozen_at);
       sent += rig_acted(r, NULL);
       unsent += !rig_acted(r, NULL);
       put(r, true, "");
@@ -169,8 +173,10 @@ static void test_a_lost_one_is_probed(void **state) {
 /* A run that is stopped while it is frozen ends. */
 static void test_cancelled(void **state) {
   (void)state;
-  rig *r = set_up("pcall(parallel, { a = function() fake.set { id = 's' } end, b = function() sleep '5s'; fail('mine', 'no') end });"
-                  " return 'on'", 6, true);
+  rig *r = set_up("pcall(parallel, { a = function() fake.set { id = 's' } end, b = function() sleep '5s'; "
+                  "fail('mine', 'no') end });"
+                  " return 'on'",
+                  6, true);
   put(r, false, "");
   rig_start(r, "t.main", NULL);
   rig_pass(r, 60000);
@@ -180,9 +186,12 @@ static void test_cancelled(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_writes_wait_reads_go_on), cmocka_unit_test(test_scopes),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_writes_wait_reads_go_on),
+                                     cmocka_unit_test(test_scopes),
                                      cmocka_unit_test(test_frozen_at_every_moment),
-                                     cmocka_unit_test(test_frozen_at_the_last_gate), cmocka_unit_test(test_a_late_thaw_asks),
-                                     cmocka_unit_test(test_a_lost_one_is_probed), cmocka_unit_test(test_cancelled)};
+                                     cmocka_unit_test(test_frozen_at_the_last_gate),
+                                     cmocka_unit_test(test_a_late_thaw_asks),
+                                     cmocka_unit_test(test_a_lost_one_is_probed),
+                                     cmocka_unit_test(test_cancelled)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

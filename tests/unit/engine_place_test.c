@@ -134,8 +134,10 @@ static void test_wound_up(void **state) {
 static void test_place_is_given_back(void **state) {
   (void)state;
   rig *r = set_up("return fake.queued { id = 'x' }.state", 8);
-  rig_script(r, "t.second", "local fake = require 'fake'; return playbook { name = 't.second', summary = 's', uses = { 'fake' }, input = {},"
-                            " run = function() return fake.queued { id = 'x', to = 'two', as = 'other' }.state end }");
+  rig_script(r, "t.second",
+             "local fake = require 'fake'; return playbook { name = 't.second', summary = 's', uses = { "
+             "'fake' }, input = {},"
+             " run = function() return fake.queued { id = 'x', to = 'two', as = 'other' }.state end }");
   rig_say_(r, "fake.queued#1", "send", "did+@2000");
   rig_say_(r, "other", "place", "ok@500");
   rig_up(r);
@@ -170,10 +172,14 @@ static void test_death_anywhere(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_place_comes_first), cmocka_unit_test(test_waiting_is_no_intent),
-      cmocka_unit_test(test_no_place), cmocka_unit_test(test_put_off), cmocka_unit_test(test_put_off_after_doubt),
-      cmocka_unit_test(test_stopped), cmocka_unit_test(test_wound_up), cmocka_unit_test(test_place_is_given_back),
-      cmocka_unit_test(test_death_anywhere)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_place_comes_first),
+                                     cmocka_unit_test(test_waiting_is_no_intent),
+                                     cmocka_unit_test(test_no_place),
+                                     cmocka_unit_test(test_put_off),
+                                     cmocka_unit_test(test_put_off_after_doubt),
+                                     cmocka_unit_test(test_stopped),
+                                     cmocka_unit_test(test_wound_up),
+                                     cmocka_unit_test(test_place_is_given_back),
+                                     cmocka_unit_test(test_death_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

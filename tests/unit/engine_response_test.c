@@ -46,7 +46,7 @@ static void fresh_folder(void) {
 }
 
 static bool ended, broken;
-static char doubted[256];                                /* a step of which only a person can say whether it happened */
+static char doubted[256]; /* a step of which only a person can say whether it happened */
 
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   ln_app *a = arg;
@@ -99,7 +99,8 @@ static void forget(history *h) {
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
 }
 
-/* What a person says, who looks at the vendor: nothing tells whether sessions were cleared but its own log. */
+/* What a person says, who looks at the vendor: nothing tells whether sessions were cleared but its own
+** log. */
 static void settle(ln_app *a, const ln_run_options *o) {
   ln_buf log;
   char step[256];

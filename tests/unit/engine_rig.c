@@ -22,10 +22,12 @@ static rig *here;                                        /* for the wrapped door
 /* ------------------------------------------------------------------ the writer's doors */
 
 bool __real_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
-bool __real_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool __real_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done,
+                                      void *arg);
 bool __real_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
 bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
-bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done,
+                                      void *arg);
 bool __wrap_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
 
 typedef struct spy { ln_apply_fn apply; ln_done_fn done; void *arg; } spy;
@@ -73,7 +75,8 @@ bool __wrap_ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_d
   return spied(__real_ln_writer_submit, s, back, (spy){apply, done, arg});
 }
 
-bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg) {
+bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done,
+                                      void *arg) {
   return spied(__real_ln_writer_submit_unwaited, s, back, (spy){apply, done, arg});
 }
 

@@ -70,8 +70,7 @@ static rig *diverged(const char *body) {
 
 static void test_divergence(void **state) {
   (void)state;
-  static const struct { const char *body, *mine, *theirs;
-  } cases[] = {
+  static const struct { const char *body, *mine, *theirs; } cases[] = {
       /* an ask that is not what was recorded under its name: both sides, and both lines */
       {"\n\nfake.read { id = 'other' }", "fake.read#1 at scripts/t/main.lua:4",
        "recorded fake.read with other arguments at scripts/t/main.lua:2"},
@@ -314,8 +313,7 @@ static void test_uses(void **state) {
 
 static void test_where_nothing_can_be_asked(void **state) {
   (void)state;
-  static const struct { const char *body, *says;
-  } cases[] = {
+  static const struct { const char *body, *says; } cases[] = {
       {"step('s', function() fake.read { id = 'a' } end)", "inside step"},
       {"step('s', function() map({ 1 }, function() end) end)", "inside step"},
       {"step('s', function() step('t', function() end) end)", "inside step"},
@@ -426,7 +424,8 @@ static void test_half_a_value(void **state) {
   ln_v_key(&data, LN_STR("why"));
   ln_v_str(&data, LN_STR("because"));
   assert_true(ln_v_end(&data, mark));
-  ln_entry e = {.kind = LN_E_STAGE, .name = LN_STR("stage#1"), .op = LN_STR("stage"), .data = ln_buf_view(&data)};
+  ln_entry e = {
+      .kind = LN_E_STAGE, .name = LN_STR("stage#1"), .op = LN_STR("stage"), .data = ln_buf_view(&data)};
   assert_true(ln_entry_put(&line, &e));
   size_t whole = line.n;
   for (size_t n = 1; n < data.n; n++) {

@@ -1,5 +1,6 @@
-/* engine_sched_test.c: runs that a scheduler carries: put away while they wait, woken by time or by whoever they
-** wait for, in the process that began them and in those that come after it; at every moment of its death. */
+/* engine_sched_test.c: runs that a scheduler carries: put away while they wait, woken by time or by whoever
+** they wait for, in the process that began them and in those that come after it; at every moment of its
+** death. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -50,7 +51,8 @@ static void test_parked_and_woken(void **state) {
 
 static void test_cold_ones_are_replayed(void **state) {
   (void)state;
-  rig *r = set_up("local v = fake.read { id = 'a' }; sleep '1h'; fake.set { id = uuid() }; return v.id", 2, 2);
+  rig *r =
+      set_up("local v = fake.read { id = 'a' }; sleep '1h'; fake.set { id = uuid() }; return v.id", 2, 2);
   start(r, 7);
   rig_pass(r, HOUR / 2);
   assert_int_equal(rig_runs(r, "waiting"), 7);
@@ -77,8 +79,10 @@ static void test_short_waits_stay(void **state) {
 
 static void test_polls_are_waits(void **state) {
   (void)state;
-  rig *r = set_up("return await_until(function() local t = fake.read { id = 'x' }; return t.state == 'held' and t.id"
-                  " end, { every = '10m', timeout = '1d' })", 4, 1);
+  rig *r = set_up(
+      "return await_until(function() local t = fake.read { id = 'x' }; return t.state == 'held' and t.id"
+      " end, { every = '10m', timeout = '1d' })",
+      4, 1);
   start(r, 2);
   rig_pass(r, HOUR);
   assert_int_equal(rig_runs(r, "waiting"), 2);
@@ -172,7 +176,8 @@ static void test_doubt_after_approval(void **state) {
 
 static void test_the_dead_are_inherited(void **state) {
   (void)state;
-  rig *r = set_up("fake.read { id = 'a' }; fake.set { id = uuid() }; sleep '1s'; fake.note { id = uuid() }", 9, 0);
+  rig *r =
+      set_up("fake.read { id = 'a' }; fake.set { id = uuid() }; sleep '1s'; fake.note { id = uuid() }", 9, 0);
   rig_say_(r, "fake.read#1", "read", "ok@5000 ok@5000 ok@5000");
   start(r, 3);
   rig_pass(r, 1000);
@@ -185,14 +190,17 @@ static void test_the_dead_are_inherited(void **state) {
   rig_free(r);
 }
 
-/* Ended before and after each of the writer's jobs, again and again: every run comes to its end, and acted once. */
+/* Ended before and after each of the writer's jobs, again and again: every run comes to its end, and acted
+** once. */
 static void test_death_at_every_job(void **state) {
   (void)state;
   int lives = 0;
   for (int64_t at = 0; at < 40; at++)
     for (int how = 0; how < 2; how++) {
-      rig *r = set_up("fake.read { id = 'a' }; sleep '1h'; store.incr 'n'; fake.set { id = uuid() }; sleep '1h';"
-                      " fake.once { id = uuid() }; return store.get 'n'", 100 + (uint64_t)at, how ? 1 : 0);
+      rig *r =
+          set_up("fake.read { id = 'a' }; sleep '1h'; store.incr 'n'; fake.set { id = uuid() }; sleep '1h';"
+                 " fake.once { id = uuid() }; return store.get 'n'",
+                 100 + (uint64_t)at, how ? 1 : 0);
       start(r, 2);
       r->kill_at = at;
       r->death = how ? RIG_AFTER : RIG_BEFORE;
@@ -204,7 +212,8 @@ static void test_death_at_every_job(void **state) {
       }
       rig_pass(r, 5 * (int64_t)HOUR);
       int n = rig_runs(r, "completed");
-      if (n != rig_runs(r, "")) fail_msg("job %d, %d: %d of %d runs ended\n%s", (int)at, how, n, rig_runs(r, ""), rig_doc(r));
+      if (n != rig_runs(r, ""))
+        fail_msg("job %d, %d: %d of %d runs ended\n%s", (int)at, how, n, rig_runs(r, ""), rig_doc(r));
       assert_int_equal(rig_acted(r, "fake.set#1"), n);
       assert_int_equal(rig_acted(r, "fake.once#1"), n);
       if (n == 2) assert_string_equal(rig_result(r), "2");
@@ -251,9 +260,10 @@ static void test_called_while_it_parks(void **state) {
       " for _ = 1, random(0, 4) do store.incr 'n' end signal(kid, 'go', i) end";
   for (uint64_t seed = 1; seed <= 60; seed++) {
     rig *r = set_up(body, seed, seed % 2);
-    rig_script(r, "t.kid",
-               "return playbook { name = 't.kid', summary = 'x', uses = {}, run = function()\n"
-               "  local n = 0 for _ = 1, 6 do n = n + await_signal('go', { timeout = '1h' }) end return n end }");
+    rig_script(
+        r, "t.kid",
+        "return playbook { name = 't.kid', summary = 'x', uses = {}, run = function()\n"
+        "  local n = 0 for _ = 1, 6 do n = n + await_signal('go', { timeout = '1h' }) end return n end }");
     start(r, 1);
     rig_pass(r, HOUR / 2);
     assert_int_equal(rig_runs(r, "completed"), 2);
@@ -266,7 +276,8 @@ static void test_called_while_it_parks(void **state) {
 ** again without a pause. */
 static void test_full_disk_for_long(void **state) {
   (void)state;
-  rig *r = set_up("fake.read { id = 'a' }; sleep '5s'; fake.set { id = uuid() }; sleep '5s'; return 1", 13, 0);
+  rig *r =
+      set_up("fake.read { id = 'a' }; sleep '5s'; fake.set { id = uuid() }; sleep '5s'; return 1", 13, 0);
   rig_say_(r, "fake.read#1", "read", "ok@1000 ok@1000 ok@1000");
   start(r, 3);
   rig_pass(r, 100);
@@ -324,15 +335,22 @@ static void test_full_disk_while_parking(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_parked_and_woken), cmocka_unit_test(test_cold_ones_are_replayed),
-      cmocka_unit_test(test_short_waits_stay), cmocka_unit_test(test_polls_are_waits),
-      cmocka_unit_test(test_approval_wakes), cmocka_unit_test(test_approval_expires),
-      cmocka_unit_test(test_no_decision_is_missed), cmocka_unit_test(test_doubt_is_settled),
-      cmocka_unit_test(test_doubt_after_approval),
-      cmocka_unit_test(test_the_dead_are_inherited), cmocka_unit_test(test_death_at_every_job),
-      cmocka_unit_test(test_stopped_in_order), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_full_disk_while_parking),
-      cmocka_unit_test(test_called_while_it_parks), cmocka_unit_test(test_full_disk_for_long),
-      cmocka_unit_test(test_cancelled_in_doubt)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_parked_and_woken),
+                                     cmocka_unit_test(test_cold_ones_are_replayed),
+                                     cmocka_unit_test(test_short_waits_stay),
+                                     cmocka_unit_test(test_polls_are_waits),
+                                     cmocka_unit_test(test_approval_wakes),
+                                     cmocka_unit_test(test_approval_expires),
+                                     cmocka_unit_test(test_no_decision_is_missed),
+                                     cmocka_unit_test(test_doubt_is_settled),
+                                     cmocka_unit_test(test_doubt_after_approval),
+                                     cmocka_unit_test(test_the_dead_are_inherited),
+                                     cmocka_unit_test(test_death_at_every_job),
+                                     cmocka_unit_test(test_stopped_in_order),
+                                     cmocka_unit_test(test_full_disk),
+                                     cmocka_unit_test(test_full_disk_while_parking),
+                                     cmocka_unit_test(test_called_while_it_parks),
+                                     cmocka_unit_test(test_full_disk_for_long),
+                                     cmocka_unit_test(test_cancelled_in_doubt)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,8 +85,7 @@ static void opaque(ln_buf *b) {
 
 static void test_values(void **s) {
   (void)s;
-  static const struct { const char *type; put_fn put; const char *want;
-  } cases[] = {
+  static const struct { const char *type; put_fn put; const char *want; } cases[] = {
       {"string", text_ab, "{\"x\":\"ab\"}"},
       {"string", int_7, "{\"x\":\"7\"}"},
       {"string", text_empty, "op: x is an empty text"},

@@ -77,19 +77,19 @@ static void test_answer(void **s) {
 
 static void test_faults(void **s) {
   (void)s;
-  static const struct { const char *fault; ln_sent sent; int status; const char *code;
-  } cases[] = {{"429", LN_ANSWERED, 429, ""},
-               {"409", LN_ANSWERED, 409, ""},
-               {"5xx", LN_ANSWERED, 500, ""},
-               {"5xx:504", LN_ANSWERED, 504, ""},
-               {"reset-before", LN_PERHAPS_SENT, 0, "unavailable"},
-               {"reset-after", LN_PERHAPS_SENT, 0, "unavailable"},
-               {"truncate", LN_PERHAPS_SENT, 200, "unavailable"},
-               {"huge", LN_PERHAPS_SENT, 200, "too_big"},
-               {"html", LN_ANSWERED, 503, ""},
-               {"empty", LN_ANSWERED, 200, ""},
-               {"twice", LN_ANSWERED, 200, ""},
-               {"expire", LN_ANSWERED, 401, ""}};
+  static const struct { const char *fault; ln_sent sent; int status; const char *code; } cases[] = {
+      {"429", LN_ANSWERED, 429, ""},
+      {"409", LN_ANSWERED, 409, ""},
+      {"5xx", LN_ANSWERED, 500, ""},
+      {"5xx:504", LN_ANSWERED, 504, ""},
+      {"reset-before", LN_PERHAPS_SENT, 0, "unavailable"},
+      {"reset-after", LN_PERHAPS_SENT, 0, "unavailable"},
+      {"truncate", LN_PERHAPS_SENT, 200, "unavailable"},
+      {"huge", LN_PERHAPS_SENT, 200, "too_big"},
+      {"html", LN_ANSWERED, 503, ""},
+      {"empty", LN_ANSWERED, 200, ""},
+      {"twice", LN_ANSWERED, 200, ""},
+      {"expire", LN_ANSWERED, 401, ""}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char spec[64];
     snprintf(spec, sizeof spec, "okta#1=%s", cases[i].fault);

@@ -1,4 +1,5 @@
-/* sysfile_test.c: which files are the system's, however they are spelt, and which hashes a document says are. */
+/* sysfile_test.c: which files are the system's, however they are spelt, and which hashes a document says
+** are. */
 #include "engine/inside.h"
 
 #include <setjmp.h>
@@ -8,39 +9,131 @@
 #include <cmocka.h>
 
 static void known_by_name(void **state) {
-  static const char *const names[] = {"powershell.exe", "POWERSHELL.EXE", "PowerShell", "pwsh", "cmd", "CMD.exe", "mshta.exe", "wscript.exe",
-      "cscript.EXE", "rundll32.exe", "regsvr32.exe", "osascript", "bash", "sh", "python", "python3", "python3.11", "python3.11.exe",
-      "lua5.4", "lua", "node", "node18", "node-18.2", "php8.2", "perl5.36.0", "java", "ruby3.1", "lsass.exe", "ntdll.dll", "lunette",
-      "powershell.exe ", "powershell.exe.", "powershell.exe. . ", "powershell.exe::$DATA", "cmd.exe:evil.ps1", "\"powershell.exe\"",
-      "POWERS~1.EXE", "powers~2", "INSTAL~1.EXE", "\tcmd.exe\n", "%COMSPEC%"};
+  static const char *const names[] = {"powershell.exe",
+                                      "POWERSHELL.EXE",
+                                      "PowerShell",
+                                      "pwsh",
+                                      "cmd",
+                                      "CMD.exe",
+                                      "mshta.exe",
+                                      "wscript.exe",
+                                      "cscript.EXE",
+                                      "rundll32.exe",
+                                      "regsvr32.exe",
+                                      "osascript",
+                                      "bash",
+                                      "sh",
+                                      "python",
+                                      "python3",
+                                      "python3.11",
+                                      "python3.11.exe",
+                                      "lua5.4",
+                                      "lua",
+                                      "node",
+                                      "node18",
+                                      "node-18.2",
+                                      "php8.2",
+                                      "perl5.36.0",
+                                      "java",
+                                      "ruby3.1",
+                                      "lsass.exe",
+                                      "ntdll.dll",
+                                      "lunette",
+                                      "powershell.exe ",
+                                      "powershell.exe.",
+                                      "powershell.exe. . ",
+                                      "powershell.exe::$DATA",
+                                      "cmd.exe:evil.ps1",
+                                      "\"powershell.exe\"",
+                                      "POWERS~1.EXE",
+                                      "powers~2",
+                                      "INSTAL~1.EXE",
+                                      "\tcmd.exe\n",
+                                      "%COMSPEC%"};
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!ln_is_system_file(ln_str_of(names[i]))) fail_msg("%s is not known", names[i]);
 }
 
 static void known_by_place(void **state) {
-  static const char *const paths[] = {"C:\\Windows\\System32\\new.dll", "c:/windows/system32/new.dll", "\\\\?\\C:\\WINDOWS\\SysWOW64\\x.exe",
-      "\\\\.\\C:\\Windows\\System32\\x.exe", "\\" "?" "?\\C:\\Windows\\System32\\x.exe", "C:\\Windows\\.\\System32\\x.exe",
-      "C:\\Windows\\\\System32\\x.exe", "C:\\Users\\..\\Windows\\System32\\x.exe", "C:\\evil\\.. \\Windows\\System32\\x.exe",
-      "C:\\Windows.\\System32 \\x.exe", "C:\\Windows\\x.exe", "\\Windows\\System32\\x.exe", "%windir%\\system32\\x.exe", "%SystemRoot%/System32/x",
-      "%SystemDrive%\\Windows\\System32\\x.exe", "$env:windir\\system32\\x.exe", "\\SystemRoot\\System32\\x.sys",
-      "\\Device\\HarddiskVolume3\\Windows\\System32\\x.exe", "\\\\?\\GLOBALROOT\\Device\\HarddiskVolume1\\Windows\\System32\\x.exe",
-      "\\\\?\\Volume{b75e2c83-0000-0000-0000-602f00000000}\\Windows\\System32\\x.exe", "\\\\host\\C$\\Windows\\System32\\x.exe",
-      "\\\\127.0.0.1\\admin$\\system32\\x.exe", "\\\\?\\UNC\\host\\admin$\\system32\\x.exe", "file:///C:/Windows/System32/x.exe",
-      "C:\\Windows\\SysNative\\x.exe", "C:\\Windows\\Microsoft.NET\\Framework64\\v4.0.30319\\x.exe", "/mnt/c/Windows/System32/x.exe",
-      "/cygdrive/c/windows/system32/x", "/bin/x", "/usr/bin/x", "/bin/../usr/bin/x", "//usr//bin/./x", "/usr/lib/x/y.so", "/proc/1/root/usr/bin/x",
-      "/System/Library/x", "/opt/x/bin/bash", "/home/u/python3.9", "C:\\Users\\u\\Downloads\\powershell.exe"};
+  static const char *const paths[] = {
+      "C:\\Windows\\System32\\new.dll",
+      "c:/windows/system32/new.dll",
+      "\\\\?\\C:\\WINDOWS\\SysWOW64\\x.exe",
+      "\\\\.\\C:\\Windows\\System32\\x.exe",
+      "\\"
+      "?"
+      "?\\C:\\Windows\\System32\\x.exe",
+      "C:\\Windows\\.\\System32\\x.exe",
+      "C:\\Windows\\\\System32\\x.exe",
+      "C:\\Users\\..\\Windows\\System32\\x.exe",
+      "C:\\evil\\.. \\Windows\\System32\\x.exe",
+      "C:\\Windows.\\System32 \\x.exe",
+      "C:\\Windows\\x.exe",
+      "\\Windows\\System32\\x.exe",
+      "%windir%\\system32\\x.exe",
+      "%SystemRoot%/System32/x",
+      "%SystemDrive%\\Windows\\System32\\x.exe",
+      "$env:windir\\system32\\x.exe",
+      "\\SystemRoot\\System32\\x.sys",
+      "\\Device\\HarddiskVolume3\\Windows\\System32\\x.exe",
+      "\\\\?\\GLOBALROOT\\Device\\HarddiskVolume1\\Windows\\System32\\x.exe",
+      "\\\\?\\Volume{b75e2c83-0000-0000-0000-602f00000000}\\Windows\\System32\\x.exe",
+      "\\\\host\\C$\\Windows\\System32\\x.exe",
+      "\\\\127.0.0.1\\admin$\\system32\\x.exe",
+      "\\\\?\\UNC\\host\\admin$\\system32\\x.exe",
+      "file:///C:/Windows/System32/x.exe",
+      "C:\\Windows\\SysNative\\x.exe",
+      "C:\\Windows\\Microsoft.NET\\Framework64\\v4.0.30319\\x.exe",
+      "/mnt/c/Windows/System32/x.exe",
+      "/cygdrive/c/windows/system32/x",
+      "/bin/x",
+      "/usr/bin/x",
+      "/bin/../usr/bin/x",
+      "//usr//bin/./x",
+      "/usr/lib/x/y.so",
+      "/proc/1/root/usr/bin/x",
+      "/System/Library/x",
+      "/opt/x/bin/bash",
+      "/home/u/python3.9",
+      "C:\\Users\\u\\Downloads\\powershell.exe"};
   (void)state;
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
     if (!ln_is_system_file(ln_str_of(paths[i]))) fail_msg("%s is not known", paths[i]);
 }
 
 static void others_are_not(void **state) {
-  static const char *const paths[] = {"", ".", "..", "/", "\\", "C:", "C:\\", "launcher.vbs", "C:\\Users\\u\\Desktop\\launcher.vbs", "/tmp/x.sh",
-      "/home/u/bin/x", "/usr/local/bin/x", "usr/bin", "C:\\Windows\\Temp\\x.ps1", "C:\\Windows\\System32\\..\\..\\evil\\x.exe",
-      "C:\\WindowsApps\\x.exe", "D:\\System32\\x.exe", "pythonic.exe", "mynode.js", "cmd.exe.txt", "node.js", "lua_script.lua", "bash.sh",
-      "powershell.ps1", "evil~1.exe", "po~1.exe", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "command.ps1",
-      "/windows-update/x", "C:\\bin\\x", "C:\\usr\\bin\\x.py"};
+  static const char *const paths[] = {"",
+                                      ".",
+                                      "..",
+                                      "/",
+                                      "\\",
+                                      "C:",
+                                      "C:\\",
+                                      "launcher.vbs",
+                                      "C:\\Users\\u\\Desktop\\launcher.vbs",
+                                      "/tmp/x.sh",
+                                      "/home/u/bin/x",
+                                      "/usr/local/bin/x",
+                                      "usr/bin",
+                                      "C:\\Windows\\Temp\\x.ps1",
+                                      "C:\\Windows\\System32\\..\\..\\evil\\x.exe",
+                                      "C:\\WindowsApps\\x.exe",
+                                      "D:\\System32\\x.exe",
+                                      "pythonic.exe",
+                                      "mynode.js",
+                                      "cmd.exe.txt",
+                                      "node.js",
+                                      "lua_script.lua",
+                                      "bash.sh",
+                                      "powershell.ps1",
+                                      "evil~1.exe",
+                                      "po~1.exe",
+                                      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                                      "command.ps1",
+                                      "/windows-update/x",
+                                      "C:\\bin\\x",
+                                      "C:\\usr\\bin\\x.py"};
   (void)state;
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
     if (ln_is_system_file(ln_str_of(paths[i]))) fail_msg("%s is taken for the system's", paths[i]);

@@ -30,7 +30,8 @@ static void member_str(const char *key, const char *s) {
 
 static void integers_survive(void **state) {
   (void)state;
-  static const int64_t all[] = {0, 1, -1, 63, 64, -64, -65, 127, 128, 1 << 20, INT32_MIN, INT64_MAX, INT64_MIN, INT64_MAX - 1};
+  static const int64_t all[] = {0,   1,   -1,      63,        64,        -64,       -65,
+                                127, 128, 1 << 20, INT32_MIN, INT64_MAX, INT64_MIN, INT64_MAX - 1};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) assert_true(ln_v_int(&b, all[i]));
   ln_str rest = ln_buf_view(&b);
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -89,7 +90,8 @@ static void members_are_found(void **state) {
   assert_false(ln_v_get((ln_str){NULL, 0}, LN_STR("a"), &item));
 }
 
-/* Every prefix of a value, and every byte of it changed, is refused or another whole value: never read beyond. */
+/* Every prefix of a value, and every byte of it changed, is refused or another whole value: never read
+** beyond. */
 static void damage_is_noticed(void **state) {
   (void)state;
   size_t m = ln_v_begin(&b, 'M', 2), a;
@@ -132,10 +134,26 @@ static void damage_is_noticed(void **state) {
 
 static void one_value_has_one_encoding(void **state) {
   (void)state;
-  static const ln_str wrong[] = {
-      {"I\x80\x00", 3}, {"S\x81\x00x", 4}, {"F\x01\0\0\0\0\0\xf8\x7f", 9},
-      {"O\x06\0\0\0\x02\x01" "b0\x01" "a0", 12}, {"O\x07\0\0\0\x02\x01" "a0\x01" "a0", 12}, {"A\x02\0\0\0\x01" "00", 8},
-      {"M\x02\0\0\0\0\x01" "0", 8}, {"00", 2}, {"x", 1}, {"I\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11}};
+  static const ln_str wrong[] = {{"I\x80\x00", 3},
+                                 {"S\x81\x00x", 4},
+                                 {"F\x01\0\0\0\0\0\xf8\x7f", 9},
+                                 {"O\x06\0\0\0\x02\x01"
+                                  "b0\x01"
+                                  "a0",
+                                  12},
+                                 {"O\x07\0\0\0\x02\x01"
+                                  "a0\x01"
+                                  "a0",
+                                  12},
+                                 {"A\x02\0\0\0\x01"
+                                  "00",
+                                  8},
+                                 {"M\x02\0\0\0\0\x01"
+                                  "0",
+                                  8},
+                                 {"00", 2},
+                                 {"x", 1},
+                                 {"I\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11}};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) assert_false(ln_v_check(wrong[i], NULL));
 }
 
@@ -239,8 +257,14 @@ static void a_full_buffer_says_so(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(integers_survive), T(floats_survive_and_nan_is_one), T(members_are_found),
-      T(damage_is_noticed), T(one_value_has_one_encoding), T(depth_is_bounded), T(json_shows_it), T(objects_merge),
-      T(a_full_buffer_says_so)};
+  const struct CMUnitTest tests[] = {T(integers_survive),
+                                     T(floats_survive_and_nan_is_one),
+                                     T(members_are_found),
+                                     T(damage_is_noticed),
+                                     T(one_value_has_one_encoding),
+                                     T(depth_is_bounded),
+                                     T(json_shows_it),
+                                     T(objects_merge),
+                                     T(a_full_buffer_says_so)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

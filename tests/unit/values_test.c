@@ -70,7 +70,8 @@ static void lua_values_are_encoded(void **state) {
   encodes("{}", "{}");
   encodes("require 'json'.array {}", "[]");
   encodes("{1, 2.5, 'x', true, {}}", "[1,2.5,\"x\",true,{}]");
-  encodes("{b = 1, a = {z = 1, y = 2, x = {3}}, c = 'q'}", "{\"a\":{\"x\":[3],\"y\":2,\"z\":1},\"b\":1,\"c\":\"q\"}");
+  encodes("{b = 1, a = {z = 1, y = 2, x = {3}}, c = 'q'}",
+          "{\"a\":{\"x\":[3],\"y\":2,\"z\":1},\"b\":1,\"c\":\"q\"}");
   encodes("{require 'json'.null}", "[null]");
   encodes("{1, 2, n = 2}", "{\"1\":1,\"2\":2,\"n\":2}");
   encodes("setmetatable({1}, {__index = error, __len = error, __pairs = error})", "[1]");
@@ -82,20 +83,37 @@ static void what_cannot_be_stored_is_named(void **state) {
   encodes("{hosts = {1, 2, print}}", "bad_argument: hosts[3]: a function cannot be stored");
   encodes("{a = {['b c'] = {io.stdout}}}", "bad_argument: a[\"b c\"][1]: a userdata cannot be stored");
   encodes("{x = {1, nil, 3}}", "bad_argument: x: a list with a hole cannot be stored: item 2 is missing");
-  encodes("{x = {[0] = 1}}", "bad_argument: x: keys must be names, or positions from 1 on, to be stored, and one is another number");
-  encodes("{[true] = 1}", "bad_argument: keys must be names, or positions from 1 on, to be stored, and one is another boolean");
-  encodes("(function() local t = {} t.t = t return t end)()",
-          "bad_argument: t.t.t.t: a table that contains itself, or is nested deeper than 100, cannot be stored");
+  encodes(
+      "{x = {[0] = 1}}",
+      "bad_argument: x: keys must be names, or positions from 1 on, to be stored, and one is another number");
+  encodes(
+      "{[true] = 1}",
+      "bad_argument: keys must be names, or positions from 1 on, to be stored, and one is another boolean");
+  encodes(
+      "(function() local t = {} t.t = t return t end)()",
+      "bad_argument: t.t.t.t: a table that contains itself, or is nested deeper than 100, cannot be stored");
   encodes("(function() local t = 1 for i = 1, 101 do t = {t} end return t end)()",
-          "bad_argument: [1][1][1][1]: a table that contains itself, or is nested deeper than 100, cannot be stored");
+          "bad_argument: [1][1][1][1]: a table that contains itself, or is nested deeper than 100, cannot be "
+          "stored");
 }
 
 /* Encoded, decoded in a capped VM's state, and encoded again: the same bytes. */
 static void values_survive_a_round_trip(void **state) {
   (void)state;
   static const char *const cases[] = {
-      "nil", "true", "math.mininteger", "0.1", "-0.0", "0/0", "('\\0\\xff'):rep(100)", "{}", "require 'json'.array {}", "{{}, {{}}}",
-      "{1, 2, x = {3, y = 4}}", "require 'json'.null", "{require 'json'.null, a = require 'json'.null}",
+      "nil",
+      "true",
+      "math.mininteger",
+      "0.1",
+      "-0.0",
+      "0/0",
+      "('\\0\\xff'):rep(100)",
+      "{}",
+      "require 'json'.array {}",
+      "{{}, {{}}}",
+      "{1, 2, x = {3, y = 4}}",
+      "require 'json'.null",
+      "{require 'json'.null, a = require 'json'.null}",
       "(function() local t = {} for i = 1, 1000 do t['k' .. i] = {i, tostring(i)} end return t end)()",
       "(function() local t = 1 for i = 1, 100 do t = {t} end return t end)()"};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -133,7 +151,8 @@ static void handles_are_stored_again(void **state) {
   ln_buf_init(&v, 1000);
   ln_buf_init(&again, 1000);
   size_t m = ln_v_begin(&v, 'A', 2), n = ln_v_begin(&v, 'B', 2);
-  ln_v_key(&v, LN_STR("bytes")), ln_v_int(&v, 12), ln_v_key(&v, LN_STR("name")), ln_v_str(&v, LN_STR("x.bin"));
+  ln_v_key(&v, LN_STR("bytes")), ln_v_int(&v, 12), ln_v_key(&v, LN_STR("name")),
+      ln_v_str(&v, LN_STR("x.bin"));
   ln_v_end(&v, n);
   n = ln_v_begin(&v, 'P', 1);
   ln_v_key(&v, LN_STR("what")), ln_v_str(&v, LN_STR("scan.ref"));
@@ -143,11 +162,15 @@ static void handles_are_stored_again(void **state) {
   assert_true(lnL_encode(L, -1, &again, &err));
   assert_true(ln_str_eq(ln_buf_view(&v), ln_buf_view(&again)));
   lua_setglobal(L, "h");
-  eval("assert(h[1].name == 'x.bin' and h[1].bytes == 12 and h[1].none == nil and tostring(h[1]) == 'blob x.bin')");
+  eval("assert(h[1].name == 'x.bin' and h[1].bytes == 12 and h[1].none == nil and tostring(h[1]) == 'blob "
+       "x.bin')");
   eval("assert(not pcall(function() h[1].name = 'y' end) and not getmetatable(h[1]))");
-  eval("for _, use in ipairs { function(u) return u.x end, function(u) return u + 1 end, function(u) return 1 .. u end, "
-       "function(u) return u < 1 end, function(u) return #u end, function(u) return u() end, function(u) return -u end, function(u) u.x = 1 end} do "
-       "local ok, e = pcall(use, h[2]) assert(not ok and e.code == 'unknown' and e.message:find('scan.ref', 1, true), tostring(e)) end "
+  eval("for _, use in ipairs { function(u) return u.x end, function(u) return u + 1 end, function(u) return "
+       "1 .. u end, "
+       "function(u) return u < 1 end, function(u) return #u end, function(u) return u() end, function(u) "
+       "return -u end, function(u) u.x = 1 end} do "
+       "local ok, e = pcall(use, h[2]) assert(not ok and e.code == 'unknown' and e.message:find('scan.ref', "
+       "1, true), tostring(e)) end "
        "assert(tostring(h[2]) == '⟨unknown⟩')");
   eval("return h[2]");
   assert_true(lnL_is_opaque(L, -1));
@@ -172,11 +195,19 @@ static void arrays_are_told_apart(void **state) {
 
 static void an_error_is_two_lines_to_the_operator(void **state) {
   (void)state;
-  ln_err e = {.code = "refused", .message = "20 isolations an hour are used", .op = "visionone.isolate", .rule = "per_hour",
-              .vendor = "trend", .vendor_code = "E7", .status = 403, .retry = LN_AGAIN}, back;
+  ln_err e = {.code = "refused",
+              .message = "20 isolations an hour are used",
+              .op = "visionone.isolate",
+              .rule = "per_hour",
+              .vendor = "trend",
+              .vendor_code = "E7",
+              .status = 403,
+              .retry = LN_AGAIN},
+         back;
   lnL_push_error(L, &e, LN_STR("scripts/contain.lua:14"));
-  assert_string_equal(luaL_tolstring(L, -1, NULL), "visionone.isolate: refused (per_hour): 20 isolations an hour are used\n"
-                                                   "  at scripts/contain.lua:14; trend answered 403 (E7)");
+  assert_string_equal(luaL_tolstring(L, -1, NULL),
+                      "visionone.isolate: refused (per_hour): 20 isolations an hour are used\n"
+                      "  at scripts/contain.lua:14; trend answered 403 (E7)");
   lnL_to_error(L, 1, &back);
   assert_string_equal(back.code, e.code);
   assert_string_equal(back.rule, e.rule);
@@ -185,7 +216,8 @@ static void an_error_is_two_lines_to_the_operator(void **state) {
   assert_int_equal(back.retry, LN_AGAIN);
   lua_settop(L, 1);
   lua_setglobal(L, "e");
-  eval("assert(e.retry == true and e.at == 'scripts/contain.lua:14' and ('x: ' .. e):sub(1, 12) == 'x: visionone')");
+  eval("assert(e.retry == true and e.at == 'scripts/contain.lua:14' and ('x: ' .. e):sub(1, 12) == 'x: "
+       "visionone')");
   ln_fail(&e, "not_found", LN_FINAL, "no endpoint web-07");
   lua_settop(L, 0);
   lnL_push_error(L, &e, (ln_str){NULL, 0});
@@ -195,10 +227,14 @@ static void an_error_is_two_lines_to_the_operator(void **state) {
 
 static void any_value_can_be_an_error(void **state) {
   (void)state;
-  static const struct { const char *code, *expected; } cases[] = {
-      {"return 'plain'", "failed: plain"}, {"return 42", "failed: 42"}, {"return 1.5", "failed: 1.5"}, {"return nil", "failed: an error that is a nil value"},
-      {"return {code = 'mine', message = 'why'}", "mine: why"}, {"return {}", "failed: an error without a message"},
-      {"return {code = 5, message = 'why'}", "failed: why"}, {"return print", "failed: an error that is a function value"}};
+  static const struct { const char *code, *expected; } cases[] = {{"return 'plain'", "failed: plain"},
+               {"return 42", "failed: 42"},
+               {"return 1.5", "failed: 1.5"},
+               {"return nil", "failed: an error that is a nil value"},
+               {"return {code = 'mine', message = 'why'}", "mine: why"},
+               {"return {}", "failed: an error without a message"},
+               {"return {code = 5, message = 'why'}", "failed: why"},
+               {"return print", "failed: an error that is a function value"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     ln_err e;
     char text[600];
@@ -252,7 +288,8 @@ static char *through(const char *json, size_t n) {
 static void json_n(const char *json, size_t n, const char *expected) {
   char *text = through(json, n);
   assert_non_null(text);
-  if (strcmp(text, expected) != 0) fail_msg("%.200s:\n  expected %s\n  got      %.300s", json, expected, text);
+  if (strcmp(text, expected) != 0)
+    fail_msg("%.200s:\n  expected %s\n  got      %.300s", json, expected, text);
   free(text);
 }
 
@@ -299,7 +336,8 @@ static void bad_json_says_where(void **state) {
   json("[1,]", "bad_json: at byte 4: expected value but found ']'");
   json("[1 2]", "bad_json: at byte 4: expected comma or array end but found a number or []");
   json("[1000000, 2000000, x]", "bad_json: at byte 20: expected value but found invalid token");
-  json("[[ ], [   ], 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, !]", "bad_json: at byte 50: expected value but found invalid token");
+  json("[[ ], [   ], 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, !]",
+       "bad_json: at byte 50: expected value but found invalid token");
   json("{\"a\":1 \"b\":2}", "bad_json: at byte 8: expected comma or object end but found a text");
   json("{\"a\" 1}", "bad_json: at byte 6: expected colon but found a number or []");
   json("<html>", "bad_json: at byte 1: expected value but found invalid token");
@@ -350,13 +388,18 @@ static void json_from_lua(void **state) {
   eval("assert(json.encode(json.decode('{\"ips\":[]}')) == '{\"ips\":[]}')");
   eval("assert(math.type(json.decode('1')) == 'integer' and math.type(json.decode('1.0')) == 'float')");
   eval("assert('id=' .. json.decode('[7]')[1] == 'id=7')");
-  eval("assert(json.encode {b = 1, a = 2.0, c = {true, json.null}} == '{\"a\":2.0,\"b\":1,\"c\":[true,null]}')");
+  eval("assert(json.encode {b = 1, a = 2.0, c = {true, json.null}} == "
+       "'{\"a\":2.0,\"b\":1,\"c\":[true,null]}')");
   eval("assert(json.encode(json.array {}) == '[]' and json.encode {} == '{}')");
-  eval("local ok, e = pcall(json.decode, '[1,') assert(not ok and e.code == 'bad_json' and e.message:find 'at byte 4')");
-  eval("local ok, e = pcall(json.encode, {x = '\\xff'}) assert(not ok and e.code == 'bad_argument' and e.message:find 'byte 1')");
+  eval("local ok, e = pcall(json.decode, '[1,') assert(not ok and e.code == 'bad_json' and e.message:find "
+       "'at byte 4')");
+  eval("local ok, e = pcall(json.encode, {x = '\\xff'}) assert(not ok and e.code == 'bad_argument' and "
+       "e.message:find 'byte 1')");
   eval("local ok, e = pcall(json.encode, 0/0) assert(not ok and e.message:find 'NaN')");
-  eval("local ok, e = pcall(json.encode, {1, x = 2}) assert(not ok and e.message:find 'positions and names')");
-  eval("local ok, e = pcall(json.encode, {f = print}) assert(not ok and e.message:find 'f: a function cannot be stored', e.message)");
+  eval(
+      "local ok, e = pcall(json.encode, {1, x = 2}) assert(not ok and e.message:find 'positions and names')");
+  eval("local ok, e = pcall(json.encode, {f = print}) assert(not ok and e.message:find 'f: a function cannot "
+       "be stored', e.message)");
   eval("assert(coroutine.wrap(function() return json.decode('[1]')[1] end)() == 1)");
 }
 
@@ -415,14 +458,19 @@ static void xml(const char *text, const char *expected) {
 static void xml_becomes_elements(void **state) {
   (void)state;
   xml("<a/>", "{\"attrs\":{},\"name\":\"a\",\"text\":\"\"}");
-  xml("<a z='1' b='&lt;2&amp;'> x <!-- no --> y </a>", "{\"attrs\":{\"b\":\"<2&\",\"z\":\"1\"},\"name\":\"a\",\"text\":\"x  y\"}");
-  xml("<?xml version='1.0' encoding='UTF-8'?>\n<!-- before -->\n<!DOCTYPE R SYSTEM \"https://x.example/r.dtd\">\n"
+  xml("<a z='1' b='&lt;2&amp;'> x <!-- no --> y </a>",
+      "{\"attrs\":{\"b\":\"<2&\",\"z\":\"1\"},\"name\":\"a\",\"text\":\"x  y\"}");
+  xml("<?xml version='1.0' encoding='UTF-8'?>\n<!-- before -->\n<!DOCTYPE R SYSTEM "
+      "\"https://x.example/r.dtd\">\n"
       "<R><T><![CDATA[\n  some <b>  \n]]></T><T>2</T></R>\n<!-- after -->\n",
-      "{\"1\":{\"attrs\":{},\"name\":\"T\",\"text\":\"some <b>\"},\"2\":{\"attrs\":{},\"name\":\"T\",\"text\":\"2\"},\"attrs\":{},\"name\":\"R\",\"text\":\"\"}");
+      "{\"1\":{\"attrs\":{},\"name\":\"T\",\"text\":\"some "
+      "<b>\"},\"2\":{\"attrs\":{},\"name\":\"T\",\"text\":\"2\"},\"attrs\":{},\"name\":\"R\",\"text\":\"\"}");
   xml("<a>p<b>q<c>r</c>s</b>t</a>",
-      "{\"1\":{\"1\":{\"attrs\":{},\"name\":\"c\",\"text\":\"r\"},\"attrs\":{},\"name\":\"b\",\"text\":\"qs\"},\"attrs\":{},\"name\":\"a\",\"text\":\"pt\"}");
+      "{\"1\":{\"1\":{\"attrs\":{},\"name\":\"c\",\"text\":\"r\"},\"attrs\":{},\"name\":\"b\",\"text\":"
+      "\"qs\"},\"attrs\":{},\"name\":\"a\",\"text\":\"pt\"}");
   xml("<a>&#228;&#x1F600;</a>", "{\"attrs\":{},\"name\":\"a\",\"text\":\"ä😀\"}");
-  xml("<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe4</a>", "{\"attrs\":{},\"name\":\"a\",\"text\":\"ä\"}");
+  xml("<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe4</a>",
+      "{\"attrs\":{},\"name\":\"a\",\"text\":\"ä\"}");
   eval("local r = require 'xml'.decode '<r><h id=\"1\"/><h id=\"2\">x</h></r>' "
        "assert(r.name == 'r' and #r == 2 and r[1].attrs.id == '1' and r[2].text == 'x' and r[1].text == '')");
 }
@@ -435,9 +483,12 @@ static void bad_xml_says_where(void **state) {
   xml("{}", "bad_xml: at line 1: not well-formed (invalid token)");
   xml("<a>&nbsp;</a>", "bad_xml: at line 1: undefined entity");
   xml("<!DOCTYPE a SYSTEM 'x.dtd'><a>&nbsp;</a>", "bad_xml: at line 1: an entity that is not known: nbsp");
-  xml("<!DOCTYPE a [<!ENTITY b 'ha'>\n<!ENTITY c '&b;&b;'>]><a>&c;</a>", "bad_xml: at line 1: it declares an entity, which is not allowed: b");
-  xml("<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>", "bad_xml: at line 1: it declares an entity, which is not allowed: x");
-  xml("<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://x.example/'> %x;]><a/>", "bad_xml: at line 1: it declares an entity, which is not allowed: x");
+  xml("<!DOCTYPE a [<!ENTITY b 'ha'>\n<!ENTITY c '&b;&b;'>]><a>&c;</a>",
+      "bad_xml: at line 1: it declares an entity, which is not allowed: b");
+  xml("<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
+      "bad_xml: at line 1: it declares an entity, which is not allowed: x");
+  xml("<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://x.example/'> %x;]><a/>",
+      "bad_xml: at line 1: it declares an entity, which is not allowed: x");
   xml("<a>\xff</a>", "bad_xml: at line 1: not well-formed (invalid token)");
   xml("<a/><b/>", "bad_xml: at line 1: junk after document element");
 }
@@ -483,7 +534,10 @@ static void a_capped_state_decodes_and_loses_nothing(void **state) {
     if (!vm) continue;
     if (ln_vm_protect(vm, fill, NULL, &err)) {
       co = lua_newthread(ln_vm_main(vm));
-      if (ln_vm_load(vm, co, LN_STR("local t = json.decode('{\"a\":[1,2,{\"b\":\"' .. ('x'):rep(3000) .. '\"}],\"c\":[]}') return json.encode(t)"), "@x", &err) &&
+      if (ln_vm_load(vm, co,
+                     LN_STR("local t = json.decode('{\"a\":[1,2,{\"b\":\"' .. ('x'):rep(3000) .. "
+                            "'\"}],\"c\":[]}') return json.encode(t)"),
+                     "@x", &err) &&
           ln_vm_resume(vm, co, 0, &n, &err) == LN_VM_RETURNED)
         done++;
     }
@@ -493,14 +547,24 @@ static void a_capped_state_decodes_and_loses_nothing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lua_values_are_encoded), cmocka_unit_test(what_cannot_be_stored_is_named),
-      cmocka_unit_test(values_survive_a_round_trip), cmocka_unit_test(a_full_buffer_is_an_error),
-      cmocka_unit_test(handles_are_stored_again), cmocka_unit_test(arrays_are_told_apart),
-      cmocka_unit_test(an_error_is_two_lines_to_the_operator), cmocka_unit_test(any_value_can_be_an_error),
-      cmocka_unit_test(errors_are_stored), cmocka_unit_test(json_keeps_its_meaning), cmocka_unit_test(bad_json_says_where),
-      cmocka_unit_test(json_nesting_is_bounded), cmocka_unit_test(json_from_lua), cmocka_unit_test(every_integer_survives_json),
-      cmocka_unit_test(large_json_is_read), cmocka_unit_test(xml_becomes_elements), cmocka_unit_test(bad_xml_says_where),
-      cmocka_unit_test(xml_nesting_is_bounded), cmocka_unit_test(a_capped_state_decodes_and_loses_nothing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(lua_values_are_encoded),
+                                     cmocka_unit_test(what_cannot_be_stored_is_named),
+                                     cmocka_unit_test(values_survive_a_round_trip),
+                                     cmocka_unit_test(a_full_buffer_is_an_error),
+                                     cmocka_unit_test(handles_are_stored_again),
+                                     cmocka_unit_test(arrays_are_told_apart),
+                                     cmocka_unit_test(an_error_is_two_lines_to_the_operator),
+                                     cmocka_unit_test(any_value_can_be_an_error),
+                                     cmocka_unit_test(errors_are_stored),
+                                     cmocka_unit_test(json_keeps_its_meaning),
+                                     cmocka_unit_test(bad_json_says_where),
+                                     cmocka_unit_test(json_nesting_is_bounded),
+                                     cmocka_unit_test(json_from_lua),
+                                     cmocka_unit_test(every_integer_survives_json),
+                                     cmocka_unit_test(large_json_is_read),
+                                     cmocka_unit_test(xml_becomes_elements),
+                                     cmocka_unit_test(bad_xml_says_where),
+                                     cmocka_unit_test(xml_nesting_is_bounded),
+                                     cmocka_unit_test(a_capped_state_decodes_and_loses_nothing)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -828,7 +828,8 @@ static void test_turn_is_dropped_from_within(void **s) {
 static void test_turn_outlives_its_token(void **s) {
   (void)s;
   patient p = {.waits = true};
-  world *w = setup(&oauth, (reply[]){{.path = "/oauth2", .status = 201, .body = "T 300"}, {.status = 200}, {0}});
+  world *w =
+      setup(&oauth, (reply[]){{.path = "/oauth2", .status = 201, .body = "T 300"}, {.status = 200}, {0}});
   wait_for_turn(w, &p);
   run(w);
   assert_int_equal(p.came, 1);

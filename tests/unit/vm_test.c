@@ -89,7 +89,8 @@ static void killed(const ln_vm_limits *l, const char *code, const char *why, con
   start(&b, l, code);
   ln_vm_turn t = begin(&b);
   if (t != LN_VM_KILLED) fail_msg("%s: turn %d, %s", code, t, lua_tostring(b.co, -1));
-  if (strcmp(b.err.code, why) != 0 || !strstr(b.err.message, line)) fail_msg("%s: %s: %s", code, b.err.code, b.err.message);
+  if (strcmp(b.err.code, why) != 0 || !strstr(b.err.message, line))
+    fail_msg("%s: %s: %s", code, b.err.code, b.err.message);
   assert_int_equal(ln_vm_resume(b.vm, b.co, 0, &b.nres, &b.err), LN_VM_KILLED);
   end(&b);
 }
@@ -109,14 +110,20 @@ static void a_runaway_is_ended_with_its_line(void **state) {
   (void)state;
   killed(&small, "\nwhile true do end", "cpu", "scripts/x.lua:2: used its CPU budget of 0.06s");
   killed(&small, "pcall(function()\nwhile true do end end)\nreturn 1", "cpu", "scripts/x.lua:2: used");
-  killed(&small, "coroutine.wrap(function() pcall(function()\n while true do end end) end)()", "cpu", "scripts/x.lua:2");
+  killed(&small, "coroutine.wrap(function() pcall(function()\n while true do end end) end)()", "cpu",
+         "scripts/x.lua:2");
   killed(&small, "while true do pcall(function() while true do end end) end", "cpu", "scripts/x.lua:1");
-  killed(&small, "xpcall(function() while true do end end, function() while true do end end)", "cpu", "x.lua:1");
+  killed(&small, "xpcall(function() while true do end end, function() while true do end end)", "cpu",
+         "x.lua:1");
   killed(&small, "('x'):gsub('x', function() while true do end end)", "cpu", "scripts/x.lua:1");
-  killed(&small, "pcall(tostring, setmetatable({}, {__tostring = function() while true do end end}))", "cpu", "x.lua:1");
+  killed(&small, "pcall(tostring, setmetatable({}, {__tostring = function() while true do end end}))", "cpu",
+         "x.lua:1");
   killed(&small, "table.sort({3, 2, 1}, function() while true do end end)", "cpu", "scripts/x.lua:1");
-  killed(&small, "repeat local ok = pcall(coroutine.wrap(function() while true do end end)) until false", "cpu", "x.lua:1");
-  killed(&small, "local c <close> = setmetatable({}, {__close = function() while true do end end}) error('x')", "cpu", "x.lua:1");
+  killed(&small, "repeat local ok = pcall(coroutine.wrap(function() while true do end end)) until false",
+         "cpu", "x.lua:1");
+  killed(&small,
+         "local c <close> = setmetatable({}, {__close = function() while true do end end}) error('x')", "cpu",
+         "x.lua:1");
   killed(&small, "for i in function() return 1 end do end", "cpu", "scripts/x.lua:1");
   killed(&small, "local function f() return f() end f()", "cpu", "scripts/x.lua:1");
   killed(&small, "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) "
@@ -128,25 +135,35 @@ static void loops_in_c_are_ended(void **state) {
   killed(&small, "return ('a'):rep(30):find(('a*'):rep(30) .. 'c')", "cpu", "scripts/x.lua:1");
   killed(&small, "return ('a'):rep(30):gsub(('a*'):rep(30) .. 'c', '')", "cpu", "scripts/x.lua:1");
   killed(&small, "for _ in ('a'):rep(30):gmatch(('a*'):rep(30) .. 'c') do end", "cpu", "scripts/x.lua:1");
-  killed(&small, "return pcall(string.match, ('a'):rep(30), ('a-'):rep(30) .. 'c')", "cpu", "scripts/x.lua:1");
+  killed(&small, "return pcall(string.match, ('a'):rep(30), ('a-'):rep(30) .. 'c')", "cpu",
+         "scripts/x.lua:1");
   killed(&small, "return table.move({}, 1, 1 << 60, 2)", "cpu", "scripts/x.lua:1");
   killed(&small, "return table.move({}, 1, 1 << 60, 1 << 61)", "cpu", "scripts/x.lua:1");
-  killed(&small, "return table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)", "cpu", "x.lua:1");
-  killed(&small, "return table.remove(setmetatable({}, {__len = function() return 1 << 60 end}), 1)", "cpu", "x.lua:1");
-  killed(&small, "return table.concat(setmetatable({}, {__len = function() return 1 << 60 end, __index = function() return '' end}))", "cpu", "x.lua:1");
+  killed(&small, "return table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+         "cpu", "x.lua:1");
+  killed(&small, "return table.remove(setmetatable({}, {__len = function() return 1 << 60 end}), 1)", "cpu",
+         "x.lua:1");
+  killed(&small,
+         "return table.concat(setmetatable({}, {__len = function() return 1 << 60 end, __index = function() "
+         "return '' end}))",
+         "cpu", "x.lua:1");
 }
 
 static void what_needs_too_much_memory_is_ended(void **state) {
   (void)state;
   killed(&wide, "return ('x'):rep(1e9)", "memory", "scripts/x.lua:1: needs more than its 4194304 bytes");
   killed(&wide, "\nlocal s = 'x' while true do s = s .. s end", "memory", "scripts/x.lua:2");
-  killed(&roomy, "local t = {} for i = 1, 1e9 do t[i] = 'string number ' .. i end", "memory", "scripts/x.lua:1");
+  killed(&roomy, "local t = {} for i = 1, 1e9 do t[i] = 'string number ' .. i end", "memory",
+         "scripts/x.lua:1");
   killed(&wide, "local t = {} while true do t = {t} end", "memory", "scripts/x.lua:1");
-  killed(&wide, "local t = {} while true do pcall(function() for i = 1, 1e9 do t[#t + 1] = {} end end) end", "memory", "x.lua:1");
+  killed(&wide, "local t = {} while true do pcall(function() for i = 1, 1e9 do t[#t + 1] = {} end end) end",
+         "memory", "x.lua:1");
   killed(&wide, "return string.format('%s%s', ('x'):rep(2e6), ('x'):rep(2e6))", "memory", "scripts/x.lua:1");
-  killed(&wide, "local t = {} for i = 1, 1e5 do t[i] = coroutine.create(print) end", "memory", "scripts/x.lua:1");
+  killed(&wide, "local t = {} for i = 1, 1e5 do t[i] = coroutine.create(print) end", "memory",
+         "scripts/x.lua:1");
   killed(&wide, "return ('x'):rep(2e6):gsub('x', 'yyyy')", "memory", "scripts/x.lua:1");
-  killed(&wide, "local t = {} for i = 1, 60000 do t[i] = 'xxxxxxxxxx' end return #table.concat(t):rep(9)", "memory", "x.lua:1");
+  killed(&wide, "local t = {} for i = 1, 60000 do t[i] = 'xxxxxxxxxx' end return #table.concat(t):rep(9)",
+         "memory", "x.lua:1");
   returns(&wide, "local n = 0 for i = 1, 3000 do n = n + #('x'):rep(i) end return n", "4501500");
 }
 
@@ -155,16 +172,24 @@ static void endless_recursion_is_ended(void **state) {
   static const ln_vm_limits vast = {(size_t)1 << 30, 2000, 20000000};
   killed(&vast, "local function f() return 1 + f() end\nf()", "stack", "scripts/x.lua:1: stack overflow");
   killed(&vast, "local function f() return 1 + f() end pcall(f)", "stack", "scripts/x.lua:1: stack overflow");
-  killed(&roomy, "local function f() return 1 + f() end\nf()", "stack", "scripts/x.lua:1: calls nest so deep");
+  killed(&roomy, "local function f() return 1 + f() end\nf()", "stack",
+         "scripts/x.lua:1: calls nest so deep");
   killed(&roomy, "local function f() pcall(f) end f()", "stack", "C stack overflow");
-  killed(&roomy, "local function f() xpcall(f, function(m) return {m} end) end f()", "stack", "C stack overflow");
+  killed(&roomy, "local function f() xpcall(f, function(m) return {m} end) end f()", "stack",
+         "C stack overflow");
   killed(&roomy, "local function f() coroutine.wrap(f)() end f()", "stack", "C stack overflow");
-  killed(&roomy, "local function f() return select(2, coroutine.resume(coroutine.create(f))) end f()", "stack", "C stack overflow");
-  killed(&roomy, "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x", "stack", "C stack overflow");
-  killed(&roomy, "local s = setmetatable({}, {}) getmetatable(s).__tostring = tostring return tostring(s)", "stack", "C stack overflow");
+  killed(&roomy, "local function f() return select(2, coroutine.resume(coroutine.create(f))) end f()",
+         "stack", "C stack overflow");
+  killed(&roomy,
+         "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
+         "stack", "C stack overflow");
+  killed(&roomy, "local s = setmetatable({}, {}) getmetatable(s).__tostring = tostring return tostring(s)",
+         "stack", "C stack overflow");
   returns(&roomy, "return select(2, pcall(error, 'C stack overflow', 0))", "C stack overflow");
-  returns(&roomy, "local ok, e = pcall(function() error('stack overflow') end) return e", "scripts/x.lua:1: stack overflow");
-  returns(&roomy, "return select(2, pcall(coroutine.wrap(function() error('stack overflow', 0) end)))", "stack overflow");
+  returns(&roomy, "local ok, e = pcall(function() error('stack overflow') end) return e",
+          "scripts/x.lua:1: stack overflow");
+  returns(&roomy, "return select(2, pcall(coroutine.wrap(function() error('stack overflow', 0) end)))",
+          "stack overflow");
 }
 
 static int counted;
@@ -176,8 +201,11 @@ static void nothing_of_the_playbook_runs_after_the_end(void **state) {
       "pcall(function() local c <close> = setmetatable({}, {__close = alive}) while true do end end) alive()",
       "local c <close> = setmetatable({}, {__close = alive}) return ('x'):rep(1e9)",
       "pcall(function() local c <close> = setmetatable({}, {__close = alive}) return ('x'):rep(1e9) end)",
-      "pcall(string.gsub, 'x', 'x', function() local c <close> = setmetatable({}, {__close = alive}) while true do end end) alive()",
-      "xpcall(function() while true do end end, function() alive() end)", "local function f() pcall(f) alive() end f()", NULL};
+      "pcall(string.gsub, 'x', 'x', function() local c <close> = setmetatable({}, {__close = alive}) while "
+      "true do end end) alive()",
+      "xpcall(function() while true do end end, function() alive() end)",
+      "local function f() pcall(f) alive() end f()",
+      NULL};
   for (const char *const *c = cases; *c; c++) {
     bench b;
     counted = 0;
@@ -195,20 +223,28 @@ static void a_slice_ends_anywhere_and_goes_on(void **state) {
   (void)state;
   static const char *const cases[] = {
       "local n = 0 for i = 1, 3e6 do n = n + i end return n == 4500001500000",
-      "local f = coroutine.wrap(function() local n = 0 for i = 1, 3e6 do n = n + 1 end coroutine.yield(n) end) return f() == 3000000",
-      "return select(2, pcall(function() local n = 0 for i = 1, 3e6 do n = n + 1 end return n end)) == 3000000",
-      "local t = {} for i = 1, 30000 do t[i] = (i * 7919) % 30011 end table.sort(t, function(a, b) return a < b end) "
+      "local f = coroutine.wrap(function() local n = 0 for i = 1, 3e6 do n = n + 1 end coroutine.yield(n) "
+      "end) return f() == 3000000",
+      "return select(2, pcall(function() local n = 0 for i = 1, 3e6 do n = n + 1 end return n end)) == "
+      "3000000",
+      "local t = {} for i = 1, 30000 do t[i] = (i * 7919) % 30011 end table.sort(t, function(a, b) return a "
+      "< b end) "
       "for i = 2, #t do if t[i - 1] > t[i] then return false end end return true",
       "local t = {} for i = 1, 300000 do t[i] = (i * 7919) % 300007 end table.sort(t) "
       "for i = 2, #t do if t[i - 1] > t[i] then return false end end return true",
-      "local s, n = ('x'):rep(400000):gsub('x', 'yy') return n == 400000 and #s == 800000 and not s:find('x')",
+      "local s, n = ('x'):rep(400000):gsub('x', 'yy') return n == 400000 and #s == 800000 and not "
+      "s:find('x')",
       "local n = 0 for w in ('ab '):rep(100000):gmatch('%a+') do n = n + #w end return n == 200000",
       "return (('a'):rep(22):match(('a?'):rep(22) .. ('a'):rep(22))) == ('a'):rep(22)",
       "return ('a'):rep(20):find(('a*'):rep(5) .. 'c') == nil",
       "local t = {} for i = 1, 200000 do t[i] = i end local s = table.concat(t, ',') return #s == 1288894",
-      "local t = {} for i = 1, 200000 do t[i] = i end table.move(t, 1, 200000, 2) return t[200001] == 200000 and t[2] == 1",
-      "local t = {} for i = 1, 200000 do t[i] = i end for i = 1, 10 do table.insert(t, 1, 0) end for i = 1, 10 do table.remove(t, 1) end return t[200000] == 200000 and t[1] == 1",
-      "local t, n = {}, 0 for i = 1, 100000 do t['k' .. i] = i end for k, v in pairs(t) do n = n + v end return n == 5000050000", NULL};
+      "local t = {} for i = 1, 200000 do t[i] = i end table.move(t, 1, 200000, 2) return t[200001] == 200000 "
+      "and t[2] == 1",
+      "local t = {} for i = 1, 200000 do t[i] = i end for i = 1, 10 do table.insert(t, 1, 0) end for i = 1, "
+      "10 do table.remove(t, 1) end return t[200000] == 200000 and t[1] == 1",
+      "local t, n = {}, 0 for i = 1, 100000 do t['k' .. i] = i end for k, v in pairs(t) do n = n + v end "
+      "return n == 5000050000",
+      NULL};
   int slices = 0;
   for (const char *const *c = cases; *c; c++) {
     bench b;
@@ -224,7 +260,10 @@ static void a_slice_ends_anywhere_and_goes_on(void **state) {
 static void a_branch_waits_and_goes_on_with_what_it_is_given(void **state) {
   (void)state;
   static const char *const cases[] = {
-      "return ask()", "return (pcall(ask))and 'v'", "return select(2, pcall(ask))", "return coroutine.wrap(ask)()",
+      "return ask()",
+      "return (pcall(ask))and 'v'",
+      "return select(2, pcall(ask))",
+      "return coroutine.wrap(ask)()",
       "return select(2, pcall(coroutine.wrap(function() return select(2, pcall(ask)) end)))",
       "local co = coroutine.create(function() return ask() end) return select(2, coroutine.resume(co))",
       "return coroutine.wrap(function() return coroutine.wrap(function() return ask() end)() end)()",
@@ -232,13 +271,19 @@ static void a_branch_waits_and_goes_on_with_what_it_is_given(void **state) {
       "local t = setmetatable({}, {__add = function() return ask() end}) return t + 1",
       "local t = setmetatable({}, {__concat = function() return ask() end}) return t .. 'x'",
       "local t = setmetatable({}, {__call = function() return ask() end}) return t()",
-      "for v in ask do return v end", "for v in coroutine.wrap(function() coroutine.yield((ask())) end) do return v end",
+      "for v in ask do return v end",
+      "for v in coroutine.wrap(function() coroutine.yield((ask())) end) do return v end",
       "local r do local c <close> = setmetatable({}, {__close = function() r = ask() end}) end return r",
-      "local r pcall(function() local c <close> = setmetatable({}, {__close = function() r = ask() end}) error('x') end) return r",
-      "local r coroutine.wrap(function() pcall(function() local c <close> = setmetatable({}, {__close = function() r = ask() end}) error('x') end) end)() return r",
+      "local r pcall(function() local c <close> = setmetatable({}, {__close = function() r = ask() end}) "
+      "error('x') end) return r",
+      "local r coroutine.wrap(function() pcall(function() local c <close> = setmetatable({}, {__close = "
+      "function() r = ask() end}) error('x') end) end)() return r",
       "local v table.sort({2, 1}, function(a, b) v = v or ask() return a < b end) return v",
-      "return (xpcall(ask, print)) and 'v'", "for k, v in pairs(setmetatable({}, {__pairs = function() return ask, nil, nil end})) do return k end",
-      "local f = coroutine.wrap(function(...) local v = ask() local w = coroutine.yield(v) return w end) local v = f(1, 2) return f(v)", NULL};
+      "return (xpcall(ask, print)) and 'v'",
+      "for k, v in pairs(setmetatable({}, {__pairs = function() return ask, nil, nil end})) do return k end",
+      "local f = coroutine.wrap(function(...) local v = ask() local w = coroutine.yield(v) return w end) "
+      "local v = f(1, 2) return f(v)",
+      NULL};
   for (const char *const *c = cases; *c; c++) {
     bench b;
     start(&b, &roomy, *c);
@@ -257,18 +302,27 @@ static void where_waiting_is_impossible_the_culprit_is_named(void **state) {
   (void)state;
   static const struct { const char *code, *culprit; } cases[] = {
       {"\n('x'):gsub('x', function()\n return ask() end)", "cannot wait inside gsub (at scripts/x.lua:3)"},
-      {"tostring(setmetatable({}, {__tostring = function() return ask() end}))", "cannot wait inside tostring (at"},
+      {"tostring(setmetatable({}, {__tostring = function() return ask() end}))",
+       "cannot wait inside tostring (at"},
       {"print(setmetatable({}, {__tostring = function() return ask() end}))", "cannot wait inside print (at"},
-      {"('%s'):format(setmetatable({}, {__tostring = function() return ask() end}))", "cannot wait inside format (at"},
-      {"table.concat(setmetatable({}, {__len = function() return ask() end}))", "cannot wait inside concat (at"},
-      {"coroutine.wrap(function() ('x'):gsub('x', function() return ask() end) end)()", "cannot wait inside gsub (at"},
+      {"('%s'):format(setmetatable({}, {__tostring = function() return ask() end}))",
+       "cannot wait inside format (at"},
+      {"table.concat(setmetatable({}, {__len = function() return ask() end}))",
+       "cannot wait inside concat (at"},
+      {"coroutine.wrap(function() ('x'):gsub('x', function() return ask() end) end)()",
+       "cannot wait inside gsub (at"},
       {"('x'):gsub('x', coroutine.wrap(function() return ask() end))", "cannot wait inside gsub (at"},
-      {"('x'):gsub('x', function() local co = coroutine.create(function() return ask() end) local _, e = coroutine.resume(co) error(e) end)",
+      {"('x'):gsub('x', function() local co = coroutine.create(function() return ask() end) local _, e = "
+       "coroutine.resume(co) error(e) end)",
        "cannot wait inside gsub (at"},
       {"xpcall(error, function() return ask() end)", ""},
-      {"local m = {__lt = function() return ask() end} table.sort({setmetatable({}, m), setmetatable({}, m)})", "cannot wait inside sort (at"},
-      {"local co = coroutine.create(function() local c <close> = setmetatable({}, {__close = function() return ask() end}) coroutine.yield() end) "
-       "coroutine.resume(co) local _, e = coroutine.close(co) error(e)", "cannot wait inside coroutine.close (at"}};
+      {"local m = {__lt = function() return ask() end} table.sort({setmetatable({}, m), setmetatable({}, "
+       "m)})",
+       "cannot wait inside sort (at"},
+      {"local co = coroutine.create(function() local c <close> = setmetatable({}, {__close = function() "
+       "return ask() end}) coroutine.yield() end) "
+       "coroutine.resume(co) local _, e = coroutine.close(co) error(e)",
+       "cannot wait inside coroutine.close (at"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     bench b;
     start(&b, &roomy, cases[i].code);
@@ -282,16 +336,19 @@ static void where_waiting_is_impossible_the_culprit_is_named(void **state) {
     }
     end(&b);
   }
-  returns(&roomy, "return tostring(can()) .. ('x'):gsub('x', function() return tostring(can()) end)", "truefalse");
+  returns(&roomy, "return tostring(can()) .. ('x'):gsub('x', function() return tostring(can()) end)",
+          "truefalse");
 }
 
 static void a_coroutine_that_waits_is_no_other_branchs(void **state) {
   (void)state;
   bench b;
-  start(&b, &roomy, "shared.co = coroutine.create(function() return ask() end) return coroutine.resume(shared.co)");
+  start(&b, &roomy,
+        "shared.co = coroutine.create(function() return ask() end) return coroutine.resume(shared.co)");
   assert_int_equal(begin(&b), LN_VM_ASKED);
-  lua_State *other = branch(b.vm, "local s = coroutine.status(shared.co) local ok, e = coroutine.resume(shared.co) "
-                            "return s, ok, e, pcall(coroutine.close, shared.co)");
+  lua_State *other =
+      branch(b.vm, "local s = coroutine.status(shared.co) local ok, e = coroutine.resume(shared.co) "
+                   "return s, ok, e, pcall(coroutine.close, shared.co)");
   assert_int_equal(go_on(&b, other, 1), LN_VM_RETURNED);
   assert_string_equal(lua_tostring(other, -5), "normal");
   assert_false(lua_toboolean(other, -4));
@@ -329,7 +386,7 @@ static void *stop_it(void *arg) {
   return NULL;
 }
 
-static int l_stop(lua_State *L) {                        /* as another thread would, while the turn is under way */
+static int l_stop(lua_State *L) { /* as another thread would, while the turn is under way */
   pthread_t t;
   assert_int_equal(pthread_create(&t, NULL, stop_it, ln_vm_of(L)), 0);
   pthread_join(t, NULL);
@@ -365,7 +422,9 @@ static int eat(lua_State *L) {
   return 0;
 }
 
-static int complain(lua_State *L) { return luaL_error(L, "a complaint of %p's", lua_touserdata(L, 1) ? "someone" : "x"); }
+static int complain(lua_State *L) {
+  return luaL_error(L, "a complaint of %p's", lua_touserdata(L, 1) ? "someone" : "x");
+}
 
 static void the_core_pushes_under_protection(void **state) {
   (void)state;
@@ -399,7 +458,8 @@ static void words_come_when_they_are_asked_for(void **state) {
   assert_int_equal(counted, 1);
   lua_State *other = branch(b.vm, "return anwser");
   assert_int_equal(go_on(&b, other, 1), LN_VM_RAISED);
-  assert_string_equal(lua_tostring(other, -1), "scripts/x.lua:1: unknown name 'anwser': did you mean 'answer'?");
+  assert_string_equal(lua_tostring(other, -1),
+                      "scripts/x.lua:1: unknown name 'anwser': did you mean 'answer'?");
   end(&b);
 }
 
@@ -457,10 +517,12 @@ static void two_vms_take_turns_within_each_other(void **state) {
 }
 
 static const char busy_script[] =
-    "local t = {} for i = 1, 40 do t[i] = ('k' .. i):rep(20) end table.sort(t, function(a, b) return a > b end)\n"
+    "local t = {} for i = 1, 40 do t[i] = ('k' .. i):rep(20) end table.sort(t, function(a, b) return a > b "
+    "end)\n"
     "local s = table.concat(t, ','):gsub('%d+', function(d) return '<' .. d .. '>' end)\n"
     "for k, v in pairs({a = 1, b = 2, 3}) do s = s .. tostring(k) .. string.format('%5d %s', v, {}) end\n"
-    "local f = coroutine.wrap(function() pcall(error, {}) coroutine.yield(select(2, xpcall(error, tostring, 'x'))) end)\n"
+    "local f = coroutine.wrap(function() pcall(error, {}) coroutine.yield(select(2, xpcall(error, tostring, "
+    "'x'))) end)\n"
     "for w in s:gmatch('%w+') do t[#t + 1] = w end print(f(), #t) return ask(#t)";
 
 static int new_branch(lua_State *L) {
