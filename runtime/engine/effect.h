@@ -105,6 +105,10 @@ typedef struct ln_look {                                 /* what look found; len
 ** is gone. */
 int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work));
 
+/* Of a write that takes back what a hold's write did the arguments have this member, { run, step } (see
+** ledger.lift); it is the core's, as `as` is. */
+#define LN_LIFTS "lifts"
+
 /* --- carrying out --- */
 const ln_op *ln_effect_op(const ln_effect *e);
 ln_engine *ln_effect_engine(const ln_effect *e);

@@ -18,11 +18,12 @@ typedef void (*ln_event_fn)(void *arg, ln_run *r, const ln_event *e);
 
 typedef struct ln_run_options {
   bool plan, sim;
-  bool despite_freeze;                                   /* its writes go on under freeze, audited          */
+  bool despite_freeze;                                   /* its writes go on under freeze                   */
   ln_approve approve;
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
   ln_event_fn event;
   void *event_arg;
+  ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 
 /* Starts a run of `playbook` (a module name, or a path to a file) with an input (an encoded object, not
