@@ -519,7 +519,7 @@ static bool is_hex(ln_str s) {
 
 /* file.remove { path, sha256 } -> { path, sha256 } */
 static int l_remove(lua_State *L) {
-  static const char *const known[] = {"path", "sha256", "as", "wait", "lease", "timeout", NULL};
+  static const char *const known[] = {"path", "sha256", "as", "wait", "lease", "timeout", LN_LIFTS, NULL};
   push_args(L, "file.remove", known);                     /* given args */
   lnL_field(L, 1, "sha256");                              /* given args sha256 */
   if (!lua_isnil(L, 3)) {

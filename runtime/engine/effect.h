@@ -73,6 +73,7 @@ struct ln_op {                                           /* static, or owned by 
   bool idempotent;
   ln_move move;
   const char *const *d3fend;                             /* NULL-ended ids, or NULL                         */
+  const char *undo_why; /* why nothing takes it back, where nothing does; NULL: it is not said */
   int64_t settle_ms; /* a probe's "not there" counts only so long after the send */
   void *data;                                            /* the module's own: a connector's declaration     */
 };

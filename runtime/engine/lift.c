@@ -183,16 +183,9 @@ bool ln_lift_is_malicious(const ln_branch *b) {
   return false;
 }
 
-static const char *names_key(ln_str entity) {
-  ln_str vendor, rest, kind, id;
-  bool has = ln_str_cut(entity, ':', &vendor, &rest) && ln_str_cut(rest, ':', &kind, &id);
-  if (has && ln_str_eq(kind, LN_STR("host"))) return "host";
-  return has && ln_str_eq(kind, LN_STR("user")) ? "user" : "file";
-}
-
 bool ln_alias_put_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem list, item;
-  if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(names_key(e->w.entity)), &list)) return true;
+  if (!ln_v_get(ln_buf_view(&e->names), ln_str_of(ln_names_key(e->w.entity)), &list)) return true;
   if (list.tag == 'S') return ln_tx_alias_put(tx, e->w.entity, list.s, err);
   for (ln_str rest = list.tag == 'A' ? list.body : (ln_str){NULL, 0}; rest.n && ln_v_read(&rest, &item);)
     if (item.tag == 'S' && item.s.n && !ln_tx_alias_put(tx, e->w.entity, item.s, err)) return false;

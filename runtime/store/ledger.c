@@ -4,8 +4,6 @@
 ** destructive writes of a tree of runs touched, and when last, for the caps. */
 #include "store/inside.h"
 
-#include "base/units.h"
-
 #include <ctype.h>
 
 #define COLUMNS                                                                                    \
@@ -167,18 +165,13 @@ bool ln_tx_hold_lift(ln_tx *tx, int64_t run, ln_str step, int64_t by, ln_err *er
                       "iti", run, step, by);
 }
 
+bool ln_tx_hold_lease(ln_tx *tx, ln_str entity, int64_t *until_ms, ln_err *err) {
+  return ln_conn_ints(tx->c, until_ms, 1, NULL, err,
+                      "SELECT coalesce(max(until_ms), 0) FROM hold WHERE entity = ? AND status = 'held'", "t",
+                      entity);
+}
+
 bool ln_tx_hold_prolong(ln_tx *tx, ln_str entity, int64_t until_ms, int64_t *n, ln_err *err) {
-  int64_t latest = 0;
-  if (!ln_conn_ints(tx->c, &latest, 1, NULL, err,
-                    "SELECT coalesce(max(until_ms), 0) FROM hold WHERE entity = ? AND status = 'held'", "t",
-                    entity))
-    return false;
-  if (latest > until_ms) {
-    char at[LN_TIME_TEXT];
-    ln_format_time(latest, at);
-    return ln_fail(err, "conflict", LN_FINAL, LN_STR_FMT " is held until %s already: that would shorten it",
-                   LN_STR_ARG(entity), at);
-  }
   return ln_conn_exec(tx->c, n, err,
                       "UPDATE hold SET until_ms = ?2 WHERE entity = ?1 AND status = 'held' AND until_ms > 0",
                       "ti", entity, until_ms);

@@ -185,8 +185,9 @@ bool ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *
 bool ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
 /* Released, if it was not taken back before.  by: the run that took it back; 0: it is over by itself. */
 bool ln_tx_hold_lift(ln_tx *tx, int64_t run, ln_str step, int64_t by, ln_err *err);
-/* The ends of an entity's leases are put off to until_ms; n: how many were.  "conflict", and nothing is
-** changed: one ends later than that; *n 0: it has none. */
+/* When the last of an entity's leases ends; 0: it has none. */
+bool ln_tx_hold_lease(ln_tx *tx, ln_str entity, int64_t *until_ms, ln_err *err);
+/* All of an entity's leases end then; *n: how many. */
 bool ln_tx_hold_prolong(ln_tx *tx, ln_str entity, int64_t until_ms, int64_t *n, ln_err *err);
 /* What else people call an entity: without regard to case, as holds are looked for. */
 bool ln_tx_alias_put(ln_tx *tx, ln_str entity, ln_str name, ln_err *err);
