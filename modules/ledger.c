@@ -61,7 +61,7 @@ static bool add_hold(void *arg, const ln_hold *h) {
   bool open = false;
   if (l->facet.n && !ln_str_eq(l->facet, h->facet)) return true;
   if (l->step.n && !ln_str_eq(l->step, h->step)) return true;
-  l->ok = ln_store_run_get(l->store, h->run, see_open, &open, l->err);
+  l->ok = ln_store_run_get(l->store, h->run, see_open, &open, l->err) || ln_err_is(l->err, "not_found");
   if (l->ok && l->n == HOLDS_MAX)
     l->ok = ln_fail(l->err, "too_many", LN_FINAL, "ledger.holds: more than %d: name a facet", HOLDS_MAX);
   if (!l->ok) return false;

@@ -14,6 +14,10 @@ local ledger = {}
 function ledger.holds(args) end
 
 ---What a run that has ended did, and the runs that it began, the last first; without what was taken back since.
+---```lua
+---local acts, none = try(ledger.acts, { run = "01JD0000000000000000000000" })
+---assert(acts == nil and none.code == "not_found")
+---```
 ---@async
 ---@param args { run: string }
 ---@return { how: "lift"|"cannot"|"note"|"foreign", step: string, run: string, op: string, entity: string, facet: string, state: string, before: string, at: integer, verdict: string, label?: string, why?: string, undo?: { op: string, args: table } }[]  or raises `conflict`: it has not ended; `how`: "lift": `undo` takes it back; "cannot": nothing does; "note": it took nothing from anybody; "foreign": it was so before; `label`: what people call the entity

@@ -88,9 +88,11 @@ static bool refuse(ln_err *err, const char *rule, const ln_effect *e, const char
   return false;
 }
 
-/* To give back what a hold took, where nobody has changed it since, takes nothing from anybody. */
+/* To give back what a hold took, where nobody has changed it since, takes nothing from anybody, whatever the
+** operation is called that does it: who was put into the group of the suspects is taken out of it. */
 bool ln_write_is_destructive(const ln_effect *e) {
-  return e->op->move == LN_CONFINE || (e->op->move == LN_FREE && !e->lift.is);
+  if (e->lift.is && (e->op->move == LN_FREE || !e->lift.gave)) return false;
+  return e->op->move != LN_NOTE;
 }
 
 bool ln_guard_static(const ln_effect *e, ln_err *err) {

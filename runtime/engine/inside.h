@@ -121,6 +121,7 @@ typedef struct ln_lift {                                 /* the hold that a writ
   int64_t run;                                           /* 0: not read yet                                 */
   ln_str entity, facet, state, before;                   /* as the ledger has them                          */
   bool malicious, pending;                               /* it rests on such a verdict; it was not confirmed */
+  bool gave;                                             /* it gave something back: this takes it again     */
   ln_lift_end end;
 } ln_lift;
 

@@ -53,6 +53,7 @@ static bool read_hold(void *arg, const ln_hold *h) {
   ln_vitem args = {0};
   snprintf(r->status, sizeof r->status, "%.*s", LN_STR_ARG(h->status));
   l->malicious = ln_str_eq(h->verdict, LN_STR("malicious"));
+  l->gave = !h->move.n || ln_str_eq(h->move, LN_STR("free"));
   l->pending = ln_str_eq(h->status, LN_STR("pending"));
   ln_v_get(h->undo, LN_STR("args"), &args);
   r->ok = ln_effect_keep(e, h->entity, &l->entity) && ln_effect_keep(e, h->facet, &l->facet) &&

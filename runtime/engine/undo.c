@@ -315,16 +315,29 @@ static bool put_hold(void *arg, const ln_hold *h) {
   return false;
 }
 
+static void put_list(ln_buf *b, const char *key, const ln_str *v, size_t n) {
+  ln_v_key(b, ln_str_of(key));
+  size_t mark = ln_v_begin(b, 'A', n);
+  for (size_t i = 0; i < n; i++) ln_v_str(b, v[i]);
+  ln_v_end(b, mark);
+}
+
 static bool release_input(ln_engine *g, const ln_release *what, ln_buf *out, ln_err *err) {
   listing l = {.n = 0};
   bool ok = true, one = what->n == 0;
   ln_buf_init(&l.items, 1 << 20);
   for (size_t i = 0; ok && i < what->n; i++) ok = ln_entities_of(g, what->entities[i], add_entity, &l, err);
-  size_t mark = ln_v_begin(out, 'O', 2);
-  ln_v_key(out, one ? LN_STR("hold") : LN_STR("entities"));
-  if (one) ok = ok && ln_store_hold_of(g->store, what->run, what->step, put_hold, out, err);
-  size_t list = one ? 0 : ln_v_begin(out, 'A', l.n);
-  if (!one) ln_buf_add(out, ln_buf_view(&l.items)), ln_v_end(out, list);
+  size_t mark = ln_v_begin(out, 'O', one ? 2 : 3);
+  if (one) {
+    ln_v_key(out, LN_STR("hold"));
+    ok = ok && ln_store_hold_of(g->store, what->run, what->step, put_hold, out, err);
+  } else {
+    put_list(out, "asked", what->entities, what->n);
+    ln_v_key(out, LN_STR("entities"));
+    size_t list = ln_v_begin(out, 'A', l.n);
+    ln_buf_add(out, ln_buf_view(&l.items));
+    ln_v_end(out, list);
+  }
   put_text(out, "why", what->why);
   ln_v_end(out, mark);
   ln_buf_free(&l.items);

@@ -72,10 +72,12 @@ static bool wants_hold(const ln_effect *e) {
 }
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  static const char *const moves[] = {[LN_NOTE] = "note", [LN_CONFINE] = "confine", [LN_FREE] = "free"};
   ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),
                .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before),
                .status = LN_STR("pending"), .undo = ln_buf_view(&e->undo), .since_ms = now_of(e),
                .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
+  h.move = ln_str_of(moves[e->op->move]);
   if (ln_lift_is_malicious(e->branch)) h.verdict = LN_STR("malicious");
   return !wants_hold(e) || (ln_tx_hold_begin(tx, &h, err) && ln_alias_put_in(tx, e, err));
 }

@@ -8,15 +8,15 @@
 
 #define COLUMNS                                                                                    \
   "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
-  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, coalesce(l.ulid, '') FROM hold h "         \
-  "LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
+  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, coalesce(l.ulid, '') "         \
+  "FROM hold h LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
 
 static void decode(const ln_cell *c, ln_hold *h) {
   *h = (ln_hold){.id = c[0].i, .run = c[1].i, .entity = c[3].s, .facet = c[4].s, .step = c[5].s, .op = c[6].s,
                  .state = c[7].s, .before = c[8].s, .status = c[9].s, .undo = c[10].s, .since_ms = c[11].i,
-                 .until_ms = c[12].i, .verdict = c[13].s};
+                 .until_ms = c[12].i, .verdict = c[13].s, .move = c[14].s};
   if (c[2].s.n <= LN_ULID) memcpy(h->ulid, c[2].s.p, c[2].s.n);
-  if (c[14].s.n <= LN_ULID) memcpy(h->lifted_by, c[14].s.p, c[14].s.n);
+  if (c[15].s.n <= LN_ULID) memcpy(h->lifted_by, c[15].s.p, c[15].s.n);
 }
 
 /* "okta:user:00U1": the kind is "user", the name "00u1" (what people call it, without regard to case). */
@@ -77,12 +77,12 @@ bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
       ln_conn_exec(
           tx->c, NULL, err,
           "INSERT INTO hold(run, step, entity, facet, name, kind, op, state, before, status, undo, since_ms,"
-          " until_ms, verdict) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+          " until_ms, verdict, move) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
           " ON CONFLICT(run, step)"
           " DO UPDATE SET entity = ?3, facet = ?4, name = ?5, kind = ?6, op = ?7, state = ?8, before = ?9,"
-          " status = ?10, undo = ?11, since_ms = ?12, until_ms = ?13, verdict = ?14",
-          "itttttttttbiit", h->run, h->step, h->entity, h->facet, ln_buf_view(&name), kind_of(h->entity),
-          h->op, h->state, h->before, status, h->undo, h->since_ms, h->until_ms, h->verdict);
+          " status = ?10, undo = ?11, since_ms = ?12, until_ms = ?13, verdict = ?14, move = ?15",
+          "itttttttttbiitt", h->run, h->step, h->entity, h->facet, ln_buf_view(&name), kind_of(h->entity),
+          h->op, h->state, h->before, status, h->undo, h->since_ms, h->until_ms, h->verdict, h->move);
   ln_buf_free(&name);
   return ok;
 }

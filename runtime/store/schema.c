@@ -99,6 +99,7 @@ static const char tables2[] =
 /* What version 3 has beyond version 2. */
 static const char tables3[] =
     "ALTER TABLE hold ADD COLUMN verdict TEXT NOT NULL DEFAULT '';" /* that it rests on: "malicious", or '' */
+    "ALTER TABLE hold ADD COLUMN move TEXT NOT NULL DEFAULT '';" /* "confine" "free" "note"; '': not known */
     "ALTER TABLE hold ADD COLUMN lifted_by INTEGER NOT NULL DEFAULT 0;" /* the run that took it back */
     "CREATE TABLE alias(" /* what else an entity is called, in lower case */
     " name TEXT NOT NULL, entity TEXT NOT NULL, PRIMARY KEY(name, entity)) STRICT, WITHOUT ROWID;"

@@ -161,6 +161,7 @@ typedef struct ln_hold {
   ln_str state, before; /* what we set; what it was ("" unknown)             */
   ln_str status;        /* "pending" "held" "doubt" "released" "foreign"     */
   ln_str undo;                                           /* an encoded value: what taking it back needs */
+  ln_str move;                                           /* what its write did: "confine" "free" "note"; "" */
   ln_str verdict; /* that it rests on: "malicious"; "": none is known                                      */
   int64_t since_ms, until_ms;                            /* until 0: no end */
   char lifted_by[LN_ULID + 1];                           /* of a released one: the run that took it back */

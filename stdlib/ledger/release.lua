@@ -26,12 +26,13 @@ return playbook {
   name    = "ledger.release",
   summary = "Lift what is held of an entity, where nobody has changed it since",
   uses    = { "ledger.lift" },
-  input   = { entities = "[string]?", hold = "table?", why = "string" },
+  input   = { entities = "[string]?", asked = "[string]?", hold = "table?", why = "string" },   -- asked: by these names
 
   run = function(input)
     local holds = held(input)
     if #holds == 0 then fail("nothing_done", "nothing that is held of it can be given back") end
-    local whom = input.entities and table.concat(input.entities, ", ") or back.told(holds[1])
+    local names = input.asked or input.entities
+    local whom = names and table.concat(names, ", ") or back.told(holds[1])
     return { lifted = back.lift(holds, "Release " .. whom .. ": " .. input.why), of = #holds }
   end,
 }
