@@ -126,7 +126,7 @@ sys.test("what somebody changed by hand stays, and is said", function(t)
   local r = t:expect(5, { "undo", run, "--approve", "all" })
   has(r.out, '"detect" now, and was set to "prevent": somebody has changed it since')
   eq(read(t, "crowdstrike.iocs", { sha256 = LAUNCHER })[1].action, "detect")
-  eq(t:did "visionone.restore", 1)                         -- theirs
+  eq(t:did "visionone.restoreIsolate", 1)                         -- theirs
   hasnt(held(t), "ioc=prevent")                            -- it is not ours any more
 end)
 
