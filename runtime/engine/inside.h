@@ -365,8 +365,8 @@ void ln_lift_read(ln_effect *e);
 typedef enum ln_lifting { LN_LIFT_GO, LN_LIFT_KEPT, LN_LIFT_NO } ln_lifting;
 /* May it be looked at?  KEPT: others hold it so, too, or it is over: there is nothing to do.  NO: err. */
 ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
-/* Is the live state, which look found, still the one that was set?  Else err says what it is, and e->lift how
-** that ends. */
+/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says what
+** it is, and e->lift how that ends. */
 bool ln_lift_compare(ln_effect *e, ln_err *err);
 /* In the intent's transaction: false, "kept": as above. */
 bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);

@@ -701,14 +701,14 @@ static bool is_unchanged(const ln_effect *e) {
 static void after_look(ln_effect *e) {
   ln_err err = {0};
   bool plan = ln_effect_is_plan(e);
+  if (!ln_lift_compare(e, &err)) {
+    lost(e, &err);
+    return;
+  }
   if (is_unchanged(e) && !plan) {
     ln_str value = ln_buf_view(&e->unchanged);
     note_entity(e);
     record(e, true, "unchanged", value.n ? value : e->w.planned, "");
-    return;
-  }
-  if (!is_unchanged(e) && !ln_lift_compare(e, &err)) {
-    lost(e, &err);
     return;
   }
   bool passes = ln_guard_static(e, &err);
