@@ -86,9 +86,24 @@ static bool simulate_site(ln_app *a, ln_err *err) {
   return ok;
 }
 
+/* Said once: nobody else tells why nothing goes on. */
+static bool restore(ln_app *a, ln_err *err) {
+  ln_buf why;
+  ln_buf_init(&why, 1 << 14);
+  bool ok = ln_restore(&a->g, &why, err);
+  if (ok && why.n)
+    fprintf(stderr,
+            "lunette: %s: %.*s: everything is frozen, and what was under way waits: look at `lunette runs "
+            "--state waiting`, resume what is to go on, and thaw\n",
+            ln_store_path(a->g.store), LN_STR_ARG(ln_buf_view(&why)));
+  ln_buf_free(&why);
+  return ok;
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
   if (!(a->g.store = ln_store_open(a->config->store, &so, err))) return false;
+  if (!o->looks && !restore(a, err)) return false;
   a->served = !o->sim && ln_server_there(a->g.store);
   if (a->served && o->alone)
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");

@@ -85,6 +85,7 @@ int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
 int ln_cmd_replay(int argc, char **argv);
+int ln_cmd_backup(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

@@ -30,6 +30,7 @@ static const command commands[] = {
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
+    {"backup", ln_cmd_backup, "a copy of the store"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 
 static int help(FILE *f) {

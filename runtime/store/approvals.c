@@ -86,10 +86,12 @@ static bool may_vote(ln_tx *tx, int64_t id, ln_str by, int64_t ms, int64_t *miss
   return true;
 }
 
-/* The run that asked is to go on. */
+/* The run that asked is to go on; not one that waits for having been restored: that takes more. */
 static bool call_asker(ln_tx *tx, int64_t id, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
-                      "UPDATE wait SET due = 0 WHERE run = (SELECT run FROM approval WHERE id = ?)", "i", id);
+                      "UPDATE wait SET due = 0 WHERE key <> 'restored' AND run ="
+                      " (SELECT run FROM approval WHERE id = ?)",
+                      "i", id);
 }
 
 static bool decide(ln_tx *tx, int64_t id, ln_str state, ln_str comment, ln_str answer, int64_t ms,

@@ -254,6 +254,19 @@ bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err);
 bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 
+/* --- backups, and stores of another moment (mark.c) --- */
+/* All of the store as it is at one moment, others may go on writing: into `file`, which must not be there
+** ("conflict"), of mode 0600, and on disk with its name when this returns.  The copy is marked. */
+bool ln_store_backup(ln_store *s, const char *file, ln_err *err);
+/* Appends why the store is one of another moment (a backup, or a copy); nothing: it is the one it was. */
+bool ln_store_copied(ln_store *s, ln_buf *why, ln_err *err);
+/* Makes such a store the one of now, once: its live runs are nobody's, wait (`waiting`: as their rows have
+** it), and have the key "restored" in `wait`.  why as above: empty when there was nothing to do. */
+bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err);
+/* When the run came to wait for that; 0: it does not.  Whoever takes it over takes those that it began along:
+** they are due. */
+bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err);
+
 /* --- audit: what was refused or decided, append-only --- */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
                  ln_err *err);
