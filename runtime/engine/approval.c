@@ -310,7 +310,7 @@ static void expire(ln_effect *e, struct answer *w, const char *state) {
 /* What was shown is to be approved anew. */
 static void ask_again(ln_effect *e) {
   e->approval = 0;
-  if (e->record) e->record->asked = (ln_str){NULL, 0};
+  if (e->record) e->record->asked = (ln_str){NULL, 0}, e->record->old = false;
   e->op->start(e);
 }
 
@@ -341,7 +341,7 @@ static void look_at(ln_effect *e) {
     if (waiting && e->due_ms && ln_now_ms(g->loop->clock) >= e->due_ms) {
       expire(e, &w, "expired");
       waiting = false;
-    } else if (yes && w.permits && w.decided_ms <= e->run->restored_ms) {
+    } else if (yes && w.permits && !w.decided_ms) {
       expire(e, &w, "lapsed");
     }
     if (!waiting) decided(e, &w);

@@ -46,7 +46,7 @@ static bool name_child(const ln_effect *e, child *c, ln_run_row *row, ln_err *er
   memcpy(row->seed, sha + sizeof chance, sizeof row->seed);
   row->epoch = 1 + (int64_t)(chance >> 34);
   ln_rand_seed(&rand, chance);
-  ln_ulid(&rand, e->asked_ms, row->ulid);
+  ln_ulid(&rand, e->run->created_ms, row->ulid);         /* the same, too, in a store that was restored */
   memcpy(c->ulid, row->ulid, sizeof c->ulid);
   return true;
 }

@@ -132,6 +132,7 @@ static ln_record *record_of(ln_journal *j, ln_str name) {
 
 static void note_outcome(ln_record *r, const ln_entry *e) {
   r->has_result = true;
+  r->old = false;
   r->ok = e->ok;
   r->state = e->state;
   r->outcome = e->data;

@@ -98,6 +98,14 @@ static bool put_runs_away(ln_tx *tx, ln_str waiting, ln_err *err) {
                       "b", waiting);
 }
 
+/* When they were given is still known by their votes. */
+static bool age_approvals(ln_tx *tx, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE approval SET decided_ms = 0 WHERE state = 'approved' AND run IN"
+                      " (SELECT id FROM run WHERE " LIVE ")",
+                      "");
+}
+
 static bool put_mark(ln_tx *tx, const char *name, ln_str value, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
                       "INSERT INTO mark(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
@@ -115,7 +123,7 @@ static bool clear_mark(ln_tx *tx, int64_t ms, ln_err *err) {
 
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err) {
   if (!why_copied(tx->store, tx->c, why, err)) return false;
-  return why->n == 0 || (put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
+  return why->n == 0 || (age_approvals(tx, err) && put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
 }
 
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err) {

@@ -201,7 +201,8 @@ typedef struct ln_approval {
   ln_str step, kind; /* "approve" "approved" "ask" "write"                 */
   ln_str title, detail, digest, effects, options;        /* detail, effects, options: encoded values */
   ln_str state, by, comment, answer;                     /* waiting approved denied expired lapsed */
-  int64_t quorum, created_ms, expires_ms, decided_ms;
+  int64_t quorum, created_ms, expires_ms;
+  int64_t decided_ms; /* of an approved one 0: in another time, before a restore */
 } ln_approval;
 typedef bool (*ln_approval_fn)(void *arg, const ln_approval *a);
 bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id */
