@@ -31,6 +31,7 @@ static const command commands[] = {
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
     {"backup", ln_cmd_backup, "a copy of the store"},
+    {"prune", ln_cmd_prune, "old runs go to an archive"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 
 static int help(FILE *f) {

@@ -313,6 +313,7 @@ bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned,
 /* The data of an outcome or a note, also where it is kept by its content (then in hold: free it).  `name` is
 ** for the error.  False: the store lost it. */
 bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str *whole, ln_err *err);
+ln_str ln_entry_names(const ln_entry *e);                /* the SHA-256 of a value beside it, in hex, or none */
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */

@@ -53,10 +53,11 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err) {
   ln_str state = a->state.n ? a->state : LN_STR("waiting");
   bool ok = ln_conn_exec(
       tx->c, NULL, err,
-      "INSERT INTO approval(run, step, kind, title, detail, digest, effects, options, state, by, comment,"
+      "INSERT INTO approval(id, run, step, kind, title, detail, digest, effects, options, state, by, comment,"
       " answer, quorum, created_ms, expires_ms, decided_ms)"
-      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      "itttbtbbttttiiii", a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects, a->options,
+      " VALUES(CASE WHEN ?1 > 0 AND NOT EXISTS(SELECT 1 FROM approval WHERE id = ?1) THEN ?1 END,"
+      " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "iitttbtbbttttiiii", a->id, a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects, a->options,
       state, a->by, a->comment, a->answer, a->quorum < 1 ? (int64_t)1 : a->quorum, a->created_ms,
       a->expires_ms, a->decided_ms);
   if (ok) a->id = sqlite3_last_insert_rowid(tx->c->db);
