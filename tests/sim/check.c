@@ -354,10 +354,10 @@ static void ask_vendor(const char *vendor) {
   ln_buf b;
   ln_err err;
   ln_vitem list, one;
-  char *chunk = truth_of(vendor);
   ln_buf_init(&b, 64 << 20);
   /* nobody ever asked it anything */
   if (!ln_simhost_log(here->w->vendors, ln_str_of(vendor), &b, &err)) return;
+  char *chunk = truth_of(vendor);
   sim_trace(vendor, ln_buf_view(&b));
   ln_buf_cut(&b, 0);
   if (!ln_simhost_do(here->w->vendors, ln_str_of(vendor), chunk, &err) ||
