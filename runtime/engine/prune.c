@@ -209,7 +209,14 @@ static bool sweep_values(pruning *p, ln_err *err) {
 
 /* ------------------------------------------------------------------ scripts that no run was begun with */
 
-typedef struct scripts { ln_tally used, sources; ln_buf unused; size_t n; bool ok, more; int64_t gone; } scripts;
+typedef struct scripts {
+  ln_tally used, sources;
+  ln_buf unused;
+  size_t n;
+  int64_t last;                                          /* the last run whose scripts are known to be used */
+  bool ok, more;
+  int64_t gone;
+} scripts;
 
 static bool add_used(void *arg, ln_str snapshot) {
   scripts *s = arg;
@@ -276,7 +283,7 @@ static bool scripts_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_buf_init(&indexed, 256);
   s->ok = true;
   bool ok = ln_snapshot_indexed(tx, &indexed, err) && (add_used(s, ln_buf_view(&indexed)) || no_memory(err)) &&
-            ln_tx_snapshots(tx, add_used, s, err) && (s->ok || no_memory(err)) &&
+            ln_tx_snapshots(tx, s->last, add_used, s, err) && (s->ok || no_memory(err)) &&
             ln_tx_manifests(tx, find_unused, s, err) && (s->ok || no_memory(err));
   if (ok && s->n) ok = keep_sources(tx, s, err) && end_unused(tx, s, err);
   ln_buf_free(&indexed);
@@ -288,7 +295,9 @@ static bool end_scripts(pruning *p, ln_err *err) {
   while (ok && more) {
     scripts s = {.n = 0};
     ln_buf_init(&s.unused, SNAPSHOTS * NAME + 1);
-    ok = ln_writer_run(p->g->store, scripts_apply, &s, err);
+    s.ok = true;
+    ok = ln_store_snapshots(p->g->store, add_used, &s, &s.last, err) && (s.ok || no_memory(err)) &&
+         ln_writer_run(p->g->store, scripts_apply, &s, err);
     if (ok) p->out->scripts += s.gone;
     more = s.more;
     ln_tally_free(&s.used);

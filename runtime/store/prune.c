@@ -13,7 +13,7 @@
 ** gives it its life back (ln_tx_content_put). */
 #include "store/inside.h"
 
-enum { HOUR_MS = 3600000, DYING_MS = 1 };                /* an expiry that no value has otherwise */
+enum { HOUR_MS = 3600000, DYING_MS = 1, PART_RUNS = 5000 }; /* DYING: an expiry that no value has otherwise */
 
 #define TREE                                                                                                 \
   "WITH RECURSIVE tree(id) AS (SELECT ?1 UNION ALL SELECT r.id FROM run r JOIN tree t ON r.parent = t.id "   \
@@ -160,8 +160,28 @@ bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err) {
                    fn, arg, err);
 }
 
-bool ln_tx_snapshots(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err) {
-  return each_name(tx->c, ln_conn_start(tx->c, err, "SELECT DISTINCT snapshot FROM run", ""), fn, arg, err);
+static bool some_snapshots(ln_conn *c, int64_t after, int64_t upto, ln_name_fn fn, void *arg, ln_err *err) {
+  return each_name(
+      c, ln_conn_start(c, err, "SELECT DISTINCT snapshot FROM run WHERE id > ? AND id <= ?", "ii", after, upto),
+      fn, arg, err);
+}
+
+bool ln_tx_snapshots(ln_tx *tx, int64_t after, ln_name_fn fn, void *arg, ln_err *err) {
+  return some_snapshots(tx->c, after, INT64_MAX, fn, arg, err);
+}
+
+/* A part at a time: nobody waits for all of it. */
+bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln_err *err) {
+  int64_t end = 0;
+  ln_store_lock(s);
+  bool ok = ln_store_unlock(
+      s, ln_conn_ints(s->reader, &end, 1, NULL, err, "SELECT coalesce(max(id), 0) FROM run", ""));
+  for (*last = 0; ok && *last < end; *last += PART_RUNS) {
+    ln_store_lock(s);
+    ok = ln_store_unlock(s, some_snapshots(s->reader, *last, *last + PART_RUNS, fn, arg, err));
+  }
+  if (*last > end) *last = end;
+  return ok;
 }
 
 bool ln_tx_content_get(ln_tx *tx, ln_str sha256_hex, ln_buf *bytes, bool *found, ln_err *err) {

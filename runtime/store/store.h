@@ -290,9 +290,11 @@ bool ln_tx_value_lives(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_tx_value_end(ln_tx *tx, ln_str sha256_hex, bool *gone, ln_err *err);
 /* What has expired, 64 at most: *n were removed.  *after: the id to go on from. */
 bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n, ln_err *err);
-/* The names of all manifests; those that runs were begun with.  fn asks nothing of the transaction. */
+/* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the last
+** run that was looked at; of the others a transaction asks.  fn asks nothing of the store. */
 bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err);
-bool ln_tx_snapshots(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err);
+bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln_err *err);
+bool ln_tx_snapshots(ln_tx *tx, int64_t after, ln_name_fn fn, void *arg, ln_err *err);
 bool ln_tx_content_get(ln_tx *tx, ln_str sha256_hex, ln_buf *bytes, bool *found, ln_err *err);
 bool ln_tx_content_remove(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_tx_hint(ln_tx *tx, ln_str key, ln_buf *value, ln_err *err); /* as ln_store_hint */
