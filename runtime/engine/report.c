@@ -86,8 +86,20 @@ static bool owner_is_dead(report *r) {
   return running && (!r->owner[0] || !ln_owner_alive(r->g->store, ln_str_of(r->owner)));
 }
 
+static bool is_frozen(void *arg, const ln_freeze *f) {
+  (void)f;
+  *(bool *)arg = true;
+  return false;
+}
+
+static bool frozen(report *r) {
+  const ln_str everything[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+  bool is = false;
+  return ln_store_frozen(r->g->store, everything, is_frozen, &is, r->err) && is;
+}
+
 static void put_waiting(report *r) {
-  char next[64];
+  char next[96];
   key(r, "waiting");
   bool interrupted = owner_is_dead(r);
   if (!interrupted && !ln_str_eq(r->state, LN_STR("waiting"))) {
@@ -99,8 +111,9 @@ static void put_waiting(report *r) {
   text(r, "id", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "id"));
   text(r, "step", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "step"));
   moment(r, "until", interrupted ? 0 : ln_v_get_int(r->waiting, "until", 0));
-  snprintf(next, sizeof next, "lunette resume %s", r->ulid);
-  text(r, "next", interrupted ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
+  bool restored = ln_str_eq(ln_v_get_str(r->waiting, "for"), LN_STR("restored"));
+  snprintf(next, sizeof next, "%slunette resume %s", restored && frozen(r) ? "lunette thaw && " : "", r->ulid);
+  text(r, "next", interrupted || restored ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
   ln_json_close(r->out, '}');
 }
 
