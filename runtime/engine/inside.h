@@ -329,6 +329,7 @@ bool ln_job_gone(const ln_err *err);
 void ln_run_drop_pending(ln_run *r);
 /* note.c */
 /* a note or stage entry, once */
+void ln_note_print(ln_vm *vm, ln_str line);              /* what a VM's print does                          */
 bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err);
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))) LN_NO_RETURN;
