@@ -344,7 +344,7 @@ bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sen
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
-void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
+void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: done, refused         */
 /* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell
 ** ("store"). */
 bool ln_freeze_passes(const ln_effect *e, ln_err *err);

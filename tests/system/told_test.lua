@@ -27,4 +27,18 @@ sys.test("remarks and print are shown as they come, and stand in the report, onc
   has(t:expect(0, { "replay", "last" }).out, "replayed")
 end)
 
+sys.test("a write that a guard refused makes the run partial, also where the playbook lives with it", function(t)
+  t:playbook("p", [[
+    local file = { path = "C:\\Windows\\System32\\cmd.exe", sha256 = ("ab"):rep(32) }
+    local _, why = try(require "connectors.visionone".block, { file = file })
+    sleep "1s"
+    return why.code
+  ]], 'uses = { "visionone.block" },')
+  local doc = t:expect(5, { "run", "p", "--sim", "--json", "--approve", "all" }).doc()
+  eq(doc.state .. " " .. doc.outcome .. " " .. doc.result, "completed nothing refused")
+  eq(doc.steps[1].state, "refused")
+  has(t:expect(0, { "replay", "last" }).out, "replayed")
+  t:expect(1, { "run", "p", "--sim", "--plan" })
+end)
+
 sys.done()
