@@ -76,10 +76,11 @@ simulate:                     ## SEEDS=N histories with crashes, power cuts and 
 	@$(MAKE) $(QUIETLY) $(BUILD)/tests/simulate_test
 	@$(BUILD)/tests/simulate_test --seeds $(SEEDS)
 
+PARKED  ?= 1000000
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
-	@tests/bench/run $(BUILD)
+	@tests/bench/run $(BUILD) $(PARKED)
 
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
 	@tests/deps build test lint

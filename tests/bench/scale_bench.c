@@ -1,8 +1,9 @@
 /* scale_bench.c: does what there is already make what comes dearer?  In the current folder (lunette.db):
 **
 **   scale_bench park N        N runs that wait, a third each for time, a person and a signal, through the engine
-**   scale_bench wake RUNS K   in a store of RUNS such runs: K of each kind called, from the call to the run's end;
-**                             K that sleep three seconds, from when they are due to their end
+**   scale_bench wake RUNS K   in a store of RUNS such runs: how long until they are looked after, and until the first 64
+**                             of those that will be due are found; three times K of a kind called, from the call to
+**                             the run's end: the best of the three
 **   scale_bench steps N       one run of N steps
 **   scale_bench polls N       one run that polls N times, in virtual time: it is put away, and woken, each time
 **   scale_bench runs N        N runs of one step that end, one after the other, as a process that serves carries them
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { AT_ONCE = 256 };
+enum { AT_ONCE = 256, ROUNDS = 3 };
 
 typedef struct bench {
   ln_app a;
@@ -235,7 +236,7 @@ static void call(void *arg) {
   waker *w = arg;
   ln_engine *g = &w->b.a.g;
   ln_err err;
-  long third = w->runs / 3, part = third / w->calls;
+  long third = w->runs / 3, part = third / (w->calls * ROUNDS);
   w->random = w->random * 6364136223846793005u + 1442695040888963407u;
   w->id = 3 * (part * --w->left + (long)((w->random >> 33) % (uint64_t)part)) + (w->person ? 2 : 3);
   if (w->person && !ln_store_approvals(g->store, w->id, true, take_id, w, &err)) die(err.message);
@@ -253,19 +254,36 @@ static void on_woken(void *arg, ln_run *r, const ln_event *e) {
   double ms = 1e3 * (seconds(CLOCK_MONOTONIC) - w->called);
   w->sum += ms;
   if (ms > w->worst) w->worst = ms;
-  if (w->left > 0) ln_post(w->b.a.g.loop, call, w);
+  if (w->left % w->calls > 0) ln_post(w->b.a.g.loop, call, w);
   else w->b.a.g.loop->stop(w->b.a.g.loop);
 }
 
+static double least(double a, double b) { return a == 0 || b < a ? b : a; }
+
 static void call_all(waker *w, bool person, const char *name) {
+  double ms = 0, cpu = 0, n = (double)w->calls;
   w->person = person;
-  w->left = w->calls;
-  w->sum = w->worst = 0;
-  double cpu = cpu_s();
-  ln_post(w->b.a.g.loop, call, w);
-  w->b.a.g.loop->run(w->b.a.g.loop);
-  printf("\"%s_ms\":%.3f,\"%s_worst_ms\":%.3f,\"%s_cpu_us\":%.1f,", name, w->sum / (double)w->calls, name, w->worst, name,
-         1e6 * (cpu_s() - cpu) / (double)w->calls);
+  w->left = w->calls * ROUNDS;
+  w->worst = 0;
+  while (w->left > 0) {
+    double from = cpu_s();
+    w->sum = 0;
+    ln_post(w->b.a.g.loop, call, w);
+    w->b.a.g.loop->run(w->b.a.g.loop);
+    ms = least(ms, w->sum / n);
+    cpu = least(cpu, 1e6 * (cpu_s() - from) / n);
+  }
+  printf("\"%s_ms\":%.3f,\"%s_worst_ms\":%.3f,\"%s_cpu_us\":%.1f,", name, ms, name, w->worst, name, cpu);
+}
+
+static double find_due(const waker *w) {
+  int64_t found[64], week = (int64_t)8 * 86400000;
+  size_t n = 64;
+  ln_err err;
+  double from = seconds(CLOCK_MONOTONIC);
+  if (!ln_store_waits_due(w->b.a.g.store, ln_now_ms(w->b.a.g.loop->clock) + week, found, &n, &err)) die(err.message);
+  if (n != 64) die("too few sleep");
+  return 1e3 * (seconds(CLOCK_MONOTONIC) - from);
 }
 
 static void wake(long runs, long calls) {
@@ -274,6 +292,7 @@ static void wake(long runs, long calls) {
   w = (waker){.runs = runs, .calls = calls, .random = 1};
   open_app(&w.b, (ln_app_opts){.alone = true, .must_exist = true}, on_woken);
   printf("{\"runs\":%ld,\"ready_ms\":%.3f,", runs, 1e3 * (seconds(CLOCK_MONOTONIC) - from));
+  printf("\"due_ms\":%.3f,", find_due(&w));
   call_all(&w, true, "approve");
   call_all(&w, false, "signal");
   printf("\"rss_kib\":%ld}\n", rss_kib());
