@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 enum {
+  SEGMENT_FORMAT = 1,                                    /* entries one after the other */
   SEGMENT_BYTES = 8 << 20, /* a longer journal is several segments */
   SCAN_ROWS = 50000,                                     /* of the tail learnt in one snapshot */
   SLOT_BYTES = 4096        /* what a slot keeps from batch to batch */
@@ -125,8 +126,8 @@ static bool know(ln_tx *tx, int64_t run, ln_err *err) {
 
 static bool put_segment(ln_tx *tx, int64_t run, int64_t n, int64_t upto, ln_buf *b, ln_err *err) {
   bool ok = ln_conn_exec(tx->c, NULL, err,
-                         "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, 1, ?)", "iiib",
-                         run, n, upto, ln_buf_view(b));
+                         "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, ?, ?)", "iiiib",
+                         run, n, upto, (int64_t)SEGMENT_FORMAT, ln_buf_view(b));
   ln_buf_cut(b, 0);
   return ok;
 }
@@ -291,12 +292,16 @@ static bool read_tail(ln_store *s, cursor *at, ln_err *err) {
 ** gathered meanwhile is seen once. */
 static bool read_part(ln_store *s, cursor *at, ln_err *err) {
   bool found = false;
-  int64_t where[3];
-  if (!ln_conn_ints(s->reader, where, 3, &found, err,
-                    "SELECT id, n, upto FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
+  int64_t where[4];
+  if (!ln_conn_ints(s->reader, where, 4, &found, err,
+                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
                     at->run, at->n))
     return false;
   if (!found) return read_tail(s, at, err);
+  if (where[3] != SEGMENT_FORMAT)
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): upgrade",
+                   s->path, (long long)where[3], SEGMENT_FORMAT);
   at->n = where[1];
   at->upto = where[2];
   return ln_conn_bytes(s->reader, &at->out, NULL, err, "SELECT entries FROM segment WHERE id = ?", "i",

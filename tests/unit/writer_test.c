@@ -375,6 +375,22 @@ static void test_long_journal(void **state) {
   ln_store_close(s);
 }
 
+static void test_a_newer_segment(void **state) {
+  (void)state;
+  ln_err err;
+  order o = {0};
+  ln_store *s = open_store();
+  make_runs(s, 2);
+  segment_now(s, 1, "a");
+  segment_now(s, 2, "b");
+  number("UPDATE segment SET format = 2 WHERE run = 2 RETURNING id");
+  assert_false(ln_store_journal(s, 2, count_parts, &o, &err));
+  assert_string_equal(err.code, "store");
+  assert_non_null(strstr(err.message, "newer Lunette"));
+  journal_is(s, 1, "a");
+  ln_store_close(s);
+}
+
 enum { RUNS = 2000 };
 
 /* Every run but the first two says something. */
@@ -525,6 +541,7 @@ int main(void) {
                                      T(test_full_disk),
                                      T(test_tasks_follow_tasks),
                                      T(test_segments),
+                                     T(test_a_newer_segment),
                                      T(test_long_journal),
                                      T(test_floor_moves),
                                      T(test_needless_rows_go_soon),
