@@ -42,6 +42,8 @@ static ln_str named(ln_str data) {
   return one ? ln_v_get_str(data, SPILLED) : (ln_str){NULL, 0};
 }
 
+ln_str ln_entry_names(const ln_entry *e) { return named(e->data); }
+
 /* Only these are read whole by their name; of the others an index of the journal needs the members at
 ** hand. */
 static bool may_spill(const ln_entry *e) {

@@ -65,6 +65,7 @@ typedef struct slot {
 struct ln_journal {
   ln_buf bytes;
   size_t n_entries;
+  int64_t restored_ms;
   ln_record **records;
   size_t n_records, cap_records;
   ln_record **deliveries;
@@ -131,6 +132,7 @@ static ln_record *record_of(ln_journal *j, ln_str name) {
 
 static void note_outcome(ln_record *r, const ln_entry *e) {
   r->has_result = true;
+  r->old = false;
   r->ok = e->ok;
   r->state = e->state;
   r->outcome = e->data;
@@ -146,6 +148,7 @@ static bool note_delivery(ln_journal *j, ln_record *r) {
 
 static void note_settled(ln_record *r, const ln_entry *e) {
   r->settled = true;
+  r->old = false;
   r->in_doubt = false;
   r->settled_did = ln_v_get_bool(e->data, "did", false);
   r->settled_data = e->data;
@@ -165,7 +168,14 @@ static void note_intent(ln_record *r, const ln_entry *e) {
   if (!r->intent.n || r->withdrawn || r->settled) r->intent_ms = e->at_ms;
   r->intent = e->data;
   r->attempts++;
-  r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
+  r->old = r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
+}
+
+/* All that is known so far was so in another time. */
+static void note_run(ln_journal *j, const ln_entry *e) {
+  if (!ln_str_eq(e->name, LN_STR(LN_RESTORED_NAME))) return;
+  j->restored_ms = ln_v_get_int(e->data, "ms", e->at_ms);
+  for (size_t i = 0; i < j->n_records; i++) j->records[i]->old = true;
 }
 
 static bool index_entry(ln_journal *j, const ln_entry *e) {
@@ -183,7 +193,8 @@ static bool index_entry(ln_journal *j, const ln_entry *e) {
   case LN_E_DOUBT: r->doubt = e->data; r->in_doubt = true; return true;
   case LN_E_SETTLED: note_settled(r, e); return true;
   case LN_E_PLANNED: r->planned = true; r->intent = e->data; return true;
-  case LN_E_NOTE: case LN_E_STAGE: case LN_E_RUN: return true;
+  case LN_E_RUN: note_run(j, e); return true;
+  case LN_E_NOTE: case LN_E_STAGE: return true;
   }
   return true;
 }
@@ -233,6 +244,8 @@ ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err) {
   ln_journal_free(j);
   return NULL;
 }
+
+int64_t ln_journal_restored(const ln_journal *j) { return j->restored_ms; }
 
 void ln_journal_rewind(ln_journal *j) {
   for (size_t i = 0; i < j->n_records; i++) {

@@ -84,6 +84,7 @@ void ln_tx_free(ln_tx *tx);
 bool ln_tx_tidy(ln_tx *tx);
 bool ln_tx_tidy_due(ln_tx *tx, bool idle);
 
+bool ln_mark_place(ln_store *s, ln_err *err);            /* mark.c: the store learns which file it lies in */
 void ln_writer_stop(ln_store *s);                        /* writer.c: applies what has queued */
 
 /* --- the log within a batch (journal.c) --- */

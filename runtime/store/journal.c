@@ -182,12 +182,24 @@ bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err) {
 
 /* --- moving the floor up --- */
 
+/* Nobody's: its run was removed. */
+static bool whose(ln_tx *tx, ln_log_slot *slot, ln_err *err) {
+  int64_t one;
+  bool found;
+  if (!last_segment(tx, slot->run, &slot->n, &slot->upto, err)) return false;
+  if (slot->n) return true;
+  if (!ln_conn_ints(tx->c, &one, 1, &found, err, "SELECT 1 FROM run WHERE id = ?", "i", slot->run))
+    return false;
+  if (!found) slot->upto = INT64_MAX;
+  return true;
+}
+
 /* A row of the log goes to its run's slot, unless a segment has it. */
 static bool gather_row(ln_tx *tx, sqlite3_stmt *q, ln_err *err) {
   int64_t id = sqlite3_column_int64(q, 0), run = sqlite3_column_int64(q, 1);
   size_t slots = tx->slots;
   ln_log_slot *slot = slot_of(tx, run, err);
-  if (!slot || (tx->slots > slots && !last_segment(tx, run, &slot->n, &slot->upto, err))) return false;
+  if (!slot || (tx->slots > slots && !whose(tx, slot, err))) return false;
   if (id <= slot->upto) return true;
   return ln_buf_add(&slot->entries, ln_column(q, 2)) || ln_buf_ok(&slot->entries, err);
 }
