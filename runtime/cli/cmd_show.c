@@ -120,6 +120,12 @@ static bool print_row(void *arg, const ln_run_row *row) {
   return true;
 }
 
+/* What a person calls running or waiting depends on whether its owner lives. */
+static void narrow(ln_run_query *q, ln_str state) {
+  q->state = state;
+  q->or_under_way = ln_str_eq(state, LN_STR("running")) || ln_str_eq(state, LN_STR("waiting"));
+}
+
 int ln_cmd_runs(int argc, char **argv) {
   ln_app_opts o = {.must_exist = true};
   ln_app app;
@@ -134,7 +140,7 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) l.json = true;
-    if (opt == OPT_STATE) l.state = ln_str_of(optarg);
+    if (opt == OPT_STATE) narrow(&q, l.state = ln_str_of(optarg));
     if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
     if (opt == OPT_SINCE) since = optarg;
     if (opt == OPT_STORE) o.store = optarg, o.looks = true;

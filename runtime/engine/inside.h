@@ -199,6 +199,7 @@ typedef struct ln_flush { /* one job for the writer: entries, or something else 
   ln_run *run;
   ln_buf entries;
   ln_spill *spills;
+  size_t bytes;                                          /* of both */
   ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
@@ -224,6 +225,7 @@ struct ln_run {
   int64_t now_ms, created_ms;
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
+  size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
   bool scripts_ran;                                      /* those that normalise its input did             */
@@ -260,6 +262,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e);
 bool ln_run_wake_with(ln_run *r, ln_effect *e);          /* its outcome is there                            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
+bool ln_run_is_far_ahead(const ln_run *r);               /* flush.c: of the disk: it waits for the writer   */
 bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn */
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile? */
 void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that? */

@@ -213,12 +213,24 @@ ln_journal *ln_journal_empty(ln_err *err) {
   return j;
 }
 
+/* The first entry says for whom the others are. */
+static bool is_for_us(const ln_entry *first, ln_err *err) {
+  if (!ln_str_eq(first->name, LN_STR("run.began"))) return true;
+  int64_t semantics = ln_v_get_int(first->data, "semantics", 1), api = ln_v_get_int(first->data, "api", 1);
+  if (semantics <= LN_SEMANTICS && api <= LN_API) return true;
+  return ln_fail(err, "store", LN_FINAL,
+                 "this run was made by a newer Lunette (semantics %lld, modules %lld; this one knows %d and %d): "
+                 "upgrade to look at it, or to go on with it",
+                 (long long)semantics, (long long)api, LN_SEMANTICS, LN_API);
+}
+
 static bool index_all(ln_journal *j, ln_err *err) {
   ln_str rest = ln_buf_view(&j->bytes);
   ln_entry e;
   while (rest.n) {
     if (!ln_entry_read(&rest, &e))
       return ln_fail(err, "store", LN_FINAL, "the journal is damaged, %zu bytes before its end", rest.n);
+    if (!j->n_entries && !is_for_us(&e, err)) return false;
     if (!index_entry(j, &e)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the journal's index");
     j->n_entries++;
   }
@@ -258,22 +270,6 @@ ln_record *ln_journal_delivery(const ln_journal *j, size_t i) { return j->delive
 size_t ln_journal_records(const ln_journal *j) { return j->n_records; }
 ln_record *ln_journal_record(const ln_journal *j, size_t i) { return j->records[i]; }
 bool ln_journal_noted(ln_journal *j, ln_str name) { return ln_journal_find(j, name) != NULL; }
-
-static bool check_versions(void *arg, const ln_entry *e) {
-  ln_err *err = arg;
-  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
-  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API)
-    return false;
-  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
-  return false;
-}
-
-bool ln_journal_readable(const ln_journal *j, ln_err *err) {
-  ln_err newer = {0};
-  ln_journal_each(j, check_versions, &newer);
-  if (newer.code[0]) *err = newer;
-  return !newer.code[0];
-}
 
 struct counting { const char *kind; size_t n; };
 

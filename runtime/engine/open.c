@@ -525,7 +525,6 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
-  if (!ln_journal_readable(r->past, err)) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */

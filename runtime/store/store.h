@@ -85,6 +85,7 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err);   /* o
 typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops */
 typedef struct ln_run_query {
   ln_str state, playbook;                                /* empty: any */
+  bool or_under_way;                                     /* with a state: also running and cancelling ones */
   int64_t since_ms, before_id;                           /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_run_query;
