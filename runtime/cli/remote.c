@@ -98,6 +98,7 @@ static ln_event event_of(const ln_entry *e) {
 static void show_entry(const follower *f, const ln_entry *e) {
   ln_event ev = event_of(e);
   if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
+  else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
   else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED && e->kind != LN_E_DOUBT) return;
   if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
   if (!f->how->json && !f->how->quiet) ln_carry_show(&ev);

@@ -351,6 +351,7 @@ bool ln_job_gone(const ln_err *err);
 void ln_run_drop_pending(ln_run *r);
 /* note.c */
 /* a note or stage entry, once */
+void ln_note_print(ln_vm *vm, ln_str line);              /* what a VM's print does                          */
 bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err);
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))) LN_NO_RETURN;
@@ -365,7 +366,7 @@ bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sen
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
-void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
+void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: done, refused         */
 /* lift.c: a write that takes back what a hold's write did. */
 bool lnL_is_lift(lua_State *L, int args);                /* has the table of arguments a hold to lift?      */
 bool lnL_lift_take(lua_State *L, int args, ln_effect *e, ln_err *err); /* which: e->lift                    */

@@ -628,6 +628,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
   ln_vm_limits limits = {.memory = c->memory, .slice_us = c->slice_us, .cpu_us = c->cpu_us};
   if (!(r->vm = ln_vm_new(&limits, err))) return false;
   *ln_vm_user(r->vm) = r;
+  ln_vm_on_print(r->vm, ln_note_print);
   r->lib_ref = LUA_NOREF;
   return ln_vm_protect(r->vm, l_open, r, err) && (r->root = ln_branch_new(r, NULL, "", err));
 }

@@ -232,8 +232,10 @@ static void submit(write_job *j) {
 
 /* ------------------------------------------------------------------ recording the outcome */
 
+/* What was refused is not done, whether the script says so or keeps it to itself. */
 void ln_write_count(ln_run *r, ln_class cls, ln_str state) {
   r->writes_done += cls == LN_WRITE && ln_str_eq(state, LN_STR("done"));
+  r->partial += cls == LN_WRITE && ln_str_eq(state, LN_STR("refused"));
 }
 
 static void recorded(ln_effect *e) {
@@ -294,8 +296,12 @@ static void record_done(ln_effect *e, ln_str value) {
 
 /* It ends without having been sent.  What the journal or the ledger has of it is closed with it. */
 static void give_up(ln_effect *e, const char *state, const ln_err *err) {
-  if (e->intended || e->holds) record_err(e, state, err, "");
-  else ln_effect_finish_err(e, state, err);
+  if (e->intended || e->holds) {
+    record_err(e, state, err, "");
+    return;
+  }
+  ln_write_count(e->run, LN_WRITE, ln_str_of(state));
+  ln_effect_finish_err(e, state, err);
 }
 
 static void refuse(ln_effect *e, const ln_err *err) {
