@@ -76,10 +76,12 @@ local function collect(input)
   return out
 end
 
----Does what takes a hold back.
+---Does what takes a hold back.  Where that is an operation on several items it answers with their outcomes, and
+---raises nothing by itself.
 local function lift(hold)
   local vendor, name = hold.undo.op:match("^([%w_]+)%.([%w_]+)$")
-  return require("connectors." .. vendor)[name](hold.undo.args)
+  local done = require("connectors." .. vendor)[name](hold.undo.args)
+  if done[1] and done[1].ok ~= nil then all_ok(done) end
 end
 
 local function title_of(input, held)
