@@ -39,17 +39,9 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
   return ln_connectors_op(g, name, &quiet);
 }
 
-static bool connect(ln_engine *g, ln_err *err) {
-  if (!ln_connectors_open(g, err)) return false;
-  ln_list names = ln_connectors_names(g);
-  for (size_t i = 0; i < names.n; i++)
-    if (!ln_connectors_load(g, names.v[i], err)) return false;
-  return true;
-}
-
 static ln_simset *make_set(ln_err *err) {
   ln_simset_opts o = {.like = {.modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op},
-                      .connect = connect, .disk = "faults", .slots = 3};
+                      .connect = ln_connectors_all, .disk = "faults", .slots = 3};
   o.config = ln_config_load("tests/faults/conf.lua", err);
   return o.config ? ln_simset_new(&o, err) : NULL;
 }
