@@ -97,7 +97,7 @@ static void live_it(const matrix *m, const job *j) {
   ln_err err = {0};
   s = (ln_story){.set = m->set, .c = m->c, .out = j->trace, .seed = m->o->seed, .folder = j->folder};
   if (j->number) s.cell = &m->cell[j->number - 1], s.base = m->base;
-  s.verbose = m->o->only && j->number;
+  s.verbose = m->o->shown && j->number;
   if (ln_simset_files(m->set, j->folder, &err)) ln_story_live(&s);
   else ln_story_wrong(&s, "%s", err.message);
   fflush(stdout);
@@ -117,7 +117,7 @@ static bool start(const matrix *m, job *j, size_t number, ln_err *err) {
 static void describe(const matrix *m, const job *j, ln_faults_cell *out) {
   const ln_f_trace *t = j->trace;
   *out = (ln_faults_cell){.name = m->c->name, .number = j->number, .step = "", .fault = "none",
-                          .state = t->state, .outcome = t->outcome, .doubts = t->doubts, .lives = t->lives,
+                          .state = t->state, .outcome = t->outcome, .doubts = t->doubts, .lives = t->lives, .trace = t->trace,
                           .wrong = t->wrong[0] ? t->wrong : NULL};
   if (!j->number) return;
   const ln_f_cell *c = &m->cell[j->number - 1];
@@ -171,6 +171,7 @@ static bool run_cells(matrix *m, ln_err *err) {
   size_t next = 1, under_way = 0;
   bool ok = true;
   while (ok && (next <= m->cells || under_way)) {
+    if (m->o->until_wrong && m->sum->wrong) next = m->cells + 1;
     while (next <= m->cells && !is_wanted(m->o, next)) next++;
     job *j = next <= m->cells ? free_job(m) : NULL;
     if (j) ok = start(m, j, next++, err), under_way += ok;

@@ -42,6 +42,7 @@ typedef struct ln_faults_cell {                          /* lent                
   const char *fault;                                     /* "429", "crash-after" …                          */
   const char *state, *outcome;                           /* how the run ended, or "waiting"                 */
   int doubts, lives;
+  uint64_t trace;                                        /* of its journal: a cell always has the same      */
   const char *wrong;                                     /* NULL: it is right                               */
 } ln_faults_cell;
 
@@ -50,6 +51,8 @@ typedef struct ln_faults_opts {
   int jobs;                                              /* cells at once                                   */
   size_t every;                                          /* of all cells one in so many, by chance; 0, 1: all */
   size_t only;                                           /* that cell; 0: all                               */
+  bool shown;                                            /* on standard output, what happens in a cell      */
+  bool until_wrong;                                      /* the first wrong one is the last                 */
   const char *folder;                                    /* where files of playbooks may go; it is there    */
   void (*told)(void *arg, const ln_faults_cell *c);      /* each, as it ends                                */
   void *arg;

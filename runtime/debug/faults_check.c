@@ -53,6 +53,8 @@ static void check_committed(ln_story *s, const end *e) {
   else if (!ln_str_eq(ln_buf_view(&has), ln_buf_view(&s->committed)))
     ln_story_wrong(s, "lost: %zu bytes of entries were committed, and the journal has %zu, or others",
                    s->committed.n, has.n);
+  uint8_t sum[LN_SHA256];
+  if (ln_sha256(ln_buf_view(&has), sum)) memcpy(&s->out->trace, sum, sizeof s->out->trace);
   ln_buf_free(&has);
 }
 
@@ -372,6 +374,8 @@ void ln_story_check(ln_story *s) {
   if (!ln_store_run_find(s->g->store, ln_str_of(s->ulid), take_row, &e, &err) ||
       !(j = ln_journal_load(s->g->store, e.id, &err)) || !ln_story_facts(s, &now, &err)) {
     ln_story_wrong(s, "lost: %s", err.message);
+  } else if (s->cell && !s->out->hit) {
+    ln_story_wrong(s, "the fault met nothing, or another step: the case is not the same twice");
   } else {
     copy(s->out->facts, sizeof s->out->facts, ln_buf_view(&now));
     check_end(s, &e);

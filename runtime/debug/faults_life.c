@@ -38,8 +38,10 @@ static void name_commit(ln_story *s, ln_str entries) {
   }
 }
 
-static bool dies_here(const ln_story *s, ln_f_kind kind) {
-  return s->cell && s->cell->kind == kind && s->life == 0 && s->out->commits == s->cell->at;
+static bool dies_here(ln_story *s, ln_f_kind kind) {
+  bool here = s->cell && s->cell->kind == kind && s->life == 0 && s->out->commits == s->cell->at;
+  s->out->hit |= here;
+  return here;
 }
 
 static void on_commits(void *arg, int64_t run, ln_str entries) {
@@ -234,11 +236,12 @@ static void carry(ln_story *s) {
   }
 }
 
+/* What the vendors have before the first run is what all is compared with. */
 static void arrange(ln_story *s) {
   const ln_faults_run *what = &s->c->runs[s->at];
   ln_err err = {0};
-  if (what->vendor && !ln_simhost_do(s->set->vendors, ln_str_of(what->vendor), what->chunk, &err))
-    ln_story_wrong(s, "%s: %s", what->vendor, err.message);
+  bool ok = !what->vendor || ln_simhost_do(s->set->vendors, ln_str_of(what->vendor), what->chunk, &err);
+  need(s, ok && (s->at > 0 || ln_story_facts(s, &s->facts, &err)), &err);
 }
 
 static void live(ln_story *s) {
@@ -266,7 +269,7 @@ static bool make_vendors(ln_story *s) {
   bool ok = ln_simhost_again(s->set->vendors, s->seed, spec, &err);
   ln_list names = ln_simhost_names(s->set->vendors);
   for (size_t i = 0; ok && i < names.n; i++) ok = ln_simhost_start(s->set->vendors, names.v[i], NULL, &err);
-  return need(s, ok && ln_story_facts(s, &s->facts, &err), &err);
+  return need(s, ok, &err);
 }
 
 void ln_story_live(ln_story *s) {

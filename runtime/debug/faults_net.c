@@ -65,10 +65,14 @@ static void note_deed(ln_story *s, ln_str step) {
   d->acted++;
 }
 
-static bool dies_here(const network *n, ln_f_kind kind) {
-  const ln_story *s = n->story;
-  return s->cell && s->cell->kind == kind && s->hitting && s->life == 0 && n->nth == s->cell->at;
+/* It is the request that the story without a fault had there. */
+static bool is_here(const network *n) {
+  ln_story *s = n->story;
+  if (!s->cell || s->cell->kind > LN_F_ACTED || !s->hitting || s->life > 0 || n->nth != s->cell->at) return false;
+  return s->out->hit = ln_str_eq(ln_str_of(s->base->request[n->nth].step), n->step);
 }
+
+static bool dies_here(const network *n, ln_f_kind kind) { return is_here(n) && n->story->cell->kind == kind; }
 
 static bool handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   network *n = arg;
@@ -77,6 +81,7 @@ static bool handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   if (!there) return false;
   const ln_sim_last *last = ln_simhost_last(s->set->vendors);
   int calls = count_call(s, last->vendor);
+  if (is_here(n)) s->out->hit = calls == s->base->request[n->nth].of_vendor;
   if (n->noted) {
     n->noted->of_vendor = calls;
     snprintf(n->noted->vendor, sizeof n->noted->vendor, "%s", last->vendor);

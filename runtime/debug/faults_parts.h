@@ -29,7 +29,8 @@ typedef struct ln_f_request {
 typedef struct ln_f_commit { char step[LN_FAULTS_STEP]; int others; } ln_f_commit; /* others: steps beside it */
 
 typedef struct ln_f_trace {                              /* what a story tells                              */
-  bool finished;
+  bool finished, hit;                                    /* hit: as the cell says                           */
+  uint64_t trace;                                        /* of the journal                                  */
   char wrong[LN_FAULTS_TEXT];                            /* ""                                              */
   ln_f_request request[LN_F_REQUESTS];
   ln_f_commit commit[LN_F_COMMITS];
@@ -84,7 +85,7 @@ typedef struct ln_story {
   ln_f_deed deed[LN_F_STEPS];
   size_t deeds;
   struct { const char *name; int calls; } vendor[LN_F_VENDORS];
-  ln_buf facts;                                          /* of the vendors, before anything                 */
+  ln_buf facts;                                          /* of the vendors, before the first run            */
   ln_buf facets[LN_F_VENDORS];                           /* what `facet` points into                        */
   ln_f_facet facet[LN_F_FACETS];                         /* of which the vendors say all                    */
   size_t n_facets;

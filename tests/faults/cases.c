@@ -19,7 +19,12 @@
   "\"path\": \"C:\\\\Users\\\\pgustavo\\\\Documents\\\\notes.txt\", "                                        \
   "\"sha256\": \"88f8421e1fa4468d3d76ac62019ab4a03b3f6af1e17422d722cb46f21df9ec48\""
 
-#define HARDEN {"t1059.harden", "{\"user\": \"THESHIRE\\\\pgustavo\", \"confirmed_by\": \"alice\"}", NULL, NULL}
+#define CONFIRMED "{\"user\": \"THESHIRE\\\\pgustavo\", \"confirmed_by\": \"alice\"}"
+/* The last member of a group stays in it: here somebody else is in it, too. */
+#define IN_COMPANY                                                                                           \
+  "local state = ... for id, g in pairs(state.group) do "                                                    \
+  "if g.profile.name == \"ir-restricted\" then for user, u in pairs(state.user) do "                         \
+  "if u.profile.login:find \"^lrodriguez@\" then state.members[id][user] = true end end end end"
 #define ISOLATE                                                                                              \
   {"t1059.isolate", "{\"subject\": {" LAUNCHER RUNNING "}, \"device\": \"WORKSTATION5\", "                   \
                     "\"verdict\": \"malicious\"}", NULL, NULL}
@@ -28,7 +33,7 @@
 
 const fault_case fault_cases[] = {
     {"model", {{"t1059.model", "{\"ip\": \"10.20.5.16\", \"max_scan_age\": \"1d\"}", NULL, NULL}}},
-    {"harden", {HARDEN}},
+    {"harden", {{"t1059.harden", CONFIRMED, NULL, NULL}}},
     {"detect", {{"t1059.detect", "{\"subject\": {\"path\": \"C:\\\\Users\\\\pgustavo\\\\Desktop\\\\launcher.vbs\", "
                                  "\"host\": \"WORKSTATION6\"}}", NULL, NULL}}},
     {"isolate", {ISOLATE}},
@@ -42,8 +47,8 @@ const fault_case fault_cases[] = {
                                   NULL},
                         {"t1059.restore", "{\"device\": \"WORKSTATION5\", \"sha256\": \"" SHA256 "\", "
                                           "\"benign_by\": \"bob\"}", NULL, NULL}}},
-    {"restore an account", {HARDEN, {"t1059.restore", "{\"user\": \"THESHIRE\\\\pgustavo\"}", "okta", RENEWED}}},
+    {"restore an account", {{"t1059.harden", CONFIRMED, "okta", IN_COMPANY}, {"t1059.restore", "{\"user\": \"THESHIRE\\\\pgustavo\"}", "okta", RENEWED}}},
     {"respond", {{"t1059.respond", "{\"confirmed_by\": \"alice\", \"alert\": "
-                                   "@tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json@}", NULL,
+                                   "$tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json$}", NULL,
                   NULL}}},
     {NULL, {{NULL, NULL, NULL, NULL}}}};

@@ -5,7 +5,7 @@
 enum { CASE_RUNS = 4 };
 
 typedef struct case_run {
-  const char *playbook, *input;                          /* input: JSON; @FILE@ in it is that file's text   */
+  const char *playbook, *input;                          /* input: JSON; $FILE$ in it is that file's text   */
   const char *vendor, *chunk;                            /* done to that simulator first                    */
 } case_run;
 

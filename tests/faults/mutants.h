@@ -2,7 +2,12 @@
 #ifndef FAULTS_MUTANTS_H
 #define FAULTS_MUTANTS_H
 
-typedef struct mutant_of_faults { const char *name, *in; } mutant_of_faults; /* in: the case that finds it */
+#include <stdbool.h>
+
+typedef struct mutant_of_faults {
+  const char *name, *in;                                 /* in: the case that finds it                      */
+  bool at_once;                                          /* even without a fault                            */
+} mutant_of_faults;
 extern const mutant_of_faults faults_mutants[];          /* ends with a NULL name                           */
 extern const mutant_of_faults *faults_mutant;            /* the one that is on; NULL: none                  */
 
