@@ -383,6 +383,7 @@ static int stage_begin(lua_State *L) {
   ln_play_drop(b->play);
   b->play = p;
   lnL_coerce_input(L, 4, 3);                          /* args module input play coerced */
+  lnL_play_input(L, p, 5);
   lua_getfield(L, 4, "run");
   lua_insert(L, -2);
   lua_callk(L, 1, 1, 0, stage_returned);

@@ -140,7 +140,7 @@ static size_t put_plain(FILE *f, ln_str text, bool lines) {
   ln_buf_init(&b, (size_t)1 << 30);
   if (!ln_plain(&b, text, lines))
     ln_buf_cut(&b, 0), b.failed = false, ln_buf_addz(&b, "(too large to be shown)");
-  size_t n = fwrite(b.p, 1, b.n, f);
+  size_t n = b.n ? fwrite(b.p, 1, b.n, f) : 0;
   ln_buf_free(&b);
   return n;
 }

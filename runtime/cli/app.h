@@ -84,6 +84,9 @@ int ln_cmd_check(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
+int ln_cmd_undo(int argc, char **argv);
+int ln_cmd_release(int argc, char **argv);
+int ln_cmd_hold(int argc, char **argv);
 int ln_cmd_replay(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 

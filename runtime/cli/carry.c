@@ -73,6 +73,20 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
 
 /* ------------------------------------------------------------------ asking at the terminal */
 
+bool ln_carry_approve(const char *word, ln_approve *out) {
+  if (strcmp(word, "ask") == 0) *out = LN_APPROVE_ASK;
+  else if (strcmp(word, "deny") == 0) *out = LN_APPROVE_DENY;
+  else if (strcmp(word, "all") == 0) *out = LN_APPROVE_ALL;
+  else return false;
+  return true;
+}
+
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve) {
+  if (approve != LN_APPROVE_ALL || app->sim || ln_config_all_near(app->config)) return true;
+  ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+  return false;
+}
+
 static bool show_question(void *arg, const ln_approval *a) {
   ln_json j;
   ln_buf b;

@@ -19,6 +19,10 @@ void ln_remote_text(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
+const char *ln_remote_approve(ln_approve approve) {
+  return approve == LN_APPROVE_ALL ? "all" : approve == LN_APPROVE_DENY ? "deny" : "";
+}
+
 void ln_remote_flag(ln_buf *b, const char *key, bool flag) {
   ln_v_key(b, ln_str_of(key));
   ln_v_bool(b, flag);

@@ -30,6 +30,7 @@ typedef struct ln_play {                                 /* the playbook (or flo
   char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none       */
   char **uses; size_t n_uses;
   char **d3fend; size_t n_d3fend;
+  bool malicious;                                        /* its input's `verdict` says so                   */
   int refs;
 } ln_play;
 
@@ -113,6 +114,17 @@ typedef enum ln_stand { /* where a write stands (write.c)                  */
                         LN_W_RECORDING
 } ln_stand;
 
+typedef enum ln_lift_end { LN_LIFT_REACHED, LN_LIFT_LET_GO, LN_LIFT_LOST } ln_lift_end;
+typedef struct ln_lift {                                 /* the hold that a write takes back (lift.c)       */
+  bool is;                                               /* this write does                                 */
+  ln_str ulid, step;                                     /* whose it is: the run's, and its step            */
+  int64_t run;                                           /* 0: not read yet                                 */
+  ln_str entity, facet, state, before;                   /* as the ledger has them                          */
+  bool malicious, pending;                               /* it rests on such a verdict; it was not confirmed */
+  bool gave;                                             /* it gave something back: this takes it again     */
+  ln_lift_end end;
+} ln_lift;
+
 typedef struct ln_kept { struct ln_kept *next; char bytes[]; } ln_kept;
 
 struct ln_effect {
@@ -164,6 +176,7 @@ struct ln_effect {
   bool waited; /* for its turn on the entity: to be looked at again */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write in doubt: a person has to settle it  */
+  ln_lift lift;
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
   int64_t wanted_ms;                                     /* since when it waits to be asked about           */
@@ -344,6 +357,23 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
 void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
+/* lift.c: a write that takes back what a hold's write did. */
+bool lnL_is_lift(lua_State *L, int args);                /* has the table of arguments a hold to lift?      */
+bool lnL_lift_take(lua_State *L, int args, ln_effect *e, ln_err *err); /* which: e->lift                    */
+/* What the ledger has of it; quiet when it has nothing any more. */
+void ln_lift_read(ln_effect *e);
+typedef enum ln_lifting { LN_LIFT_GO, LN_LIFT_KEPT, LN_LIFT_NO } ln_lifting;
+/* May it be looked at?  KEPT: others hold it so, too, or it is over: there is nothing to do.  NO: err. */
+ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
+/* Is the live state, which look found, still the one that was set?  Else err says what it is, and e->lift how
+** that ends. */
+bool ln_lift_compare(ln_effect *e, ln_err *err);
+/* In the intent's transaction: false, "kept": as above. */
+bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
+bool ln_lift_end_in(ln_tx *tx, const ln_effect *e, bool reached, ln_err *err); /* the hold's row            */
+bool ln_lift_is_malicious(const ln_branch *b);           /* what is done here rests on such a verdict       */
+/* What else its entity is called, for the ledger. */
+bool ln_alias_put_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 /* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell
 ** ("store"). */
 bool ln_freeze_passes(const ln_effect *e, ln_err *err);

@@ -234,9 +234,11 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
 }
 
 /* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And
-** connectors come from stdlib and connectors_path alone: a script shadows none. */
+** connectors come from stdlib and connectors_path alone, and what takes back from stdlib: a script shadows
+** none. */
 static bool skipped(const ln_snapshot *s, const char *relative) {
-  if (s->in_scripts && strncmp(relative, "connectors/", 11) == 0) return true;
+  if (s->in_scripts && (strncmp(relative, "connectors/", 11) == 0 || strncmp(relative, "ledger/", 7) == 0))
+    return true;
   return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 ||
          strncmp(relative, "check/", 6) == 0;
 }

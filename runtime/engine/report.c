@@ -22,6 +22,7 @@ typedef struct report {
   ln_str own_stage;                                      /* the one that the playbook is by itself          */
   stage_seen *stages;
   size_t n_stages, max_stages;
+  ln_tally undone;                                       /* steps that a later run took back                */
   ln_err *err;
 } report;
 
@@ -225,7 +226,8 @@ static bool was_tried_out(const report *r, const ln_record *c) {
   return !r->plan && c->planned && ln_str_find(c->name, LN_STR("approved?")) >= 0;
 }
 
-static ln_str state_of(const ln_record *c) {
+static ln_str state_of(const report *r, const ln_record *c) {
+  if (ln_tally_has(&r->undone, c->name)) return LN_STR("undone");
   if (c->has_result) return c->state;
   if (c->in_doubt) return LN_STR("doubt");
   if (c->withdrawn) return LN_STR("withdrawn");
@@ -277,7 +279,7 @@ static bool put_step(report *r, const ln_record *c) {
   ln_json_int(r->out, c->seq);
   text(r, "op", c->op);
   text(r, "class", ln_str_of(ln_class_name(c->cls)));
-  text(r, "state", state_of(c));
+  text(r, "state", state_of(r, c));
   key(r, "attempts");
   ln_json_int(r->out, c->attempts ? c->attempts : c->has_result ? 1 : 0);
   text(r, "stage", stage_of(r, c->name));
@@ -294,7 +296,15 @@ static bool put_step(report *r, const ln_record *c) {
   return true;
 }
 
+static bool see_undone(void *arg, const ln_hold *h) {
+  report *r = arg;
+  if (h->lifted_by[0] && !ln_tally_add(&r->undone, h->step)) r->failed = true;
+  return !r->failed;
+}
+
 static bool put_steps(report *r) {
+  ln_hold_query q = {.run = r->run, .all = true};
+  if (!ln_store_holds(r->g->store, &q, see_undone, r, r->err)) return false;
   key(r, "steps");
   ln_json_open(r->out, '[');
   for (size_t i = 0; i < ln_journal_records(r->j); i++) {
@@ -417,6 +427,7 @@ static bool put_hold(void *arg, const ln_hold *h) {
   moment(r, "until", h->until_ms);
   text(r, "status", h->status);
   text(r, "step", h->step);
+  text(r, "lifted_by", ln_str_of(h->lifted_by));
   ln_json_close(r->out, '}');
   return true;
 }
@@ -454,6 +465,7 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   if (ok && r.failed) ok = ln_fail(err, "memory", LN_AGAIN, "no memory for the stages");
 out:
   free(r.stages);
+  ln_tally_free(&r.undone);
   ln_journal_free(r.j);
   ln_buf_free(&r.row);
   return ok;

@@ -580,6 +580,7 @@ static int l_root(lua_State *L) {
   lua_getfield(L, -1, "run");                                    /* playbook run     */
   lua_remove(L, 1);                                              /* run              */
   lnL_decode(L, ln_buf_view(&r->input));                         /* run input        */
+  lnL_play_input(L, r->root->play, 2);
   lua_callk(L, 1, 1, 0, l_returned);
   return l_returned(L, LUA_OK, 0);
 }

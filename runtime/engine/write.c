@@ -35,6 +35,7 @@ static void refuse(ln_effect *e, const ln_err *err);
 static void ask_whether(ln_effect *e, const ln_err *err);
 static void give_up(ln_effect *e, const char *state, const ln_err *err);
 static void note_entity(ln_effect *e);
+static void let_go(ln_effect *e);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
 
@@ -67,15 +68,18 @@ static void job_free(write_job *j) {
 
 /* The ledger holds what was done to someone or something; of notes only what can be taken back. */
 static bool wants_hold(const ln_effect *e) {
-  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds);
+  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds || e->lift.is);
 }
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  static const char *const moves[] = {[LN_NOTE] = "note", [LN_CONFINE] = "confine", [LN_FREE] = "free"};
   ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),
                .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before),
                .status = LN_STR("pending"), .undo = ln_buf_view(&e->undo), .since_ms = now_of(e),
                .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
-  return !wants_hold(e) || ln_tx_hold_begin(tx, &h, err);
+  h.move = ln_str_of(moves[e->op->move]);
+  if (ln_lift_is_malicious(e->branch)) h.verdict = LN_STR("malicious");
+  return !wants_hold(e) || (ln_tx_hold_begin(tx, &h, err) && ln_alias_put_in(tx, e, err));
 }
 
 static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
@@ -91,13 +95,15 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
   ln_hold now = {.run = e->run->id, .step = ln_str_of(e->name), .entity = e->w.entity, .facet = e->w.facet,
                  .state = e->w.to};
-  bool reached = j->entry.kind == LN_E_RESULT && j->entry.ok && j->hold && e->w.entity.n && e->w.to.n;
-  return change_row(tx, j, err) && (!reached || ln_tx_hold_reached(tx, &now, err));
+  bool result = j->entry.kind == LN_E_RESULT;
+  bool reached = result && j->entry.ok && j->hold && e->w.to.n && e->lift.end == LN_LIFT_REACHED;
+  return change_row(tx, j, err) && (!reached || !e->w.entity.n || ln_tx_hold_reached(tx, &now, err)) &&
+         (!result || ln_lift_end_in(tx, e, reached, err));
 }
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_freeze_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
+  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
          begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
@@ -164,6 +170,10 @@ static void job_refused(ln_effect *e, const ln_err *err) {
   leave_place(e);
   if (ln_err_is(err, "frozen")) {
     wait_for_thaw(e, err);
+    return;
+  }
+  if (ln_err_is(err, "kept")) {
+    let_go(e);
     return;
   }
   if (!ln_err_is(err, "busy")) {
@@ -271,14 +281,14 @@ static void complete_undo(ln_effect *e, ln_str result) {
   e->undo = now;
 }
 
-/* A note that cannot be taken back any more is nothing that we hold. */
+/* A note that cannot be taken back any more is nothing that we hold; nor is what took a hold back. */
 static void record_done(ln_effect *e, ln_str value) {
   ln_buf nil;
   ln_buf_init(&nil, 16);
   ln_v_nil(&nil);
   if (!value.n) value = ln_buf_view(&nil);
   complete_undo(e, value);
-  record(e, true, "done", value, ln_write_is_destructive(e) || e->undo.n ? "held" : "");
+  record(e, true, "done", value, !e->lift.is && (ln_write_is_destructive(e) || e->undo.n) ? "held" : "");
   ln_buf_free(&nil);
 }
 
@@ -292,6 +302,26 @@ static void refuse(ln_effect *e, const ln_err *err) {
   if (err->rule[0] && !ln_effect_is_plan(e)) ln_guard_audit(e, err);
   if (e->w.entity.n && !e->intended && !e->holds) note_entity(e);
   give_up(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
+}
+
+/* Of a write that takes back a hold: others hold it so, too, or it was taken back before: nothing is sent. */
+static void let_go(ln_effect *e) {
+  ln_buf value;
+  ln_buf_init(&value, 64);
+  size_t mark = ln_v_begin(&value, 'O', 1);
+  ln_v_key(&value, LN_STR("unchanged"));
+  ln_v_bool(&value, true);
+  ln_v_end(&value, mark);
+  e->lift.end = LN_LIFT_LET_GO;
+  if (ln_effect_is_plan(e)) ln_effect_finish(e, true, "unchanged", ln_buf_view(&value));
+  else note_entity(e), record(e, true, "unchanged", ln_buf_view(&value), "");
+  ln_buf_free(&value);
+}
+
+/* The live state is not the one that the hold's write set: whoever changed it wins. */
+static void lost(ln_effect *e, const ln_err *err) {
+  if (ln_effect_is_plan(e)) ln_effect_finish_err(e, "failed", err);
+  else note_entity(e), record_err(e, "failed", err, "");
 }
 
 /* ------------------------------------------------------------------ following asynchronous work */
@@ -677,6 +707,10 @@ static void after_look(ln_effect *e) {
     record(e, true, "unchanged", value.n ? value : e->w.planned, "");
     return;
   }
+  if (!is_unchanged(e) && !ln_lift_compare(e, &err)) {
+    lost(e, &err);
+    return;
+  }
   bool passes = ln_guard_static(e, &err);
   if (plan) ln_plan_answer(e, passes ? NULL : &err);
   else if (!passes) refuse(e, &err);
@@ -748,6 +782,7 @@ static void settled_by_a_person(ln_effect *e) {
 static void take_up(ln_effect *e, const ln_err *undescribed) {
   ln_record *rec = e->record;
   static const ln_err unsure = {.code = "doubt", .message = "the process ended after it may have been sent"};
+  ln_lift_read(e);
   e->recovered = e->perhaps = e->permitted = true;
   e->attempts = e->repeats = rec->attempts;
   e->first_sent_ms = e->sent_ms = e->looked_ms = rec->intent_ms;
@@ -776,6 +811,15 @@ static void find_question(ln_effect *e) {
   e->run->asked_people = true;
 }
 
+static void begin(ln_effect *e) {
+  ln_err err = {0};
+  switch (ln_lift_begin(e, &err)) {
+  case LN_LIFT_GO: look(e); break;
+  case LN_LIFT_KEPT: let_go(e); break;
+  case LN_LIFT_NO: refuse(e, &err); break;
+  }
+}
+
 void ln_write_start(ln_effect *e) {
   ln_err err = {0};
   bool described = e->op->write->describe(e, &e->w, &err);
@@ -787,6 +831,6 @@ void ln_write_start(ln_effect *e) {
     refuse_never(e);
   } else {
     find_question(e);
-    look(e);
+    begin(e);
   }
 }

@@ -221,6 +221,31 @@ bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *
   return found || no_run(id, err);
 }
 
+bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err *err) {
+  bool more = true;
+  for (int64_t last = 0; more;) {
+    ln_rows rows;
+    if (!ln_store_rows(s, &rows, err,
+                       COLUMNS "WHERE id IN (WITH RECURSIVE tree(id) AS (VALUES(?1) UNION SELECT r.id FROM run"
+                               " r JOIN tree t ON r.parent = t.id WHERE r.parent <> 0) SELECT id FROM tree)"
+                               " AND id > ?2 ORDER BY id",
+                       "ii", run, last))
+      return false;
+    more = rows.more;
+    for (int i = 0; i < rows.n; i++) {
+      ln_run_row r;
+      decode(rows.row[i], &r);
+      last = r.id;
+      if (!fn(arg, &r)) {
+        more = false;
+        break;
+      }
+    }
+    ln_rows_free(&rows);
+  }
+  return true;
+}
+
 /* The prefix in capitals, and the lowest text above all that begin with it.  False: no ULID begins so. */
 static bool bounds(ln_str which, char low[LN_ULID + 1], char high[LN_ULID + 2]) {
   if (which.n == 0 || which.n > LN_ULID) return false;

@@ -170,7 +170,10 @@ typedef struct ln_hold {
   ln_str state, before; /* what we set; what it was ("" unknown)             */
   ln_str status;        /* "pending" "held" "doubt" "released" "foreign"     */
   ln_str undo;                                           /* an encoded value: what taking it back needs */
+  ln_str move;                                           /* what its write did: "confine" "free" "note"; "" */
+  ln_str verdict; /* that it rests on: "malicious"; "": none is known                                      */
   int64_t since_ms, until_ms;                            /* until 0: no end */
+  char lifted_by[LN_ULID + 1];                           /* of a released one: the run that took it back */
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
 /* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and
@@ -187,12 +190,27 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
 ** state there is released; so is now's own row, if it only gave back what was so before such a hold. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
+/* Is (run, step) still held, and how many other holds have its entity, facet and state?  "not_found". */
+bool ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+bool ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+/* Released, if it was not taken back before.  by: the run that took it back; 0: it is over by itself. */
+bool ln_tx_hold_lift(ln_tx *tx, int64_t run, ln_str step, int64_t by, ln_err *err);
+/* When the last of an entity's leases ends; 0: it has none. */
+bool ln_tx_hold_lease(ln_tx *tx, ln_str entity, int64_t *until_ms, ln_err *err);
+/* All of an entity's leases end then; *n: how many. */
+bool ln_tx_hold_prolong(ln_tx *tx, ln_str entity, int64_t until_ms, int64_t *n, ln_err *err);
+/* What else people call an entity: without regard to case, as holds are looked for. */
+bool ln_tx_alias_put(ln_tx *tx, ln_str entity, ln_str name, ln_err *err);
 typedef struct ln_hold_query {
   int64_t run;
   ln_str entity, kind;
   bool all;
-} ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
+} ln_hold_query; /* entity: exact, or a bare name: its last part or an alias; kind "host"; all: released too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
+/* The one of that run (its whole id) and step; fn is called once.  "not_found". */
+bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err);
+/* A run and all that it began, and so on, the oldest first; fn as in ln_store_runs. */
+bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
 typedef struct ln_acts {                                 /* distinct entities that were acted on            */

@@ -315,7 +315,11 @@ static void answer_look(void *arg) {
   ln_buf_init(&undo, 4096);
   ln_buf_init(&same, 4096);
   put_names(&names, w);
-  size_t mark = ln_v_begin(&undo, 'O', 1);
+  size_t mark = ln_v_begin(&undo, 'O', 2), args;
+  ln_v_key(&undo, LN_STR("args"));
+  args = ln_v_begin(&undo, 'O', 1);
+  put(&undo, "id", w->act.id);
+  ln_v_end(&undo, args);
   put(&undo, "op", "fake.free");
   ln_v_end(&undo, mark);
   put_value(&same, w->act.id, w->act.to);
@@ -475,6 +479,7 @@ static const ln_module modules[] = {{"fake", open_fake},
                                     {"store", luaopen_store},
                                     {"log", luaopen_log},
                                     {"json", luaopen_json},
+                                    {"ledger", luaopen_ledger},
                                     {NULL, NULL}};
 
 /* ------------------------------------------------------------------ a rig */
@@ -699,6 +704,22 @@ ln_run *rig_start(rig *r, const char *playbook, const char *input) {
   ln_err_clear(&rig_err);
   ln_run *run = ln_run_start(&r->g, ln_str_of(playbook), ln_buf_view(&b), &o, LN_STR("alice"), &rig_err);
   ln_buf_free(&b);
+  return run ? take(r, run) : NULL;
+}
+
+ln_run *rig_undo(rig *r, const char *which) {
+  ln_run_options o = options_of(r);
+  ln_err_clear(&rig_err);
+  ln_run *run = ln_undo_start(&r->g, ln_str_of(which), &o, LN_STR("alice"), &rig_err);
+  return run ? take(r, run) : NULL;
+}
+
+ln_run *rig_release(rig *r, const char *entity, const char *why) {
+  ln_run_options o = options_of(r);
+  ln_str name = ln_str_of(entity);
+  ln_release what = {.entities = &name, .n = 1, .why = ln_str_of(why)};
+  ln_err_clear(&rig_err);
+  ln_run *run = ln_release_start(&r->g, &what, &o, LN_STR("alice"), &rig_err);
   return run ? take(r, run) : NULL;
 }
 

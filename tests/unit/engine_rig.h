@@ -99,6 +99,8 @@ void rig_down(rig *r);                                   /* runs are let go in o
 void rig_crash(rig *r);                                  /* nothing more reaches the disk                   */
 ln_run *rig_start(rig *r, const char *playbook, const char *input_json); /* in run[first free]              */
 ln_run *rig_resume(rig *r, const char *which);           /* NULL: it could not; rig_err says why            */
+ln_run *rig_undo(rig *r, const char *which);             /* the same */
+ln_run *rig_release(rig *r, const char *entity, const char *why);
 void rig_go(rig *r); /* the loop runs until all runs have stopped, or it died */
 void rig_pass(rig *r, int64_t ms);                       /* the loop runs for so long, or until it died     */
 int rig_runs(rig *r, const char *state);                 /* runs of the store in that state                 */

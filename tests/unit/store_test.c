@@ -53,7 +53,7 @@ static void test_created(void **state) {
   assert_int_equal(stat(path, &st), 0);
   assert_int_equal(st.st_mode & 0777, 0600);
   assert_int_equal(number("PRAGMA application_id"), 0x4C754E31);
-  assert_int_equal(number("PRAGMA user_version"), 2);
+  assert_int_equal(number("PRAGMA user_version"), 3);
   assert_int_equal(number("PRAGMA auto_vacuum"), 2);
   assert_int_equal(number("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
   ln_store *s = open_store();
@@ -93,7 +93,7 @@ static void test_of_others(void **state) {
 static void test_of_a_newer(void **state) {
   (void)state;
   ln_store_close(open_store());
-  sql("PRAGMA user_version = 3");
+  sql("PRAGMA user_version = 4");
   open_fails(uri, false, "made by a newer Lunette");
   open_fails(uri, false, "upgrade");
 }
