@@ -86,10 +86,16 @@ faults:                       ## every effect of every playbook that ships, hit 
 	@$(MAKE) $(QUIETLY) $(BUILD)/tests/faults_test
 	@$(BUILD)/tests/faults_test --all
 
+PARKED  ?= 1000000
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
-	@tests/bench/run $(BUILD)
+	@tests/bench/run $(BUILD) $(PARKED)
+
+bench-peers:                  ## the same work on Restate and on DBOS, from npm, side by side; writes build/peers.json
+	@tests/deps build test
+	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
+	@tests/bench/peers/run $(BUILD)
 
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
 	@tests/deps build test lint
@@ -110,6 +116,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults sanitize tested bench lint reference install clean help
+.PHONY: all deps demo test simulate faults sanitize tested bench bench-peers lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

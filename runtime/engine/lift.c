@@ -146,12 +146,13 @@ bool ln_lift_compare(ln_effect *e, ln_err *err) {
   const ln_lift *l = &e->lift;
   ln_str now = ln_buf_view(&e->before);
   if (!l->is || !is_same_place(e) || ln_str_eq(now, l->state)) return true;
+  if (l->pending && ln_str_eq(now, l->before))             /* the vendor may do it yet */
+    return ln_fail(err, "pending", LN_AGAIN, LN_STR_FMT " is not finished: take it back when it is",
+                   LN_STR_ARG(l->step));
+  if (ln_str_eq(now, e->w.to)) return true;                /* somebody has taken it back */
   if (!now.n)
     return ln_fail(err, "failed", LN_AGAIN, "%s: how " LN_STR_FMT " is now cannot be told", e->op->name,
                    LN_STR_ARG(l->entity));
-  if (l->pending && ln_str_eq(now, l->before))
-    return ln_fail(err, "pending", LN_AGAIN, LN_STR_FMT " is not finished: take it back when it is",
-                   LN_STR_ARG(l->step));
   e->lift.end = LN_LIFT_LOST;
   return ln_fail(err, "conflict", LN_FINAL,
                  LN_STR_FMT " (" LN_STR_FMT ") is \"" LN_STR_FMT "\" now, and was set to \"" LN_STR_FMT

@@ -277,6 +277,29 @@ static void test_what_was_so_before(void **state) {
   rig_free(r);
 }
 
+/* The vendor has accepted it, and not confirmed it: it may come yet. */
+static void test_what_is_not_finished(void **state) {
+  (void)state;
+  rig *r = set_up("local v, e = try(fake.itask, { id = 'a', wait = '1s' }); return e.code");
+  rig_say_(r, "fake.itask#1", "send", "did-");
+  for (int i = 0; i < 5; i++) rig_say_(r, "fake.itask#1", "follow", "wait wait wait wait wait wait");
+  live(r);
+  assert_string_equal(rig_result(r), "\"pending\"");
+  rig_thing_set(r, "a", "absent");
+  int sends = rig_count(r, "send", NULL);
+  undo(r);
+  assert_string_equal(rig_outcome(r), "nothing");
+  assert_has(rig_doc(r), "is not finished: take it back when it is");
+  assert_string_equal(hold_of(r, "fake.itask#1").status, "pending");
+  assert_int_equal(rig_count(r, "send", NULL), sends);
+  rig_thing_set(r, "a", "held");
+  undo(r);
+  assert_string_equal(rig_outcome(r), "complete");
+  assert_string_equal(rig_thing_is(r, "a"), "absent");
+  assert_string_equal(hold_of(r, "fake.itask#1").status, "released");
+  rig_free(r);
+}
+
 static void test_a_state_that_cannot_be_told(void **state) {
   (void)state;
   rig *r = set_up("fake.set { id = 'a' }");
@@ -503,6 +526,28 @@ static void test_release(void **state) {
   rig_free(r);
 }
 
+/* As a lease ends: one hold, whatever else there is of its entity. */
+static void test_release_of_one_hold(void **state) {
+  (void)state;
+  ln_release what = {.step = LN_STR("fake.set#1"), .why = LN_STR("its lease is over")};
+  rig *r = set_up("fake.set { id = 'a' }; fake.set { id = 'b' }");
+  ln_run_options o = {.event = NULL};
+  live(r);
+  what.run = ln_str_of(ulid);
+  ln_run *run = ln_release_start(&r->g, &what, &o, LN_STR("lease"), &rig_err);
+  if (!run) fail_msg("%s", rig_err.message);
+  rig_pass(r, 10000);
+  assert_string_equal(rig_state(r), "completed");
+  assert_has(rig_doc(r), "\"why\":\"its lease is over\"");
+  assert_string_equal(rig_thing_is(r, "a"), "absent");
+  assert_string_equal(rig_thing_is(r, "b"), "held");
+  what.step = LN_STR("fake.set#7");
+  assert_null(ln_release_start(&r->g, &what, &o, LN_STR("lease"), &rig_err));
+  assert_string_equal(rig_err.code, "not_found");
+  ln_run_close(run);
+  rig_free(r);
+}
+
 static void test_a_name_of_several(void **state) {
   (void)state;
   rig *r = set_up("fake.set { id = 'a' }");
@@ -553,6 +598,7 @@ int main(void) {
       cmocka_unit_test(test_changed_by_hand),
       cmocka_unit_test(test_taken_back_by_hand),
       cmocka_unit_test(test_what_was_so_before),
+      cmocka_unit_test(test_what_is_not_finished),
       cmocka_unit_test(test_a_state_that_cannot_be_told),
       cmocka_unit_test(test_dies_at_every_job),
       cmocka_unit_test(test_dies_at_the_send),
@@ -563,6 +609,7 @@ int main(void) {
       cmocka_unit_test(test_lifting_is_granted),
       cmocka_unit_test(test_in_doubt),
       cmocka_unit_test(test_release),
+      cmocka_unit_test(test_release_of_one_hold),
       cmocka_unit_test(test_a_name_of_several),
       cmocka_unit_test(test_hold)};
   return cmocka_run_group_tests(tests, NULL, NULL);
