@@ -56,9 +56,13 @@ end
 
 ---Everything that is to be lifted, the newest hold first.
 local function collect(input)
-  local out = {}
-  local function add(held)
-    for _, h in ipairs(held) do out[#out + 1] = h end
+  local out, had = {}, {}
+  local function add(held)                                 -- one hold is found by each name of its entity
+    for _, h in ipairs(held) do
+      local key = h.run .. "/" .. h.step
+      if not had[key] then out[#out + 1] = h end
+      had[key] = true
+    end
   end
   if input.user then
     local user = only(okta.users { login = resolve.okta(input.user) }, "Okta user")
