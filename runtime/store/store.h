@@ -13,12 +13,21 @@
 typedef struct ln_store ln_store;
 typedef struct ln_tx ln_tx;
 
+/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run what
+** goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died there. */
+typedef struct ln_store_watch {
+  void (*commits)(void *arg, int64_t run, ln_str entries);
+  void (*committed)(void *arg);
+  void *arg;
+} ln_store_watch;
+
 typedef struct ln_store_opts {
   const char *vfs;                                       /* NULL: SQLite's own                              */
   bool must_exist;                                       /* else it is created (mode 0600)                  */
   /* Only looks: it must exist, its file stays as it is, byte for byte, and every write is refused. */
   bool looks;
   ln_clock *clock;                                       /* for expiries                                    */
+  const ln_store_watch *watch;                           /* NULL; lives as long as the store                */
 } ln_store_opts;
 
 /* Opens "sqlite:PATH".  Fails "store" with what to do: not a database, a newer version (application_id and
