@@ -287,6 +287,13 @@ static void raw_done(void *arg, const ln_err *err) {
   else ln_run_pump_soon(r);
 }
 
+enum { DAY_MS = 86400000, ANSWER_DAYS = 90 };
+
+/* Whole days, so that what is answered again and again is not written each time. */
+static int64_t answers_until(const ln_run *r) {
+  return (ln_now_ms(r->engine->loop->clock) / DAY_MS + 1 + ANSWER_DAYS) * DAY_MS;
+}
+
 static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   uint8_t sha[LN_SHA256];
   raw_job *j = calloc(1, sizeof *j);
@@ -298,6 +305,7 @@ static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   ln_hex(sha, sizeof sha, j->content.sha256);
   j->content.bytes = (ln_str){j->bytes, bytes.n};
   j->content.kind = kind;
+  j->content.expires_ms = answers_until(r);
   r->flushes++;
   if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
   r->flushes--;

@@ -295,7 +295,9 @@ void ln_permit_take(ln_effect *e) {
   for (size_t i = 0; p && i < p->n; i++) {
     ln_permitted *one = &p->v[i];
     if (one->used || memcmp(one->print, e->print, LN_FINGERPRINT) != 0) continue;
-    one->used = e->permitted = true;
+    one->used = true;
+    if (p->old) return;
+    e->permitted = true;
     if (is_changed_within(p, one)) return;
     ln_buf_add(&e->before, one->from);
     e->looked_ms = e->asked_ms;

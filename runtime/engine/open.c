@@ -95,24 +95,26 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
 
 typedef struct creating { ln_run *run; ln_buf options, audit, detail; } creating;
 
+bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err) {
+  ln_buf line;
+  ln_entry e = {.kind = LN_E_RUN, .name = name, .at_ms = at_ms, .ok = true, .data = data};
+  ln_buf_init(&line, 4096);
+  bool ok = (ln_entry_put(&line, &e) || ln_buf_ok(&line, err)) && ln_tx_log(tx, run, ln_buf_view(&line), err);
+  ln_buf_free(&line);
+  return ok;
+}
+
 bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err) {
-  ln_buf data, line;
+  ln_buf data;
   ln_buf_init(&data, 256);
-  ln_buf_init(&line, 1024);
   size_t mark = ln_v_begin(&data, 'O', 2);
   ln_v_key(&data, LN_STR("api"));
   ln_v_int(&data, LN_API);
   ln_v_key(&data, LN_STR("semantics"));
   ln_v_int(&data, LN_SEMANTICS);
   ln_v_end(&data, mark);
-  ln_entry e = {.kind = LN_E_RUN,
-                .name = LN_STR("run.began"),
-                .at_ms = at_ms,
-                .ok = true,
-                .data = ln_buf_view(&data)};
-  bool ok = (ln_entry_put(&line, &e) || ln_buf_ok(&line, err)) && ln_tx_log(tx, run, ln_buf_view(&line), err);
+  bool ok = ln_run_log_fact(tx, run, LN_STR("run.began"), at_ms, ln_buf_view(&data), err);
   ln_buf_free(&data);
-  ln_buf_free(&line);
   return ok;
 }
 
@@ -154,8 +156,13 @@ static void create_done(void *arg, const ln_err *err) {
     ln_run_leave(r);
     return;
   }
-  if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
-  else ln_snapshot_stored(r->scripts);
+  if (err) {
+    ln_snapshot_forget(r->engine);
+    ln_run_end_attempt(r, err);
+    r->why = *err; /* without a row nothing else can be told of it */
+  } else {
+    ln_snapshot_stored(r->scripts);
+  }
   ln_run_pump_soon(r);
 }
 
@@ -468,7 +475,8 @@ bool ln_run_take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run_change running = {.state = r->cancel_wanted ? LN_STR("cancelling") : LN_STR("running"),
                            .waiting = {"", 0}};
   return ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
-         ln_tx_run_change(tx, r->id, &running, err) && ln_tx_waits_drop(tx, r->id, err);
+         ln_restored_taken(tx, r->id, err) && ln_tx_run_change(tx, r->id, &running, err) &&
+         ln_tx_waits_drop(tx, r->id, err);
 }
 
 /* Its journal is about one world: an approval given against simulators is none for the real one. */
@@ -522,10 +530,10 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
-  if (!ln_journal_readable(r->past, err)) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
+  r->restored_ms = ln_journal_restored(r->past);
   return (r->scripts = ln_snapshot_load(g, ln_str_of(r->snapshot), err)) && ln_run_begin(r, err);
 }
 

@@ -55,6 +55,11 @@ bool ln_run_is_plan(const ln_run *r);
 /* A document rendered for people by stdlib/report.lua: format "text" or "markdown". */
 bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_err *err);
 
+/* Where the store is one of another moment (a backup, a copy): makes it the one of now, before anything of it
+** goes on: all is frozen, its live runs wait for people.  Appends to why; nothing: there was nothing to do.
+** "store": a process is at work with what was there before. */
+bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err);
+
 /* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
 ** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);

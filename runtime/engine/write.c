@@ -232,8 +232,10 @@ static void submit(write_job *j) {
 
 /* ------------------------------------------------------------------ recording the outcome */
 
+/* What was refused is not done, whether the script says so or keeps it to itself. */
 void ln_write_count(ln_run *r, ln_class cls, ln_str state) {
   r->writes_done += cls == LN_WRITE && ln_str_eq(state, LN_STR("done"));
+  r->partial += cls == LN_WRITE && ln_str_eq(state, LN_STR("refused"));
 }
 
 static void recorded(ln_effect *e) {
@@ -294,8 +296,12 @@ static void record_done(ln_effect *e, ln_str value) {
 
 /* It ends without having been sent.  What the journal or the ledger has of it is closed with it. */
 static void give_up(ln_effect *e, const char *state, const ln_err *err) {
-  if (e->intended || e->holds) record_err(e, state, err, "");
-  else ln_effect_finish_err(e, state, err);
+  if (e->intended || e->holds) {
+    record_err(e, state, err, "");
+    return;
+  }
+  ln_write_count(e->run, LN_WRITE, ln_str_of(state));
+  ln_effect_finish_err(e, state, err);
 }
 
 static void refuse(ln_effect *e, const ln_err *err) {
@@ -423,6 +429,24 @@ static void withdrawn(ln_effect *e) {
   else look(e);
 }
 
+static void probe_now(void *arg);
+
+/* Whatever a restored run is about to do it may have done already, in a time that this store knows nothing of
+** (restore.c).  So the vendor is asked first, as if it had been sent; of what he cannot confirm the intent is
+** withdrawn, and a person is asked, whatever it is. */
+static bool may_be_second(const ln_effect *e) { return e->run->restored_ms && !e->vouched; }
+
+static bool has_to_listen(const ln_effect *e) {
+  return may_be_second(e) && !e->heard && e->op->write->probe;
+}
+
+static void listen(ln_effect *e) {
+  e->intended = false;
+  e->heard = e->listening = true;
+  e->first_sent_ms = e->run->created_ms;
+  probe_now(e);
+}
+
 static void withdraw(ln_effect *e) {
   leave_place(e);
   e->attempts--;
@@ -439,7 +463,9 @@ static void send_now(ln_effect *e) {
   ln_err err = {0};
   e->intended = true;
   e->holds = wants_hold(e);
-  if (!may_send(e)) {
+  if (has_to_listen(e)) {
+    listen(e);
+  } else if (!may_send(e)) {
     leave_place(e);
     if (e->perhaps) ask_whether(e, NULL);
     else withdraw(e);
@@ -591,22 +617,43 @@ static void probe_now(void *arg) {
   e->op->write->probe(e, e->first_sent_ms);
 }
 
-/* "Not there" counts only so long after the send; that was at some moment until now. */
-static void ask_whether(ln_effect *e, const ln_err *err) {
+static void probe_later(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
-  if (!e->op->write->probe || e->probes >= PROBES) {
-    in_doubt(e, err);
-    return;
-  }
   e->stand = LN_W_SETTLING;
   settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   ln_wait_for(e, now_of(e) + settle, probe_now);
 }
 
+/* "Not there" counts only so long after the send; that was at some moment until now. */
+static void ask_whether(ln_effect *e, const ln_err *err) {
+  if (!e->op->write->probe || e->probes >= PROBES) in_doubt(e, err);
+  else probe_later(e);
+}
+
+/* The vendor does not say that a restored run has done it. */
+static void unheard(ln_effect *e, ln_outcome o) {
+  if (o == LN_UNKNOWN && e->probes < PROBES) {
+    probe_later(e);
+    return;
+  }
+  e->listening = false;
+  e->first_sent_ms = 0;
+  e->probes = 0;
+  withdraw(e);
+}
+
+/* It is not so now, but the store has missed some time: it may have been done, and taken back. */
+static void not_now(ln_effect *e) {
+  ln_err why;
+  ln_fail(&why, "doubt", LN_FINAL,
+          "it is not so now; it may have been, between the backup that this run was restored from and now");
+  in_doubt(e, &why);
+}
+
 /* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is
 ** asked anew. */
 static void begin_again(ln_effect *e) {
-  if (now_of(e) - e->first_sent_ms > HORIZON_MS) e->permitted = false, e->approval = 0;
+  if (now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) e->permitted = false, e->approval = 0;
   e->recovered = e->perhaps = false;
   e->first_sent_ms = 0;
   e->probes = 0;
@@ -616,6 +663,11 @@ static void begin_again(ln_effect *e) {
 
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_PROBING) return;
+  if (e->listening && (o == LN_DID_NOT || o == LN_UNKNOWN)) {
+    unheard(e, o);
+    return;
+  }
+  e->listening = false;
   switch (o) {
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); break;
   case LN_ACCEPTED:
@@ -623,7 +675,8 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
     accepted(e, value);
     break;
   case LN_DID_NOT:
-    if (e->repeats < ATTEMPTS) begin_again(e);
+    if (e->old) not_now(e);
+    else if (e->repeats < ATTEMPTS) begin_again(e);
     else record_err(e, "failed", err, "");
     break;
   case LN_UNKNOWN: ask_whether(e, err); break;
@@ -661,7 +714,11 @@ static bool is_late(const ln_effect *e) {
 
 static void after_guards(ln_effect *e) {
   if (is_late(e) && e->approval <= 0) e->permitted = false;
-  if ((!ln_guard_needs_person(e) && !is_late(e)) || e->permitted) {
+  if (has_to_listen(e)) {
+    take_turn(e);
+    return;
+  }
+  if ((!ln_guard_needs_person(e) && !is_late(e) && !may_be_second(e)) || e->permitted) {
     take_place(e);
     return;
   }
@@ -772,8 +829,8 @@ static void look(ln_effect *e) {
 static void settled_by_a_person(ln_effect *e) {
   ln_vitem result;
   bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
-  e->recovered = false;
-  if (!e->record->settled_did) e->repeats = 0, begin_again(e);
+  e->recovered = e->old = false;
+  if (!e->record->settled_did) e->vouched = true, e->repeats = 0, begin_again(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -784,6 +841,7 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   static const ln_err unsure = {.code = "doubt", .message = "the process ended after it may have been sent"};
   ln_lift_read(e);
   e->recovered = e->perhaps = e->permitted = true;
+  e->old = rec->old;
   e->attempts = e->repeats = rec->attempts;
   e->first_sent_ms = e->sent_ms = e->looked_ms = rec->intent_ms;
   e->holds = ln_v_get_bool(rec->intent, "hold", false);

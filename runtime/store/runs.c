@@ -172,13 +172,20 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
 #define WHICH "id < ? AND created_ms >= ? "
 #define NEWEST_FIRST "ORDER BY id DESC"
 
+#define OF_STATE(state) \
+  COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND created_ms >= ?4 "
+#define OR_UNDER_WAY                                                            \
+  OF_STATE("?1 AND ?1 NOT IN ('running', 'cancelling')")                        \
+  "UNION ALL " OF_STATE("'running'") "UNION ALL " OF_STATE("'cancelling'")
+
+/* Each by an index that has them in order: however many others there are, the first is found at once. */
 static bool page(ln_store *s, const ln_run_query *q, int64_t before, ln_rows *r, ln_err *err) {
-  if (q->state.n && q->playbook.n)
-    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND +playbook = ? AND " WHICH NEWEST_FIRST,
-                         "ttii", q->state, q->playbook, before, q->since_ms);
+  if (q->state.n && q->or_under_way)
+    return ln_store_rows(s, r, err, OR_UNDER_WAY "ORDER BY 1 DESC", "ttii", q->state, q->playbook, before,
+                         q->since_ms);
   if (q->state.n)
-    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND " WHICH NEWEST_FIRST, "tii", q->state,
-                         before, q->since_ms);
+    return ln_store_rows(s, r, err, OF_STATE("?1") NEWEST_FIRST, "ttii", q->state, q->playbook, before,
+                         q->since_ms);
   if (q->playbook.n)
     return ln_store_rows(s, r, err, COLUMNS "WHERE playbook = ? AND " WHICH NEWEST_FIRST, "tii", q->playbook,
                          before, q->since_ms);

@@ -596,6 +596,8 @@ static bool any_run(rig *r) {
 
 static void on_event(void *arg, ln_run *run, const ln_event *e);
 
+#define BACKUP "/rig/b.db"
+
 void rig_up(rig *r) {
   assert_false(r->up);
   r->up = true;
@@ -613,13 +615,20 @@ void rig_up(rig *r) {
   need((r->g.loop = ln_loop_sim(r->seed + (uint64_t)r->life, r->now_ms, &rig_err)) != NULL);
   need((r->g.host = ln_host_new(&rig_err)) != NULL);
   ln_store_opts o = {.vfs = r->disk, .clock = r->g.loop->clock};
-  need((r->g.store = ln_store_open(LN_STR("sqlite:/rig/a.db"), &o, &rig_err)) != NULL);
+  ln_str uri = r->restored ? LN_STR("sqlite:" BACKUP) : LN_STR("sqlite:/rig/a.db");
+  need((r->g.store = ln_store_open(uri, &o, &rig_err)) != NULL);
+  ln_buf why;
+  ln_buf_init(&why, 4096);
+  need(ln_restore(&r->g, &why, &rig_err));
+  ln_buf_free(&why);
   if (any_run(r)) ln_rand_seed(&r->rand, r->seed * 1000 + (uint64_t)r->life);
   need(ln_writer_start(r->g.store, r->g.loop, &rig_err));
   need((r->g.owner = ln_owner_take(r->g.store, &r->rand, r->now_ms, &rig_err)) != NULL);
   ln_sched_opts so = {.warm = r->warm, .event = on_event, .event_arg = r};
   if (r->served) need((r->sched = ln_sched_start(&r->g, &so, &rig_err)) != NULL);
 }
+
+void rig_backup(rig *r) { need(ln_store_backup(r->g.store, BACKUP, &rig_err)); }
 
 void rig_down(rig *r) {
   assert_true(r->up);

@@ -352,6 +352,12 @@ static void test_list(void **state) {
   assert_int_equal(
       count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .playbook = LN_STR("t1059.model")}, &got), 20);
   assert_int_equal(count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .since_ms = 190}, &got), 5);
+  ln_run_query under_way = {.state = LN_STR("waiting"), .or_under_way = true};
+  assert_int_equal(count_runs(s, under_way, &got), 200); /* the others are running */
+  for (int i = 0; i < 200; i++) assert_int_equal(got.ids[i], 200 - i);
+  under_way.state = LN_STR("running");
+  under_way.playbook = LN_STR("t1059.model");
+  assert_int_equal(count_runs(s, under_way, &got), 20);
   got.stop_after = 3;
   assert_int_equal(count_runs(s, (ln_run_query){.limit = 0}, &got), 3);
   ln_store_close(s);
