@@ -53,6 +53,7 @@ struct ln_store {
   char *path, *vfs;
   ln_clock *clock;
   bool looks;                                            /* nothing may be written */
+  const ln_store_watch *watch;                           /* NULL: nobody looks on */
   int64_t tail_keep, tail_slack; /* LN_TAIL_KEEP and LN_TAIL_SLACK; tests make them small */
   pthread_mutex_t read_mx;                               /* held for one page of rows at most */
   ln_conn *reader;
@@ -90,6 +91,7 @@ void ln_writer_stop(ln_store *s);                        /* writer.c: applies wh
 void ln_log_undo(ln_tx *tx);                             /* what the current job has written */
 bool ln_log_flush(ln_tx *tx, ln_err *err);               /* the rows of the batch; ids from tx->next */
 void ln_log_learn(ln_tx *tx);                            /* after the commit: into the tail */
+void ln_log_tell(const ln_tx *tx, const ln_log_slot *s); /* whoever looks on, if anybody does */
 void ln_log_reset(ln_tx *tx);                            /* the slots are free for the next batch */
 void ln_log_lost(ln_tx *tx);                             /* the batch's entries will not be in the log */
 

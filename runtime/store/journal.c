@@ -143,12 +143,18 @@ static bool gather(ln_tx *tx, int64_t run, const int64_t *ids, size_t count, int
   return true;
 }
 
+void ln_log_tell(const ln_tx *tx, const ln_log_slot *s) {
+  const ln_store_watch *w = tx->store->watch;
+  if (w && s->entries.n) w->commits(w->arg, s->run, ln_buf_view(&s->entries));
+}
+
 /* The run's entries in this very batch go along, and need no row in the log. */
 static bool gather_batch(ln_tx *tx, int64_t run, ln_buf *b, ln_err *err) {
   int64_t i;
   if (!ln_map_get(&tx->slot_of, run, &i)) return true;
   ln_buf *mine = &tx->slot[i].entries;
   if (!ln_buf_add(b, ln_buf_view(mine))) return ln_buf_ok(b, err);
+  ln_log_tell(tx, &tx->slot[i]);
   ln_buf_cut(mine, 0);
   tx->slot[i].mark = 0;
   return true;
