@@ -154,6 +154,7 @@ struct ln_effect {
   /* waits */
   int64_t due_ms;                                        /* 0: none                                         */
   int64_t wake_ms;                                       /* of its timer                                    */
+  struct { ln_task_fn fn; int64_t until_ms; uint64_t seen; } skip; /* of a plan, which does not wait: plan.c */
   ln_str key;                                            /* what somebody will call; "": nothing            */
   ln_effect *keyed_next, **keyed_at;                     /* in the engine's list of those that have one     */
   /* Of a wait that is to be put away: is there still nothing for it?  NULL: only time, or an approval. */
@@ -223,6 +224,9 @@ struct ln_run {
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
+  int64_t shift_ms;                                      /* how far a plan, which waits for nothing, looks ahead */
+  int skips;                                             /* waits that it did not wait for                  */
+  uint64_t answers;                                      /* handed over to branches, polls' own left out    */
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
   size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */
@@ -403,6 +407,12 @@ bool ln_is_system_file(ln_str name);                     /* a name or path: an i
 bool ln_seen_add(ln_tally *t, ln_str value);
 bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
+int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has it                           */
+/* Of a run that is planned: fn(e) once every branch waits, and the run's time is due_ms then: time passes
+** without being waited for.  A poll (until_ms: when that ends; else 0) that the run gave no answer to since
+** `seen` is not made again. */
+void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
+bool ln_plan_pass_time(ln_run *r);                       /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
