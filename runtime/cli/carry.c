@@ -56,6 +56,7 @@ void ln_carry_asks(ln_str title, int64_t id) {
 }
 
 void ln_carry_show(const ln_event *e) {
+  if (interrupted) return;
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
   else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
@@ -73,31 +74,50 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
 
 /* ------------------------------------------------------------------ asking at the terminal */
 
+/* "(ours, a guest's)" of an ask's options, else nothing. */
+static void show_options(ln_str options) {
+  ln_vitem list, one;
+  ln_str rest = options;
+  if (!options.n || !ln_v_read(&rest, &list) || !list.count) return;
+  const char *before = " (";
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one); before = ", ") {
+    fputs(before, stderr);
+    ln_app_put(stderr, one.s, 0);
+  }
+  fputc(')', stderr);
+}
+
+/* On standard error: with --json the other is the document's.  *asks: for an answer, not for a yes. */
 static bool show_question(void *arg, const ln_approval *a) {
+  bool *asks = arg;
   ln_json j;
   ln_buf b;
-  (void)arg;
+  *asks = ln_str_eq(a->kind, LN_STR("ask"));
   ln_buf_init(&b, 1 << 20);
   ln_json_init(&j, &b);
   if (a->effects.n) ln_v_to_json(a->effects, &j);
   else if (a->detail.n) ln_v_to_json(a->detail, &j);
-  putchar('\n');
-  ln_app_put(stdout, a->title, 0);
-  putchar('\n');
-  ln_app_put(stdout, ln_buf_view(&b), 0);
-  fputs("\nApprove? [y/N] ", stdout);
-  fflush(stdout);
+  fputc('\n', stderr);
+  ln_app_put(stderr, a->title, 0);
+  if (*asks) show_options(a->options);
+  fputc('\n', stderr);
+  ln_app_put(stderr, ln_buf_view(&b), 0);
+  fputs(*asks ? "Answer: " : "\nApprove? [y/N] ", stderr);
   ln_buf_free(&b);
   return false;
 }
 
-bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes) {
+static bool is_yes(ln_str line) { return ln_str_ieq(line, LN_STR("y")) || ln_str_ieq(line, LN_STR("yes")); }
+
+bool ln_carry_prompt(ln_app *app, int64_t approval, ln_said *said) {
   ln_err err = {0};
-  char line[512];
-  if (!isatty(STDIN_FILENO) || !ln_store_approval(app->g.store, approval, show_question, NULL, &err))
-    return false;
-  if (!fgets(line, sizeof line, stdin)) return false;
-  *yes = line[0] == 'y' || line[0] == 'Y';
+  bool asks = false;
+  if (!isatty(STDIN_FILENO)) return false;
+  if (!ln_store_approval(app->g.store, approval, show_question, &asks, &err)) return ln_app_fail(&err), false;
+  if (interrupted || !fgets(said->line, sizeof said->line, stdin)) return fputc('\n', stderr), false;
+  ln_str line = ln_str_trim(ln_str_of(said->line));
+  said->yes = asks || is_yes(line);
+  said->answer = asks ? line : (ln_str){NULL, 0};
   return true;
 }
 
@@ -105,22 +125,33 @@ bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes) {
 static bool ask_at_terminal(ln_carrying *c) {
   ln_waiting w;
   ln_err err = {0};
-  bool yes;
+  ln_said said;
   if (!c->ask || !ln_run_waiting_through(c->run, &w) || !w.id[0]) return false;
   int64_t id = strtoll(w.id, NULL, 10);
-  if (!ln_carry_prompt(c->app, id, &yes)) return false;
-  if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0},
-                         true, &err))
-    return true;
-  ln_app_fail(&err);
-  return false;
+  do {
+    if (!ln_carry_prompt(c->app, id, &said)) return false;
+    if (ln_approval_decide(&c->app->g, id, said.yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, said.answer,
+                           true, &err))
+      return true;
+    ln_app_fail(&err);
+  } while (ln_err_is(&err, "usage")); /* none of its options */
+  return ln_err_is(&err, "conflict"); /* somebody else was faster: the run learns of it */
 }
 
 /* ------------------------------------------------------------------ ending */
 
-static bool has_refused_plan(const ln_carrying *c, const ln_buf *json) {
-  (void)c;
-  return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0;
+bool ln_carry_refused(ln_app *app, const ln_buf *json) {
+  ln_buf doc;
+  ln_err err;
+  ln_vitem steps, step;
+  bool refused = false;
+  ln_buf_init(&doc, (size_t)256 << 20);
+  if (ln_host_json(app->g.host, ln_buf_view(json), &doc, &err) &&
+      ln_v_get(ln_buf_view(&doc), LN_STR("steps"), &steps))
+    for (ln_str rest = steps.body; !refused && rest.n && ln_v_read(&rest, &step);)
+      refused = ln_str_eq(ln_v_get_str(step.whole, "state"), LN_STR("refused"));
+  ln_buf_free(&doc);
+  return refused;
 }
 
 static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
@@ -129,18 +160,22 @@ static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
   if (strcmp(state, "waiting") == 0 || strcmp(state, "running") == 0)
     return ln_err_is(ln_run_why(c->run), "store") ? LN_EXIT_UNUSABLE : LN_EXIT_WAITS;
   if (strcmp(state, "completed") != 0) return LN_EXIT_FAILED;
-  if (plan) return has_refused_plan(c, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
+  if (plan) return ln_carry_refused(c->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(ln_run_outcome(c->run), "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
 }
 
-static void say_waiting(const ln_carrying *c, const char *ulid) {
-  ln_waiting w = {.what = "", .next = ""};
+/* Why it goes no further; the last line, when it waits, is the next command. */
+static void say_why(const ln_carrying *c) {
   const ln_err *why = ln_run_why(c->run);
   bool named = !why->op[0] || ln_str_find(ln_str_of(why->message), ln_str_of(why->op)) >= 0;
   if (ln_run_over(c->run) && why->code[0])
     ln_app_usage("%s%s%s", named ? "" : why->op, named ? "" : ": ", why->message);
-  if (ln_run_waiting_through(c->run, &w)) ln_app_usage("run %s waits for %s: %s", ulid, w.what, w.next);
-  else if (interrupted) ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
+}
+
+static void say_waiting(const ln_carrying *c, const char *ulid, const ln_waiting *w) {
+  if (w->what[0]) ln_app_usage("run %s waits for %s: %s", ulid, w->what, w->next);
+  else if (interrupted && !ln_run_over(c->run))
+    ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
 }
 
 static void run_loop(ln_carrying *c) {
@@ -172,24 +207,35 @@ void ln_carry_report(ln_app *app, bool json, const ln_buf *doc) {
   ln_buf_free(&text);
 }
 
+/* Ctrl-C stops the loop, and a second one, where nobody reads the output, ends the process: the run is as
+** safe as in a crash.  Whoever reads the output may go: the run does not. */
+static void run_until_signal(ln_carrying *c) {
+  struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND},
+                   ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGPIPE, &ignore, NULL);
+  sigaction(SIGINT, &stop, NULL);
+  sigaction(SIGTERM, &stop, NULL);
+  run_loop(c);
+}
+
 int ln_carry(ln_carrying *c) {
-  struct sigaction sa = {.sa_handler = on_signal};
   char ulid[LN_ULID + 1];
+  ln_waiting w = {.what = ""};
   ln_buf json;
   ln_err err = {0};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
-  run_loop(c);
+  run_until_signal(c);
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(c->run));
   bool plan = ln_run_is_plan(c->run);
   ln_buf_init(&json, (size_t)256 << 20);
-  say_waiting(c, ulid);
+  say_why(c);
+  if (!ln_run_waiting_through(c->run, &w)) w.what[0] = '\0';
   ln_run_park(c->run); /* what it waits for is on disk before it is told */
   if (!ln_report_json(&c->app->g, ln_str_of(ulid), &json, &err)) {
     ln_buf_free(&json);
     return ln_app_fail(ln_run_why(c->run)->code[0] ? ln_run_why(c->run) : &err);
   }
   ln_carry_report(c->app, c->json, &json);
+  say_waiting(c, ulid, &w);
   int code = exit_of(c, &json, plan);
   ln_buf_free(&json);
   return code;

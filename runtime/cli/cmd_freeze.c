@@ -4,8 +4,6 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
-
 enum { OPT_WHY = 256, OPT_CONNECTOR, OPT_PLAYBOOK };
 
 static const struct option options[] = {{"why", required_argument, NULL, OPT_WHY},
@@ -83,11 +81,11 @@ int ln_cmd_freeze(int argc, char **argv) {
   ln_err err = {0};
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(f.thaw ? thaw_help : freeze_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
-    else if (opt == LN_OPT_JSON || (f.thaw && opt == OPT_WHY) || !take(&f, opt))
+    else if ((f.thaw && opt == OPT_WHY) || !take(&f, opt))
       return ln_app_usage("%s takes one of --connector and --playbook: lunette %s --help", argv[0], argv[0]);
   }
   if (optind != argc) return ln_app_usage("%s takes no arguments: lunette %s --help", argv[0], argv[0]);

@@ -3,13 +3,12 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE };
 
-static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN},
-                                             LN_COMMON_OPTIONS};
+static const struct option show_options[] = {
+    {"markdown", no_argument, NULL, OPT_MARKDOWN}, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 
 static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--config FILE]\n"
                                 "RUN is an id, a unique beginning of one, or \"last\".\n";
@@ -37,7 +36,7 @@ int ln_cmd_show(int argc, char **argv) {
   const char *format = "text";
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", show_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, show_options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(show_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
@@ -55,6 +54,7 @@ int ln_cmd_show(int argc, char **argv) {
 static const struct option runs_options[] = {{"state", required_argument, NULL, OPT_STATE},
                                              {"playbook", required_argument, NULL, OPT_PLAYBOOK},
                                              {"since", required_argument, NULL, OPT_SINCE},
+                                             LN_JSON_OPTION,
                                              LN_COMMON_OPTIONS};
 
 static const char runs_help[] =
@@ -126,6 +126,13 @@ static bool since_of(ln_app *app, const char *text, int64_t *ms, ln_err *err) {
   return true;
 }
 
+static bool is_state(ln_str s) {
+  static const char *const states[] = {"running", "waiting", "completed", "failed", "cancelled"};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (ln_str_eq(s, ln_str_of(states[i]))) return true;
+  return false;
+}
+
 int ln_cmd_runs(int argc, char **argv) {
   ln_app_opts o = {.must_exist = true};
   ln_app app;
@@ -135,7 +142,7 @@ int ln_cmd_runs(int argc, char **argv) {
   const char *since = NULL;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", runs_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, runs_options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(runs_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
@@ -144,6 +151,10 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
     if (opt == OPT_SINCE) since = optarg;
   }
+  if (optind != argc) return ln_app_usage("runs takes options only: lunette runs --help");
+  if (l.state.n && !is_state(l.state))
+    return ln_app_usage("--state: running, waiting, completed, failed or cancelled is wanted, not %s",
+                        l.state.p);
   bool ok = ln_app_open(&app, &o, &err) && since_of(&app, since, &q.since_ms, &err) &&
             ln_store_runs(app.g.store, &q, print_row, &l, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);

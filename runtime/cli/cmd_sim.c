@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -405,13 +404,6 @@ static void close_sim(sim *s) {
   if (s->log) fclose(s->log);
 }
 
-static bool number(const char *text, long long least, long long most, long long *out) {
-  char *end;
-  errno = 0;
-  *out = strtoll(text, &end, 10);
-  return *text && !*end && !errno && *out >= least && *out <= most;
-}
-
 static int take_option(sim *s, int opt) {
   long long n = 0;
   switch (opt) {
@@ -419,19 +411,16 @@ static int take_option(sim *s, int opt) {
   case OPT_FAULTS: s->faults = optarg; return 0;
   case OPT_WRITE: s->write = optarg; return 0;
   case OPT_LOG: s->log_path = optarg; return 0;
-  case LN_OPT_JSON: return 0;
   case OPT_PORT:
-    if (!number(optarg, 1, 65535 - VENDORS, &n)) return ln_app_usage("--port: %s is not a port", optarg);
+    if (!ln_app_number("--port", optarg, 1, 65535 - VENDORS, &n)) return LN_EXIT_USAGE;
     s->port = (long)n;
     return 0;
   case OPT_SPEED:
-    if (!number(optarg, 1, 100000, &n))
-      return ln_app_usage("--speed: a whole number from 1 to 100000 is wanted, not %s", optarg);
+    if (!ln_app_number("--speed", optarg, 1, 100000, &n)) return LN_EXIT_USAGE;
     s->speed = n;
     return 0;
   case OPT_SEED:
-    if (!number(optarg, 0, INT64_MAX, &n))
-      return ln_app_usage("--seed: a whole number is wanted, not %s", optarg);
+    if (!ln_app_number("--seed", optarg, 0, INT64_MAX, &n)) return LN_EXIT_USAGE;
     s->seed = (uint64_t)n;
     return 0;
   default: return LN_EXIT_USAGE;
@@ -444,7 +433,7 @@ int ln_cmd_sim(int argc, char **argv) {
   int opt, code;
   s = (sim){.speed = 1, .seed = 1};
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), LN_EXIT_DONE;
     if ((code = take_option(&s, opt)) != 0) return code;
   }

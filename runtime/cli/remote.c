@@ -162,12 +162,15 @@ static bool waits_for_people(follower *f) {
       ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0",
       NULL, 10);
   if (!waits || !ln_str_eq(what, LN_STR("approval")) || id <= 0) return waits;
-  bool yes = false, answered = f->how->approve == LN_APPROVE_DENY ||
-                               (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &yes));
-  if (!answered) return true;
-  if (ln_remote_decide(f->app, id, yes, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &err)) return false;
-  ln_app_fail(&err);
-  return true;
+  ln_said said = {.yes = false};
+  do {
+    bool answered = f->how->approve == LN_APPROVE_DENY ||
+                    (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &said));
+    if (!answered) return true;
+    if (ln_remote_decide(f->app, id, said.yes, (ln_str){NULL, 0}, said.answer, &err)) return false;
+    ln_app_fail(&err);
+  } while (ln_err_is(&err, "usage"));  /* none of its options */
+  return !ln_err_is(&err, "conflict"); /* somebody else was faster: it goes on */
 }
 
 /* --- the end --- */
@@ -175,9 +178,7 @@ static bool waits_for_people(follower *f) {
 static int exit_of(const follower *f, const ln_buf *json) {
   if (!is_over(f)) return interrupted ? LN_EXIT_INTERRUPTED : LN_EXIT_WAITS;
   if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
-  if (f->how->plan)
-    return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0 ? LN_EXIT_FAILED
-                                                                                : LN_EXIT_DONE;
+  if (f->how->plan) return ln_carry_refused(f->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
 }
 
@@ -195,10 +196,10 @@ static int finish(follower *f) {
   ln_buf json;
   ln_err err = {0};
   ln_buf_init(&json, (size_t)256 << 20);
-  say_waiting(f);
   int code = LN_EXIT_FAILED;
   if (ln_report_json(&f->app->g, ln_str_of(f->ulid), &json, &err)) {
     ln_carry_report(f->app, f->how->json, &json);
+    say_waiting(f);
     code = exit_of(f, &json);
   } else {
     code = ln_app_fail(&err);

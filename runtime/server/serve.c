@@ -62,13 +62,30 @@ static ln_str part(const asked *a, const char *key) {
   return ln_v_get(a->what, ln_str_of(key), &v) && v.tag != 'n' ? v.whole : (ln_str){NULL, 0};
 }
 
+/* Is it asked of a playbook, or an operation, whose connectors are all on loopback? */
+static bool is_near(const asked *a, ln_err *err) {
+  ln_declared d;
+  ln_vitem uses = {0};
+  ln_str connector, op, playbook = ln_v_get_str(a->what, "playbook");
+  ln_str_cut(ln_v_get_str(a->what, "op"), '.', &connector, &op);
+  if (!playbook.n) return ln_config_is_near(a->s->g->config, connector);
+  bool near = false;
+  if (ln_playbook_declared(a->s->g, playbook, &d, err)) {
+    ln_v_get(ln_buf_view(&d.value), LN_STR("uses"), &uses);
+    near = ln_config_uses_near(a->s->g->config, uses.whole);
+  }
+  ln_declared_free(&d);
+  return near;
+}
+
 static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   ln_str approve = ln_v_get_str(a->what, "approve");
   *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false), .assume = part(a, "assume")};
   if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
   if (!ln_str_eq(approve, LN_STR("all"))) return true;
   o->approve = LN_APPROVE_ALL;
-  return ln_config_all_near(a->s->g->config) ||
+  if (is_near(a, err)) return true;
+  return !err->code[0] &&
          ln_fail(err, "usage", LN_FINAL,
                  "--approve all works only against simulators, or where every connector is on loopback");
 }
