@@ -2,6 +2,8 @@
 ** signal are taken in the transaction that journals it, so that a crash neither loses nor doubles one. */
 #include "modules/words.h"
 
+#include "modules/modules.h"
+
 #include "engine/library.h"
 #include "engine/play.h"
 
@@ -148,9 +150,11 @@ static taking *new_taking(lua_State *L) {
 }
 
 static int l_await_signal(lua_State *L) {
+  static const char *const known[] = {"timeout", NULL};
   check_name(L, 1, "await_signal");
   lua_settop(L, 2);
-  int64_t timeout = lnL_option_ms(L, 2, "timeout", 0);
+  lnL_options(L, "await_signal", 2, known);
+  int64_t timeout = lnL_option_ms(L, "await_signal", 2, "timeout", 0);
   lua_createtable(L, 0, 2);                              /* name opts args */
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "name");

@@ -70,7 +70,7 @@ struct ln_branch {
   ln_fork *fork;                                         /* its children, while it joins                    */
   ln_permit *permit;                                     /* of the nearest approved(); borrowed by children */
   ln_buf *plan_into; /* collecting writes for approved(): borrowed by children */
-  bool in_step;                                          /* inside step: no effects                         */
+  lua_State *in_step;                                    /* what is inside step: no effects, and no way out */
   bool polling;                                          /* inside await_until: reads only, not journaled   */
   bool cancelled;
   bool is_item; /* of a map: approvals of its siblings are one question */

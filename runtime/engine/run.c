@@ -164,6 +164,7 @@ static void run_branch(ln_run *r, ln_branch *b) {
   r->current = b;
   b->state = LN_B_RUNNING;
   ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  ln_vm_aside(r->vm, b->in_step || b->polling, b->in_step);
   ln_owner_at(r->engine->owner, r->id);
   ln_vm_turn turn = ln_vm_resume(r->vm, b->co, first_args(b->co), &nres, &err);
   ln_owner_at(r->engine->owner, 0);
