@@ -23,6 +23,7 @@ static const command commands[] = {
     {"approvals", ln_cmd_approvals, "what waits for a person"},
     {"approve", ln_cmd_approve, "answers yes"},
     {"deny", ln_cmd_approve, "answers no"},
+    {"signal", ln_cmd_signal, "sends something to a run"},
     {"call", ln_cmd_call, "one connector operation"},
     {"alert", ln_cmd_alert, "normalises alerts"},
     {"sim", ln_cmd_sim, "the vendor simulators as servers"},

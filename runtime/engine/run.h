@@ -80,6 +80,10 @@ bool ln_run_waiting_through(const ln_run *r, ln_waiting *w);
 ** answer to what was asked. */
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                         bool interactive, ln_err *err);
+/* Sends a value (encoded, or "": nil) to a run, which takes it with await_signal; its id goes to ulid.
+** "not_found", "ambiguous", "conflict": it has ended, "quota". */
+bool ln_run_signal(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
+                   ln_err *err);
 /* Settles a doubt: step may be empty when there is one.  result: an encoded value or "". */
 bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str result, ln_str by, ln_err *err);
 

@@ -4,6 +4,7 @@
 **   call     { op, args?, plan?, approve? }                        → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
+**   signal   { run, name, value? }                                 → { run }
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
@@ -127,6 +128,15 @@ static bool do_cancel(asked *a, ln_err *err) {
   return true;
 }
 
+static bool do_signal(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  if (!ln_run_signal(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_str(a->what, "name"), part(a, "value"),
+                     a->who, ulid, err))
+    return false;
+  put_run(a->answer, ulid);
+  return true;
+}
+
 static bool do_decide(asked *a, ln_err *err) {
   bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
                                a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
@@ -137,7 +147,7 @@ static bool do_decide(asked *a, ln_err *err) {
 }
 
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
-    {"run", do_run}, {"call", do_call}, {"resume", do_resume}, {"cancel", do_cancel}, {"decide", do_decide}};
+    {"run", do_run}, {"call", do_call}, {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");

@@ -35,6 +35,8 @@ local wrong = {
   { "run", "hello", "--assume", "a=1" }, { "runs", "hello" }, { "runs", "--state", "odd" },
   { "runs", "--since", "yesterday" }, { "show" }, { "show", "a", "b" }, { "resume" }, { "cancel" },
   { "approvals", "1" }, { "approve" }, { "approve", "one" }, { "deny", "1", "--answer", "x" }, { "call" },
+  { "signal" }, { "signal", "last" }, { "signal", "last", "go", "{}", "x" }, { "signal", "last", "go", "{" },
+  { "signal", "last", "" }, { "signal", "last", ("x"):rep(201) },
   { "alert", "a", "b" }, { "sim", "--port", "0" }, { "sim", "--speed", "fast" }, { "sim", "nobody" },
   { "check", "--strict=1" }, { "new" }, { "new", "playbook", "../x" }, { "secret" }, { "secret", "get", "x" },
   { "secret", "list", "--json" }, { "entity", "a", "b" }, { "bench", "hello" },
@@ -147,6 +149,60 @@ sys.test("an ask is answered from elsewhere by one of its options, and nothing e
   has(t:expect(2, { "approve", "1", "--answer", "mine" }).err, "none of the options")
   t:expect(3, { "run", "waiting" })
   has(t:expect(2, { "approve", "2", "--answer", "ours" }).err, "takes no answer")
+end)
+
+-- Signals to runs -----------------------------------------------------------------------------------------
+
+local awaits = [[local a = await_signal "go" local b = await_signal "it's" return { a, b }]]
+
+sys.test("a signal reaches a run that is under way in another process", function(t)
+  t:playbook("awaits", awaits)
+  local job = t:start { "run", "awaits", "--json" }
+  t:until_true(function() return t:run { "runs" }.out:find "running" end)
+  local sent = t:expect(0, { "signal", "last", "go", '{"n":[1,null]}' })
+  eq(sent.out, "sent go to run " .. t:expect(0, { "runs" }).out:match "^%S+" .. "\n")
+  t:expect(0, { "signal", "last", "it's" })
+  local r = job.wait()
+  eq(r.code, 0)
+  eq(r.doc().result[1].n[1], 1)
+  eq(r.doc().result[2], nil)
+  has(t:expect(1, { "signal", "last", "go" }).err, "it has ended: nobody would take the signal")
+  has(t:expect(1, { "signal", "01NONE", "go" }).err, "01NONE")
+end)
+
+sys.test("a signal waits for a run that nobody carries, which says how to send it", function(t)
+  t:playbook("awaits", awaits)
+  local job = t:start { "run", "awaits" }
+  t:until_true(function() return t:run { "runs" }.out:find "running" end)
+  job.kill "INT"
+  eq(job.wait().code, 130)
+  local doc = t:expect(0, { "show", "last", "--json" }).doc()
+  eq(doc.waiting["for"], "signal")
+  eq(doc.waiting.next, ("lunette signal %s go && lunette resume %s"):format(doc.run, doc.run))
+  t:expect(0, { "signal", doc.run, "go", "1" })
+  t:expect(0, { "signal", doc.run, "go", "2" })           -- not taken: one at a time
+  t:expect(0, { "signal", doc.run, "it's", "3" })
+  local result = t:expect(0, { "resume", doc.run, "--json" }).doc().result
+  eq(result[1], 1)
+  eq(result[2], 3)
+end)
+
+sys.test("a signal goes through the process that serves, and wakes what was put away", function(t)
+  t:playbook("awaits", awaits)
+  local server = t:serve()
+  local run = t:expect(0, { "run", "awaits", "--detach" }).out:match "%S+"
+  local function waiting() return t:expect(0, { "show", run, "--json" }).doc().waiting or {} end
+  assert(t:until_true(function() return waiting().next end), "it is not put away")
+  eq(waiting().next, "lunette signal " .. run .. " go")
+  t:expect(0, { "signal", run, "go", '"x"' })
+  assert(t:until_true(function() return (waiting().next or ""):find("'it'\\''s'", 1, true) end), waiting().next)
+  t:expect(0, { "signal", run, "it's", "true" })
+  t:expect(0, { "watch", run })
+  eq(t:expect(0, { "show", run, "--json" }).doc().result[2], true)
+  has(t:expect(1, { "signal", run, "go" }).err, "it has ended")
+  t:expect(2, { "signal", run, "go", "{" })
+  t:expect(2, { "signal", run, "" })
+  eq(server.stop().code, 0)
 end)
 
 -- Secrets -------------------------------------------------------------------------------------------------
