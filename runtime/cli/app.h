@@ -59,6 +59,11 @@ bool ln_app_read(const char *path, ln_buf *out,
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
                   ln_buf *value, ln_err *err);
 
+/* The first of these signals is only noted from now on; the second one does what it always does. */
+void ln_app_catch(int sig);
+bool ln_app_interrupted(void);
+bool ln_app_await_input(void); /* false: a signal came before there was anything on standard input */
+
 /* The next of a command's options, as getopt_long has it, from 256 on; -1: no more; '?': one that is wrong,
 ** as was said.  Those that all commands share come last in its table. */
 int ln_app_option(int argc, char **argv, const struct option *table);

@@ -2,24 +2,20 @@
 ** terminal only when the run has nothing else to do, so waiting for a person never holds up the rest. */
 #include "cli/carry.h"
 
+#include "cli/remote.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
 static ln_loop *stopping;
 static ln_engine *watched;
-
-static void on_signal(int sig) {
-  (void)sig;
-  interrupted = 1;
-}
 
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
   if (ln_store_changed(watched->store)) ln_runs_look(watched);
-  if (interrupted) stopping->stop(stopping);
+  if (ln_app_interrupted()) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
 
@@ -56,7 +52,7 @@ void ln_carry_asks(ln_str title, int64_t id) {
 }
 
 void ln_carry_show(const ln_event *e) {
-  if (interrupted) return;
+  if (ln_app_interrupted()) return;
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
   else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
@@ -68,7 +64,7 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
   bool stops =
       strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
-  if (!stops && !interrupted) return; /* virtual time has no timer that looks for signals */
+  if (!stops && !ln_app_interrupted()) return; /* virtual time has no timer that looks for signals */
   c->app->g.loop->stop(c->app->g.loop);                  /* for run_loop to look around */
 }
 
@@ -109,33 +105,60 @@ static bool show_question(void *arg, const ln_approval *a) {
 
 static bool is_yes(ln_str line) { return ln_str_ieq(line, LN_STR("y")) || ln_str_ieq(line, LN_STR("yes")); }
 
-bool ln_carry_prompt(ln_app *app, int64_t approval, ln_said *said) {
+/* What was typed; answer: to an ask, within line. */
+typedef struct said { char line[512]; bool yes; ln_str answer; } said;
+
+/* False: there is no terminal, or nobody answered. */
+static bool prompt(ln_app *app, int64_t approval, said *s) {
   ln_err err = {0};
   bool asks = false;
   if (!isatty(STDIN_FILENO)) return false;
   if (!ln_store_approval(app->g.store, approval, show_question, &asks, &err)) return ln_app_fail(&err), false;
-  if (interrupted || !fgets(said->line, sizeof said->line, stdin)) return fputc('\n', stderr), false;
-  ln_str line = ln_str_trim(ln_str_of(said->line));
-  said->yes = asks || is_yes(line);
-  said->answer = asks ? line : (ln_str){NULL, 0};
+  if (!ln_app_await_input() || !fgets(s->line, sizeof s->line, stdin)) return fputc('\n', stderr), false;
+  ln_str line = ln_str_trim(ln_str_of(s->line));
+  s->yes = asks || is_yes(line);
+  s->answer = asks ? line : (ln_str){NULL, 0};
   return true;
 }
 
-/* True when an answer was given and the run can go on. */
-static bool ask_at_terminal(ln_carrying *c) {
-  ln_waiting w;
+typedef struct standing { bool waits, asks; } standing;
+
+static bool read_standing(void *arg, const ln_approval *a) {
+  standing *s = arg;
+  s->waits = ln_str_eq(a->state, LN_STR("waiting"));
+  s->asks = ln_str_eq(a->kind, LN_STR("ask"));
+  return false;
+}
+
+static standing standing_of(ln_app *app, int64_t approval) {
+  standing s = {.waits = true};
+  ln_err err;
+  ln_store_approval(app->g.store, approval, read_standing, &s, &err);
+  return s;
+}
+
+bool ln_carry_answer(ln_app *app, ln_approve how, int64_t approval) {
+  standing now;
+  said s;
   ln_err err = {0};
-  ln_said said;
-  if (!c->ask || !ln_run_waiting_through(c->run, &w) || !w.id[0]) return false;
-  int64_t id = strtoll(w.id, NULL, 10);
-  do {
-    if (!ln_carry_prompt(c->app, id, &said)) return false;
-    if (ln_approval_decide(&c->app->g, id, said.yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, said.answer,
-                           true, &err))
-      return true;
+  while ((now = standing_of(app, approval)).waits) {
+    s = (said){.yes = how == LN_APPROVE_ALL};
+    if (how == LN_APPROVE_WAIT || (how == LN_APPROVE_ALL && now.asks)) return false;
+    if (how == LN_APPROVE_ASK && !prompt(app, approval, &s)) return false;
+    if (ln_remote_decide(app, approval, s.yes, (ln_str){NULL, 0}, s.answer, &err))
+      return !standing_of(app, approval).waits;          /* it may want others, too */
+    if (!standing_of(app, approval).waits) return true;  /* somebody else was faster */
     ln_app_fail(&err);
-  } while (ln_err_is(&err, "usage")); /* none of its options */
-  return ln_err_is(&err, "conflict"); /* somebody else was faster: the run learns of it */
+    if (how != LN_APPROVE_ASK || !ln_err_is(&err, "usage")) return false; /* else: none of its options */
+  }
+  return true;
+}
+
+/* True when the run can go on. */
+static bool answer_one(const ln_carrying *c) {
+  ln_waiting w;
+  return c->approve != LN_APPROVE_WAIT && ln_run_waiting_through(c->run, &w) && w.id[0] &&
+         ln_carry_answer(c->app, c->approve, strtoll(w.id, NULL, 10));
 }
 
 /* ------------------------------------------------------------------ ending */
@@ -156,7 +179,7 @@ bool ln_carry_refused(ln_app *app, const ln_buf *json) {
 
 static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
   const char *state = ln_run_state(c->run);
-  if (interrupted && !ln_run_over(c->run)) return LN_EXIT_INTERRUPTED;
+  if (ln_app_interrupted() && !ln_run_over(c->run)) return LN_EXIT_INTERRUPTED;
   if (strcmp(state, "waiting") == 0 || strcmp(state, "running") == 0)
     return ln_err_is(ln_run_why(c->run), "store") ? LN_EXIT_UNUSABLE : LN_EXIT_WAITS;
   if (strcmp(state, "completed") != 0) return LN_EXIT_FAILED;
@@ -174,7 +197,7 @@ static void say_why(const ln_carrying *c) {
 
 static void say_waiting(const ln_carrying *c, const char *ulid, const ln_waiting *w) {
   if (w->what[0]) ln_app_usage("run %s waits for %s: %s", ulid, w->what, w->next);
-  else if (interrupted && !ln_run_over(c->run))
+  else if (ln_app_interrupted() && !ln_run_over(c->run))
     ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
 }
 
@@ -186,7 +209,7 @@ static void run_loop(ln_carrying *c) {
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);
-  while (!interrupted && (!ln_runs_still(&c->app->g) || ask_at_terminal(c))) l->run(l);
+  while (!ln_app_interrupted() && (!ln_runs_still(&c->app->g) || answer_one(c))) l->run(l);
   l->cancel(l, &watch);
 }
 
@@ -210,11 +233,9 @@ void ln_carry_report(ln_app *app, bool json, const ln_buf *doc) {
 /* Ctrl-C stops the loop, and a second one, where nobody reads the output, ends the process: the run is as
 ** safe as in a crash.  Whoever reads the output may go: the run does not. */
 static void run_until_signal(ln_carrying *c) {
-  struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND},
-                   ignore = {.sa_handler = SIG_IGN};
-  sigaction(SIGPIPE, &ignore, NULL);
-  sigaction(SIGINT, &stop, NULL);
-  sigaction(SIGTERM, &stop, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  ln_app_catch(SIGINT);
+  ln_app_catch(SIGTERM);
   run_loop(c);
 }
 

@@ -5,7 +5,6 @@
 #include "base/units.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { OPT_COMMENT = 256, OPT_ANSWER };
 
@@ -133,9 +132,7 @@ static bool decide(ln_app *app, const char *id_text, bool yes, const char *comme
   long long id = strtoll(id_text, &end, 10);
   if (*end || id < 1)
     return ln_fail(err, "usage", LN_FINAL, "%s is no approval's id: lunette approvals lists them", id_text);
-  if (app->served) return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
-  return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), ln_str_of(comment), ln_str_of(answer),
-                            isatty(STDIN_FILENO) != 0, err);
+  return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
 }
 
 int ln_cmd_approve(int argc, char **argv) {

@@ -292,7 +292,7 @@ static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assum
   ln_carrying c = {.app = app,
                    .json = a->json,
                    .quiet = a->quiet || a->detach,
-                   .ask = a->approve == LN_APPROVE_ASK && !a->detach};
+                   .approve = a->detach ? LN_APPROVE_WAIT : a->approve};
   ln_run_options o = {
       .plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   if (a->n_assumes) o.assume = assume;
@@ -440,13 +440,44 @@ static int ask_to_resume(ln_app *app, const run_args *a, const settle_args *s) {
   return ln_app_fail(&err);
 }
 
-static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
+enum { QUESTIONS = 64 };
+typedef struct questions { int64_t after, v[QUESTIONS]; size_t n; } questions;
+
+static bool take_question(void *arg, const ln_approval *a) {
+  questions *q = arg;
+  if (a->id > q->after) q->v[q->n++] = a->id;
+  return q->n < QUESTIONS;
+}
+
+static bool copy_id(void *arg, const ln_run_row *row) {
+  *(int64_t *)arg = row->id;
+  return false;
+}
+
+/* --approve answers also what was asked before; where that was refused, as was said, nobody answers any more. */
+static bool answer_open(ln_app *app, run_args *a, ln_err *err) {
+  questions q = {.n = QUESTIONS};
+  int64_t run = 0;
+  if (a->approve != LN_APPROVE_ALL && a->approve != LN_APPROVE_DENY) return true;
+  if (!ln_store_run_find(app->g.store, ln_str_of(a->what), copy_id, &run, err)) return false;
+  while (q.n == QUESTIONS) {
+    q.n = 0;
+    if (!ln_store_approvals(app->g.store, run, true, take_question, &q, err)) return false;
+    for (size_t i = 0; i < q.n; i++)
+      if (!ln_carry_answer(app, a->approve, q.after = q.v[i])) return a->approve = LN_APPROVE_WAIT, true;
+  }
+  return true;
+}
+
+static int resume_run(ln_app *app, run_args *a, const settle_args *s) {
   ln_err err = {0};
-  if (app->served) return ask_to_resume(app, a, s);
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
-  ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
+  ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event};
   if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config)) return not_near();
-  if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
+  if (s->said && !app->served && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
+  if (!answer_open(app, a, &err)) return ln_app_fail(&err);
+  if (app->served) return ask_to_resume(app, a, s);
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .approve = a->approve};
+  o.event_arg = &c;
   return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
 }
 
@@ -502,7 +533,7 @@ static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err)
 static int call_run(ln_app *app, const run_args *a) {
   ln_err err = {0};
   ln_buf args;
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .approve = a->approve};
   ln_run_options o = {
       .plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   ln_str connector, op;

@@ -14,19 +14,12 @@ static const char help[] =
     "usage: lunette secret set NAME | list | rm NAME  [--config FILE]\n"
     "set prompts without echo on a terminal, else reads standard input (one trailing newline is dropped).\n";
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig) {
-  (void)sig;
-  interrupted = 1;
-}
-
 /* Up to the end, of a line when it comes from a terminal.  Not by stdio, whose buffer would keep it. */
 static void read_all(bool line, ln_buf *out) {
   char chunk[4096];
   ssize_t n;
   bool more = true;
-  while (more && (n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
+  while (more && (!line || ln_app_await_input()) && (n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
     ln_buf_add(out, (ln_str){chunk, (size_t)n});
     more = !line || !memchr(chunk, '\n', (size_t)n);
   }
@@ -36,16 +29,14 @@ static void read_all(bool line, ln_buf *out) {
 /* Without echo; the terminal is as it was afterwards, also when a signal ends it. */
 static void prompt(const struct termios *was, ln_buf *out) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-  struct sigaction sa = {.sa_handler = on_signal}, before[sizeof signals / sizeof *signals];
   struct termios quiet = *was;
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &sa, &before[i]);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) ln_app_catch(signals[i]);
   quiet.c_lflag &= (tcflag_t)~ECHO;
   tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
   fputs("value: ", stderr);
   read_all(true, out);
   tcsetattr(STDIN_FILENO, TCSAFLUSH, was);
   fputc('\n', stderr);
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &before[i], NULL);
 }
 
 static bool read_value(ln_buf *out, ln_err *err) {
@@ -53,7 +44,7 @@ static bool read_value(ln_buf *out, ln_err *err) {
   ln_buf_init(out, 65536);
   if (tcgetattr(STDIN_FILENO, &was) == 0) prompt(&was, out);
   else read_all(false, out);
-  if (interrupted) return ln_fail(err, "interrupted", LN_FINAL, "interrupted: nothing was kept");
+  if (ln_app_interrupted()) return ln_fail(err, "interrupted", LN_FINAL, "interrupted: nothing was kept");
   if (ln_buf_failed(out)) return ln_fail(err, "too_big", LN_FINAL, "a secret is 64 KiB at most");
   if (out->n && out->p[out->n - 1] == '\n') ln_buf_cut(out, out->n - 1);
   return out->n > 0 || ln_fail(err, "usage", LN_FINAL, "an empty value is no secret: type it, or pipe it in");
@@ -72,7 +63,7 @@ static int set(ln_app *app, const char *name) {
             made);
   if (ok) return LN_EXIT_DONE;
   int code = ln_app_fail(&err);
-  return interrupted ? LN_EXIT_INTERRUPTED : code;
+  return ln_app_interrupted() ? LN_EXIT_INTERRUPTED : code;
 }
 
 static bool print_name(void *arg, ln_str name, int64_t ms) {

@@ -17,27 +17,19 @@ static const char serve_help[] =
     "store.\n"
     "Ends on Ctrl-C or SIGTERM; the runs then wait, and the next one takes them up.\n";
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig) {
-  (void)sig;
-  stopped = 1;
-}
-
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
-  if (stopped) t->loop->stop(t->loop);
+  if (ln_app_interrupted()) t->loop->stop(t->loop);
   else t->loop->timer(t->loop, t, 50);
 }
 
 static int serve(ln_app *app) {
-  struct sigaction sa = {.sa_handler = on_signal};
   ln_err err = {0};
   ln_loop *l = app->g.loop;
   ln_timer look = {.loop = l, .fn = look_for_signal, .arg = &look};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  ln_app_catch(SIGINT);
+  ln_app_catch(SIGTERM);
   ln_server *s = ln_server_start(&app->g, &err);
   if (!s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   fprintf(stderr, "lunette: serving %s\n", ln_store_path(app->g.store));

@@ -71,13 +71,6 @@ static const char help[] =
     "  --write   the configuration that reaches them, once they listen; default: printed\n"
     "  --log     a JSON line for each request, and for each thing done\n";
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig) {
-  (void)sig;
-  stopped = 1;
-}
-
 /* ------------------------------------------------------------------ the log */
 
 static void log_request(const vendor *v, const ln_server_request *r, const ln_sim_action *a) {
@@ -336,7 +329,7 @@ static bool tell(sim *s, ln_err *err) {
 
 static void look_for_signal(void *arg) {
   sim *s = arg;
-  if (stopped) s->loop->stop(s->loop);
+  if (ln_app_interrupted()) s->loop->stop(s->loop);
   else s->loop->timer(s->loop, &s->watch, 50);
 }
 
@@ -437,9 +430,8 @@ int ln_cmd_sim(int argc, char **argv) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), LN_EXIT_DONE;
     if ((code = take_option(&s, opt)) != 0) return code;
   }
-  struct sigaction sa = {.sa_handler = on_signal}; /* before anybody is told that they listen */
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  ln_app_catch(SIGINT); /* before anybody is told that they listen */
+  ln_app_catch(SIGTERM);
   bool ok = open_sim(&s, argv + optind, argc - optind, &err);
   if (ok) serve(&s);
   code = LN_EXIT_DONE;

@@ -151,6 +151,60 @@ sys.test("an ask is answered from elsewhere by one of its options, and nothing e
   has(t:expect(2, { "approve", "2", "--answer", "ours" }).err, "takes no answer")
 end)
 
+sys.test("resume --approve answers what was asked before", function(t)
+  t:playbook("two", [[
+    local out = parallel { a = function() return try(approve, { title = "a?" }) ~= nil end,
+                           b = function() return try(approve, { title = "b?" }) ~= nil end }
+    return { out.a, out.b, (try(approve, { title = "c?" })) ~= nil }]])
+  local function begun(options)
+    return t:expect(3, { "run", "two", "--json", table.unpack(options or {}) }).doc().run
+  end
+  local run = begun()
+  local r = t:expect(0, { "resume", run, "--approve", "deny", "--json" })
+  eq(table.concat({ tostring(r.doc().result[1]), tostring(r.doc().result[2]), tostring(r.doc().result[3]) }, " "),
+     "false false false")
+  eq(r.doc().approvals[1].by, r.doc().approvals[2].by)
+  -- whoever started it says yes to nothing that was asked of others, and hears so once
+  run = begun()
+  r = t:expect(3, { "resume", run, "--approve", "all" })
+  eq(select(2, r.err:gsub("started this run and cannot approve it", "")), 1)
+  has(r.err, "waits for approval: lunette approve ")
+  t:expect(0, { "resume", run, "--approve", "deny" })
+  run = begun { "--sim" }
+  r = t:expect(0, { "resume", run, "--sim", "--approve", "all", "--json" })
+  for i = 1, 3 do eq(r.doc().result[i], true) end
+end)
+
+sys.test("resume --approve answers through the process that serves, by the same rules", function(t)
+  t:playbook("two", [[
+    local ok = try(approve, { title = "a?" }) ~= nil
+    return { ok, try(approve, { title = "b?" }) ~= nil }]])
+  local server = t:serve()
+  local run = t:expect(3, { "run", "two", "--json" }).doc().run
+  local r = t:expect(3, { "resume", run, "--approve", "all" })
+  has(r.err, "started this run and cannot approve it")
+  r = t:expect(0, { "resume", run, "--approve", "deny", "--json" })
+  eq(r.doc().result[1], false)
+  eq(r.doc().result[2], false)
+  eq(server.stop().code, 0)
+end)
+
+sys.test("an ask is not answered by --approve all, at once or later", function(t)
+  t:playbook("asking", [[return ask { title = "whose?" }.answer]])
+  local run = t:expect(3, { "run", "asking", "--approve", "all", "--json" }).doc().run
+  t:expect(3, { "resume", run, "--approve", "all" })
+  t:expect(0, { "approve", "1", "--answer", "ours" })
+  eq(t:expect(0, { "resume", run, "--approve", "all", "--json" }).doc().result, "ours")
+end)
+
+sys.test("a question that wants two is put once to each", function(t)
+  t:write("lunette.conf.lua", interactive)
+  t:playbook("both", [[return approve { title = "go on?", quorum = 2 }]])
+  local seen = terminal(t, "run both --approve ask", "Approve", "y\\n")
+  has(seen, "rc=3")
+  eq(select(2, seen:gsub("Approve%?", "")), 1)
+end)
+
 -- Signals to runs -----------------------------------------------------------------------------------------
 
 local awaits = [[local a = await_signal "go" local b = await_signal "it's" return { a, b }]]
