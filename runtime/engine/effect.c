@@ -103,6 +103,7 @@ void ln_effect_free(ln_effect *e) {
   }
   ln_buf *bufs[] = {&e->before, &e->names, &e->undo, &e->handle, &e->unchanged, &e->would};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
+  free(e->told);
   free(e->name);
   free(e->where);
   give_back(e);

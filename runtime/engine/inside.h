@@ -159,6 +159,7 @@ struct ln_effect {
   ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
   bool recovered;                                        /* it stood in the journal without a result        */
   bool perhaps;                                          /* an attempt may have been acted on               */
+  ln_err *told; /* the last answer that did not tell whether it happened, or NULL */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
   bool waited; /* for its turn on the entity: to be looked at again */
