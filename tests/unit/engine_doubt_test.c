@@ -97,7 +97,7 @@ static void test_how_the_send_ended_is_told(void **state) {
   rig_say_(r, "fake.post#1", "send", "lost-");
   rig_say_(r, "fake.post#1", "probe", "unknown unknown unknown");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
-  assert_has(rig_entries(r), "the world says unavailable; the send ended with: the world says timeout");
+  assert_has(rig_doc(r), "the world says unavailable; the send ended with: the world says timeout");
   rig_free(r);
 }
 
