@@ -45,6 +45,15 @@ static void show_step(const ln_event *e) {
   putchar('\n');
 }
 
+/* A remark of the playbook; what else it notes stands in the report. */
+static void show_note(const ln_event *e) {
+  ln_str level = ln_v_get_str(e->text, "level"), message = ln_v_get_str(e->text, "message");
+  if (!ln_str_eq(e->name, LN_STR("log")) || !level.n) return;
+  printf("  %-9.*s ", LN_STR_ARG(level));
+  ln_app_put(stdout, message, 0);
+  putchar('\n');
+}
+
 void ln_carry_asks(ln_str title, int64_t id) {
   fputs("  asks      ", stdout);
   ln_app_put(stdout, title, 0);
@@ -55,6 +64,7 @@ void ln_carry_show(const ln_event *e) {
   if (ln_app_interrupted()) return;
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
+  else if (strcmp(e->what, "note") == 0) show_note(e);
   else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
   fflush(stdout);
 }
@@ -69,6 +79,21 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
 }
 
 /* ------------------------------------------------------------------ asking at the terminal */
+
+bool ln_carry_approve(const char *word, ln_approve *out) {
+  if (strcmp(word, "ask") == 0) *out = LN_APPROVE_ASK;
+  else if (strcmp(word, "deny") == 0) *out = LN_APPROVE_DENY;
+  else if (strcmp(word, "all") == 0) *out = LN_APPROVE_ALL;
+  else return false;
+  return true;
+}
+
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve, bool near) {
+  if (approve != LN_APPROVE_ALL || app->sim || near) return true;
+  ln_app_usage("--approve all works only against simulators, or where every connector is on loopback: "
+               "--approve ask puts the questions to you");
+  return false;
+}
 
 /* "(ours, a guest's)" of an ask's options, else nothing. */
 static void show_options(ln_str options) {
@@ -106,7 +131,11 @@ static bool show_question(void *arg, const ln_approval *a) {
 static bool is_yes(ln_str line) { return ln_str_ieq(line, LN_STR("y")) || ln_str_ieq(line, LN_STR("yes")); }
 
 /* What was typed; answer: to an ask, within line. */
-typedef struct said { char line[512]; bool yes; ln_str answer; } said;
+typedef struct said {
+  char line[512];
+  bool yes;
+  ln_str answer;
+} said;
 
 /* False: there is no terminal, or nobody answered. */
 static bool prompt(ln_app *app, int64_t approval, said *s) {
@@ -121,7 +150,9 @@ static bool prompt(ln_app *app, int64_t approval, said *s) {
   return true;
 }
 
-typedef struct standing { bool waits, asks; } standing;
+typedef struct standing {
+  bool waits, asks;
+} standing;
 
 static bool read_standing(void *arg, const ln_approval *a) {
   standing *s = arg;
@@ -146,8 +177,8 @@ bool ln_carry_answer(ln_app *app, ln_approve how, int64_t approval) {
     if (how == LN_APPROVE_WAIT || (how == LN_APPROVE_ALL && now.asks)) return false;
     if (how == LN_APPROVE_ASK && !prompt(app, approval, &s)) return false;
     if (ln_remote_decide(app, approval, s.yes, (ln_str){NULL, 0}, s.answer, &err))
-      return !standing_of(app, approval).waits;          /* it may want others, too */
-    if (!standing_of(app, approval).waits) return true;  /* somebody else was faster */
+      return !standing_of(app, approval).waits;         /* it may want others, too */
+    if (!standing_of(app, approval).waits) return true; /* somebody else was faster */
     ln_app_fail(&err);
     if (how != LN_APPROVE_ASK || !ln_err_is(&err, "usage")) return false; /* else: none of its options */
   }

@@ -9,13 +9,17 @@ typedef struct ln_carrying {
   ln_app *app;
   ln_run *run;                                           /* set after ln_run_start */
   bool json, quiet;
-  ln_approve approve;                                    /* of what waits for a person, see ln_carry_answer */
+  ln_approve approve; /* of what waits for a person, see ln_carry_answer */
 } ln_carrying;
 
 /* for ln_run_options.event, with arg = ln_carrying */
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e);
 void ln_carry_show(const ln_event *e);                   /* a line on standard output */
 void ln_carry_asks(ln_str title, int64_t id);            /* the line of a question */
+/* "ask", "deny" or "all"; false: another word. */
+bool ln_carry_approve(const char *word, ln_approve *out);
+/* "all" only against simulators, or where all that it can reach is near; false: said so on standard error. */
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve, bool near);
 /* Answers a question: as was said with the command (ALL has no answer for an ask), or at the terminal.  True:
 ** it is decided, by whomever; false: it waits for somebody else, and what went wrong was said. */
 bool ln_carry_answer(ln_app *app, ln_approve how, int64_t approval);

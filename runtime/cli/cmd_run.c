@@ -61,14 +61,6 @@ static const char run_help[] =
     "  --sim      against simulators inside the process, in virtual time; nothing to configure\n"
     "Exit: 0 done, 1 failed, 2 usage, 3 waits, 4 unusable, 5 ended, but not all was done, 130 interrupted.\n";
 
-static bool parse_approve(const char *s, run_args *a) {
-  if (strcmp(s, "ask") == 0) a->approve = LN_APPROVE_ASK;
-  else if (strcmp(s, "deny") == 0) a->approve = LN_APPROVE_DENY;
-  else if (strcmp(s, "all") == 0) a->approve = LN_APPROVE_ALL;
-  else return false;
-  return true;
-}
-
 static int take_common(int opt, run_args *a) {
   long long seed = 0;
   switch (opt) {
@@ -83,7 +75,8 @@ static int take_common(int opt, run_args *a) {
   case OPT_CONFIG: a->app.config = optarg; break;
   case OPT_PLAN: a->plan = true; break;
   case OPT_APPROVE:
-    if (!parse_approve(optarg, a)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
+    if (!ln_carry_approve(optarg, &a->approve))
+      return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
     break;
   default: return -1;
   }
@@ -194,11 +187,6 @@ bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, co
 
 /* ------------------------------------------------------------------ run */
 
-static int not_near(void) {
-  return ln_app_usage("--approve all works only against simulators, or where every connector is on loopback: "
-                      "--approve ask puts the questions to you");
-}
-
 static bool uses_are_near(const ln_app *app, const ln_declared *d) {
   ln_vitem uses = {0};
   ln_v_get(ln_buf_view(&d->value), LN_STR("uses"), &uses);
@@ -212,10 +200,6 @@ static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
 
 /* ------------------------------------------------------------------ where another process carries the
 ** runs */
-
-static const char *approve_word(const run_args *a) {
-  return a->approve == LN_APPROVE_ALL ? "all" : a->approve == LN_APPROVE_DENY ? "deny" : "";
-}
 
 static int follow(ln_app *app, const run_args *a, ln_buf *request, bool plan) {
   char ulid[LN_ULID + 1];
@@ -240,7 +224,7 @@ static int ask_to_run(ln_app *app, const run_args *a, ln_str input, ln_str assum
   ln_buf b;
   ln_buf_init(&b, (size_t)256 << 20);
   size_t mark = ln_v_begin(&b, 'O', 6);
-  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_text(&b, "approve", ln_str_of(ln_remote_approve(a->approve)));
   ln_remote_value(&b, "assume", a->n_assumes ? assume : (ln_str){NULL, 0});
   ln_remote_text(&b, "do", LN_STR("run"));
   ln_remote_value(&b, "input", input);
@@ -254,7 +238,7 @@ static int ask_to_call(ln_app *app, const run_args *a, ln_str args) {
   ln_buf b;
   ln_buf_init(&b, (size_t)256 << 20);
   size_t mark = ln_v_begin(&b, 'O', 5);
-  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_text(&b, "approve", ln_str_of(ln_remote_approve(a->approve)));
   ln_remote_value(&b, "args", args);
   ln_remote_text(&b, "do", LN_STR("call"));
   ln_remote_text(&b, "op", ln_str_of(a->what));
@@ -312,7 +296,7 @@ static int start_run(ln_app *app, run_args *a) {
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
             put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
   if (!ok) code = ln_app_fail(&err);
-  else if (a->approve == LN_APPROVE_ALL && !app->sim && !uses_are_near(app, &d)) code = not_near();
+  else if (!ln_carry_may_approve(app, a->approve, uses_are_near(app, &d))) code = LN_EXIT_USAGE;
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   else code = start_here(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   ln_declared_free(&d);
@@ -441,7 +425,10 @@ static int ask_to_resume(ln_app *app, const run_args *a, const settle_args *s) {
 }
 
 enum { QUESTIONS = 64 };
-typedef struct questions { int64_t after, v[QUESTIONS]; size_t n; } questions;
+typedef struct questions {
+  int64_t after, v[QUESTIONS];
+  size_t n;
+} questions;
 
 static bool take_question(void *arg, const ln_approval *a) {
   questions *q = arg;
@@ -454,7 +441,8 @@ static bool copy_id(void *arg, const ln_run_row *row) {
   return false;
 }
 
-/* --approve answers also what was asked before; where that was refused, as was said, nobody answers any more. */
+/* --approve answers also what was asked before; where that was refused, as was said, nobody answers any
+** more. */
 static bool answer_open(ln_app *app, run_args *a, ln_err *err) {
   questions q = {.n = QUESTIONS};
   int64_t run = 0;
@@ -472,7 +460,7 @@ static bool answer_open(ln_app *app, run_args *a, ln_err *err) {
 static int resume_run(ln_app *app, run_args *a, const settle_args *s) {
   ln_err err = {0};
   ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event};
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config)) return not_near();
+  if (!ln_carry_may_approve(app, a->approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (s->said && !app->served && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
   if (!answer_open(app, a, &err)) return ln_app_fail(&err);
   if (app->served) return ask_to_resume(app, a, s);
@@ -538,8 +526,7 @@ static int call_run(ln_app *app, const run_args *a) {
       .plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   ln_str connector, op;
   ln_str_cut(ln_str_of(a->what), '.', &connector, &op);
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_is_near(app->config, connector))
-    return not_near();
+  if (!ln_carry_may_approve(app, a->approve, ln_config_is_near(app->config, connector))) return LN_EXIT_USAGE;
   ln_buf_init(&args, 16 << 20);
   bool ok = call_args(app, a, &args, &err);
   int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args))

@@ -190,21 +190,34 @@ static bool read_wanted(void *arg, const ln_run_row *row) {
   return false;
 }
 
+/* One that is put away waits for its turn now, and for no person: whoever follows it sees that. */
+static bool due_now(ln_tx *tx, const wanted *w, ln_err *err) {
+  const ln_waiting turn = {.what = "timer"};
+  ln_buf waiting;
+  ln_buf_init(&waiting, 4096);
+  ln_park_encode(&turn, &waiting);
+  ln_run_change c = {.waiting = ln_buf_view(&waiting)};
+  bool ok = ln_tx_wait_call_run(tx, w->run, err) &&
+            ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err) && ln_tx_run_change(tx, w->run, &c, err);
+  ln_buf_free(&waiting);
+  return ok;
+}
+
 static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
   const wanted *w = arg;
   static const ln_run_change cancelling = {.state = {"cancelling", 10}};
   return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) &&
          ln_tx_run_forgive(tx, w->run, err) &&
          (!w->cancel || ln_tx_run_change(tx, w->run, &cancelling, err)) &&
-         (w->owner[0] ||
-          (ln_tx_wait_call_run(tx, w->run, err) && ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err)));
+         (w->owner[0] || due_now(tx, w, err));
 }
 
 static bool want(wanted *w, ln_str which, ln_err *err) {
   ln_engine *g = w->s->g;
   if (!ln_store_run_find(g->store, which, read_wanted, w, err)) return false;
   bool ours = strcmp(w->owner, ln_owner_id(g->owner)) == 0;
-  if (w->over) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", w->ulid, w->ulid);
+  if (w->over)
+    return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", w->ulid, w->ulid);
   if (w->sim)
     return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim",
                    w->ulid);

@@ -2,6 +2,8 @@
 **
 **   run      { playbook, input?, assume?, plan?, approve? }        → { run }
 **   call     { op, args?, plan?, approve? }                        → { run }
+**   undo     { run, plan?, approve?, despite_freeze? }             → { run }
+**   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
@@ -63,13 +65,15 @@ static ln_str part(const asked *a, const char *key) {
   return ln_v_get(a->what, ln_str_of(key), &v) && v.tag != 'n' ? v.whole : (ln_str){NULL, 0};
 }
 
-/* Is it asked of a playbook, or an operation, whose connectors are all on loopback? */
+/* Is it asked of a playbook, or an operation, whose connectors are all on loopback?  What takes things back
+** may reach any. */
 static bool is_near(const asked *a, ln_err *err) {
   ln_declared d;
   ln_vitem uses = {0};
-  ln_str connector, op, playbook = ln_v_get_str(a->what, "playbook");
-  ln_str_cut(ln_v_get_str(a->what, "op"), '.', &connector, &op);
-  if (!playbook.n) return ln_config_is_near(a->s->g->config, connector);
+  ln_str connector, name, op = ln_v_get_str(a->what, "op"), playbook = ln_v_get_str(a->what, "playbook");
+  ln_str_cut(op, '.', &connector, &name);
+  if (op.n) return ln_config_is_near(a->s->g->config, connector);
+  if (!playbook.n) return ln_config_all_near(a->s->g->config);
   bool near = false;
   if (ln_playbook_declared(a->s->g, playbook, &d, err)) {
     ln_v_get(ln_buf_view(&d.value), LN_STR("uses"), &uses);
@@ -81,7 +85,9 @@ static bool is_near(const asked *a, ln_err *err) {
 
 static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   ln_str approve = ln_v_get_str(a->what, "approve");
-  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false), .assume = part(a, "assume")};
+  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false),
+                        .despite_freeze = ln_v_get_bool(a->what, "despite_freeze", false),
+                        .assume = part(a, "assume")};
   if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
   if (!ln_str_eq(approve, LN_STR("all"))) return true;
   o->approve = LN_APPROVE_ALL;
@@ -98,7 +104,9 @@ static bool begin(const asked *a, ln_run *r) {
 
 static bool do_run(asked *a, ln_err *err) {
   ln_run_options o;
-  return options_of(a, &o, err) && begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
+  if (!options_of(a, &o, err)) return false;
+  o.despite_freeze = false;                              /* that is for taking back */
+  return begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
                                                          part(a, "input"), &o, a->who, err));
 }
 
@@ -106,6 +114,25 @@ static bool do_call(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
          begin(a, ln_run_call(a->s->g, ln_v_get_str(a->what, "op"), part(a, "args"), &o, a->who, err));
+}
+
+static bool do_undo(asked *a, ln_err *err) {
+  ln_run_options o;
+  return options_of(a, &o, err) &&
+         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), &o, a->who, err));
+}
+
+static bool do_release(asked *a, ln_err *err) {
+  enum { MOST = 64 };
+  ln_run_options o;
+  ln_str entities[MOST];
+  ln_vitem list, one;
+  ln_release what = {.entities = entities, .why = ln_v_get_str(a->what, "why")};
+  bool ok = options_of(a, &o, err) && ln_v_get(a->what, LN_STR("entities"), &list) && list.tag == 'A';
+  for (ln_str rest = ok ? list.body : (ln_str){NULL, 0}; rest.n && what.n < MOST && ln_v_read(&rest, &one);)
+    if (one.tag == 'S') entities[what.n++] = one.s;
+  if (ok && !what.n) ok = ln_fail(err, "usage", LN_FINAL, "release wants the name of something");
+  return ok && begin(a, ln_release_start(a->s->g, &what, &o, a->who, err));
 }
 
 static bool do_resume(asked *a, ln_err *err) {
@@ -147,7 +174,8 @@ static bool do_decide(asked *a, ln_err *err) {
 }
 
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
-    {"run", do_run}, {"call", do_call}, {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
+    {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
+    {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");

@@ -43,7 +43,11 @@ local wrong = {
   { "bench", "hello", "--runs", "3x", "--concurrency", "1" },
   { "bench", "hello", "--runs", "3", "--concurrency", "0" },
   { "replay" }, { "replay", "last", "--all" }, { "replay", "--all", "--with", "scripts", "--last", "2x" }, { "serve", "--json" }, { "watch" }, { "freeze", "--json" },
-  { "thaw", "--why", "x" }, { "nothing" },
+  { "thaw", "--why", "x" },
+  { "undo" }, { "undo", "last", "--approve", "perhaps" }, { "release", "x" }, { "release", "--why", "x" },
+  { "hold", "x" }, { "hold", "x", "--until", "tomorrow" }, { "hold", "x", "--until", "2h", "--json" },
+  { "backup" }, { "backup", "a", "b" }, { "prune" }, { "prune", "--older-than", "long" },
+  { "prune", "--older-than", "1h", "x" }, { "nothing" },
 }
 
 sys.test("what is wrong with an option is one line that says what to do, and exits with 2", function(t)
