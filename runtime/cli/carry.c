@@ -279,13 +279,13 @@ int ln_carry(ln_carrying *c) {
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(c->run));
   bool plan = ln_run_is_plan(c->run);
   ln_buf_init(&json, (size_t)256 << 20);
-  say_why(c);
   if (!ln_run_waiting_through(c->run, &w)) w.what[0] = '\0';
   ln_run_park(c->run); /* what it waits for is on disk before it is told */
   if (!ln_report_json(&c->app->g, ln_str_of(ulid), &json, &err)) {
     ln_buf_free(&json);
     return ln_app_fail(ln_run_why(c->run)->code[0] ? ln_run_why(c->run) : &err);
   }
+  say_why(c);
   ln_carry_report(c->app, c->json, &json);
   say_waiting(c, ulid, &w);
   int code = exit_of(c, &json, plan);

@@ -61,9 +61,9 @@ static int act(freezing *f) {
   }
   if (!ln_writer_run(f->app.g.store, apply, f, &err)) return ln_app_fail(&err);
   const char *what = f->scope[0] ? f->scope : "everything";
-  if (!f->thaw) printf("%s is frozen: writes wait for lunette thaw\n", what);
+  if (!f->thaw) printf("%s is frozen in %s: writes wait for lunette thaw\n", what, ln_store_path(f->app.g.store));
   else if (f->n) printf("thawed\n");
-  else printf("%s was not frozen\n", what);
+  else printf("%s was frozen\n", f->scope[0] ? "nothing of that" : "nothing");
   return LN_EXIT_DONE;
 }
 
@@ -90,6 +90,7 @@ int ln_cmd_freeze(int argc, char **argv) {
   }
   if (optind != argc) return ln_app_usage("%s takes no arguments: lunette %s --help", argv[0], argv[0]);
   if (!f.thaw && f.scope[0] && !f.why) return ln_app_usage("freeze wants --why TEXT");
+  o.must_exist = f.thaw || !f.why; /* a new one may be frozen before anything runs */
   int code = ln_app_open(&f.app, &o, &err) ? act(&f) : ln_app_fail(&err);
   ln_app_close(&f.app);
   return code;

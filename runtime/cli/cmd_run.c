@@ -514,7 +514,8 @@ static int parse_call(int argc, char **argv, run_args *a) {
 
 static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err) {
   if (a->n_sets == 1 && a->sets[0][0] == '{')
-    return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err);
+    return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err) ||
+           ln_fail(err, "usage", LN_FINAL, "%s is no JSON: %s", a->sets[0], err->message);
   return put_pairs(app, a->sets, a->n_sets, false, args, err);
 }
 

@@ -593,7 +593,7 @@ static int l_call_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   const char *dot = strchr(r->playbook, '.');
   lua_settop(L, 0);
-  if (!dot) return luaL_error(L, "%s is no operation", r->playbook);
+  if (!dot) return luaL_error(L, "%s is no operation: that is CONNECTOR.OPERATION", r->playbook);
   lua_pushlstring(L, r->playbook, (size_t)(dot - r->playbook));  /* name             */
   lua_pushfstring(L, "connectors.%s", lua_tostring(L, 1));       /* name module      */
   lua_pushcfunction(L, lnL_require);

@@ -62,6 +62,25 @@ sys.test("what is wrong with an option is one line that says what to do, and exi
   eq(select(2, t:expect(0, { "runs" }).out:gsub("\n", "")), 1, "runs in the store")
 end)
 
+sys.test("what is not there is said, with what to do, and nothing is made in its place", function(t)
+  for _, args in ipairs { { "runs" }, { "show", "last" }, { "approvals" }, { "signal", "last", "x" }, { "thaw" },
+                          { "freeze" }, { "entity" }, { "watch", "last" }, { "cancel", "last" },
+                          { "undo", "last" }, { "release", "x", "--why", "x" }, { "hold", "x", "--until", "2h" },
+                          { "replay", "last" }, { "backup", "copy" }, { "prune", "--older-than", "1h" } } do
+    has(t:expect(4, args).err, "name a store that is there")
+  end
+  eq(t:read "lunette.db", nil)
+  has(t:expect(0, { "freeze", "--why", "before anything runs" }).out, "everything is frozen in lunette.db")
+  eq(t:expect(0, { "thaw" }).out, "thawed\n")
+  eq(t:expect(0, { "thaw" }).out, "nothing was frozen\n")
+  t:playbook("hello", "return 1")
+  t:expect(0, { "new", "playbook", "mine" })
+  has(t:expect(1, { "new", "playbook", "mine" }).err, "is there already: take another name")
+  has(t:expect(1, { "secret", "rm", "mine" }).err, "lunette secret list")
+  has(t:expect(2, { "call", "okta.users", "{no" }).err, "{no is no JSON")
+  has(t:expect(1, { "call", "users" }).err, "CONNECTOR.OPERATION")
+end)
+
 -- Streams -------------------------------------------------------------------------------------------------
 
 sys.test("output that cannot be written is no success", function(t)
