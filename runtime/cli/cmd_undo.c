@@ -5,8 +5,6 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
-
 enum { OPT_PLAN = 256, OPT_WHY, OPT_UNTIL, OPT_APPROVE, OPT_DESPITE, OPT_QUIET };
 
 typedef struct taking {
@@ -22,11 +20,10 @@ typedef struct taking {
   {"plan", no_argument, NULL, OPT_PLAN}, {"approve", required_argument, NULL, OPT_APPROVE},                  \
       {"despite-freeze", no_argument, NULL, OPT_DESPITE}, {"quiet", no_argument, NULL, OPT_QUIET}
 
-static const struct option undo_options[] = {TAKING_OPTIONS, LN_COMMON_OPTIONS};
-static const struct option release_options[] = {{"why", required_argument, NULL, OPT_WHY}, TAKING_OPTIONS,
-                                                LN_COMMON_OPTIONS};
-static const struct option hold_options[] = {{"until", required_argument, NULL, OPT_UNTIL},
-                                             LN_COMMON_OPTIONS};
+static const struct option undo_options[] = {TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
+static const struct option release_options[] = {
+    {"why", required_argument, NULL, OPT_WHY}, TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
+static const struct option hold_options[] = {{"until", required_argument, NULL, OPT_UNTIL}, LN_COMMON_OPTIONS};
 
 #define TAKING_HELP                                                                                          \
   "  --plan            nothing is written: shows what would be\n"                                            \
@@ -65,7 +62,7 @@ static bool take(taking *t, int opt) {
 static int parse(taking *t, const struct option *options, const char *help, int argc, char **argv) {
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), LN_EXIT_DONE;
     if (opt == '?') return LN_EXIT_USAGE;
     if (!take(t, opt)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
@@ -159,14 +156,14 @@ static ln_run *release(ln_app *app, const taking *t, const ln_run_options *o, ln
 static int carry(ln_app *app, const taking *t, const char *what) {
   ln_err err = {0};
   ln_str by = ln_str_of(ln_app_user());
-  ln_carrying c = {.app = app, .json = t->json, .quiet = t->quiet, .ask = t->approve == LN_APPROVE_ASK};
+  ln_carrying c = {.app = app, .json = t->json, .quiet = t->quiet, .approve = t->approve};
   ln_run_options o = {.plan = t->plan,
                       .despite_freeze = t->despite_freeze,
                       .approve = t->approve,
                       .event = ln_carry_event,
                       .event_arg = &c};
   bool undo = strcmp(what, "undo") == 0;
-  if (!ln_carry_may_approve(app, t->approve)) return LN_EXIT_USAGE;
+  if (!ln_carry_may_approve(app, t->approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (undo && !t->json && !t->quiet && !preview(app, t->what[0], &err)) return ln_app_fail(&err);
   if (app->served) return ask(app, t, what);
   c.run = undo ? ln_undo_start(&app->g, ln_str_of(t->what[0]), &o, by, &err) : release(app, t, &o, by, &err);

@@ -72,7 +72,7 @@ struct ln_branch {
   ln_fork *fork;                                         /* its children, while it joins                    */
   ln_permit *permit;                                     /* of the nearest approved(); borrowed by children */
   ln_buf *plan_into; /* collecting writes for approved(): borrowed by children */
-  bool in_step;                                          /* inside step: no effects                         */
+  lua_State *in_step;                                    /* what is inside step: no effects, and no way out */
   bool polling;                                          /* inside await_until: reads only, not journaled   */
   bool cancelled;
   bool is_item; /* of a map: approvals of its siblings are one question */
@@ -173,6 +173,7 @@ struct ln_effect {
   ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
   bool recovered;                                        /* it stood in the journal without a result        */
   bool perhaps;                                          /* an attempt may have been acted on               */
+  ln_err *told;  /* the last answer that did not tell whether it happened, or NULL */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
   /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened

@@ -82,9 +82,14 @@ bool ln_run_waiting(const ln_run *r, ln_waiting *w);
 bool ln_runs_still(const ln_engine *g);
 /* also for the person that a run it waits for waits for */
 bool ln_run_waiting_through(const ln_run *r, ln_waiting *w);
-/* A person's decision; "conflict", "denied" (four eyes), "not_found". */
+/* A person's decision, and the answer of an ask; "conflict", "denied" (four eyes), "not_found", "usage": no
+** answer to what was asked. */
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                         bool interactive, ln_err *err);
+/* Sends a value (encoded, or "": nil) to a run, which takes it with await_signal; its id goes to ulid.
+** "not_found", "ambiguous", "conflict": it has ended, "quota". */
+bool ln_run_signal(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
+                   ln_err *err);
 /* Settles a doubt: step may be empty when there is one.  result: an encoded value or "". */
 bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str result, ln_str by, ln_err *err);
 

@@ -125,7 +125,7 @@ bool ln_store_waits_due(ln_store *s, int64_t now_ms, int64_t *runs, size_t *n, l
 bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time */
 
 /* --- signals and locks (signals.c); whoever waits for one has its key in `wait` --- */
-enum { LN_SIGNALS_MOST = 1000 };                         /* of one run, not taken yet */
+enum { LN_SIGNALS_MOST = 1000 /* of one run, not taken yet */, LN_SIGNAL_NAME = 200 /* bytes */ };
 void ln_signal_key(ln_str ulid, ln_str name, ln_buf *out);
 void ln_lock_key(ln_str name, ln_buf *out);
 bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms,
