@@ -19,6 +19,7 @@ local OUTSIDE = { "collectgarbage", "debug", "dofile", "io", "load", "loadfile",
 
 files["scripts"] = { read_globals = defined("words", "blob"), not_globals = OUTSIDE }
 files["stdlib"] = { read_globals = { "fail" }, not_globals = OUTSIDE }
+files["stdlib/ledger"] = { read_globals = defined("words"), not_globals = OUTSIDE }
 files["stdlib/connectors"] = { read_globals = defined("words", "connector") }
 files["stdlib/check/file.lua"] = { read_globals = { "load" } } -- Lua's own compiler has the last word
 -- Definitions for editors: functions without a body, in lines as long as the annotations they are copied from.

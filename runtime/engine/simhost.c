@@ -175,9 +175,14 @@ static int l_world(lua_State *L) {
   require_sim(L, "sim.kit");                             /* job kit */
   lua_getfield(L, -1, "sim");
   lua_setglobal(L, "sim");
-  lua_getfield(L, -1, "faults");                      /* job kit faults: the spec is read once, to judge it */
+  lua_getfield(L, -1, "checked");                        /* job kit checked: the spec is read once, to judge it */
   lua_pushstring(L, h->faults);
-  lua_call(L, 1, 0);
+  lua_createtable(L, (int)h->n_names, 0);                /* … checked spec names */
+  for (size_t i = 0; i < h->n_names; i++) {
+    lua_pushlstring(L, h->names[i].p, h->names[i].n);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_call(L, 2, 0);
   require_sim(L, "sim.world");                           /* job kit world */
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);
@@ -243,7 +248,7 @@ ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err) {
     return NULL;
   }
   find_names(h);
-  if (protect(h, l_begin, h, "bad_argument", err)) return h;
+  if (protect(h, l_begin, h, "usage", err)) return h;
   ln_simhost_free(h);
   return NULL;
 }
@@ -266,7 +271,7 @@ bool ln_simhost_again(ln_simhost *h, uint64_t seed, const char *faults, ln_err *
   h->seed = seed;
   h->start_ms = ln_now_ms(h->clock);
   stop_all(h);
-  return protect(h, l_world, h, "bad_argument", err);
+  return protect(h, l_world, h, "usage", err);
 }
 
 void ln_simhost_free(ln_simhost *h) {

@@ -18,7 +18,7 @@ typedef struct ln_simhost_opts {        /* borrowed until ln_simhost_new returns
   double latency_s;                                      /* simulated seconds that each answer takes */
 } ln_simhost_opts;
 
-/* "bad_argument": the fault spec is wrong; "not_found": stdlib/sim/kit.lua or world.lua is not there. */
+/* "usage": the fault spec is wrong; "not_found": stdlib/sim/kit.lua or world.lua is not there. */
 ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err);
 void ln_simhost_free(ln_simhost *h);
 /* As if it had just been made with this seed and spec: no simulator is started, the world is a new one.  What

@@ -44,7 +44,7 @@ struct ln_tx {
   size_t bytes, rows;                                    /* of log in this batch */
   ln_tail tail;                                          /* of what is committed */
   int64_t unsure; /* what the tail takes for needed below this id may be in a segment already */
-  int64_t tail_runs;                                     /* runs above this id began after it; 0: it knows all */
+  int64_t tail_runs; /* runs above this id began after it; 0: it knows all of all runs */
   /* runs that had entries in a batch that failed: no more of theirs until they are owned anew */
   ln_map lost;
 };
@@ -80,10 +80,9 @@ bool ln_batch_apply(ln_tx *tx, ln_apply_fn apply, void *arg, bool *spoilt, ln_er
 bool ln_batch_commit(ln_tx *tx, ln_err *err);            /* false: aborted */
 void ln_batch_abort(ln_tx *tx);
 void ln_tx_free(ln_tx *tx);
-/* One step of moving the log's floor up, in a transaction of its own; false: it did not move.  Is it time for one,
-** for a writer that is idle, or not? */
+/* One step of moving the log's floor up, in a transaction of its own; false: it did not move. */
 bool ln_tx_tidy(ln_tx *tx);
-bool ln_tx_tidy_due(ln_tx *tx, bool idle);
+bool ln_tx_tidy_due(ln_tx *tx, bool idle); /* is it time for a step, of a writer that is idle, or not? */
 
 bool ln_mark_place(ln_store *s, ln_err *err);            /* mark.c: the store learns which file it lies in */
 void ln_writer_stop(ln_store *s);                        /* writer.c: applies what has queued */

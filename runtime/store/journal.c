@@ -110,8 +110,8 @@ void ln_log_lost(ln_tx *tx) {
 
 /* --- segments --- */
 
-/* Makes the tail know every row of `run` that is committed and needed (0: of all runs): a run older than our tail
-** has some before it. */
+/* Makes the tail know every row of `run` that is committed and needed (0: of all runs): a run older than our
+** tail has some before it. */
 static bool know(ln_tx *tx, int64_t run, ln_err *err) {
   bool whole = tx->tail_runs > 0 && run <= tx->tail_runs;
   if (whole && tx->tail.base > tx->floor) {
@@ -257,8 +257,8 @@ static bool tidy(ln_tx *tx, ln_err *err) {
   return delete_front(tx, first, err);
 }
 
-/* What nobody needs any more is deleted soon, so that whoever opens the store has little to read; to learn that, what
-** lay there before is gathered once.  What is needed is gathered when it has become old. */
+/* What nobody needs any more is deleted soon, so that whoever opens the store has little to read; to learn
+** that, what lay there before is gathered once.  What is needed is gathered when it has become old. */
 bool ln_tx_tidy_due(ln_tx *tx, bool idle) {
   int64_t run, rows = tx->next - tx->floor, slack = tx->store->tail_slack;
   if (rows > tx->store->tail_keep + slack && (idle || rows > LN_TAIL_MOST)) return true;
@@ -314,13 +314,14 @@ static bool read_part(ln_store *s, cursor *at, ln_err *err) {
   bool found = false;
   int64_t where[4];
   if (!ln_conn_ints(s->reader, where, 4, &found, err,
-                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
-                    at->run, at->n))
+                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1",
+                    "ii", at->run, at->n))
     return false;
   if (!found) return read_tail(s, at, err);
   if (where[3] != SEGMENT_FORMAT)
     return ln_fail(err, "store", LN_FINAL,
-                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): upgrade",
+                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): "
+                   "upgrade",
                    s->path, (long long)where[3], SEGMENT_FORMAT);
   at->n = where[1];
   at->upto = where[2];

@@ -54,14 +54,14 @@ local function check_password(user, held)
   return held
 end
 
----Everything that is to be lifted, the newest hold first.
+---Everything that is to be lifted, the newest hold first.  A file's hold may be known by either of its hashes.
 local function collect(input)
-  local out, had = {}, {}
-  local function add(held)                                 -- one hold is found by each name of its entity
+  local out, seen = {}, {}
+  local function add(held)
     for _, h in ipairs(held) do
-      local key = h.run .. "/" .. h.step
-      if not had[key] then out[#out + 1] = h end
-      had[key] = true
+      local which = h.run .. " " .. h.step
+      if not seen[which] then out[#out + 1] = h end
+      seen[which] = true
     end
   end
   if input.user then

@@ -340,6 +340,29 @@ function kit.faults(spec)
   return out
 end
 
+local function contains(list, v)
+  for _, x in ipairs(list) do
+    if x == v then return true end
+  end
+  return false
+end
+
+---Reads a fault spec, and raises as well for a simulator, or an operation of it, that is not there: such a fault
+---would never strike.
+---@param vendors string[]  the simulators that there are
+function kit.checked(spec, vendors)
+  for _, rule in ipairs(kit.faults(spec)) do
+    if not contains(vendors, rule.vendor) then
+      error(("faults: there is no simulator of %s; there are %s"):format(rule.vendor, table.concat(vendors, " ")), 0)
+    end
+    local known = require("sim." .. rule.vendor).operations
+    if rule.op and not contains(known, rule.op) then
+      error(("faults: the simulator of %s knows no %s; it knows %s")
+            :format(rule.vendor, rule.op, table.concat(known, " ")), 0)
+    end
+  end
+end
+
 -- The rule that strikes this call, if any.  Every rule that matches counts the call, so #N means the same
 -- whatever stands before it in the spec.
 local function strike(self, op)
