@@ -35,7 +35,7 @@ struct ln_tx {
   ln_store *store;
   ln_conn *c;                                            /* NULL: to be opened again */
   int64_t next, floor, version;                          /* of meta */
-  bool meta_changed, told;                               /* told: whoever looks on, of entries in this batch */
+  bool meta_changed, told;                               /* told: who looks on, of entries of this batch */
   uint64_t job, number;                                  /* of jobs, and of batches, so far */
   int64_t changes;                                       /* sqlite3_total_changes when the batch began */
   ln_log_slot *slot;

@@ -13,8 +13,9 @@
 typedef struct ln_store ln_store;
 typedef struct ln_tx ln_tx;
 
-/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run what
-** goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died there. */
+/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run
+** what goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died
+** there. */
 typedef struct ln_store_watch {
   void (*commits)(void *arg, int64_t run, ln_str entries);
   void (*committed)(void *arg);

@@ -314,7 +314,8 @@ static void test_broken_ones(void **s) {
 int main(void) {
   ln_log_level((ln_level)(LN_ERROR + 1)); /* what broken simulators raise is meant */
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_answer), TEST(test_faults), TEST(test_did_and_truth), TEST(test_slow), TEST(test_speed),
+  const struct CMUnitTest tests[] = {TEST(test_answer), TEST(test_faults), TEST(test_did_and_truth),
+                                     TEST(test_slow), TEST(test_speed),
                                      TEST(test_bad_spec), TEST(test_config_and_log), TEST(test_one_world),
                                      TEST(test_as_a_server), TEST(test_broken_ones)};
   return cmocka_run_group_tests(tests, NULL, NULL);

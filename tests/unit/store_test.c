@@ -946,8 +946,8 @@ static void test_vault_rows(void **state) {
   ln_store_close(s);
 }
 
-/* Whoever looks on is told of each commit what goes into a journal, also where the run ends in that batch; and
-** nothing of a job that failed. */
+/* Whoever looks on is told of each commit what goes into a journal, also where the run ends in that batch;
+** and nothing of a job that failed. */
 typedef struct onlooker { ln_buf seen; int commits; } onlooker;
 
 static void sees_entries(void *arg, int64_t run, ln_str entries) {
