@@ -34,5 +34,6 @@ files["tests/lua/t1059"] = { read_globals = words }
 files["tests/lua/modules"] = { read_globals = { "CERTIFICATE" } }
 -- The playbooks, the connector and the simulator of the simulation.
 files["tests/sim/playbooks"] = { read_globals = defined("words", "blob"), not_globals = OUTSIDE }
+files["tests/faults/playbooks"] = { read_globals = defined("words", "blob"), not_globals = OUTSIDE }
 files["tests/sim/lib/connectors"] = { read_globals = defined("words", "connector") }
 files["tests/sim/lib/sim"] = { read_globals = { "fail" } }

@@ -56,6 +56,7 @@ typedef struct polling {
   lua_State *main;
   int fn_ref;
   int64_t every_ms, until_ms;
+  uint64_t answers;                                      /* that the run had when it polled                 */
   ln_branch *branch;
 } polling;
 
@@ -80,13 +81,15 @@ static void poll_now(void *arg);
 static void poll_again(ln_effect *e) {
   polling *p = e->work;
   ln_err late;
-  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  int64_t now = ln_run_clock_ms(e->run);
   if (now + p->every_ms > p->until_ms && now >= p->until_ms) {
     ln_fail(&late, "timeout", LN_FINAL, "await_until: not true within its timeout");
     ln_effect_fail(e, &late);
     return;
   }
-  ln_wait_for(e, now + p->every_ms < p->until_ms ? now + p->every_ms : p->until_ms, poll_now);
+  int64_t next = now + p->every_ms < p->until_ms ? now + p->every_ms : p->until_ms;
+  if (e->run->planning) ln_plan_wait(e, next, p->until_ms, p->answers, poll_now);
+  else ln_wait_for(e, next, poll_now);
 }
 
 /* In a plan it may have asked for what nobody knows yet. */
@@ -131,6 +134,7 @@ static void poll_now(void *arg) {
     ln_run_end_attempt(e->run, &err);
     return;
   }
+  p->answers = e->run->answers;
   b->polling = true;
   b->on_end = poll_ended;
   b->on_end_arg = e;

@@ -31,15 +31,15 @@ static const struct option hold_options[] = {{"until", required_argument, NULL, 
   "  --despite-freeze  also while writes are frozen; it goes on record\n"
 
 static const char undo_help[] =
-    "usage: lunette undo RUN [--plan] [--approve ask|deny|all] [--despite-freeze] [--json] [--quiet] [--config "
-    "FILE]\n"
+    "usage: lunette undo RUN [--plan] [--approve ask|deny|all] [--despite-freeze] [--json] [--quiet]\n"
+    "                    [--config FILE]\n"
     "Takes back what a run that has ended did, the last first, where the live state is still what it set.\n"
     "First it prints what it can take back and what it cannot.  It is a run itself.\n" TAKING_HELP;
 static const char release_help[] =
-    "usage: lunette release ENTITY... --why TEXT [--plan] [--approve ask|deny|all] [--despite-freeze] [--json]\n"
-    "                       [--quiet] [--config FILE]\n"
-    "Lifts what is held of something, in every vendor, whichever runs hold it.  ENTITY is vendor:kind:id, or a\n"
-    "bare name.  It is a run itself.\n" TAKING_HELP;
+    "usage: lunette release ENTITY... --why TEXT [--plan] [--approve ask|deny|all] [--despite-freeze]\n"
+    "                       [--json] [--quiet] [--config FILE]\n"
+    "Lifts what is held of something, in every vendor, whichever runs hold it.  ENTITY is vendor:kind:id,\n"
+    "or a bare name.  It is a run itself.\n" TAKING_HELP;
 static const char hold_help[] =
     "usage: lunette hold ENTITY --until T [--config FILE]\n"
     "Prolongs the leases of something: T is a time (RFC 3339), or a duration from now on, such as 8h.\n";
@@ -191,7 +191,8 @@ int ln_cmd_release(int argc, char **argv) {
   int code = parse(&t, release_options, release_help, argc, argv);
   if (code >= 0) return code;
   if (t.n < 1 || t.n > 64) return ln_app_usage("release takes one ENTITY or more: lunette release --help");
-  if (!t.why || !t.why[strspn(t.why, " \t")]) return ln_app_usage("release wants --why TEXT: it goes on record");
+  if (!t.why || !t.why[strspn(t.why, " \t")])
+    return ln_app_usage("release wants --why TEXT: it goes on record");
   return open_and_carry(&t, "release");
 }
 
@@ -202,8 +203,10 @@ static bool when(const char *text, int64_t now, int64_t *ms, ln_err *err) {
   if (ln_parse_duration(ln_str_of(text), ms, &no)) *ms += now;
   else if (!ln_parse_time(ln_str_of(text), ms, &no))
     return ln_fail(err, "usage", LN_FINAL,
-                   "--until %s: a time such as 2026-11-24T18:00:00Z is wanted, or a duration such as 8h", text);
-  return *ms > now || ln_fail(err, "usage", LN_FINAL, "--until %s is over: lunette release ends a hold", text);
+                   "--until %s: a time such as 2026-11-24T18:00:00Z is wanted, or a duration such as 8h",
+                   text);
+  return *ms > now ||
+         ln_fail(err, "usage", LN_FINAL, "--until %s is over: lunette release ends a hold", text);
 }
 
 static int prolong(ln_app *app, const taking *t) {

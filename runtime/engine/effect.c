@@ -233,13 +233,12 @@ void ln_effect_fail(ln_effect *e, const ln_err *err) {
 }
 
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
-  int64_t now = ln_now_ms(e->run->engine->loop->clock);
   *out = (ln_entry){.kind = kind,
                     .name = ln_str_of(e->name),
                     .op = ln_str_of(e->op->name),
                     .cls = e->op->cls,
                     .fingerprint = {(const char *)e->print, LN_FINGERPRINT},
-                    .at_ms = now,
+                    .at_ms = ln_run_clock_ms(e->run),
                     .asked_ms = e->asked_ms,
                     .ok = e->ok,
                     .state = ln_str_of(e->state),
@@ -427,7 +426,7 @@ void ln_effect_start_live(ln_effect *e) {
 
 void ln_effect_begin(ln_effect *e) {
   ln_run *r = e->run;
-  e->asked_ms = ln_now_ms(r->engine->loop->clock);
+  e->asked_ms = ln_run_clock_ms(r);
   if (r->replay) ln_replay_asked(e);
   if (ln_replay_is_aligned(r)) return;
   ln_record *rec = ln_effect_logged(e) ? ln_journal_find(r->past, ln_str_of(e->name)) : NULL;

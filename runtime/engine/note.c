@@ -28,7 +28,7 @@ bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data
   bool anew = ln_replay_is_aligned(r) || !ln_journal_noted(r->past, ln_str_of(name));
   if (!b->polling && !b->plan_into && anew) {
     ln_entry e = {.kind = kind, .name = ln_str_of(name), .op = ln_str_of(what), .cls = LN_LOCAL, .ok = true,
-                  .at_ms = ln_now_ms(r->engine->loop->clock), .data = data};
+                  .at_ms = ln_run_clock_ms(r), .data = data};
     r->partial += strcmp(what, "not_done") == 0;
     r->notes += strcmp(what, "found") == 0;
     if (r->replay) ln_replay_noted(r, &e);

@@ -103,8 +103,8 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
-         begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) &&
+         ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {

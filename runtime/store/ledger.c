@@ -8,7 +8,8 @@
 
 #define COLUMNS                                                                                    \
   "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
-  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, coalesce(l.ulid, '') "         \
+  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, "                              \
+  "coalesce(l.ulid, iif(h.lifted_by = 0, '', 'elsewhere')) "                                       \
   "FROM hold h LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
 
 static void decode(const ln_cell *c, ln_hold *h) {
@@ -211,8 +212,8 @@ static bool page(ln_store *s, const ln_hold_query *q, ln_str name, int64_t last,
   int64_t all = q->all;
   if (name.n)
     return ln_store_rows(s, rows, err,
-                         COLUMNS "WHERE (h.name = ?5 OR h.entity IN (SELECT entity FROM alias WHERE name = ?5))"
-                                 " AND " NARROW,
+                         COLUMNS "WHERE (h.name = ?5 OR h.entity IN (SELECT entity FROM alias WHERE"
+                                 " name = ?5)) AND " NARROW,
                          "itiit", q->run, q->kind, all, last, name);
   if (q->entity.n)
     return ln_store_rows(s, rows, err, COLUMNS "WHERE h.entity = ?5 AND " NARROW, "itiit", q->run, q->kind,

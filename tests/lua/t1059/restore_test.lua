@@ -41,9 +41,11 @@ package.loaded["connectors.visionone"] = { back = act "visionone.back",
 
 local restore = dofile "scripts/t1059/restore.lua"
 
+local steps = 0
 local function hold(more)
+  steps = steps + 1
   local h = { entity = "e", facet = "f", state = "isolated", status = "held", run = "other", open = false,
-              since = "2026-01-02", step = "s", undo = { op = "visionone.back", args = { id = "x" } } }
+              since = "2026-01-02", step = "s" .. steps, undo = { op = "visionone.back", args = { id = "x" } } }
   for k, v in pairs(more or {}) do h[k] = v end
   return h
 end
@@ -106,6 +108,14 @@ test("restore: the verdict stands unless a newer one, or a person, says that it 
   assert(try { sha256 = H, device = {} }.lifted == 3)
   kept = {}
   assert(try { sha256 = H, benign_by = "bob" }.lifted == 1)
+end)
+
+test("restore: a hold that both hashes lead to is lifted once", function()
+  local H, same = ("ab"):rep(32), hold()
+  holds = { [H] = { same, hold() }, cafe = { same } }
+  kept = { ["t1059/verdict/" .. H] = { verdict = "malicious", at = 20260901, sha1 = "cafe" } }
+  local out = try { sha256 = H, benign_by = "bob" }
+  assert(out.held == 2 and out.lifted == 2 and #did == 2)
 end)
 
 test("restore: one that cannot be lifted is told, and the others are", function()
