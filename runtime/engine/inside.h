@@ -72,7 +72,7 @@ struct ln_branch {
   ln_fork *fork;                                         /* its children, while it joins                    */
   ln_permit *permit;                                     /* of the nearest approved(); borrowed by children */
   ln_buf *plan_into; /* collecting writes for approved(): borrowed by children */
-  bool in_step;                                          /* inside step: no effects                         */
+  lua_State *in_step;                                    /* what is inside step: no effects, and no way out */
   bool polling;                                          /* inside await_until: reads only, not journaled   */
   bool cancelled;
   bool is_item; /* of a map: approvals of its siblings are one question */
@@ -121,7 +121,7 @@ typedef struct ln_lift {                                 /* the hold that a writ
   ln_str ulid, step;                                     /* whose it is: the run's, and its step            */
   int64_t run;                                           /* 0: not read yet                                 */
   ln_str entity, facet, state, before;                   /* as the ledger has them                          */
-  bool malicious, pending;                               /* it rests on such a verdict; it was not confirmed */
+  bool malicious, pending;                               /* it rests on such a verdict; is not confirmed    */
   bool gave;                                             /* it gave something back: this takes it again     */
   ln_lift_end end;
 } ln_lift;
@@ -173,6 +173,7 @@ struct ln_effect {
   ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
   bool recovered;                                        /* it stood in the journal without a result        */
   bool perhaps;                                          /* an attempt may have been acted on               */
+  ln_err *told;  /* the last answer that did not tell whether it happened, or NULL */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
   /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened
@@ -379,8 +380,8 @@ void ln_lift_read(ln_effect *e);
 typedef enum ln_lifting { LN_LIFT_GO, LN_LIFT_KEPT, LN_LIFT_NO } ln_lifting;
 /* May it be looked at?  KEPT: others hold it so, too, or it is over: there is nothing to do.  NO: err. */
 ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
-/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says what
-** it is, and e->lift how that ends. */
+/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says
+** what it is, and e->lift how that ends. */
 bool ln_lift_compare(ln_effect *e, ln_err *err);
 /* In the intent's transaction: false, "kept": as above. */
 bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);

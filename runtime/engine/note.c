@@ -43,8 +43,8 @@ void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_buf data;
   ln_branch *b = lnL_here(L);
   ln_buf_init(&data, 16 << 20);
-  bool ok =
-      lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
+  bool ok = (lnL_encode(L, idx, &data, &err) || ln_err_prefix(&err, "%s", kind)) &&
+            (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
   ln_buf_free(&data);
   if (!ok) lnL_raise(L, &err);
 }

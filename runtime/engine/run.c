@@ -164,6 +164,7 @@ static void run_branch(ln_run *r, ln_branch *b) {
   r->current = b;
   b->state = LN_B_RUNNING;
   ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  ln_vm_aside(r->vm, b->in_step || b->polling, b->in_step);
   ln_owner_at(r->engine->owner, r->id);
   ln_vm_turn turn = ln_vm_resume(r->vm, b->co, first_args(b->co), &nres, &err);
   ln_owner_at(r->engine->owner, 0);
@@ -595,7 +596,7 @@ static int l_call_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   const char *dot = strchr(r->playbook, '.');
   lua_settop(L, 0);
-  if (!dot) return luaL_error(L, "%s is no operation", r->playbook);
+  if (!dot) return luaL_error(L, "%s is no operation: that is CONNECTOR.OPERATION", r->playbook);
   lua_pushlstring(L, r->playbook, (size_t)(dot - r->playbook));  /* name             */
   lua_pushfstring(L, "connectors.%s", lua_tostring(L, 1));       /* name module      */
   lua_pushcfunction(L, lnL_require);
