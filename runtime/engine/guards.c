@@ -83,7 +83,8 @@ static bool protected_role(const ln_effect *e, ln_str role) {
 
 /* A vendor that cannot tell a domain controller from a server says that it may be one. */
 static ln_str protected_by_role(const ln_effect *e) {
-  ln_str names = ln_buf_view(&e->names), role = ln_v_get_str(names, "role"), perhaps = ln_v_get_str(names, "perhaps");
+  ln_str names = ln_buf_view(&e->names), role = ln_v_get_str(names, "role"),
+         perhaps = ln_v_get_str(names, "perhaps");
   if (role.n && protected_role(e, role)) return role;
   return perhaps.n && protected_role(e, perhaps) ? perhaps : (ln_str){NULL, 0};
 }

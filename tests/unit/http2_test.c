@@ -47,7 +47,8 @@ static uint16_t free_port(void) {
 }
 
 static bool answers(uint16_t port) {
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in a = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   bool is = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
   close(fd);
