@@ -5,9 +5,7 @@
 #include "cli/app.h"
 #include "engine/library.h"
 #include "engine/site.h"
-#include "modules/connector.h"
 #include "modules/modules.h"
-#include "modules/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,23 +50,6 @@ static bool make_vendors(sim_world *w, ln_err *err) {
   for (size_t i = 0; i < names.n; i++)
     if (!simulate(w, names.v[i], err)) return false;
   return true;
-}
-
-static const ln_op *find_op(ln_engine *g, ln_str name) {
-  ln_err quiet;
-  return ln_connectors_op(g, name, &quiet);
-}
-
-static bool make_slot(sim_world *w, ln_engine *g, ln_err *err) {
-  *g = (ln_engine){
-      .config = w->config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
-  if (!(g->host = ln_host_new(err)) || !ln_connectors_open(g, err)) return false;
-  ln_list names = ln_connectors_names(g);
-  for (size_t i = 0; i < names.n; i++)
-    if (!ln_connectors_load(g, names.v[i], err)) return false;
-  ln_snapshot *s = ln_snapshot_take(g, (ln_str){NULL, 0}, err);
-  ln_snapshot_drop(s);                                   /* the engine keeps it */
-  return s != NULL;
 }
 
 static bool make_facts(sim_world *w, ln_err *err) {
@@ -142,6 +123,6 @@ static bool read_alerts(sim_world *w, ln_err *err) {
 bool sim_prepare(sim_world *w, ln_err *err) {
   if (!(w->config = ln_config_load("tests/sim/conf.lua", err)) || !make_vendors(w, err)) return false;
   for (size_t i = 0; i < SIM_SLOTS; i++)
-    if (!make_slot(w, &w->slot[i], err)) return false;
+    if (!sim_engine(w->config, &w->slot[i], err)) return false;
   return make_facts(w, err) && make_disk(w, err) && read_alerts(w, err);
 }
