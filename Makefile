@@ -46,6 +46,10 @@ SIM_WRAP = ln_writer_submit ln_writer_submit_unwaited ln_writer_run ln_batch_com
 $(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
+# The crashes share the simulation's checker.
+$(BUILD)/tests/crash_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/crash/*.c) tests/sim/check.c tests/sim/common.c) $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
 $(BUILD)/bench/empty_bench: BENCH_LIBS = -Wl,--no-as-needed
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
@@ -68,7 +72,7 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test
+tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test
 
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
