@@ -27,6 +27,7 @@ typedef struct proc {
   int out, tty;                                          /* its output; its terminal, where it has one      */
   int run;                                               /* of here->runs; -1: none                         */
   char ulid[LN_ULID + 1];                                /* of the run that it was started for, if known    */
+  char what[80];                                         /* the command                                     */
   int64_t approval;                                      /* that it answers; 0: none                        */
   bool yes, json, detach, killed, done;
   int status;                                            /* once it is done                                 */
@@ -95,6 +96,7 @@ extern story *tale;                                      /* the one under way   
 
 void crash_story(uint64_t seed);
 void crash_deed(const deed *d);                          /* story.c: one more was done                      */
+void crash_dies(proc *p);                                /* now, if deaths are not over                     */
 
 /* people.c: looks into the store, and does what people and other programs do */
 void crash_people(void);

@@ -14,7 +14,7 @@ typedef struct open_run {                                /* one that has not end
   bool owned;                                            /* a living process has it                         */
 } open_run;
 
-typedef struct question { int64_t id, quorum; char kind[12]; uint64_t who; bool brief; } question;
+typedef struct question { int64_t id, run, expires_ms; char kind[12]; uint64_t who; } question;
 
 static open_run open_runs[OPEN];
 static size_t n_open;
@@ -53,9 +53,9 @@ static bool note_question(void *arg, const ln_approval *a) {
   if (n_asked == QUESTIONS) return false;
   question *q = &asked[n_asked++];
   *q = (question){.id = a->id,
-                  .quorum = a->quorum,
-                  .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step),
-                  .brief = a->expires_ms && a->expires_ms < crash_now() + 10000};
+                  .run = a->run,
+                  .expires_ms = a->expires_ms ? a->expires_ms : LN_NEVER,
+                  .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step)};
   snprintf(q->kind, sizeof q->kind, "%.*s", LN_STR_ARG(a->kind));
   return true;
 }
@@ -105,7 +105,8 @@ static proc *about(role r, const char *ulid, const char *const args[]) {
 static void answer(const question *q) {
   char id[24];
   bool yes = (int)(q->who % 100) >= here->grumpy, choose = strcmp(q->kind, "ask") == 0;
-  if ((q->brief && q->who / 100 % 100 < 10) || is_being_answered(q->id) || crash_alive(PERSON) >= 2) return;
+  bool forgotten = q->expires_ms < crash_now() + 10000 && q->who / 100 % 100 < 10;
+  if (forgotten || is_being_answered(q->id) || crash_alive(PERSON) >= 2) return;
   snprintf(id, sizeof id, "%lld", (long long)q->id);
   const char *const args[] = {yes ? "approve" : "deny", id, choose ? "--answer" : NULL, "left", NULL};
   proc *p = crash_start(PERSON, true, args);
@@ -163,6 +164,13 @@ static void watch(const char *ulid) {
   if (crash_alive(WATCH) < 2) about(WATCH, ulid, args);
 }
 
+/* It has a question that may still be answered. */
+static bool is_asking(const open_run *o) {
+  for (size_t i = 0; i < n_asked; i++)
+    if (asked[i].run == o->id && asked[i].expires_ms > crash_now()) return true;
+  return false;
+}
+
 static bool is_served(void) { return crash_alive(SERVE) > 0; }
 
 static void look_after(const open_run *o) {
@@ -172,7 +180,7 @@ static void look_after(const open_run *o) {
   if (tale->calm_ms && strcmp(what, "signal") == 0 && crash_now() - tale->calm_ms > SIGNAL_MS) cancel(o->ulid);
   else if (o->owned) return;
   else if (strcmp(what, "doubt") == 0) settle(o);
-  else if (strcmp(what, "approval") == 0 && n_asked) return;
+  else if (strcmp(what, "approval") == 0 && is_asking(o)) return;
   else if (people || !is_served() || (tale->mode == CROWD && sim_chance(&here->luck, 0.05))) resume(o);
 }
 
@@ -264,7 +272,7 @@ void crash_acknowledged(proc *p) {
   int code = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : -1;
   ln_str text = ln_buf_view(&p->text), ulid = ln_str_of(p->ulid);
   if (!p->killed && code < 0)
-    sim_fail("a process died by itself (signal %d): %.*s", WTERMSIG(p->status), LN_STR_ARG(text));
+    sim_fail("%s died by itself (signal %d): %.*s", p->what, WTERMSIG(p->status), LN_STR_ARG(text));
   if (ln_str_find(text, LN_STR("Sanitizer")) >= 0) sim_fail("%.*s", LN_STR_ARG(text));
   if (p->detach && p->ulid[0]) {
     sim_run *r = &here->runs[p->run];

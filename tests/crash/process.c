@@ -80,6 +80,7 @@ proc *crash_start(role r, bool tty, const char *const args[]) {
   ln_buf_init(&p->text, OUT_MAX);
   fcntl(p->out, F_SETFL, O_NONBLOCK);
   say_start(p, args);
+  snprintf(p->what, sizeof p->what, "%s %s", args[0], args[1] ? args[1] : "");
   fflush(stdout);
   p->pid = fork();
   if (p->pid == 0) be_lunette(p, ends[1], slave, args);
@@ -89,9 +90,9 @@ proc *crash_start(role r, bool tty, const char *const args[]) {
 }
 
 void crash_kill(proc *p, int signal) {
-  if (p->done || kill(p->pid, signal) != 0 || signal != SIGKILL) return;
+  if (p->done || kill(p->pid, signal) != 0) return;
   p->killed = true;
-  crash_say("%d: is killed", p->id);
+  crash_say("%d: is killed (%d)", p->id, signal);
 }
 
 /* ------------------------------------------------------------------ listening */
@@ -115,7 +116,7 @@ static void read_lines(proc *p) {
     p->read += line.n + 1;
     p->lines++;
     crash_told(p, line);
-    if (p->dies_at_line && p->lines >= p->dies_at_line) crash_kill(p, SIGKILL);
+    if (p->lines == p->dies_at_line) crash_dies(p);
   }
 }
 

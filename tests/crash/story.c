@@ -23,8 +23,7 @@ static const choice choices[] = {
     {"hostile.walk", 6, {NULL}},
     {"hostile.fan", 6, {NULL}},
     {"hostile.ask", 4, {NULL}},
-    {"hostile.race", 4, {NULL}},
-    {"hostile.race", 2, {"--set", "breaks=false"}},
+    {"hostile.race", 5, {NULL}},
     {"hostile.poll", 5, {NULL}},
     {"hostile.turns", 6, {NULL}},
     {"hostile.fails", 3, {NULL}},
@@ -74,7 +73,10 @@ static void plan(uint64_t seed) {
 
 /* ------------------------------------------------------------------ deaths */
 
-static void count_kill(proc *p) {
+static bool is_calm(void) { return tale->kills >= tale->want_kills; }
+
+void crash_dies(proc *p) {
+  if (is_calm() || p->done || p->killed) return;
   crash_kill(p, SIGKILL);
   tale->kills++;
   tale->killed[p->role]++;
@@ -102,8 +104,6 @@ static void arm(void) {
   if (p) p->dies_at_line = p->lines + 1 + (int)sim_pick(&here->luck, 5);
 }
 
-static bool is_calm(void) { return tale->kills >= tale->want_kills; }
-
 static proc *doer(const deed *d) {
   for (proc *p = tale->procs; d->by && p < tale->procs + PROCS; p++)
     if (p->role != NOBODY && p->id == d->by && !p->done && !p->killed) return p;
@@ -114,14 +114,14 @@ void crash_deed(const deed *d) {
   crash_say("   %d: %s.%s %s%s", d->by, d->vendor, d->op, d->ulid, d->step);
   if (is_calm() || !tale->dies_at_deed || --tale->dies_at_deed) return;
   proc *p = doer(d);
-  if (p) count_kill(p);
+  if (p) crash_dies(p);
   arm();
 }
 
 static void kill_in_time(void) {
   if (is_calm() || crash_now() < tale->next_kill_ms) return;
   proc *p = victim();
-  if (p) count_kill(p);
+  if (p) crash_dies(p);
   arm();
 }
 
