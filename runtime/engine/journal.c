@@ -147,7 +147,6 @@ static bool note_delivery(ln_journal *j, ln_record *r) {
 static void note_settled(ln_record *r, const ln_entry *e) {
   r->settled = true;
   r->in_doubt = false;
-  r->settled_did = ln_v_get_bool(e->data, "did", false);
   r->settled_data = e->data;
 }
 

@@ -38,6 +38,7 @@ typedef struct proc {
 
 /* Starts lunette with these arguments (the last one NULL).  It dies with us.  tty: its input is a terminal. */
 proc *crash_start(role r, bool tty, const char *const args[]);
+proc *crash_add(role r);                                 /* of a process that is begun otherwise            */
 void crash_kill(proc *p, int signal);
 /* Waits until something happens, or a moment is over: output is read, ends are noted, those that a detached run
 ** left are found. */
@@ -74,9 +75,10 @@ typedef struct vote { int64_t approval; bool yes; } vote;
 
 typedef struct story {
   const char *program, *root;                            /* the lunette that is killed; the tree            */
-  char folder[256], config[300], url[VENDORS][64];
+  char folder[256], config[300], url[VENDORS][64];   /* by name, acme first                             */
   mode mode;
-  bool wire, verbose;                                    /* wire: the peer behaves badly (wire.c)           */
+  bool verbose;
+  double wire;                                           /* how often the peer behaves badly (wire.c)       */
   int kills, want_kills, n_deeds, lines;
   int killed[ROLES];
   int64_t begin_ms, calm_ms, next_kill_ms;               /* calm: since when nobody is killed any more      */
@@ -108,7 +110,11 @@ void crash_acknowledged(proc *p);                        /* it ended: what did i
 bool crash_library(void);                                /* the simulators'                                 */
 bool crash_world(void);                                  /* once they listen: configuration and engine      */
 
+/* wire.c: begins a peer between us and the vendor at url, which becomes the peer's; bad: how often it behaves so */
+bool crash_wire(char url[64], double bad);
+
 /* verdict.c: after the last death */
+int crash_dial(const char *url);                         /* a socket; -1: nobody is there                   */
 void crash_verdict(void);
 
 #endif

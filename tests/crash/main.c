@@ -26,6 +26,7 @@ enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14 };
 typedef struct outcome {
   sim_result r;
   mode mode;
+  bool wire;
   int kills, killed[ROLES], deeds, told;
 } outcome;
 
@@ -38,7 +39,7 @@ typedef struct batch {
   const char *program;
 } batch;
 
-typedef struct totals { int stories, failed, kills, killed[ROLES], modes[MODES], deeds, told; sim_result sum; } totals;
+typedef struct totals { int stories, failed, kills, killed[ROLES], modes[MODES], wires, deeds, told; sim_result sum; } totals;
 
 static child children[JOBS_MOST];
 static char root[PATH_MAX], program[PATH_MAX];
@@ -75,7 +76,7 @@ static void tell_it(const batch *b, uint64_t seed, outcome *out) {
   else remove_folder(t.folder);
   out->kills = t.kills;
   memcpy(out->killed, t.killed, sizeof out->killed);
-  out->mode = t.mode, out->deeds = t.n_deeds, out->told = t.n_told;
+  out->mode = t.mode, out->wire = t.wire > 0, out->deeds = t.n_deeds, out->told = t.n_told;
   out->r.ok = !s.failed;
   out->r.finished = true;
 }
@@ -95,7 +96,7 @@ static void start(const batch *b, uint64_t seed, child *c) {
 /* ------------------------------------------------------------------ what came of it */
 
 static void tell_failure(const outcome *o, uint64_t seed, int status) {
-  printf("# seed %llu (%s): ", (unsigned long long)seed, crash_modes[o->mode]);
+  printf("# seed %llu (%s%s): ", (unsigned long long)seed, crash_modes[o->mode], o->wire ? ", a bad peer" : "");
   const char *why = o->r.why[0] ? o->r.why : WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it ended without a word";
   for (const char *p = why; *p; p++) *p == '\n' ? printf("\n#   ") : putchar(*p);
   printf("\n");
@@ -109,6 +110,7 @@ static void finish(child *c, int status, totals *t) {
   t->kills += o->kills;
   for (int i = 0; i < ROLES; i++) t->killed[i] += o->killed[i];
   t->modes[o->mode]++;
+  t->wires += o->wire;
   t->deeds += o->deeds, t->told += o->told;
   t->sum.runs += o->r.runs, t->sum.effects += o->r.effects, t->sum.doubts += o->r.doubts;
   t->sum.cancels += o->r.cancels, t->sum.replayed += o->r.replayed;
@@ -160,9 +162,10 @@ static totals run(const batch *b) {
 /* ------------------------------------------------------------------ the account */
 
 static void tell(const totals *t, double seconds) {
-  printf("# %d stories in %.1f s (%d with run and resume, %d with serve, %d with all at once), %d processes killed: %d that "
+  printf("# %d stories in %.1f s (%d with run and resume, %d with serve, %d with all at once; %d with a peer that behaves badly), %d "
+         "processes killed: %d that "
          "served, %d that ran, %d that were left behind, %d watching, %d of people\n",
-         t->stories, seconds, t->modes[ALONE], t->modes[SERVED], t->modes[CROWD], t->kills, t->killed[SERVE],
+         t->stories, seconds, t->modes[ALONE], t->modes[SERVED], t->modes[CROWD], t->wires, t->kills, t->killed[SERVE],
          t->killed[CARRY], t->killed[LEFT], t->killed[WATCH], t->killed[PERSON]);
   printf("# %d runs (%d completed, %d failed, %d cancelled), %d effects, %d deeds on the vendors' record, %d steps that were "
          "shown, %d doubts settled, %d cancels, %d replays\n",

@@ -2,6 +2,7 @@
 ** vendor has, cancel, watch, and take up what nobody carries.  What a command acknowledged is remembered. */
 #include "tests/crash/crash.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -173,9 +174,23 @@ static bool is_asking(const open_run *o) {
 
 static bool is_served(void) { return crash_alive(SERVE) > 0; }
 
+/* One under way may be in doubt in a branch that the others wait for.  Who serves it is told; who runs it has to
+** let go of it first. */
+static void ask_about(const open_run *o) {
+  doubt d;
+  if (!tale->calm_ms || crash_now() - tale->calm_ms < SIGNAL_MS || !first_doubt(o, &d)) return;
+  if (is_served()) settle(o);
+  for (proc *p = tale->procs; !is_served() && p < tale->procs + PROCS; p++)
+    if (p->role == CARRY || p->role == LEFT) crash_kill(p, SIGINT);
+}
+
 static void look_after(const open_run *o) {
   const char *what = o->waits_for;
   bool people = strcmp(what, "quarantined") == 0 || strcmp(what, "interrupted") == 0;
+  if (o->owned && strcmp(what, "signal") != 0) {
+    ask_about(o);
+    return;
+  }
   if (somebody_is_at(o->ulid)) return;
   if (tale->calm_ms && strcmp(what, "signal") == 0 && crash_now() - tale->calm_ms > SIGNAL_MS) cancel(o->ulid);
   else if (o->owned) return;

@@ -42,6 +42,14 @@ static proc *free_proc(void) {
   return NULL;
 }
 
+proc *crash_add(role r) {
+  proc *p = free_proc();
+  if (!p) return NULL;
+  *p = (proc){.role = r, .id = ++last_id, .out = -1, .tty = -1, .run = -1};
+  ln_buf_init(&p->text, OUT_MAX);
+  return p;
+}
+
 static void be_lunette(const proc *p, int out, int in, const char *const args[]) {
   char token[32];
   const char *argv[40] = {tale->program};
@@ -73,11 +81,10 @@ static void say_start(const proc *p, const char *const args[]) {
 
 proc *crash_start(role r, bool tty, const char *const args[]) {
   int ends[2], slave = -1;
-  proc *p = free_proc();
-  if (!p || pipe2(ends, O_CLOEXEC) != 0) return NULL;
-  *p = (proc){.role = r, .id = ++last_id, .out = ends[0], .tty = -1, .run = -1};
-  if (tty && openpty(&p->tty, &slave, NULL, NULL, NULL) != 0) abort();
-  ln_buf_init(&p->text, OUT_MAX);
+  proc *p = crash_add(r);
+  if (!p) return NULL;
+  if (pipe2(ends, O_CLOEXEC) != 0 || (tty && openpty(&p->tty, &slave, NULL, NULL, NULL) != 0)) abort();
+  p->out = ends[0];
   fcntl(p->out, F_SETFL, O_NONBLOCK);
   say_start(p, args);
   snprintf(p->what, sizeof p->what, "%s %s", args[0], args[1] ? args[1] : "");
@@ -151,10 +158,9 @@ static void find_left(void) {
   for (at = list; *at; at = end) {
     long pid = strtol(at, &end, 10);
     if (end == at) return;
-    proc *p = pid > 0 && !proc_of((pid_t)pid) ? free_proc() : NULL;
+    proc *p = pid > 0 && !proc_of((pid_t)pid) ? crash_add(LEFT) : NULL;
     if (!p) continue;
-    *p = (proc){.role = LEFT, .id = ++last_id, .pid = (pid_t)pid, .out = -1, .tty = -1, .run = -1};
-    ln_buf_init(&p->text, OUT_MAX);
+    p->pid = (pid_t)pid;
     crash_say("%d: was left behind", p->id);
   }
 }

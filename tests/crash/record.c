@@ -144,8 +144,10 @@ static void add_request(const char *ulid, ln_str step, const deed *d) {
     if (!here->req) abort();
   }
   sim_request *q = &here->req[here->n_req++];
-  /* Where the peer behaves, nothing is ever sent again: each is as if in a life of its own. */
-  *q = (sim_request){.acted = 1, .life = tale->wire ? d->by : (int)here->n_req, .at_ms = d->seen_ms};
+  /* A process may send again what can be done twice, if its peer gave it cause.  Where the peer behaves, nobody has
+  ** any: each is as if in a life of its own. */
+  bool cause = tale->wire > 0 && d->by;
+  *q = (sim_request){.acted = 1, .life = cause ? d->by : 1000000 + (int)here->n_req, .at_ms = d->seen_ms};
   snprintf(q->ulid, sizeof q->ulid, "%s", ulid);
   snprintf(q->step, sizeof q->step, "%.*s", LN_STR_ARG(step));
 }

@@ -66,6 +66,7 @@ static void plan(uint64_t seed) {
   here->n_runs = SIM_RUNS;
   here->grumpy = (int)sim_pick(&here->plan, 30);
   tale->mode = (mode)sim_pick(&here->plan, MODES);
+  tale->wire = sim_chance(&here->plan, 0.4) ? 0.1 + 0.1 * (double)sim_pick(&here->plan, 3) : 0;
   size_t n = 4 + sim_pick(&here->plan, SIM_RUNS - 4);
   for (size_t i = 0; i < n; i++) plan_run(choose(choices, sizeof choices / sizeof *choices));
   plan_run(choose(responses, sizeof responses / sizeof *responses));
@@ -198,7 +199,8 @@ static bool start_simulators(uint64_t seed) {
 /* ------------------------------------------------------------------ all of it */
 
 static void over(proc *p) {
-  if (p->role == SIMULATORS) sim_fail("the simulators died: %.*s", LN_STR_ARG(ln_buf_view(&p->text)));
+  if (p->role == SIMULATORS || p->role == WIRE)
+    sim_fail("the vendors died: %.*s", LN_STR_ARG(ln_buf_view(&p->text)));
   crash_acknowledged(p);
 }
 

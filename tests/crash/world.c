@@ -104,6 +104,12 @@ static bool put_config(void) {
   ln_buf_addc(&facts, 0);
   if (ok) swap(&text, "return {\n", top.p);
   if (ok) swap(&text, "  playbooks = {\n", facts.p);
+  if (ok && tale->wire > 0) {
+    char url[64];
+    memcpy(url, tale->url[0], sizeof url);
+    if (!crash_wire(url, tale->wire)) sim_fail("there is no bad peer");
+    swap(&text, tale->url[0], url);
+  }
   if (ok) swap(&text, "[\"token\"] = \"acme\"", "[\"token\"] = secret \"acme_token\"");
   ok = ok && write_file("conf.lua", &text);
   ln_buf_free(&text);
