@@ -11,6 +11,7 @@
 
 #include "tests/sim/sim.h"
 
+#include <stdio.h>
 #include <sys/types.h>
 
 enum { PROCS = 48, OUT_MAX = 1 << 20, TOLD = 4096, DEEDS = 4096, VENDORS = 5, CALLS = 24 };
@@ -48,7 +49,7 @@ void crash_reap(void (*over)(proc *p));
 size_t crash_alive(role r);
 void crash_kill_all(void);
 int64_t crash_now(void);                                 /* the wall's, in ms                               */
-void crash_say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* with --verbose               */
+void crash_say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* what happens                 */
 
 /* ------------------------------------------------------------------ what the vendors wrote down (record.c) */
 
@@ -77,7 +78,7 @@ typedef struct story {
   const char *program, *root;                            /* the lunette that is killed; the tree            */
   char folder[256], config[300], url[VENDORS][64];   /* by name, acme first                             */
   mode mode;
-  bool verbose;
+  FILE *said;                                            /* what happened                                   */
   double wire;                                           /* how often the peer behaves badly (wire.c)       */
   int kills, want_kills, n_deeds, lines;
   int killed[ROLES];

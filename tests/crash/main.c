@@ -1,7 +1,8 @@
 /* main.c: stories, one a seed, each in a process of its own, some at a time, until so many processes have been
 ** killed.
 **
-**   crash_test                        the test: $CRASH_KILLS deaths (200; where sanitized, 60), from $CRASH_SEED (1)
+**   crash_test                        the test: $CRASH_KILLS deaths (200; where sanitized, 60), from $CRASH_SEED (1);
+**                                     and that it finds what is broken on purpose (mutant_lunette, beside this program)
 **   crash_test --seed K [--verbose]   that story again: the same plan, if not the same race
 **   --kills N  --jobs J  --program P  P is what is killed, else $LUNETTE, else the lunette beside this program's folder
 **   --until-failed                    says how many stories and deaths it took to find a fault */
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14 };
+enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400 };
 
 typedef struct outcome {
   sim_result r;
@@ -35,14 +36,14 @@ typedef struct child { pid_t pid; uint64_t seed; outcome *out; } child;
 typedef struct batch {
   uint64_t from;
   int kills, jobs;
-  bool one, verbose, until_failed;
+  bool one, verbose, until_failed, quiet;
   const char *program;
 } batch;
 
 typedef struct totals { int stories, failed, kills, killed[ROLES], modes[MODES], wires, deeds, told; sim_result sum; } totals;
 
 static child children[JOBS_MOST];
-static char root[PATH_MAX], program[PATH_MAX];
+static char root[PATH_MAX], program[PATH_MAX], broken[PATH_MAX]; /* broken: mutant_lunette */
 
 /* ------------------------------------------------------------------ one story */
 
@@ -58,6 +59,13 @@ static void remove_folder(const char *folder) {
   if (system(command) != 0) perror(folder);
 }
 
+/* What happened, for whoever keeps the folder ($KEEP). */
+static FILE *open_log(const char *folder) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/story.log", folder);
+  return fopen(path, "we");
+}
+
 static void tell_it(const batch *b, uint64_t seed, outcome *out) {
   static sim s;
   static story t;
@@ -65,10 +73,11 @@ static void tell_it(const batch *b, uint64_t seed, outcome *out) {
   here = &s;
   tale = &t;
   s = (sim){.seed = seed, .out = &out->r, .verbose = b->verbose};
-  t = (story){.program = b->program, .root = root, .verbose = b->verbose, .want_kills = A_STORY, .log = -1};
+  t = (story){.program = b->program, .root = root, .want_kills = A_STORY, .log = -1};
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (!(t.engine.host = ln_host_new(&err))) sim_fail("%s", err.message);
   if (!make_folder(t.folder, sizeof t.folder)) sim_fail("no folder can be made");
+  t.said = b->verbose ? stdout : open_log(t.folder);
   if (!s.failed && crash_library()) crash_story(seed);
   crash_kill_all();
   while (waitpid(-1, NULL, 0) > 0) {}
@@ -102,7 +111,7 @@ static void tell_failure(const outcome *o, uint64_t seed, int status) {
   printf("\n");
 }
 
-static void finish(child *c, int status, totals *t) {
+static void finish(const batch *b, child *c, int status, totals *t) {
   const outcome *o = c->out;
   bool ok = o->r.finished && o->r.ok;
   t->stories++;
@@ -115,7 +124,7 @@ static void finish(child *c, int status, totals *t) {
   t->sum.runs += o->r.runs, t->sum.effects += o->r.effects, t->sum.doubts += o->r.doubts;
   t->sum.cancels += o->r.cancels, t->sum.replayed += o->r.replayed;
   for (int i = 0; i < 3; i++) t->sum.states[i] += o->r.states[i];
-  if (!ok) tell_failure(o, c->seed, status);
+  if (!ok && !b->quiet) tell_failure(o, c->seed, status);
   fflush(stdout);
   c->pid = 0;
 }
@@ -125,7 +134,7 @@ static totals run_here(const batch *b) {
   totals t = {.stories = 0};
   children[0].seed = b->from;
   tell_it(b, b->from, children[0].out);
-  finish(&children[0], 0, &t);
+  finish(b, &children[0], 0, &t);
   return t;
 }
 
@@ -151,7 +160,7 @@ static totals run(const batch *b) {
       int status = 0;
       child *c = wait_for_one(&status);
       if (!c) continue;
-      finish(c, status, &t);
+      finish(b, c, status, &t);
       under_way--;
     } else {
       return t;
@@ -184,23 +193,52 @@ static uint64_t number_of(const char *name, uint64_t otherwise) {
   return set && *set ? strtoull(set, NULL, 10) : otherwise;
 }
 
-static int test(const batch *b) {
+static bool test_it(const batch *b) {
   double began = seconds();
   totals t = b->one ? run_here(b) : run(b);
   tell(&t, seconds() - began);
   printf("# seeds %llu to %llu\n", (unsigned long long)b->from, (unsigned long long)b->from + (unsigned)t.stories - 1);
   printf("%sok 1 - killed %d times: nothing lost, nothing twice, the ledger and the replays agree\n", t.failed ? "not " : "",
          t.kills);
-  printf("1..1\n");
-  return t.failed ? 1 : 0;
+  return !t.failed;
+}
+
+/* What it would find, if it were so. */
+static bool test_mutants(const batch *like) {
+  static const sim_mutant of[] = {MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_RESEND, MUTANT_DEAF_PROBE};
+  static const char *const names[] = {"a write is sent before its intent is durable", "the epoch is not checked",
+                                      "the result of a write is forgotten", "what is not idempotent is sent again after a doubt",
+                                      "what a probe finds is not listened to"};
+  bool ok = true;
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+    char number[8];
+    batch b = {.from = like->from, .kills = MUTANT_KILLS, .jobs = like->jobs, .until_failed = true, .quiet = true, .program = broken};
+    snprintf(number, sizeof number, "%d", (int)of[i]);
+    setenv("LUNETTE_MUTANT", number, 1);
+    totals t = run(&b);
+    bool found = t.failed && t.kills > 0;
+    printf("%sok %zu - found within %d deaths: %s\n", found ? "" : "not ", i + 2, t.kills, names[i]);
+    fflush(stdout);
+    ok = ok && found;
+  }
+  return ok;
+}
+
+static int test(const batch *b) {
+  bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0];
+  if (whole) ok = test_mutants(b) && ok;
+  printf("1..%d\n", whole ? 6 : 1);
+  return ok ? 0 : 1;
 }
 
 static bool find_program(const char *argv0, const char *said) {
-  char beside[PATH_MAX];
+  char beside[PATH_MAX], mutant[PATH_MAX];
   const char *set = getenv("LUNETTE");
   snprintf(beside, sizeof beside, "%s", argv0);
-  for (int i = 0; i < 2; i++)
-    if (strrchr(beside, '/')) *strrchr(beside, '/') = 0;
+  if (strrchr(beside, '/')) *strrchr(beside, '/') = 0;
+  snprintf(mutant, sizeof mutant, "%.4000s/mutant_lunette", beside);
+  if (!realpath(mutant, broken)) broken[0] = 0;
+  if (strrchr(beside, '/')) *strrchr(beside, '/') = 0;
   snprintf(beside + strlen(beside), sizeof beside - strlen(beside), "/lunette");
   return realpath(said ? said : set && *set ? set : beside, program) && getcwd(root, sizeof root);
 }

@@ -147,11 +147,17 @@ static void settle(const open_run *o) {
 
 /* ------------------------------------------------------------------ runs that nobody carries */
 
-static void resume(const open_run *o) {
+static void resume_once(const open_run *o) {
   bool json = sim_chance(&here->luck, 0.5);
   const char *const args[] = {"resume", o->ulid, json ? "--json" : NULL, NULL};
   proc *p = about(CARRY, o->ulid, args);
   if (p) p->json = json;
+}
+
+/* Two may do so at the same moment: one of them has to let it be. */
+static void resume(const open_run *o) {
+  resume_once(o);
+  if (!tale->calm_ms && sim_chance(&here->luck, 0.3)) resume_once(o);
 }
 
 static void cancel(const char *ulid) {

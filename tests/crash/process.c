@@ -23,13 +23,12 @@ int64_t crash_now(void) {
 
 void crash_say(const char *fmt, ...) {
   va_list ap;
-  if (!tale->verbose) return;
-  printf("%8.3f ", (double)(crash_now() - tale->begin_ms) / 1000);
+  if (!tale->said) return;
+  fprintf(tale->said, "%8.3f ", (double)(crash_now() - tale->begin_ms) / 1000);
   va_start(ap, fmt);
-  vprintf(fmt, ap);
+  vfprintf(tale->said, fmt, ap);
   va_end(ap);
-  putchar('\n');
-  fflush(stdout);
+  putc('\n', tale->said);
 }
 
 /* ------------------------------------------------------------------ starting */
@@ -88,7 +87,7 @@ proc *crash_start(role r, bool tty, const char *const args[]) {
   fcntl(p->out, F_SETFL, O_NONBLOCK);
   say_start(p, args);
   snprintf(p->what, sizeof p->what, "%s %s", args[0], args[1] ? args[1] : "");
-  fflush(stdout);
+  fflush(NULL);
   p->pid = fork();
   if (p->pid == 0) be_lunette(p, ends[1], slave, args);
   close(ends[1]);

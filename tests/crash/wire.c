@@ -137,6 +137,7 @@ bool crash_wire(char url[64], double bad) {
     return false;
   snprintf(vendor, sizeof vendor, "%s", url);
   badness = bad;
+  fflush(NULL);
   if ((p->pid = fork()) == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     serve(fd, here->seed);
