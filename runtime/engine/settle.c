@@ -1,6 +1,6 @@
-/* settle.c: a person says whether a write in doubt happened.  What was said is an entry like any other.  A run
-** that is carried here goes on with it at once, whatever its other branches do: they may be waiting for this very
-** write.  One that nobody carries is then taken over and replayed, and goes on from there. */
+/* settle.c: a person says whether a write in doubt happened.  What was said is an entry like any other.  A
+** run that is carried here goes on with it at once, whatever its other branches do: they may be waiting for
+** this very write.  One that nobody carries is then taken over and replayed, and goes on from there. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
@@ -85,7 +85,8 @@ static ln_run *carried(ln_engine *g, const char *ulid) {
 
 static ln_effect *in_doubt(const ln_run *r, ln_str step) {
   for (const ln_branch *b = r->branches; b; b = b->next)
-    if (b->asked && b->asked->stand == LN_W_DOUBT && ln_str_eq(ln_str_of(b->asked->name), step)) return b->asked;
+    if (b->asked && b->asked->stand == LN_W_DOUBT && ln_str_eq(ln_str_of(b->asked->name), step))
+      return b->asked;
   return NULL;
 }
 

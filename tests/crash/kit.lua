@@ -18,9 +18,9 @@ function kit.sim(declaration)
   function definition:start(options)
     local it = start(self, options)
     local handle = it.handle
-    function it:handle(raw)
-      if raw.target ~= "/-/truth" then return handle(self, raw) end
-      return { status = 200, headers = { { "Content-Type", "application/json" } }, body = rows(self), delay = 0,
+    function it.handle(sim, raw)
+      if raw.target ~= "/-/truth" then return handle(sim, raw) end
+      return { status = 200, headers = { { "Content-Type", "application/json" } }, body = rows(sim), delay = 0,
                times = 1, op = "truth" }
     end
     return it

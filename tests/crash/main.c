@@ -1,11 +1,13 @@
-/* main.c: stories, one a seed, each in a process of its own, some at a time, until so many processes have been
-** killed.
+/* main.c: stories, one a seed, each in a process of its own, some at a time, until so many processes have
+** been killed.
 **
-**   crash_test                        the test: $CRASH_KILLS deaths (200; where sanitized, 60), from $CRASH_SEED (1);
-**                                     and that it finds what is broken on purpose (mutant_lunette, beside this program)
+**   crash_test                        the test: $CRASH_KILLS deaths (200; sanitized, 60), seeds from
+**                                     $CRASH_SEED (1) on; and that it finds what is broken on purpose
 **   crash_test --seed K [--verbose]   that story again: the same plan, if not the same race
-**   --kills N  --jobs J  --program P  P is what is killed, else $LUNETTE, else the lunette beside this program's folder
-**   --until-failed                    says how many stories and deaths it took to find a fault */
+**   --kills N  --jobs J  --program P  P is killed, else $LUNETTE, else the lunette beside this folder
+**   --until-failed                    says how many stories and deaths it took to find a fault
+**
+** With $KEEP the folder of a story that failed stays; its story.log says what happened. */
 #include "tests/crash/crash.h"
 
 #include "base/log.h"
@@ -31,7 +33,11 @@ typedef struct outcome {
   int kills, killed[ROLES], deeds, told;
 } outcome;
 
-typedef struct child { pid_t pid; uint64_t seed; outcome *out; } child;
+typedef struct child {
+  pid_t pid;
+  uint64_t seed;
+  outcome *out;
+} child;
 
 typedef struct batch {
   uint64_t from;
@@ -40,7 +46,10 @@ typedef struct batch {
   const char *program;
 } batch;
 
-typedef struct totals { int stories, failed, kills, killed[ROLES], modes[MODES], wires, deeds, told; sim_result sum; } totals;
+typedef struct totals {
+  int stories, failed, kills, killed[ROLES], modes[MODES], wires, deeds, told;
+  sim_result sum;
+} totals;
 
 static child children[JOBS_MOST];
 static char root[PATH_MAX], program[PATH_MAX], broken[PATH_MAX]; /* broken: mutant_lunette */
@@ -105,8 +114,11 @@ static void start(const batch *b, uint64_t seed, child *c) {
 /* ------------------------------------------------------------------ what came of it */
 
 static void tell_failure(const outcome *o, uint64_t seed, int status) {
-  printf("# seed %llu (%s%s): ", (unsigned long long)seed, crash_modes[o->mode], o->wire ? ", a bad peer" : "");
-  const char *why = o->r.why[0] ? o->r.why : WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it ended without a word";
+  printf("# seed %llu (%s%s): ", (unsigned long long)seed, crash_modes[o->mode],
+         o->wire ? ", a bad peer" : "");
+  const char *why = o->r.why[0]           ? o->r.why
+                    : WIFSIGNALED(status) ? strsignal(WTERMSIG(status))
+                                          : "it ended without a word";
   for (const char *p = why; *p; p++) *p == '\n' ? printf("\n#   ") : putchar(*p);
   printf("\n");
 }
@@ -171,12 +183,14 @@ static totals run(const batch *b) {
 /* ------------------------------------------------------------------ the account */
 
 static void tell(const totals *t, double seconds) {
-  printf("# %d stories in %.1f s (%d with run and resume, %d with serve, %d with all at once; %d with a peer that behaves badly), %d "
+  printf("# %d stories in %.1f s (%d with run and resume, %d with serve, %d with all at once; %d with a peer "
+         "that behaves badly), %d "
          "processes killed: %d that "
          "served, %d that ran, %d that were left behind, %d watching, %d of people\n",
-         t->stories, seconds, t->modes[ALONE], t->modes[SERVED], t->modes[CROWD], t->wires, t->kills, t->killed[SERVE],
-         t->killed[CARRY], t->killed[LEFT], t->killed[WATCH], t->killed[PERSON]);
-  printf("# %d runs (%d completed, %d failed, %d cancelled), %d effects, %d deeds on the vendors' record, %d steps that were "
+         t->stories, seconds, t->modes[ALONE], t->modes[SERVED], t->modes[CROWD], t->wires, t->kills,
+         t->killed[SERVE], t->killed[CARRY], t->killed[LEFT], t->killed[WATCH], t->killed[PERSON]);
+  printf("# %d runs (%d completed, %d failed, %d cancelled), %d effects, %d deeds on the vendors' record, %d "
+         "steps that were "
          "shown, %d doubts settled, %d cancels, %d replays\n",
          t->sum.runs, t->sum.states[0], t->sum.states[1], t->sum.states[2], t->sum.effects, t->deeds, t->told,
          t->sum.doubts, t->sum.cancels, t->sum.replayed);
@@ -197,22 +211,30 @@ static bool test_it(const batch *b) {
   double began = seconds();
   totals t = b->one ? run_here(b) : run(b);
   tell(&t, seconds() - began);
-  printf("# seeds %llu to %llu\n", (unsigned long long)b->from, (unsigned long long)b->from + (unsigned)t.stories - 1);
-  printf("%sok 1 - killed %d times: nothing lost, nothing twice, the ledger and the replays agree\n", t.failed ? "not " : "",
-         t.kills);
+  printf("# seeds %llu to %llu\n", (unsigned long long)b->from,
+         (unsigned long long)b->from + (unsigned)t.stories - 1);
+  printf("%sok 1 - killed %d times: nothing lost, nothing twice, the ledger and the replays agree\n",
+         t.failed ? "not " : "", t.kills);
   return !t.failed;
 }
 
 /* What it would find, if it were so. */
 static bool test_mutants(const batch *like) {
-  static const sim_mutant of[] = {MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_RESEND, MUTANT_DEAF_PROBE};
-  static const char *const names[] = {"a write is sent before its intent is durable", "the epoch is not checked",
-                                      "the result of a write is forgotten", "what is not idempotent is sent again after a doubt",
+  static const sim_mutant of[] = {MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_RESEND,
+                                  MUTANT_DEAF_PROBE};
+  static const char *const names[] = {"a write is sent before its intent is durable",
+                                      "the epoch is not checked", "the result of a write is forgotten",
+                                      "what is not idempotent is sent again after a doubt",
                                       "what a probe finds is not listened to"};
   bool ok = true;
   for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
     char number[8];
-    batch b = {.from = like->from, .kills = MUTANT_KILLS, .jobs = like->jobs, .until_failed = true, .quiet = true, .program = broken};
+    batch b = {.from = like->from,
+               .kills = MUTANT_KILLS,
+               .jobs = like->jobs,
+               .until_failed = true,
+               .quiet = true,
+               .program = broken};
     snprintf(number, sizeof number, "%d", (int)of[i]);
     setenv("LUNETTE_MUTANT", number, 1);
     totals t = run(&b);
@@ -244,10 +266,11 @@ static bool find_program(const char *argv0, const char *said) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option options[] = {{"seed", required_argument, NULL, 's'},   {"kills", required_argument, NULL, 'k'},
-                                          {"from", required_argument, NULL, 'f'},   {"verbose", no_argument, NULL, 'v'},
-                                          {"jobs", required_argument, NULL, 'j'},   {"program", required_argument, NULL, 'p'},
-                                          {"until-failed", no_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"seed", required_argument, NULL, 's'},   {"kills", required_argument, NULL, 'k'},
+      {"from", required_argument, NULL, 'f'},   {"verbose", no_argument, NULL, 'v'},
+      {"jobs", required_argument, NULL, 'j'},   {"program", required_argument, NULL, 'p'},
+      {"until-failed", no_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
   batch b = {.from = number_of("CRASH_SEED", 1),
              .kills = (int)number_of("CRASH_KILLS", getenv("SANITIZED") ? KILLS_SANITIZED : KILLS),
              .jobs = 3};
@@ -264,7 +287,8 @@ int main(int argc, char **argv) {
     default: return 2;
     }
   }
-  if (!find_program(argv[0], said) || b.jobs < 1 || b.jobs > JOBS_MOST) return fprintf(stderr, "crash_test: no lunette to kill\n"), 2;
+  if (!find_program(argv[0], said) || b.jobs < 1 || b.jobs > JOBS_MOST)
+    return fprintf(stderr, "crash_test: no lunette to kill\n"), 2;
   b.program = program;
   ln_log_level(LN_ERROR + 1);
   outcome *o = mmap(NULL, JOBS_MOST * sizeof *o, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,5 +1,6 @@
-/* people.c: what people do, each thing with a command of its own: they answer questions, settle doubts by what the
-** vendor has, cancel, watch, and take up what nobody carries.  What a command acknowledged is remembered. */
+/* people.c: what people do, each thing with a command of its own: they answer questions, settle doubts by
+** what the vendor has, cancel, watch, and take up what nobody carries.  What a command acknowledged is
+** remembered. */
 #include "tests/crash/crash.h"
 
 #include <signal.h>
@@ -9,13 +10,17 @@
 
 enum { OPEN = 64, QUESTIONS = 64, AT_ONCE = 6, SETTLED_MS = 150, SIGNAL_MS = 1500 };
 
-typedef struct open_run {                                /* one that has not ended                          */
+typedef struct open_run { /* one that has not ended                          */
   char ulid[LN_ULID + 1], playbook[48], waits_for[24];
   int64_t id;
-  bool owned;                                            /* a living process has it                         */
+  bool owned; /* a living process has it                         */
 } open_run;
 
-typedef struct question { int64_t id, run, expires_ms; char kind[12]; uint64_t who; } question;
+typedef struct question {
+  int64_t id, run, expires_ms;
+  char kind[12];
+  uint64_t who;
+} question;
 
 static open_run open_runs[OPEN];
 static size_t n_open;
@@ -116,7 +121,10 @@ static void answer(const question *q) {
 
 /* ------------------------------------------------------------------ doubt */
 
-typedef struct doubt { char step[SIM_STEP]; bool did; } doubt;
+typedef struct doubt {
+  char step[SIM_STEP];
+  bool did;
+} doubt;
 
 static bool first_doubt(const open_run *o, doubt *d) {
   ln_err err;
@@ -180,8 +188,8 @@ static bool is_asking(const open_run *o) {
 
 static bool is_served(void) { return crash_alive(SERVE) > 0; }
 
-/* One under way may be in doubt in a branch that the others wait for.  Who serves it is told; who runs it has to
-** let go of it first. */
+/* One under way may be in doubt in a branch that the others wait for.  Who serves it is told; who runs it
+** has to let go of it first. */
 static void ask_about(const open_run *o) {
   doubt d;
   if (!tale->calm_ms || crash_now() - tale->calm_ms < SIGNAL_MS || !first_doubt(o, &d)) return;
@@ -198,7 +206,8 @@ static void look_after(const open_run *o) {
     return;
   }
   if (somebody_is_at(o->ulid)) return;
-  if (tale->calm_ms && strcmp(what, "signal") == 0 && crash_now() - tale->calm_ms > SIGNAL_MS) cancel(o->ulid);
+  if (tale->calm_ms && strcmp(what, "signal") == 0 && crash_now() - tale->calm_ms > SIGNAL_MS)
+    cancel(o->ulid);
   else if (o->owned) return;
   else if (strcmp(what, "doubt") == 0) settle(o);
   else if (strcmp(what, "approval") == 0 && is_asking(o)) return;
@@ -244,7 +253,8 @@ void crash_people(void) {
 
 static bool is_ulid(ln_str s) {
   bool ok = s.n == LN_ULID;
-  for (size_t i = 0; ok && i < s.n; i++) ok = (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'A' && s.p[i] <= 'Z');
+  for (size_t i = 0; ok && i < s.n; i++)
+    ok = (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'A' && s.p[i] <= 'Z');
   return ok;
 }
 
@@ -302,5 +312,6 @@ void crash_acknowledged(proc *p) {
   }
   if (p->json && code >= 0) told_document(p);
   else if (p->role == CARRY && !p->detach && (code == 0 || code == 5)) told_end(ulid, LN_STR("completed"));
-  if (p->approval && code == 0 && tale->n_votes < TOLD) tale->votes[tale->n_votes++] = (vote){p->approval, p->yes};
+  if (p->approval && code == 0 && tale->n_votes < TOLD)
+    tale->votes[tale->n_votes++] = (vote){p->approval, p->yes};
 }

@@ -1,5 +1,5 @@
-/* record.c: what the vendors wrote down, read as they write it.  Of most writes their record has the tag, and so
-** the step; the others are known by what they were done to. */
+/* record.c: what the vendors wrote down, read as they write it.  Of most writes their record has the tag,
+** and so the step; the others are known by what they were done to. */
 #include "tests/crash/crash.h"
 
 #include <ctype.h>
@@ -31,7 +31,8 @@ static bool read_tag(ln_str text, bool cut, deed *d) {
   if (text.n <= at || memcmp(text.p, before, n) != 0 || text.p[at - 1] != '/') return false;
   const char *end = cut ? memchr(text.p + at, ' ', text.n - at) : NULL;
   snprintf(d->ulid, sizeof d->ulid, "%.*s", LN_ULID, text.p + n);
-  snprintf(d->step, sizeof d->step, "%.*s", (int)((end ? end : text.p + text.n) - (text.p + at)), text.p + at);
+  snprintf(d->step, sizeof d->step, "%.*s", (int)((end ? end : text.p + text.n) - (text.p + at)),
+           text.p + at);
   return true;
 }
 
@@ -58,7 +59,8 @@ static void read_deed(ln_str did, deed *d) {
 
 /* That work of theirs came to its end is nobody's doing; sessions change nothing. */
 static bool counts(const deed *d) {
-  return !ln_str_ends(ln_str_of(d->op), LN_STR(" done")) && !ln_str_ends(ln_str_of(d->op), LN_STR("_session"));
+  return !ln_str_ends(ln_str_of(d->op), LN_STR(" done")) &&
+         !ln_str_ends(ln_str_of(d->op), LN_STR("_session"));
 }
 
 static void read_line(ln_str line) {
@@ -113,7 +115,7 @@ static bool names(const deed *d, ln_str of, int colons) {
     p = of.n ? memchr(p, ':', of.n - (size_t)(p - of.p)) : NULL;
     p = p ? p + 1 : NULL;
   }
-  if (!p) return true;                                   /* there is nothing to tell it by */
+  if (!p) return true; /* there is nothing to tell it by */
   snprintf(key, sizeof key, "%.*s", (int)(of.n - (size_t)(p - of.p)), p);
   key[strcspn(key, "@")] = 0;
   for (char *c = key; *c; c++) *c = (char)tolower((unsigned char)*c);
@@ -144,8 +146,8 @@ static void add_request(const char *ulid, ln_str step, const deed *d) {
     if (!here->req) abort();
   }
   sim_request *q = &here->req[here->n_req++];
-  /* A process may send again what can be done twice, if its peer gave it cause.  Where the peer behaves, nobody has
-  ** any: each is as if in a life of its own. */
+  /* A process may send again what can be done twice, if its peer gave it cause.  Where the peer behaves,
+  ** nobody has any: each is as if in a life of its own. */
   bool cause = tale->wire > 0 && d->by;
   *q = (sim_request){.acted = 1, .life = cause ? d->by : 1000000 + (int)here->n_req, .at_ms = d->seen_ms};
   snprintf(q->ulid, sizeof q->ulid, "%s", ulid);
@@ -158,13 +160,17 @@ static int worth(const char *ulid, const ln_record *c) {
   return ln_str_eq(c->state, LN_STR("done")) ? 3 : 2;
 }
 
-typedef struct owner { char ulid[LN_ULID + 1], step[SIM_STEP]; int worth; } owner;
+typedef struct owner {
+  char ulid[LN_ULID + 1], step[SIM_STEP];
+  int worth;
+} owner;
 
 static void look_in(const sim_run *r, ln_journal *j, const deed *d, owner *best) {
   for (size_t i = 0; i < ln_journal_records(j); i++) {
     const ln_record *c = ln_journal_record(j, i);
     if (c->cls != LN_WRITE || !c->intent.n) continue;
-    if (!is_of(d, r->ulid, c->name, c->op, ln_v_get_str(c->intent, "entity"), ln_v_get_str(c->intent, "facet")) ||
+    if (!is_of(d, r->ulid, c->name, c->op, ln_v_get_str(c->intent, "entity"),
+               ln_v_get_str(c->intent, "facet")) ||
         worth(r->ulid, c) <= best->worth)
       continue;
     best->worth = worth(r->ulid, c);
@@ -193,8 +199,9 @@ void crash_record_check(void) {
     for (int k = 0; k < here->n_runs; k++)
       if (journals[k]) look_in(&here->runs[k], journals[k], d, &best);
     if (best.worth) add_request(best.ulid, ln_str_of(best.step), d);
-    else sim_fail("unknown: %s did %s%s%s, and no journal has it: %s", d->vendor, d->op, *d->step ? " for " : "",
-                  d->step, d->what);
+    else
+      sim_fail("unknown: %s did %s%s%s, and no journal has it: %s", d->vendor, d->op, *d->step ? " for " : "",
+               d->step, d->what);
   }
   for (int i = 0; i < here->n_runs; i++) ln_journal_free(journals[i]);
 }

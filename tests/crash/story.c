@@ -12,34 +12,42 @@ const char *const crash_modes[MODES] = {"run and resume", "serve", "all at once"
 
 /* ------------------------------------------------------------------ the plan */
 
-typedef struct choice { const char *playbook; int weight; const char *more[6]; } choice;
+typedef struct choice {
+  const char *playbook;
+  int weight;
+  const char *more[6];
+} choice;
 
 #define ALERTS "/tests/fixtures/alerts/"
 #define HOST "device={\"hostname\":\"WORKSTATION5\",\"ip\":[\"10.20.5.15\"]}"
 
-/* What has an n may be begun as often as one likes; of a response's runs there is one a story.  A word that begins
-** with / is a file of the tree. */
+/* What has an n may be begun as often as one likes; of a response's runs there is one a story.  A word that
+** begins with / is a file of the tree. */
 static const choice choices[] = {
-    {"hostile.walk", 6, {NULL}},
-    {"hostile.fan", 6, {NULL}},
-    {"hostile.ask", 4, {NULL}},
-    {"hostile.race", 5, {NULL}},
-    {"hostile.poll", 5, {NULL}},
-    {"hostile.turns", 6, {NULL}},
-    {"hostile.fails", 3, {NULL}},
-    {"hostile.parent", 6, {NULL}},
-    {"hostile.locks", 4, {NULL}},
+    {"hostile.walk", 6, {NULL}},  {"hostile.fan", 6, {NULL}},    {"hostile.ask", 4, {NULL}},
+    {"hostile.race", 5, {NULL}},  {"hostile.poll", 5, {NULL}},   {"hostile.turns", 6, {NULL}},
+    {"hostile.fails", 3, {NULL}}, {"hostile.parent", 6, {NULL}}, {"hostile.locks", 4, {NULL}},
 };
 static const choice responses[] = {
-    {"t1059.respond", 4, {"--input", ALERTS "windows/nxlog_sysmon1_wscript_launcher_vbs.json", "--set", "confirmed_by=ann"}},
-    {"t1059.respond", 2, {"--input", ALERTS "windows/loganalytics_securityevent_4688_enc.json", "--set", "confirmed_by=ann"}},
-    {"t1059.respond", 1, {"--input", ALERTS "trend_vision_one/workbench_v3_mimikatz_t1059_003.json", "--set", "confirmed_by=ann"}},
+    {"t1059.respond",
+     4,
+     {"--input", ALERTS "windows/nxlog_sysmon1_wscript_launcher_vbs.json", "--set", "confirmed_by=ann"}},
+    {"t1059.respond",
+     2,
+     {"--input", ALERTS "windows/loganalytics_securityevent_4688_enc.json", "--set", "confirmed_by=ann"}},
+    {"t1059.respond",
+     1,
+     {"--input", ALERTS "trend_vision_one/workbench_v3_mimikatz_t1059_003.json", "--set",
+      "confirmed_by=ann"}},
     {"t1059.harden", 1, {"--set", "user=pgustavo@theshire.example", "--set", "confirmed_by=ann"}},
     {"t1059.deceive", 1, {NULL}},
     {"t1059.model", 1, {"--set", "ip=10.20.5.15"}},
 };
 
-typedef struct planned { const choice *c; bool approve_all; } planned;
+typedef struct planned {
+  const choice *c;
+  bool approve_all;
+} planned;
 static planned plans[SIM_RUNS];
 
 static const choice *choose(const choice *v, size_t n) {
@@ -94,12 +102,13 @@ static proc *victim(void) {
   return NULL;
 }
 
-/* The next one dies at some moment; or at the very deed that it has done, before it has been told; or at a line
-** that it has shown.  What does not come is not waited for. */
+/* The next one dies at some moment; or at the very deed that it has done, before it has been told; or at a
+** line that it has shown.  What does not come is not waited for. */
 static void arm(void) {
   size_t how = sim_pick(&here->luck, 10);
   int64_t now = crash_now();
-  tale->next_kill_ms = now + (how < 6 ? (int64_t)sim_pick(&here->luck, tale->mode == ALONE ? 250 : 400) : SLOW_MS);
+  tale->next_kill_ms =
+      now + (how < 6 ? (int64_t)sim_pick(&here->luck, tale->mode == ALONE ? 250 : 400) : SLOW_MS);
   tale->dies_at_deed = how == 6 || how == 7 || how == 8 ? 1 + (int)sim_pick(&here->luck, 6) : 0;
   proc *p = how == 9 ? victim() : NULL;
   if (p) p->dies_at_line = p->lines + 1 + (int)sim_pick(&here->luck, 5);
@@ -150,7 +159,8 @@ static void begin(int i) {
     args[k - 1] = file;
   }
   if (plans[i].approve_all) args[k++] = "--approve", args[k++] = "all";
-  bool detach = sim_chance(&here->luck, tale->mode == ALONE ? 0.25 : 0.6), json = !detach && sim_chance(&here->luck, 0.5);
+  bool detach = sim_chance(&here->luck, tale->mode == ALONE ? 0.25 : 0.6),
+       json = !detach && sim_chance(&here->luck, 0.5);
   if (detach) args[k++] = "--detach";
   if (json) args[k++] = "--json";
   proc *p = crash_start(CARRY, false, args);
@@ -172,7 +182,8 @@ static void serve(void) {
   size_t n = crash_alive(SERVE);
   if (tale->mode == ALONE) return;
   bool eager = tale->mode == SERVED || is_calm() || sim_chance(&here->luck, 0.05);
-  if ((n == 0 && eager) || (n == 1 && !is_calm() && sim_chance(&here->luck, 0.01))) crash_start(SERVE, false, args);
+  if ((n == 0 && eager) || (n == 1 && !is_calm() && sim_chance(&here->luck, 0.01)))
+    crash_start(SERVE, false, args);
 }
 
 /* ------------------------------------------------------------------ the simulators */
@@ -189,10 +200,12 @@ static bool start_simulators(uint64_t seed) {
   snprintf(log, sizeof log, "%s/crash.log", tale->folder);
   snprintf(lib, sizeof lib, "%s/sim.lua", tale->folder);
   snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
-  const char *const args[] = {"sim", "acme", "crowdstrike", "okta", "qualys", "visionone", "--config", lib, "--write", path,
-                              "--log", log, "--speed", "2000", "--seed", number, NULL};
+  const char *const args[] = {"sim",      "acme", "crowdstrike", "okta", "qualys", "visionone",
+                              "--config", lib,    "--write",     path,   "--log",  log,
+                              "--speed",  "2000", "--seed",      number, NULL};
   proc *p = crash_start(SIMULATORS, false, args);
-  for (int64_t late = crash_now() + 20000; p && !p->done && !said_ports(p) && crash_now() < late;) crash_wait(1000);
+  for (int64_t late = crash_now() + 20000; p && !p->done && !said_ports(p) && crash_now() < late;)
+    crash_wait(1000);
   return p && said_ports(p);
 }
 
@@ -208,7 +221,8 @@ static bool others_alive(void) {
   return crash_alive(CARRY) + crash_alive(LEFT) + crash_alive(WATCH) + crash_alive(PERSON) > 0;
 }
 
-/* It is over when everything has been begun and, by a look at the store that nobody was alive to outrun, has ended. */
+/* It is over when everything has been begun and, by a look at the store that nobody was alive to outrun, has
+** ended. */
 static bool is_over(bool quiet) {
   if (!quiet || others_alive()) return false;
   for (int i = 0; i < here->n_planned; i++)

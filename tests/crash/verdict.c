@@ -1,5 +1,6 @@
-/* verdict.c: after the last death: what commands acknowledged is there, and then the checker of the simulation, which
-** asks the vendors' truth over HTTP, and has each journal gone through as `lunette replay` does. */
+/* verdict.c: after the last death: what commands acknowledged is there, and then the checker of the
+** simulation, which asks the vendors' truth over HTTP, and has each journal gone through as `lunette replay`
+** does. */
 #include "tests/crash/crash.h"
 
 #include "engine/replay.h"
@@ -109,8 +110,8 @@ static bool check_vote(void *arg, const ln_approval *a) {
   const vote *v = arg;
   bool there = a->quorum > 1 || ln_str_eq(a->state, v->yes ? LN_STR("approved") : LN_STR("denied"));
   if (!there)
-    sim_fail("lost: that question %lld was %s, which is %.*s", (long long)a->id, v->yes ? "approved" : "denied",
-             LN_STR_ARG(a->state));
+    sim_fail("lost: that question %lld was %s, which is %.*s", (long long)a->id,
+             v->yes ? "approved" : "denied", LN_STR_ARG(a->state));
   return false;
 }
 
@@ -150,7 +151,7 @@ void crash_verdict(void) {
   ln_err err;
   here->g = &tale->engine;
   snprintf(uri, sizeof uri, "sqlite:%s/lunette.db", tale->folder);
-  crash_wait(0);                                         /* the last that the vendors wrote down */
+  crash_wait(0);                                              /* the last that the vendors wrote down */
   here->g->loop = ln_loop_sim(here->seed, crash_now(), &err); /* replays look at its clock */
   if (!here->g->loop || !open_files() || !(here->g->store = ln_store_open(ln_str_of(uri), &o, &err)) ||
       !ln_store_runs(here->g->store, &all, meet, NULL, &err)) {

@@ -1,23 +1,26 @@
-/* wire.c: a peer that behaves badly, between the program and a vendor: it hangs up before or after the vendor has
-** acted, breaks an answer off, resets, hangs, brings an answer twice, or a byte at a time.  A process of its own, a
-** thread a connection; what comes goes on to the vendor whole. */
+/* wire.c: a peer that behaves badly, between the program and a vendor: it hangs up before or after the
+** vendor has acted, breaks an answer off, resets, hangs, brings an answer twice, or a byte at a time.  A
+** process of its own, a thread a connection; what comes goes on to the vendor whole. */
 #include "tests/crash/crash.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <unistd.h>
 
 typedef enum fault { GOOD, BEFORE, AFTER, RESET, HALF, HEAD, TWICE, BYTES, HANG, FAULTS } fault;
 enum { MESSAGE_MAX = 1 << 20 };
 
-typedef struct line { int fd; uint64_t seed; } line;
+typedef struct line {
+  int fd;
+  uint64_t seed;
+} line;
 
 static char vendor[64];
 static double badness;
@@ -79,7 +82,7 @@ static bool answer(int fd, fault f, ln_str a) {
   case HALF: put(fd, (ln_str){a.p, a.n - 1 - a.n / 4}); return false;
   case HEAD: put(fd, (ln_str){a.p, a.n < 30 ? a.n : 30}); return false;
   case TWICE: return put(fd, a) && put(fd, a);
-  case HANG: return read(fd, &none, 1) > 0 && false;     /* until its client gives up */
+  case HANG: return read(fd, &none, 1) > 0 && false; /* until its client gives up */
   case BYTES:
     for (size_t i = 0; i < a.n; i++)
       if (!put(fd, (ln_str){a.p + i, 1})) return false;
@@ -91,7 +94,7 @@ static bool answer(int fd, fault f, ln_str a) {
 static fault choose(ln_rand *r) {
   if (!sim_chance(r, badness)) return GOOD;
   fault f = (fault)(1 + sim_pick(r, FAULTS - 1));
-  return f == HANG && !sim_chance(r, 0.15) ? AFTER : f;  /* it takes long */
+  return f == HANG && !sim_chance(r, 0.15) ? AFTER : f; /* it takes long */
 }
 
 static void *serve_line(void *arg) {
@@ -105,7 +108,8 @@ static void *serve_line(void *arg) {
   setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   for (bool goes_on = true; goes_on && receive(l->fd, &request);) {
     fault f = choose(&r);
-    goes_on = f != BEFORE && ask_vendor(ln_buf_view(&request), &reply) && answer(l->fd, f, ln_buf_view(&reply));
+    goes_on =
+        f != BEFORE && ask_vendor(ln_buf_view(&request), &reply) && answer(l->fd, f, ln_buf_view(&reply));
   }
   close(l->fd);
   ln_buf_free(&request);

@@ -1,4 +1,5 @@
-/* world.c: the folder of a story: the simulators' library, the configuration, and an engine that reads the store. */
+/* world.c: the folder of a story: the simulators' library, the configuration, and an engine that reads the
+** store. */
 #include "tests/crash/crash.h"
 
 #include <stdio.h>
@@ -54,9 +55,10 @@ bool crash_library(void) {
   for (size_t i = 0; i < 4; i++) ln_buf_init(&b[i], 1 << 20);
   make_folder("lib");
   make_folder("lib/sim");
-  ln_buf_addf(&b[3], "return { stdlib = { \"%s/lib\", \"%s/tests/sim/lib\", \"%s/stdlib\" } }\n", tale->folder,
-              tale->root, tale->root);
-  bool ok = add_file(&b[0], tale->root, "stdlib/sim/", "kit.lua") && write_file("lib/sim/plain_kit.lua", &b[0]) &&
+  ln_buf_addf(&b[3], "return { stdlib = { \"%s/lib\", \"%s/tests/sim/lib\", \"%s/stdlib\" } }\n",
+              tale->folder, tale->root, tale->root);
+  bool ok = add_file(&b[0], tale->root, "stdlib/sim/", "kit.lua") &&
+            write_file("lib/sim/plain_kit.lua", &b[0]) &&
             add_file(&b[1], tale->root, "tests/crash/", "kit.lua") && write_file("lib/sim/kit.lua", &b[1]) &&
             put_truth(&b[2]) && write_file("lib/sim/truth.lua", &b[2]) && write_file("sim.lua", &b[3]);
   for (size_t i = 0; i < 4; i++) ln_buf_free(&b[i]);
@@ -80,7 +82,7 @@ static void swap(ln_buf *text, const char *what, const char *with) {
   ln_buf_free(&rest);
 }
 
-/* A second of the playbooks takes some milliseconds, so that what they wait for comes while somebody lives. */
+/* A second of the playbooks takes some milliseconds: what they wait for comes while somebody lives. */
 static void put_facts(ln_buf *facts) {
   static const char *const slow[] = {"ask", "fan", "kid", "locks", "parent", "poll", "race", "walk"};
   double second = 0.002 + 0.001 * (double)sim_pick(&here->plan, 4);
@@ -95,10 +97,12 @@ static bool put_config(void) {
   ln_buf_init(&top, 1 << 20);
   ln_buf_init(&facts, 1 << 20);
   bool ok = add_file(&text, tale->folder, "", "sim.conf.lua");
-  ln_buf_addf(&top,
-              "return {\n  store = \"sqlite:%s/lunette.db\",\n  scripts = { \"%s/tests/sim/playbooks\", \"%s/scripts\" },\n"
-              "  stdlib = { \"%s/tests/sim/lib\", \"%s/stdlib\" },\n  approvals = { self = \"interactive\" },\n",
-              tale->folder, tale->root, tale->root, tale->root, tale->root);
+  ln_buf_addf(
+      &top,
+      "return {\n  store = \"sqlite:%s/lunette.db\",\n  scripts = { \"%s/tests/sim/playbooks\", "
+      "\"%s/scripts\" },\n"
+      "  stdlib = { \"%s/tests/sim/lib\", \"%s/stdlib\" },\n  approvals = { self = \"interactive\" },\n",
+      tale->folder, tale->root, tale->root, tale->root, tale->root);
   ln_buf_addc(&top, 0);
   put_facts(&facts);
   ln_buf_addc(&facts, 0);
@@ -134,7 +138,7 @@ bool crash_world(void) {
   snprintf(tale->config, sizeof tale->config, "%s/conf.lua", tale->folder);
   setenv("LUNETTE_SECRET_ACME_TOKEN", "acme", 1);
   ln_config *c = take_urls() && put_config() ? ln_config_load(tale->config, &err) : NULL;
-  ln_host *first = tale->engine.host;                    /* with which the log was read so far */
+  ln_host *first = tale->engine.host; /* with which the log was read so far */
   bool ok = c && sim_engine(c, &tale->engine, &err);
   if (ok) ln_host_free(first);
   if (!ok) sim_fail("%s", err.message);

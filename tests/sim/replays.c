@@ -1,10 +1,13 @@
-/* replays.c: each journal of a history once more, in a process of its own, against the same disk: it comes to the
-** same end, asks nobody, and writes nothing down. */
+/* replays.c: each journal of a history once more, in a process of its own, against the same disk: it comes
+** to the same end, asks nobody, and writes nothing down. */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
 
-typedef struct replay { ln_engine *g; char what[16]; } replay;
+typedef struct replay {
+  ln_engine *g;
+  char what[16];
+} replay;
 
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   replay *p = arg;

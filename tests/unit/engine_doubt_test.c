@@ -219,7 +219,8 @@ static void test_a_run_under_way_is_settled(void **state) {
   (void)state;
   rig *r = set_up("local done; return parallel { "
                   "a = function() done = fake.blind { id = 'a' }.id; return done end, "
-                  "b = function() return await_until(function() return done end, { every = '1s', timeout = '1h' }) end }");
+                  "b = function() return await_until(function() return done end, { every = '1s', timeout = "
+                  "'1h' }) end }");
   rig_say_(r, "a/fake.blind#1", "send", "lost+");
   rig_up(r);
   assert_non_null(rig_start(r, "t.main", "{}"));

@@ -1,5 +1,5 @@
-/* lives.c: makes a lunette of which $LUNETTE_MUTANT (a number, tests/sim/mutants.c) says what is broken in it: for
-** seeing that the crash test finds that.  It is linked for the tests alone. */
+/* lives.c: makes a lunette of which $LUNETTE_MUTANT (a number, tests/sim/mutants.c) says what is broken in
+** it: for seeing that the crash test finds that.  It is linked for the tests alone. */
 #include "tests/sim/mutants.h"
 
 #include <stdlib.h>
