@@ -66,6 +66,12 @@ void crash_record_read(void); /* what has come                                  
 int crash_record_did(const char *ulid, ln_str step, ln_str op, ln_str entity, ln_str facet);
 void crash_record_check(void); /* fills here->req for the checker                 */
 
+/* ------------------------------------------------------------------ a peer that behaves badly (wire.c) */
+
+/* What it does to a request, or to its answer. */
+typedef enum fault { GOOD, BEFORE, AFTER, RESET, HALF, HEAD, TWICE, BYTES, HANG, FAULTS } fault;
+extern const char *const crash_faults[FAULTS];
+
 /* ------------------------------------------------------------------ the story */
 
 typedef enum mode { ALONE, SERVED, CROWD, MODES } mode;
@@ -85,10 +91,11 @@ typedef struct story {
   char folder[256], config[300], url[VENDORS][64]; /* by name, acme first                             */
   mode mode;
   FILE *said;  /* what happened                                   */
+  fault only;  /* of all that a peer can do; GOOD: anything       */
   double wire; /* how often the peer behaves badly (wire.c)       */
   int kills, want_kills, n_deeds, lines;
   int killed[ROLES];
-  int64_t begin_ms, calm_ms, next_kill_ms; /* calm: since when nobody is killed any more      */
+  int64_t begin_ms, patience_ms, calm_ms, next_kill_ms; /* calm: since when nobody is killed any more      */
   int dies_at_deed;                        /* who does so many more deeds is killed then; 0   */
   proc procs[PROCS];
   deed deeds[DEEDS];

@@ -24,11 +24,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400 };
+enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400, PATIENCE_MS = 60000, LITTLE_MS = 10000 };
 
 typedef struct outcome {
   sim_result r;
   mode mode;
+  fault only;
   bool wire;
   int kills, killed[ROLES], deeds, told;
 } outcome;
@@ -43,6 +44,7 @@ typedef struct batch {
   uint64_t from;
   int kills, jobs;
   bool one, verbose, until_failed, quiet;
+  bool peers; /* nobody is killed: a story for each thing that a peer can do */
   const char *program;
 } batch;
 
@@ -86,6 +88,8 @@ static void tell_it(const batch *b, uint64_t seed, outcome *out) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (!(t.engine.host = ln_host_new(&err))) sim_fail("%s", err.message);
   if (!make_folder(t.folder, sizeof t.folder)) sim_fail("no folder can be made");
+  t.patience_ms = (b->quiet ? LITTLE_MS : PATIENCE_MS) * (getenv("SANITIZED") ? 4 : 1);
+  if (b->peers) t.only = (fault)(1 + (seed - b->from) % (FAULTS - 1));
   t.said = b->verbose ? stdout : open_log(t.folder);
   if (!s.failed && crash_library()) crash_story(seed);
   crash_kill_all();
@@ -94,7 +98,8 @@ static void tell_it(const batch *b, uint64_t seed, outcome *out) {
   else remove_folder(t.folder);
   out->kills = t.kills;
   memcpy(out->killed, t.killed, sizeof out->killed);
-  out->mode = t.mode, out->wire = t.wire > 0, out->deeds = t.n_deeds, out->told = t.n_told;
+  out->mode = t.mode, out->wire = t.wire > 0, out->only = t.only, out->deeds = t.n_deeds,
+  out->told = t.n_told;
   out->r.ok = !s.failed;
   out->r.finished = true;
 }
@@ -114,8 +119,11 @@ static void start(const batch *b, uint64_t seed, child *c) {
 /* ------------------------------------------------------------------ what came of it */
 
 static void tell_failure(const outcome *o, uint64_t seed, int status) {
-  printf("# seed %llu (%s%s): ", (unsigned long long)seed, crash_modes[o->mode],
-         o->wire ? ", a bad peer" : "");
+  printf("# seed %llu (%s%s%s): ", (unsigned long long)seed, crash_modes[o->mode],
+         o->wire ? ", a peer that " : "",
+         o->only   ? crash_faults[o->only]
+         : o->wire ? "is bad"
+                   : "");
   const char *why = o->r.why[0]           ? o->r.why
                     : WIFSIGNALED(status) ? strsignal(WTERMSIG(status))
                                           : "it ended without a word";
@@ -157,12 +165,18 @@ static child *wait_for_one(int *status) {
   return NULL;
 }
 
+static bool goes_on(const batch *b, const totals *t, int under_way) {
+  if (b->until_failed && t->failed) return false;
+  if (b->peers) return t->stories + under_way < FAULTS - 1;
+  return t->kills + under_way * A_STORY < b->kills;
+}
+
 static totals run(const batch *b) {
   totals t = {.stories = 0};
   uint64_t next = b->from;
   int under_way = 0;
   for (;;) {
-    bool more = t.kills + under_way * A_STORY < b->kills && !(b->until_failed && t.failed);
+    bool more = goes_on(b, &t, under_way);
     if (more && under_way < b->jobs) {
       child *c = children;
       while (c->pid) c++;
@@ -218,6 +232,16 @@ static bool test_it(const batch *b) {
   return !t.failed;
 }
 
+static bool test_peers(const batch *like) {
+  batch b = {.from = like->from, .jobs = like->jobs, .program = like->program, .peers = true};
+  totals t = run(&b);
+  printf("%sok 2 - a peer that hangs up, resets, hangs, answers in part, twice, or slowly: nothing is done "
+         "twice "
+         "(%d stories, %d deeds)\n",
+         t.failed ? "not " : "", t.stories, t.deeds);
+  return !t.failed;
+}
+
 /* What it would find, if it were so. */
 static bool test_mutants(const batch *like) {
   static const sim_mutant of[] = {MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_RESEND,
@@ -239,7 +263,7 @@ static bool test_mutants(const batch *like) {
     setenv("LUNETTE_MUTANT", number, 1);
     totals t = run(&b);
     bool found = t.failed && t.kills > 0;
-    printf("%sok %zu - found within %d deaths: %s\n", found ? "" : "not ", i + 2, t.kills, names[i]);
+    printf("%sok %zu - found within %d deaths: %s\n", found ? "" : "not ", i + 3, t.kills, names[i]);
     fflush(stdout);
     ok = ok && found;
   }
@@ -248,8 +272,9 @@ static bool test_mutants(const batch *like) {
 
 static int test(const batch *b) {
   bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0];
+  if (whole) ok = test_peers(b) && ok;
   if (whole) ok = test_mutants(b) && ok;
-  printf("1..%d\n", whole ? 6 : 1);
+  printf("1..%d\n", whole ? 7 : 1);
   return ok ? 0 : 1;
 }
 

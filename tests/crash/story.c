@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 40, AT_ONCE = 5, SLOW_MS = 1500, TOO_LONG_MS = 60000 };
+enum { LOOK_MS = 40, AT_ONCE = 5, SLOW_MS = 1500 };
 
 story *tale;
 const char *const crash_modes[MODES] = {"run and resume", "serve", "all at once"};
@@ -246,7 +246,7 @@ static void live(void) {
     crash_people();
     over_now = is_over(quiet);
     if (is_calm() && !tale->calm_ms) tale->calm_ms = crash_now(), crash_say("nobody is killed any more");
-    if (tale->calm_ms && crash_now() - tale->calm_ms > TOO_LONG_MS) break;
+    if (tale->calm_ms && crash_now() - tale->calm_ms > tale->patience_ms) break;
   }
 }
 
@@ -258,6 +258,7 @@ static void let_end(void) {
 
 void crash_story(uint64_t seed) {
   plan(seed);
+  if (tale->only) tale->want_kills = 0, tale->wire = tale->only == HANG ? 0.3 : 0.4;
   tale->begin_ms = crash_now();
   if (!crash_record_open() || !start_simulators(seed) || !crash_world()) {
     sim_fail("the simulators do not start: %.*s", LN_STR_ARG(ln_buf_view(&tale->procs[0].text)));

@@ -14,8 +14,17 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-typedef enum fault { GOOD, BEFORE, AFTER, RESET, HALF, HEAD, TWICE, BYTES, HANG, FAULTS } fault;
 enum { MESSAGE_MAX = 1 << 20 };
+
+const char *const crash_faults[FAULTS] = {"behaves",
+                                          "hangs up before it acts",
+                                          "hangs up after it has acted",
+                                          "resets after it has acted",
+                                          "answers in part",
+                                          "answers with half a head",
+                                          "answers twice",
+                                          "answers a byte at a time",
+                                          "hangs"};
 
 typedef struct line {
   int fd;
@@ -93,7 +102,7 @@ static bool answer(int fd, fault f, ln_str a) {
 
 static fault choose(ln_rand *r) {
   if (!sim_chance(r, badness)) return GOOD;
-  fault f = (fault)(1 + sim_pick(r, FAULTS - 1));
+  fault f = tale->only ? tale->only : (fault)(1 + sim_pick(r, FAULTS - 1));
   return f == HANG && !sim_chance(r, 0.15) ? AFTER : f; /* it takes long */
 }
 
