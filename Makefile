@@ -85,10 +85,16 @@ simulate:                     ## SEEDS=N histories with crashes, power cuts and 
 	@$(MAKE) $(QUIETLY) $(BUILD)/tests/simulate_test
 	@$(BUILD)/tests/simulate_test --seeds $(SEEDS)
 
+PARKED  ?= 1000000
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
-	@tests/bench/run $(BUILD)
+	@tests/bench/run $(BUILD) $(PARKED)
+
+bench-peers:                  ## the same work on Restate and on DBOS, from npm, side by side; writes build/peers.json
+	@tests/deps build test
+	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
+	@tests/bench/peers/run $(BUILD)
 
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
 	@tests/deps build test lint
@@ -109,6 +115,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate sanitize tested bench lint reference install clean help
+.PHONY: all deps demo test simulate sanitize tested bench bench-peers lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -324,7 +324,7 @@ bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, l
 
 /* --- in a run's VM: arguments --- */
 
-static const char *const core_args[] = {"as", "wait", "lease", "limit", "all", "timeout", NULL};
+static const char *const core_args[] = {"as", "wait", "lease", "limit", "all", "timeout", LN_LIFTS, NULL};
 
 /* A list without a selection would be everything. */
 static bool selects(const lnC_operation *o, ln_str given, ln_err *err) {

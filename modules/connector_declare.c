@@ -336,6 +336,7 @@ static void finish_op(reader *r, lnC_operation *o, int64_t settle_ms) {
                 .cls = o->write ? LN_WRITE : LN_READ,
                 .idempotent = o->idempotent,
                 .settle_ms = settle_ms,
+                .undo_why = o->undo_why,
                 .data = o};
   o->d3fend_z = keep_room(r->L, r->c, o->d3fend.n + 1, sizeof *o->d3fend_z);
   for (size_t i = 0; i < o->d3fend.n; i++) o->d3fend_z[i] = o->d3fend.v[i].p;

@@ -282,7 +282,7 @@ static void make_path(lua_State *L, making *m) {
   if (push_part(L, m, "query")) {                        /* template query */
     if (!lua_istable(L, -1)) luaL_error(L, "query must be a table");
     size_t mark = m->r->path.n;
-    ln_buf_addc(&m->r->path, memchr(m->r->path.p, '?', mark) ? '&' : '?');
+    ln_buf_addc(&m->r->path, mark && memchr(m->r->path.p, '?', mark) ? '&' : '?');
     write_form(L, &m->r->path, "query");
     if (m->r->path.n == mark + 1) ln_buf_cut(&m->r->path, mark); /* no members                              */
   }

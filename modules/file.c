@@ -473,7 +473,7 @@ static bool plain_path(ln_str path, ln_buf *out, ln_err *err) {
 /* Makes the stack: the author's table, and the effect's arguments with path and what is the engine's.
 ** [-all, +2, e] */
 static void push_args(lua_State *L, const char *fn, const char *const known[]) {
-  static const char *const engines[] = {"as", "wait", "lease", "timeout", NULL};
+  static const char *const engines[] = {"as", "wait", "lease", "timeout", LN_LIFTS, NULL};
   ln_err err;
   if (lua_type(L, 1) == LUA_TSTRING) {                    /* path alone */
     lua_settop(L, 1);
@@ -519,7 +519,7 @@ static bool is_hex(ln_str s) {
 
 /* file.remove { path, sha256 } -> { path, sha256 } */
 static int l_remove(lua_State *L) {
-  static const char *const known[] = {"path", "sha256", "as", "wait", "lease", "timeout", NULL};
+  static const char *const known[] = {"path", "sha256", "as", "wait", "lease", "timeout", LN_LIFTS, NULL};
   push_args(L, "file.remove", known);                     /* given args */
   lnL_field(L, 1, "sha256");                              /* given args sha256 */
   if (!lua_isnil(L, 3)) {

@@ -383,6 +383,7 @@ static int stage_begin(lua_State *L) {
   ln_play_drop(b->play);
   b->play = p;
   lnL_coerce_input(L, 4, 3);                          /* args module input play coerced */
+  lnL_play_input(L, p, 5);
   lua_getfield(L, 4, "run");
   lua_insert(L, -2);
   lua_callk(L, 1, 1, 0, stage_returned);
@@ -652,7 +653,7 @@ static int l_step(lua_State *L) {
 
 /* ------------------------------------------------------------------ approved */
 
-static int run_inside(lua_State *L, ln_str effects, lua_KFunction k);
+static int run_inside(lua_State *L, ln_str effects, bool old, lua_KFunction k);
 
 static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
   ln_branch *b = lnL_here(L);
@@ -661,18 +662,21 @@ static int approved_yes(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (!e->ok) return lnL_effect_result(L, e);
   ln_str effects = ln_buf_view(&e->would);
+  bool old = e->record && e->record->old;
   lua_settop(L, 2);
   lua_pushlstring(L, effects.p, effects.n);           /* opts fn effects: outlives the effect */
   effects.p = lua_tolstring(L, 3, &effects.n);
   ln_effect_free(e);
-  return run_inside(L, effects, only_result);
+  return run_inside(L, effects, old, only_result);
 }
 
-static int run_inside(lua_State *L, ln_str effects, lua_KFunction k) {
+/* old: what was approved was so in another time. */
+static int run_inside(lua_State *L, ln_str effects, bool old, lua_KFunction k) {
   ln_fork *f = fork_or_raise(L, 1);
   if (effects.n) f->permit = ln_permit_of(effects);
   if ((effects.n && !f->permit) || !name_child(f, lnL_here(L), 0, "", ln_str_dup(LN_STR("approved"))))
     return names_failed(L);
+  if (f->permit) f->permit->old = old;
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return lnL_fork_wait(L, f, 0, k);
@@ -740,7 +744,7 @@ static int approved_planned(lua_State *L) {
   if (b->fork->plan_into->n) return ask_for(L);
   ln_fork_free(b);
   lua_settop(L, 2);
-  return run_inside(L, (ln_str){NULL, 0}, only_result);
+  return run_inside(L, (ln_str){NULL, 0}, false, only_result);
 }
 
 static int approved_plan_joined(lua_State *L, int status, lua_KContext ctx) {
@@ -758,7 +762,7 @@ static int l_approved(lua_State *L) {
   ln_branch *b = lnL_here(L);
   if (b->polling)
     return lnL_raisef(L, "bad_argument", "approved inside await_until: what is polled may only read");
-  if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, only_result);
+  if (b->run->planning || b->plan_into) return run_inside(L, (ln_str){NULL, 0}, false, only_result);
   ln_fork *f = fork_or_raise(L, 1);
   if (!(f->plan_into = calloc(1, sizeof *f->plan_into)) ||
       !name_child(f, b, 0, "", ln_str_dup(LN_STR("approved?"))))

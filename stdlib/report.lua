@@ -207,6 +207,17 @@ local function evidence_line(e)
   return ("%s  sha256:%s  %d bytes"):format(one_line(e.name), e.sha256, e.bytes)
 end
 
+local LEVELS = { info = "info", warn = "warning", error = "error", print = "print" }
+
+---A remark of the playbook, with its fields.
+local function log_line(l)
+  local parts = {}
+  for k, v in pairs(l.fields or {}) do parts[#parts + 1] = k .. " = " .. (type(v) == "table" and "…" or tostring(v)) end
+  table.sort(parts)
+  return ("%-8s %s%s"):format(LEVELS[l.level] or l.level, one_line(l.message),
+                              #parts > 0 and "  (" .. listed(parts, ", ") .. ")" or "")
+end
+
 ---A stage that a plan does not know the end of: what it would need stands among what is not known.
 local function stage_line(s)
   local why = s.why and s.state ~= "unknown" and ": " .. one_line(s.why) or ""
@@ -241,6 +252,7 @@ local function sections(doc)
   end
   add("holds", held, hold_line)
   add("evidence", doc.evidence, evidence_line)
+  add("log", doc.log or {}, log_line)
   return out
 end
 

@@ -4,6 +4,7 @@
 #include "cli/app.h"
 
 #include "base/plain.h"
+#include "base/units.h"
 
 #include "engine/library.h"
 #include "engine/simhost.h"
@@ -87,9 +88,37 @@ static bool simulate_site(ln_app *a, ln_err *err) {
   return ok;
 }
 
+ln_store *ln_app_store(ln_app *a, const char *file, const ln_store_opts *o, ln_err *err) {
+  ln_buf uri;
+  ln_store_opts so = *o;
+  so.clock = a->g.loop->clock;
+  ln_buf_init(&uri, 1 << 14);
+  if (!ln_str_starts(ln_str_of(file), LN_STR("sqlite:"))) ln_buf_addz(&uri, "sqlite:");
+  ln_buf_addz(&uri, file);
+  ln_store *s = ln_buf_ok(&uri, err) ? ln_store_open(ln_buf_view(&uri), &so, err) : NULL;
+  ln_buf_free(&uri);
+  return s;
+}
+
+/* Said once: nobody else tells why nothing goes on. */
+static bool restore(ln_app *a, ln_err *err) {
+  ln_buf why;
+  ln_buf_init(&why, 1 << 14);
+  bool ok = ln_restore(&a->g, &why, err);
+  if (ok && why.n)
+    fprintf(stderr,
+            "lunette: %s: %.*s: everything is frozen, and what was under way waits: look at `lunette runs "
+            "--state waiting`, resume what is to go on, and thaw\n",
+            ln_store_path(a->g.store), LN_STR_ARG(ln_buf_view(&why)));
+  ln_buf_free(&why);
+  return ok;
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
-  if (!(a->g.store = ln_store_open(a->config->store, &so, err))) return false;
+  a->g.store = o->store ? ln_app_store(a, o->store, &so, err) : ln_store_open(a->config->store, &so, err);
+  if (!a->g.store) return false;
+  if (!o->looks && !restore(a, err)) return false;
   a->served = !o->sim && ln_server_there(a->g.store);
   if (a->served && o->alone)
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
@@ -149,7 +178,7 @@ static size_t put_plain(FILE *f, ln_str text, bool lines) {
   ln_buf_init(&b, (size_t)1 << 30);
   if (!ln_plain(&b, text, lines))
     ln_buf_cut(&b, 0), b.failed = false, ln_buf_addz(&b, "(too large to be shown)");
-  size_t n = fwrite(b.p, 1, b.n, f);
+  size_t n = b.n ? fwrite(b.p, 1, b.n, f) : 0;
   ln_buf_free(&b);
   return n;
 }
@@ -201,6 +230,16 @@ const char *ln_app_user(void) {
   struct passwd *p = getpwuid(geteuid());
   snprintf(name, sizeof name, "%s", p ? p->pw_name : "unknown");
   return name;
+}
+
+bool ln_app_when(const ln_app *a, const char *option, const char *text, int64_t *ms, ln_err *err) {
+  int64_t ago = 0;
+  if (ln_parse_time(ln_str_of(text), ms, err)) return true;
+  if (!ln_parse_duration(ln_str_of(text), &ago, err))
+    return ln_fail(err, "usage", LN_FINAL, "%s: a time or a duration such as \"2h\" is wanted, not %s", option,
+                   text);
+  *ms = ln_now_ms(a->g.loop->clock) - ago;
+  return true;
 }
 
 bool ln_app_read(const char *path, ln_buf *out, ln_err *err) {

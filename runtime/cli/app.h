@@ -19,6 +19,7 @@ enum {
 
 typedef struct ln_app_opts {
   const char *config;
+  const char *store;                                     /* a file instead of the configured one; NULL: that */
   bool sim;                                              /* simulators in the process, virtual time */
   const char *faults;                                    /* of the simulators; NULL: none */
   uint64_t seed;                                         /* of the simulated set; 0: one of chance */
@@ -53,6 +54,10 @@ int ln_app_fail(const ln_err *err);
 int ln_app_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool ln_app_colour(FILE *f);                             /* a terminal, and NO_COLOR is not set */
 const char *ln_app_user(void);                           /* the OS user's name; static */
+/* When: a time, or a duration: so long ago.  "usage": option is for the message. */
+bool ln_app_when(const ln_app *a, const char *option, const char *text, int64_t *ms, ln_err *err);
+/* Opens another store than the configured one: a path, or sqlite:PATH. */
+ln_store *ln_app_store(ln_app *a, const char *file, const ln_store_opts *o, ln_err *err);
 bool ln_app_read(const char *path, ln_buf *out,
                  ln_err *err); /* a file, or "-": standard input; 64 MiB at most */
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
@@ -84,7 +89,12 @@ int ln_cmd_check(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
+int ln_cmd_undo(int argc, char **argv);
+int ln_cmd_release(int argc, char **argv);
+int ln_cmd_hold(int argc, char **argv);
 int ln_cmd_replay(int argc, char **argv);
+int ln_cmd_backup(int argc, char **argv);
+int ln_cmd_prune(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

@@ -49,6 +49,15 @@ static void show_step(const ln_event *e) {
   putchar('\n');
 }
 
+/* A remark of the playbook; what else it notes stands in the report. */
+static void show_note(const ln_event *e) {
+  ln_str level = ln_v_get_str(e->text, "level"), message = ln_v_get_str(e->text, "message");
+  if (!ln_str_eq(e->name, LN_STR("log")) || !level.n) return;
+  printf("  %-9.*s ", LN_STR_ARG(level));
+  ln_app_put(stdout, message, 0);
+  putchar('\n');
+}
+
 void ln_carry_asks(ln_str title, int64_t id) {
   fputs("  asks      ", stdout);
   ln_app_put(stdout, title, 0);
@@ -58,6 +67,7 @@ void ln_carry_asks(ln_str title, int64_t id) {
 void ln_carry_show(const ln_event *e) {
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
+  else if (strcmp(e->what, "note") == 0) show_note(e);
   else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
   fflush(stdout);
 }
@@ -72,6 +82,20 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
 }
 
 /* ------------------------------------------------------------------ asking at the terminal */
+
+bool ln_carry_approve(const char *word, ln_approve *out) {
+  if (strcmp(word, "ask") == 0) *out = LN_APPROVE_ASK;
+  else if (strcmp(word, "deny") == 0) *out = LN_APPROVE_DENY;
+  else if (strcmp(word, "all") == 0) *out = LN_APPROVE_ALL;
+  else return false;
+  return true;
+}
+
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve) {
+  if (approve != LN_APPROVE_ALL || app->sim || ln_config_all_near(app->config)) return true;
+  ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+  return false;
+}
 
 static bool show_question(void *arg, const ln_approval *a) {
   ln_json j;

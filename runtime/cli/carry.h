@@ -15,6 +15,10 @@ typedef struct ln_carrying {
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e);
 void ln_carry_show(const ln_event *e);                   /* a line on standard output */
 void ln_carry_asks(ln_str title, int64_t id);            /* the line of a question */
+/* "ask", "deny" or "all"; false: another word. */
+bool ln_carry_approve(const char *word, ln_approve *out);
+/* "all" only against simulators; false: said so on standard error. */
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve);
 /* Puts a question to the terminal.  False: there is none, or nobody answered. */
 bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes);
 /* a run's document, as it is, or for people */

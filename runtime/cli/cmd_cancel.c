@@ -11,14 +11,24 @@ static const char help[] = "usage: lunette cancel RUN [--sim] [--json] [--config
                            "  --sim    of a run that was made against simulators\n";
 
 static bool print_held(void *arg, const ln_hold *h) {
-  bool *any = arg;
+  int64_t *run = arg;
   if (ln_str_eq(h->status, LN_STR("released")) || ln_str_eq(h->status, LN_STR("foreign"))) return true;
-  if (!*any) printf("still held:\n");
-  *any = true;
+  if (!*run) printf("still held:\n");
+  *run = h->run;
   fputs("  ", stdout);
   ln_app_put_hold(h);
   putchar('\n');
   return true;
+}
+
+/* Releasing is for a person to decide: how is said. */
+static void tell_held(ln_app *app, int64_t run, const char *ulid) {
+  ln_err err = {0};
+  ln_hold_query q = {.run = run};
+  int64_t any = 0;
+  if (!ln_store_holds(app->g.store, &q, print_held, &any, &err)) ln_app_fail(&err);
+  if (any)
+    printf("lunette undo %s takes it back; lunette release ENTITY --why TEXT one entity's\n", ulid);
 }
 
 static bool copy_id(void *arg, const ln_run_row *row) {
@@ -37,7 +47,6 @@ static int ask_to_cancel(ln_app *app, const char *which, bool json) {
   ln_err err = {0};
   char ulid[LN_ULID + 1];
   ln_buf b;
-  bool any = false;
   ln_following how = {.json = json, .quiet = true, .until_end = true};
   ln_buf_init(&b, 4096);
   size_t mark = ln_v_begin(&b, 'O', 2);
@@ -49,14 +58,13 @@ static int ask_to_cancel(ln_app *app, const char *which, bool json) {
   if (!ok) return ln_app_fail(&err);
   char state[16] = "";
   int code = ln_follow(app, ulid, &how, state);
-  ln_hold_query q = {.run = run_id(app, ulid)};
-  if (!json) ln_store_holds(app->g.store, &q, print_held, &any, &err);
+  if (!json) tell_held(app, run_id(app, ulid), ulid);
   return strcmp(state, "cancelled") == 0 ? LN_EXIT_DONE : code;
 }
 
 static int take_and_cancel(ln_app *app, const char *which, bool json) {
   ln_err err = {0};
-  bool running = false, any = false;
+  bool running = false;
   if (app->served) return ask_to_cancel(app, which, json);
   if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
   if (running)
@@ -65,11 +73,11 @@ static int take_and_cancel(ln_app *app, const char *which, bool json) {
   ln_carrying c = {.app = app, .json = json, .quiet = true};
   ln_run_options o = {.sim = app->sim, .event = ln_carry_event, .event_arg = &c};
   if (!(c.run = ln_run_resume(&app->g, ln_str_of(which), &o, &err))) return ln_app_fail(&err);
-  ln_hold_query q = {.run = ln_run_id(c.run)};
+  int64_t id = ln_run_id(c.run);
   ln_run_cancel(c.run, LN_STR("cancelled by lunette cancel"));
   int code = ln_carry(&c);
   bool cancelled = strcmp(ln_run_state(c.run), "cancelled") == 0;
-  if (!json) ln_store_holds(app->g.store, &q, print_held, &any, &err);
+  if (!json) tell_held(app, id, ln_run_ulid(c.run));
   return cancelled ? LN_EXIT_DONE : code;
 }
 

@@ -12,7 +12,7 @@ static const char help[] =
     "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
     "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
 
-struct listing { bool json; ln_str name; char first[512]; bool ambiguous; size_t n; };
+struct listing { bool json; size_t n; };
 
 static void print_json(const ln_hold *h) {
   ln_buf b;
@@ -43,8 +43,7 @@ static void print_json(const ln_hold *h) {
 static bool print_hold(void *arg, const ln_hold *h) {
   struct listing *l = arg;
   char since[LN_TIME_TEXT], until[LN_TIME_TEXT] = "";
-  if (l->n++ == 0) snprintf(l->first, sizeof l->first, "%.*s", LN_STR_ARG(h->entity));
-  else if (!ln_str_eq(ln_str_of(l->first), h->entity)) l->ambiguous = true;
+  l->n++;
   if (l->json) {
     print_json(h);
     return true;
@@ -56,12 +55,18 @@ static bool print_hold(void *arg, const ln_hold *h) {
   return true;
 }
 
-static int finish(const struct listing *l) {
-  if (l->name.n && l->n == 0)
-    return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(l->name)), LN_EXIT_FAILED;
-  if (l->name.n && l->ambiguous)
-    return ln_app_usage("%.*s means several entities: name one of those above", LN_STR_ARG(l->name));
-  return LN_EXIT_DONE;
+static bool any(void *arg, ln_str entity) {
+  (void)arg, (void)entity;
+  return false;
+}
+
+/* One host of several vendors is one thing; what else a name may mean is said. */
+static int finish(ln_app *app, const ln_hold_query *q, const struct listing *l) {
+  ln_err err = {0};
+  if (!q->entity.n) return LN_EXIT_DONE;
+  if (!q->kind.n && !ln_entities_of(&app->g, q->entity, any, NULL, &err)) return ln_app_fail(&err);
+  if (l->n) return LN_EXIT_DONE;
+  return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(q->entity)), LN_EXIT_FAILED;
 }
 
 int ln_cmd_entity(int argc, char **argv) {
@@ -80,9 +85,9 @@ int ln_cmd_entity(int argc, char **argv) {
     if (opt == OPT_KIND) q.kind = ln_str_of(optarg);
   }
   if (optind + 1 < argc) return ln_app_usage("entity takes one ENTITY at most");
-  if (optind < argc) q.entity = l.name = ln_str_of(argv[optind]);
+  if (optind < argc) q.entity = ln_str_of(argv[optind]);
   bool ok = ln_app_open(&app, &o, &err) && ln_store_holds(app.g.store, &q, print_hold, &l, &err);
-  int code = ok ? finish(&l) : ln_app_fail(&err);
+  int code = ok ? finish(&app, &q, &l) : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }

@@ -8,21 +8,23 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { OPT_WITH = 256, OPT_ALL, OPT_LAST, SHOWN = 160 };
+enum { OPT_WITH = 256, OPT_ALL, OPT_LAST, OPT_STORE, SHOWN = 160 };
 
 static const struct option options[] = {{"with", required_argument, NULL, OPT_WITH},
                                         {"all", no_argument, NULL, OPT_ALL},
                                         {"last", required_argument, NULL, OPT_LAST},
+                                        {"store", required_argument, NULL, OPT_STORE},
                                         LN_COMMON_OPTIONS};
 
 static const char help[] =
-    "usage: lunette replay RUN [--with DIR] [--json] [--config FILE]\n"
-    "       lunette replay --all [--last N] --with DIR [--json] [--config FILE]\n"
+    "usage: lunette replay RUN [--with DIR] [--json] [--store FILE] [--config FILE]\n"
+    "       lunette replay --all [--last N] --with DIR [--json] [--store FILE] [--config FILE]\n"
     "Goes through a past run again from its journal, touching nothing: nothing is sent, nothing written.\n"
     "  --with   the scripts in DIR, before those of the configuration, instead of those that the run was "
     "begun with\n"
     "  --all    what the playbooks in DIR would have done otherwise in past runs, newest first\n"
     "  --last   of so many runs at most\n"
+    "  --store  of another store, as an archive is\n"
     "Exit: 0 the same, 1 something is different, 2 usage.\n";
 
 typedef struct args { const char *run; char *with; bool all, json; int64_t last; } args;
@@ -250,6 +252,7 @@ static int parse(int argc, char **argv, ln_app_opts *o, args *a) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o->config = optarg;
+    if (opt == OPT_STORE) o->store = optarg;
     if (opt == LN_OPT_JSON) a->json = true;
     if (opt == OPT_WITH) a->with = optarg;
     if (opt == OPT_ALL) a->all = true;

@@ -62,14 +62,6 @@ static const char run_help[] =
     "  --sim      against simulators inside the process, in virtual time; nothing to configure\n"
     "Exit: 0 done, 1 failed, 2 usage, 3 waits, 4 unusable, 5 ended, but not all was done, 130 interrupted.\n";
 
-static bool parse_approve(const char *s, run_args *a) {
-  if (strcmp(s, "ask") == 0) a->approve = LN_APPROVE_ASK;
-  else if (strcmp(s, "deny") == 0) a->approve = LN_APPROVE_DENY;
-  else if (strcmp(s, "all") == 0) a->approve = LN_APPROVE_ALL;
-  else return false;
-  return true;
-}
-
 static int take_common(int opt, run_args *a) {
   switch (opt) {
   case OPT_SIM: a->app.sim = true; break;
@@ -80,7 +72,8 @@ static int take_common(int opt, run_args *a) {
   case OPT_CONFIG: a->app.config = optarg; break;
   case OPT_PLAN: a->plan = true; break;
   case OPT_APPROVE:
-    if (!parse_approve(optarg, a)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
+    if (!ln_carry_approve(optarg, &a->approve))
+      return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
     break;
   default: return -1;
   }
@@ -196,10 +189,6 @@ static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
 /* ------------------------------------------------------------------ where another process carries the
 ** runs */
 
-static const char *approve_word(const run_args *a) {
-  return a->approve == LN_APPROVE_ALL ? "all" : a->approve == LN_APPROVE_DENY ? "deny" : "";
-}
-
 static int follow(ln_app *app, const run_args *a, ln_buf *request, bool plan) {
   char ulid[LN_ULID + 1];
   ln_err err = {0};
@@ -223,7 +212,7 @@ static int ask_to_run(ln_app *app, const run_args *a, ln_str input, ln_str assum
   ln_buf b;
   ln_buf_init(&b, (size_t)256 << 20);
   size_t mark = ln_v_begin(&b, 'O', 6);
-  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_text(&b, "approve", ln_str_of(ln_remote_approve(a->approve)));
   ln_remote_value(&b, "assume", a->n_assumes ? assume : (ln_str){NULL, 0});
   ln_remote_text(&b, "do", LN_STR("run"));
   ln_remote_value(&b, "input", input);
@@ -237,7 +226,7 @@ static int ask_to_call(ln_app *app, const run_args *a, ln_str args) {
   ln_buf b;
   ln_buf_init(&b, (size_t)256 << 20);
   size_t mark = ln_v_begin(&b, 'O', 5);
-  ln_remote_text(&b, "approve", ln_str_of(approve_word(a)));
+  ln_remote_text(&b, "approve", ln_str_of(ln_remote_approve(a->approve)));
   ln_remote_value(&b, "args", args);
   ln_remote_text(&b, "do", LN_STR("call"));
   ln_remote_text(&b, "op", ln_str_of(a->what));
@@ -289,9 +278,7 @@ static int start_run(ln_app *app, run_args *a) {
   ln_declared d;
   ln_buf input, assume;
   int code = LN_EXIT_FAILED;
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage(
-        "--approve all works only against simulators, or where every connector is on loopback");
+  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
   ln_buf_init(&input, (size_t)256 << 20);
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
@@ -430,9 +417,7 @@ static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
   if (app->served) return ask_to_resume(app, a, s);
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
   ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage(
-        "--approve all works only against simulators, or where every connector is on loopback");
+  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
   if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
   return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
 }
@@ -490,9 +475,7 @@ static int call_run(ln_app *app, const run_args *a) {
   ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
   ln_run_options o = {
       .plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (a->approve == LN_APPROVE_ALL && !app->sim && !ln_config_all_near(app->config))
-    return ln_app_usage(
-        "--approve all works only against simulators, or where every connector is on loopback");
+  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
   ln_buf_init(&args, 16 << 20);
   bool ok = call_args(app, a, &args, &err);
   int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args))

@@ -6,13 +6,15 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE };
+enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE, OPT_STORE };
 
 static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN},
+                                             {"store", required_argument, NULL, OPT_STORE},
                                              LN_COMMON_OPTIONS};
 
-static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--config FILE]\n"
-                                "RUN is an id, a unique beginning of one, or \"last\".\n";
+static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--store FILE] [--config FILE]\n"
+                                "RUN is an id, a unique beginning of one, or \"last\".\n"
+                                "--store: of another store, as an archive is; it is only looked at.\n";
 
 static int print_show(ln_app *app, const char *which, bool json, const char *format) {
   ln_err err = {0};
@@ -43,6 +45,7 @@ int ln_cmd_show(int argc, char **argv) {
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) json = true;
     if (opt == OPT_MARKDOWN) format = "markdown";
+    if (opt == OPT_STORE) o.store = optarg, o.looks = true;
   }
   if (optind + 1 != argc) return ln_app_usage("show takes one RUN: lunette show --help");
   int code = ln_app_open(&app, &o, &err) ? print_show(&app, argv[optind], json, format) : ln_app_fail(&err);
@@ -55,11 +58,13 @@ int ln_cmd_show(int argc, char **argv) {
 static const struct option runs_options[] = {{"state", required_argument, NULL, OPT_STATE},
                                              {"playbook", required_argument, NULL, OPT_PLAYBOOK},
                                              {"since", required_argument, NULL, OPT_SINCE},
+                                             {"store", required_argument, NULL, OPT_STORE},
                                              LN_COMMON_OPTIONS};
 
 static const char runs_help[] =
-    "usage: lunette runs [--state S] [--playbook P] [--since T] [--json] [--config FILE]\n"
-    "Newest first.  T is a time, or how long ago (\"2h\").  --json: one object a line.\n";
+    "usage: lunette runs [--state S] [--playbook P] [--since T] [--json] [--store FILE] [--config FILE]\n"
+    "Newest first.  T is a time, or how long ago (\"2h\").  --json: one object a line.\n"
+    "--store: of another store, as an archive is; it is only looked at.\n";
 
 struct listing { ln_app *app; bool json; ln_str state; };
 
@@ -115,15 +120,10 @@ static bool print_row(void *arg, const ln_run_row *row) {
   return true;
 }
 
-static bool since_of(ln_app *app, const char *text, int64_t *ms, ln_err *err) {
-  int64_t ago = 0;
-  if (!text) return true;
-  if (ln_parse_time(ln_str_of(text), ms, err)) return true;
-  if (!ln_parse_duration(ln_str_of(text), &ago, err))
-    return ln_fail(err, "usage", LN_FINAL, "--since: a time or a duration such as \"2h\" is wanted, not %s",
-                   text);
-  *ms = ln_now_ms(app->g.loop->clock) - ago;
-  return true;
+/* What a person calls running or waiting depends on whether its owner lives. */
+static void narrow(ln_run_query *q, ln_str state) {
+  q->state = state;
+  q->or_under_way = ln_str_eq(state, LN_STR("running")) || ln_str_eq(state, LN_STR("waiting"));
 }
 
 int ln_cmd_runs(int argc, char **argv) {
@@ -140,11 +140,12 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) l.json = true;
-    if (opt == OPT_STATE) l.state = ln_str_of(optarg);
+    if (opt == OPT_STATE) narrow(&q, l.state = ln_str_of(optarg));
     if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
     if (opt == OPT_SINCE) since = optarg;
+    if (opt == OPT_STORE) o.store = optarg, o.looks = true;
   }
-  bool ok = ln_app_open(&app, &o, &err) && since_of(&app, since, &q.since_ms, &err) &&
+  bool ok = ln_app_open(&app, &o, &err) && (!since || ln_app_when(&app, "--since", since, &q.since_ms, &err)) &&
             ln_store_runs(app.g.store, &q, print_row, &l, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
   ln_app_close(&app);

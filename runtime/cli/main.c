@@ -30,6 +30,11 @@ static const command commands[] = {
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
+    {"undo", ln_cmd_undo, "takes back what a run did"},
+    {"release", ln_cmd_release, "lifts what is held of something"},
+    {"hold", ln_cmd_hold, "prolongs a lease"},
+    {"backup", ln_cmd_backup, "a copy of the store"},
+    {"prune", ln_cmd_prune, "old runs go to an archive"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 
 static int help(FILE *f) {

@@ -19,6 +19,10 @@ void ln_remote_text(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
+const char *ln_remote_approve(ln_approve approve) {
+  return approve == LN_APPROVE_ALL ? "all" : approve == LN_APPROVE_DENY ? "deny" : "";
+}
+
 void ln_remote_flag(ln_buf *b, const char *key, bool flag) {
   ln_v_key(b, ln_str_of(key));
   ln_v_bool(b, flag);
@@ -94,6 +98,7 @@ static ln_event event_of(const ln_entry *e) {
 static void show_entry(const follower *f, const ln_entry *e) {
   ln_event ev = event_of(e);
   if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
+  else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
   else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED && e->kind != LN_E_DOUBT) return;
   if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
   if (!f->how->json && !f->how->quiet) ln_carry_show(&ev);
@@ -185,7 +190,9 @@ static void say_waiting(const follower *f) {
   ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
          next = ln_v_get_str(waiting, "next");
   if (is_over(f)) return;
-  if (strcmp(f->state, "waiting") == 0)
+  if (strcmp(f->state, "waiting") == 0 && !next.n)
+    ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
+  else if (strcmp(f->state, "waiting") == 0)
     ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
   else if (interrupted)
     fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);

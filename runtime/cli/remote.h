@@ -22,6 +22,7 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err);
 /* Parts of a request, in the order of their keys. */
 void ln_remote_text(ln_buf *b, const char *key, ln_str text);
+const char *ln_remote_approve(ln_approve approve);       /* the word for it                                 */
 void ln_remote_flag(ln_buf *b, const char *key, bool flag);
 void ln_remote_value(ln_buf *b, const char *key,
                      ln_str encoded); /* "" : null                               */

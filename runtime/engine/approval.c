@@ -224,6 +224,7 @@ static void put_core_title(question *q) {
   if (label.n) ln_buf_addf(&q->title, "%.*s (%.*s)", LN_STR_ARG(label), LN_STR_ARG(e->w.entity));
   else ln_buf_add(&q->title, e->w.entity);
   if (q->n > 1) ln_buf_addz(&q->title, " and others");
+  if (q->run->restored_ms) ln_buf_addz(&q->title, " (may have been done since the backup)");
 }
 
 static void ask_for_writes(ln_run *r, ln_effect *first) {
@@ -262,11 +263,13 @@ void ln_approval_gather(ln_run *r) {
 
 /* ------------------------------------------------------------------ what was decided */
 
-struct answer { char state[16]; ln_buf value; };
+struct answer { char state[16]; int64_t decided_ms; bool permits; ln_buf value; };
 
 static bool read_answer(void *arg, const ln_approval *a) {
   struct answer *w = arg;
   snprintf(w->state, sizeof w->state, "%.*s", LN_STR_ARG(a->state));
+  w->decided_ms = a->decided_ms;
+  w->permits = ln_str_eq(a->kind, LN_STR("write")) || ln_str_eq(a->kind, LN_STR("approved"));
   size_t mark = ln_v_begin(&w->value, 'O', a->answer.n ? 3 : 2);
   if (a->answer.n) {
     ln_v_key(&w->value, LN_STR("answer"));
@@ -281,11 +284,11 @@ static bool read_answer(void *arg, const ln_approval *a) {
   return false;
 }
 
-typedef struct expiry { ln_run *run; int64_t id, ms; } expiry;
+typedef struct expiry { ln_run *run; int64_t id, ms; const char *state; } expiry;
 
 static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
   expiry *x = arg;
-  return ln_tx_approval_set(tx, x->id, LN_STR("expired"), x->ms, err);
+  return ln_tx_approval_set(tx, x->id, ln_str_of(x->state), x->ms, err);
 }
 
 static void expire_done(void *arg, const ln_err *err) {
@@ -295,11 +298,20 @@ static void expire_done(void *arg, const ln_err *err) {
   if (err && r) ln_run_end_attempt(r, err);
 }
 
-static void expire(ln_effect *e) {
+/* Nobody's answer counts any more.  state: why */
+static void expire(ln_effect *e, struct answer *w, const char *state) {
   expiry *x = malloc(sizeof *x);
+  snprintf(w->state, sizeof w->state, "%s", state);
   if (!x) return;
-  *x = (expiry){e->run, e->approval, ln_now_ms(e->run->engine->loop->clock)};
+  *x = (expiry){e->run, e->approval, ln_now_ms(e->run->engine->loop->clock), state};
   if (!ln_run_flush_with(e->run, expire_apply, expire_done, x)) free(x);
+}
+
+/* What was shown is to be approved anew. */
+static void ask_again(ln_effect *e) {
+  e->approval = 0;
+  if (e->record) e->record->asked = (ln_str){NULL, 0}, e->record->old = false;
+  e->op->start(e);
 }
 
 static void decided(ln_effect *e, struct answer *w) {
@@ -314,6 +326,7 @@ static void decided(ln_effect *e, struct answer *w) {
     ln_fail(&why, "expired", LN_FINAL, "approval %lld has %s", (long long)e->approval, w->state);
   e->run->notified_waiting = false;
   if (e->op->cls == LN_WRITE) ln_write_decided(e, w->state, &why);
+  else if (strcmp(w->state, "lapsed") == 0) ask_again(e);
   else if (yes) ln_effect_finish(e, true, "done", ln_buf_view(&w->value));
   else ln_effect_fail(e, &why);
 }
@@ -324,11 +337,12 @@ static void look_at(ln_effect *e) {
   ln_err err = {0};
   ln_buf_init(&w.value, 1 << 20);
   if (ln_store_approval(g->store, e->approval, read_answer, &w, &err)) {
-    bool waiting = strcmp(w.state, "waiting") == 0;
+    bool waiting = strcmp(w.state, "waiting") == 0, yes = strcmp(w.state, "approved") == 0;
     if (waiting && e->due_ms && ln_now_ms(g->loop->clock) >= e->due_ms) {
-      expire(e);
-      snprintf(w.state, sizeof w.state, "expired");
+      expire(e, &w, "expired");
       waiting = false;
+    } else if (yes && w.permits && !w.decided_ms) {
+      expire(e, &w, "lapsed");
     }
     if (!waiting) decided(e, &w);
   }

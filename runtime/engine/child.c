@@ -46,7 +46,7 @@ static bool name_child(const ln_effect *e, child *c, ln_run_row *row, ln_err *er
   memcpy(row->seed, sha + sizeof chance, sizeof row->seed);
   row->epoch = 1 + (int64_t)(chance >> 34);
   ln_rand_seed(&rand, chance);
-  ln_ulid(&rand, e->asked_ms, row->ulid);
+  ln_ulid(&rand, e->run->created_ms, row->ulid);         /* the same, too, in a store that was restored */
   memcpy(c->ulid, row->ulid, sizeof c->ulid);
   return true;
 }
@@ -78,6 +78,7 @@ static bool make_child(ln_tx *tx, const ln_effect *e, child *c, ln_err *err) {
             ln_tx_run_create(tx, &row, err);
   c->id = row.id;
   ok = ok && ln_run_log_began(tx, row.id, row.created_ms, err) &&
+       (!p->restored_ms || ln_restored_put(tx, row.id, p->restored_ms, err)) &&
        (p->options.sim || ln_tx_wait_put(tx, row.id, (ln_str){NULL, 0}, 0, err));
   ln_buf_free(&options);
   return ok;

@@ -287,6 +287,13 @@ static void raw_done(void *arg, const ln_err *err) {
   else ln_run_pump_soon(r);
 }
 
+enum { DAY_MS = 86400000, ANSWER_DAYS = 90 };
+
+/* Whole days, so that what is answered again and again is not written each time. */
+static int64_t answers_until(const ln_run *r) {
+  return (ln_now_ms(r->engine->loop->clock) / DAY_MS + 1 + ANSWER_DAYS) * DAY_MS;
+}
+
 static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   uint8_t sha[LN_SHA256];
   raw_job *j = calloc(1, sizeof *j);
@@ -298,6 +305,7 @@ static void keep_content(ln_run *r, ln_str bytes, ln_str kind) {
   ln_hex(sha, sizeof sha, j->content.sha256);
   j->content.bytes = (ln_str){j->bytes, bytes.n};
   j->content.kind = kind;
+  j->content.expires_ms = answers_until(r);
   r->flushes++;
   if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, raw_apply, raw_done, j)) return;
   r->flushes--;
@@ -472,7 +480,7 @@ static bool option_ms(lua_State *L, int t, const char *key, int64_t *ms, ln_err 
   return ok;
 }
 
-static const char *const ours[] = {"as", "wait", "lease", "timeout"};
+static const char *const ours[] = {"as", "wait", "lease", "timeout", LN_LIFTS};
 enum { OURS = sizeof ours / sizeof *ours };
 
 /* Has it members for the core, or a metatable, which says how it is to be read? */
@@ -516,7 +524,7 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
                    luaL_typename(L, args));
   if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err))
     return false;
-  if (!option_ms(L, args, "timeout", &e->timeout_ms, err)) return false;
+  if (!option_ms(L, args, "timeout", &e->timeout_ms, err) || !lnL_lift_take(L, args, e, err)) return false;
   int kind = lua_getfield(L, args, "as");
   if (kind == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
   if (kind != LUA_TNIL && !as->n)
@@ -541,7 +549,13 @@ static bool may_close(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) 
                  "the branch was cancelled, and its __close handlers have had their %d effects", CLOSING_MAX);
 }
 
-static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
+/* A playbook that may lift holds may do so by whatever takes them back. */
+static bool is_granted(const ln_branch *b, const ln_op *op, bool lifts) {
+  return !op->uses || ln_play_grants(b->play, ln_str_of(op->uses)) ||
+         (lifts && ln_play_grants(b->play, LN_STR("ledger.lift")));
+}
+
+static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, int args, ln_err *err) {
   if (!b)
     return ln_fail(err, "bad_argument", LN_FINAL, "%s can only be called while a run is under way", op->name);
   if (b->in_step)
@@ -550,7 +564,7 @@ static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, ln_err *err) {
   if (b->polling && op->cls != LN_READ)
     return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read",
                    op->name);
-  if (op->uses && !ln_play_grants(b->play, ln_str_of(op->uses)))
+  if (!is_granted(b, op, lnL_is_lift(L, args)))
     return ln_fail(err, "refused", LN_FINAL, "%s is not in `uses` of %s: add \"%s\" to it", op->uses,
                    b->play->name, op->uses);
   return !b->cancelled || may_close(L, b, op, err);
@@ -590,7 +604,7 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
     if (free_work) free_work(work);
     return lnL_wait(L, 0, delivered); /* raises, naming who is in the way */
   }
-  bool ok = may_ask(L, b, op, &err);
+  bool ok = may_ask(L, b, op, args, &err);
   ln_effect *e = ok ? ln_effect_new(b->run, b, op, &err) : NULL;
   if (!e) {
     if (free_work) free_work(work);

@@ -73,6 +73,7 @@ struct ln_op {                                           /* static, or owned by 
   bool idempotent;
   ln_move move;
   const char *const *d3fend;                             /* NULL-ended ids, or NULL                         */
+  const char *undo_why; /* why nothing takes it back, where nothing does; NULL: it is not said */
   int64_t settle_ms; /* a probe's "not there" counts only so long after the send */
   void *data;                                            /* the module's own: a connector's declaration     */
 };
@@ -104,6 +105,10 @@ typedef struct ln_look {                                 /* what look found; len
 ** value. `work` (may be NULL) is the module's own for this ask; free_work(work) is called when the effect
 ** is gone. */
 int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work));
+
+/* Of a write that takes back what a hold's write did the arguments have this member, { run, step } (see
+** ledger.lift); it is the core's, as `as` is. */
+#define LN_LIFTS "lifts"
 
 /* --- carrying out --- */
 const ln_op *ln_effect_op(const ln_effect *e);

@@ -38,6 +38,7 @@ struct ln_engine {
 /* label.c: what people call an entity ("WORKSTATION5", "ann@acme.example"), out of an encoded object of its
 ** resolved names (see ln_look); a view into names, empty where they hold nothing but ids. */
 ln_str ln_label_of(ln_str names, ln_str entity);
+const char *ln_names_key(ln_str entity);                 /* "host" "user" "file": which of names it goes by */
 ln_engine *lnL_engine(lua_State *L);                     /* of the run that L belongs to                    */
 ln_run *lnL_run(lua_State *L);
 bool lnL_granted(lua_State *L, ln_str what);             /* does the branch's playbook name it in `uses`?   */

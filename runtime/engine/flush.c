@@ -3,13 +3,15 @@
 ** in a transaction of its own (a local effect, an intent) is a job behind them.  Every job checks that the
 ** run is still ours.
 **
+** How far a run may be ahead of the disk is bounded: what the writer has not written yet is memory.
+**
 ** A job that fails ends the attempt: the VM ran ahead of the disk, so it is thrown away, and the journal
 ** is what counts.  Events are told once the entries that they are about are durable. */
 #include "engine/inside.h"
 
 #include <stdlib.h>
 
-enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, SPILL = 64 << 10, SOME = 500 };
+enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, AHEAD = 4 << 20, SPILL = 64 << 10, SOME = 500 };
 
 static const char SPILLED[] = "\x01spilled"; /* the only member of the object that names a value */
 
@@ -39,6 +41,8 @@ static ln_str named(ln_str data) {
   bool one = ln_v_read(&rest, &v) && v.tag == 'O' && v.count == 1;
   return one ? ln_v_get_str(data, SPILLED) : (ln_str){NULL, 0};
 }
+
+ln_str ln_entry_names(const ln_entry *e) { return named(e->data); }
 
 /* Only these are read whole by their name; of the others an index of the journal needs the members at
 ** hand. */
@@ -85,6 +89,7 @@ void ln_run_drop_pending(ln_run *r) {
   ln_buf_free(&r->pending);
   free_spills(r->spills);
   r->spills = NULL;
+  r->pending_bytes = 0;
 }
 
 static bool put_entry(ln_run *r, ln_entry *e) {
@@ -94,6 +99,7 @@ static bool put_entry(ln_run *r, ln_entry *e) {
   ln_buf_init(&name, 256);
   bool ok = ln_spill_entry(e, &name, &s) && ln_entry_put(&r->pending, e);
   if (ok && s) s->next = r->spills, r->spills = s;
+  if (ok) r->pending_bytes += r->pending.n - was + (s ? s->content.bytes.n : 0);
   if (!ok) {
     free(s);
     ln_buf_cut(&r->pending, was);
@@ -111,7 +117,7 @@ bool ln_run_put(ln_run *r, const ln_entry *e) {
   if (r->pending.max == 0) ln_buf_init(&r->pending, PENDING_MAX);
   if (!r->pending.n) ln_buf_room(&r->pending, SOME); /* a run mostly has some entries */
   if (!put_entry(r, &copy)) return ln_run_end_attempt(r, &full), false;
-  return r->pending.n < MANY || ln_run_flush(r);
+  return r->pending_bytes < MANY || ln_run_flush(r);
 }
 
 /* ------------------------------------------------------------------ jobs */
@@ -144,6 +150,7 @@ static void flush_done(void *arg, const ln_err *err) {
   ln_flush *f = arg;
   ln_run *r = f->run;
   r->flushed++;
+  r->ahead -= f->bytes;
   if (!r->closing && err && (is_fatal(err) || !f->done)) ln_run_end_attempt(r, err);
   bool over = r->closing || r->broken;
   if (!over && !err) ln_run_tell(r, ln_buf_view(&f->entries));
@@ -159,12 +166,16 @@ static bool submit(ln_run *r, ln_flush *f) {
       f->apply ? ln_writer_submit : ln_writer_submit_unwaited;
   f->run = r;
   r->flushes++;
+  r->ahead += f->bytes;
   if (to(r->engine->store, r->engine->loop, flush_apply, flush_done, f)) return true;
   r->flushes--;
+  r->ahead -= f->bytes;
   flush_free(f);
   ln_run_end_attempt(r, &no_memory);
   return false;
 }
+
+bool ln_run_is_far_ahead(const ln_run *r) { return r->ahead >= AHEAD; }
 
 bool ln_run_flush(ln_run *r) {
   if (!r->pending.n || r->broken) return true;
@@ -172,8 +183,10 @@ bool ln_run_flush(ln_run *r) {
   if (!f) return ln_run_end_attempt(r, &no_memory), false;
   f->entries = r->pending;
   f->spills = r->spills;
+  f->bytes = r->pending_bytes;
   ln_buf_init(&r->pending, PENDING_MAX);
   r->spills = NULL;
+  r->pending_bytes = 0;
   return submit(r, f);
 }
 

@@ -88,7 +88,12 @@ static bool refuse(ln_err *err, const char *rule, const ln_effect *e, const char
   return false;
 }
 
-bool ln_write_is_destructive(const ln_effect *e) { return e->op->move != LN_NOTE; }
+/* To give back what a hold took, where nobody has changed it since, takes nothing from anybody, whatever the
+** operation is called that does it: who was put into the group of the suspects is taken out of it. */
+bool ln_write_is_destructive(const ln_effect *e) {
+  if (e->lift.is && (e->op->move == LN_FREE || !e->lift.gave)) return false;
+  return e->op->move != LN_NOTE;
+}
 
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
   ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
@@ -126,7 +131,7 @@ static bool needs_a_name(const ln_effect *e) {
 
 bool ln_guard_needs_person(const ln_effect *e) {
   const ln_config *c = e->run->engine->config;
-  if (needs_a_name(e)) return true;
+  if (needs_a_name(e) || (e->lift.is && e->lift.malicious)) return true;
   for (size_t i = 0; i < c->unasked.n; i++)
     if (ln_str_ieq(c->unasked.v[i], ln_str_of(e->op->name))) return false;
   return e->w.asks || (ln_write_is_destructive(e) && c->approve_destructive);
@@ -290,7 +295,9 @@ void ln_permit_take(ln_effect *e) {
   for (size_t i = 0; p && i < p->n; i++) {
     ln_permitted *one = &p->v[i];
     if (one->used || memcmp(one->print, e->print, LN_FINGERPRINT) != 0) continue;
-    one->used = e->permitted = true;
+    one->used = true;
+    if (p->old) return;
+    e->permitted = true;
     if (is_changed_within(p, one)) return;
     ln_buf_add(&e->before, one->from);
     e->looked_ms = e->asked_ms;

@@ -30,6 +30,7 @@ typedef struct ln_play {                                 /* the playbook (or flo
   char *name, *stage;                                    /* "t1059.harden", "harden"; stage "" : none       */
   char **uses; size_t n_uses;
   char **d3fend; size_t n_d3fend;
+  bool malicious;                                        /* its input's `verdict` says so                   */
   int refs;
 } ln_play;
 
@@ -42,6 +43,7 @@ typedef struct ln_permitted {                            /* one write that was s
 typedef struct ln_permit {                               /* what an approval permits, each once             */
   ln_permitted *v;
   size_t n;
+  bool old;                                              /* given before a restore: it permits no more      */
   char *effects;                                         /* what the texts point into                       */
 } ln_permit;
 
@@ -113,6 +115,17 @@ typedef enum ln_stand { /* where a write stands (write.c)                  */
                         LN_W_RECORDING
 } ln_stand;
 
+typedef enum ln_lift_end { LN_LIFT_REACHED, LN_LIFT_LET_GO, LN_LIFT_LOST } ln_lift_end;
+typedef struct ln_lift {                                 /* the hold that a write takes back (lift.c)       */
+  bool is;                                               /* this write does                                 */
+  ln_str ulid, step;                                     /* whose it is: the run's, and its step            */
+  int64_t run;                                           /* 0: not read yet                                 */
+  ln_str entity, facet, state, before;                   /* as the ledger has them                          */
+  bool malicious, pending;                               /* it rests on such a verdict; it was not confirmed */
+  bool gave;                                             /* it gave something back: this takes it again     */
+  ln_lift_end end;
+} ln_lift;
+
 typedef struct ln_kept { struct ln_kept *next; char bytes[]; } ln_kept;
 
 struct ln_effect {
@@ -161,9 +174,13 @@ struct ln_effect {
   bool perhaps;                                          /* an attempt may have been acted on               */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
+  /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened in
+  ** the time between; a person has said that it did not. */
+  bool old, listening, heard, vouched;
   bool waited; /* for its turn on the entity: to be looked at again */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write in doubt: a person has to settle it  */
+  ln_lift lift;
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
   int64_t wanted_ms;                                     /* since when it waits to be asked about           */
@@ -182,6 +199,7 @@ typedef struct ln_flush { /* one job for the writer: entries, or something else 
   ln_run *run;
   ln_buf entries;
   ln_spill *spills;
+  size_t bytes;                                          /* of both */
   ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
@@ -207,6 +225,7 @@ struct ln_run {
   int64_t now_ms, created_ms;
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
+  size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
   bool scripts_ran;                                      /* those that normalise its input did             */
@@ -221,6 +240,7 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require             */
   bool creating;                                         /* its row is on its way                           */
   int64_t parent_id;                                     /* 0: none                                         */
+  int64_t restored_ms; /* what is older was so in another time; 0: it was always the same one */
   bool parking, waking;                                  /* that job is with the writer (park.c)            */
   ln_run *warmer, *colder;                               /* parked ones in memory (sched.c)                 */
   void (*woken)(ln_run *r, const ln_err *err);           /* once, when it is ours again, or not             */
@@ -242,6 +262,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e);
 bool ln_run_wake_with(ln_run *r, ln_effect *e);          /* its outcome is there                            */
 void ln_run_deliver_cancel(ln_run *r);
 void ln_run_pump_soon(ln_run *r);
+bool ln_run_is_far_ahead(const ln_run *r);               /* flush.c: of the disk: it waits for the writer   */
 bool ln_run_keeps_turn(ln_branch *b);                    /* for step: it goes on without giving the turn */
 void ln_run_look_around(ln_run *r);                      /* wait.c: has what it waits for come meanwhile? */
 void ln_run_look_for_cancel(ln_run *r);                  /* cancel.c: has another process asked for that? */
@@ -308,6 +329,7 @@ bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned,
 /* The data of an outcome or a note, also where it is kept by its content (then in hold: free it).  `name` is
 ** for the error.  False: the store lost it. */
 bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str *whole, ln_err *err);
+ln_str ln_entry_names(const ln_entry *e);                /* the SHA-256 of a value beside it, in hex, or none */
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */
@@ -329,6 +351,7 @@ bool ln_job_gone(const ln_err *err);
 void ln_run_drop_pending(ln_run *r);
 /* note.c */
 /* a note or stage entry, once */
+void ln_note_print(ln_vm *vm, ln_str line);              /* what a VM's print does                          */
 bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err);
 LN_RAISES int lnL_raisef(lua_State *L, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))) LN_NO_RETURN;
@@ -345,7 +368,24 @@ void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
 void ln_write_settled(ln_effect *e, ln_str said);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
-void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: one that was done     */
+void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: done, refused         */
+/* lift.c: a write that takes back what a hold's write did. */
+bool lnL_is_lift(lua_State *L, int args);                /* has the table of arguments a hold to lift?      */
+bool lnL_lift_take(lua_State *L, int args, ln_effect *e, ln_err *err); /* which: e->lift                    */
+/* What the ledger has of it; quiet when it has nothing any more. */
+void ln_lift_read(ln_effect *e);
+typedef enum ln_lifting { LN_LIFT_GO, LN_LIFT_KEPT, LN_LIFT_NO } ln_lifting;
+/* May it be looked at?  KEPT: others hold it so, too, or it is over: there is nothing to do.  NO: err. */
+ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
+/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says what
+** it is, and e->lift how that ends. */
+bool ln_lift_compare(ln_effect *e, ln_err *err);
+/* In the intent's transaction: false, "kept": as above. */
+bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
+bool ln_lift_end_in(ln_tx *tx, const ln_effect *e, bool reached, ln_err *err); /* the hold's row            */
+bool ln_lift_is_malicious(const ln_branch *b);           /* what is done here rests on such a verdict       */
+/* What else its entity is called, for the ledger. */
+bool ln_alias_put_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 /* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell
 ** ("store"). */
 bool ln_freeze_passes(const ln_effect *e, ln_err *err);
@@ -390,9 +430,15 @@ void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, s
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
 void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */
+/* An entry about the whole run, which no step waits for. */
+bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err);
 /* The journal's first entry: the versions that it is made for. */
 bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err);
 bool ln_run_take_over_apply(ln_tx *tx, void *run, ln_err *err);
+/* restore.c: the entry that says that the run goes on from a store of another moment; before its first take-over
+** since then, where it is so. */
+bool ln_restored_put(ln_tx *tx, int64_t run, int64_t ms, ln_err *err);
+bool ln_restored_taken(ln_tx *tx, int64_t run, ln_err *err);
 void ln_run_unlink(ln_run *r);                           /* from the runs under way, and lets go of it      */
 /* sched.c */
 void ln_sched_parked(ln_run *r);

@@ -65,6 +65,7 @@ typedef struct slot {
 struct ln_journal {
   ln_buf bytes;
   size_t n_entries;
+  int64_t restored_ms;
   ln_record **records;
   size_t n_records, cap_records;
   ln_record **deliveries;
@@ -131,6 +132,7 @@ static ln_record *record_of(ln_journal *j, ln_str name) {
 
 static void note_outcome(ln_record *r, const ln_entry *e) {
   r->has_result = true;
+  r->old = false;
   r->ok = e->ok;
   r->state = e->state;
   r->outcome = e->data;
@@ -146,6 +148,7 @@ static bool note_delivery(ln_journal *j, ln_record *r) {
 
 static void note_settled(ln_record *r, const ln_entry *e) {
   r->settled = true;
+  r->old = false;
   r->in_doubt = false;
   r->settled_data = e->data;
 }
@@ -164,7 +167,14 @@ static void note_intent(ln_record *r, const ln_entry *e) {
   if (!r->intent.n || r->withdrawn || r->settled) r->intent_ms = e->at_ms;
   r->intent = e->data;
   r->attempts++;
-  r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
+  r->old = r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
+}
+
+/* All that is known so far was so in another time. */
+static void note_run(ln_journal *j, const ln_entry *e) {
+  if (!ln_str_eq(e->name, LN_STR(LN_RESTORED_NAME))) return;
+  j->restored_ms = ln_v_get_int(e->data, "ms", e->at_ms);
+  for (size_t i = 0; i < j->n_records; i++) j->records[i]->old = true;
 }
 
 static bool index_entry(ln_journal *j, const ln_entry *e) {
@@ -182,7 +192,8 @@ static bool index_entry(ln_journal *j, const ln_entry *e) {
   case LN_E_DOUBT: r->doubt = e->data; r->in_doubt = true; return true;
   case LN_E_SETTLED: note_settled(r, e); return true;
   case LN_E_PLANNED: r->planned = true; r->intent = e->data; return true;
-  case LN_E_NOTE: case LN_E_STAGE: case LN_E_RUN: return true;
+  case LN_E_RUN: note_run(j, e); return true;
+  case LN_E_NOTE: case LN_E_STAGE: return true;
   }
   return true;
 }
@@ -201,12 +212,24 @@ ln_journal *ln_journal_empty(ln_err *err) {
   return j;
 }
 
+/* The first entry says for whom the others are. */
+static bool is_for_us(const ln_entry *first, ln_err *err) {
+  if (!ln_str_eq(first->name, LN_STR("run.began"))) return true;
+  int64_t semantics = ln_v_get_int(first->data, "semantics", 1), api = ln_v_get_int(first->data, "api", 1);
+  if (semantics <= LN_SEMANTICS && api <= LN_API) return true;
+  return ln_fail(err, "store", LN_FINAL,
+                 "this run was made by a newer Lunette (semantics %lld, modules %lld; this one knows %d and %d): "
+                 "upgrade to look at it, or to go on with it",
+                 (long long)semantics, (long long)api, LN_SEMANTICS, LN_API);
+}
+
 static bool index_all(ln_journal *j, ln_err *err) {
   ln_str rest = ln_buf_view(&j->bytes);
   ln_entry e;
   while (rest.n) {
     if (!ln_entry_read(&rest, &e))
       return ln_fail(err, "store", LN_FINAL, "the journal is damaged, %zu bytes before its end", rest.n);
+    if (!j->n_entries && !is_for_us(&e, err)) return false;
     if (!index_entry(j, &e)) return ln_fail(err, "memory", LN_AGAIN, "no memory for the journal's index");
     j->n_entries++;
   }
@@ -220,6 +243,8 @@ ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err) {
   ln_journal_free(j);
   return NULL;
 }
+
+int64_t ln_journal_restored(const ln_journal *j) { return j->restored_ms; }
 
 void ln_journal_rewind(ln_journal *j) {
   for (size_t i = 0; i < j->n_records; i++) {
@@ -244,22 +269,6 @@ ln_record *ln_journal_delivery(const ln_journal *j, size_t i) { return j->delive
 size_t ln_journal_records(const ln_journal *j) { return j->n_records; }
 ln_record *ln_journal_record(const ln_journal *j, size_t i) { return j->records[i]; }
 bool ln_journal_noted(ln_journal *j, ln_str name) { return ln_journal_find(j, name) != NULL; }
-
-static bool check_versions(void *arg, const ln_entry *e) {
-  ln_err *err = arg;
-  if (!ln_str_eq(e->name, LN_STR("run.began"))) return true;
-  if (ln_v_get_int(e->data, "semantics", 1) <= LN_SEMANTICS && ln_v_get_int(e->data, "api", 1) <= LN_API)
-    return false;
-  ln_fail(err, "store", LN_FINAL, "this run was made by a newer Lunette: upgrade to go on with it");
-  return false;
-}
-
-bool ln_journal_readable(const ln_journal *j, ln_err *err) {
-  ln_err newer = {0};
-  ln_journal_each(j, check_versions, &newer);
-  if (newer.code[0]) *err = newer;
-  return !newer.code[0];
-}
 
 struct counting { const char *kind; size_t n; };
 

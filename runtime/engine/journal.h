@@ -63,14 +63,17 @@ typedef struct ln_record {                               /* all that is known of
   bool matched;                                          /* the replay has asked it                         */
   ln_effect *waiting;                                    /* who waits for its delivery in a replay          */
   bool used;                                             /* an aligned replay has given its answer          */
+  bool old;                                              /* of before the run was restored from a backup    */
 } ln_record;
 
+#define LN_RESTORED_NAME "run.restored"                  /* of the entry that says so; no step has it       */
 typedef struct ln_journal ln_journal;
-ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err); /* reads all of it                      */
+/* Reads all of it.  NULL, "store": it is damaged, or was made for versions that this program does not know. */
+ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err);
 ln_journal *ln_journal_empty(ln_err *err);
+/* When the run was last restored from a backup; 0: never. */
+int64_t ln_journal_restored(const ln_journal *j);
 void ln_journal_rewind(ln_journal *j);                   /* nothing of it is matched, as when it was loaded */
-/* False, "store": it was made for versions that this program does not know. */
-bool ln_journal_readable(const ln_journal *j, ln_err *err);
 size_t ln_journal_entries(const ln_journal *j);          /* how many, of all kinds                          */
 void ln_journal_free(ln_journal *j);
 ln_record *ln_journal_find(ln_journal *j, ln_str name);  /* NULL: never asked                               */

@@ -14,7 +14,7 @@ static bool is_label(ln_str s, ln_str entity) {
 }
 
 /* The kind of names that an entity's kind goes by: "okta:user:00u1" is known by its users. */
-static const char *kind_of(ln_str entity) {
+const char *ln_names_key(ln_str entity) {
   ln_str vendor, rest, kind, id;
   ln_str_cut(entity, ':', &vendor, &rest);
   ln_str_cut(rest, ':', &kind, &id);
@@ -24,7 +24,7 @@ static const char *kind_of(ln_str entity) {
 
 ln_str ln_label_of(ln_str names, ln_str entity) {
   ln_vitem list, item;
-  if (!names.n || !ln_v_get(names, ln_str_of(kind_of(entity)), &list)) return (ln_str){NULL, 0};
+  if (!names.n || !ln_v_get(names, ln_str_of(ln_names_key(entity)), &list)) return (ln_str){NULL, 0};
   if (list.tag == 'S') return is_label(list.s, entity) ? list.s : (ln_str){NULL, 0};
   ln_str rest = list.body;
   while (list.tag == 'A' && rest.n && ln_v_read(&rest, &item))

@@ -234,9 +234,11 @@ static bool add_file(ln_snapshot *s, const char *path, const char *relative, con
 }
 
 /* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And
-** connectors come from stdlib and connectors_path alone: a script shadows none. */
+** connectors come from stdlib and connectors_path alone, and what takes back from stdlib: a script shadows
+** none. */
 static bool skipped(const ln_snapshot *s, const char *relative) {
-  if (s->in_scripts && strncmp(relative, "connectors/", 11) == 0) return true;
+  if (s->in_scripts && (strncmp(relative, "connectors/", 11) == 0 || strncmp(relative, "ledger/", 7) == 0))
+    return true;
   return strncmp(relative, "sim/", 4) == 0 || strncmp(relative, "meta/", 5) == 0 ||
          strncmp(relative, "check/", 6) == 0;
 }
@@ -465,33 +467,85 @@ ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
   return NULL;
 }
 
+/* Nobody used it for so long that it was pruned, and this process has not got it: from the files, next time. */
+static bool pruned(ln_err *err) {
+  return ln_fail(err, "store", LN_AGAIN, "the scripts as this process knows them were pruned: try again");
+}
+
+static bool put_source(ln_tx *tx, const script *c, ln_err *err) {
+  ln_content source = {.kind = LN_STR("source"), .bytes = {c->source, c->n}};
+  bool has = false;
+  memcpy(source.sha256, c->sha, sizeof source.sha256);
+  if (c->source) return ln_tx_content_put(tx, &source, err);
+  return ln_tx_content_has(tx, ln_str_of(c->sha), &has, err) && (has || pruned(err));
+}
+
 static bool put_all(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   ln_content c = {.kind = LN_STR("manifest"), .bytes = ln_buf_view(&s->manifest)};
   snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
   bool was = false;
   if (!ln_tx_content_has(tx, ln_str_of(c.sha256), &was, err)) return false;
-  if (s->news && !index_write(tx, s, err)) return false;
+  if (s->news && !atomic_load(&s->stored) && !index_write(tx, s, err)) return false;
   if (was) return true; /* its sources went in with it */
-  if (!s->manifest.n)
-    return ln_fail(err, "store", LN_FINAL,
-                   "the manifest of the scripts is not in the store, as its index says: "
-                   "remove nothing from it by hand");
-  for (size_t i = 0; i < s->n; i++) {
-    ln_content source = {.kind = LN_STR("source"), .bytes = {s->v[i].source, s->v[i].n}};
-    memcpy(source.sha256, s->v[i].sha, sizeof source.sha256);
-    if (s->v[i].source && !ln_tx_content_put(tx, &source, err)) return false;
-  }
+  if (!s->manifest.n) return pruned(err);
+  for (size_t i = 0; i < s->n; i++)
+    if (!put_source(tx, &s->v[i], err)) return false;
   return ln_tx_content_put(tx, &c, err);
 }
 
+/* What was put once may have been pruned since: each transaction looks, in which runs begin. */
 bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
-  if (atomic_load(&s->stored) || s->put_in == ln_tx_number(tx)) return true;
+  if (s->put_in == ln_tx_number(tx)) return true;
   if (!put_all(tx, s, err)) return false;
   s->put_in = ln_tx_number(tx);
   return true;
 }
 
 void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
+
+void ln_snapshot_forget(ln_engine *g) {
+  ln_snapshot_drop(g->library);
+  g->library = NULL;
+}
+
+/* ------------------------------------------------------------------ retention */
+
+bool ln_manifest_sources(ln_str manifest, ln_name_fn fn, void *arg) {
+  ln_str line, rest, module, sha, path;
+  for (ln_str_cut(manifest, '\n', &line, &rest); rest.n && ln_str_cut(rest, '\n', &line, &rest);)
+    if (!ln_str_cut(line, '\t', &module, &path) || !ln_str_cut(path, '\t', &sha, &path) || !fn(arg, sha))
+      return false;
+  return true;
+}
+
+bool ln_snapshot_indexed(ln_tx *tx, ln_buf *hash, ln_err *err) {
+  ln_buf text;
+  ln_str line, rest, time, name;
+  ln_buf_init(&text, 4 << 20);
+  bool ok = ln_tx_hint(tx, LN_STR("scripts"), &text, err);
+  if (ok && ln_str_cut(ln_buf_view(&text), '\n', &line, &rest) && ln_str_cut(line, ' ', &time, &name))
+    ok = ln_buf_add(hash, name) || ln_buf_ok(hash, err);
+  ln_buf_free(&text);
+  return ok;
+}
+
+bool ln_snapshot_copy(ln_engine *from, ln_str hash, ln_tx *to, ln_err *err) {
+  ln_err gone = {0};
+  bool has = false;
+  if (hash.n > 7 && !ln_tx_content_has(to, (ln_str){hash.p + 7, hash.n - 7}, &has, err)) return false;
+  ln_snapshot *s = has ? NULL : ln_snapshot_load(from, hash, &gone);
+  bool ok = true;
+  for (size_t i = 0; s && ok && i < s->n; i++) {
+    ln_str source, path;
+    ok = ln_snapshot_source(s, ln_str_of(s->v[i].module), &source, &path, err) &&
+         put_source(to, &s->v[i], err);
+  }
+  ln_content c = {.kind = LN_STR("manifest"), .bytes = s ? ln_buf_view(&s->manifest) : LN_STR("")};
+  if (s) snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
+  ok = ok && (!s || ln_tx_content_put(to, &c, err));
+  if (s) ln_snapshot_drop(s);
+  return ok;
+}
 
 static script *find(ln_snapshot *s, ln_str module) {
   size_t lo = 0, hi = s->n;

@@ -21,6 +21,13 @@ const char *ln_snapshot_hash(const ln_snapshot *s); /* "sha256:…"             
 /* manifest and sources, if they are not there */
 bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err);
 void ln_snapshot_stored(ln_snapshot *s); /* that transaction was committed: it need not be put again */
+void ln_snapshot_forget(ln_engine *g);   /* the next one is taken anew */
+/* --- retention --- */
+bool ln_manifest_sources(ln_str manifest, ln_name_fn fn, void *arg); /* the hashes of its sources */
+/* The hash of the snapshot that the next command would begin with, appended. */
+bool ln_snapshot_indexed(ln_tx *tx, ln_buf *hash, ln_err *err);
+/* Puts a snapshot of one store into another's; quiet when it is lost. */
+bool ln_snapshot_copy(ln_engine *from, ln_str hash, ln_tx *to, ln_err *err);
 /* A module's source and the path it came from; false: none.  Fetched from the store when the snapshot was
 ** loaded. */
 bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err);

@@ -2,6 +2,8 @@
 ** went.  A note waits for nothing; a replay that comes by again finds it written, by its name, and does
 ** not write it twice. */
 #include "engine/inside.h"
+
+#include "base/log.h"
 #include "engine/note.h"
 
 #include <stdlib.h>
@@ -45,4 +47,22 @@ void lnL_note(lua_State *L, const char *kind, int idx) {
       lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
   ln_buf_free(&data);
   if (!ok) lnL_raise(L, &err);
+}
+
+/* A line of print is a remark like any other; before a run has begun there is nobody who would read it. */
+void ln_note_print(ln_vm *vm, ln_str line) {
+  ln_run *r = *ln_vm_user(vm);
+  ln_buf data;
+  ln_err err = {0};
+  if (!r || !r->current) return;
+  ln_buf_init(&data, 16 << 20);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("level"));
+  ln_v_str(&data, LN_STR("print"));
+  ln_v_key(&data, LN_STR("message"));
+  ln_v_str(&data, line);
+  ln_v_end(&data, mark);
+  if (!ln_buf_ok(&data, &err) || !ln_note_put(r->current, LN_E_NOTE, "log", ln_buf_view(&data), &err))
+    ln_log(LN_WARN, "run.print", "run=%s error=%s", r->ulid, err.message);
+  ln_buf_free(&data);
 }

@@ -69,7 +69,7 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', 4 + assume + (r->site.n > 0));
+  size_t mark = ln_v_begin(b, 'O', 5 + assume + (r->site.n > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
@@ -78,6 +78,8 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
   }
   ln_v_key(b, LN_STR("call"));
   ln_v_bool(b, r->is_call);
+  ln_v_key(b, LN_STR("despite_freeze"));
+  ln_v_bool(b, r->options.despite_freeze);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
   ln_v_key(b, LN_STR("sim"));
@@ -91,26 +93,28 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
 
 /* ------------------------------------------------------------------ creating */
 
-typedef struct creating { ln_run *run; ln_buf options; } creating;
+typedef struct creating { ln_run *run; ln_buf options, audit, detail; } creating;
+
+bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err) {
+  ln_buf line;
+  ln_entry e = {.kind = LN_E_RUN, .name = name, .at_ms = at_ms, .ok = true, .data = data};
+  ln_buf_init(&line, 4096);
+  bool ok = (ln_entry_put(&line, &e) || ln_buf_ok(&line, err)) && ln_tx_log(tx, run, ln_buf_view(&line), err);
+  ln_buf_free(&line);
+  return ok;
+}
 
 bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err) {
-  ln_buf data, line;
+  ln_buf data;
   ln_buf_init(&data, 256);
-  ln_buf_init(&line, 1024);
   size_t mark = ln_v_begin(&data, 'O', 2);
   ln_v_key(&data, LN_STR("api"));
   ln_v_int(&data, LN_API);
   ln_v_key(&data, LN_STR("semantics"));
   ln_v_int(&data, LN_SEMANTICS);
   ln_v_end(&data, mark);
-  ln_entry e = {.kind = LN_E_RUN,
-                .name = LN_STR("run.began"),
-                .at_ms = at_ms,
-                .ok = true,
-                .data = ln_buf_view(&data)};
-  bool ok = (ln_entry_put(&line, &e) || ln_buf_ok(&line, err)) && ln_tx_log(tx, run, ln_buf_view(&line), err);
+  bool ok = ln_run_log_fact(tx, run, LN_STR("run.began"), at_ms, ln_buf_view(&data), err);
   ln_buf_free(&data);
-  ln_buf_free(&line);
   return ok;
 }
 
@@ -131,20 +135,28 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (r->scripts && !ln_snapshot_put(tx, r->scripts, err)) return false;
   if (!ln_tx_run_create(tx, &row, err)) return false;
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
-  return ln_run_log_began(tx, r->id, r->created_ms, err);
+  return ln_run_log_began(tx, r->id, r->created_ms, err) &&
+         (!c->audit.n || ln_tx_audit(tx, r->created_ms, ln_buf_view(&c->audit), ln_str_of(r->started_by),
+                                     r->id, ln_buf_view(&c->detail), err));
+}
+
+static void creating_free(creating *c) {
+  ln_buf_free(&c->options);
+  ln_buf_free(&c->audit);
+  ln_buf_free(&c->detail);
+  free(c);
 }
 
 static void create_done(void *arg, const ln_err *err) {
   creating *c = arg;
   ln_run *r = c->run;
-  ln_buf_free(&c->options);
-  free(c);
+  creating_free(c);
   r->creating = false;
   if (r->closing) {
     ln_run_leave(r);
     return;
   }
-  if (err) ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
+  if (err) ln_snapshot_forget(r->engine), ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
   else ln_snapshot_stored(r->scripts);
   ln_run_pump_soon(r);
 }
@@ -158,9 +170,14 @@ static bool create(ln_run *r, ln_err *err) {
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
   ln_run_put_options(r, &c->options);
-  if (ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c)) return true;
-  ln_buf_free(&c->options);
-  free(c);
+  ln_buf_init(&c->audit, 256);
+  ln_buf_init(&c->detail, 1 << 20);
+  bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail);
+  r->options.audit = r->options.audit_detail = (ln_str){NULL, 0}; /* they were lent */
+  if (whole &&
+      ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c))
+    return true;
+  creating_free(c);
   r->creating = false;
   return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
 }
@@ -424,6 +441,7 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   r->started_by = ln_str_dup(row->started_by);
   r->created_ms = r->now_ms = row->created_ms;
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
+  r->options.despite_freeze = ln_v_get_bool(row->options, "despite_freeze", false);
   r->is_call = ln_v_get_bool(row->options, "call", false);
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
@@ -452,7 +470,8 @@ bool ln_run_take_over_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_run_change running = {.state = r->cancel_wanted ? LN_STR("cancelling") : LN_STR("running"),
                            .waiting = {"", 0}};
   return ln_tx_run_own(tx, r->id, ln_str_of(ln_owner_id(r->engine->owner)), r->epoch, err) &&
-         ln_tx_run_change(tx, r->id, &running, err) && ln_tx_waits_drop(tx, r->id, err);
+         ln_restored_taken(tx, r->id, err) && ln_tx_run_change(tx, r->id, &running, err) &&
+         ln_tx_waits_drop(tx, r->id, err);
 }
 
 /* Its journal is about one world: an approval given against simulators is none for the real one. */
@@ -506,10 +525,10 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
-  if (!ln_journal_readable(r->past, err)) return false;
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
+  r->restored_ms = ln_journal_restored(r->past);
   return (r->scripts = ln_snapshot_load(g, ln_str_of(r->snapshot), err)) && ln_run_begin(r, err);
 }
 

@@ -107,3 +107,10 @@ ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err) {
   ln_fail(err, "memory", LN_AGAIN, "no memory for a playbook's declaration");
   return NULL;
 }
+
+void lnL_play_input(lua_State *L, ln_play *p, int idx) {
+  if (!lua_istable(L, idx)) return;
+  lua_getfield(L, idx, "verdict");
+  p->malicious = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "malicious") == 0;
+  lua_pop(L, 1);
+}

@@ -10,6 +10,9 @@ int lnL_playbook(lua_State *L);
 bool lnL_is_playbook(lua_State *L, int idx);
 ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err); /* its name, stage, uses, d3fend, for a branch */
 
+/* What is done under the play rests on the verdict that its input (at idx) has.  [-0, +0, m] */
+void lnL_play_input(lua_State *L, ln_play *p, int idx);
+
 /* Coerces the table at `value` (nil: empty) by the declaration at `playbook`, with the site's values from the
 ** configuration below it; pushes the result.  Raises bad_argument, naming the input. [-0, +1, e] */
 LN_RAISES void lnL_coerce_input(lua_State *L, int playbook, int value);

@@ -22,6 +22,7 @@ typedef struct report {
   ln_str own_stage;                                      /* the one that the playbook is by itself          */
   stage_seen *stages;
   size_t n_stages, max_stages;
+  ln_tally undone;                                       /* steps that a later run took back                */
   ln_err *err;
 } report;
 
@@ -85,8 +86,20 @@ static bool owner_is_dead(report *r) {
   return running && (!r->owner[0] || !ln_owner_alive(r->g->store, ln_str_of(r->owner)));
 }
 
+static bool is_frozen(void *arg, const ln_freeze *f) {
+  (void)f;
+  *(bool *)arg = true;
+  return false;
+}
+
+static bool frozen(report *r) {
+  const ln_str everything[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+  bool is = false;
+  return ln_store_frozen(r->g->store, everything, is_frozen, &is, r->err) && is;
+}
+
 static void put_waiting(report *r) {
-  char next[64];
+  char next[96];
   key(r, "waiting");
   bool interrupted = owner_is_dead(r);
   if (!interrupted && !ln_str_eq(r->state, LN_STR("waiting"))) {
@@ -98,8 +111,9 @@ static void put_waiting(report *r) {
   text(r, "id", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "id"));
   text(r, "step", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "step"));
   moment(r, "until", interrupted ? 0 : ln_v_get_int(r->waiting, "until", 0));
-  snprintf(next, sizeof next, "lunette resume %s", r->ulid);
-  text(r, "next", interrupted ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
+  bool restored = ln_str_eq(ln_v_get_str(r->waiting, "for"), LN_STR("restored"));
+  snprintf(next, sizeof next, "%slunette resume %s", restored && frozen(r) ? "lunette thaw && " : "", r->ulid);
+  text(r, "next", interrupted || restored ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
   ln_json_close(r->out, '}');
 }
 
@@ -225,7 +239,8 @@ static bool was_tried_out(const report *r, const ln_record *c) {
   return !r->plan && c->planned && ln_str_find(c->name, LN_STR("approved?")) >= 0;
 }
 
-static ln_str state_of(const ln_record *c) {
+static ln_str state_of(const report *r, const ln_record *c) {
+  if (ln_tally_has(&r->undone, c->name)) return LN_STR("undone");
   if (c->has_result) return c->state;
   if (c->in_doubt) return LN_STR("doubt");
   if (c->withdrawn) return LN_STR("withdrawn");
@@ -277,7 +292,7 @@ static bool put_step(report *r, const ln_record *c) {
   ln_json_int(r->out, c->seq);
   text(r, "op", c->op);
   text(r, "class", ln_str_of(ln_class_name(c->cls)));
-  text(r, "state", state_of(c));
+  text(r, "state", state_of(r, c));
   key(r, "attempts");
   ln_json_int(r->out, c->attempts ? c->attempts : c->has_result ? 1 : 0);
   text(r, "stage", stage_of(r, c->name));
@@ -294,7 +309,15 @@ static bool put_step(report *r, const ln_record *c) {
   return true;
 }
 
+static bool see_undone(void *arg, const ln_hold *h) {
+  report *r = arg;
+  if (h->lifted_by[0] && !ln_tally_add(&r->undone, h->step)) r->failed = true;
+  return !r->failed;
+}
+
 static bool put_steps(report *r) {
+  ln_hold_query q = {.run = r->run, .all = true};
+  if (!ln_store_holds(r->g->store, &q, see_undone, r, r->err)) return false;
   key(r, "steps");
   ln_json_open(r->out, '[');
   for (size_t i = 0; i < ln_journal_records(r->j); i++) {
@@ -309,11 +332,13 @@ static bool put_steps(report *r) {
 
 struct noting { report *r; const char *kind; bool ok; };
 
-static void put_found(report *r, ln_str name, ln_str data) {
+/* What was found, or remarked: when, in which stage, and the note's own members. */
+static void put_members(report *r, const ln_entry *e, ln_str data) {
   ln_vitem v;
   ln_str rest, k;
   ln_json_open(r->out, '{');
-  text(r, "stage", stage_of(r, name));
+  text(r, "stage", stage_of(r, e->name));
+  if (ln_str_eq(e->op, LN_STR("log"))) moment(r, "at", e->at_ms);
   if (ln_v_read(&data, &v))
     for (rest = v.body; rest.n && ln_v_read_key(&rest, &k) && ln_v_read(&rest, &v);) {
       ln_json_key(r->out, k);
@@ -367,7 +392,7 @@ static bool put_note(void *arg, const ln_entry *e) {
   n->ok = ln_entry_data(n->r->g, e->name, e->data, &hold, &data, n->r->err);
   switch (n->ok ? n->kind[0] : 0) {
   case 0: break;
-  case 'f': put_found(n->r, e->name, data); break;
+  case 'f': case 'l': put_members(n->r, e, data); break;
   case 'e': put_evidence(n->r, data); break;
   case 'u': put_unknown(n->r, e->name, data); break;
   default: put_not_done(n->r, e->name, data);
@@ -417,6 +442,7 @@ static bool put_hold(void *arg, const ln_hold *h) {
   moment(r, "until", h->until_ms);
   text(r, "status", h->status);
   text(r, "step", h->step);
+  text(r, "lifted_by", ln_str_of(h->lifted_by));
   ln_json_close(r->out, '}');
   return true;
 }
@@ -448,12 +474,14 @@ bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err) {
   put_head(&r);
   put_stages(&r);
   ok = put_steps(&r) && put_notes(&r, "found") && put_notes(&r, "not_done") &&
-       (!r.plan || put_notes(&r, "unknown")) && put_tables(&r, err) && put_notes(&r, "evidence");
+       (!r.plan || put_notes(&r, "unknown")) && put_tables(&r, err) && put_notes(&r, "evidence") &&
+       put_notes(&r, "log");
   ln_json_close(&out, '}');
   ok = ok && ln_buf_ok(json, err);
   if (ok && r.failed) ok = ln_fail(err, "memory", LN_AGAIN, "no memory for the stages");
 out:
   free(r.stages);
+  ln_tally_free(&r.undone);
   ln_journal_free(r.j);
   ln_buf_free(&r.row);
   return ok;

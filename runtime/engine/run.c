@@ -285,6 +285,7 @@ static bool may_cancel(const ln_run *r) {
 bool ln_run_keeps_turn(ln_branch *b) {
   ln_run *r = b->run;
   if (!r->live || r->runnable || r->ready || r->cancel_wanted || b->cancelled || is_over(r)) return false;
+  if (ln_run_is_far_ahead(r)) return false;
   if (r->planning || r->options.assume.n || ln_journal_records(r->past)) return false;
   ln_effect_begin(b->asked);
   r->runnable = r->runnable_last = NULL;                 /* its start has woken it */
@@ -362,11 +363,12 @@ static void pump(ln_run *r) {
   bool more = true;
   if (r->pumping || r->ended || ln_park_holds(r)) return;
   r->pumping = true;
-  for (int n = 0; n < TURNS && (more = step_once(r)); n++) continue;
+  for (int n = 0; n < TURNS && !ln_run_is_far_ahead(r) && (more = step_once(r)); n++) continue;
   r->pumping = false;
   if (r->broken) broken_off(r);
   else if (r->ending) return;
   else if (r->winding) wind_up(r);
+  else if (ln_run_is_far_ahead(r)) return;               /* what the writer gives back brings it here again */
   else if (more || r->sliced) ln_run_pump_soon(r);
   else idle(r);
 }
@@ -580,6 +582,7 @@ static int l_root(lua_State *L) {
   lua_getfield(L, -1, "run");                                    /* playbook run     */
   lua_remove(L, 1);                                              /* run              */
   lnL_decode(L, ln_buf_view(&r->input));                         /* run input        */
+  lnL_play_input(L, r->root->play, 2);
   lua_callk(L, 1, 1, 0, l_returned);
   return l_returned(L, LUA_OK, 0);
 }
@@ -625,6 +628,7 @@ bool ln_run_begin_vm(ln_run *r, ln_err *err) {
   ln_vm_limits limits = {.memory = c->memory, .slice_us = c->slice_us, .cpu_us = c->cpu_us};
   if (!(r->vm = ln_vm_new(&limits, err))) return false;
   *ln_vm_user(r->vm) = r;
+  ln_vm_on_print(r->vm, ln_note_print);
   r->lib_ref = LUA_NOREF;
   return ln_vm_protect(r->vm, l_open, r, err) && (r->root = ln_branch_new(r, NULL, "", err));
 }

@@ -18,11 +18,12 @@ typedef void (*ln_event_fn)(void *arg, ln_run *r, const ln_event *e);
 
 typedef struct ln_run_options {
   bool plan, sim;
-  bool despite_freeze;                                   /* its writes go on under freeze, audited          */
+  bool despite_freeze;                                   /* its writes go on under freeze                   */
   ln_approve approve;
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
   ln_event_fn event;
   void *event_arg;
+  ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 
 /* Starts a run of `playbook` (a module name, or a path to a file) with an input (an encoded object, not
@@ -54,6 +55,11 @@ bool ln_run_is_plan(const ln_run *r);
 /* A document rendered for people by stdlib/report.lua: format "text" or "markdown". */
 bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_err *err);
 
+/* Where the store is one of another moment (a backup, a copy): makes it the one of now, before anything of it
+** goes on: all is frozen, its live runs wait for people.  Appends to why; nothing: there was nothing to do.
+** "store": a process is at work with what was there before. */
+bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err);
+
 /* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
 ** first. */
 bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
@@ -81,6 +87,33 @@ bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str co
                         bool interactive, ln_err *err);
 /* Settles a doubt: step may be empty when there is one.  result: an encoded value or "". */
 bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str result, ln_str by, ln_err *err);
+
+/* --- taking back (undo.c) --- */
+/* What a run that has ended, and those that it began, did to the world, the last first: appends an encoded
+** array of { at, before, entity, facet, how, label, op, run, state, step, undo, verdict, why }, where `how` is
+**   "lift"     `undo` ({ op, args }) takes it back          "cannot"  nothing does: why
+**   "note"     neither took nor gave anything: why           "foreign" it was so before
+** and `undo`, `label` and `why` are there where they are known.  What was taken back is left out.  "conflict":
+** it has not ended. */
+bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err);
+/* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
+ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_str by, ln_err *err);
+
+typedef struct ln_release {
+  const ln_str *entities;                                /* "vendor:kind:id", or a bare name: of all vendors */
+  size_t n;
+  ln_str run, step;                                      /* with no entities: that one hold                 */
+  ln_str why;
+} ln_release;
+/* Starts the run that lifts holds (stdlib/ledger/release.lua), whoever's they are, on record with who wants
+** it and why.  "not_found": nothing of that name is held; "ambiguous" lists what it could mean. */
+ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_options *o, ln_str by, ln_err *err);
+/* The leases of an entity, or of a bare name's, end at until_ms instead; *n: how many.  "conflict": one ends
+** later than that; "not_found", "ambiguous". */
+bool ln_hold_prolong(ln_engine *g, ln_str entity, int64_t until_ms, ln_str by, int64_t *n, ln_err *err);
+/* What a name stands for in the ledger: calls fn with each entity.  "not_found", "ambiguous": several of one
+** vendor, or of several kinds. */
+bool ln_entities_of(ln_engine *g, ln_str name, bool (*fn)(void *arg, ln_str entity), void *arg, ln_err *err);
 
 /* The document of INTERFACE.md, from store and journal. */
 bool ln_report_json(ln_engine *g, ln_str which, ln_buf *json, ln_err *err);

@@ -182,14 +182,26 @@ static bool read_wanted(void *arg, const ln_run_row *row) {
   return false;
 }
 
+/* One that is put away waits for its turn now, and for no person: whoever follows it sees that. */
+static bool due_now(ln_tx *tx, const wanted *w, ln_err *err) {
+  const ln_waiting turn = {.what = "timer"};
+  ln_buf waiting;
+  ln_buf_init(&waiting, 4096);
+  ln_park_encode(&turn, &waiting);
+  ln_run_change c = {.waiting = ln_buf_view(&waiting)};
+  bool ok = ln_tx_wait_call_run(tx, w->run, err) &&
+            ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err) && ln_tx_run_change(tx, w->run, &c, err);
+  ln_buf_free(&waiting);
+  return ok;
+}
+
 static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
   const wanted *w = arg;
   static const ln_run_change cancelling = {.state = {"cancelling", 10}};
   return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) &&
          ln_tx_run_forgive(tx, w->run, err) &&
          (!w->cancel || ln_tx_run_change(tx, w->run, &cancelling, err)) &&
-         (w->owner[0] ||
-          (ln_tx_wait_call_run(tx, w->run, err) && ln_tx_wait_put(tx, w->run, (ln_str){NULL, 0}, 0, err)));
+         (w->owner[0] || due_now(tx, w, err));
 }
 
 bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err) {

@@ -8,6 +8,7 @@
 ** known before anything is sealed with it, and a vault never comes to hold values of two keys. */
 #include "engine/secret.h"
 
+#include "base/folder.h"
 #include "base/gcm.h"
 
 #include <ctype.h>
@@ -105,16 +106,6 @@ static bool read_key(ln_vault *v, bool *missing, ln_err *err) {
   return ok;
 }
 
-static bool sync_folder(const char *file) {
-  const char *slash = strrchr(file, '/');
-  char *folder = slash ? ln_str_dup((ln_str){file, (size_t)(slash - file) + 1}) : ln_str_dup(LN_STR("."));
-  int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  free(folder);
-  bool ok = fd >= 0 && fsync(fd) == 0;
-  if (fd >= 0) close(fd);
-  return ok;
-}
-
 /* A key must be on disk before anything is sealed with it.  *made: no other process was first. */
 static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   uint8_t key[KEY];
@@ -126,7 +117,7 @@ static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   int fd = open(v->key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   bool ok = fd >= 0, other = !ok && errno == EEXIST;
   if (ok)
-    ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 && sync_folder(v->key_path);
+    ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 && ln_sync_folder(v->key_path);
   if (!ok && !other)
     ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be made: %s", v->key_path,
             strerror(errno));

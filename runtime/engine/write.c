@@ -35,6 +35,7 @@ static void refuse(ln_effect *e, const ln_err *err);
 static void ask_whether(ln_effect *e, const ln_err *err);
 static void give_up(ln_effect *e, const char *state, const ln_err *err);
 static void note_entity(ln_effect *e);
+static void let_go(ln_effect *e);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
 
@@ -67,15 +68,18 @@ static void job_free(write_job *j) {
 
 /* The ledger holds what was done to someone or something; of notes only what can be taken back. */
 static bool wants_hold(const ln_effect *e) {
-  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds);
+  return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds || e->lift.is);
 }
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  static const char *const moves[] = {[LN_NOTE] = "note", [LN_CONFINE] = "confine", [LN_FREE] = "free"};
   ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),
                .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before),
                .status = LN_STR("pending"), .undo = ln_buf_view(&e->undo), .since_ms = now_of(e),
                .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
-  return !wants_hold(e) || ln_tx_hold_begin(tx, &h, err);
+  h.move = ln_str_of(moves[e->op->move]);
+  if (ln_lift_is_malicious(e->branch)) h.verdict = LN_STR("malicious");
+  return !wants_hold(e) || (ln_tx_hold_begin(tx, &h, err) && ln_alias_put_in(tx, e, err));
 }
 
 static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
@@ -91,13 +95,15 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
   ln_hold now = {.run = e->run->id, .step = ln_str_of(e->name), .entity = e->w.entity, .facet = e->w.facet,
                  .state = e->w.to};
-  bool reached = j->entry.kind == LN_E_RESULT && j->entry.ok && j->hold && e->w.entity.n && e->w.to.n;
-  return change_row(tx, j, err) && (!reached || ln_tx_hold_reached(tx, &now, err));
+  bool result = j->entry.kind == LN_E_RESULT;
+  bool reached = result && j->entry.ok && j->hold && e->w.to.n && e->lift.end == LN_LIFT_REACHED;
+  return change_row(tx, j, err) && (!reached || !e->w.entity.n || ln_tx_hold_reached(tx, &now, err)) &&
+         (!result || ln_lift_end_in(tx, e, reached, err));
 }
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_freeze_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
+  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
          begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
@@ -166,6 +172,10 @@ static void job_refused(ln_effect *e, const ln_err *err) {
     wait_for_thaw(e, err);
     return;
   }
+  if (ln_err_is(err, "kept")) {
+    let_go(e);
+    return;
+  }
   if (!ln_err_is(err, "busy")) {
     refuse(e, err);
     return;
@@ -222,8 +232,10 @@ static void submit(write_job *j) {
 
 /* ------------------------------------------------------------------ recording the outcome */
 
+/* What was refused is not done, whether the script says so or keeps it to itself. */
 void ln_write_count(ln_run *r, ln_class cls, ln_str state) {
   r->writes_done += cls == LN_WRITE && ln_str_eq(state, LN_STR("done"));
+  r->partial += cls == LN_WRITE && ln_str_eq(state, LN_STR("refused"));
 }
 
 static void recorded(ln_effect *e) {
@@ -271,27 +283,51 @@ static void complete_undo(ln_effect *e, ln_str result) {
   e->undo = now;
 }
 
-/* A note that cannot be taken back any more is nothing that we hold. */
+/* A note that cannot be taken back any more is nothing that we hold; nor is what took a hold back. */
 static void record_done(ln_effect *e, ln_str value) {
   ln_buf nil;
   ln_buf_init(&nil, 16);
   ln_v_nil(&nil);
   if (!value.n) value = ln_buf_view(&nil);
   complete_undo(e, value);
-  record(e, true, "done", value, ln_write_is_destructive(e) || e->undo.n ? "held" : "");
+  record(e, true, "done", value, !e->lift.is && (ln_write_is_destructive(e) || e->undo.n) ? "held" : "");
   ln_buf_free(&nil);
 }
 
 /* It ends without having been sent.  What the journal or the ledger has of it is closed with it. */
 static void give_up(ln_effect *e, const char *state, const ln_err *err) {
-  if (e->intended || e->holds) record_err(e, state, err, "");
-  else ln_effect_finish_err(e, state, err);
+  if (e->intended || e->holds) {
+    record_err(e, state, err, "");
+    return;
+  }
+  ln_write_count(e->run, LN_WRITE, ln_str_of(state));
+  ln_effect_finish_err(e, state, err);
 }
 
 static void refuse(ln_effect *e, const ln_err *err) {
   if (err->rule[0] && !ln_effect_is_plan(e)) ln_guard_audit(e, err);
   if (e->w.entity.n && !e->intended && !e->holds) note_entity(e);
   give_up(e, ln_err_is(err, "refused") ? "refused" : "failed", err);
+}
+
+/* Of a write that takes back a hold: others hold it so, too, or it was taken back before: nothing is sent. */
+static void let_go(ln_effect *e) {
+  ln_buf value;
+  ln_buf_init(&value, 64);
+  size_t mark = ln_v_begin(&value, 'O', 1);
+  ln_v_key(&value, LN_STR("unchanged"));
+  ln_v_bool(&value, true);
+  ln_v_end(&value, mark);
+  e->lift.end = LN_LIFT_LET_GO;
+  if (ln_effect_is_plan(e)) ln_effect_finish(e, true, "unchanged", ln_buf_view(&value));
+  else note_entity(e), record(e, true, "unchanged", ln_buf_view(&value), "");
+  ln_buf_free(&value);
+}
+
+/* The live state is not the one that the hold's write set: whoever changed it wins. */
+static void lost(ln_effect *e, const ln_err *err) {
+  if (ln_effect_is_plan(e)) ln_effect_finish_err(e, "failed", err);
+  else note_entity(e), record_err(e, "failed", err, "");
 }
 
 /* ------------------------------------------------------------------ following asynchronous work */
@@ -393,6 +429,24 @@ static void withdrawn(ln_effect *e) {
   else look(e);
 }
 
+static void probe_now(void *arg);
+
+/* Whatever a restored run is about to do it may have done already, in a time that this store knows nothing of
+** (restore.c).  So the vendor is asked first, as if it had been sent; of what he cannot confirm the intent is
+** withdrawn, and a person is asked, whatever it is. */
+static bool may_be_second(const ln_effect *e) { return e->run->restored_ms && !e->vouched; }
+
+static bool has_to_listen(const ln_effect *e) {
+  return may_be_second(e) && !e->heard && e->op->write->probe;
+}
+
+static void listen(ln_effect *e) {
+  e->intended = false;
+  e->heard = e->listening = true;
+  e->first_sent_ms = e->run->created_ms;
+  probe_now(e);
+}
+
 static void withdraw(ln_effect *e) {
   leave_place(e);
   e->attempts--;
@@ -409,7 +463,9 @@ static void send_now(ln_effect *e) {
   ln_err err = {0};
   e->intended = true;
   e->holds = wants_hold(e);
-  if (!may_send(e)) {
+  if (has_to_listen(e)) {
+    listen(e);
+  } else if (!may_send(e)) {
     leave_place(e);
     if (e->perhaps) ask_whether(e, NULL);
     else withdraw(e);
@@ -561,22 +617,43 @@ static void probe_now(void *arg) {
   e->op->write->probe(e, e->first_sent_ms);
 }
 
-/* "Not there" counts only so long after the send; that was at some moment until now. */
-static void ask_whether(ln_effect *e, const ln_err *err) {
+static void probe_later(ln_effect *e) {
   int64_t settle = e->op->settle_ms ? e->op->settle_ms : SETTLE_MS;
-  if (!e->op->write->probe || e->probes >= PROBES) {
-    in_doubt(e, err);
-    return;
-  }
   e->stand = LN_W_SETTLING;
   settle /= ln_config_pace(e->run->engine->config, ln_str_of(e->op->name));
   ln_wait_for(e, now_of(e) + settle, probe_now);
 }
 
+/* "Not there" counts only so long after the send; that was at some moment until now. */
+static void ask_whether(ln_effect *e, const ln_err *err) {
+  if (!e->op->write->probe || e->probes >= PROBES) in_doubt(e, err);
+  else probe_later(e);
+}
+
+/* The vendor does not say that a restored run has done it. */
+static void unheard(ln_effect *e, ln_outcome o) {
+  if (o == LN_UNKNOWN && e->probes < PROBES) {
+    probe_later(e);
+    return;
+  }
+  e->listening = false;
+  e->first_sent_ms = 0;
+  e->probes = 0;
+  withdraw(e);
+}
+
+/* It is not so now, but the store has missed some time: it may have been done, and taken back. */
+static void not_now(ln_effect *e) {
+  ln_err why;
+  ln_fail(&why, "doubt", LN_FINAL,
+          "it is not so now; it may have been, between the backup that this run was restored from and now");
+  in_doubt(e, &why);
+}
+
 /* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is
 ** asked anew. */
 static void begin_again(ln_effect *e) {
-  if (now_of(e) - e->first_sent_ms > HORIZON_MS) e->permitted = false, e->approval = 0;
+  if (now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) e->permitted = false, e->approval = 0;
   e->recovered = e->perhaps = false;
   e->first_sent_ms = 0;
   e->probes = 0;
@@ -586,6 +663,11 @@ static void begin_again(ln_effect *e) {
 
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_PROBING) return;
+  if (e->listening && (o == LN_DID_NOT || o == LN_UNKNOWN)) {
+    unheard(e, o);
+    return;
+  }
+  e->listening = false;
   switch (o) {
   case LN_DID: case LN_DID_UNCHANGED: record_done(e, value); break;
   case LN_ACCEPTED:
@@ -593,7 +675,8 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
     accepted(e, value);
     break;
   case LN_DID_NOT:
-    if (e->repeats < ATTEMPTS) begin_again(e);
+    if (e->old) not_now(e);
+    else if (e->repeats < ATTEMPTS) begin_again(e);
     else record_err(e, "failed", err, "");
     break;
   case LN_UNKNOWN: ask_whether(e, err); break;
@@ -631,7 +714,11 @@ static bool is_late(const ln_effect *e) {
 
 static void after_guards(ln_effect *e) {
   if (is_late(e) && e->approval <= 0) e->permitted = false;
-  if ((!ln_guard_needs_person(e) && !is_late(e)) || e->permitted) {
+  if (has_to_listen(e)) {
+    take_turn(e);
+    return;
+  }
+  if ((!ln_guard_needs_person(e) && !is_late(e) && !may_be_second(e)) || e->permitted) {
     take_place(e);
     return;
   }
@@ -671,6 +758,10 @@ static bool is_unchanged(const ln_effect *e) {
 static void after_look(ln_effect *e) {
   ln_err err = {0};
   bool plan = ln_effect_is_plan(e);
+  if (!ln_lift_compare(e, &err)) {
+    lost(e, &err);
+    return;
+  }
   if (is_unchanged(e) && !plan) {
     ln_str value = ln_buf_view(&e->unchanged);
     note_entity(e);
@@ -738,8 +829,8 @@ static void look(ln_effect *e) {
 static void settled_by_a_person(ln_effect *e, ln_str said) {
   ln_vitem result;
   bool has = ln_v_get(said, LN_STR("result"), &result);
-  e->recovered = false;
-  if (!ln_v_get_bool(said, "did", false)) e->repeats = 0, begin_again(e);
+  e->recovered = e->old = false;
+  if (!ln_v_get_bool(said, "did", false)) e->vouched = true, e->repeats = 0, begin_again(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
 }
@@ -754,7 +845,9 @@ void ln_write_settled(ln_effect *e, ln_str said) {
 static void take_up(ln_effect *e, const ln_err *undescribed) {
   ln_record *rec = e->record;
   static const ln_err unsure = {.code = "doubt", .message = "the process ended after it may have been sent"};
+  ln_lift_read(e);
   e->recovered = e->perhaps = e->permitted = true;
+  e->old = rec->old;
   e->attempts = e->repeats = rec->attempts;
   e->first_sent_ms = e->sent_ms = e->looked_ms = rec->intent_ms;
   e->holds = ln_v_get_bool(rec->intent, "hold", false);
@@ -782,6 +875,15 @@ static void find_question(ln_effect *e) {
   e->run->asked_people = true;
 }
 
+static void begin(ln_effect *e) {
+  ln_err err = {0};
+  switch (ln_lift_begin(e, &err)) {
+  case LN_LIFT_GO: look(e); break;
+  case LN_LIFT_KEPT: let_go(e); break;
+  case LN_LIFT_NO: refuse(e, &err); break;
+  }
+}
+
 void ln_write_start(ln_effect *e) {
   ln_err err = {0};
   bool described = e->op->write->describe(e, &e->w, &err);
@@ -793,6 +895,6 @@ void ln_write_start(ln_effect *e) {
     refuse_never(e);
   } else {
     find_question(e);
-    look(e);
+    begin(e);
   }
 }

@@ -2,6 +2,8 @@
 **
 **   run      { playbook, input?, assume?, plan?, approve? }        → { run }
 **   call     { op, args?, plan?, approve? }                        → { run }
+**   undo     { run, plan?, approve?, despite_freeze? }             → { run }
+**   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
@@ -64,7 +66,9 @@ static ln_str part(const asked *a, const char *key) {
 
 static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   ln_str approve = ln_v_get_str(a->what, "approve");
-  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false), .assume = part(a, "assume")};
+  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false),
+                        .despite_freeze = ln_v_get_bool(a->what, "despite_freeze", false),
+                        .assume = part(a, "assume")};
   if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
   if (!ln_str_eq(approve, LN_STR("all"))) return true;
   o->approve = LN_APPROVE_ALL;
@@ -80,7 +84,9 @@ static bool begin(const asked *a, ln_run *r) {
 
 static bool do_run(asked *a, ln_err *err) {
   ln_run_options o;
-  return options_of(a, &o, err) && begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
+  if (!options_of(a, &o, err)) return false;
+  o.despite_freeze = false;                              /* that is for taking back */
+  return begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
                                                          part(a, "input"), &o, a->who, err));
 }
 
@@ -88,6 +94,25 @@ static bool do_call(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
          begin(a, ln_run_call(a->s->g, ln_v_get_str(a->what, "op"), part(a, "args"), &o, a->who, err));
+}
+
+static bool do_undo(asked *a, ln_err *err) {
+  ln_run_options o;
+  return options_of(a, &o, err) &&
+         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), &o, a->who, err));
+}
+
+static bool do_release(asked *a, ln_err *err) {
+  enum { MOST = 64 };
+  ln_run_options o;
+  ln_str entities[MOST];
+  ln_vitem list, one;
+  ln_release what = {.entities = entities, .why = ln_v_get_str(a->what, "why")};
+  bool ok = options_of(a, &o, err) && ln_v_get(a->what, LN_STR("entities"), &list) && list.tag == 'A';
+  for (ln_str rest = ok ? list.body : (ln_str){NULL, 0}; rest.n && what.n < MOST && ln_v_read(&rest, &one);)
+    if (one.tag == 'S') entities[what.n++] = one.s;
+  if (ok && !what.n) ok = ln_fail(err, "usage", LN_FINAL, "release wants the name of something");
+  return ok && begin(a, ln_release_start(a->s->g, &what, &o, a->who, err));
 }
 
 static bool do_resume(asked *a, ln_err *err) {
@@ -120,7 +145,8 @@ static bool do_decide(asked *a, ln_err *err) {
 }
 
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
-    {"run", do_run}, {"call", do_call}, {"resume", do_resume}, {"cancel", do_cancel}, {"decide", do_decide}};
+    {"run", do_run}, {"call", do_call},     {"undo", do_undo},
+    {"release", do_release}, {"resume", do_resume}, {"cancel", do_cancel}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");

@@ -53,10 +53,11 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err) {
   ln_str state = a->state.n ? a->state : LN_STR("waiting");
   bool ok = ln_conn_exec(
       tx->c, NULL, err,
-      "INSERT INTO approval(run, step, kind, title, detail, digest, effects, options, state, by, comment,"
+      "INSERT INTO approval(id, run, step, kind, title, detail, digest, effects, options, state, by, comment,"
       " answer, quorum, created_ms, expires_ms, decided_ms)"
-      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      "itttbtbbttttiiii", a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects, a->options,
+      " VALUES(CASE WHEN ?1 > 0 AND NOT EXISTS(SELECT 1 FROM approval WHERE id = ?1) THEN ?1 END,"
+      " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "iitttbtbbttttiiii", a->id, a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects, a->options,
       state, a->by, a->comment, a->answer, a->quorum < 1 ? (int64_t)1 : a->quorum, a->created_ms,
       a->expires_ms, a->decided_ms);
   if (ok) a->id = sqlite3_last_insert_rowid(tx->c->db);
@@ -86,10 +87,12 @@ static bool may_vote(ln_tx *tx, int64_t id, ln_str by, int64_t ms, int64_t *miss
   return true;
 }
 
-/* The run that asked is to go on. */
+/* The run that asked is to go on; not one that waits for having been restored: that takes more. */
 static bool call_asker(ln_tx *tx, int64_t id, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err,
-                      "UPDATE wait SET due = 0 WHERE run = (SELECT run FROM approval WHERE id = ?)", "i", id);
+                      "UPDATE wait SET due = 0 WHERE key <> 'restored' AND run ="
+                      " (SELECT run FROM approval WHERE id = ?)",
+                      "i", id);
 }
 
 static bool decide(ln_tx *tx, int64_t id, ln_str state, ln_str comment, ln_str answer, int64_t ms,

@@ -100,7 +100,7 @@ bool ln_conn_script(ln_conn *c, const char *sql, ln_err *err) {
 
 /* --- statements --- */
 
-static unsigned slot_of(const char *sql) { return (unsigned)(((uintptr_t)sql * 0x9E3779B97F4A7C15u) >> 57); }
+static unsigned slot_of(const char *sql) { return (unsigned)(((uintptr_t)sql * 0x9E3779B97F4A7C15u) >> 56); }
 
 /* NULL: it could not be prepared.  Nobody holds a statement while a caller's code runs, so one that is
 ** wanted is never in use. */

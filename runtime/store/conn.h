@@ -10,7 +10,7 @@
 
 enum {
   LN_BUSY_MS = 10000,                                    /* so long another process may hold the store */
-  LN_STATEMENTS = 128,                                   /* slots for prepared statements; a power of two */
+  LN_STATEMENTS = 256,                                   /* slots for prepared statements; a power of two */
   LN_PAGE_ROWS = 64,                                     /* rows copied at a time */
   LN_PAGE_BYTES = 1 << 20
 };

@@ -16,9 +16,10 @@ enum {
   LN_BATCH_JOBS = 1024,
   LN_BATCH_BYTES = 4 << 20,                              /* of log; a batch ends at the job that reaches it */
   LN_TAIL_KEEP = 100000, /* rows older than so many are gathered into segments */
-  LN_TAIL_SLACK = 20000,                                 /* rows beyond that before an idle writer tidies */
+  LN_TAIL_SLACK = 8192, /* rows beyond that, or needless ones, at which an idle writer tidies */
   LN_TAIL_MOST = 500000,                                 /* rows at which a busy one does, too */
-  LN_TIDY_ROWS = 8192                                    /* rows gathered and deleted in one step */
+  LN_TIDY_ROWS = 8192,                                   /* rows gathered and deleted in one step */
+  LN_TAIL_DEAD = 65536                                   /* needless ones at which a busy writer tidies */
 };
 
 typedef struct ln_log_slot {                             /* one run's entries in the batch under way */
@@ -42,7 +43,8 @@ struct ln_tx {
   ln_map slot_of;
   size_t bytes, rows;                                    /* of log in this batch */
   ln_tail tail;                                          /* of what is committed */
-  int64_t tail_runs;                                     /* runs above this id began after tail.base */
+  int64_t unsure; /* what the tail takes for needed below this id may be in a segment already */
+  int64_t tail_runs;                                     /* runs above this id began after it; 0: it knows all */
   /* runs that had entries in a batch that failed: no more of theirs until they are owned anew */
   ln_map lost;
 };
@@ -77,9 +79,12 @@ bool ln_batch_apply(ln_tx *tx, ln_apply_fn apply, void *arg, bool *spoilt, ln_er
 bool ln_batch_commit(ln_tx *tx, ln_err *err);            /* false: aborted */
 void ln_batch_abort(ln_tx *tx);
 void ln_tx_free(ln_tx *tx);
-/* One step of moving the log's floor up, in a transaction of its own; true: there is more to do. */
+/* One step of moving the log's floor up, in a transaction of its own; false: it did not move.  Is it time for one,
+** for a writer that is idle, or not? */
 bool ln_tx_tidy(ln_tx *tx);
+bool ln_tx_tidy_due(ln_tx *tx, bool idle);
 
+bool ln_mark_place(ln_store *s, ln_err *err);            /* mark.c: the store learns which file it lies in */
 void ln_writer_stop(ln_store *s);                        /* writer.c: applies what has queued */
 
 /* --- the log within a batch (journal.c) --- */

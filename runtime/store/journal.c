@@ -1,6 +1,7 @@
 /* journal.c: what runs remember.  New entries go to the end of the log, all that a run has to say in a batch
 ** as one row.  When a run parks or ends, or has rows that 100,000 others came after, those are gathered into
-** a segment; the log below the lowest row that some run still needs, the floor, is deleted in small steps.
+** a segment; the log below the lowest row that some run still needs, the floor, is deleted in small steps,
+** as soon as that is worth one.
 ** So the tail is bounded, whatever runs there are, and a run's journal is its segments in order and then its
 ** rows in the tail.
 **
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 
 enum {
+  SEGMENT_FORMAT = 1,                                    /* entries one after the other */
   SEGMENT_BYTES = 8 << 20, /* a longer journal is several segments */
   SCAN_ROWS = 50000,                                     /* of the tail learnt in one snapshot */
   SLOT_BYTES = 4096        /* what a slot keeps from batch to batch */
@@ -108,10 +110,14 @@ void ln_log_lost(ln_tx *tx) {
 
 /* --- segments --- */
 
-/* Makes the tail know every row of `run` that is committed: a run older than our tail has some before it. */
+/* Makes the tail know every row of `run` that is committed and needed (0: of all runs): a run older than our tail
+** has some before it. */
 static bool know(ln_tx *tx, int64_t run, ln_err *err) {
-  bool whole = run <= tx->tail_runs && tx->tail.base > tx->floor;
-  if (whole) ln_tail_start(&tx->tail, tx->floor);
+  bool whole = tx->tail_runs > 0 && run <= tx->tail_runs;
+  if (whole && tx->tail.base > tx->floor) {
+    ln_tail_start(&tx->tail, tx->floor);
+    tx->unsure = tx->next;
+  }
   int64_t from = tx->tail.base > tx->floor ? tx->tail.base : tx->floor;
   if (!ln_tail_read(&tx->tail, tx->c, from, tx->next, err)) return false;
   if (whole) tx->tail_runs = 0;
@@ -120,8 +126,8 @@ static bool know(ln_tx *tx, int64_t run, ln_err *err) {
 
 static bool put_segment(ln_tx *tx, int64_t run, int64_t n, int64_t upto, ln_buf *b, ln_err *err) {
   bool ok = ln_conn_exec(tx->c, NULL, err,
-                         "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, 1, ?)", "iiib",
-                         run, n, upto, ln_buf_view(b));
+                         "INSERT INTO segment(run, n, upto, format, entries) VALUES(?, ?, ?, ?, ?)", "iiiib",
+                         run, n, upto, (int64_t)SEGMENT_FORMAT, ln_buf_view(b));
   ln_buf_cut(b, 0);
   return ok;
 }
@@ -176,12 +182,24 @@ bool ln_tx_segment(ln_tx *tx, int64_t run, ln_err *err) {
 
 /* --- moving the floor up --- */
 
+/* Nobody's: its run was removed. */
+static bool whose(ln_tx *tx, ln_log_slot *slot, ln_err *err) {
+  int64_t one;
+  bool found;
+  if (!last_segment(tx, slot->run, &slot->n, &slot->upto, err)) return false;
+  if (slot->n) return true;
+  if (!ln_conn_ints(tx->c, &one, 1, &found, err, "SELECT 1 FROM run WHERE id = ?", "i", slot->run))
+    return false;
+  if (!found) slot->upto = INT64_MAX;
+  return true;
+}
+
 /* A row of the log goes to its run's slot, unless a segment has it. */
 static bool gather_row(ln_tx *tx, sqlite3_stmt *q, ln_err *err) {
   int64_t id = sqlite3_column_int64(q, 0), run = sqlite3_column_int64(q, 1);
   size_t slots = tx->slots;
   ln_log_slot *slot = slot_of(tx, run, err);
-  if (!slot || (tx->slots > slots && !last_segment(tx, run, &slot->n, &slot->upto, err))) return false;
+  if (!slot || (tx->slots > slots && !whose(tx, slot, err))) return false;
   if (id <= slot->upto) return true;
   return ln_buf_add(&slot->entries, ln_column(q, 2)) || ln_buf_ok(&slot->entries, err);
 }
@@ -222,6 +240,7 @@ static bool tidy(ln_tx *tx, ln_err *err) {
   int64_t run;
   if (!know(tx, 0, err)) return false;
   int64_t first = ln_tail_first(&tx->tail, &run), old = tx->next - tx->store->tail_keep;
+  if (old < tx->unsure) old = tx->unsure;
   if (first < old && first < tx->floor + LN_TIDY_ROWS) {
     int64_t to = first + LN_TIDY_ROWS < old ? first + LN_TIDY_ROWS : old;
     if (!gather_range(tx, first, to, err)) return false;
@@ -230,13 +249,22 @@ static bool tidy(ln_tx *tx, ln_err *err) {
   return delete_front(tx, first, err);
 }
 
+/* What nobody needs any more is deleted soon, so that whoever opens the store has little to read; to learn that, what
+** lay there before is gathered once.  What is needed is gathered when it has become old. */
+bool ln_tx_tidy_due(ln_tx *tx, bool idle) {
+  int64_t run, rows = tx->next - tx->floor, slack = tx->store->tail_slack;
+  if (rows > tx->store->tail_keep + slack && (idle || rows > LN_TAIL_MOST)) return true;
+  if (tx->tail_runs > 0 || tx->floor < tx->unsure) return idle && rows >= slack;
+  if (tx->tail.end != tx->next) return false; /* another process has written */
+  return ln_tail_first(&tx->tail, &run) - tx->floor >= (idle ? slack : LN_TAIL_DEAD);
+}
+
 bool ln_tx_tidy(ln_tx *tx) {
   ln_err err;
   if (!ln_batch_begin(tx, &err)) return false;
   int64_t was = tx->floor;
   if (!tidy(tx, &err)) ln_batch_abort(tx);
-  else if (ln_batch_commit(tx, &err))
-    return tx->floor > was && tx->next - tx->floor > tx->store->tail_keep + tx->store->tail_slack;
+  else if (ln_batch_commit(tx, &err)) return tx->floor > was;
   ln_log(LN_WARN, "store.tidy", "error=%s", err.message);
   return false;
 }
@@ -276,12 +304,16 @@ static bool read_tail(ln_store *s, cursor *at, ln_err *err) {
 ** gathered meanwhile is seen once. */
 static bool read_part(ln_store *s, cursor *at, ln_err *err) {
   bool found = false;
-  int64_t where[3];
-  if (!ln_conn_ints(s->reader, where, 3, &found, err,
-                    "SELECT id, n, upto FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
+  int64_t where[4];
+  if (!ln_conn_ints(s->reader, where, 4, &found, err,
+                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
                     at->run, at->n))
     return false;
   if (!found) return read_tail(s, at, err);
+  if (where[3] != SEGMENT_FORMAT)
+    return ln_fail(err, "store", LN_FINAL,
+                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): upgrade",
+                   s->path, (long long)where[3], SEGMENT_FORMAT);
   at->n = where[1];
   at->upto = where[2];
   return ln_conn_bytes(s->reader, &at->out, NULL, err, "SELECT entries FROM segment WHERE id = ?", "i",

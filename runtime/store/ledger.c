@@ -8,13 +8,15 @@
 
 #define COLUMNS                                                                                    \
   "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
-  "h.status, h.undo, h.since_ms, h.until_ms FROM hold h LEFT JOIN run r ON r.id = h.run "
+  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, coalesce(l.ulid, '') "         \
+  "FROM hold h LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
 
 static void decode(const ln_cell *c, ln_hold *h) {
   *h = (ln_hold){.id = c[0].i, .run = c[1].i, .entity = c[3].s, .facet = c[4].s, .step = c[5].s, .op = c[6].s,
                  .state = c[7].s, .before = c[8].s, .status = c[9].s, .undo = c[10].s, .since_ms = c[11].i,
-                 .until_ms = c[12].i};
+                 .until_ms = c[12].i, .verdict = c[13].s, .move = c[14].s};
   if (c[2].s.n <= LN_ULID) memcpy(h->ulid, c[2].s.p, c[2].s.n);
+  if (c[15].s.n <= LN_ULID) memcpy(h->lifted_by, c[15].s.p, c[15].s.n);
 }
 
 /* "okta:user:00U1": the kind is "user", the name "00u1" (what people call it, without regard to case). */
@@ -23,16 +25,20 @@ static ln_str kind_of(ln_str entity) {
   return ln_str_cut(entity, ':', &vendor, &rest) && ln_str_cut(rest, ':', &kind, &id) ? kind : LN_STR("");
 }
 
+static bool add_lower(ln_buf *out, ln_str name, ln_err *err) {
+  size_t from = out->n;
+  if (!ln_buf_add(out, name)) return ln_buf_ok(out, err);
+  for (size_t i = from; i < out->n; i++) out->p[i] = (char)tolower((unsigned char)out->p[i]);
+  return true;
+}
+
 static bool name_of(ln_str entity, ln_buf *out, ln_err *err) {
   while (entity.n) {
     ln_str left, right;
     if (!ln_str_cut(entity, ':', &left, &right)) break;
     entity = right;
   }
-  size_t from = out->n;
-  if (!ln_buf_add(out, entity)) return ln_buf_ok(out, err);
-  for (size_t i = from; i < out->n; i++) out->p[i] = (char)tolower((unsigned char)out->p[i]);
-  return true;
+  return add_lower(out, entity, err);
 }
 
 /* --- holds in a transaction --- */
@@ -71,11 +77,12 @@ bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
       ln_conn_exec(
           tx->c, NULL, err,
           "INSERT INTO hold(run, step, entity, facet, name, kind, op, state, before, status, undo, since_ms,"
-          " until_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(run, step)"
+          " until_ms, verdict, move) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+          " ON CONFLICT(run, step)"
           " DO UPDATE SET entity = ?3, facet = ?4, name = ?5, kind = ?6, op = ?7, state = ?8, before = ?9,"
-          " status = ?10, undo = ?11, since_ms = ?12, until_ms = ?13",
-          "itttttttttbii", h->run, h->step, h->entity, h->facet, ln_buf_view(&name), kind_of(h->entity),
-          h->op, h->state, h->before, status, h->undo, h->since_ms, h->until_ms);
+          " status = ?10, undo = ?11, since_ms = ?12, until_ms = ?13, verdict = ?14, move = ?15",
+          "itttttttttbiitt", h->run, h->step, h->entity, h->facet, ln_buf_view(&name), kind_of(h->entity),
+          h->op, h->state, h->before, status, h->undo, h->since_ms, h->until_ms, h->verdict, h->move);
   ln_buf_free(&name);
   return ok;
 }
@@ -128,6 +135,58 @@ bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
   return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hold WHERE run = ? AND step = ?", "it", run, step);
 }
 
+#define ALONE                                                                                                \
+  "SELECT h.status IN ('held', 'pending'), (SELECT count(*) FROM hold o WHERE o.entity = h.entity AND"       \
+  " o.facet = h.facet AND o.state = h.state AND o.status = 'held' AND o.id <> h.id)"                         \
+  " FROM hold h WHERE h.run = ? AND h.step = ?"
+
+static bool alone(ln_conn *c, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err) {
+  int64_t n[2] = {0};
+  bool found = false;
+  if (!ln_conn_ints(c, n, 2, &found, err, ALONE, "it", run, step)) return false;
+  *held = n[0] != 0;
+  *others = n[1];
+  return found || no_hold(run, step, err);
+}
+
+bool ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err) {
+  return alone(tx->c, run, step, held, others, err);
+}
+
+bool ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err) {
+  ln_store_lock(s);
+  return ln_store_unlock(s, alone(s->reader, run, step, held, others, err));
+}
+
+bool ln_tx_hold_lift(ln_tx *tx, int64_t run, ln_str step, int64_t by, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'released', lifted_by = ?3 WHERE run = ?1 AND step = ?2 AND"
+                      " (status <> 'released' OR lifted_by = 0)",
+                      "iti", run, step, by);
+}
+
+bool ln_tx_hold_lease(ln_tx *tx, ln_str entity, int64_t *until_ms, ln_err *err) {
+  return ln_conn_ints(tx->c, until_ms, 1, NULL, err,
+                      "SELECT coalesce(max(until_ms), 0) FROM hold WHERE entity = ? AND status = 'held'", "t",
+                      entity);
+}
+
+bool ln_tx_hold_prolong(ln_tx *tx, ln_str entity, int64_t until_ms, int64_t *n, ln_err *err) {
+  return ln_conn_exec(tx->c, n, err,
+                      "UPDATE hold SET until_ms = ?2 WHERE entity = ?1 AND status = 'held' AND until_ms > 0",
+                      "ti", entity, until_ms);
+}
+
+bool ln_tx_alias_put(ln_tx *tx, ln_str entity, ln_str name, ln_err *err) {
+  ln_buf lower;
+  ln_buf_init(&lower, SIZE_MAX / 2);
+  bool ok = add_lower(&lower, name, err) &&
+            ln_conn_exec(tx->c, NULL, err, "INSERT OR IGNORE INTO alias(name, entity) VALUES(?, ?)", "tt",
+                         ln_buf_view(&lower), entity);
+  ln_buf_free(&lower);
+  return ok;
+}
+
 /* Gives the rows to fn; false: it has enough.  *last: the last one's id. */
 static bool give(ln_rows *rows, ln_hold_fn fn, void *arg, int64_t *last) {
   bool go_on = true;
@@ -151,8 +210,10 @@ static bool give(ln_rows *rows, ln_hold_fn fn, void *arg, int64_t *last) {
 static bool page(ln_store *s, const ln_hold_query *q, ln_str name, int64_t last, ln_rows *rows, ln_err *err) {
   int64_t all = q->all;
   if (name.n)
-    return ln_store_rows(s, rows, err, COLUMNS "WHERE h.name = ?5 AND " NARROW, "itiit", q->run, q->kind, all,
-                         last, name);
+    return ln_store_rows(s, rows, err,
+                         COLUMNS "WHERE (h.name = ?5 OR h.entity IN (SELECT entity FROM alias WHERE name = ?5))"
+                                 " AND " NARROW,
+                         "itiit", q->run, q->kind, all, last, name);
   if (q->entity.n)
     return ln_store_rows(s, rows, err, COLUMNS "WHERE h.entity = ?5 AND " NARROW, "itiit", q->run, q->kind,
                          all, last, q->entity);
@@ -182,6 +243,19 @@ bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *ar
   }
   ln_buf_free(&name);
   return ok;
+}
+
+bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err) {
+  ln_rows rows;
+  int64_t last;
+  if (!ln_store_rows(s, &rows, err, COLUMNS "WHERE r.ulid = ? AND h.run = r.id AND h.step = ?", "tt", ulid,
+                     step))
+    return false;
+  bool found = rows.n > 0;
+  give(&rows, fn, arg, &last);
+  return found || ln_fail(err, "not_found", LN_FINAL,
+                          "step " LN_STR_FMT " of run " LN_STR_FMT " has nothing in the ledger",
+                          LN_STR_ARG(step), LN_STR_ARG(ulid));
 }
 
 /* --- acts --- */

@@ -172,13 +172,19 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
 #define WHICH "id < ? AND created_ms >= ? "
 #define NEWEST_FIRST "ORDER BY id DESC"
 
+#define OF_STATE(state) COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND created_ms >= ?4 "
+#define OR_UNDER_WAY                                                            \
+  OF_STATE("?1 AND ?1 NOT IN ('running', 'cancelling')")                        \
+  "UNION ALL " OF_STATE("'running'") "UNION ALL " OF_STATE("'cancelling'")
+
+/* Each by an index that has them in order: however many others there are, the first is found at once. */
 static bool page(ln_store *s, const ln_run_query *q, int64_t before, ln_rows *r, ln_err *err) {
-  if (q->state.n && q->playbook.n)
-    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND +playbook = ? AND " WHICH NEWEST_FIRST,
-                         "ttii", q->state, q->playbook, before, q->since_ms);
+  if (q->state.n && q->or_under_way)
+    return ln_store_rows(s, r, err, OR_UNDER_WAY "ORDER BY 1 DESC", "ttii", q->state, q->playbook, before,
+                         q->since_ms);
   if (q->state.n)
-    return ln_store_rows(s, r, err, COLUMNS "WHERE state = ? AND " WHICH NEWEST_FIRST, "tii", q->state,
-                         before, q->since_ms);
+    return ln_store_rows(s, r, err, OF_STATE("?1") NEWEST_FIRST, "ttii", q->state, q->playbook, before,
+                         q->since_ms);
   if (q->playbook.n)
     return ln_store_rows(s, r, err, COLUMNS "WHERE playbook = ? AND " WHICH NEWEST_FIRST, "tii", q->playbook,
                          before, q->since_ms);
@@ -219,6 +225,31 @@ bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *
   if (found) give_first(&rows, fn, arg);
   ln_rows_free(&rows);
   return found || no_run(id, err);
+}
+
+bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err *err) {
+  bool more = true;
+  for (int64_t last = 0; more;) {
+    ln_rows rows;
+    if (!ln_store_rows(s, &rows, err,
+                       COLUMNS "WHERE id IN (WITH RECURSIVE tree(id) AS (VALUES(?1) UNION SELECT r.id FROM run"
+                               " r JOIN tree t ON r.parent = t.id WHERE r.parent <> 0) SELECT id FROM tree)"
+                               " AND id > ?2 ORDER BY id",
+                       "ii", run, last))
+      return false;
+    more = rows.more;
+    for (int i = 0; i < rows.n; i++) {
+      ln_run_row r;
+      decode(rows.row[i], &r);
+      last = r.id;
+      if (!fn(arg, &r)) {
+        more = false;
+        break;
+      }
+    }
+    ln_rows_free(&rows);
+  }
+  return true;
 }
 
 /* The prefix in capitals, and the lowest text above all that begin with it.  False: no ULID begins so. */

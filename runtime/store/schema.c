@@ -96,6 +96,15 @@ static const char tables2[] =
     "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
     "PRAGMA user_version = 2;";
 
+/* What version 3 has beyond version 2. */
+static const char tables3[] =
+    "ALTER TABLE hold ADD COLUMN verdict TEXT NOT NULL DEFAULT '';" /* that it rests on: "malicious", or '' */
+    "ALTER TABLE hold ADD COLUMN move TEXT NOT NULL DEFAULT '';" /* "confine" "free" "note"; '': not known */
+    "ALTER TABLE hold ADD COLUMN lifted_by INTEGER NOT NULL DEFAULT 0;" /* the run that took it back */
+    "CREATE TABLE alias(" /* what else an entity is called, in lower case */
+    " name TEXT NOT NULL, entity TEXT NOT NULL, PRIMARY KEY(name, entity)) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 3;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -130,6 +139,7 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has == 0)
     ok = ln_conn_script(c, "PRAGMA application_id = 0x4C754E31", err) && ln_conn_script(c, tables, err);
   if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
+  if (ok && has < 3) ok = ln_conn_script(c, tables3, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -74,14 +74,37 @@ static void leave_log(ln_store *s, bool leave) {
 }
 
 static bool make_ready(ln_store *s, ln_err *err) {
-  if (!s->looks) return ln_schema_open(s->reader, err);
+  if (!s->looks) return ln_schema_open(s->reader, err) && ln_mark_place(s, err);
   leave_log(s, true);
   return ln_conn_script(s->reader, "PRAGMA query_only = ON", err) && ln_schema_look(s->reader, err);
+}
+
+static bool stat_log(const ln_store *s, struct stat *st) {
+  ln_buf path;
+  ln_buf_init(&path, PATH_BYTES + 8);
+  bool known = ln_buf_addf(&path, "%s-wal", s->path) && stat(path.p, st) == 0;
+  ln_buf_free(&path);
+  return !s->vfs && known;
+}
+
+/* Its file is in a mode without a write-ahead log, as a backup is, and yet there is one beside it: of the
+** store that was there before, and it would be read into this one.  Ours never looks so. */
+static bool no_foreign_log(ln_store *s, ln_err *err) {
+  struct stat st;
+  sqlite3_file *f = NULL;
+  unsigned char head[20] = {0};
+  bool log = stat_log(s, &st) && st.st_size > 0;
+  sqlite3_file_control(s->reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+  if (!log || !f || !f->pMethods || f->pMethods->xRead(f, head, sizeof head, 0) != SQLITE_OK || head[18] != 1)
+    return true;
+  return ln_fail(err, "store", LN_FINAL, "%s-wal belongs to another store, which was there before: remove it",
+                 s->path);
 }
 
 static bool open_reader(ln_store *s, bool must_exist, ln_err *err) {
   if (!s->vfs && !look_at_file(s->path, must_exist, err)) return false;
   if (!(s->reader = ln_conn_open(s->path, s->vfs, s->vfs && !must_exist, err))) return false;
+  if (!no_foreign_log(s, err)) return false;
   if (sqlite3_db_readonly(s->reader->db, "main") == 1) return ln_conn_fail(s->reader, SQLITE_READONLY, err);
   bool ok;
   if (!make_ready(s, err) ||
@@ -117,12 +140,8 @@ ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err) {
 /* A log with something in it was left by a process that died: it is not ours to move.  An empty one was made
 ** by our own opening, and goes again. */
 static bool log_is_empty(const ln_store *s) {
-  ln_buf path;
   struct stat st;
-  ln_buf_init(&path, PATH_BYTES + 8);
-  bool known = ln_buf_addf(&path, "%s-wal", s->path) && stat(path.p, &st) == 0;
-  ln_buf_free(&path);
-  return !s->vfs && known && st.st_size == 0;
+  return stat_log(s, &st) && st.st_size == 0;
 }
 
 void ln_store_close(ln_store *s) {

@@ -85,6 +85,7 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err);   /* o
 typedef bool (*ln_run_fn)(void *arg, const ln_run_row *row); /* row is lent; false stops */
 typedef struct ln_run_query {
   ln_str state, playbook;                                /* empty: any */
+  bool or_under_way;                                     /* with a state: also running and cancelling ones */
   int64_t since_ms, before_id;                           /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_run_query;
@@ -161,7 +162,10 @@ typedef struct ln_hold {
   ln_str state, before; /* what we set; what it was ("" unknown)             */
   ln_str status;        /* "pending" "held" "doubt" "released" "foreign"     */
   ln_str undo;                                           /* an encoded value: what taking it back needs */
+  ln_str move;                                           /* what its write did: "confine" "free" "note"; "" */
+  ln_str verdict; /* that it rests on: "malicious"; "": none is known                                      */
   int64_t since_ms, until_ms;                            /* until 0: no end */
+  char lifted_by[LN_ULID + 1];                           /* of a released one: the run that took it back */
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
 /* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and
@@ -178,12 +182,27 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
 ** state there is released; so is now's own row, if it only gave back what was so before such a hold. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
+/* Is (run, step) still held, and how many other holds have its entity, facet and state?  "not_found". */
+bool ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+bool ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+/* Released, if it was not taken back before.  by: the run that took it back; 0: it is over by itself. */
+bool ln_tx_hold_lift(ln_tx *tx, int64_t run, ln_str step, int64_t by, ln_err *err);
+/* When the last of an entity's leases ends; 0: it has none. */
+bool ln_tx_hold_lease(ln_tx *tx, ln_str entity, int64_t *until_ms, ln_err *err);
+/* All of an entity's leases end then; *n: how many. */
+bool ln_tx_hold_prolong(ln_tx *tx, ln_str entity, int64_t until_ms, int64_t *n, ln_err *err);
+/* What else people call an entity: without regard to case, as holds are looked for. */
+bool ln_tx_alias_put(ln_tx *tx, ln_str entity, ln_str name, ln_err *err);
 typedef struct ln_hold_query {
   int64_t run;
   ln_str entity, kind;
   bool all;
-} ln_hold_query; /* entity: exact, or a bare name's last part; kind "host"; all: released ones too */
+} ln_hold_query; /* entity: exact, or a bare name: its last part or an alias; kind "host"; all: released too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
+/* The one of that run (its whole id) and step; fn is called once.  "not_found". */
+bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err);
+/* A run and all that it began, and so on, the oldest first; fn as in ln_store_runs. */
+bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
 typedef struct ln_acts {                                 /* distinct entities that were acted on            */
@@ -201,10 +220,11 @@ typedef struct ln_approval {
   ln_str step, kind; /* "approve" "approved" "ask" "write"                 */
   ln_str title, detail, digest, effects, options;        /* detail, effects, options: encoded values */
   ln_str state, by, comment, answer;                     /* waiting approved denied expired lapsed */
-  int64_t quorum, created_ms, expires_ms, decided_ms;
+  int64_t quorum, created_ms, expires_ms;
+  int64_t decided_ms; /* of an approved one 0: in another time, before a restore */
 } ln_approval;
 typedef bool (*ln_approval_fn)(void *arg, const ln_approval *a);
-bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err);             /* sets id */
+bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err); /* sets id; one that is given, where free */
 /* One vote.  State changes when quorum is reached or on the first denial; "conflict" when not waiting,
 ** expired by ms, or this person has voted.  Then `by` names those who decided ("ann, bob"). */
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
@@ -253,6 +273,53 @@ bool ln_store_freezes(ln_store *s, ln_freeze_fn fn, void *arg, ln_err *err);
 ** now. */
 bool ln_store_frozen(ln_store *s, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
 bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg, ln_err *err);
+
+/* --- backups, and stores of another moment (mark.c) --- */
+/* All of the store as it is at one moment, others may go on writing: into `file`, which must not be there
+** ("conflict"), of mode 0600, and on disk with its name when this returns.  The copy is marked. */
+bool ln_store_backup(ln_store *s, const char *file, ln_err *err);
+/* Appends why the store is one of another moment (a backup, or a copy); nothing: it is the one it was. */
+bool ln_store_copied(ln_store *s, ln_buf *why, ln_err *err);
+/* Makes such a store the one of now, once: its live runs are nobody's, wait (`waiting`: as their rows have
+** it), and have the key "restored" in `wait`.  why as above: empty when there was nothing to do. */
+bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err);
+/* When the run came to wait for that; 0: it does not.  Whoever takes it over takes those that it began along:
+** they are due. */
+bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err);
+
+/* --- retention (prune.c): a run, and all that it began, go together --- */
+typedef enum ln_kept_for { /* why a tree of runs has to stay */
+  LN_KEPT_NOT, LN_KEPT_OPEN, LN_KEPT_YOUNG, LN_KEPT_HELD, LN_KEPT_ASKED, LN_KEPT_COUNTED
+} ln_kept_for;
+/* Roots that ended before that, ids above `after`, at most *n (64 at a time); the runs of a tree, likewise. */
+bool ln_store_old_trees(ln_store *s, int64_t before_ms, int64_t after, int64_t *ids, size_t *n, ln_err *err);
+bool ln_store_tree(ln_store *s, int64_t root, int64_t after, int64_t *ids, size_t *n, ln_err *err);
+/* OPEN: not all of it has ended; YOUNG: not before then; HELD: an entity that it acted on is; ASKED: a question
+** of it waits; COUNTED: by caps. */
+bool ln_store_kept(ln_store *s, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why,
+                   ln_err *err);
+bool ln_tx_kept(ln_tx *tx, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why, ln_err *err);
+/* One that has ended, with all that is only its own; whoever began it last.  Its audit stays. */
+bool ln_tx_run_remove(ln_tx *tx, int64_t run, ln_err *err);
+/* A value that a removed run's journal named, until it is known that no other does: to be looked for in all of
+** them, and then given back its life, or ended.  Put again meanwhile, it lives. */
+bool ln_tx_value_dying(ln_tx *tx, ln_str sha256_hex, ln_err *err);
+bool ln_store_dying(ln_store *s, ln_name_fn fn, void *arg, ln_err *err); /* fn asks nothing of the store */
+bool ln_tx_value_lives(ln_tx *tx, ln_str sha256_hex, ln_err *err);
+bool ln_tx_value_end(ln_tx *tx, ln_str sha256_hex, bool *gone, ln_err *err);
+/* What has expired, 64 at most: *n were removed.  *after: the id to go on from. */
+bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n, ln_err *err);
+/* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the last
+** run that was looked at; of the others a transaction asks.  fn asks nothing of the store. */
+bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err);
+bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln_err *err);
+bool ln_tx_snapshots(ln_tx *tx, int64_t after, ln_name_fn fn, void *arg, ln_err *err);
+bool ln_tx_content_get(ln_tx *tx, ln_str sha256_hex, ln_buf *bytes, bool *found, ln_err *err);
+bool ln_tx_content_remove(ln_tx *tx, ln_str sha256_hex, ln_err *err);
+bool ln_tx_hint(ln_tx *tx, ln_str key, ln_buf *value, ln_err *err); /* as ln_store_hint */
+/* A step each: of the log, rows that are in segments, or nobody's; of the file, pages that are free. */
+bool ln_store_tidy(ln_store *s);                         /* true: there may be more                         */
+bool ln_store_free_some(ln_store *s, bool *more, ln_err *err);
 
 /* --- audit: what was refused or decided, append-only --- */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,

@@ -268,9 +268,7 @@ static bool tidy(ln_writer *w) {
   bool idle = !w->first && !w->stopping;
   pthread_mutex_unlock(&w->mx);
   pthread_mutex_lock(&w->store->write_mx);
-  int64_t rows = tx->next - tx->floor;
-  bool due = rows > w->store->tail_keep + w->store->tail_slack && (idle || rows > LN_TAIL_MOST);
-  bool more = due && ln_tx_tidy(tx);
+  bool more = ln_tx_tidy_due(tx, idle) && ln_tx_tidy(tx);
   pthread_mutex_unlock(&w->store->write_mx);
   return more && idle;
 }

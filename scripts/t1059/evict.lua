@@ -60,7 +60,8 @@ return playbook {
   uses    = { "crowdstrike.create_ioc", "crowdstrike.delete_iocs", "crowdstrike.ioc_hosts",
               "crowdstrike.host", "crowdstrike.host_details", "crowdstrike.rtr_remove_file",
               "visionone.endpoint" },
-  input   = { subject = "table", device = "device?", lease = "duration = 30d" },
+  input   = { subject = "table", device = "device?", lease = "duration = 30d",
+              verdict = "one of malicious = malicious" },           -- nothing else is evicted
 
   run = function(input)
     local s = subject.of(input.subject)

@@ -1,7 +1,7 @@
 -- restore.lua: gives back what was confined in error or is clean again: only what the ledger says that we
--- hold, by what the ledger says takes it back.  It refuses while another run that is still open holds the same
--- thing; while the verdict that led to it stands and nobody says otherwise; and, for an account, before its
--- password was renewed.
+-- hold, by what the ledger says takes it back, and where nobody has changed it since.  It refuses while
+-- another run that is still open holds the same thing; while the verdict that led to it stands and nobody
+-- says otherwise; and, for an account, before its password was renewed.
 
 local ledger  = require "ledger"
 local okta    = require "connectors.okta"
@@ -76,12 +76,6 @@ local function collect(input)
   return out
 end
 
----Does what takes a hold back.
-local function lift(hold)
-  local vendor, name = hold.undo.op:match("^([%w_]+)%.([%w_]+)$")
-  return require("connectors." .. vendor)[name](hold.undo.args)
-end
-
 local function title_of(input, held)
   local what = {}
   if input.user then what[#what + 1] = resolve.told(input.user) end
@@ -97,9 +91,7 @@ return playbook {
   stage   = "restore",
   attack  = { "T1059" },
   d3fend  = { "D3-RF", "D3-RNA", "D3-RUAA" },
-  uses    = { "okta.users", "okta.add_to_group", "okta.remove_from_group", "visionone.endpoint",
-              "visionone.end_isolation", "visionone.unblock", "visionone.add_suspicious_object",
-              "crowdstrike.host", "crowdstrike.create_ioc", "crowdstrike.delete_iocs" },
+  uses    = { "okta.users", "visionone.endpoint", "crowdstrike.host", "ledger.lift" },
   input   = { user = "user?", device = "device?", sha256 = "sha256?", benign_by = "string?" },
 
   run = function(input)
@@ -109,7 +101,7 @@ return playbook {
     local held = collect(input)
     if #held == 0 then fail("nothing_to_restore", "nothing of it is held by us") end
     local out = approved({ title = title_of(input, held), detail = held, expires = "8h" }, function()
-      return map(held, lift, { name = "hold", key = "step", concurrency = 1 })
+      return map(held, function(h) return ledger.lift(h) end, { name = "hold", key = "step", concurrency = 1 })
     end)
     local lifted = 0
     for i, o in ipairs(out) do

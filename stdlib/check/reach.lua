@@ -37,6 +37,9 @@ local function plain_uses(f)
   return plain
 end
 
+-- Functions of libraries that are granted by themselves.
+local GRANTED = { ["ledger.lift"] = true }
+
 local visit
 
 local function member(w, m, node, f)
@@ -46,7 +49,8 @@ local function member(w, m, node, f)
     local fn = meaning.settled(value)
     if fn.tag == "Function" then visit(w, other, fn, w.via or (m.of .. "." .. m.name), w.at or node) end
   elseif not other then
-    w.found(m.of, w.at or node, w.via, f)
+    local whole = m.of .. "." .. m.name
+    w.found(GRANTED[whole] and whole or m.of, w.at or node, w.via, f)
   end
 end
 

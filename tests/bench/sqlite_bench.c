@@ -2,8 +2,8 @@
 **
 **   sqlite_bench append FILE BYTES GROUP SECONDS   appends rows of so many bytes, so many a transaction with
 **                                                  its sync, to a fresh file that it removes afterwards
-**   sqlite_bench look STORE                        how many transactions a store has seen, and how many bytes
-**                                                  its runs' journals have
+**   sqlite_bench look STORE                        how many transactions a store has seen; bytes: of its runs'
+**                                                  journals; inputs: of what they were given
 **
 ** Prints one JSON object. */
 #include <sqlite3.h>
@@ -90,8 +90,9 @@ static sqlite3_int64 number(const char *sql) {
 
 static void look(const char *store) {
   if (sqlite3_open_v2(store, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) die("cannot open");
-  printf("{\"commits\":%lld,\"bytes\":%lld}\n", (long long)number("SELECT commits FROM meta"),
-         (long long)number("SELECT coalesce(sum(length(entries)), 0) FROM segment"));
+  printf("{\"commits\":%lld,\"bytes\":%lld,\"inputs\":%lld}\n", (long long)number("SELECT commits FROM meta"),
+         (long long)number("SELECT coalesce(sum(length(entries)), 0) FROM segment"),
+         (long long)number("SELECT coalesce(sum(length(input)), 0) FROM run_input"));
   sqlite3_close(db);
 }
 

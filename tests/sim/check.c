@@ -179,7 +179,8 @@ static void check_report(const sim_run *r) {
   for (ln_str rest = ok ? steps.body : (ln_str){NULL, 0}; rest.n && ln_v_read(&rest, &step);)
     for (size_t i = 0; i < n_writes; i++)
       if (writes[i].r == r && ln_str_eq(ln_v_get_str(step.whole, "name"), ln_str_of(writes[i].step)))
-        found += ln_str_eq(ln_v_get_str(step.whole, "state"), ln_str_of(writes[i].state));
+        found += ln_str_eq(ln_v_get_str(step.whole, "state"), ln_str_of(writes[i].state)) ||
+                 ln_str_eq(ln_v_get_str(step.whole, "state"), LN_STR("undone"));
   if (found != wanted) sim_fail("lost: the report of %s tells %zu of %zu writes", r->ulid, found, wanted);
   ln_buf_free(&json);
   ln_buf_free(&doc);
@@ -255,6 +256,26 @@ static bool take_yes(const touched *t) {
   return false;
 }
 
+typedef struct lifted { const touched *t; bool any, malicious; } lifted;
+
+static bool see_lifted(void *arg, const ln_hold *h) {
+  lifted *x = arg;
+  bool by_it = strcmp(h->lifted_by, x->t->r->ulid) == 0 && ln_str_eq(h->facet, ln_str_of(x->t->facet));
+  x->any |= by_it;
+  x->malicious |= by_it && ln_str_eq(h->verdict, LN_STR("malicious"));
+  return true;
+}
+
+/* What gives back a hold needs none, unless that rests on a malicious verdict. */
+static bool gives_back(const touched *t) {
+  lifted x = {.t = t};
+  ln_err err;
+  ln_hold_query q = {.entity = ln_str_of(t->entity), .all = true};
+  if (strcmp(t->r->playbook, SIM_UNDO) != 0) return false;
+  if (!ln_store_holds(here->g->store, &q, see_lifted, &x, &err)) sim_fail("ledger: %s", err.message);
+  return x.any && !x.malicious;
+}
+
 /* What these do depends on their arguments: it may be no more than a note. */
 static bool may_be_a_note(const touched *t) {
   return strstr(t->op, "suspicious_object") || strstr(t->op, ".watch");
@@ -267,7 +288,8 @@ static void check_answers(void) {
     sim_fail("approvals: %s", err.message);
   for (size_t i = 0; i < n_writes; i++) {
     const touched *t = &writes[i];
-    if (!t->destructive || may_be_a_note(t) || !sim_acted(t->r->ulid, ln_str_of(t->step)) || take_yes(t))
+    if (!t->destructive || may_be_a_note(t) || !sim_acted(t->r->ulid, ln_str_of(t->step)) || take_yes(t) ||
+        gives_back(t))
       continue;
     sim_fail("unasked: %s of %s was done, and nobody had said yes to it", t->step, t->r->ulid);
   }
@@ -275,14 +297,15 @@ static void check_answers(void) {
 
 /* ------------------------------------------------------------------ files, and what is counted */
 
-/* Every file that is there is somebody's. */
+/* Every file that is there is somebody's, who has not taken it back. */
 static void check_files(void) {
   int files = 0, said = 0;
   DIR *d = fdopendir(dup(SIM_FOLDER));
   for (struct dirent *e; d && (e = readdir(d));) files += e->d_name[0] != '.';
   if (d) closedir(d);
   for (size_t i = 0; i < n_writes; i++)
-    said += strcmp(writes[i].op, "file.write") == 0 && strcmp(writes[i].state, "done") == 0;
+    if (strcmp(writes[i].state, "done") == 0)
+      said += (strcmp(writes[i].op, "file.write") == 0) - (strcmp(writes[i].op, "file.remove") == 0);
   if (files != said) sim_fail("files: %d are there, and %d were written", files, said);
 }
 
@@ -308,7 +331,13 @@ static void check_counters(void) {
 
 /* ------------------------------------------------------------------ the ledger */
 
-typedef struct fact { char entity[200], facet[200], state[64], status[16]; int64_t since; bool used; } fact;
+typedef struct fact {
+  char entity[200], facet[200], state[64], status[16];
+  int64_t since;
+  bool used, given_back, lifted;                         /* the newest there is by a run that takes back, or
+                                                         ** was taken back by one                           */
+  int held;                                              /* so many hold it                                 */
+} fact;
 enum { FACTS = 1024 };
 static fact holds[FACTS], facts[FACTS];
 static size_t n_holds, n_facts;
@@ -323,14 +352,18 @@ static fact *find(fact *v, size_t n, ln_str entity, ln_str facet) {
 static bool note_hold(void *arg, const ln_hold *h) {
   (void)arg;
   fact *f = find(holds, n_holds, h->entity, h->facet);
+  int held = (f ? f->held : 0) + ln_str_eq(h->status, LN_STR("held"));
+  if (f) f->held = held;
   if (f && f->since > h->since_ms) return true;
   if (!f && n_holds == FACTS) return false;
   if (!f) f = &holds[n_holds++];
-  *f = (fact){.since = h->since_ms};
+  *f = (fact){.since = h->since_ms, .held = held, .lifted = h->lifted_by[0] != 0};
   copy(f->entity, sizeof f->entity, h->entity);
   copy(f->facet, sizeof f->facet, h->facet);
   copy(f->state, sizeof f->state, h->state);
   copy(f->status, sizeof f->status, h->status);
+  const sim_run *r = sim_run_of(h->ulid);
+  f->given_back = r && strcmp(r->playbook, SIM_UNDO) == 0 && strcmp(f->status, "released") == 0;
   return true;
 }
 
@@ -374,6 +407,11 @@ static void check_ledger(void) {
     fact *f = find(facts, n_facts, ln_str_of(h->entity), ln_str_of(h->facet));
     const char *is = f ? f->state : usual(h);
     if (f) f->used = true;
+    if (is && h->given_back && strcmp(is, h->state) != 0 && strcmp(is, "(unchanged)") != 0)
+      sim_fail("ledger: %s %s was given back as %s, and the vendor has it as %s", h->entity, h->facet,
+               h->state, is);
+    if (is && h->lifted && !h->held && strcmp(is, h->state) == 0)
+      sim_fail("ledger: %s %s was taken back, and the vendor has it as %s still", h->entity, h->facet, is);
     if (is && strcmp(h->status, "held") == 0 && strcmp(is, h->state) != 0)
       sim_fail("ledger: %s %s is held as %s, and the vendor has it as %s", h->entity, h->facet, h->state, is);
   }

@@ -39,6 +39,12 @@ void sim_fail(const char *fmt, ...) {
     snprintf(here->out->why + n, sizeof here->out->why - n, "%s%s", n ? "\n" : "", text);
 }
 
+sim_run *sim_run_of(const char *ulid) {
+  for (int i = 0; i < here->n_runs; i++)
+    if (strcmp(here->runs[i].ulid, ulid) == 0) return &here->runs[i];
+  return NULL;
+}
+
 int sim_acted(const char *ulid, ln_str step) {
   int n = 0;
   for (size_t i = 0; i < here->n_req; i++)

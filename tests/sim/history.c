@@ -42,6 +42,7 @@ static const choice choices[] = {
     {"t1059.isolate", 1, "{\"subject\":" LAUNCHER ",\"device\":" HOST ",\"verdict\":\"benign\"}"},
     {"t1059.evict", 2, "{\"subject\":" LAUNCHER ",\"device\":" HOST "}"},
     {"t1059.restore", 1, "{\"device\":" HOST ",\"benign_by\":\"ann\"}"},
+    {SIM_UNDO, 6, "{}"},                                 /* of an earlier one */
 };
 enum { CHOICES = sizeof choices / sizeof *choices };
 
@@ -74,7 +75,9 @@ static void put_input(const choice *c, sim_run *r) {
 static void plan_run(int64_t from_ms) {
   sim_run *r = &here->runs[here->n_planned++];
   const choice *c = choose();
+  while (here->n_planned == 1 && strcmp(c->playbook, SIM_UNDO) == 0) c = choose();
   *r = (sim_run){.approve = LN_APPROVE_WAIT, .start_ms = from_ms};
+  if (here->n_planned > 1) r->undoes = (int)sim_pick(&here->plan, (size_t)here->n_planned - 1);
   snprintf(r->playbook, sizeof r->playbook, "%s", c->playbook);
   snprintf(r->by, sizeof r->by, "alice");
   put_input(c, r);
@@ -104,12 +107,6 @@ static void plan(void) {
 }
 
 /* ------------------------------------------------------------------ runs */
-
-sim_run *sim_run_of(const char *ulid) {
-  for (int i = 0; i < here->n_runs; i++)
-    if (strcmp(here->runs[i].ulid, ulid) == 0) return &here->runs[i];
-  return NULL;
-}
 
 static ln_run *carried_by(const ln_engine *g, const char *ulid) {
   for (ln_run *r = g ? g->state : NULL; r; r = r->next)
@@ -174,13 +171,19 @@ static ln_run_options options_of(const sim_run *r) {
   return (ln_run_options){.approve = r->approve, .event = on_event};
 }
 
+/* What is to be taken back has to be over, and so has what it began: else it is tried again later. */
 static void begin(sim_run *r) {
   ln_run_options o = options_of(r);
   ln_err err;
+  const sim_run *of = &here->runs[r->undoes];
+  bool undo = strcmp(r->playbook, SIM_UNDO) == 0;
+  if (undo && !of->over) return;
   r->known = false;
   r->told[0] = 0;
-  ln_run *run =
-      ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o, ln_str_of(r->by), &err);
+  ln_run *run = undo ? ln_undo_start(here->g, ln_str_of(of->ulid), &o, ln_str_of(r->by), &err)
+                     : ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o,
+                                    ln_str_of(r->by), &err);
+  if (!run && undo && ln_err_is(&err, "conflict")) return;
   if (!run) {
     sim_fail("%s does not start: %s", r->playbook, err.message);
     r->over = true;

@@ -98,6 +98,7 @@ typedef struct sim_world {
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;
 
+#define SIM_UNDO "ledger.undo"
 #define SIM_DISK "simulated"
 #define SIM_STORE "sqlite:/sim/a.db"
 enum { SIM_FOLDER = 100 };
@@ -136,6 +137,7 @@ typedef struct sim_run { /* the planned ones first; then those that they began *
   ln_buf input;
   ln_approve approve;
   int64_t start_ms, cancel_ms;                           /* since the beginning; cancel 0: never            */
+  int undoes;                                            /* of ledger.undo: which run, by its number        */
   char ulid[LN_ULID + 1];                                /* "": not begun                                   */
   bool known;                                            /* its beginning was acknowledged                  */
   bool over, cancelled;

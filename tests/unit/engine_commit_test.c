@@ -2,6 +2,8 @@
 ** the disk, nothing is told before it is; and when a commit fails, the attempt ends and nothing is lost. */
 #include "tests/unit/engine_rig.h"
 
+#include "engine/inside.h"
+
 static rig *set_up(const char *body) {
   rig *r = rig_new(11);
   rig_conf(r, "guards = { approve = \"never\" },");
@@ -86,6 +88,29 @@ static void test_many_steps(void **state) {
   assert_string_equal(rig_state(r), "completed");
   assert_string_equal(rig_result(r), "12502500");
   assert_int_equal(rig_deliveries(r, 0), 5001);
+  rig_free(r);
+}
+
+/* What a run has said and the disk does not have yet is memory: it waits before that is much. */
+
+static size_t furthest;
+
+static void see_how_far(rig *r) {
+  if (r->run[0] && r->run[0]->ahead > furthest) furthest = r->run[0]->ahead;
+}
+
+static void test_a_run_that_is_far_ahead_waits(void **state) {
+  (void)state;
+  furthest = 0;
+  rig *r = set_up("for i = 1, 200 do step('s', function() return ('x'):rep(100000) end) end return 'all'");
+  r->on_done = see_how_far;
+  rig_up(r);
+  assert_non_null(rig_start(r, "t.main", NULL));
+  rig_go(r);
+  assert_string_equal(rig_state(r), "completed");
+  assert_string_equal(rig_result(r), "\"all\"");
+  assert_int_equal(rig_deliveries(r, 0), 200);
+  assert_true(furthest > 1 << 20 && furthest < 5 << 20);
   rig_free(r);
 }
 
@@ -202,6 +227,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_before_a_send_is_durable),
                                      cmocka_unit_test(test_nothing_is_told_before_it_is_durable),
                                      cmocka_unit_test(test_many_steps),
+                                     cmocka_unit_test(test_a_run_that_is_far_ahead_waits),
                                      cmocka_unit_test(test_a_full_disk),
                                      cmocka_unit_test(test_no_entries_after_lost_ones),
                                      cmocka_unit_test(test_an_id_used_again)};

@@ -315,7 +315,11 @@ static void answer_look(void *arg) {
   ln_buf_init(&undo, 4096);
   ln_buf_init(&same, 4096);
   put_names(&names, w);
-  size_t mark = ln_v_begin(&undo, 'O', 1);
+  size_t mark = ln_v_begin(&undo, 'O', 2), args;
+  ln_v_key(&undo, LN_STR("args"));
+  args = ln_v_begin(&undo, 'O', 1);
+  put(&undo, "id", w->act.id);
+  ln_v_end(&undo, args);
   put(&undo, "op", "fake.free");
   ln_v_end(&undo, mark);
   put_value(&same, w->act.id, w->act.to);
@@ -475,6 +479,7 @@ static const ln_module modules[] = {{"fake", open_fake},
                                     {"store", luaopen_store},
                                     {"log", luaopen_log},
                                     {"json", luaopen_json},
+                                    {"ledger", luaopen_ledger},
                                     {NULL, NULL}};
 
 /* ------------------------------------------------------------------ a rig */
@@ -591,6 +596,8 @@ static bool any_run(rig *r) {
 
 static void on_event(void *arg, ln_run *run, const ln_event *e);
 
+#define BACKUP "/rig/b.db"
+
 void rig_up(rig *r) {
   assert_false(r->up);
   r->up = true;
@@ -608,13 +615,20 @@ void rig_up(rig *r) {
   need((r->g.loop = ln_loop_sim(r->seed + (uint64_t)r->life, r->now_ms, &rig_err)) != NULL);
   need((r->g.host = ln_host_new(&rig_err)) != NULL);
   ln_store_opts o = {.vfs = r->disk, .clock = r->g.loop->clock};
-  need((r->g.store = ln_store_open(LN_STR("sqlite:/rig/a.db"), &o, &rig_err)) != NULL);
+  ln_str uri = r->restored ? LN_STR("sqlite:" BACKUP) : LN_STR("sqlite:/rig/a.db");
+  need((r->g.store = ln_store_open(uri, &o, &rig_err)) != NULL);
+  ln_buf why;
+  ln_buf_init(&why, 4096);
+  need(ln_restore(&r->g, &why, &rig_err));
+  ln_buf_free(&why);
   if (any_run(r)) ln_rand_seed(&r->rand, r->seed * 1000 + (uint64_t)r->life);
   need(ln_writer_start(r->g.store, r->g.loop, &rig_err));
   need((r->g.owner = ln_owner_take(r->g.store, &r->rand, r->now_ms, &rig_err)) != NULL);
   ln_sched_opts so = {.warm = r->warm, .event = on_event, .event_arg = r};
   if (r->served) need((r->sched = ln_sched_start(&r->g, &so, &rig_err)) != NULL);
 }
+
+void rig_backup(rig *r) { need(ln_store_backup(r->g.store, BACKUP, &rig_err)); }
 
 void rig_down(rig *r) {
   assert_true(r->up);
@@ -699,6 +713,22 @@ ln_run *rig_start(rig *r, const char *playbook, const char *input) {
   ln_err_clear(&rig_err);
   ln_run *run = ln_run_start(&r->g, ln_str_of(playbook), ln_buf_view(&b), &o, LN_STR("alice"), &rig_err);
   ln_buf_free(&b);
+  return run ? take(r, run) : NULL;
+}
+
+ln_run *rig_undo(rig *r, const char *which) {
+  ln_run_options o = options_of(r);
+  ln_err_clear(&rig_err);
+  ln_run *run = ln_undo_start(&r->g, ln_str_of(which), &o, LN_STR("alice"), &rig_err);
+  return run ? take(r, run) : NULL;
+}
+
+ln_run *rig_release(rig *r, const char *entity, const char *why) {
+  ln_run_options o = options_of(r);
+  ln_str name = ln_str_of(entity);
+  ln_release what = {.entities = &name, .n = 1, .why = ln_str_of(why)};
+  ln_err_clear(&rig_err);
+  ln_run *run = ln_release_start(&r->g, &what, &o, LN_STR("alice"), &rig_err);
   return run ? take(r, run) : NULL;
 }
 

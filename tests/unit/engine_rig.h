@@ -69,6 +69,7 @@ struct rig {
   ln_sched *sched;
   /* the writer's jobs */
   void (*on_done)(rig *r);                               /* one was committed, and nobody knows yet         */
+  bool restored;                                         /* lives to come have the backup for their store   */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   int64_t jobs_tried;                                    /* applied, whatever became of them                */
   rig_death death;
@@ -96,9 +97,12 @@ int rig_acted(const rig *r, const char *step);           /* how often the world 
 
 void rig_up(rig *r);
 void rig_down(rig *r);                                   /* runs are let go in order; parked unless dead    */
+void rig_backup(rig *r);                                 /* of the store of the life that is up             */
 void rig_crash(rig *r);                                  /* nothing more reaches the disk                   */
 ln_run *rig_start(rig *r, const char *playbook, const char *input_json); /* in run[first free]              */
 ln_run *rig_resume(rig *r, const char *which);           /* NULL: it could not; rig_err says why            */
+ln_run *rig_undo(rig *r, const char *which);             /* the same */
+ln_run *rig_release(rig *r, const char *entity, const char *why);
 void rig_go(rig *r); /* the loop runs until all runs have stopped, or it died */
 void rig_pass(rig *r, int64_t ms);                       /* the loop runs for so long, or until it died     */
 int rig_runs(rig *r, const char *state);                 /* runs of the store in that state                 */

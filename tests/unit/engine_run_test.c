@@ -572,11 +572,53 @@ static void test_two_processes(void **state) {
   rig_free(r);
 }
 
+/* --- a journal of another version --- */
+
+static bool make_newer(ln_tx *tx, void *arg, ln_err *err) {
+  ln_run_row row = {.playbook = LN_STR("t.main"), .snapshot = LN_STR("sha256:none"), .state = LN_STR("waiting")};
+  ln_buf data, line;
+  (void)arg;
+  snprintf(row.ulid, sizeof row.ulid, "%s", "01M800000000000000000NEWER");
+  ln_buf_init(&data, 256);
+  ln_buf_init(&line, 256);
+  size_t mark = ln_v_begin(&data, 'O', 2);
+  ln_v_key(&data, LN_STR("api"));
+  ln_v_int(&data, LN_API);
+  ln_v_key(&data, LN_STR("semantics"));
+  ln_v_int(&data, LN_SEMANTICS + 1);
+  ln_v_end(&data, mark);
+  ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .data = ln_buf_view(&data)};
+  bool ok = ln_entry_put(&line, &e) && ln_tx_run_create(tx, &row, err) && ln_tx_log(tx, row.id, ln_buf_view(&line), err) &&
+            ln_tx_log(tx, row.id, LN_STR("what only a newer one can read"), err);
+  ln_buf_free(&data);
+  ln_buf_free(&line);
+  return ok;
+}
+
+static void test_a_newer_run_is_refused(void **state) {
+  (void)state;
+  ln_buf json;
+  ln_err err = {0};
+  rig *r = set_up(UNASKED, "return 1");
+  rig_up(r);
+  assert_true(ln_writer_run(r->g.store, make_newer, NULL, &rig_err));
+  assert_null(rig_resume(r, "last"));
+  assert_string_equal(rig_err.code, "store");
+  assert_has(rig_err.message, "newer Lunette");
+  assert_has(rig_err.message, "upgrade");
+  ln_buf_init(&json, 1 << 20);
+  assert_false(ln_report_json(&r->g, LN_STR("last"), &json, &err));
+  assert_has(err.message, "newer Lunette");
+  ln_buf_free(&json);
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_divergence),
       cmocka_unit_test(test_an_edited_script_changes_only_the_next_run),
       cmocka_unit_test(test_a_damaged_journal),
+      cmocka_unit_test(test_a_newer_run_is_refused),
       cmocka_unit_test(test_turns_of_one_kind),
       cmocka_unit_test(test_turns_of_opposites),
       cmocka_unit_test(test_turns_behind_doubt_and_pending),

@@ -9,6 +9,7 @@
 #include "engine/instrument.h"
 #include "engine/library.h"
 #include "engine/note.h"
+#include "engine/run.h"
 #include "modules/modules.h"
 
 #include <setjmp.h>
@@ -347,6 +348,12 @@ static int fake_doubts;
 static bool fake_planning;
 
 ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
+
+/* There are no runs here. */
+bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err) {
+  (void)g, (void)out;
+  return ln_fail(err, "not_found", LN_FINAL, "no run is called %.*s", LN_STR_ARG(which));
+}
 
 /* No run here has anything pinned. */
 const char *lnL_pinned_sha(lua_State *L, ln_str module) {

@@ -53,7 +53,7 @@ static void test_created(void **state) {
   assert_int_equal(stat(path, &st), 0);
   assert_int_equal(st.st_mode & 0777, 0600);
   assert_int_equal(number("PRAGMA application_id"), 0x4C754E31);
-  assert_int_equal(number("PRAGMA user_version"), 2);
+  assert_int_equal(number("PRAGMA user_version"), 3);
   assert_int_equal(number("PRAGMA auto_vacuum"), 2);
   assert_int_equal(number("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
   ln_store *s = open_store();
@@ -93,7 +93,7 @@ static void test_of_others(void **state) {
 static void test_of_a_newer(void **state) {
   (void)state;
   ln_store_close(open_store());
-  sql("PRAGMA user_version = 3");
+  sql("PRAGMA user_version = 4");
   open_fails(uri, false, "made by a newer Lunette");
   open_fails(uri, false, "upgrade");
 }
@@ -352,6 +352,12 @@ static void test_list(void **state) {
   assert_int_equal(
       count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .playbook = LN_STR("t1059.model")}, &got), 20);
   assert_int_equal(count_runs(s, (ln_run_query){.state = LN_STR("waiting"), .since_ms = 190}, &got), 5);
+  ln_run_query under_way = {.state = LN_STR("waiting"), .or_under_way = true};
+  assert_int_equal(count_runs(s, under_way, &got), 200); /* the others are running */
+  for (int i = 0; i < 200; i++) assert_int_equal(got.ids[i], 200 - i);
+  under_way.state = LN_STR("running");
+  under_way.playbook = LN_STR("t1059.model");
+  assert_int_equal(count_runs(s, under_way, &got), 20);
   got.stop_after = 3;
   assert_int_equal(count_runs(s, (ln_run_query){.limit = 0}, &got), 3);
   ln_store_close(s);
@@ -612,6 +618,23 @@ static void test_turns(void **state) {
   assert_int_equal(h.since, 6);
   assert_int_equal(h.until, 9);
   ln_store_close(s);
+}
+
+/* One of the version before gets what it lacks, and keeps what it has. */
+static void test_of_an_older(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(7, "x#1", "visionone:host:WS-042");
+  run_job(s, begin, &a);
+  ln_store_close(s);
+  sql("DROP TABLE alias; ALTER TABLE hold DROP COLUMN verdict; ALTER TABLE hold DROP COLUMN move;"
+      "ALTER TABLE hold DROP COLUMN lifted_by; PRAGMA user_version = 2");
+  s = open_store();
+  held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
+  assert_int_equal(h.n, 1);
+  assert_string_equal(h.status, "pending");
+  ln_store_close(s);
+  assert_int_equal(number("PRAGMA user_version"), 3);
 }
 
 static bool hold_reached(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_reached(tx, arg, err); }
@@ -931,6 +954,7 @@ int main(void) {
                                      T(test_of_others),
                                      T(test_of_a_newer),
                                      T(test_page_size),
+                                     T(test_of_an_older),
                                      T(test_unreadable),
                                      T(test_no_room),
                                      T(test_damaged),

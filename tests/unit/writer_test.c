@@ -375,6 +375,22 @@ static void test_long_journal(void **state) {
   ln_store_close(s);
 }
 
+static void test_a_newer_segment(void **state) {
+  (void)state;
+  ln_err err;
+  order o = {0};
+  ln_store *s = open_store();
+  make_runs(s, 2);
+  segment_now(s, 1, "a");
+  segment_now(s, 2, "b");
+  number("UPDATE segment SET format = 2 WHERE run = 2 RETURNING id");
+  assert_false(ln_store_journal(s, 2, count_parts, &o, &err));
+  assert_string_equal(err.code, "store");
+  assert_non_null(strstr(err.message, "newer Lunette"));
+  journal_is(s, 1, "a");
+  ln_store_close(s);
+}
+
 enum { RUNS = 2000 };
 
 /* Every run but the first two says something. */
@@ -417,6 +433,32 @@ static void test_floor_moves(void **state) {
   order o = {0};
   assert_true(ln_store_journal(s, RUNS, count_parts, &o, &err));
   assert_int_equal(o.bytes, 70 * 16);
+  ln_store_close(s);
+}
+
+static bool gather_all(ln_tx *tx, void *arg, ln_err *err) {
+  (void)arg;
+  for (int64_t i = 0; i < RUNS; i++)
+    if (!ln_tx_segment(tx, 3 + i, err)) return false;
+  return true;
+}
+
+/* What runs that were put away have in the log goes soon, however few rows there are: the next process reads all
+** that is there. */
+static void test_needless_rows_go_soon(void **state) {
+  (void)state;
+  ln_err err;
+  ln_store *s = open_store();
+  make_runs(s, RUNS + 2);
+  assert_true(ln_writer_start(s, NULL, &err));
+  for (int i = 0; i < 6; i++) run_job(s, flood, NULL);
+  run_job(s, gather_all, NULL);
+  for (int i = 0; i < 1000 && number("SELECT count(*) FROM log") > 9000; i++) log_now(s, 1, ".");
+  assert_true(number("SELECT count(*) FROM log") <= 9000);
+  assert_true(ids_are_fine(s));
+  order o = {0};
+  assert_true(ln_store_journal(s, RUNS, count_parts, &o, &err));
+  assert_int_equal(o.bytes, 6 * 16);
   ln_store_close(s);
 }
 
@@ -499,8 +541,10 @@ int main(void) {
                                      T(test_full_disk),
                                      T(test_tasks_follow_tasks),
                                      T(test_segments),
+                                     T(test_a_newer_segment),
                                      T(test_long_journal),
                                      T(test_floor_moves),
+                                     T(test_needless_rows_go_soon),
                                      T(test_changed),
                                      T(test_two_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);

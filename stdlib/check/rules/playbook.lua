@@ -100,8 +100,8 @@ end
 
 -- What it uses ------------------------------------------------------------------------------------------
 
--- Libraries that leave the process, and so must be granted.
-local LEAVES = { file = true, http = true }
+-- What leaves the process, and so must be granted: libraries, and a function of one.
+local LEAVES = { file = true, http = true, ["ledger.lift"] = true }
 
 local function grants(use, what)
   if use == what then return true end

@@ -21,6 +21,7 @@ local WORDS = { approve = "waits", approved = "waits", ask = "waits", sleep = "w
                 start = "starts a run", each = "asks a vendor" }
 -- Libraries whose functions are effects.
 local EFFECTS = { store = true, file = true, http = true, ledger = true }
+local READS = { get = true, list = true, holds = true, acts = true }
 
 -- What a call does that reaches out: a text, whether it may write; or nil.
 local function deed(c, world)
@@ -31,7 +32,7 @@ local function deed(c, world)
   elseif m.kind == "global" and WORDS[m.name] then
     return m.name .. " " .. WORDS[m.name], m.name ~= "each"
   elseif (m.kind == "library" or m.kind == "member") and EFFECTS[m.of] then
-    return m.of .. "." .. m.name .. " is an effect", m.name ~= "get" and m.name ~= "list" and m.name ~= "holds"
+    return m.of .. "." .. m.name .. " is an effect", not READS[m.name]
   end
   return nil
 end

@@ -25,7 +25,13 @@ word("not_done", function(what, why) told[#told + 1] = what .. ": " .. why end)
 word("store", { get = function(key) return kept[key] end })
 package.loaded["t1059.resolve"] = { okta = function() return "ann" end, told = function() return "ann" end,
                                     visionone = function() return { id = "A" } end }
-package.loaded.ledger = { holds = function(args) return holds[args.entity] or {} end }
+package.loaded.ledger = {
+  holds = function(args) return holds[args.entity] or {} end,
+  lift = function(h)
+    local vendor, name = h.undo.op:match "^(.-)%.(.*)$"
+    return package.loaded["connectors." .. vendor][name](h.undo.args)
+  end,
+}
 package.loaded.time = { parse = function(t) return tonumber((t:gsub("%D", ""))) end }
 local user
 local function act(name) return function(args) did[#did + 1] = name .. " " .. args.id end end
