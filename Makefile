@@ -55,6 +55,11 @@ $(BUILD)/tests/mutant_lunette: $(patsubst %,$(BUILD)/%.o,runtime/cli/main tests/
 $(BUILD)/tests/crash_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/crash/*.c) tests/sim/check.c tests/sim/common.c) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
+# The fault matrix, and the rules that are broken on purpose to see that it finds them.
+FAULT_WRAP = ln_write_sent ln_write_probed ln_tx_log ln_tx_hold_begin ln_tx_hold_set
+$(BUILD)/tests/faults_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/faults/*.c)) $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(FAULT_WRAP:%=-Wl,--wrap=%)
 $(BUILD)/bench/empty_bench: BENCH_LIBS = -Wl,--no-as-needed
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
@@ -77,13 +82,18 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette
+tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
 
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) $(BUILD)/tests/simulate_test
 	@$(BUILD)/tests/simulate_test --seeds $(SEEDS)
+
+faults:                       ## every effect of every playbook that ships, hit in turn by every fault
+	@tests/deps build test
+	@$(MAKE) $(QUIETLY) $(BUILD)/tests/faults_test
+	@$(BUILD)/tests/faults_test --all
 
 PARKED  ?= 1000000
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
@@ -115,6 +125,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate sanitize tested bench bench-peers lint reference install clean help
+.PHONY: all deps demo test simulate faults sanitize tested bench bench-peers lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -203,6 +203,14 @@ static lnC_connector *pinned(lua_State *L, lnC_registry *r, ln_str name, ln_err 
 
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err) { return lnC_loaded(g, name, err) != NULL; }
 
+bool ln_connectors_all(ln_engine *g, ln_err *err) {
+  if (!ln_connectors_open(g, err)) return false;
+  ln_list names = ln_connectors_names(g);
+  for (size_t i = 0; i < names.n; i++)
+    if (!ln_connectors_load(g, names.v[i], err)) return false;
+  return true;
+}
+
 bool ln_connectors_check(ln_engine *g, ln_err *err) {
   for (size_t i = 0; i < g->config->n_connectors; i++) {
     lnC_connector *c = lnC_loaded(g, g->config->connectors[i].name, err);

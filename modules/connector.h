@@ -19,6 +19,9 @@ ln_list ln_connectors_names(const ln_engine *g);
 /* Loads one.  "not_found", or "bad_connector": FILE: what is wrong in which field. */
 bool ln_connectors_load(ln_engine *g, ln_str name, ln_err *err);
 
+/* ln_connectors_open, and all of them loaded. */
+bool ln_connectors_all(ln_engine *g, ln_err *err);
+
 /* Are all configured connectors there, and do they know their keys?  Loads them.  "config": which does
 ** not. */
 bool ln_connectors_check(ln_engine *g, ln_err *err);

@@ -393,6 +393,7 @@ static void send(lnC_ask *a) {
                   .n_headers = r->n_headers,
                   .body = ln_buf_view(&r->body),
                   .limit = ln_str_of(a->o->name),
+                  .who = ln_buf_view(&a->tag),
                   .write = a->o->write,
                   .timeout_ms = a->o->timeout_ms,
                   .patience_ms = left,

@@ -214,6 +214,7 @@ static bool go(work *w, ln_str args, void (*turn)(void *, bool), void (*done)(vo
                  .n_headers = r.n_headers,
                  .body = ln_buf_view(&r.body),
                  .limit = LN_STR("http"),
+                 .who = ln_effect_tag(w->e),
                  .write = turn != NULL,
                  .turn = turn,
                  .patience_ms = ln_effect_timeout_ms(w->e),

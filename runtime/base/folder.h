@@ -4,6 +4,6 @@
 
 #include <stdbool.h>
 
-bool ln_sync_folder(const char *file);                   /* the folder that file lies in; false: see errno */
+bool ln_sync_folder(const char *file); /* the folder that file lies in; false: see errno */
 
 #endif

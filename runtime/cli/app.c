@@ -236,8 +236,8 @@ bool ln_app_when(const ln_app *a, const char *option, const char *text, int64_t 
   int64_t ago = 0;
   if (ln_parse_time(ln_str_of(text), ms, err)) return true;
   if (!ln_parse_duration(ln_str_of(text), &ago, err))
-    return ln_fail(err, "usage", LN_FINAL, "%s: a time or a duration such as \"2h\" is wanted, not %s", option,
-                   text);
+    return ln_fail(err, "usage", LN_FINAL, "%s: a time or a duration such as \"2h\" is wanted, not %s",
+                   option, text);
   *ms = ln_now_ms(a->g.loop->clock) - ago;
   return true;
 }

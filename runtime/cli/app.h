@@ -19,7 +19,7 @@ enum {
 
 typedef struct ln_app_opts {
   const char *config;
-  const char *store;                                     /* a file instead of the configured one; NULL: that */
+  const char *store; /* a file instead of the configured one; NULL: that */
   bool sim;                                              /* simulators in the process, virtual time */
   const char *faults;                                    /* of the simulators; NULL: none */
   uint64_t seed;                                         /* of the simulated set; 0: one of chance */

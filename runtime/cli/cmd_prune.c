@@ -17,8 +17,10 @@ static const struct option options[] = {{"older-than", required_argument, NULL, 
 
 static const char help[] =
     "usage: lunette prune --older-than T [--archive FILE] [--dry-run] [--json] [--config FILE]\n"
-    "Moves runs that ended before T (a time, or how long ago: \"30d\") into an archive: a store of its own, which\n"
-    "lunette show, runs and replay open with --store.  Whatever a hold, a run under way, an open question or a cap\n"
+    "Moves runs that ended before T (a time, or how long ago: \"30d\") into an archive: a store of its own, "
+    "which\n"
+    "lunette show, runs and replay open with --store.  Whatever a hold, a run under way, an open question or "
+    "a cap\n"
     "still needs stays, and is said.  Without --archive it is STORE.archive.\n"
     "  --dry-run  only says what it would do\n";
 
@@ -27,17 +29,16 @@ typedef struct pruner {
   const char *older, *file;
   char *archive_path;
   bool dry, json;
-  ln_buf kept;                                           /* as JSON: what has to stay */
+  ln_buf kept; /* as JSON: what has to stay */
   ln_json j;
-  int64_t worked_us;                                     /* when the last transaction ended */
+  int64_t worked_us; /* when the last transaction ended */
 } pruner;
 
-static const char *const reasons[] = {
-    [LN_KEPT_OPEN] = "a run that it began has not ended",
-    [LN_KEPT_YOUNG] = "a run that it began ended later",
-    [LN_KEPT_HELD] = "what it acted on is held",
-    [LN_KEPT_ASKED] = "a question of it waits",
-    [LN_KEPT_COUNTED] = "a cap counts it: it acted within the hour"};
+static const char *const reasons[] = {[LN_KEPT_OPEN] = "a run that it began has not ended",
+                                      [LN_KEPT_YOUNG] = "a run that it began ended later",
+                                      [LN_KEPT_HELD] = "what it acted on is held",
+                                      [LN_KEPT_ASKED] = "a question of it waits",
+                                      [LN_KEPT_COUNTED] = "a cap counts it: it acted within the hour"};
 
 static void on_kept(void *arg, const char *ulid, ln_kept_for why) {
   pruner *p = arg;
@@ -70,10 +71,12 @@ static ln_store *open_archive(pruner *p, ln_err *err) {
   ln_buf_init(&path, 1 << 14);
   if (p->file) ln_buf_addz(&path, p->file);
   else ln_buf_addf(&path, "%s.archive", ln_store_path(p->app.g.store));
-  if (!(p->archive_path = ln_buf_take(&path, NULL))) return ln_fail(err, "memory", LN_AGAIN, "no memory"), NULL;
-  if (stat(p->archive_path, &a) == 0 && stat(ln_store_path(p->app.g.store), &b) == 0 && a.st_ino == b.st_ino &&
-      a.st_dev == b.st_dev)
-    return ln_fail(err, "usage", LN_FINAL, "%s is the store itself: name another archive", p->archive_path), NULL;
+  if (!(p->archive_path = ln_buf_take(&path, NULL)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory"), NULL;
+  if (stat(p->archive_path, &a) == 0 && stat(ln_store_path(p->app.g.store), &b) == 0 &&
+      a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+    return ln_fail(err, "usage", LN_FINAL, "%s is the store itself: name another archive", p->archive_path),
+           NULL;
   return ln_app_store(&p->app, p->archive_path, &o, err);
 }
 
@@ -114,8 +117,9 @@ static void put_text(const pruner *p, const ln_pruned *n) {
   if (left) printf(", left %lld", (long long)left);
   putchar('\n');
   if (n->values + n->scripts + n->contents)
-    printf("removed %lld values beside them, %lld scripts that no run needs, %lld contents that had expired\n",
-           (long long)n->values, (long long)n->scripts, (long long)n->contents);
+    printf(
+        "removed %lld values beside them, %lld scripts that no run needs, %lld contents that had expired\n",
+        (long long)n->values, (long long)n->scripts, (long long)n->contents);
 }
 
 static int prune(pruner *p) {

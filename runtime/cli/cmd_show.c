@@ -145,7 +145,8 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == OPT_SINCE) since = optarg;
     if (opt == OPT_STORE) o.store = optarg, o.looks = true;
   }
-  bool ok = ln_app_open(&app, &o, &err) && (!since || ln_app_when(&app, "--since", since, &q.since_ms, &err)) &&
+  bool ok = ln_app_open(&app, &o, &err) &&
+            (!since || ln_app_when(&app, "--since", since, &q.since_ms, &err)) &&
             ln_store_runs(app.g.store, &q, print_row, &l, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
   ln_app_close(&app);

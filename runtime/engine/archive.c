@@ -1,6 +1,6 @@
-/* archive.c: one run into another store: its row, its journal as segments, its ledger, its questions, the values
-** beside its entries, and the scripts that it was begun with.  All of it is one transaction of the archive's; a
-** run keeps its ULID there, and its questions their numbers where those are free. */
+/* archive.c: one run into another store: its row, its journal as segments, its ledger, its questions,
+** the values beside its entries, and the scripts that it was begun with.  All of it is one transaction
+** of the archive's; a run keeps its ULID there, and its questions their numbers where those are free. */
 #include "engine/prune.h"
 
 #include "engine/inside.h"
@@ -13,7 +13,7 @@ typedef struct moving {
   ln_store *archive;
   ln_tx *to;
   ln_err *err;
-  int64_t id;                                            /* in the archive */
+  int64_t id; /* in the archive */
   char parent[LN_ULID + 1], root[LN_ULID + 1];
   ln_buf *names;
   bool ok, there;
@@ -61,8 +61,8 @@ static bool put_row(void *arg, const ln_run_row *row) {
   m->ok = (!row->parent || id_there(m, row->parent, &copy.parent));
   if (!row->parent) copy.root = 0;
   else m->ok = m->ok && id_there(m, row->root, &copy.root);
-  m->ok = m->ok && ln_tx_run_create(m->to, &copy, m->err) &&
-          ln_snapshot_copy(m->g, row->snapshot, m->to, m->err);
+  m->ok =
+      m->ok && ln_tx_run_create(m->to, &copy, m->err) && ln_snapshot_copy(m->g, row->snapshot, m->to, m->err);
   m->id = copy.id;
   return false;
 }
@@ -94,11 +94,22 @@ static bool put_entries(void *arg, ln_str entries) {
 
 /* ------------------------------------------------------------------ ledger and questions */
 
+/* Whoever took it back may come into the archive later, or never: that it was taken back is known all
+** the same. */
+static bool put_lifted(moving *m, const ln_hold *h) {
+  int64_t by;
+  ln_err none = {0};
+  if (!h->lifted_by[0]) return true;
+  if (!ln_tx_run_called(m->to, ln_str_of(h->lifted_by), &by, &none)) by = -1;
+  if (none.code[0] && !ln_err_is(&none, "not_found")) return *m->err = none, false;
+  return ln_tx_hold_lift(m->to, m->id, h->step, by, m->err);
+}
+
 static bool put_hold(void *arg, const ln_hold *h) {
   moving *m = arg;
   ln_hold copy = *h;
   copy.run = m->id;
-  return m->ok = ln_tx_hold_begin(m->to, &copy, m->err);
+  return m->ok = ln_tx_hold_begin(m->to, &copy, m->err) && put_lifted(m, h);
 }
 
 static bool put_approval(void *arg, const ln_approval *a) {
@@ -122,7 +133,10 @@ bool ln_archive_run(ln_engine *g, int64_t run, ln_store *archive, ln_tx *to, ln_
 
 /* ------------------------------------------------------------------ which values are named */
 
-typedef struct naming { ln_name_fn fn; void *arg; } naming;
+typedef struct naming {
+  ln_name_fn fn;
+  void *arg;
+} naming;
 
 static bool name_entries(void *arg, ln_str entries) {
   naming *n = arg;

@@ -174,8 +174,8 @@ struct ln_effect {
   bool perhaps;                                          /* an attempt may have been acted on               */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
-  /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened in
-  ** the time between; a person has said that it did not. */
+  /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened
+  ** in the time between; a person has said that it did not. */
   bool old, listening, heard, vouched;
   bool waited; /* for its turn on the entity: to be looked at again */
   bool frozen;                                           /* it waited for a thaw                            */
@@ -329,7 +329,7 @@ bool ln_effect_is_plan(const ln_effect *e);              /* it is to be planned,
 /* The data of an outcome or a note, also where it is kept by its content (then in hold: free it).  `name` is
 ** for the error.  False: the store lost it. */
 bool ln_entry_data(ln_engine *g, ln_str name, ln_str data, ln_buf *hold, ln_str *whole, ln_err *err);
-ln_str ln_entry_names(const ln_entry *e);                /* the SHA-256 of a value beside it, in hex, or none */
+ln_str ln_entry_names(const ln_entry *e);                /* the SHA-256 of a value beside it, or none       */
 /* False: no memory.  *s: NULL, or what entry->data now only names (in `name`): to be put before the entry. */
 bool ln_spill_entry(ln_entry *entry, ln_buf *name, ln_spill **s);
 bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind); /* its DONE or DELIVERED entry                   */
@@ -435,8 +435,8 @@ bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str 
 /* The journal's first entry: the versions that it is made for. */
 bool ln_run_log_began(ln_tx *tx, int64_t run, int64_t at_ms, ln_err *err);
 bool ln_run_take_over_apply(ln_tx *tx, void *run, ln_err *err);
-/* restore.c: the entry that says that the run goes on from a store of another moment; before its first take-over
-** since then, where it is so. */
+/* restore.c: the entry that says that the run goes on from a store of another moment; before its first
+** take-over since then, where it is so. */
 bool ln_restored_put(ln_tx *tx, int64_t run, int64_t ms, ln_err *err);
 bool ln_restored_taken(ln_tx *tx, int64_t run, ln_err *err);
 void ln_run_unlink(ln_run *r);                           /* from the runs under way, and lets go of it      */

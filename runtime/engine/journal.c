@@ -218,8 +218,8 @@ static bool is_for_us(const ln_entry *first, ln_err *err) {
   int64_t semantics = ln_v_get_int(first->data, "semantics", 1), api = ln_v_get_int(first->data, "api", 1);
   if (semantics <= LN_SEMANTICS && api <= LN_API) return true;
   return ln_fail(err, "store", LN_FINAL,
-                 "this run was made by a newer Lunette (semantics %lld, modules %lld; this one knows %d and %d): "
-                 "upgrade to look at it, or to go on with it",
+                 "this run was made by a newer Lunette (semantics %lld, modules %lld; this one knows %d and "
+                 "%d): upgrade to look at it, or to go on with it",
                  (long long)semantics, (long long)api, LN_SEMANTICS, LN_API);
 }
 

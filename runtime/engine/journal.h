@@ -68,7 +68,7 @@ typedef struct ln_record {                               /* all that is known of
 
 #define LN_RESTORED_NAME "run.restored"                  /* of the entry that says so; no step has it       */
 typedef struct ln_journal ln_journal;
-/* Reads all of it.  NULL, "store": it is damaged, or was made for versions that this program does not know. */
+/* Reads all of it.  NULL, "store": it is damaged, or made for versions that this program does not know. */
 ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err);
 ln_journal *ln_journal_empty(ln_err *err);
 /* When the run was last restored from a backup; 0: never. */

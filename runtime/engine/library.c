@@ -467,7 +467,8 @@ ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
   return NULL;
 }
 
-/* Nobody used it for so long that it was pruned, and this process has not got it: from the files, next time. */
+/* Nobody used it for so long that it was pruned, and this process has not got it: from the files, next
+** time. */
 static bool pruned(ln_err *err) {
   return ln_fail(err, "store", LN_AGAIN, "the scripts as this process knows them were pruned: try again");
 }

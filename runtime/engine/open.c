@@ -156,8 +156,13 @@ static void create_done(void *arg, const ln_err *err) {
     ln_run_leave(r);
     return;
   }
-  if (err) ln_snapshot_forget(r->engine), ln_run_end_attempt(r, err), r->why = *err; /* without a row nothing else can be told of it */
-  else ln_snapshot_stored(r->scripts);
+  if (err) {
+    ln_snapshot_forget(r->engine);
+    ln_run_end_attempt(r, err);
+    r->why = *err; /* without a row nothing else can be told of it */
+  } else {
+    ln_snapshot_stored(r->scripts);
+  }
   ln_run_pump_soon(r);
 }
 

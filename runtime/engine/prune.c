@@ -1,7 +1,8 @@
-/* prune.c: what is taken, in which order, so that a process that dies loses nothing: a run is on disk in the
-** archive, then it is removed here, those that it began before itself; a value that its journal named is dying
-** in the same transaction, and ends once no journal that is left names it.  Every transaction is short, and looks
-** once more whether what it removes is still needed by nobody: others use the store meanwhile. */
+/* prune.c: what is taken, in which order, so that a process that dies loses nothing: a run is on disk in
+** the archive, then it is removed here, those that it began before itself; a value that its journal
+** named is dying in the same transaction, and ends once no journal that is left names it.  Every
+** transaction is short, and looks once more whether what it removes is still needed by nobody: others
+** use the store meanwhile. */
 #include "engine/prune.h"
 
 #include "engine/inside.h"
@@ -11,7 +12,10 @@
 
 enum { PAGE = 64, SNAPSHOTS = 16, NAME = 2 * LN_SHA256 };
 
-typedef struct item { int64_t run, root; ln_buf names; } item;
+typedef struct item {
+  int64_t run, root;
+  ln_buf names;
+} item;
 
 typedef struct pruning {
   ln_engine *g;
@@ -19,7 +23,7 @@ typedef struct pruning {
   const ln_prune_opts *o;
   ln_pruned *out;
   int64_t now_ms;
-  item *v;                                               /* whole trees, in the order of their ids */
+  item *v; /* whole trees, in the order of their ids */
   size_t n, cap;
 } pruning;
 
@@ -76,7 +80,11 @@ static void clear(pruning *p) {
 
 /* ------------------------------------------------------------------ into the archive, and away */
 
-typedef struct chunk { pruning *p; size_t from, to; int64_t removed; } chunk;
+typedef struct chunk {
+  pruning *p;
+  size_t from, to;
+  int64_t removed;
+} chunk;
 
 static bool archive_apply(ln_tx *tx, void *arg, ln_err *err) {
   chunk *c = arg;
@@ -104,7 +112,7 @@ static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
     const item *it = &c->p->v[i - 1];
     if (it->root != root && !ln_tx_kept(tx, root = it->root, c->p->o->before_ms, c->p->now_ms, &why, err))
       return false;
-    if (why != LN_KEPT_NOT) continue;                    /* somebody needs it since we looked */
+    if (why != LN_KEPT_NOT) continue; /* somebody needs it since we looked */
     if (!remove_one(tx, it, err)) return false;
     c->removed++;
   }
@@ -151,7 +159,14 @@ static bool take_trees(pruning *p, ln_err *err) {
 
 /* ------------------------------------------------------------------ values beside journals */
 
-typedef struct sweep { pruning *p; ln_tally dying, used; bool ok; ln_err *err; size_t at, to; int64_t gone; } sweep;
+typedef struct sweep {
+  pruning *p;
+  ln_tally dying, used;
+  bool ok;
+  ln_err *err;
+  size_t at, to;
+  int64_t gone;
+} sweep;
 
 static bool is_dying(void *arg, ln_str name) {
   sweep *s = arg;
@@ -213,7 +228,7 @@ typedef struct scripts {
   ln_tally used, sources;
   ln_buf unused;
   size_t n;
-  int64_t last;                                          /* the last run whose scripts are known to be used */
+  int64_t last; /* the last run whose scripts are known to be used */
   bool ok, more;
   int64_t gone;
 } scripts;
@@ -255,7 +270,12 @@ static bool keep_sources(ln_tx *tx, scripts *s, ln_err *err) {
   return s->ok || no_memory(err);
 }
 
-typedef struct ending { ln_tx *tx; scripts *s; ln_err *err; bool ok; } ending;
+typedef struct ending {
+  ln_tx *tx;
+  scripts *s;
+  ln_err *err;
+  bool ok;
+} ending;
 
 static bool end_source(void *arg, ln_str sha) {
   ending *e = arg;
@@ -282,7 +302,8 @@ static bool scripts_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_buf indexed;
   ln_buf_init(&indexed, 256);
   s->ok = true;
-  bool ok = ln_snapshot_indexed(tx, &indexed, err) && (add_used(s, ln_buf_view(&indexed)) || no_memory(err)) &&
+  bool ok = ln_snapshot_indexed(tx, &indexed, err) &&
+            (add_used(s, ln_buf_view(&indexed)) || no_memory(err)) &&
             ln_tx_snapshots(tx, s->last, add_used, s, err) && (s->ok || no_memory(err)) &&
             ln_tx_manifests(tx, find_unused, s, err) && (s->ok || no_memory(err));
   if (ok && s->n) ok = keep_sources(tx, s, err) && end_unused(tx, s, err);
@@ -310,7 +331,9 @@ static bool end_scripts(pruning *p, ln_err *err) {
 
 /* ------------------------------------------------------------------ what has expired; space */
 
-typedef struct expiring { int64_t now_ms, after, n; } expiring;
+typedef struct expiring {
+  int64_t now_ms, after, n;
+} expiring;
 
 static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
   expiring *x = arg;

@@ -112,7 +112,8 @@ static void put_waiting(report *r) {
   text(r, "step", interrupted ? (ln_str){NULL, 0} : ln_v_get_str(r->waiting, "step"));
   moment(r, "until", interrupted ? 0 : ln_v_get_int(r->waiting, "until", 0));
   bool restored = ln_str_eq(ln_v_get_str(r->waiting, "for"), LN_STR("restored"));
-  snprintf(next, sizeof next, "%slunette resume %s", restored && frozen(r) ? "lunette thaw && " : "", r->ulid);
+  snprintf(next, sizeof next, "%slunette resume %s", restored && frozen(r) ? "lunette thaw && " : "",
+           r->ulid);
   text(r, "next", interrupted || restored ? ln_str_of(next) : ln_v_get_str(r->waiting, "next"));
   ln_json_close(r->out, '}');
 }

@@ -1,14 +1,19 @@
-/* restore.c: a store of another moment becomes the one of now (store/mark.c says how that is known).  The
-** vendors have moved on since, by the hand of whoever went on with the original, so nothing of it may go on by
-** itself: everything is frozen, and each run that was under way waits until a person resumes it.
+/* restore.c: a store of another moment becomes the one of now (store/mark.c says how that is known).
+** The vendors have moved on since, by the hand of whoever went on with the original, so nothing of it
+** may go on by itself: everything is frozen, and each run that was under way waits until a person
+** resumes it.
 **
 ** Such a run is a *restored* one from then on, by an entry in its journal, written as it is taken over:
-** whatever stands before that entry was so in another time.  A write that was intended then and has no result
-** is in doubt; what was approved then is asked again; and any write of it may have been made already, so the
-** vendor is asked first, then a person (write.c).  Runs that it begins are restored ones, too. */
+** whatever stands before that entry was so in another time.  A write that was intended then and has no
+** result is in doubt; what was approved then is asked again; and any write of it may have been made
+** already, so the vendor is asked first, then a person (write.c).  Runs that it begins are restored
+** ones, too. */
 #include "engine/inside.h"
 
-typedef struct restoring { ln_engine *g; ln_buf *why, waiting; } restoring;
+typedef struct restoring {
+  ln_engine *g;
+  ln_buf *why, waiting;
+} restoring;
 
 static bool alive(void *arg, ln_str owner) {
   restoring *r = arg;
@@ -46,8 +51,8 @@ bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err) {
   ln_buf_cut(why, 0);
   ln_buf_init(&r.waiting, 4096);
   ln_park_encode(&restored, &r.waiting);
-  bool ok = ln_buf_ok(&r.waiting, err) && nobody_runs(&r, err) &&
-            ln_writer_run(g->store, restore_apply, &r, err);
+  bool ok =
+      ln_buf_ok(&r.waiting, err) && nobody_runs(&r, err) && ln_writer_run(g->store, restore_apply, &r, err);
   ln_buf_free(&r.waiting);
   return ok;
 }

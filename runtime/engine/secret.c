@@ -117,7 +117,8 @@ static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   int fd = open(v->key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   bool ok = fd >= 0, other = !ok && errno == EEXIST;
   if (ok)
-    ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 && ln_sync_folder(v->key_path);
+    ok = write(fd, text, sizeof text) == (ssize_t)sizeof text && fsync(fd) == 0 &&
+         ln_sync_folder(v->key_path);
   if (!ok && !other)
     ln_fail(err, "store", LN_FINAL, "the vault's key file %s cannot be made: %s", v->key_path,
             strerror(errno));

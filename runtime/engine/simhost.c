@@ -43,6 +43,7 @@ struct ln_simhost {
   size_t n;
   int world;
   int steps;
+  ln_sim_last last;
 };
 
 /* --- protected --- */
@@ -174,9 +175,14 @@ static int l_world(lua_State *L) {
   require_sim(L, "sim.kit");                             /* job kit */
   lua_getfield(L, -1, "sim");
   lua_setglobal(L, "sim");
-  lua_getfield(L, -1, "faults");                      /* job kit faults: the spec is read once, to judge it */
+  lua_getfield(L, -1, "checked");                        /* job kit checked: the spec is read once, to judge it */
   lua_pushstring(L, h->faults);
-  lua_call(L, 1, 0);
+  lua_createtable(L, (int)h->n_names, 0);                /* … checked spec names */
+  for (size_t i = 0; i < h->n_names; i++) {
+    lua_pushlstring(L, h->names[i].p, h->names[i].n);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_call(L, 2, 0);
   require_sim(L, "sim.world");                           /* job kit world */
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);
@@ -242,7 +248,7 @@ ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err) {
     return NULL;
   }
   find_names(h);
-  if (protect(h, l_begin, h, "bad_argument", err)) return h;
+  if (protect(h, l_begin, h, "usage", err)) return h;
   ln_simhost_free(h);
   return NULL;
 }
@@ -265,7 +271,7 @@ bool ln_simhost_again(ln_simhost *h, uint64_t seed, const char *faults, ln_err *
   h->seed = seed;
   h->start_ms = ln_now_ms(h->clock);
   stop_all(h);
-  return protect(h, l_world, h, "bad_argument", err);
+  return protect(h, l_world, h, "usage", err);
 }
 
 void ln_simhost_free(ln_simhost *h) {
@@ -351,10 +357,16 @@ bool ln_simhost_start(ln_simhost *h, ln_str name, const char *base, ln_err *err)
 
 /* --- looking into one --- */
 
+/* Simulated seconds since 1970. */
+static double sim_now(const ln_simhost *h) {
+  double passed = (double)(ln_now_ms(h->clock) - h->start_ms) / 1000;
+  return (double)h->start_ms / 1000 + passed * h->speed;
+}
+
 typedef struct looking {
   const instance *it;
   const char *chunk;
-  ln_buf *out;
+  ln_buf *out, *also;
   ln_simhost *h;
 } looking;
 
@@ -390,23 +402,42 @@ static int l_do(lua_State *L) {
   return 0;
 }
 
-static bool look(ln_simhost *h, ln_str name, lua_CFunction fn, const char *chunk, ln_buf *out, ln_err *err) {
-  looking j = {.it = find(h, name), .chunk = chunk, .out = out, .h = h};
-  if (!j.it)
+static int l_truth(lua_State *L) {
+  looking *j = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->it->ref);         /* job instance */
+  lua_getfield(L, -1, "truth");
+  lua_insert(L, -2);
+  lua_pushnumber(L, sim_now(j->h));                      /* job truth instance now */
+  lua_call(L, 2, 2);                                     /* job facts facets */
+  if (luaL_len(L, -1) == 0) lnL_mark_array(L, -1);
+  if (luaL_len(L, -2) == 0) lnL_mark_array(L, -2);
+  encode_top(L, j->also);
+  lua_pop(L, 1);
+  return encode_top(L, j->out);
+}
+
+static bool look(ln_simhost *h, ln_str name, lua_CFunction fn, looking *j, ln_err *err) {
+  j->it = find(h, name);
+  j->h = h;
+  if (!j->it)
     return ln_fail(err, "not_found", LN_FINAL, "no simulator of " LN_STR_FMT " is running", LN_STR_ARG(name));
-  return protect(h, fn, &j, "bad_simulator", err);
+  return protect(h, fn, j, "bad_simulator", err);
 }
 
 bool ln_simhost_config(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err) {
-  return look(h, name, l_config, NULL, out, err);
+  return look(h, name, l_config, &(looking){.out = out}, err);
 }
 
 bool ln_simhost_log(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err) {
-  return look(h, name, l_log, NULL, out, err);
+  return look(h, name, l_log, &(looking){.out = out}, err);
+}
+
+bool ln_simhost_truth(ln_simhost *h, ln_str name, ln_buf *facts, ln_buf *facets, ln_err *err) {
+  return look(h, name, l_truth, &(looking){.out = facts, .also = facets}, err);
 }
 
 bool ln_simhost_do(ln_simhost *h, ln_str name, const char *chunk, ln_err *err) {
-  return look(h, name, l_do, chunk, NULL, err);
+  return look(h, name, l_do, &(looking){.chunk = chunk}, err);
 }
 
 /* --- a request --- */
@@ -429,12 +460,6 @@ typedef struct action {                                  /* what ln_sim_action_f
 static void set_text(lua_State *L, const char *key, ln_str s) {
   lua_pushlstring(L, s.n ? s.p : "", s.n);
   lua_setfield(L, -2, key);
-}
-
-/* Simulated seconds since 1970. */
-static double sim_now(const ln_simhost *h) {
-  double passed = (double)(ln_now_ms(h->clock) - h->start_ms) / 1000;
-  return (double)h->start_ms / 1000 + passed * h->speed;
 }
 
 static void push_raw(lua_State *L, const asking *a) {
@@ -506,6 +531,7 @@ static void take_reply(lua_State *L, int reply, const asking *q) {
   take_headers(L, reply, a);
   lua_getfield(L, reply, "body");
   p->body = put(L, -1, &a->texts);
+  p->did = (int)number(L, reply, "did", 0);
   lua_getfield(L, reply, "op");
   p->op = put(L, -1, &a->texts);
   lua_getfield(L, reply, "fault");
@@ -639,6 +665,8 @@ static ln_sim_action *ask_as_on_the_wire(ln_simhost *h, const instance *it, cons
   return a;
 }
 
+const ln_sim_last *ln_simhost_last(const ln_simhost *h) { return &h->last; }
+
 bool ln_simhost_handle(void *arg, const ln_request *r, ln_sim_reply *out) {
   ln_simhost *h = arg;
   ln_str target;
@@ -650,6 +678,8 @@ bool ln_simhost_handle(void *arg, const ln_request *r, ln_sim_reply *out) {
     return false;
   }
   *c = (carried){.action = a};
+  h->last = (ln_sim_last){.vendor = it->name, .did = a->did};
+  snprintf(h->last.op, sizeof h->last.op, LN_STR_FMT, LN_STR_ARG(a->op));
   if (a->n_headers) memcpy(c->headers, a->headers, a->n_headers * sizeof *c->headers);
   answer_of(a, r, &out->answer, &c->whole);
   out->answer.headers = c->headers;

@@ -18,7 +18,7 @@ typedef struct ln_simhost_opts {        /* borrowed until ln_simhost_new returns
   double latency_s;                                      /* simulated seconds that each answer takes */
 } ln_simhost_opts;
 
-/* "bad_argument": the fault spec is wrong; "not_found": stdlib/sim/kit.lua or world.lua is not there. */
+/* "usage": the fault spec is wrong; "not_found": stdlib/sim/kit.lua or world.lua is not there. */
 ln_simhost *ln_simhost_new(const ln_simhost_opts *o, ln_err *err);
 void ln_simhost_free(ln_simhost *h);
 /* As if it had just been made with this seed and spec: no simulator is started, the world is a new one.  What
@@ -34,6 +34,9 @@ bool ln_simhost_start(ln_simhost *h, ln_str name, const char *base, ln_err *err)
 bool ln_simhost_config(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err);
 /* Appends what was written there, an encoded array of { op, at, … }: for tests and checkers. */
 bool ln_simhost_log(ln_simhost *h, ln_str name, ln_buf *out, ln_err *err);
+/* What is so there now, as the ledger would spell it: appends an encoded array of { entity, facet, state } to
+** facts, in no order, and one of the facets that are covered to facets (kit.lua's instance:truth). */
+bool ln_simhost_truth(ln_simhost *h, ln_str name, ln_buf *facts, ln_buf *facets, ln_err *err);
 /* Runs a Lua chunk with the simulator's state and world as its arguments: a test arranges things. */
 bool ln_simhost_do(ln_simhost *h, ln_str name, const char *chunk, ln_err *err);
 
@@ -49,6 +52,7 @@ typedef struct ln_sim_action {                           /* what the wire shows 
   int64_t truncate;                             /* so many bytes of it, then the connection closes; -1: all */
   int64_t delay_ms;                                      /* of the carrier's own clock */
   ln_str op, fault;                                      /* for logs; "" none */
+  int did;                                               /* how often the vendor did what was asked */
 } ln_sim_action;
 
 /* Answers one request.  The action lives until ln_sim_action_free.  A simulator that raises answers 500,
@@ -57,6 +61,10 @@ ln_sim_action *ln_simhost_ask(ln_simhost *h, ln_str name, ln_str method, ln_str 
                               const ln_header *headers, size_t n_headers, ln_str body, ln_err *err);
 void ln_sim_action_free(ln_sim_action *a);
 
+/* Of the last request that ln_simhost_handle answered: whose it was, what it was, and how often that was
+** done.  The texts live until the next one. */
+typedef struct ln_sim_last { const char *vendor; char op[64]; int did; } ln_sim_last;
+const ln_sim_last *ln_simhost_last(const ln_simhost *h);
 /* A ln_sim_handle_fn for ln_transport_sim, with h as its arg: asks the simulator that the url's host
 ** NAME.sim, or the base it was started with, belongs to.  False: nobody is there. */
 bool ln_simhost_handle(void *h, const ln_request *r, ln_sim_reply *out);

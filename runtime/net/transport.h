@@ -27,6 +27,8 @@ typedef struct ln_request {                              /* borrowed until send 
                                                             or unspecified addresses is refused, unsent   */
   ln_sink_fn sink;                                       /* NULL: the body is gathered in the answer      */
   void *sink_arg;
+  ln_str who;                                            /* the tag of the step it is for; "": nobody's.  */
+  bool write;                                            /* … and its deed.  Neither reaches the wire     */
 } ln_request;
 
 typedef enum ln_sent {

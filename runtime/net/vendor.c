@@ -119,7 +119,8 @@ static bool transmit(ln_calling *x, ln_str url, size_t n_headers, int64_t now) {
   x->cut_short = left < most;
   ln_request r = {.method = x->c.method, .url = url, .headers = x->headers, .n_headers = n_headers,
                   .body = x->c.body, .timeout_ms = x->cut_short ? left : most,
-                  .max_response = x->c.max_response, .loopback_ok = v->loopback};
+                  .max_response = x->c.max_response, .loopback_ok = v->loopback,
+                  .who = x->c.who, .write = x->c.write};
   x->sending = v->transport->send(v->transport, &r, on_answer, x);
   return x->sending != NULL;
 }
@@ -364,7 +365,7 @@ static void on_answer(void *arg, const ln_answer *a) {
 /* --- calls come and go --- */
 
 static size_t text_size(const ln_call *c) {
-  size_t n = c->method.n + c->path.n + c->body.n + c->limit.n;
+  size_t n = c->method.n + c->path.n + c->body.n + c->limit.n + c->who.n;
   for (size_t i = 0; i < c->n_headers; i++) n += c->headers[i].name.n + c->headers[i].value.n;
   return n;
 }
@@ -390,6 +391,7 @@ static ln_calling *new_call(ln_vendor *v, const ln_call *c) {
   x->c.path = copy(&at, c->path);
   x->c.body = copy(&at, c->body);
   x->c.limit = copy(&at, c->limit);
+  x->c.who = copy(&at, c->who);
   h[0] = (ln_header){LN_STR("User-Agent"), LN_STR(LN_USER_AGENT)};
   for (size_t i = 0; i < c->n_headers; i++)
     h[i + 1] = (ln_header){copy(&at, c->headers[i].name), copy(&at, c->headers[i].value)};

@@ -66,6 +66,7 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   size_t n_headers;
   ln_str body;
   ln_str limit;                                          /* the name under which it is counted */
+  ln_str who;                                            /* as in ln_request; copied */
   bool write;                                            /* never sent again once it was perhaps sent */
   int64_t timeout_ms;                                    /* one attempt; 0: 60 s, of a write 30 */
   int64_t patience_ms;                                   /* the whole call, with all waits; 0: three hours */

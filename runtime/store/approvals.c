@@ -57,8 +57,8 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err) {
       " answer, quorum, created_ms, expires_ms, decided_ms)"
       " VALUES(CASE WHEN ?1 > 0 AND NOT EXISTS(SELECT 1 FROM approval WHERE id = ?1) THEN ?1 END,"
       " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      "iitttbtbbttttiiii", a->id, a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects, a->options,
-      state, a->by, a->comment, a->answer, a->quorum < 1 ? (int64_t)1 : a->quorum, a->created_ms,
+      "iitttbtbbttttiiii", a->id, a->run, a->step, a->kind, a->title, a->detail, a->digest, a->effects,
+      a->options, state, a->by, a->comment, a->answer, a->quorum < 1 ? (int64_t)1 : a->quorum, a->created_ms,
       a->expires_ms, a->decided_ms);
   if (ok) a->id = sqlite3_last_insert_rowid(tx->c->db);
   return ok;

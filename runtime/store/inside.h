@@ -44,7 +44,7 @@ struct ln_tx {
   size_t bytes, rows;                                    /* of log in this batch */
   ln_tail tail;                                          /* of what is committed */
   int64_t unsure; /* what the tail takes for needed below this id may be in a segment already */
-  int64_t tail_runs;                                     /* runs above this id began after it; 0: it knows all */
+  int64_t tail_runs; /* runs above this id began after it; 0: it knows all of all runs */
   /* runs that had entries in a batch that failed: no more of theirs until they are owned anew */
   ln_map lost;
 };
@@ -53,6 +53,7 @@ struct ln_store {
   char *path, *vfs;
   ln_clock *clock;
   bool looks;                                            /* nothing may be written */
+  const ln_store_watch *watch;                           /* NULL: nobody looks on */
   int64_t tail_keep, tail_slack; /* LN_TAIL_KEEP and LN_TAIL_SLACK; tests make them small */
   pthread_mutex_t read_mx;                               /* held for one page of rows at most */
   ln_conn *reader;
@@ -79,10 +80,9 @@ bool ln_batch_apply(ln_tx *tx, ln_apply_fn apply, void *arg, bool *spoilt, ln_er
 bool ln_batch_commit(ln_tx *tx, ln_err *err);            /* false: aborted */
 void ln_batch_abort(ln_tx *tx);
 void ln_tx_free(ln_tx *tx);
-/* One step of moving the log's floor up, in a transaction of its own; false: it did not move.  Is it time for one,
-** for a writer that is idle, or not? */
+/* One step of moving the log's floor up, in a transaction of its own; false: it did not move. */
 bool ln_tx_tidy(ln_tx *tx);
-bool ln_tx_tidy_due(ln_tx *tx, bool idle);
+bool ln_tx_tidy_due(ln_tx *tx, bool idle); /* is it time for a step, of a writer that is idle, or not? */
 
 bool ln_mark_place(ln_store *s, ln_err *err);            /* mark.c: the store learns which file it lies in */
 void ln_writer_stop(ln_store *s);                        /* writer.c: applies what has queued */
@@ -91,6 +91,7 @@ void ln_writer_stop(ln_store *s);                        /* writer.c: applies wh
 void ln_log_undo(ln_tx *tx);                             /* what the current job has written */
 bool ln_log_flush(ln_tx *tx, ln_err *err);               /* the rows of the batch; ids from tx->next */
 void ln_log_learn(ln_tx *tx);                            /* after the commit: into the tail */
+void ln_log_tell(const ln_tx *tx, const ln_log_slot *s); /* whoever looks on, if anybody does */
 void ln_log_reset(ln_tx *tx);                            /* the slots are free for the next batch */
 void ln_log_lost(ln_tx *tx);                             /* the batch's entries will not be in the log */
 

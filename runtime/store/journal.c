@@ -110,8 +110,8 @@ void ln_log_lost(ln_tx *tx) {
 
 /* --- segments --- */
 
-/* Makes the tail know every row of `run` that is committed and needed (0: of all runs): a run older than our tail
-** has some before it. */
+/* Makes the tail know every row of `run` that is committed and needed (0: of all runs): a run older than our
+** tail has some before it. */
 static bool know(ln_tx *tx, int64_t run, ln_err *err) {
   bool whole = tx->tail_runs > 0 && run <= tx->tail_runs;
   if (whole && tx->tail.base > tx->floor) {
@@ -143,12 +143,18 @@ static bool gather(ln_tx *tx, int64_t run, const int64_t *ids, size_t count, int
   return true;
 }
 
+void ln_log_tell(const ln_tx *tx, const ln_log_slot *s) {
+  const ln_store_watch *w = tx->store->watch;
+  if (w && s->entries.n) w->commits(w->arg, s->run, ln_buf_view(&s->entries));
+}
+
 /* The run's entries in this very batch go along, and need no row in the log. */
 static bool gather_batch(ln_tx *tx, int64_t run, ln_buf *b, ln_err *err) {
   int64_t i;
   if (!ln_map_get(&tx->slot_of, run, &i)) return true;
   ln_buf *mine = &tx->slot[i].entries;
   if (!ln_buf_add(b, ln_buf_view(mine))) return ln_buf_ok(b, err);
+  ln_log_tell(tx, &tx->slot[i]);
   ln_buf_cut(mine, 0);
   tx->slot[i].mark = 0;
   return true;
@@ -249,8 +255,8 @@ static bool tidy(ln_tx *tx, ln_err *err) {
   return delete_front(tx, first, err);
 }
 
-/* What nobody needs any more is deleted soon, so that whoever opens the store has little to read; to learn that, what
-** lay there before is gathered once.  What is needed is gathered when it has become old. */
+/* What nobody needs any more is deleted soon, so that whoever opens the store has little to read; to learn
+** that, what lay there before is gathered once.  What is needed is gathered when it has become old. */
 bool ln_tx_tidy_due(ln_tx *tx, bool idle) {
   int64_t run, rows = tx->next - tx->floor, slack = tx->store->tail_slack;
   if (rows > tx->store->tail_keep + slack && (idle || rows > LN_TAIL_MOST)) return true;
@@ -306,13 +312,14 @@ static bool read_part(ln_store *s, cursor *at, ln_err *err) {
   bool found = false;
   int64_t where[4];
   if (!ln_conn_ints(s->reader, where, 4, &found, err,
-                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1", "ii",
-                    at->run, at->n))
+                    "SELECT id, n, upto, format FROM segment WHERE run = ? AND n > ? ORDER BY n LIMIT 1",
+                    "ii", at->run, at->n))
     return false;
   if (!found) return read_tail(s, at, err);
   if (where[3] != SEGMENT_FORMAT)
     return ln_fail(err, "store", LN_FINAL,
-                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): upgrade",
+                   "%s: a journal in it was written by a newer Lunette (format %lld, this one knows %d): "
+                   "upgrade",
                    s->path, (long long)where[3], SEGMENT_FORMAT);
   at->n = where[1];
   at->upto = where[2];

@@ -8,7 +8,8 @@
 
 #define COLUMNS                                                                                    \
   "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
-  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, coalesce(l.ulid, '') "         \
+  "h.status, h.undo, h.since_ms, h.until_ms, h.verdict, h.move, "                              \
+  "coalesce(l.ulid, iif(h.lifted_by = 0, '', 'elsewhere')) "                                       \
   "FROM hold h LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
 
 static void decode(const ln_cell *c, ln_hold *h) {

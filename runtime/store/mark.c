@@ -51,9 +51,9 @@ bool ln_mark_place(ln_store *s, ln_err *err) {
   if (!place[0]) return true;
   if (!ln_conn_ints(s->reader, &has, 1, &found, err, "SELECT 1 FROM mark WHERE name = 'place'", ""))
     return false;
-  return found || ln_conn_exec(s->reader, NULL, err,
-                               "INSERT OR IGNORE INTO mark(name, value) VALUES('place', ?)", "t",
-                               ln_str_of(place));
+  return found ||
+         ln_conn_exec(s->reader, NULL, err, "INSERT OR IGNORE INTO mark(name, value) VALUES('place', ?)", "t",
+                      ln_str_of(place));
 }
 
 /* ------------------------------------------------------------------ is it a copy? */
@@ -107,9 +107,10 @@ static bool age_approvals(ln_tx *tx, ln_err *err) {
 }
 
 static bool put_mark(ln_tx *tx, const char *name, ln_str value, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "INSERT INTO mark(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
-                      "tt", ln_str_of(name), value);
+  return ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT INTO mark(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2", "tt",
+      ln_str_of(name), value);
 }
 
 static bool clear_mark(ln_tx *tx, int64_t ms, ln_err *err) {
@@ -123,7 +124,8 @@ static bool clear_mark(ln_tx *tx, int64_t ms, ln_err *err) {
 
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err) {
   if (!why_copied(tx->store, tx->c, why, err)) return false;
-  return why->n == 0 || (age_approvals(tx, err) && put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
+  return why->n == 0 ||
+         (age_approvals(tx, err) && put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
 }
 
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err) {

@@ -1,5 +1,6 @@
-/* prune.c: what a store need not keep for ever.  A tree of runs (one, and all that it began, and so on) goes as
-** a whole, because a run below may be waited for and caps count by the tree; and only when nothing needs it:
+/* prune.c: what a store need not keep for ever.  A tree of runs (one, and all that it began, and so on)
+** goes as a whole, because a run below may be waited for and caps count by the tree; and only when
+** nothing needs it:
 **
 **   it has ended, all of it, before a given time
 **   no entity that it acted on is held, by whomever: what was done to a held thing stays on record beside it
@@ -8,9 +9,9 @@
 **
 ** What was removed may have rows in the log's tail; they are nobody's, and go when the floor moves up.
 **
-** A value that was beside a removed run's entries may be another's, too: it is *dying* from the transaction on
-** that removed the run, until the journals that are left were looked through.  Whoever puts it again meanwhile
-** gives it its life back (ln_tx_content_put). */
+** A value that was beside a removed run's entries may be another's, too: it is *dying* from the
+** transaction on that removed the run, until the journals that are left were looked through.  Whoever
+** puts it again meanwhile gives it its life back (ln_tx_content_put). */
 #include "store/inside.h"
 
 enum { HOUR_MS = 3600000, DYING_MS = 1, PART_RUNS = 5000 }; /* DYING: an expiry that no value has otherwise */
@@ -61,7 +62,8 @@ bool ln_store_tree(ln_store *s, int64_t root, int64_t after, int64_t *ids, size_
   return true;
 }
 
-static bool why_kept(ln_conn *c, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why, ln_err *err) {
+static bool why_kept(ln_conn *c, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why,
+                     ln_err *err) {
   int64_t v = 0;
   bool ok = ln_conn_ints(c, &v, 1, NULL, err, WHY, "iiii", root, before_ms, now_ms, (int64_t)HOUR_MS);
   *why = (ln_kept_for)v;
@@ -162,7 +164,8 @@ bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err) {
 
 static bool some_snapshots(ln_conn *c, int64_t after, int64_t upto, ln_name_fn fn, void *arg, ln_err *err) {
   return each_name(
-      c, ln_conn_start(c, err, "SELECT DISTINCT snapshot FROM run WHERE id > ? AND id <= ?", "ii", after, upto),
+      c,
+      ln_conn_start(c, err, "SELECT DISTINCT snapshot FROM run WHERE id > ? AND id <= ?", "ii", after, upto),
       fn, arg, err);
 }
 

@@ -172,7 +172,8 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
 #define WHICH "id < ? AND created_ms >= ? "
 #define NEWEST_FIRST "ORDER BY id DESC"
 
-#define OF_STATE(state) COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND created_ms >= ?4 "
+#define OF_STATE(state) \
+  COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND created_ms >= ?4 "
 #define OR_UNDER_WAY                                                            \
   OF_STATE("?1 AND ?1 NOT IN ('running', 'cancelling')")                        \
   "UNION ALL " OF_STATE("'running'") "UNION ALL " OF_STATE("'cancelling'")

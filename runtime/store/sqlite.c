@@ -126,6 +126,7 @@ ln_store *ln_store_open(ln_str uri, const ln_store_opts *o, ln_err *err) {
   pthread_mutex_init(&s->count_mx, NULL);
   s->tx.store = s;
   s->looks = o->looks;
+  s->watch = o->watch;
   s->tail_keep = LN_TAIL_KEEP;
   s->tail_slack = LN_TAIL_SLACK;
   s->clock = o->clock ? o->clock : ln_clock_real();

@@ -13,12 +13,21 @@
 typedef struct ln_store ln_store;
 typedef struct ln_tx ln_tx;
 
+/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run what
+** goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died there. */
+typedef struct ln_store_watch {
+  void (*commits)(void *arg, int64_t run, ln_str entries);
+  void (*committed)(void *arg);
+  void *arg;
+} ln_store_watch;
+
 typedef struct ln_store_opts {
   const char *vfs;                                       /* NULL: SQLite's own                              */
   bool must_exist;                                       /* else it is created (mode 0600)                  */
   /* Only looks: it must exist, its file stays as it is, byte for byte, and every write is refused. */
   bool looks;
   ln_clock *clock;                                       /* for expiries                                    */
+  const ln_store_watch *watch;                           /* NULL; lives as long as the store                */
 } ln_store_opts;
 
 /* Opens "sqlite:PATH".  Fails "store" with what to do: not a database, a newer version (application_id and
@@ -165,7 +174,8 @@ typedef struct ln_hold {
   ln_str move;                                           /* what its write did: "confine" "free" "note"; "" */
   ln_str verdict; /* that it rests on: "malicious"; "": none is known                                      */
   int64_t since_ms, until_ms;                            /* until 0: no end */
-  char lifted_by[LN_ULID + 1];                           /* of a released one: the run that took it back */
+  /* Of a released one: the run that took it back; "elsewhere" when that was pruned, or not archived yet. */
+  char lifted_by[LN_ULID + 1];
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
 /* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and
@@ -291,26 +301,26 @@ bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err);
 typedef enum ln_kept_for { /* why a tree of runs has to stay */
   LN_KEPT_NOT, LN_KEPT_OPEN, LN_KEPT_YOUNG, LN_KEPT_HELD, LN_KEPT_ASKED, LN_KEPT_COUNTED
 } ln_kept_for;
-/* Roots that ended before that, ids above `after`, at most *n (64 at a time); the runs of a tree, likewise. */
+/* Roots that ended before that, ids above `after`, at most *n (64 at a time); runs of a tree, likewise. */
 bool ln_store_old_trees(ln_store *s, int64_t before_ms, int64_t after, int64_t *ids, size_t *n, ln_err *err);
 bool ln_store_tree(ln_store *s, int64_t root, int64_t after, int64_t *ids, size_t *n, ln_err *err);
-/* OPEN: not all of it has ended; YOUNG: not before then; HELD: an entity that it acted on is; ASKED: a question
-** of it waits; COUNTED: by caps. */
+/* OPEN: not all of it has ended; YOUNG: not before then; HELD: an entity that it acted on is; ASKED: a
+** question of it waits; COUNTED: by caps. */
 bool ln_store_kept(ln_store *s, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why,
                    ln_err *err);
 bool ln_tx_kept(ln_tx *tx, int64_t root, int64_t before_ms, int64_t now_ms, ln_kept_for *why, ln_err *err);
 /* One that has ended, with all that is only its own; whoever began it last.  Its audit stays. */
 bool ln_tx_run_remove(ln_tx *tx, int64_t run, ln_err *err);
-/* A value that a removed run's journal named, until it is known that no other does: to be looked for in all of
-** them, and then given back its life, or ended.  Put again meanwhile, it lives. */
+/* A value that a removed run's journal named, until it is known that no other does: to be looked for in all
+** of them, and then given back its life, or ended.  Put again meanwhile, it lives. */
 bool ln_tx_value_dying(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_store_dying(ln_store *s, ln_name_fn fn, void *arg, ln_err *err); /* fn asks nothing of the store */
 bool ln_tx_value_lives(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_tx_value_end(ln_tx *tx, ln_str sha256_hex, bool *gone, ln_err *err);
 /* What has expired, 64 at most: *n were removed.  *after: the id to go on from. */
 bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n, ln_err *err);
-/* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the last
-** run that was looked at; of the others a transaction asks.  fn asks nothing of the store. */
+/* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the
+** last run that was looked at; of the others a transaction asks.  fn asks nothing of the store. */
 bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err);
 bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln_err *err);
 bool ln_tx_snapshots(ln_tx *tx, int64_t after, ln_name_fn fn, void *arg, ln_err *err);

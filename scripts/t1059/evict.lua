@@ -46,8 +46,12 @@ end
 local function delete_indicator(mine, s, gone_everywhere)
   local why = not gone_everywhere and "it still prevents the file on hosts that may have it"
               or not mine.planned and kept_because(mine, s)
-  if why then not_done("delete the indicator of " .. s.name, why)
-  else crowdstrike.delete_iocs { ids = { mine.id }, value = s.sha256 }
+  if why then
+    not_done("delete the indicator of " .. s.name, why)
+    return
+  end
+  for _, o in ipairs(crowdstrike.delete_iocs { ids = { mine.id }, value = s.sha256 }) do
+    if not o.ok then not_done("delete the indicator of " .. s.name, o.error.message) end
   end
 end
 

@@ -1,6 +1,8 @@
 -- respond.lua: all D3FEND stages for a T1059 alert.  Each stage is a playbook of its own; one that fails or
 -- has nothing to go by does not stop the rest, and says why.  Whether the account is compromised only a
--- person can say: somebody is asked at once, while the host's side goes on.  What was done is known from the
+-- person can say: somebody is asked at once, while the host's side goes on.  How vulnerable the host is takes
+-- a scan, which may last for hours or be in doubt: it holds up nothing either, and a host that is contained
+-- before the scan has reached it is told as one that was not scanned.  What was done is known from the
 -- writes, and needs no telling here.  A stage that was not called for is skipped; one that lacks a fact, or
 -- waits for a person's judgement, is reported as not done as well.
 
@@ -104,8 +106,8 @@ return playbook {
     local seen
     parallel {
       account = function() account(input, function() return seen end) end,
+      exposure = function() model(a.device) end,
       host = function()
-        model(a.device)
         seen = detect(what, a.device)
         host(a.device, seen)
       end,

@@ -54,11 +54,15 @@ local function check_password(user, held)
   return held
 end
 
----Everything that is to be lifted, the newest hold first.
+---Everything that is to be lifted, the newest hold first.  A file's hold may be known by either of its hashes.
 local function collect(input)
-  local out = {}
+  local out, seen = {}, {}
   local function add(held)
-    for _, h in ipairs(held) do out[#out + 1] = h end
+    for _, h in ipairs(held) do
+      local which = h.run .. " " .. h.step
+      if not seen[which] then out[#out + 1] = h end
+      seen[which] = true
+    end
   end
   if input.user then
     local user = only(okta.users { login = resolve.okta(input.user) }, "Okta user")

@@ -1292,7 +1292,7 @@ local function host_name(h) return type(h) == "table" and h.hostname or host_id(
 -- Cleaning up is no reason to fail: it is told, and left to the vendor's own expiry.
 local function tidy(verb, args, what)
   local _, err = try(verb, args)
-  if err then log.info(what .. " could not be cleaned up", { code = err.code, message = err.message }) end
+  if err then log.warn(what .. " could not be cleaned up", { code = err.code, message = err.message }) end
 end
 
 local function described(hosts)

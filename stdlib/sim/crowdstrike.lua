@@ -991,6 +991,7 @@ local function run_command(level)
                 argument = given, level = level, ready = req.now + kit.int(req.rand, 1, 4) }
     state.commands[c.id] = c
     state.running[#state.running + 1] = c
+    req.took = level == "active"
     return good(req, 201, { { session_id = s.id, cloud_request_id = c.id, queued_command_offline = false } })
   end
 end
@@ -1109,12 +1110,28 @@ local function look_name(req)
   return LOOK[type(req.json) == "table" and req.json.base_command or ""] or "rtr_command"
 end
 
+-- Indicators, and the files of hosts, by the names that the ledger has for them.
+local function truth(state, now)
+  settle(state, now)
+  local out = {}
+  for _, i in ipairs(state.iocs) do
+    out[#out + 1] = { entity = "crowdstrike:file:" .. i.value, facet = "ioc", state = i.action }
+  end
+  for _, d in ipairs(state.device_list) do
+    for path in pairs(d.files) do
+      out[#out + 1] = { entity = "crowdstrike:host:" .. d.id, facet = "file:" .. path, state = "present" }
+    end
+  end
+  return out, { "ioc", "file:" }
+end
+
 local simulator = kit.sim {
   vendor = "crowdstrike",
   config = { client_id = CLIENT, client_secret = SECRET },
   new = new,
   before = before,
   none = none,
+  truth = truth,
   routes = {
     { "POST", "/oauth2/token", "token", token },
     { "POST", "/oauth2/revoke", "revoke", revoke },

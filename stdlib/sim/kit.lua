@@ -38,6 +38,8 @@
 --   cut      nil, "before" (the vendor never saw the request) or "after" (it acted): close without a byte. A
 --            client cannot tell the two apart: both are "perhaps sent".  status, headers and body are absent
 --   op       the operation's name, or nil; fault: what was injected ("slow:3"), or nil.  For logs only
+--   did      how often the vendor did what was asked, whatever it then answered: what grew its log, or what its
+--            handler took on (req.took = true)
 --
 -- A fault spec is a comma list of VENDOR[.OPERATION][#N][@P]=FAULT[:ARG]: without #N and @P at every call;
 -- #N at the Nth call that the left side matches; @P with that probability.  Rules for other vendors are left
@@ -233,7 +235,7 @@ local function request_of(raw, self)
   local path, query_text = raw.target:match "^([^?#]*)%??([^#]*)"
   local req = { method = raw.method, path = path, query_text = query_text, query = kit.form(query_text),
                 headers = headers_of(raw.headers), body = raw.body or "", now = raw.now, rand = self.rand,
-                base = self.base, params = {} }
+                base = self.base, params = {}, did = 0 }
   local kind = (kit.first(req.headers["content-type"]) or ""):lower()
   if kind:find("application/x-www-form-urlencoded", 1, true) then
     req.form = kit.form(req.body)
@@ -338,6 +340,29 @@ function kit.faults(spec)
   return out
 end
 
+local function contains(list, v)
+  for _, x in ipairs(list) do
+    if x == v then return true end
+  end
+  return false
+end
+
+---Reads a fault spec, and raises as well for a simulator, or an operation of it, that is not there: such a fault
+---would never strike.
+---@param vendors string[]  the simulators that there are
+function kit.checked(spec, vendors)
+  for _, rule in ipairs(kit.faults(spec)) do
+    if not contains(vendors, rule.vendor) then
+      error(("faults: there is no simulator of %s; there are %s"):format(rule.vendor, table.concat(vendors, " ")), 0)
+    end
+    local known = require("sim." .. rule.vendor).operations
+    if rule.op and not contains(known, rule.op) then
+      error(("faults: the simulator of %s knows no %s; it knows %s")
+            :format(rule.vendor, rule.op, table.concat(known, " ")), 0)
+    end
+  end
+end
+
 -- The rule that strikes this call, if any.  Every rule that matches counts the call, so #N means the same
 -- whatever stands before it in the spec.
 local function strike(self, op)
@@ -431,7 +456,10 @@ local function answer(self, req, r)
   local def = self.definition
   local out = def.before and def.before(req, self.state)
   if not out then
+    local noted = #self.log
     out = r and r.run(req, self.state) or def.none(req, self.state)
+    if #self.log > noted or req.took then req.did = req.did + 1 end
+    req.took = nil
   end
   return reply_of(out, req)
 end
@@ -455,9 +483,19 @@ function instance:handle(raw)
   end
   out = out or usual()
   if rule then out.fault = rule.text end
+  out.did = req.did
   out.delay = out.delay + self.latency
   if out.delay > 0 then self.busy[#self.busy + 1] = raw.now + out.delay end
   return out
+end
+
+---What is so at this vendor now, as the ledger spells it: a list of { entity, facet, state }, and the facets of
+---which it says all (a text that ends with ":" stands for all that begin so); nothing where a simulator does
+---not tell.  What is not in the list is "absent".
+function instance:truth(now)
+  local tell = self.definition.truth
+  if not tell then return {}, {} end
+  return tell(self.state, now)
 end
 
 local definition = {}

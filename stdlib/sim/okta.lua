@@ -660,6 +660,17 @@ local function route(method, path, name, handler)
   return { method, path, name, function(req, state) return finished(req, handler(req, state)) end }
 end
 
+-- Who is in which group, by the names that the ledger has for it.
+local function truth(state)
+  local out = {}
+  for group, users in pairs(state.members) do
+    for user in pairs(users) do
+      out[#out + 1] = { entity = "okta:user:" .. user, facet = "group:" .. group, state = "member" }
+    end
+  end
+  return out, { "group:" }
+end
+
 return kit.sim {
   vendor = "okta",
   config = { token = TOKEN },
@@ -667,6 +678,7 @@ return kit.sim {
   new = new,
   before = before,
   none = none,
+  truth = truth,
   routes = {
     route("POST", "/oauth2/v1/token", "token", token),
     route("GET", "/api/v1/users", "users", list_users),

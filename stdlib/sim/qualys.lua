@@ -850,10 +850,10 @@ return kit.sim {
     -- The account has expired: said with status 200.
     expire = function(req) return simple(req, 200, 2001, "Your account has expired.") end,
     -- A target is dropped, and nobody is told.
-    partial = function(req, state)
+    partial = function(req, _, _, answer)
       if req.op ~= "launch_scan" then return nil end
       req.partial = true
-      return before(req, state) or finished(req, launch(req, state))
+      return answer()
     end,
   },
 }

@@ -582,12 +582,30 @@ local function half_done(_, _, _, answer)
   return r
 end
 
+-- Isolation, and both lists of files, by the names that the ledger has for them.
+local function truth(state, now)
+  settle(state, now)
+  local out = {}
+  for _, e in ipairs(state.endpoint_list) do
+    out[#out + 1] = { entity = "visionone:host:" .. e.id:lower(), facet = "isolation",
+                      state = e.isolation == "on" and "isolated" or "connected" }
+  end
+  for _, x in ipairs(state.suspicious) do
+    out[#out + 1] = { entity = "visionone:file:" .. x.value, facet = "suspicious", state = x.scanAction }
+  end
+  for _, x in ipairs(state.excepted) do
+    out[#out + 1] = { entity = "visionone:file:" .. x.value, facet = "exception", state = "excepted" }
+  end
+  return out, { "isolation", "suspicious", "exception" }
+end
+
 return kit.sim {
   vendor = "visionone",
   config = { token = TOKEN },
   new = new,
   before = before,
   none = none,
+  truth = truth,
   routes = {
     { "GET", "/v3.0/healthcheck/connectivity", "healthcheck",
       function() return { status = 200, json = { status = "available" } } end },

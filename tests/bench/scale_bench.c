@@ -1,16 +1,16 @@
 /* scale_bench.c: does what there is already make what comes dearer?  In the current folder (lunette.db):
 **
-**   scale_bench park N        N runs that wait, a third each for time, a person and a signal, through the engine
-**   scale_bench wake RUNS K   in a store of RUNS such runs: how long until they are looked after, and until the first 64
-**                             of those that will be due are found; three times K of a kind called, from the call to
-**                             the run's end: the best of the three
+**   scale_bench park N        N runs that wait, a third each for time, a person and a signal
+**   scale_bench wake RUNS K   in a store of RUNS such runs: how long until they are looked after, and until
+**                             the first 64 of those that will be due are found; three times K of a kind
+**                             called, from the call to the run's end: the best of the three
 **   scale_bench steps N       one run of N steps
-**   scale_bench polls N       one run that polls N times, in virtual time: it is put away, and woken, each time
-**   scale_bench runs N        N runs of one step that end, one after the other, as a process that serves carries them
+**   scale_bench polls N       one run that polls N times, in virtual time: put away, and woken, each time
+**   scale_bench runs N        N runs of one step that end, as a process that serves carries them
 **
-** Each prints one JSON object.  What is compared is CPU, in microseconds for one: first_us of those in the first tenth
-** (of many runs: the second, for the first has what is done once), last_us of those in the last, or, within one run,
-** of those beyond the first tenth. */
+** Each prints one JSON object.  What is compared is CPU, in microseconds for one: first_us of those in the
+** first tenth (of many runs: the second, for the first has what is done once), last_us of those in the last,
+** or, within one run, of those beyond the first tenth. */
 #include "cli/app.h"
 #include "engine/inside.h"
 #include "engine/sched.h"
@@ -56,8 +56,8 @@ static long rss_kib(void) {
 static void write_playbook(const char *name, const char *body) {
   FILE *f = fopen(name, "w");
   if (!f) die("cannot write here");
-  fprintf(f, "return playbook { name = 'scale', uses = {}, input = { n = 'integer = 0' }, run = function(input)\n"
-             "%s\nend }\n", body);
+  fprintf(f, "return playbook { name = 'scale', uses = {}, input = { n = 'integer = 0' },\n"
+             "run = function(input)\n%s\nend }\n", body);
   fclose(f);
 }
 
@@ -76,7 +76,7 @@ static void close_app(bench *b) {
 
 /* ------------------------------------------------------------------ many runs, one after the other */
 
-static bool begin(bench *b) {
+static void begin(bench *b) {
   ln_err err;
   ln_buf input;
   ln_buf_init(&input, 256);
@@ -84,11 +84,10 @@ static bool begin(bench *b) {
   ln_v_key(&input, LN_STR("n"));
   ln_v_int(&input, b->begun++);
   ln_v_end(&input, mark);
-  bool ok = ln_run_start(&b->a.g, ln_str_of(b->playbook), ln_buf_view(&input), &b->run, LN_STR("bench"), &err);
-  if (!ok) die(err.message);
+  if (!ln_run_start(&b->a.g, ln_str_of(b->playbook), ln_buf_view(&input), &b->run, LN_STR("bench"), &err))
+    die(err.message);
   ln_buf_free(&input);
   b->under_way++;
-  return ok;
 }
 
 /* Outside of a run's pump. */
@@ -206,7 +205,8 @@ static void steps(long n) {
 
 static void polls(long n) {
   compare("polls", "  local n = 0\n"
-                   "  await_until(function() n = n + 1 return n == input.n end, { every = '10s', timeout = '36500d' })",
+                   "  local function last() n = n + 1 return n == input.n end\n"
+                   "  await_until(last, { every = '10s', timeout = '36500d' })",
           n, true);
 }
 
@@ -241,7 +241,8 @@ static void call(void *arg) {
   w->id = 3 * (part * --w->left + (long)((w->random >> 33) % (uint64_t)part)) + (w->person ? 2 : 3);
   if (w->person && !ln_store_approvals(g->store, w->id, true, take_id, w, &err)) die(err.message);
   w->called = seconds(CLOCK_MONOTONIC);
-  bool ok = w->person ? ln_approval_decide(g, w->approval, true, LN_STR("somebody"), LN_STR(""), LN_STR(""), false, &err)
+  const ln_str none = LN_STR("");
+  bool ok = w->person ? ln_approval_decide(g, w->approval, true, LN_STR("somebody"), none, none, false, &err)
                       : ln_writer_run(g->store, send_apply, w, &err);
   if (!ok) die(err.message);
   ln_sched_nudge(w->b.sched);
@@ -277,11 +278,11 @@ static void call_all(waker *w, bool person, const char *name) {
 }
 
 static double find_due(const waker *w) {
-  int64_t found[64], week = (int64_t)8 * 86400000;
+  int64_t found[64], then = ln_now_ms(w->b.a.g.loop->clock) + (int64_t)8 * 86400000;
   size_t n = 64;
   ln_err err;
   double from = seconds(CLOCK_MONOTONIC);
-  if (!ln_store_waits_due(w->b.a.g.store, ln_now_ms(w->b.a.g.loop->clock) + week, found, &n, &err)) die(err.message);
+  if (!ln_store_waits_due(w->b.a.g.store, then, found, &n, &err)) die(err.message);
   if (n != 64) die("too few sleep");
   return 1e3 * (seconds(CLOCK_MONOTONIC) - from);
 }

@@ -2,8 +2,8 @@
 **
 **   sqlite_bench append FILE BYTES GROUP SECONDS   appends rows of so many bytes, so many a transaction with
 **                                                  its sync, to a fresh file that it removes afterwards
-**   sqlite_bench look STORE                        how many transactions a store has seen; bytes: of its runs'
-**                                                  journals; inputs: of what they were given
+**   sqlite_bench look STORE                        how many transactions a store has seen; bytes: of its
+**                                                  runs' journals; inputs: of what they were given
 **
 ** Prints one JSON object. */
 #include <sqlite3.h>

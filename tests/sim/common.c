@@ -1,7 +1,6 @@
 /* common.c: what is the same wherever the checker is: a fault is told, chance is drawn, an engine is made. */
 #include "tests/sim/sim.h"
 
-#include "engine/library.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
@@ -59,13 +58,7 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
 }
 
 bool sim_engine(ln_config *config, ln_engine *g, ln_err *err) {
-  *g =
-      (ln_engine){.config = config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
-  if (!(g->host = ln_host_new(err)) || !ln_connectors_open(g, err)) return false;
-  ln_list names = ln_connectors_names(g);
-  for (size_t i = 0; i < names.n; i++)
-    if (!ln_connectors_load(g, names.v[i], err)) return false;
-  ln_snapshot *s = ln_snapshot_take(g, (ln_str){NULL, 0}, err);
-  ln_snapshot_drop(s); /* the engine keeps it */
-  return s != NULL;
+  *g = (ln_engine){
+      .config = config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
+  return (g->host = ln_host_new(err)) != NULL && ln_connectors_all(g, err);
 }

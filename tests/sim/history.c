@@ -233,17 +233,13 @@ static void need(bool ok, const ln_err *err) {
   longjmp(here->give_up, 1);
 }
 
-static void open_process(ln_engine *g, ln_rand *rand, uint64_t seed, ln_loop *l) {
+static void open_process(size_t slot, ln_rand *rand, uint64_t seed, ln_loop *l) {
+  ln_engine *g = &here->w->slot[slot];
   ln_err err;
-  ln_store_opts o = {.vfs = SIM_DISK, .clock = l->clock, .must_exist = true};
   ln_rand_seed(rand, seed);
-  g->rand = rand;
   g->loop = l;
   need((g->transport = sim_network(g, &err)) != NULL, &err);
-  need((g->store = ln_store_open(LN_STR(SIM_STORE), &o, &err)) != NULL, &err);
-  need(ln_writer_start(g->store, l, &err), &err);
-  need((g->vault = ln_vault_open(g->store, &err)) != NULL, &err);
-  need((g->owner = ln_owner_take(g->store, rand, ln_now_ms(l->clock), &err)) != NULL, &err);
+  need(ln_simset_open(here->w->set, slot, rand, NULL, &err), &err);
 }
 
 /* Two that take up the same run at the same moment: the other one's transaction comes between our look and
@@ -257,7 +253,7 @@ void sim_rival_takes(void) {
   ln_run_options o = options_of(r);
   here->rival = &here->w->slot[SIM_RIVAL];
   here->had_rival = true;
-  open_process(here->rival, &rand, here->seed * 64 + 63, here->g->loop);
+  open_process(SIM_RIVAL, &rand, here->seed * 64 + 63, here->g->loop);
   sim_trace("another process takes it", ln_str_of(r->ulid));
   if (!ln_run_resume(here->rival, ln_str_of(r->ulid), &o, &err) && !ln_err_is(&err, "conflict") &&
       !ln_err_is(&err, "store") && !ln_err_is(&err, "not_found"))
@@ -384,12 +380,12 @@ static void be_born(void) {
   ln_loop *l = ln_loop_sim(seed, here->now_ms, &err);
   need(l != NULL, &err);
   g->loop = l;
-  sim_set_clock(l->clock);
+  here->w->set->behind = l->clock;
   here->in_life = true;
   here->tend = (ln_timer){.fn = NULL};                   /* the last one went with its loop */
   here->tend_ms = TEND_MS;
   sim_network_next_life();
-  open_process(g, &rands[here->life], seed, l);
+  open_process((size_t)here->life, &rands[here->life], seed, l);
   ln_sched_opts so = {.warm = here->warm, .event = on_event};
   /* and try again */
   if (here->served && !(here->sched = ln_sched_start(g, &so, &err)) && here->disk_full) make_room();

@@ -81,17 +81,12 @@ static void replay_one(ln_engine *g, const sim_run *r, const sim_row *was) {
 void sim_replays(const sim_row *rows) {
   static ln_rand rand;
   ln_engine *g = &here->w->slot[SIM_REPLAY];
-  ln_store_opts o = {.vfs = SIM_DISK};
   ln_err err;
   here->replaying = true;
   ln_rand_seed(&rand, here->seed);
-  g->rand = &rand;
-  bool ok = (g->loop = ln_loop_sim(here->seed, here->now_ms + 86400000, &err)) != NULL;
-  o.clock = ok ? g->loop->clock : NULL;
-  ok = ok && (g->transport = sim_network(g, &err)) &&
-       (g->store = ln_store_open(LN_STR(SIM_STORE), &o, &err)) && ln_writer_start(g->store, g->loop, &err) &&
-       (g->vault = ln_vault_open(g->store, &err)) &&
-       (g->owner = ln_owner_take(g->store, g->rand, here->now_ms, &err));
+  bool ok = (g->loop = ln_loop_sim(here->seed, here->now_ms + 86400000, &err)) != NULL &&
+            (g->transport = sim_network(g, &err)) != NULL &&
+            ln_simset_open(here->w->set, SIM_REPLAY, &rand, NULL, &err);
   if (!ok) sim_fail("replay: %s", err.message);
   here->g = g;
   for (int i = 0; ok && i < here->n_runs; i++)

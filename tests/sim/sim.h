@@ -9,9 +9,9 @@
 #ifndef SIM_H
 #define SIM_H
 
+#include "debug/simset.h"
 #include "engine/inside.h"
 #include "engine/sched.h"
-#include "engine/simhost.h"
 
 #include <setjmp.h>
 
@@ -90,25 +90,21 @@ extern const char *const sim_mutant_names[MUTANTS];
 /* ------------------------------------------------------------------ what is made once */
 
 typedef struct sim_world {
-  ln_config *config;
+  ln_simset *set;                                        /* whose parts these are:                          */
   ln_simhost *vendors;
   ln_vfs_sim *disk;                                      /* with a store that has the scripts               */
-  ln_engine slot[SIM_SLOTS];                             /* host state and connectors: one a process */
+  ln_engine *slot;                                       /* SIM_SLOTS: host state and connectors: one a process */
   ln_buf input[SIM_INPUTS];                              /* of t1059.respond: encoded, one an alert         */
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;
 
 #define SIM_UNDO "ledger.undo"
-#define SIM_DISK "simulated"
-#define SIM_STORE "sqlite:/sim/a.db"
 enum { SIM_FOLDER = 100 };
 #define SIM_FILES "/proc/self/fd/100"                    /* a history's own folder, under one name for all  */
 
 bool sim_prepare(sim_world *w, ln_err *err);
-/* An engine with all connectors loaded and the scripts read; without store, loop and transport. */
+/* An engine with all connectors loaded; without store, loop and transport. */
 bool sim_engine(ln_config *config, ln_engine *g, ln_err *err);
-/* The clock that the vendors go by is that of the life's loop. */
-void sim_set_clock(ln_clock *c);
 
 /* ------------------------------------------------------------------ a history */
 

@@ -90,6 +90,31 @@ sys.test("what is held stays on record, with what was done to it, until it is re
   has(t:expect(0, { "entity" }).out, "okta:user")
 end)
 
+sys.test("what was taken back says so after the run that took it back has gone", function(t)
+  t:sim()
+  local conf = t:read "sim.conf.lua"
+  t.conf = t:write("sim.conf.lua", (conf:gsub("return {", ("return { scripts = { %q }, guards = { approve = 'never' },")
+                                              :format(t.dir .. "/scripts"), 1)))
+  t:playbook("confine", [[ local okta = require "connectors.okta"
+    local u = only(okta.users { login = input.login })
+    local g = only(okta.groups { name = "ir-restricted", type = "OKTA_GROUP" })
+    okta.add_to_group { user = u.id, group = g.id } ]], 'uses = { "okta" }, input = { login = "string" },')
+  local run = t:expect(0, { "run", "confine", "--set", "login=pgustavo@theshire.example", "--json" }).doc().run
+  t:expect(0, { "undo", run })
+  local function undone(args)
+    local n = 0
+    for _, s in ipairs(t:expect(0, { "show", run, "--json", table.unpack(args or {}) }).doc().steps) do
+      n = n + (s.state == "undone" and 1 or 0)
+    end
+    return n
+  end
+  eq(undone(), 1)
+  local doc = t:expect(0, { "prune", "--older-than", "0s", "--json" }).doc()
+  eq(doc.runs, 1)                                         -- the undoing; what it undid acted within the hour
+  has(doc.left[1].why, "a cap counts it")
+  eq(undone(), 1)
+end)
+
 sys.test("a waiting parent keeps what it waits for; an open question its run", function(t)
   t:playbook("p", 'run_playbook("c", {}); return ask { title = "go on?" }.answer', 'uses = { "c" },')
   t:playbook("c", "return 7")

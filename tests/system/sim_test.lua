@@ -38,10 +38,20 @@ end)
 sys.test("wrong usage is told before anything listens", function(t)
   for _, bad in ipairs { { "acme", "acme" }, { "--port", "0" }, { "--port", "http" }, { "--speed", "0" },
                          { "--faults", "okta=explode" }, { "--faults", "okta.users#0=429" },
+                         { "--faults", "nobody=429" }, { "--faults", "okta.usres=429" },
                          { "--nonsense" } } do
     local r = t:expect(2, { "sim", bad[1], bad[2] })
     assert(#r.err > 0 and r.out == "", r.err)
   end
+end)
+
+sys.test("a fault that could never strike is refused, with what there is", function(t)
+  local function why(spec)
+    return t:expect(2, { "run", "t1059.model", "--sim", "--set", "ip=10.20.5.15", "--faults", spec }).err
+  end
+  has(why "okta=429,nobody=429", "there is no simulator of nobody; there are crowdstrike okta qualys visionone")
+  has(why "okta.usres=429", "the simulator of okta knows no usres; it knows ")
+  has(why "okta=explode", "names no fault")
 end)
 
 sys.test("faults come where they were asked for, and are seen in the log", function(t)

@@ -263,6 +263,18 @@ sys.test("restore: only what is held, only when it is clean, and only once", fun
   eq(t:did "visionone.restoreIsolate", 1)
 end)
 
+sys.test("evict and restore: an indicator that the vendor does not let go of is not done, and still held", function(t)
+  t:sim { "--speed", "1000", "--faults", "crowdstrike.delete_iocs=409" }
+  local doc = run(t, "evict", { subject = NOTES, device = "WORKSTATION5" })
+  eq(doc.code, 5)
+  has(not_done(doc), "delete the indicator of notes.txt: ")
+  doc = run(t, "restore", { sha256 = NOTES.sha256, benign_by = "bob" })
+  eq(doc.code, 5)
+  has(not_done(doc), "lift ioc of crowdstrike:file:" .. NOTES.sha256)
+  eq(doc.result.lifted, 0)
+  has(held(t), "ioc=prevent held")
+end)
+
 sys.test("restore: a newer verdict of the site's own list will do; the exception stays", function(t)
   t:sim { "--speed", "1000" }
   run(t, "isolate", { subject = LAUNCHER, device = "WORKSTATION6", verdict = "malicious" })

@@ -61,6 +61,15 @@ local function not_done(doc)
   return table.concat(out, "\n")
 end
 
+---Milliseconds from one time to another, less than a day later.
+local function ms_between(from, to)
+  local function ms(t)
+    local h, m, s = t:match "T(%d+):(%d+):([%d.]+)Z$"
+    return (h * 60 + m) * 60000 + s * 1000
+  end
+  return (ms(to) - ms(from)) % 86400000
+end
+
 -- A whole response ----------------------------------------------------------------------------------------
 
 sys.test("a script on disk goes through every stage, and each step and finding knows its own", function(t)
@@ -85,6 +94,22 @@ sys.test("a script on disk goes through every stage, and each step and finding k
   assert(order:find("visionone.block", 1, true) < order:find("crowdstrike.rtr_kill", 1, true))
   assert(order:find("crowdstrike.rtr_kill", 1, true) < order:find("visionone.isolate", 1, true))
   hasnt(order, "visionone.terminate_process")
+end)
+
+sys.test("a scan that takes its time, or of which nobody knows whether it began, holds up nothing else", function(t)
+  local function step(doc, op)
+    for _, s in ipairs(doc.steps) do if s.op == op then return s end end
+  end
+  local slow = respond(t, SCRIPT, nil, "--set", "confirmed_by=alice")
+  local scan, isolation = step(slow, "qualys.launch_scan"), step(slow, "visionone.isolate")
+  eq(scan.state, "done")
+  assert(ms_between(scan.started, isolation.started) < scan.ms, "it waited for the scan")
+
+  local doubt = respond(t, SCRIPT, nil, "--set", "confirmed_by=alice", "--faults",
+                        "qualys.launch_scan#1=reset-after,qualys.scan_list@1=html")
+  eq(doubt.code, 3)
+  eq(doubt.waiting["for"], "doubt")
+  eq(stages(doubt), "deceive done, detect done, evict done, harden done, isolate done, model waiting")
 end)
 
 sys.test("an encoded command: no file is denied or evicted, and the report says so", function(t)

@@ -1,6 +1,6 @@
-/* engine_restore_test.c: a store that is restored from a backup, while the world has moved on: by the world's own
-** account nothing is done twice, whenever the backup was made; and what was only approved, intended or begun in it
-** is looked at again. */
+/* engine_restore_test.c: a store that is restored from a backup, while the world has moved on: by the
+** world's own account nothing is done twice, whenever the backup was made; and what was only approved,
+** intended or begun in it is looked at again. */
 #include "tests/unit/engine_rig.h"
 
 #include "engine/inside.h"
@@ -27,7 +27,11 @@ static rig *set_up(const char *approve, const char *body, uint64_t seed) {
 
 /* --- the person: says what the world's own account says --- */
 
-typedef struct question { rig *r; int64_t id; bool yes; } question;
+typedef struct question {
+  rig *r;
+  int64_t id;
+  bool yes;
+} question;
 
 /* Was everything that the question is about done before? */
 static bool judge(void *arg, const ln_approval *a) {
@@ -90,8 +94,9 @@ static const char everything[] =
     "parallel { a = function() fake.ipost { id = 'i' } end, c = function() fake.iblind { id = 'j' } end }\n"
     "return run_playbook('t.child')";
 
-static const char child[] = "local fake = require 'fake'; return playbook { name = 't.child', summary = 'a child',"
-                            " uses = { 'fake' }, run = function() fake.post { id = 'cp', as = 'cp' }; return 7 end }";
+static const char child[] =
+    "local fake = require 'fake'; return playbook { name = 't.child', summary = 'a child',"
+    " uses = { 'fake' }, run = function() fake.post { id = 'cp', as = 'cp' }; return 7 end }";
 
 static int64_t backup_at;
 
@@ -148,7 +153,7 @@ static void restore_everything(bool told) {
       assert_has(rig_doc(r), "\"for\":\"restored\"");
       assert_non_null(rig_resume(r, NULL));
       rig_pass(r, 60000);
-      assert_int_equal(rig_acted(r, NULL), acted);       /* it is frozen */
+      assert_int_equal(rig_acted(r, NULL), acted); /* it is frozen */
       put_thaw(r);
       carry(r, told);
       live++;
@@ -201,8 +206,8 @@ static rig *second_life(const char *approve, const char *body, const char *step,
   return r;
 }
 
-/* It was done, and an analyst has taken it back since: nobody does it again without a person's word, also where
-** the class would allow it. */
+/* It was done, and an analyst has taken it back since: nobody does it again without a person's word,
+** also where the class would allow it. */
 static void test_intended(void **state) {
   (void)state;
   static const char *const ops[] = {"set", "once", "post", "ipost", "iblind"};
@@ -212,7 +217,7 @@ static void test_intended(void **state) {
       snprintf(body, sizeof body, "return fake.%s { id = 'w' }.state", ops[i]);
       snprintf(step, sizeof step, "fake.%s#1", ops[i]);
       rig *r = second_life("never", body, step, "intent");
-      bool seen = i == 2 || i == 3;                      /* the vendor knows it by its tag */
+      bool seen = i == 2 || i == 3; /* the vendor knows it by its tag */
       rig_thing_set(r, "w", "absent");
       rig_up(r);
       put_thaw(r);
@@ -239,9 +244,13 @@ static void test_approved(void **state) {
       "return fake.set { id = 'w' }.state",
       "return approved({ title = 'all' }, function() return fake.set { id = 'w' }.state end)",
       "approved({ title = 'all' }, function() fake.set { id = 'v' }; fake.set { id = 'w' } end)"};
-  static const struct { int body; const char *step, *what; } when[] = {
-      {0, "fake.set#1", "asked"}, {1, "approved#1", "asked"}, {1, "approved#1", "result"},
-      {2, "approved/fake.set#1", "result"}};
+  static const struct {
+    int body;
+    const char *step, *what;
+  } when[] = {{0, "fake.set#1", "asked"},
+              {1, "approved#1", "asked"},
+              {1, "approved#1", "result"},
+              {2, "approved/fake.set#1", "result"}};
   for (size_t i = 0; i < sizeof when / sizeof *when; i++)
     for (int yes = 0; yes < 2; yes++) {
       rig *r = set_up("destructive", bodies[when[i].body], 80 + i);
@@ -307,8 +316,9 @@ static void test_served(void **state) {
   rig *r = rig_new(5);
   rig_conf(r, "guards = { approve = \"never\" },");
   rig_body(r, "sleep '5s'; return run_playbook('t.child')");
-  rig_script(r, "t.child", "return playbook { name = 't.child', summary = 'a child', uses = { 'fake' },"
-                           " run = function() sleep '1h'; return 7 end }");
+  rig_script(r, "t.child",
+             "return playbook { name = 't.child', summary = 'a child', uses = { 'fake' },"
+             " run = function() sleep '1h'; return 7 end }");
   r->served = true;
   rig_up(r);
   rig_start(r, "t.main", NULL);
@@ -329,9 +339,11 @@ static void test_served(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_nothing_twice), cmocka_unit_test(test_vendors_tell),
-      cmocka_unit_test(test_intended),      cmocka_unit_test(test_approved),
-      cmocka_unit_test(test_crash_after_restore), cmocka_unit_test(test_served)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_twice),
+                                     cmocka_unit_test(test_vendors_tell),
+                                     cmocka_unit_test(test_intended),
+                                     cmocka_unit_test(test_approved),
+                                     cmocka_unit_test(test_crash_after_restore),
+                                     cmocka_unit_test(test_served)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

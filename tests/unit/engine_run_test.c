@@ -575,7 +575,8 @@ static void test_two_processes(void **state) {
 /* --- a journal of another version --- */
 
 static bool make_newer(ln_tx *tx, void *arg, ln_err *err) {
-  ln_run_row row = {.playbook = LN_STR("t.main"), .snapshot = LN_STR("sha256:none"), .state = LN_STR("waiting")};
+  ln_run_row row = {
+      .playbook = LN_STR("t.main"), .snapshot = LN_STR("sha256:none"), .state = LN_STR("waiting")};
   ln_buf data, line;
   (void)arg;
   snprintf(row.ulid, sizeof row.ulid, "%s", "01M800000000000000000NEWER");
@@ -588,7 +589,8 @@ static bool make_newer(ln_tx *tx, void *arg, ln_err *err) {
   ln_v_int(&data, LN_SEMANTICS + 1);
   ln_v_end(&data, mark);
   ln_entry e = {.kind = LN_E_RUN, .name = LN_STR("run.began"), .data = ln_buf_view(&data)};
-  bool ok = ln_entry_put(&line, &e) && ln_tx_run_create(tx, &row, err) && ln_tx_log(tx, row.id, ln_buf_view(&line), err) &&
+  bool ok = ln_entry_put(&line, &e) && ln_tx_run_create(tx, &row, err) &&
+            ln_tx_log(tx, row.id, ln_buf_view(&line), err) &&
             ln_tx_log(tx, row.id, LN_STR("what only a newer one can read"), err);
   ln_buf_free(&data);
   ln_buf_free(&line);

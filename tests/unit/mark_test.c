@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static char copy[128];                                   /* where a second store lies */
+static char copy[128]; /* where a second store lies */
 
 static int make_two(void **state) {
   if (make_folder(state) != 0) return -1;
@@ -82,7 +82,9 @@ static void test_backup(void **state) {
   ln_store_close(s);
 }
 
-typedef struct restoring { ln_buf why; } restoring;
+typedef struct restoring {
+  ln_buf why;
+} restoring;
 static bool restore(ln_tx *tx, void *arg, ln_err *err) {
   restoring *r = arg;
   ln_buf_cut(&r->why, 0);
@@ -98,10 +100,12 @@ static ln_run_row row_of(ln_store *s, int64_t run) {
   ln_run_row row = {.id = 0};
   ln_err err;
   assert_true(ln_store_run_get(s, run, read_row, &row, &err));
-  return row;                                            /* its texts are gone */
+  return row; /* its texts are gone */
 }
 
-typedef struct asking { int64_t run, ms; } asking;
+typedef struct asking {
+  int64_t run, ms;
+} asking;
 static bool ask(ln_tx *tx, void *arg, ln_err *err) {
   asking *a = arg;
   return ln_tx_run_restored(tx, a->run, &a->ms, err);
@@ -120,7 +124,7 @@ static void test_restore_once(void **state) {
   ln_buf_init(&r.why, 4096);
   run_job(s, restore, &r);
   assert_true(r.why.n > 0);
-  run_job(s, restore, &r);                               /* another process was as fast */
+  run_job(s, restore, &r); /* another process was as fast */
   assert_int_equal(r.why.n, 0);
   assert_string_equal(why_of(s), "");
   ln_run_row row = row_of(s, live);
@@ -152,7 +156,7 @@ static void test_copied_file(void **state) {
   assert_non_null(strstr(why_of(s), "a copy"));
   ln_store_close(s);
   snprintf(other, sizeof other, "%s/c.db", folder);
-  assert_int_equal(rename(path, other), 0);              /* only its name is another */
+  assert_int_equal(rename(path, other), 0); /* only its name is another */
   s = open_path(other);
   assert_string_equal(why_of(s), "");
   ln_store_close(s);

@@ -4,20 +4,27 @@
 #define HOUR INT64_C(3600000)
 #define NOW (1000 * HOUR)
 
-typedef struct made { ln_run_row row; const char *entries; } made;
+typedef struct made {
+  ln_run_row row;
+  const char *entries;
+} made;
 
 static bool create(ln_tx *tx, void *arg, ln_err *err) {
   made *m = arg;
   return ln_tx_run_create(tx, &m->row, err) &&
-         (!m->entries || (ln_tx_log(tx, m->row.id, ln_str_of(m->entries), err) &&
-                          ln_tx_segment(tx, m->row.id, err)));
+         (!m->entries ||
+          (ln_tx_log(tx, m->row.id, ln_str_of(m->entries), err) && ln_tx_segment(tx, m->row.id, err)));
 }
 
 /* A run that ended at `finished` (0: not yet), below `parent`. */
 static int64_t put_run(ln_store *s, int64_t parent, int64_t root, int64_t finished) {
   static int n;
-  made m = {.row = {.parent = parent, .root = root, .state = finished ? LN_STR("completed") : LN_STR("waiting"),
-                    .finished_ms = finished, .playbook = LN_STR("p"), .created_ms = 1},
+  made m = {.row = {.parent = parent,
+                    .root = root,
+                    .state = finished ? LN_STR("completed") : LN_STR("waiting"),
+                    .finished_ms = finished,
+                    .playbook = LN_STR("p"),
+                    .created_ms = 1},
             .entries = "abc"};
   snprintf(m.row.ulid, sizeof m.row.ulid, "01%024d", ++n);
   run_job(s, create, &m);
@@ -34,12 +41,21 @@ static ln_kept_for kept(ln_store *s, int64_t root) {
 static bool hold_apply(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_begin(tx, arg, err); }
 
 static void put_hold(ln_store *s, int64_t run, const char *step, const char *entity, const char *status) {
-  ln_hold h = {.run = run, .step = ln_str_of(step), .entity = ln_str_of(entity), .facet = LN_STR("f"),
-               .op = LN_STR("o"), .state = LN_STR("on"), .status = ln_str_of(status), .since_ms = 1};
+  ln_hold h = {.run = run,
+               .step = ln_str_of(step),
+               .entity = ln_str_of(entity),
+               .facet = LN_STR("f"),
+               .op = LN_STR("o"),
+               .state = LN_STR("on"),
+               .status = ln_str_of(status),
+               .since_ms = 1};
   run_job(s, hold_apply, &h);
 }
 
-typedef struct acting { int64_t root, ms; const char *entity; } acting;
+typedef struct acting {
+  int64_t root, ms;
+  const char *entity;
+} acting;
 static bool act_apply(ln_tx *tx, void *arg, ln_err *err) {
   acting *a = arg;
   return ln_tx_act_add(tx, a->root, a->root, ln_str_of(a->entity), LN_STR("o"), a->ms, err);
@@ -65,11 +81,11 @@ static void test_why(void **state) {
   put_hold(s, other, "x", "v:host:a", "released");
   put_hold(s, bystander, "x", "v:host:b", "released");
   assert_int_equal(kept(s, other), LN_KEPT_NOT);
-  put_hold(s, holds, "x", "v:host:a", "held");           /* what the other did to it stays beside it */
+  put_hold(s, holds, "x", "v:host:a", "held"); /* what the other did to it stays beside it */
   assert_int_equal(kept(s, holds), LN_KEPT_HELD);
   assert_int_equal(kept(s, other), LN_KEPT_HELD);
   assert_int_equal(kept(s, bystander), LN_KEPT_NOT);
-  acting a = {bystander, old, "v:host:a"};               /* it acted on it, and its ledger says nothing */
+  acting a = {bystander, old, "v:host:a"}; /* it acted on it, and its ledger says nothing */
   run_job(s, act_apply, &a);
   assert_int_equal(kept(s, bystander), LN_KEPT_HELD);
 
@@ -88,7 +104,9 @@ static void test_why(void **state) {
   ln_store_close(s);
 }
 
-static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_run_remove(tx, *(int64_t *)arg, err); }
+static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_run_remove(tx, *(int64_t *)arg, err);
+}
 
 static bool gather(void *arg, ln_str entries) { return ln_buf_add(arg, entries); }
 
@@ -101,7 +119,10 @@ static void assert_journal(ln_store *s, int64_t run, const char *text) {
   ln_buf_free(&b);
 }
 
-typedef struct logging { int64_t run; const char *text; } logging;
+typedef struct logging {
+  int64_t run;
+  const char *text;
+} logging;
 static bool log_apply(ln_tx *tx, void *arg, ln_err *err) {
   logging *l = arg;
   return ln_tx_log(tx, l->run, ln_str_of(l->text), err);
@@ -117,7 +138,7 @@ static void test_log(void **state) {
   run_job(s, log_apply, &b);
   run_job(s, remove_apply, &gone);
   ln_store_close(s);
-  s = open_store();                                      /* one that learns the log anew */
+  s = open_store(); /* one that learns the log anew */
   while (ln_store_tidy(s)) continue;
   assert_journal(s, gone, "");
   assert_journal(s, lives, "abcdef");
@@ -133,8 +154,12 @@ static bool put_value(ln_tx *tx, void *arg, ln_err *err) {
   memcpy(c.sha256, sha, sizeof sha);
   return ln_tx_content_put(tx, &c, err);
 }
-static bool dying(ln_tx *tx, void *arg, ln_err *err) { return (void)arg, ln_tx_value_dying(tx, ln_str_of(sha), err); }
-static bool lives(ln_tx *tx, void *arg, ln_err *err) { return (void)arg, ln_tx_value_lives(tx, ln_str_of(sha), err); }
+static bool dying(ln_tx *tx, void *arg, ln_err *err) {
+  return (void)arg, ln_tx_value_dying(tx, ln_str_of(sha), err);
+}
+static bool lives(ln_tx *tx, void *arg, ln_err *err) {
+  return (void)arg, ln_tx_value_lives(tx, ln_str_of(sha), err);
+}
 static bool end(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_value_end(tx, ln_str_of(sha), arg, err); }
 
 static bool count_one(void *arg, ln_str name) { return (void)name, ++*(int *)arg, true; }
@@ -146,7 +171,9 @@ static int count_dying(ln_store *s) {
   return n;
 }
 
-typedef struct expiring { int64_t now, after, n; } expiring;
+typedef struct expiring {
+  int64_t now, after, n;
+} expiring;
 static bool expire(ln_tx *tx, void *arg, ln_err *err) {
   expiring *x = arg;
   return ln_tx_contents_expire(tx, x->now, &x->after, &x->n, err);
@@ -160,13 +187,13 @@ static void test_values(void **state) {
   memset(sha, 'a', sizeof sha - 1);
   run_job(s, put_value, &for_ever);
   run_job(s, end, &gone);
-  assert_false(gone);                                    /* it was not dying */
+  assert_false(gone); /* it was not dying */
   run_job(s, dying, NULL);
   assert_int_equal(count_dying(s), 1);
   expiring x = {.now = NOW};
   run_job(s, expire, &x);
-  assert_int_equal(x.n, 0);                              /* dying is not expired: somebody may need it */
-  run_job(s, put_value, &for_ever);                      /* another run has it, too */
+  assert_int_equal(x.n, 0);         /* dying is not expired: somebody may need it */
+  run_job(s, put_value, &for_ever); /* another run has it, too */
   run_job(s, end, &gone);
   assert_false(gone);
   run_job(s, dying, NULL);

@@ -133,7 +133,7 @@ static void test_bad_spec(void **s) {
   ln_simhost_opts o = {
       .stdlib = {dirs, 1}, .modules = lnL_modules, .clock = loop->clock, .faults = "okta=smoke"};
   assert_null(ln_simhost_new(&o, &err));
-  assert_string_equal(err.code, "bad_argument");
+  assert_string_equal(err.code, "usage");
   assert_non_null(strstr(err.message, "okta=smoke"));
 }
 
@@ -209,7 +209,7 @@ static void own_folder(void) {
   snprintf(path, sizeof path, "%s/sim", dir);
   assert_int_equal(mkdir(path, 0700), 0);
   write_file("world", "return { new = function() return {} end }");
-  write_file("kit", "local kit = {} function kit.faults() end"
+  write_file("kit", "local kit = {} function kit.checked() end"
                     " function kit.sim(d) return { config = {}, start = function() return { log = {}, state "
                     "= {}, handle = d.handle } end } end"
                     " return kit");

@@ -443,8 +443,8 @@ static bool gather_all(ln_tx *tx, void *arg, ln_err *err) {
   return true;
 }
 
-/* What runs that were put away have in the log goes soon, however few rows there are: the next process reads all
-** that is there. */
+/* What runs that were put away have in the log goes soon, however few rows there are: the next process reads
+** all that is there. */
 static void test_needless_rows_go_soon(void **state) {
   (void)state;
   ln_err err;

@@ -41,9 +41,11 @@ package.loaded["connectors.visionone"] = { back = act "visionone.back",
 
 local restore = dofile "scripts/t1059/restore.lua"
 
+local steps = 0
 local function hold(more)
+  steps = steps + 1
   local h = { entity = "e", facet = "f", state = "isolated", status = "held", run = "other", open = false,
-              since = "2026-01-02", step = "s", undo = { op = "visionone.back", args = { id = "x" } } }
+              since = "2026-01-02", step = "s" .. steps, undo = { op = "visionone.back", args = { id = "x" } } }
   for k, v in pairs(more or {}) do h[k] = v end
   return h
 end
