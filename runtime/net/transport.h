@@ -29,6 +29,9 @@ typedef struct ln_request {                              /* borrowed until send 
   void *sink_arg;
   ln_str who;                                            /* the tag of the step it is for; "": nobody's.  */
   bool write;                                            /* … and its deed.  Neither reaches the wire     */
+  bool apart;                                            /* on a connection that nothing else was, or will
+                                                            be, asked on: its answer is no other's.  Where
+                                                            a host speaks HTTP/2 every request is so      */
 } ln_request;
 
 typedef enum ln_sent {
