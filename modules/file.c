@@ -112,6 +112,8 @@ static void start_read(ln_effect *e) {
   ln_buf_init(&content, FILE_MAX);
   ln_buf_init(&value, FILE_MAX + 64);
   bool ok = place_of(e, &p, &err) && ln_beneath_read(p.root, p.rel, &content, &err);
+  if (!ok && ln_err_is(&err, "not_found"))
+    ln_fail(&err, "not_found", LN_FINAL, "there is no %.*s", (int)p.path.n, p.path.p);
   if (ok) ln_v_str(&value, ln_buf_view(&content));
   ln_buf_free(&content);
   answer(e, ok, &value, &err);
@@ -578,14 +580,15 @@ static int l_write(lua_State *L) {
   ln_str data = lnL_text(L, "file.write", "data", 3);
   if (!ln_digests_of(data, &d, &err)) return lnL_raise_in(L, "file.write", &err);
   set_content(L, (int64_t)data.n, ln_str_of(d.sha256), ln_str_of(d.sha1), ln_str_of(d.md5));
-  content *c = malloc(sizeof *c + data.n);
+  const ln_op *op = op_of(L);
+  content *c = malloc(sizeof *c + data.n); /* nothing raises from here on that could lose it   */
   if (!c) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for %zu bytes", data.n);
     return lnL_raise_in(L, "file.write", &err);
   }
   c->n = data.n;
   if (data.n) memcpy(c->bytes, data.p, data.n);
-  return lnL_effect(L, op_of(L), 2, c, free);
+  return lnL_effect(L, op, 2, c, free);
 }
 
 int luaopen_file(lua_State *L) {

@@ -1,6 +1,6 @@
 /* ledger.c: what Lunette holds, as a playbook may read it: who confined what, since when, what it was before,
-** and how it is taken back; what a run did; and lifting a hold, which is to call the operation that the ledger
-** names for it, as its compare-and-undo (engine/lift.c). */
+** and how it is taken back; what a run did; and lifting a hold, which is to call the operation that the
+** ledger names for it, as its compare-and-undo (engine/lift.c). */
 #include "modules/modules.h"
 
 #include "base/units.h"

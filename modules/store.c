@@ -123,7 +123,8 @@ static bool apply_list(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
 }
 
 #define LOCAL(label, fn) {.name = (label), .cls = LN_LOCAL, .apply = (fn)}
-#define LOOKS(label, fn) {.name = (label), .cls = LN_LOCAL, .apply = (fn), .quiet = true}
+#define LOOKS(label, fn)                                                                                     \
+  { .name = (label), .cls = LN_LOCAL, .apply = (fn), .quiet = true, .looks = true }
 static const ln_op op_get = LOOKS("store.get", apply_get), op_set = LOCAL("store.set", apply_set),
                    op_incr = LOCAL("store.incr", apply_incr), op_delete = LOCAL("store.delete", apply_delete),
                    op_list = LOOKS("store.list", apply_list);

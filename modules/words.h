@@ -20,8 +20,8 @@ extern const luaL_Reg lnL_list_words[], lnL_branch_words[], lnL_wait_words[], ln
     lnL_chance_words[], lnL_page_words[], lnL_site_words[], lnL_run_words[];
 
 LN_RAISES int64_t lnL_check_ms(lua_State *L, int idx, const char *what);
-/* a duration, in ms */
-LN_RAISES int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise);
+/* The duration that the options at t have under key, in ms.  word: whose options they are. */
+LN_RAISES int64_t lnL_option_ms(lua_State *L, const char *word, int t, const char *key, int64_t otherwise);
 /* title, detail, quorum, expires into e->args */
 LN_RAISES void lnL_question_args(lua_State *L, int opts, ln_effect *e);
 

@@ -260,7 +260,8 @@ function all_ok(outcomes) end
 ---@param time duration
 function sleep(time) end
 
----Calls fn again and again until it returns something true. Only what it ended with is journaled.
+---Calls fn again and again until it returns something true. Only what it ended with is journaled. It may read,
+---and look into `store` (`get`, `list`).
 ---```lua
 ---local n = 0
 ---assert(await_until(function() n = n + 1 return n == 3 and "ready" end, { every = "10s", timeout = "5m" }) == "ready")

@@ -4,6 +4,7 @@
 
 #include "engine/library.h"
 #include "engine/play.h"
+#include "modules/modules.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static char *branch_key(lua_State *L, int item, const char *key, size_t index) {
   ln_buf b;
   ln_str s = {NULL, 0};
   int top = lua_gettop(L);
-  ln_buf_init(&b, 512);
+  ln_buf_init(&b, 4096);
   if (lua_type(L, item) == LUA_TSTRING) s.p = lua_tolstring(L, item, &s.n);
   else if (lua_isinteger(L, item)) ln_buf_addf(&b, "%lld", (long long)lua_tointeger(L, item));
   else if (lua_type(L, item) == LUA_TNUMBER) ln_buf_addf(&b, "%.17g", lua_tonumber(L, item));
@@ -68,7 +69,7 @@ static char *child_name(ln_branch *b, const char *own) {
 
 static bool name_child(ln_fork *f, ln_branch *b, size_t i, const char *prefix, char *key) {
   ln_buf own;
-  ln_buf_init(&own, 1024);
+  ln_buf_init(&own, 4096);
   ln_name_escape(&own, ln_str_of(prefix));
   if (key) ln_buf_addf(&own, "%s%s", prefix[0] ? "/" : "", key);
   char *text = key ? ln_buf_take(&own, NULL) : NULL;
@@ -96,15 +97,16 @@ static int names_failed(lua_State *L) {
 
 /* ------------------------------------------------------------------ map */
 
-enum { MAP_WIDTH = 8, MAP_MAX = 100000 };
+enum { MAP_WIDTH = 8, MAP_MAX = 100000, WIDTH_MAX = 256 };
 
-static bool option_is(lua_State *L, int t, const char *key, const char *value, bool otherwise) {
-  bool is = otherwise;
-  if (lua_istable(L, t)) {
-    if (lua_getfield(L, t, key) == LUA_TSTRING) is = strcmp(lua_tostring(L, -1), value) == 0;
-    lua_pop(L, 1);
-  }
-  return is;
+/* The option on_error: "stop" or "collect". */
+static bool stops_on_error(lua_State *L, const char *word, int t, bool otherwise) {
+  lnL_field(L, t, "on_error");
+  ln_str s = lnL_text_or(L, word, "on_error", -1, otherwise ? LN_STR("stop") : LN_STR("collect"));
+  bool stop = ln_str_eq(s, LN_STR("stop"));
+  if (!stop && !ln_str_eq(s, LN_STR("collect"))) lnL_bad(L, word, "on_error", "\"stop\" or \"collect\"", 0);
+  lua_pop(L, 1);
+  return stop;
 }
 
 /* [… results i] the error of result i, as a table */
@@ -164,11 +166,11 @@ static int raise_result(lua_State *L, int results, lua_Integer i) {
   return lua_error(L);
 }
 
-/* list fn opts … results */
+/* list fn items results: items are the list's as it was when map began */
 static int map_joined(lua_State *L, int status, lua_KContext stop) {
   (void)status;
   int results = lua_gettop(L);
-  lua_Integer bad = to_outcomes(L, 1, results, (lua_Integer)lua_rawlen(L, 1));
+  lua_Integer bad = to_outcomes(L, 3, results, (lua_Integer)lua_rawlen(L, 3));
   if (stop && bad) return raise_result(L, results, bad);
   lua_settop(L, results);
   lnL_mark_array(L, results);
@@ -176,40 +178,56 @@ static int map_joined(lua_State *L, int status, lua_KContext stop) {
 }
 
 static size_t option_width(lua_State *L, int t) {
-  lua_Integer n = MAP_WIDTH;
-  if (lua_istable(L, t)) {
-    if (lua_getfield(L, t, "concurrency") == LUA_TNUMBER) n = lua_tointeger(L, -1);
-    lua_pop(L, 1);
+  lnL_field(L, t, "concurrency");
+  int64_t n = lua_isnil(L, -1) ? MAP_WIDTH : lnL_whole(L, "map", "concurrency", -1, 1, MAP_MAX);
+  lua_pop(L, 1);
+  return n > WIDTH_MAX ? WIDTH_MAX : (size_t)n;
+}
+
+/* Pushes the option's text; NULL: it is not given.  [-0, +1, e] */
+static const char *push_text_option(lua_State *L, int t, const char *key) {
+  lnL_field(L, t, key);
+  ln_str s = lnL_text_or(L, "map", key, -1, (ln_str){NULL, 0});
+  if (s.p && memchr(s.p, '\0', s.n)) lnL_bad(L, "map", key, "a text without NUL bytes", 0);
+  return s.p;
+}
+
+/* Replaces the options at 3 by the n items at 1 as they are now, whatever branches do to the list. */
+static void keep_items(lua_State *L, size_t n) {
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    lua_rawseti(L, -2, (lua_Integer)i);
   }
-  return n < 1 ? 1 : n > 256 ? 256 : (size_t)n;
+  lua_replace(L, 3);
 }
 
 static int l_map(lua_State *L) {
+  static const char *const known[] = {"name", "key", "concurrency", "on_error", NULL};
   lnL_known(L, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 3);
+  lnL_options(L, "map", 3, known);
   size_t n = lua_rawlen(L, 1);
   if (n > MAP_MAX) return lnL_raisef(L, "too_many", "map: %zu items, %d at most", n, MAP_MAX);
-  const char *prefix = "map", *key = NULL;
-  if (lua_istable(L, 3)) {
-    lua_getfield(L, 3, "name"), prefix = luaL_optstring(L, -1, "map");
-    lua_getfield(L, 3, "key"), key = luaL_optstring(L, -1, NULL);
-  }
-  bool stop = option_is(L, 3, "on_error", "stop", false);
+  bool stop = stops_on_error(L, "map", 3, false);
   size_t width = option_width(L, 3);
+  const char *prefix = push_text_option(L, 3, "name"); /* list fn opts name           */
+  const char *key = push_text_option(L, 3, "key");     /* list fn opts name key       */
+  keep_items(L, n);                                    /* list fn items name key      */
   ln_fork *f = fork_or_raise(L, n);
   f->width = width;
   f->stop_on_error = stop;
   for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    if (!name_child(f, lnL_here(L), i, prefix, branch_key(L, lua_gettop(L), key, i + 1)))
+    lua_rawgeti(L, 3, (lua_Integer)i + 1);
+    if (!name_child(f, lnL_here(L), i, prefix ? prefix : "map", branch_key(L, lua_gettop(L), key, i + 1)))
       return names_failed(L);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 2);
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 3);
   f->items_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return lnL_fork_wait(L, f, stop, map_joined);
 }
@@ -217,25 +235,25 @@ static int l_map(lua_State *L) {
 /* ------------------------------------------------------------------ parallel */
 
 static int by_text(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
+  return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b);
 }
 
 /* The keys of the table at 1, sorted, as a list on top; the functions as another. [-0, +2, e] */
 static size_t sorted_branches(lua_State *L) {
-  size_t n = 0;
+  size_t n = 0, i = 0;
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), n++)
     if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TFUNCTION)
       lnL_raisef(L, "bad_argument", "parallel: a table of named functions is wanted");
-  const char **keys = lua_newuserdatauv(L, (n + 1) * sizeof *keys, 0);   /* keys */
-  size_t i = 0;
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) keys[i++] = lua_tostring(L, -2);
+  ln_str *keys = lua_newuserdatauv(L, (n + 1) * sizeof *keys, 0); /* keys           */
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), i++) keys[i].p = lua_tolstring(L, -2, &keys[i].n);
   qsort(keys, n, sizeof *keys, by_text);
   lua_createtable(L, (int)n, 0);                                         /* keys names     */
   lua_createtable(L, (int)n, 0);                                         /* keys names fns */
   for (i = 0; i < n; i++) {
-    lua_pushstring(L, keys[i]);
-    lua_rawseti(L, -3, (lua_Integer)i + 1);
-    lua_getfield(L, 1, keys[i]);
+    lua_pushlstring(L, keys[i].p, keys[i].n); /* … name         */
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -4, (lua_Integer)i + 1);
+    lua_rawget(L, 1); /* … fn           */
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_remove(L, -3);                                                     /* names fns      */
@@ -259,9 +277,11 @@ static int parallel_joined(lua_State *L, int status, lua_KContext stop) {
 }
 
 static int l_parallel(lua_State *L) {
+  static const char *const known[] = {"on_error", NULL};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
-  bool stop = option_is(L, 2, "on_error", "stop", true);
+  lnL_options(L, "parallel", 2, known);
+  bool stop = stops_on_error(L, "parallel", 2, true);
   size_t n = sorted_branches(L);                      /* branches opts names fns */
   ln_fork *f = fork_or_raise(L, n);
   f->stop_on_error = stop;
@@ -422,8 +442,10 @@ static const char *push_stage_module(lua_State *L, const char *name) {
 }
 
 static bool switched_off(lua_State *L, const char **why) {
+  static const char *const known[] = {"when", "why", "otherwise", NULL};
   bool off = false;
   *why = NULL;
+  lnL_options(L, "stage", 3, known);
   if (!lua_istable(L, 3)) return false;
   lua_getfield(L, 3, "when");
   lnL_known(L, -1);
@@ -588,7 +610,8 @@ static int step_keep(lua_State *L, bool ok) {
   ln_branch *b = lnL_here(L);
   ln_effect *e = b->asked;
   ln_err err = {0};
-  b->in_step = false;
+  b->in_step = NULL;
+  ln_vm_aside(b->run->vm, b->polling, NULL);
   e->ok = ok && lnL_encode(L, -1, &e->outcome, &err);
   if (ok && !e->ok) {
     ln_err_prefix(&err, "step \"%s\": its result cannot be journaled", lua_tostring(L, 1));
@@ -618,8 +641,9 @@ static int step_go(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (!b->asked->go) return lnL_effect_result(L, b->asked);
   b->asked->go = false;
-  b->in_step = true;
+  b->in_step = L;
   b->step_rolls = 0;
+  ln_vm_aside(b->run->vm, true, L);
   lua_settop(L, 2);
   lua_pushcfunction(L, lnL_pcall);
   lua_pushvalue(L, 2);                                /* name fn pcall fn */

@@ -2,6 +2,8 @@
 ** signal are taken in the transaction that journals it, so that a crash neither loses nor doubles one. */
 #include "modules/words.h"
 
+#include "modules/modules.h"
+
 #include "engine/library.h"
 #include "engine/play.h"
 
@@ -137,7 +139,8 @@ static const ln_op signal_op = {
 static ln_str check_name(lua_State *L, int idx, const char *word) {
   ln_str s;
   s.p = luaL_checklstring(L, idx, &s.n);
-  if (s.n == 0 || s.n > 200) lnL_raisef(L, "bad_argument", "%s: a name has 1 to 200 bytes", word);
+  if (s.n == 0 || s.n > LN_SIGNAL_NAME)
+    lnL_raisef(L, "bad_argument", "%s: a name has 1 to %d bytes", word, LN_SIGNAL_NAME);
   return s;
 }
 
@@ -148,9 +151,11 @@ static taking *new_taking(lua_State *L) {
 }
 
 static int l_await_signal(lua_State *L) {
+  static const char *const known[] = {"timeout", NULL};
   check_name(L, 1, "await_signal");
   lua_settop(L, 2);
-  int64_t timeout = lnL_option_ms(L, 2, "timeout", 0);
+  lnL_options(L, "await_signal", 2, known);
+  int64_t timeout = lnL_option_ms(L, "await_signal", 2, "timeout", 0);
   lua_createtable(L, 0, 2);                              /* name opts args */
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "name");
@@ -163,10 +168,12 @@ static bool send_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {
   ln_vitem v;
   int64_t run;
   bool has = ln_v_get(args, LN_STR("value"), &v);
-  return ln_tx_run_called(tx, ln_v_get_str(args, "run"), &run, err) &&
-         ln_tx_signal_send(tx, run, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
-                           e->asked_ms, err) &&
-         (ln_v_nil(value) || ln_buf_ok(value, err));
+  ln_str to = ln_v_get_str(args, "run");
+  if (!ln_tx_run_called(tx, to, &run, err)) return false;
+  if (!ln_tx_signal_send(tx, run, name_of(e), has ? v.whole : LN_STR("n"), ln_str_of(e->run->ulid),
+                         e->asked_ms, err))
+    return ln_err_prefix(err, "run %.*s", LN_STR_ARG(to));
+  return ln_v_nil(value) || ln_buf_ok(value, err);
 }
 
 static void sent(ln_effect *e) {

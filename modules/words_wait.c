@@ -3,11 +3,13 @@
 #include "modules/words.h"
 
 #include "engine/opaque.h"
+#include "modules/modules.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { EVERY_MS = 30000, TIMEOUT_MS = 3600000, EXPIRES_MS = 3600000 };
+enum { EVERY_MS = 30000, TIMEOUT_MS = 3600000, EXPIRES_MS = 3600000, QUORUM_MAX = 100 };
 
 /* ------------------------------------------------------------------ durations */
 
@@ -29,10 +31,12 @@ int64_t lnL_check_ms(lua_State *L, int idx, const char *what) {
   return ms;
 }
 
-int64_t lnL_option_ms(lua_State *L, int t, const char *key, int64_t otherwise) {
+int64_t lnL_option_ms(lua_State *L, const char *word, int t, const char *key, int64_t otherwise) {
+  char what[64];
   int64_t ms = otherwise;
   if (!lua_istable(L, t)) return otherwise;
-  if (lua_getfield(L, t, key) != LUA_TNIL) ms = lnL_check_ms(L, -1, key);
+  snprintf(what, sizeof what, "%s: %s", word, key);
+  if (lua_getfield(L, t, key) != LUA_TNIL) ms = lnL_check_ms(L, -1, what);
   lua_pop(L, 1);
   return ms;
 }
@@ -52,6 +56,7 @@ typedef struct polling {
   lua_State *main;
   int fn_ref;
   int64_t every_ms, until_ms;
+  uint64_t answers;                                      /* that the run had when it polled                 */
   ln_branch *branch;
 } polling;
 
@@ -76,13 +81,15 @@ static void poll_now(void *arg);
 static void poll_again(ln_effect *e) {
   polling *p = e->work;
   ln_err late;
-  int64_t now = ln_now_ms(e->run->engine->loop->clock);
+  int64_t now = ln_run_clock_ms(e->run);
   if (now + p->every_ms > p->until_ms && now >= p->until_ms) {
     ln_fail(&late, "timeout", LN_FINAL, "await_until: not true within its timeout");
     ln_effect_fail(e, &late);
     return;
   }
-  ln_wait_for(e, now + p->every_ms < p->until_ms ? now + p->every_ms : p->until_ms, poll_now);
+  int64_t next = now + p->every_ms < p->until_ms ? now + p->every_ms : p->until_ms;
+  if (e->run->planning) ln_plan_wait(e, next, p->until_ms, p->answers, poll_now);
+  else ln_wait_for(e, next, poll_now);
 }
 
 /* In a plan it may have asked for what nobody knows yet. */
@@ -127,6 +134,7 @@ static void poll_now(void *arg) {
     ln_run_end_attempt(e->run, &err);
     return;
   }
+  p->answers = e->run->answers;
   b->polling = true;
   b->on_end = poll_ended;
   b->on_end_arg = e;
@@ -156,45 +164,70 @@ static int64_t paced(lua_State *L, int64_t every_ms) {
 
 /* await_until(fn, { every, timeout }): what fn returned when it was true */
 static int l_await_until(lua_State *L) {
+  static const char *const known[] = {"every", "timeout", NULL};
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 2);
-  int64_t every = lnL_option_ms(L, 2, "every", EVERY_MS),
-          timeout = lnL_option_ms(L, 2, "timeout", TIMEOUT_MS);
+  lnL_options(L, "await_until", 2, known);
+  int64_t every = lnL_option_ms(L, "await_until", 2, "every", EVERY_MS),
+          timeout = lnL_option_ms(L, "await_until", 2, "timeout", TIMEOUT_MS);
   if (every < 1) return lnL_raisef(L, "bad_argument", "await_until: `every` must be longer than nothing");
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, NULL);
-  polling *p = calloc(1, sizeof *p);
-  if (!p) return lnL_raisef(L, "memory", "no memory for await_until");
-  p->main = ln_vm_main(ln_vm_of(L));
-  p->fn_ref = LUA_NOREF;
-  p->every_ms = paced(L, every);
   lua_createtable(L, 0, 2);                      /* fn opts args */
   lua_pushinteger(L, every);
   lua_setfield(L, 3, "every_ms");
   lua_pushinteger(L, timeout);
   lua_setfield(L, 3, "timeout_ms");
   lua_pushvalue(L, 1);
-  p->fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  polling *p = calloc(1, sizeof *p); /* nothing raises from here on that could lose it */
+  if (!p) return luaL_unref(L, LUA_REGISTRYINDEX, ref), lnL_raisef(L, "memory", "no memory for await_until");
+  *p = (polling){.main = ln_vm_main(ln_vm_of(L)), .fn_ref = ref, .every_ms = paced(L, every)};
   return lnL_effect(L, &await_op, 3, p, free_polling);
 }
 
 /* ------------------------------------------------------------------ approve, ask */
 
+static void question_start(ln_effect *e);
+
+static const ln_op approve_op = {.name = "approve", .cls = LN_WAIT, .start = question_start};
+static const ln_op ask_op = {.name = "ask", .cls = LN_WAIT, .start = question_start};
+
+/* The answers that an ask offers: texts, each once. */
+static void check_options(lua_State *L, const char *word, int opts) {
+  lnL_field(L, opts, "options"); /* … options        */
+  int list = lua_gettop(L);
+  if (!lua_isnil(L, list) && !lua_istable(L, list)) lnL_bad(L, word, "options", "a list of texts", list);
+  lua_Integer n = lua_isnil(L, list) ? 0 : (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, list, i); /* … options option */
+    if (!lnL_text(L, word, "each option", -1).n)
+      lnL_bad(L, word, "each option", "a text that can be chosen", 0);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 void lnL_question_args(lua_State *L, int opts, ln_effect *e) {
   ln_err err = {0};
   static const char *const kept[] = {"title", "detail", "options"};
+  static const char *const of_ask[] = {"title", "detail", "quorum", "expires", "options", NULL};
+  static const char *const of_others[] = {"title", "detail", "quorum", "expires", NULL};
+  const char *word = e->op->name;
+  lnL_options(L, word, opts, e->op == &ask_op ? of_ask : of_others);
+  check_options(L, word, opts);
   lua_createtable(L, 0, 5);                                  /* … args */
   for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
     lua_getfield(L, opts, kept[i]);
     lua_setfield(L, -2, kept[i]);
   }
   if (lua_getfield(L, -1, "title") != LUA_TSTRING)
-    lnL_raisef(L, "bad_argument", "%s: a title is wanted, for the people who are asked", e->op->name);
+    lnL_raisef(L, "bad_argument", "%s: a title is wanted, for the people who are asked", word);
   lua_pop(L, 1);
-  lua_getfield(L, opts, "quorum");
-  lua_pushinteger(L, luaL_optinteger(L, -1, 1));
+  lnL_field(L, opts, "quorum");
+  lua_pushinteger(L, lua_isnil(L, -1) ? 1 : lnL_whole(L, word, "quorum", -1, 1, QUORUM_MAX));
   lua_setfield(L, -3, "quorum");
   lua_pop(L, 1);
-  lua_pushinteger(L, lnL_option_ms(L, opts, "expires", EXPIRES_MS));
+  lua_pushinteger(L, lnL_option_ms(L, word, opts, "expires", EXPIRES_MS));
   lua_setfield(L, -2, "expires_ms");
   if (!lnL_encode(L, -1, &e->args, &err)) lnL_raise(L, &err);
   lua_pop(L, 1);
@@ -217,9 +250,6 @@ static void question_start(ln_effect *e) {
                    .expires_ms = ln_v_get_int(args, "expires_ms", EXPIRES_MS)};
   ln_approval_ask(e, &a);
 }
-
-static const ln_op approve_op = {.name = "approve", .cls = LN_WAIT, .start = question_start};
-static const ln_op ask_op = {.name = "ask", .cls = LN_WAIT, .start = question_start};
 
 static int question_answered(lua_State *L, int status, lua_KContext ctx) {
   (void)status;

@@ -3,7 +3,6 @@
 ** a writer whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
-#include "base/plain.h"
 #include "base/units.h"
 
 #include "engine/library.h"
@@ -18,7 +17,6 @@
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -172,58 +170,6 @@ void ln_app_close(ln_app *a) {
 }
 
 /* ------------------------------------------------------------------ speaking */
-
-static size_t put_plain(FILE *f, ln_str text, bool lines) {
-  ln_buf b;
-  ln_buf_init(&b, (size_t)1 << 30);
-  if (!ln_plain(&b, text, lines))
-    ln_buf_cut(&b, 0), b.failed = false, ln_buf_addz(&b, "(too large to be shown)");
-  size_t n = b.n ? fwrite(b.p, 1, b.n, f) : 0;
-  ln_buf_free(&b);
-  return n;
-}
-
-void ln_app_put(FILE *f, ln_str text, int width) {
-  for (int n = (int)put_plain(f, text, false); n < width; n++) putc(' ', f);
-}
-
-void ln_app_put_lines(FILE *f, ln_str text) { put_plain(f, text, true); }
-
-void ln_app_put_hold(const ln_hold *h) {
-  ln_app_put(stdout, h->entity, 0);
-  fputs("  ", stdout);
-  ln_app_put(stdout, h->facet, 0);
-  fputs(" = ", stdout);
-  ln_app_put(stdout, h->state, 0);
-  printf("  (%.*s)", LN_STR_ARG(h->status));
-}
-
-int ln_app_fail(const ln_err *err) {
-  fputs("lunette: ", stderr);
-  ln_app_put(stderr, ln_str_of(err->message), 0);
-  fputc('\n', stderr);
-  if (ln_err_is(err, "config") || ln_err_is(err, "store")) return LN_EXIT_UNUSABLE;
-  return ln_err_is(err, "ambiguous") || ln_err_is(err, "usage") ? LN_EXIT_USAGE : LN_EXIT_FAILED;
-}
-
-int ln_app_usage(const char *fmt, ...) {
-  va_list ap;
-  ln_buf text;
-  ln_buf_init(&text, 1 << 20);
-  va_start(ap, fmt);
-  ln_buf_addv(&text, fmt, ap);
-  va_end(ap);
-  fputs("lunette: ", stderr);
-  ln_app_put(stderr, ln_buf_view(&text), 0);
-  fputc('\n', stderr);
-  ln_buf_free(&text);
-  return LN_EXIT_USAGE;
-}
-
-bool ln_app_colour(FILE *f) {
-  const char *no = getenv("NO_COLOR");
-  return isatty(fileno(f)) && !(no && no[0]);
-}
 
 const char *ln_app_user(void) {
   static char name[64];

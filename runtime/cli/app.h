@@ -5,6 +5,7 @@
 
 #include "engine/run.h"
 
+#include <getopt.h>
 #include <stdio.h>
 
 enum {
@@ -63,11 +64,21 @@ bool ln_app_read(const char *path, ln_buf *out,
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
                   ln_buf *value, ln_err *err);
 
-/* Options that all commands share; a command's own come first in getopt's table. */
+/* The first of these signals is only noted from now on; the second one does what it always does. */
+void ln_app_catch(int sig);
+bool ln_app_interrupted(void);
+bool ln_app_await_input(void); /* false: a signal came before there was anything on standard input */
+
+/* The next of a command's options, as getopt_long has it, from 256 on; -1: no more; '?': one that is wrong,
+** as was said.  Those that all commands share come last in its table. */
+int ln_app_option(int argc, char **argv, const struct option *table);
+/* False: text is no whole number within the bounds, as was said. */
+bool ln_app_number(const char *option, const char *text, long long least, long long most, long long *out);
 enum { LN_OPT_CONFIG = 1000, LN_OPT_JSON, LN_OPT_HELP };
+#define LN_JSON_OPTION                                                                                       \
+  { "json", no_argument, NULL, LN_OPT_JSON }
 #define LN_COMMON_OPTIONS                                                                                    \
-  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"json", no_argument, NULL, LN_OPT_JSON},              \
-      {"help", no_argument, NULL, LN_OPT_HELP}, {                                                            \
+  {"config", required_argument, NULL, LN_OPT_CONFIG}, {"help", no_argument, NULL, LN_OPT_HELP}, {            \
     NULL, 0, NULL, 0                                                                                         \
   }
 
@@ -83,6 +94,7 @@ int ln_cmd_watch(int argc, char **argv);
 int ln_cmd_freeze(int argc, char **argv);                /* and thaw */
 int ln_cmd_approvals(int argc, char **argv);
 int ln_cmd_approve(int argc, char **argv);               /* and deny */
+int ln_cmd_signal(int argc, char **argv);
 int ln_cmd_alert(int argc, char **argv);
 int ln_cmd_sim(int argc, char **argv);
 int ln_cmd_check(int argc, char **argv);

@@ -2,24 +2,20 @@
 ** terminal only when the run has nothing else to do, so waiting for a person never holds up the rest. */
 #include "cli/carry.h"
 
+#include "cli/remote.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
 static ln_loop *stopping;
 static ln_engine *watched;
-
-static void on_signal(int sig) {
-  (void)sig;
-  interrupted = 1;
-}
 
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
   if (ln_store_changed(watched->store)) ln_runs_look(watched);
-  if (interrupted) stopping->stop(stopping);
+  if (ln_app_interrupted()) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
 
@@ -65,6 +61,7 @@ void ln_carry_asks(ln_str title, int64_t id) {
 }
 
 void ln_carry_show(const ln_event *e) {
+  if (ln_app_interrupted()) return;
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
   else if (strcmp(e->what, "note") == 0) show_note(e);
@@ -77,7 +74,7 @@ void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
   bool stops =
       strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
-  if (!stops && !interrupted) return; /* virtual time has no timer that looks for signals */
+  if (!stops && !ln_app_interrupted()) return; /* virtual time has no timer that looks for signals */
   c->app->g.loop->stop(c->app->g.loop);                  /* for run_loop to look around */
 }
 
@@ -91,80 +88,148 @@ bool ln_carry_approve(const char *word, ln_approve *out) {
   return true;
 }
 
-bool ln_carry_may_approve(const ln_app *app, ln_approve approve) {
-  if (approve != LN_APPROVE_ALL || app->sim || ln_config_all_near(app->config)) return true;
-  ln_app_usage("--approve all works only against simulators, or where every connector is on loopback");
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve, bool near) {
+  if (approve != LN_APPROVE_ALL || app->sim || near) return true;
+  ln_app_usage("--approve all works only against simulators, or where every connector is on loopback: "
+               "--approve ask puts the questions to you");
   return false;
 }
 
+/* "(ours, a guest's)" of an ask's options, else nothing. */
+static void show_options(ln_str options) {
+  ln_vitem list, one;
+  ln_str rest = options;
+  if (!options.n || !ln_v_read(&rest, &list) || !list.count) return;
+  const char *before = " (";
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one); before = ", ") {
+    fputs(before, stderr);
+    ln_app_put(stderr, one.s, 0);
+  }
+  fputc(')', stderr);
+}
+
+/* On standard error: with --json the other is the document's.  *asks: for an answer, not for a yes. */
 static bool show_question(void *arg, const ln_approval *a) {
+  bool *asks = arg;
   ln_json j;
   ln_buf b;
-  (void)arg;
+  *asks = ln_str_eq(a->kind, LN_STR("ask"));
   ln_buf_init(&b, 1 << 20);
   ln_json_init(&j, &b);
   if (a->effects.n) ln_v_to_json(a->effects, &j);
   else if (a->detail.n) ln_v_to_json(a->detail, &j);
-  putchar('\n');
-  ln_app_put(stdout, a->title, 0);
-  putchar('\n');
-  ln_app_put(stdout, ln_buf_view(&b), 0);
-  fputs("\nApprove? [y/N] ", stdout);
-  fflush(stdout);
+  fputc('\n', stderr);
+  ln_app_put(stderr, a->title, 0);
+  if (*asks) show_options(a->options);
+  fputc('\n', stderr);
+  ln_app_put(stderr, ln_buf_view(&b), 0);
+  fputs(*asks ? "Answer: " : "\nApprove? [y/N] ", stderr);
   ln_buf_free(&b);
   return false;
 }
 
-bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes) {
-  ln_err err = {0};
+static bool is_yes(ln_str line) { return ln_str_ieq(line, LN_STR("y")) || ln_str_ieq(line, LN_STR("yes")); }
+
+/* What was typed; answer: to an ask, within line. */
+typedef struct said {
   char line[512];
-  if (!isatty(STDIN_FILENO) || !ln_store_approval(app->g.store, approval, show_question, NULL, &err))
-    return false;
-  if (!fgets(line, sizeof line, stdin)) return false;
-  *yes = line[0] == 'y' || line[0] == 'Y';
+  bool yes;
+  ln_str answer;
+} said;
+
+/* False: there is no terminal, or nobody answered. */
+static bool prompt(ln_app *app, int64_t approval, said *s) {
+  ln_err err = {0};
+  bool asks = false;
+  if (!isatty(STDIN_FILENO)) return false;
+  if (!ln_store_approval(app->g.store, approval, show_question, &asks, &err)) return ln_app_fail(&err), false;
+  if (!ln_app_await_input() || !fgets(s->line, sizeof s->line, stdin)) return fputc('\n', stderr), false;
+  ln_str line = ln_str_trim(ln_str_of(s->line));
+  s->yes = asks || is_yes(line);
+  s->answer = asks ? line : (ln_str){NULL, 0};
   return true;
 }
 
-/* True when an answer was given and the run can go on. */
-static bool ask_at_terminal(ln_carrying *c) {
-  ln_waiting w;
-  ln_err err = {0};
-  bool yes;
-  if (!c->ask || !ln_run_waiting_through(c->run, &w) || !w.id[0]) return false;
-  int64_t id = strtoll(w.id, NULL, 10);
-  if (!ln_carry_prompt(c->app, id, &yes)) return false;
-  if (ln_approval_decide(&c->app->g, id, yes, ln_str_of(ln_app_user()), (ln_str){NULL, 0}, (ln_str){NULL, 0},
-                         true, &err))
-    return true;
-  ln_app_fail(&err);
+typedef struct standing {
+  bool waits, asks;
+} standing;
+
+static bool read_standing(void *arg, const ln_approval *a) {
+  standing *s = arg;
+  s->waits = ln_str_eq(a->state, LN_STR("waiting"));
+  s->asks = ln_str_eq(a->kind, LN_STR("ask"));
   return false;
+}
+
+static standing standing_of(ln_app *app, int64_t approval) {
+  standing s = {.waits = true};
+  ln_err err;
+  ln_store_approval(app->g.store, approval, read_standing, &s, &err);
+  return s;
+}
+
+bool ln_carry_answer(ln_app *app, ln_approve how, int64_t approval) {
+  standing now;
+  said s;
+  ln_err err = {0};
+  while ((now = standing_of(app, approval)).waits) {
+    s = (said){.yes = how == LN_APPROVE_ALL};
+    if (how == LN_APPROVE_WAIT || (how == LN_APPROVE_ALL && now.asks)) return false;
+    if (how == LN_APPROVE_ASK && !prompt(app, approval, &s)) return false;
+    if (ln_remote_decide(app, approval, s.yes, (ln_str){NULL, 0}, s.answer, &err))
+      return !standing_of(app, approval).waits;         /* it may want others, too */
+    if (!standing_of(app, approval).waits) return true; /* somebody else was faster */
+    ln_app_fail(&err);
+    if (how != LN_APPROVE_ASK || !ln_err_is(&err, "usage")) return false; /* else: none of its options */
+  }
+  return true;
+}
+
+/* True when the run can go on. */
+static bool answer_one(const ln_carrying *c) {
+  ln_waiting w;
+  return c->approve != LN_APPROVE_WAIT && ln_run_waiting_through(c->run, &w) && w.id[0] &&
+         ln_carry_answer(c->app, c->approve, strtoll(w.id, NULL, 10));
 }
 
 /* ------------------------------------------------------------------ ending */
 
-static bool has_refused_plan(const ln_carrying *c, const ln_buf *json) {
-  (void)c;
-  return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0;
+bool ln_carry_refused(ln_app *app, const ln_buf *json) {
+  ln_buf doc;
+  ln_err err;
+  ln_vitem steps, step;
+  bool refused = false;
+  ln_buf_init(&doc, (size_t)256 << 20);
+  if (ln_host_json(app->g.host, ln_buf_view(json), &doc, &err) &&
+      ln_v_get(ln_buf_view(&doc), LN_STR("steps"), &steps))
+    for (ln_str rest = steps.body; !refused && rest.n && ln_v_read(&rest, &step);)
+      refused = ln_str_eq(ln_v_get_str(step.whole, "state"), LN_STR("refused"));
+  ln_buf_free(&doc);
+  return refused;
 }
 
 static int exit_of(const ln_carrying *c, const ln_buf *json, bool plan) {
   const char *state = ln_run_state(c->run);
-  if (interrupted && !ln_run_over(c->run)) return LN_EXIT_INTERRUPTED;
+  if (ln_app_interrupted() && !ln_run_over(c->run)) return LN_EXIT_INTERRUPTED;
   if (strcmp(state, "waiting") == 0 || strcmp(state, "running") == 0)
     return ln_err_is(ln_run_why(c->run), "store") ? LN_EXIT_UNUSABLE : LN_EXIT_WAITS;
   if (strcmp(state, "completed") != 0) return LN_EXIT_FAILED;
-  if (plan) return has_refused_plan(c, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
+  if (plan) return ln_carry_refused(c->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(ln_run_outcome(c->run), "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
 }
 
-static void say_waiting(const ln_carrying *c, const char *ulid) {
-  ln_waiting w = {.what = "", .next = ""};
+/* Why it goes no further; the last line, when it waits, is the next command. */
+static void say_why(const ln_carrying *c) {
   const ln_err *why = ln_run_why(c->run);
   bool named = !why->op[0] || ln_str_find(ln_str_of(why->message), ln_str_of(why->op)) >= 0;
   if (ln_run_over(c->run) && why->code[0])
     ln_app_usage("%s%s%s", named ? "" : why->op, named ? "" : ": ", why->message);
-  if (ln_run_waiting_through(c->run, &w)) ln_app_usage("run %s waits for %s: %s", ulid, w.what, w.next);
-  else if (interrupted) ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
+}
+
+static void say_waiting(const ln_carrying *c, const char *ulid, const ln_waiting *w) {
+  if (w->what[0]) ln_app_usage("run %s waits for %s: %s", ulid, w->what, w->next);
+  else if (ln_app_interrupted() && !ln_run_over(c->run))
+    ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
 }
 
 static void run_loop(ln_carrying *c) {
@@ -175,7 +240,7 @@ static void run_loop(ln_carrying *c) {
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);
-  while (!interrupted && (!ln_runs_still(&c->app->g) || ask_at_terminal(c))) l->run(l);
+  while (!ln_app_interrupted() && (!ln_runs_still(&c->app->g) || answer_one(c))) l->run(l);
   l->cancel(l, &watch);
 }
 
@@ -196,24 +261,33 @@ void ln_carry_report(ln_app *app, bool json, const ln_buf *doc) {
   ln_buf_free(&text);
 }
 
+/* Ctrl-C stops the loop, and a second one, where nobody reads the output, ends the process: the run is as
+** safe as in a crash.  Whoever reads the output may go: the run does not. */
+static void run_until_signal(ln_carrying *c) {
+  signal(SIGPIPE, SIG_IGN);
+  ln_app_catch(SIGINT);
+  ln_app_catch(SIGTERM);
+  run_loop(c);
+}
+
 int ln_carry(ln_carrying *c) {
-  struct sigaction sa = {.sa_handler = on_signal};
   char ulid[LN_ULID + 1];
+  ln_waiting w = {.what = ""};
   ln_buf json;
   ln_err err = {0};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
-  run_loop(c);
+  run_until_signal(c);
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(c->run));
   bool plan = ln_run_is_plan(c->run);
   ln_buf_init(&json, (size_t)256 << 20);
-  say_waiting(c, ulid);
+  if (!ln_run_waiting_through(c->run, &w)) w.what[0] = '\0';
   ln_run_park(c->run); /* what it waits for is on disk before it is told */
   if (!ln_report_json(&c->app->g, ln_str_of(ulid), &json, &err)) {
     ln_buf_free(&json);
     return ln_app_fail(ln_run_why(c->run)->code[0] ? ln_run_why(c->run) : &err);
   }
+  say_why(c);
   ln_carry_report(c->app, c->json, &json);
+  say_waiting(c, ulid, &w);
   int code = exit_of(c, &json, plan);
   ln_buf_free(&json);
   return code;

@@ -8,7 +8,8 @@
 typedef struct ln_carrying {
   ln_app *app;
   ln_run *run;                                           /* set after ln_run_start */
-  bool json, quiet, ask;                                 /* ask: prompt at the terminal */
+  bool json, quiet;
+  ln_approve approve; /* of what waits for a person, see ln_carry_answer */
 } ln_carrying;
 
 /* for ln_run_options.event, with arg = ln_carrying */
@@ -17,10 +18,12 @@ void ln_carry_show(const ln_event *e);                   /* a line on standard o
 void ln_carry_asks(ln_str title, int64_t id);            /* the line of a question */
 /* "ask", "deny" or "all"; false: another word. */
 bool ln_carry_approve(const char *word, ln_approve *out);
-/* "all" only against simulators; false: said so on standard error. */
-bool ln_carry_may_approve(const ln_app *app, ln_approve approve);
-/* Puts a question to the terminal.  False: there is none, or nobody answered. */
-bool ln_carry_prompt(ln_app *app, int64_t approval, bool *yes);
+/* "all" only against simulators, or where all that it can reach is near; false: said so on standard error. */
+bool ln_carry_may_approve(const ln_app *app, ln_approve approve, bool near);
+/* Answers a question: as was said with the command (ALL has no answer for an ask), or at the terminal.  True:
+** it is decided, by whomever; false: it waits for somebody else, and what went wrong was said. */
+bool ln_carry_answer(ln_app *app, ln_approve how, int64_t approval);
+bool ln_carry_refused(ln_app *app, const ln_buf *doc); /* has a run's document a step that was refused? */
 /* a run's document, as it is, or for people */
 void ln_carry_report(ln_app *app, bool json, const ln_buf *doc);
 int ln_carry(ln_carrying *c); /* until it has ended or waits; prints what is due; the exit status */

@@ -3,8 +3,6 @@
 
 #include "engine/intake.h"
 
-#include <getopt.h>
-
 static const struct option options[] = {LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette alert [FILE|-] [--config FILE]\n"
@@ -33,7 +31,7 @@ int ln_cmd_alert(int argc, char **argv) {
   ln_err err = {0};
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

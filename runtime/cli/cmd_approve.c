@@ -4,39 +4,44 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { OPT_COMMENT = 256, OPT_ANSWER };
 
-static const struct option list_options[] = {LN_COMMON_OPTIONS};
+static const struct option list_options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
+
+static void put_text(ln_json *j, const char *key, ln_str v) {
+  ln_json_key(j, ln_str_of(key));
+  if (v.n) ln_json_str(j, v);
+  else ln_json_null(j);
+}
+
+static void put_value(ln_json *j, const char *key, ln_str v) {
+  ln_json_key(j, ln_str_of(key));
+  if (v.n) ln_v_to_json(v, j);
+  else ln_json_null(j);
+}
 
 static void print_json(const ln_approval *a) {
   ln_buf b;
   ln_json j;
-  char at[LN_TIME_TEXT];
+  char at[LN_TIME_TEXT], id[24];
+  snprintf(id, sizeof id, "%lld", (long long)a->id);
+  ln_format_time(a->expires_ms, at);
   ln_buf_init(&b, 32 << 20);
   ln_json_init(&j, &b);
   ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("id"));
-  char id[24];
-  snprintf(id, sizeof id, "%lld", (long long)a->id);
-  ln_json_strz(&j, id);
-  ln_json_key(&j, LN_STR("run"));
-  ln_json_strz(&j, a->ulid);
-  ln_json_key(&j, LN_STR("title"));
-  ln_json_str(&j, a->title);
-  ln_json_key(&j, LN_STR("state"));
-  ln_json_str(&j, a->state);
-  ln_json_key(&j, LN_STR("digest"));
-  ln_json_str(&j, a->digest);
-  ln_json_key(&j, LN_STR("expires"));
-  ln_format_time(a->expires_ms, at);
-  ln_json_strz(&j, at);
-  ln_json_key(&j, LN_STR("effects"));
-  if (a->effects.n) ln_v_to_json(a->effects, &j);
-  else ln_json_null(&j);
+  put_text(&j, "id", ln_str_of(id));
+  put_text(&j, "run", ln_str_of(a->ulid));
+  put_text(&j, "kind", a->kind);
+  put_text(&j, "step", a->step);
+  put_text(&j, "title", a->title);
+  put_value(&j, "detail", a->detail);
+  put_value(&j, "options", a->options);
+  put_text(&j, "state", a->state);
+  put_text(&j, "digest", a->digest);
+  put_text(&j, "expires", ln_str_of(at));
+  put_value(&j, "effects", a->effects);
   ln_json_close(&j, '}');
   ln_app_put(stdout, ln_buf_view(&b), 0);
   putchar('\n');
@@ -57,6 +62,19 @@ static void print_effects(ln_str effects) {
   }
 }
 
+static void print_options(const ln_approval *a) {
+  ln_vitem list, one;
+  ln_str rest = a->options;
+  if (!a->options.n || !ln_v_read(&rest, &list) || !list.count) return;
+  printf("        lunette approve %lld --answer", (long long)a->id);
+  const char *before = " ";
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one); before = " | ") {
+    fputs(before, stdout);
+    ln_app_put(stdout, one.s, 0);
+  }
+  putchar('\n');
+}
+
 static bool print_approval(void *arg, const ln_approval *a) {
   char at[LN_TIME_TEXT];
   if (*(bool *)arg) {
@@ -68,8 +86,12 @@ static bool print_approval(void *arg, const ln_approval *a) {
   ln_app_put(stdout, a->title, 0);
   printf("  (until %s)\n", at);
   print_effects(a->effects);
+  print_options(a);
   return true;
 }
+
+static const char list_help[] = "usage: lunette approvals [--json] [--config FILE]\n"
+                                "What waits for a person.\n";
 
 int ln_cmd_approvals(int argc, char **argv) {
   ln_app_opts o = {.must_exist = true};
@@ -78,14 +100,13 @@ int ln_cmd_approvals(int argc, char **argv) {
   bool json = false;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", list_options, NULL)) != -1) {
-    if (opt == LN_OPT_HELP)
-      return fputs("usage: lunette approvals [--json] [--config FILE]\nWhat waits for a person.\n", stdout),
-             0;
+  while ((opt = ln_app_option(argc, argv, list_options)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(list_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) json = true;
   }
+  if (optind != argc) return ln_app_usage("approvals takes no arguments: lunette approvals --help");
   bool ok =
       ln_app_open(&app, &o, &err) && ln_store_approvals(app.g.store, 0, true, print_approval, &json, &err);
   int code = ok ? LN_EXIT_DONE : ln_app_fail(&err);
@@ -93,6 +114,14 @@ int ln_cmd_approvals(int argc, char **argv) {
   return code;
 }
 
+static const char approve_help[] =
+    "usage: lunette approve ID [--comment TEXT] [--answer TEXT] [--config FILE]\n"
+    "Says yes to a question; --answer: to one that offers answers.\n";
+static const char deny_help[] = "usage: lunette deny ID [--comment TEXT] [--config FILE]\n"
+                                "Says no to a question.\n";
+
+static const struct option deny_options[] = {{"comment", required_argument, NULL, OPT_COMMENT},
+                                             LN_COMMON_OPTIONS};
 static const struct option approve_options[] = {{"comment", required_argument, NULL, OPT_COMMENT},
                                                 {"answer", required_argument, NULL, OPT_ANSWER},
                                                 LN_COMMON_OPTIONS};
@@ -103,9 +132,7 @@ static bool decide(ln_app *app, const char *id_text, bool yes, const char *comme
   long long id = strtoll(id_text, &end, 10);
   if (*end || id < 1)
     return ln_fail(err, "usage", LN_FINAL, "%s is no approval's id: lunette approvals lists them", id_text);
-  if (app->served) return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
-  return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), ln_str_of(comment), ln_str_of(answer),
-                            isatty(STDIN_FILENO) != 0, err);
+  return ln_remote_decide(app, id, yes, ln_str_of(comment), ln_str_of(answer), err);
 }
 
 int ln_cmd_approve(int argc, char **argv) {
@@ -116,9 +143,8 @@ int ln_cmd_approve(int argc, char **argv) {
   const char *comment = "", *answer = "";
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", approve_options, NULL)) != -1) {
-    if (opt == LN_OPT_HELP)
-      return printf("usage: lunette %s ID [--comment TEXT] [--answer TEXT] [--config FILE]\n", argv[0]), 0;
+  while ((opt = ln_app_option(argc, argv, yes ? approve_options : deny_options)) != -1) {
+    if (opt == LN_OPT_HELP) return fputs(yes ? approve_help : deny_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == OPT_COMMENT) comment = optarg;

@@ -1,10 +1,9 @@
 /* cmd_backup.c: lunette backup: a copy of the store, while others go on with it. */
 #include "cli/app.h"
 
-#include <getopt.h>
 #include <sys/stat.h>
 
-static const struct option options[] = {LN_COMMON_OPTIONS};
+static const struct option options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
 
 static const char help[] =
     "usage: lunette backup FILE [--json] [--config FILE]\n"
@@ -49,7 +48,7 @@ int ln_cmd_backup(int argc, char **argv) {
   bool json = false;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

@@ -1,11 +1,10 @@
 /* cmd_bench.c: lunette bench: many runs of one playbook in this process, C at a time; what they cost. */
 #include "cli/app.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { OPT_RUNS = 256, OPT_CONCURRENCY, OPT_INPUT, OPT_SIM, RUNS_MAX = 1000000 };
+enum { OPT_RUNS = 256, OPT_CONCURRENCY, OPT_INPUT, OPT_SIM, RUNS_MAX = 1000000, WIDTH_MAX = 100000 };
 
 typedef struct bench {
   ln_app app;
@@ -24,6 +23,7 @@ static const struct option options[] = {{"runs", required_argument, NULL, OPT_RU
                                         {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
                                         {"input", required_argument, NULL, OPT_INPUT},
                                         {"sim", no_argument, NULL, OPT_SIM},
+                                        LN_JSON_OPTION,
                                         LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette bench PLAYBOOK --runs N --concurrency C [--input FILE] [--json] [--config FILE]\n"
@@ -128,19 +128,23 @@ int ln_cmd_bench(int argc, char **argv) {
   ln_err err = {0};
   const char *input = NULL;
   bool json = false;
+  long long runs = 0, width = 0;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) json = true;
     if (opt == OPT_INPUT) input = optarg;
     if (opt == OPT_SIM) o.sim = true;
-    if (opt == OPT_RUNS) b.runs = strtol(optarg, NULL, 10);
-    if (opt == OPT_CONCURRENCY) b.width = strtol(optarg, NULL, 10);
+    if (opt == OPT_RUNS && !ln_app_number("--runs", optarg, 1, RUNS_MAX, &runs)) return LN_EXIT_USAGE;
+    if (opt == OPT_CONCURRENCY && !ln_app_number("--concurrency", optarg, 1, WIDTH_MAX, &width))
+      return LN_EXIT_USAGE;
   }
-  if (optind + 1 != argc || b.runs < 1 || b.runs > RUNS_MAX || b.width < 1 || b.width > 100000)
+  b.runs = (long)runs;
+  b.width = (long)width;
+  if (optind + 1 != argc || !runs || !width)
     return ln_app_usage("bench takes a PLAYBOOK, --runs N and --concurrency C");
   b.playbook = ln_str_of(argv[optind]);
   b.user = ln_app_user();

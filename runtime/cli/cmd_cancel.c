@@ -2,10 +2,9 @@
 #include "cli/carry.h"
 #include "cli/remote.h"
 
-#include <getopt.h>
-
 enum { OPT_SIM = 300 };
-static const struct option options[] = {{"sim", no_argument, NULL, OPT_SIM}, LN_COMMON_OPTIONS};
+static const struct option options[] = {
+    {"sim", no_argument, NULL, OPT_SIM}, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const char help[] = "usage: lunette cancel RUN [--sim] [--json] [--config FILE]\n"
                            "Stops a run.  It undoes nothing, and prints what is still held.\n"
                            "  --sim    of a run that was made against simulators\n";
@@ -88,7 +87,7 @@ int ln_cmd_cancel(int argc, char **argv) {
   bool json = false;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

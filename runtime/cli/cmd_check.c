@@ -6,11 +6,10 @@
 #include "engine/check.h"
 #include "modules/connector.h"
 
-#include <getopt.h>
+enum { OPT_STRICT = 256, KNOWN_MAX = 64 << 20, FINDINGS_MAX = 64 << 20 };
 
-enum { OPT_STRICT = 1, KNOWN_MAX = 64 << 20, FINDINGS_MAX = 64 << 20 };
-
-static const struct option options[] = {{"strict", no_argument, NULL, OPT_STRICT}, LN_COMMON_OPTIONS};
+static const struct option options[] = {
+    {"strict", no_argument, NULL, OPT_STRICT}, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette check [PATH...] [--strict] [--json] [--config FILE]\n"
     "Examines scripts: FILE:LINE:COL: severity: message [rule].  Without a PATH: all scripts and "
@@ -173,7 +172,7 @@ int ln_cmd_check(int argc, char **argv) {
   bool json = false, strict = false;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

@@ -3,11 +3,10 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
-
 enum { OPT_KIND = 256 };
 
-static const struct option options[] = {{"kind", required_argument, NULL, OPT_KIND}, LN_COMMON_OPTIONS};
+static const struct option options[] = {
+    {"kind", required_argument, NULL, OPT_KIND}, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
     "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
@@ -77,7 +76,7 @@ int ln_cmd_entity(int argc, char **argv) {
   struct listing l = {0};
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

@@ -4,8 +4,6 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
-
 enum { OPT_WHY = 256, OPT_CONNECTOR, OPT_PLAYBOOK };
 
 static const struct option options[] = {{"why", required_argument, NULL, OPT_WHY},
@@ -63,9 +61,9 @@ static int act(freezing *f) {
   }
   if (!ln_writer_run(f->app.g.store, apply, f, &err)) return ln_app_fail(&err);
   const char *what = f->scope[0] ? f->scope : "everything";
-  if (!f->thaw) printf("%s is frozen: writes wait for lunette thaw\n", what);
+  if (!f->thaw) printf("%s is frozen in %s: writes wait for lunette thaw\n", what, ln_store_path(f->app.g.store));
   else if (f->n) printf("thawed\n");
-  else printf("%s was not frozen\n", what);
+  else printf("%s was frozen\n", f->scope[0] ? "nothing of that" : "nothing");
   return LN_EXIT_DONE;
 }
 
@@ -83,15 +81,16 @@ int ln_cmd_freeze(int argc, char **argv) {
   ln_err err = {0};
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(f.thaw ? thaw_help : freeze_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
-    else if (opt == LN_OPT_JSON || (f.thaw && opt == OPT_WHY) || !take(&f, opt))
+    else if ((f.thaw && opt == OPT_WHY) || !take(&f, opt))
       return ln_app_usage("%s takes one of --connector and --playbook: lunette %s --help", argv[0], argv[0]);
   }
   if (optind != argc) return ln_app_usage("%s takes no arguments: lunette %s --help", argv[0], argv[0]);
   if (!f.thaw && f.scope[0] && !f.why) return ln_app_usage("freeze wants --why TEXT");
+  o.must_exist = f.thaw || !f.why; /* a new one may be frozen before anything runs */
   int code = ln_app_open(&f.app, &o, &err) ? act(&f) : ln_app_fail(&err);
   ln_app_close(&f.app);
   return code;

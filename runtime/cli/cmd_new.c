@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +53,8 @@ static int write_new(const char *root, const char *name) {
   if (snprintf(path, sizeof path, "%s/%s.lua", root, module) >= (int)sizeof path || !make_folders(path))
     return ln_app_usage("the folder of %s.lua cannot be made below %s", module, root), LN_EXIT_FAILED;
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd < 0 && errno == EEXIST)
+    return ln_app_usage("%s is there already: take another name", path), LN_EXIT_FAILED;
   if (fd < 0) return ln_app_usage("%s cannot be made: %s", path, strerror(errno)), LN_EXIT_FAILED;
   const char *last = strrchr(module, '/');
   int n = snprintf(text, sizeof text, skeleton, last ? last + 1 : module, name);
@@ -70,7 +71,7 @@ int ln_cmd_new(int argc, char **argv) {
   const char *config = NULL;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) config = optarg;

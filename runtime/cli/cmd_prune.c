@@ -3,7 +3,6 @@
 
 #include "engine/prune.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,6 +12,7 @@ enum { OPT_OLDER = 256, OPT_ARCHIVE, OPT_DRY };
 static const struct option options[] = {{"older-than", required_argument, NULL, OPT_OLDER},
                                         {"archive", required_argument, NULL, OPT_ARCHIVE},
                                         {"dry-run", no_argument, NULL, OPT_DRY},
+                                        LN_JSON_OPTION,
                                         LN_COMMON_OPTIONS};
 
 static const char help[] =
@@ -147,7 +147,7 @@ int ln_cmd_prune(int argc, char **argv) {
   ln_err err = {0};
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;

@@ -4,7 +4,6 @@
 
 #include "engine/replay.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -14,6 +13,7 @@ static const struct option options[] = {{"with", required_argument, NULL, OPT_WI
                                         {"all", no_argument, NULL, OPT_ALL},
                                         {"last", required_argument, NULL, OPT_LAST},
                                         {"store", required_argument, NULL, OPT_STORE},
+                                        LN_JSON_OPTION,
                                         LN_COMMON_OPTIONS};
 
 static const char help[] =
@@ -246,9 +246,9 @@ static int check_args(args *a, int argc, char **argv) {
 
 static int parse(int argc, char **argv, ln_app_opts *o, args *a) {
   int opt;
+  long long last = 0;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    char *end = NULL;
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o->config = optarg;
@@ -256,9 +256,9 @@ static int parse(int argc, char **argv, ln_app_opts *o, args *a) {
     if (opt == LN_OPT_JSON) a->json = true;
     if (opt == OPT_WITH) a->with = optarg;
     if (opt == OPT_ALL) a->all = true;
-    if (opt == OPT_LAST && ((a->last = strtoll(optarg, &end, 10)) < 1 || *end))
-      return ln_app_usage("--last: a number of runs is wanted, not %s", optarg);
+    if (opt == OPT_LAST && !ln_app_number("--last", optarg, 1, INT64_MAX, &last)) return LN_EXIT_USAGE;
   }
+  a->last = last;
   return check_args(a, argc, argv);
 }
 

@@ -2,7 +2,6 @@
 #include "cli/carry.h"
 #include "cli/remote.h"
 
-#include <getopt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -63,10 +62,14 @@ static const char run_help[] =
     "Exit: 0 done, 1 failed, 2 usage, 3 waits, 4 unusable, 5 ended, but not all was done, 130 interrupted.\n";
 
 static int take_common(int opt, run_args *a) {
+  long long seed = 0;
   switch (opt) {
   case OPT_SIM: a->app.sim = true; break;
   case OPT_FAULTS: a->app.faults = optarg; break;
-  case OPT_SEED: a->app.seed = strtoull(optarg, NULL, 10); break;
+  case OPT_SEED:
+    if (!ln_app_number("--seed", optarg, 1, INT64_MAX, &seed)) return LN_EXIT_USAGE;
+    a->app.seed = (uint64_t)seed;
+    break;
   case OPT_JSON: a->json = true; break;
   case OPT_QUIET: a->quiet = true; break;
   case OPT_CONFIG: a->app.config = optarg; break;
@@ -99,12 +102,15 @@ static int take_run_option(int opt, run_args *a) {
 static int parse_run(int argc, char **argv, run_args *a) {
   int opt, bad;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", run_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, run_options)) != -1) {
     if (opt == OPT_HELP) return fputs(run_help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if ((bad = take_run_option(opt, a)) > 0) return bad;
   }
   if (optind + 1 != argc) return ln_app_usage("run takes one PLAYBOOK: lunette run --help");
+  if ((a->app.faults || a->app.seed) && !a->app.sim)
+    return ln_app_usage("--faults and --seed are of the simulators: add --sim");
+  if (a->n_assumes && !a->plan) return ln_app_usage("--assume answers in a plan's place: add --plan");
   a->what = argv[optind];
   return 0;
 }
@@ -180,6 +186,12 @@ bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, co
 }
 
 /* ------------------------------------------------------------------ run */
+
+static bool uses_are_near(const ln_app *app, const ln_declared *d) {
+  ln_vitem uses = {0};
+  ln_v_get(ln_buf_view(&d->value), LN_STR("uses"), &uses);
+  return ln_config_uses_near(app->config, uses.whole);
+}
 
 static int carry_it(ln_carrying *c, ln_run *r, const ln_err *err) {
   c->run = r;
@@ -264,7 +276,7 @@ static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assum
   ln_carrying c = {.app = app,
                    .json = a->json,
                    .quiet = a->quiet || a->detach,
-                   .ask = a->approve == LN_APPROVE_ASK && !a->detach};
+                   .approve = a->detach ? LN_APPROVE_WAIT : a->approve};
   ln_run_options o = {
       .plan = a->plan, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
   if (a->n_assumes) o.assume = assume;
@@ -278,13 +290,13 @@ static int start_run(ln_app *app, run_args *a) {
   ln_declared d;
   ln_buf input, assume;
   int code = LN_EXIT_FAILED;
-  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
   ln_buf_init(&input, (size_t)256 << 20);
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
             put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
   if (!ok) code = ln_app_fail(&err);
+  else if (!ln_carry_may_approve(app, a->approve, uses_are_near(app, &d))) code = LN_EXIT_USAGE;
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   else code = start_here(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   ln_declared_free(&d);
@@ -381,7 +393,7 @@ static void take_step(settle_args *s, bool did, int argc, char **argv) {
 static int parse_resume(int argc, char **argv, run_args *a, settle_args *s) {
   int opt, bad;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", resume_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, resume_options)) != -1) {
     if (opt == OPT_HELP) return fputs(resume_help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == OPT_DID || opt == OPT_DIDNT) take_step(s, opt == OPT_DID, argc, argv);
@@ -412,13 +424,48 @@ static int ask_to_resume(ln_app *app, const run_args *a, const settle_args *s) {
   return ln_app_fail(&err);
 }
 
-static int resume_run(ln_app *app, const run_args *a, const settle_args *s) {
+enum { QUESTIONS = 64 };
+typedef struct questions {
+  int64_t after, v[QUESTIONS];
+  size_t n;
+} questions;
+
+static bool take_question(void *arg, const ln_approval *a) {
+  questions *q = arg;
+  if (a->id > q->after) q->v[q->n++] = a->id;
+  return q->n < QUESTIONS;
+}
+
+static bool copy_id(void *arg, const ln_run_row *row) {
+  *(int64_t *)arg = row->id;
+  return false;
+}
+
+/* --approve answers also what was asked before; where that was refused, as was said, nobody answers any
+** more. */
+static bool answer_open(ln_app *app, run_args *a, ln_err *err) {
+  questions q = {.n = QUESTIONS};
+  int64_t run = 0;
+  if (a->approve != LN_APPROVE_ALL && a->approve != LN_APPROVE_DENY) return true;
+  if (!ln_store_run_find(app->g.store, ln_str_of(a->what), copy_id, &run, err)) return false;
+  while (q.n == QUESTIONS) {
+    q.n = 0;
+    if (!ln_store_approvals(app->g.store, run, true, take_question, &q, err)) return false;
+    for (size_t i = 0; i < q.n; i++)
+      if (!ln_carry_answer(app, a->approve, q.after = q.v[i])) return a->approve = LN_APPROVE_WAIT, true;
+  }
+  return true;
+}
+
+static int resume_run(ln_app *app, run_args *a, const settle_args *s) {
   ln_err err = {0};
+  ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event};
+  if (!ln_carry_may_approve(app, a->approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
+  if (s->said && !app->served && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
+  if (!answer_open(app, a, &err)) return ln_app_fail(&err);
   if (app->served) return ask_to_resume(app, a, s);
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
-  ln_run_options o = {.sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
-  if (s->said && !settle_first(app, a->what, s, &err)) return ln_app_fail(&err);
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .approve = a->approve};
+  o.event_arg = &c;
   return carry_it(&c, ln_run_resume(&app->g, ln_str_of(a->what), &o, &err), &err);
 }
 
@@ -451,7 +498,7 @@ static const char call_help[] =
 static int parse_call(int argc, char **argv, run_args *a) {
   int opt, bad;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", call_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, call_options)) != -1) {
     if (opt == OPT_HELP) return fputs(call_help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == OPT_ACT) a->act = true;
@@ -459,23 +506,28 @@ static int parse_call(int argc, char **argv, run_args *a) {
   }
   if (optind >= argc) return ln_app_usage("call takes an OPERATION: lunette call --help");
   a->what = argv[optind++];
-  for (; optind < argc && a->n_sets < 64; optind++) a->sets[a->n_sets++] = argv[optind];
+  if (argc - optind > 64)
+    return ln_app_usage("call takes 64 arguments at most: give them as one JSON object");
+  for (; optind < argc; optind++) a->sets[a->n_sets++] = argv[optind];
   return 0;
 }
 
 static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err) {
   if (a->n_sets == 1 && a->sets[0][0] == '{')
-    return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err);
+    return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err) ||
+           ln_fail(err, "usage", LN_FINAL, "%s is no JSON: %s", a->sets[0], err->message);
   return put_pairs(app, a->sets, a->n_sets, false, args, err);
 }
 
 static int call_run(ln_app *app, const run_args *a) {
   ln_err err = {0};
   ln_buf args;
-  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .ask = a->approve == LN_APPROVE_ASK};
+  ln_carrying c = {.app = app, .json = a->json, .quiet = a->quiet, .approve = a->approve};
   ln_run_options o = {
       .plan = !a->act, .sim = app->sim, .approve = a->approve, .event = ln_carry_event, .event_arg = &c};
-  if (!ln_carry_may_approve(app, a->approve)) return LN_EXIT_USAGE;
+  ln_str connector, op;
+  ln_str_cut(ln_str_of(a->what), '.', &connector, &op);
+  if (!ln_carry_may_approve(app, a->approve, ln_config_is_near(app->config, connector))) return LN_EXIT_USAGE;
   ln_buf_init(&args, 16 << 20);
   bool ok = call_args(app, a, &args, &err);
   int code = ok && app->served ? ask_to_call(app, a, ln_buf_view(&args))

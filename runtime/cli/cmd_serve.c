@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "server/serve.h"
 
-#include <getopt.h>
 #include <signal.h>
 
-static const struct option options[] = {LN_COMMON_OPTIONS};
+static const struct option serve_options[] = {LN_COMMON_OPTIONS};
+static const struct option watch_options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
 
 static const char serve_help[] =
     "usage: lunette serve [--config FILE]\n"
@@ -17,27 +17,19 @@ static const char serve_help[] =
     "store.\n"
     "Ends on Ctrl-C or SIGTERM; the runs then wait, and the next one takes them up.\n";
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig) {
-  (void)sig;
-  stopped = 1;
-}
-
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
-  if (stopped) t->loop->stop(t->loop);
+  if (ln_app_interrupted()) t->loop->stop(t->loop);
   else t->loop->timer(t->loop, t, 50);
 }
 
 static int serve(ln_app *app) {
-  struct sigaction sa = {.sa_handler = on_signal};
   ln_err err = {0};
   ln_loop *l = app->g.loop;
   ln_timer look = {.loop = l, .fn = look_for_signal, .arg = &look};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  ln_app_catch(SIGINT);
+  ln_app_catch(SIGTERM);
   ln_server *s = ln_server_start(&app->g, &err);
   if (!s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   fprintf(stderr, "lunette: serving %s\n", ln_store_path(app->g.store));
@@ -49,10 +41,11 @@ static int serve(ln_app *app) {
   return LN_EXIT_DONE;
 }
 
-static int parse(int argc, char **argv, const char *help, ln_app_opts *o, bool *json) {
+static int parse(int argc, char **argv, const struct option *options, const char *help, ln_app_opts *o,
+                 bool *json) {
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), -2;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o->config = optarg;
@@ -65,10 +58,9 @@ int ln_cmd_serve(int argc, char **argv) {
   ln_app_opts o = {.runs = true, .alone = true};
   ln_app app;
   ln_err err = {0};
-  bool json = false;
-  int code = parse(argc, argv, serve_help, &o, &json);
+  int code = parse(argc, argv, serve_options, serve_help, &o, NULL);
   if (code) return code == -2 ? 0 : code;
-  if (json || optind != argc) return ln_app_usage("serve takes no more than --config: lunette serve --help");
+  if (optind != argc) return ln_app_usage("serve takes no more than --config: lunette serve --help");
   code = ln_app_open(&app, &o, &err) ? serve(&app) : ln_app_fail(&err);
   ln_app_close(&app);
   return code;
@@ -91,7 +83,7 @@ int ln_cmd_watch(int argc, char **argv) {
   ln_err err = {0};
   ln_following how = {.until_end = true};
   char ulid[LN_ULID + 1];
-  int code = parse(argc, argv, watch_help, &o, &how.json);
+  int code = parse(argc, argv, watch_options, watch_help, &o, &how.json);
   if (code) return code == -2 ? 0 : code;
   if (optind + 1 != argc) return ln_app_usage("watch takes one RUN: lunette watch --help");
   bool ok = ln_app_open(&app, &o, &err) &&

@@ -3,13 +3,13 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 enum { OPT_MARKDOWN = 256, OPT_STATE, OPT_PLAYBOOK, OPT_SINCE, OPT_STORE };
 
 static const struct option show_options[] = {{"markdown", no_argument, NULL, OPT_MARKDOWN},
                                              {"store", required_argument, NULL, OPT_STORE},
+                                             LN_JSON_OPTION,
                                              LN_COMMON_OPTIONS};
 
 static const char show_help[] = "usage: lunette show RUN [--json|--markdown] [--store FILE] [--config FILE]\n"
@@ -39,7 +39,7 @@ int ln_cmd_show(int argc, char **argv) {
   const char *format = "text";
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", show_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, show_options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(show_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
@@ -59,6 +59,7 @@ static const struct option runs_options[] = {{"state", required_argument, NULL, 
                                              {"playbook", required_argument, NULL, OPT_PLAYBOOK},
                                              {"since", required_argument, NULL, OPT_SINCE},
                                              {"store", required_argument, NULL, OPT_STORE},
+                                             LN_JSON_OPTION,
                                              LN_COMMON_OPTIONS};
 
 static const char runs_help[] =
@@ -126,6 +127,13 @@ static void narrow(ln_run_query *q, ln_str state) {
   q->or_under_way = ln_str_eq(state, LN_STR("running")) || ln_str_eq(state, LN_STR("waiting"));
 }
 
+static bool is_state(ln_str s) {
+  static const char *const states[] = {"running", "waiting", "completed", "failed", "cancelled"};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (ln_str_eq(s, ln_str_of(states[i]))) return true;
+  return false;
+}
+
 int ln_cmd_runs(int argc, char **argv) {
   ln_app_opts o = {.must_exist = true};
   ln_app app;
@@ -135,7 +143,7 @@ int ln_cmd_runs(int argc, char **argv) {
   const char *since = NULL;
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", runs_options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, runs_options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(runs_help, stdout), 0;
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
@@ -145,6 +153,10 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == OPT_SINCE) since = optarg;
     if (opt == OPT_STORE) o.store = optarg, o.looks = true;
   }
+  if (optind != argc) return ln_app_usage("runs takes options only: lunette runs --help");
+  if (l.state.n && !is_state(l.state))
+    return ln_app_usage("--state: running, waiting, completed, failed or cancelled is wanted, not %s",
+                        l.state.p);
   bool ok = ln_app_open(&app, &o, &err) &&
             (!since || ln_app_when(&app, "--since", since, &q.since_ms, &err)) &&
             ln_store_runs(app.g.store, &q, print_row, &l, &err);

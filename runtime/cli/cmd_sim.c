@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -71,13 +70,6 @@ static const char help[] =
     "  --speed   asynchronous work N times faster (1 to 100000)\n"
     "  --write   the configuration that reaches them, once they listen; default: printed\n"
     "  --log     a JSON line for each request, and for each thing done\n";
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig) {
-  (void)sig;
-  stopped = 1;
-}
 
 /* ------------------------------------------------------------------ the log */
 
@@ -337,7 +329,7 @@ static bool tell(sim *s, ln_err *err) {
 
 static void look_for_signal(void *arg) {
   sim *s = arg;
-  if (stopped) s->loop->stop(s->loop);
+  if (ln_app_interrupted()) s->loop->stop(s->loop);
   else s->loop->timer(s->loop, &s->watch, 50);
 }
 
@@ -405,13 +397,6 @@ static void close_sim(sim *s) {
   if (s->log) fclose(s->log);
 }
 
-static bool number(const char *text, long long least, long long most, long long *out) {
-  char *end;
-  errno = 0;
-  *out = strtoll(text, &end, 10);
-  return *text && !*end && !errno && *out >= least && *out <= most;
-}
-
 static int take_option(sim *s, int opt) {
   long long n = 0;
   switch (opt) {
@@ -419,19 +404,16 @@ static int take_option(sim *s, int opt) {
   case OPT_FAULTS: s->faults = optarg; return 0;
   case OPT_WRITE: s->write = optarg; return 0;
   case OPT_LOG: s->log_path = optarg; return 0;
-  case LN_OPT_JSON: return 0;
   case OPT_PORT:
-    if (!number(optarg, 1, 65535 - VENDORS, &n)) return ln_app_usage("--port: %s is not a port", optarg);
+    if (!ln_app_number("--port", optarg, 1, 65535 - VENDORS, &n)) return LN_EXIT_USAGE;
     s->port = (long)n;
     return 0;
   case OPT_SPEED:
-    if (!number(optarg, 1, 100000, &n))
-      return ln_app_usage("--speed: a whole number from 1 to 100000 is wanted, not %s", optarg);
+    if (!ln_app_number("--speed", optarg, 1, 100000, &n)) return LN_EXIT_USAGE;
     s->speed = n;
     return 0;
   case OPT_SEED:
-    if (!number(optarg, 0, INT64_MAX, &n))
-      return ln_app_usage("--seed: a whole number is wanted, not %s", optarg);
+    if (!ln_app_number("--seed", optarg, 0, INT64_MAX, &n)) return LN_EXIT_USAGE;
     s->seed = (uint64_t)n;
     return 0;
   default: return LN_EXIT_USAGE;
@@ -444,13 +426,12 @@ int ln_cmd_sim(int argc, char **argv) {
   int opt, code;
   s = (sim){.speed = 1, .seed = 1};
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), LN_EXIT_DONE;
     if ((code = take_option(&s, opt)) != 0) return code;
   }
-  struct sigaction sa = {.sa_handler = on_signal}; /* before anybody is told that they listen */
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  ln_app_catch(SIGINT); /* before anybody is told that they listen */
+  ln_app_catch(SIGTERM);
   bool ok = open_sim(&s, argv + optind, argc - optind, &err);
   if (ok) serve(&s);
   code = LN_EXIT_DONE;

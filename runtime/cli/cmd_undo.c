@@ -5,8 +5,6 @@
 
 #include "base/units.h"
 
-#include <getopt.h>
-
 enum { OPT_PLAN = 256, OPT_WHY, OPT_UNTIL, OPT_APPROVE, OPT_DESPITE, OPT_QUIET };
 
 typedef struct taking {
@@ -22,9 +20,9 @@ typedef struct taking {
   {"plan", no_argument, NULL, OPT_PLAN}, {"approve", required_argument, NULL, OPT_APPROVE},                  \
       {"despite-freeze", no_argument, NULL, OPT_DESPITE}, {"quiet", no_argument, NULL, OPT_QUIET}
 
-static const struct option undo_options[] = {TAKING_OPTIONS, LN_COMMON_OPTIONS};
-static const struct option release_options[] = {{"why", required_argument, NULL, OPT_WHY}, TAKING_OPTIONS,
-                                                LN_COMMON_OPTIONS};
+static const struct option undo_options[] = {TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
+static const struct option release_options[] = {
+    {"why", required_argument, NULL, OPT_WHY}, TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const struct option hold_options[] = {{"until", required_argument, NULL, OPT_UNTIL}, LN_COMMON_OPTIONS};
 
 #define TAKING_HELP                                                                                          \
@@ -33,15 +31,15 @@ static const struct option hold_options[] = {{"until", required_argument, NULL, 
   "  --despite-freeze  also while writes are frozen; it goes on record\n"
 
 static const char undo_help[] =
-    "usage: lunette undo RUN [--plan] [--approve ask|deny|all] [--despite-freeze] [--json] [--quiet] [--config "
-    "FILE]\n"
+    "usage: lunette undo RUN [--plan] [--approve ask|deny|all] [--despite-freeze] [--json] [--quiet]\n"
+    "                    [--config FILE]\n"
     "Takes back what a run that has ended did, the last first, where the live state is still what it set.\n"
     "First it prints what it can take back and what it cannot.  It is a run itself.\n" TAKING_HELP;
 static const char release_help[] =
-    "usage: lunette release ENTITY... --why TEXT [--plan] [--approve ask|deny|all] [--despite-freeze] [--json]\n"
-    "                       [--quiet] [--config FILE]\n"
-    "Lifts what is held of something, in every vendor, whichever runs hold it.  ENTITY is vendor:kind:id, or a\n"
-    "bare name.  It is a run itself.\n" TAKING_HELP;
+    "usage: lunette release ENTITY... --why TEXT [--plan] [--approve ask|deny|all] [--despite-freeze]\n"
+    "                       [--json] [--quiet] [--config FILE]\n"
+    "Lifts what is held of something, in every vendor, whichever runs hold it.  ENTITY is vendor:kind:id,\n"
+    "or a bare name.  It is a run itself.\n" TAKING_HELP;
 static const char hold_help[] =
     "usage: lunette hold ENTITY --until T [--config FILE]\n"
     "Prolongs the leases of something: T is a time (RFC 3339), or a duration from now on, such as 8h.\n";
@@ -64,7 +62,7 @@ static bool take(taking *t, int opt) {
 static int parse(taking *t, const struct option *options, const char *help, int argc, char **argv) {
   int opt;
   optind = 1;
-  while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+  while ((opt = ln_app_option(argc, argv, options)) != -1) {
     if (opt == LN_OPT_HELP) return fputs(help, stdout), LN_EXIT_DONE;
     if (opt == '?') return LN_EXIT_USAGE;
     if (!take(t, opt)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
@@ -158,14 +156,14 @@ static ln_run *release(ln_app *app, const taking *t, const ln_run_options *o, ln
 static int carry(ln_app *app, const taking *t, const char *what) {
   ln_err err = {0};
   ln_str by = ln_str_of(ln_app_user());
-  ln_carrying c = {.app = app, .json = t->json, .quiet = t->quiet, .ask = t->approve == LN_APPROVE_ASK};
+  ln_carrying c = {.app = app, .json = t->json, .quiet = t->quiet, .approve = t->approve};
   ln_run_options o = {.plan = t->plan,
                       .despite_freeze = t->despite_freeze,
                       .approve = t->approve,
                       .event = ln_carry_event,
                       .event_arg = &c};
   bool undo = strcmp(what, "undo") == 0;
-  if (!ln_carry_may_approve(app, t->approve)) return LN_EXIT_USAGE;
+  if (!ln_carry_may_approve(app, t->approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (undo && !t->json && !t->quiet && !preview(app, t->what[0], &err)) return ln_app_fail(&err);
   if (app->served) return ask(app, t, what);
   c.run = undo ? ln_undo_start(&app->g, ln_str_of(t->what[0]), &o, by, &err) : release(app, t, &o, by, &err);
@@ -193,7 +191,8 @@ int ln_cmd_release(int argc, char **argv) {
   int code = parse(&t, release_options, release_help, argc, argv);
   if (code >= 0) return code;
   if (t.n < 1 || t.n > 64) return ln_app_usage("release takes one ENTITY or more: lunette release --help");
-  if (!t.why || !t.why[strspn(t.why, " \t")]) return ln_app_usage("release wants --why TEXT: it goes on record");
+  if (!t.why || !t.why[strspn(t.why, " \t")])
+    return ln_app_usage("release wants --why TEXT: it goes on record");
   return open_and_carry(&t, "release");
 }
 
@@ -204,8 +203,10 @@ static bool when(const char *text, int64_t now, int64_t *ms, ln_err *err) {
   if (ln_parse_duration(ln_str_of(text), ms, &no)) *ms += now;
   else if (!ln_parse_time(ln_str_of(text), ms, &no))
     return ln_fail(err, "usage", LN_FINAL,
-                   "--until %s: a time such as 2026-11-24T18:00:00Z is wanted, or a duration such as 8h", text);
-  return *ms > now || ln_fail(err, "usage", LN_FINAL, "--until %s is over: lunette release ends a hold", text);
+                   "--until %s: a time such as 2026-11-24T18:00:00Z is wanted, or a duration such as 8h",
+                   text);
+  return *ms > now ||
+         ln_fail(err, "usage", LN_FINAL, "--until %s is over: lunette release ends a hold", text);
 }
 
 static int prolong(ln_app *app, const taking *t) {

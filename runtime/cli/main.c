@@ -1,7 +1,10 @@
 /* main.c: finds the command, and lets it work. */
 #include "cli/app.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command {
   const char *name;
@@ -20,6 +23,7 @@ static const command commands[] = {
     {"approvals", ln_cmd_approvals, "what waits for a person"},
     {"approve", ln_cmd_approve, "answers yes"},
     {"deny", ln_cmd_approve, "answers no"},
+    {"signal", ln_cmd_signal, "sends something to a run"},
     {"call", ln_cmd_call, "one connector operation"},
     {"alert", ln_cmd_alert, "normalises alerts"},
     {"sim", ln_cmd_sim, "the vendor simulators as servers"},
@@ -45,11 +49,32 @@ static int help(FILE *f) {
   return f == stdout ? LN_EXIT_DONE : LN_EXIT_USAGE;
 }
 
-int main(int argc, char **argv) {
+/* A standard stream that is closed would be the next file that is opened: the store, say, into which an error
+** would be printed.  What takes its place fails as a closed one does. */
+static void keep_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+      _exit(LN_EXIT_FAILED);
+}
+
+/* What was not read by anybody is no success. */
+static int told(int code) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  ln_app_usage("standard output cannot be written (%s): not all was told; lunette show tells it again",
+               strerror(errno));
+  return code == LN_EXIT_DONE ? LN_EXIT_FAILED : code;
+}
+
+static int dispatch(int argc, char **argv) {
   if (argc < 2) return help(stderr);
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return help(stdout);
   if (strcmp(argv[1], "--version") == 0) return puts("lunette 0.1"), LN_EXIT_DONE;
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     if (strcmp(commands[i].name, argv[1]) == 0) return commands[i].fn(argc - 1, argv + 1);
   return ln_app_usage("there is no command '%s': lunette --help lists them", argv[1]);
+}
+
+int main(int argc, char **argv) {
+  keep_streams();
+  return told(dispatch(argc, argv));
 }

@@ -6,7 +6,6 @@
 #include "engine/journal.h"
 #include "server/serve.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -47,6 +46,9 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err) {
   char none[LN_ULID + 1];
   ln_buf b;
+  if (!app->served)
+    return ln_approval_decide(&app->g, id, yes, ln_str_of(ln_app_user()), comment, answer,
+                              isatty(STDIN_FILENO) != 0, err);
   ln_buf_init(&b, 1 << 20);
   size_t mark = ln_v_begin(&b, 'O', 6);
   ln_remote_text(&b, "answer", answer);
@@ -65,13 +67,6 @@ bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str 
 /* ------------------------------------------------------------------ following */
 
 enum { LOOK_MS = 100 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig) {
-  (void)sig;
-  interrupted = 1;
-}
 
 typedef struct follower {
   ln_app *app;
@@ -167,22 +162,15 @@ static bool waits_for_people(follower *f) {
       ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0",
       NULL, 10);
   if (!waits || !ln_str_eq(what, LN_STR("approval")) || id <= 0) return waits;
-  bool yes = false, answered = f->how->approve == LN_APPROVE_DENY ||
-                               (f->how->approve == LN_APPROVE_ASK && ln_carry_prompt(f->app, id, &yes));
-  if (!answered) return true;
-  if (ln_remote_decide(f->app, id, yes, (ln_str){NULL, 0}, (ln_str){NULL, 0}, &err)) return false;
-  ln_app_fail(&err);
-  return true;
+  return !ln_carry_answer(f->app, f->how->approve, id);
 }
 
 /* --- the end --- */
 
 static int exit_of(const follower *f, const ln_buf *json) {
-  if (!is_over(f)) return interrupted ? LN_EXIT_INTERRUPTED : LN_EXIT_WAITS;
+  if (!is_over(f)) return ln_app_interrupted() ? LN_EXIT_INTERRUPTED : LN_EXIT_WAITS;
   if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
-  if (f->how->plan)
-    return ln_str_find(ln_buf_view(json), LN_STR("\"state\":\"refused\"")) >= 0 ? LN_EXIT_FAILED
-                                                                                : LN_EXIT_DONE;
+  if (f->how->plan) return ln_carry_refused(f->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
 }
 
@@ -194,7 +182,7 @@ static void say_waiting(const follower *f) {
     ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
   else if (strcmp(f->state, "waiting") == 0)
     ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
-  else if (interrupted)
+  else if (ln_app_interrupted())
     fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
 }
 
@@ -202,10 +190,10 @@ static int finish(follower *f) {
   ln_buf json;
   ln_err err = {0};
   ln_buf_init(&json, (size_t)256 << 20);
-  say_waiting(f);
   int code = LN_EXIT_FAILED;
   if (ln_report_json(&f->app->g, ln_str_of(f->ulid), &json, &err)) {
     ln_carry_report(f->app, f->how->json, &json);
+    say_waiting(f);
     code = exit_of(f, &json);
   } else {
     code = ln_app_fail(&err);
@@ -220,14 +208,13 @@ static void nap(void) {
 }
 
 int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *state) {
-  struct sigaction sa = {.sa_handler = on_signal};
   follower f = {.app = app, .ulid = ulid, .how = how};
   ln_err err = {0};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  ln_app_catch(SIGINT);
+  ln_app_catch(SIGTERM);
   ln_buf_init(&f.waiting, 1 << 20);
   bool ok = look(&f, &err);
-  while (ok && !interrupted && !is_over(&f) && (!waits_for_people(&f) || how->until_end)) {
+  while (ok && !ln_app_interrupted() && !is_over(&f) && (!waits_for_people(&f) || how->until_end)) {
     nap();
     if (ln_store_changed(app->g.store) || !f.mine) ok = look(&f, &err);
   }

@@ -7,7 +7,7 @@
 
 typedef struct ln_following {
   bool json, quiet;
-  ln_approve approve; /* ASK: prompt at the terminal; DENY: refuse what is asked */
+  ln_approve approve; /* of what waits for a person, see ln_carry_answer */
   bool plan;
   bool until_end;                                        /* also while it waits for a person                */
 } ln_following;
@@ -18,7 +18,7 @@ int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *stat
 
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);
-/* A person's answer to a question; "conflict", "denied", "not_found". */
+/* A person's answer to a question, by this process where nobody serves; "conflict", "denied", "not_found". */
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err);
 /* Parts of a request, in the order of their keys. */
 void ln_remote_text(ln_buf *b, const char *key, ln_str text);

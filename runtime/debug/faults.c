@@ -11,17 +11,33 @@
 
 enum { JOBS_MOST = 64, ALIKE = 2, PATH = 4096 };
 
-/* What befalls a request.  A time-out is an answer that comes when nobody waits for it any more; of 5xx there are
-** those that did nothing and those that did it all the same; what is malformed is cut short, empty, or a page
-** of somebody else's, whatever its status says. */
-static const struct { const char *name, *spec; } faults[] = {
-    {"time-out", "slow:600"}, {"429", "429"}, {"409", "409"}, {"500", "5xx"}, {"504", "5xx:504"},
-    {"reset-before", "reset-before"}, {"reset-after", "reset-after"}, {"truncated", "truncate"},
-    {"empty", "empty"}, {"page", "html"}, {"page-200", "html:200"}, {"partial", "partial"},
-    {"expired", "expire"}, {"twice", "twice"}};
+/* What befalls a request.  A time-out is an answer that comes when nobody waits for it any more; of 5xx there
+** are those that did nothing and those that did it all the same; what is malformed is cut short, empty, or a
+** page of somebody else's, whatever its status says. */
+static const struct {
+  const char *name, *spec;
+} faults[] = {{"time-out", "slow:600"},
+              {"429", "429"},
+              {"409", "409"},
+              {"500", "5xx"},
+              {"504", "5xx:504"},
+              {"reset-before", "reset-before"},
+              {"reset-after", "reset-after"},
+              {"truncated", "truncate"},
+              {"empty", "empty"},
+              {"page", "html"},
+              {"page-200", "html:200"},
+              {"partial", "partial"},
+              {"expired", "expire"},
+              {"twice", "twice"}};
 enum { FAULTS = sizeof faults / sizeof *faults };
 
-typedef struct job { pid_t pid; size_t number; ln_f_trace *trace; char folder[PATH]; } job;
+typedef struct job {
+  pid_t pid;
+  size_t number;
+  ln_f_trace *trace;
+  char folder[PATH];
+} job;
 
 typedef struct matrix {
   ln_simset *set;
@@ -116,8 +132,15 @@ static bool start(const matrix *m, job *j, size_t number, ln_err *err) {
 
 static void describe(const matrix *m, const job *j, ln_faults_cell *out) {
   const ln_f_trace *t = j->trace;
-  *out = (ln_faults_cell){.name = m->c->name, .number = j->number, .step = "", .fault = "none",
-                          .state = t->state, .outcome = t->outcome, .doubts = t->doubts, .lives = t->lives, .trace = t->trace,
+  *out = (ln_faults_cell){.name = m->c->name,
+                          .number = j->number,
+                          .step = "",
+                          .fault = "none",
+                          .state = t->state,
+                          .outcome = t->outcome,
+                          .doubts = t->doubts,
+                          .lives = t->lives,
+                          .trace = t->trace,
                           .wrong = t->wrong[0] ? t->wrong : NULL};
   if (!j->number) return;
   const ln_f_cell *c = &m->cell[j->number - 1];
@@ -185,8 +208,8 @@ static bool run_base(matrix *m, ln_err *err) {
   job *j = &m->job[0];
   if (!start(m, j, 0, err) || !wait_for_one(m, err)) return false;
   memcpy(m->base, j->trace, sizeof *m->base);
-  return !m->base->wrong[0] || ln_fail(err, "failed", LN_FINAL, "%s, without a fault: %s", m->c->name,
-                                       m->base->wrong);
+  return !m->base->wrong[0] ||
+         ln_fail(err, "failed", LN_FINAL, "%s, without a fault: %s", m->c->name, m->base->wrong);
 }
 
 /* ------------------------------------------------------------------ a case */
@@ -195,7 +218,8 @@ static bool make_jobs(matrix *m, ln_err *err) {
   int jobs = m->o->jobs < 1 ? 1 : m->o->jobs > JOBS_MOST ? JOBS_MOST : m->o->jobs;
   size_t n = sizeof(ln_f_trace) * ((size_t)jobs + 1);
   m->base = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (m->base == MAP_FAILED) return m->base = NULL, ln_fail(err, "memory", LN_AGAIN, "no memory for a matrix");
+  if (m->base == MAP_FAILED)
+    return m->base = NULL, ln_fail(err, "memory", LN_AGAIN, "no memory for a matrix");
   for (; m->jobs < jobs; m->jobs++) {
     job *j = &m->job[m->jobs];
     j->trace = m->base + 1 + m->jobs;

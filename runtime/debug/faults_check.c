@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct end {                                     /* of the run that was hit: its row                */
+typedef struct end { /* of the run that was hit: its row */
   int64_t id;
   char state[16], outcome[16], code[32], op[64], at[128], message[256];
 } end;
@@ -81,7 +81,7 @@ static void check_write(ln_story *s, ln_journal *j, const ln_record *c) {
   static const char *const so[] = {"done", "pending", NULL};
   const ln_f_deed *d = ln_story_deed(s, c->name);
   const ln_op *op = s->g->find_op(s->g, c->op);
-  if (!op) return;                                       /* not a vendor's */
+  if (!op) return; /* not a vendor's */
   if (d && !op->idempotent && d->acted > 1)
     ln_story_wrong(s, "twice: %.*s was done %d times", LN_STR_ARG(c->name), d->acted);
   if (c->intent.n && !c->has_result && !c->withdrawn && !s->waits)
@@ -93,7 +93,8 @@ static void check_write(ln_story *s, ln_journal *j, const ln_record *c) {
     ln_story_wrong(s, "untrue: %.*s is %.*s, and the vendor knows nothing of it", LN_STR_ARG(c->name),
                    LN_STR_ARG(c->state));
   if (d && !c->handle.n && is(c->state, not_so))
-    ln_story_wrong(s, "untrue: %.*s is %.*s, and the vendor did it", LN_STR_ARG(c->name), LN_STR_ARG(c->state));
+    ln_story_wrong(s, "untrue: %.*s is %.*s, and the vendor did it", LN_STR_ARG(c->name),
+                   LN_STR_ARG(c->state));
 }
 
 static void note_done(ln_story *s, const ln_record *c) {
@@ -111,8 +112,8 @@ static void check_steps(ln_story *s, ln_journal *j) {
   }
   for (size_t i = 0; i < s->deeds; i++) {
     const ln_record *c = ln_journal_find(j, ln_str_of(s->deed[i].step));
-    if (!c || !c->intent_ms) ln_story_wrong(s, "lost: the vendor did %s, and the journal has no intent of it",
-                                            s->deed[i].step);
+    if (!c || !c->intent_ms)
+      ln_story_wrong(s, "lost: the vendor did %s, and the journal has no intent of it", s->deed[i].step);
   }
 }
 
@@ -210,9 +211,15 @@ static ln_str state_in(const ln_buf *lines, ln_str entity, ln_str facet) {
 
 /* ------------------------------------------------------------------ the ledger */
 
-typedef struct held { char entity[200], facet[200], state[64], status[16]; int64_t id; } held;
+typedef struct held {
+  char entity[200], facet[200], state[64], status[16];
+  int64_t id;
+} held;
 enum { HELD = 512 };
-typedef struct ledger { held v[HELD]; size_t n; } ledger;
+typedef struct ledger {
+  held v[HELD];
+  size_t n;
+} ledger;
 
 static held *find_held(ledger *l, ln_str entity, ln_str facet) {
   for (size_t i = 0; i < l->n; i++)
@@ -338,13 +345,15 @@ static const char *first_missing(const ln_story *s) {
   return NULL;
 }
 
-/* What was to be done and was not is told; who says that all was done leaves the vendors as they were to be. */
+/* What was to be done and was not is told; who says that all was done leaves the vendors as they were to
+** be. */
 static void check_told(ln_story *s) {
   const char *missing = first_missing(s);
   bool other = !s->begun_anew && strcmp(s->out->facts, s->base->facts) != 0;
   if (s->waits || tells_more(s)) return;
   if (missing) ln_story_wrong(s, "unsaid: %s was not done, and the report does not say so", missing);
-  else if (other) ln_story_wrong(s, "unsaid: the vendors have not what they were to have, and nobody says so");
+  else if (other)
+    ln_story_wrong(s, "unsaid: the vendors have not what they were to have, and nobody says so");
 }
 
 /* ------------------------------------------------------------------ a replay */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const int64_t BEGIN_MS = 1795600000000, PAUSE_MS = 1000;
-static const int64_t TOO_LONG_MS = INT64_C(60) * 86400 * 1000; /* simulated                             */
+static const int64_t TOO_LONG_MS = INT64_C(60) * 86400 * 1000; /* simulated */
 enum { TURNS = 20, QUESTIONS = 64 };
 
 void ln_story_wrong(ln_story *s, const char *fmt, ...) {
@@ -73,7 +73,7 @@ static void die_away(ln_story *s) {
   ln_owner_drop(s->g->owner);
   ln_buf_cut(&s->going, 0);
   ln_vfs_sim_power_cut(s->set->disk);
-  s->people = s->stuck = (ln_timer){.fn = NULL};         /* they went with their loop */
+  s->people = s->stuck = (ln_timer){.fn = NULL}; /* they went with their loop */
   s->life++;
 }
 
@@ -90,7 +90,11 @@ static bool be_born(ln_story *s) {
 
 /* ------------------------------------------------------------------ people */
 
-typedef struct questions { int64_t id[QUESTIONS]; char answer[QUESTIONS][128]; size_t n; } questions;
+typedef struct questions {
+  int64_t id[QUESTIONS];
+  char answer[QUESTIONS][128];
+  size_t n;
+} questions;
 
 static bool note_question(void *arg, const ln_approval *a) {
   questions *q = arg;
@@ -110,8 +114,8 @@ static void answer_all(void *arg) {
   q.n = 0;
   need(s, ln_store_approvals(s->g->store, 0, true, note_question, &q, &err), &err);
   for (size_t i = 0; i < q.n; i++) {
-    bool ok = ln_approval_decide(s->g, q.id[i], true, LN_STR("bob"), LN_STR("yes"), ln_str_of(q.answer[i]), false,
-                                 &err);
+    bool ok = ln_approval_decide(s->g, q.id[i], true, LN_STR("bob"), LN_STR("yes"), ln_str_of(q.answer[i]),
+                                 false, &err);
     s->out->approvals += ok;
     if (!ok && !ln_err_is(&err, "conflict")) ln_story_wrong(s, "a yes is refused: %s", err.message);
   }
@@ -144,7 +148,8 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
   ln_story *s = arg;
   bool ours = strcmp(ln_run_ulid(r), s->ulid) == 0;
   if (s->verbose)
-    printf("  [%s] %.*s %.*s %.*s\n", e->what, LN_STR_ARG(e->name), LN_STR_ARG(e->state), LN_STR_ARG(e->text));
+    printf("  [%s] %.*s %.*s %.*s\n", e->what, LN_STR_ARG(e->name), LN_STR_ARG(e->state),
+           LN_STR_ARG(e->text));
   bool doubt = strcmp(e->what, "waiting") == 0 && ln_str_eq(e->text, LN_STR("doubt"));
   if (strcmp(e->what, "approval") == 0 || (strcmp(e->what, "waiting") == 0 && !doubt))
     start_timer(s, &s->people, answer_all, PAUSE_MS);
@@ -173,7 +178,8 @@ static void go_on(ln_story *s) {
   ln_run_options o = options_of(s);
   ln_err err = {0};
   s->told = LN_F_NOTHING;
-  if (!ln_run_resume(s->g, ln_str_of(s->ulid), &o, &err)) ln_story_wrong(s, "it does not go on: %s", err.message);
+  if (!ln_run_resume(s->g, ln_str_of(s->ulid), &o, &err))
+    ln_story_wrong(s, "it does not go on: %s", err.message);
 }
 
 static bool take_end(void *arg, const ln_run_row *row) {
@@ -216,8 +222,10 @@ static void settle(ln_story *s) {
 static void look_why(ln_story *s) {
   ln_waiting w;
   const ln_run *r = s->g->state;
-  if (!r || !ln_run_waiting_through(r, &w)) ln_story_wrong(s, "lost: it neither ended nor says for what it waits");
-  else if (!w.what[0] || !w.next[0]) ln_story_wrong(s, "it waits for %s, and does not say what to do", w.what);
+  if (!r || !ln_run_waiting_through(r, &w))
+    ln_story_wrong(s, "lost: it neither ended nor says for what it waits");
+  else if (!w.what[0] || !w.next[0])
+    ln_story_wrong(s, "it waits for %s, and does not say what to do", w.what);
   s->waits = true;
 }
 

@@ -10,10 +10,10 @@ typedef struct network {
   ln_transport base;
   ln_transport *real;
   ln_story *story;
-  ln_str step;                                           /* of the request that passes; "": nobody's        */
+  ln_str step; /* of the request that passes; "": nobody's */
   bool write;
-  ln_f_request *noted;                                   /* NULL: it is not noted                           */
-  size_t nth;                                            /* in this life, of the run that is hit            */
+  ln_f_request *noted; /* NULL: it is not noted */
+  size_t nth;          /* in this life, of the run that is hit */
 } network;
 
 /* "lunette ULID/STEP" */
@@ -68,7 +68,8 @@ static void note_deed(ln_story *s, ln_str step) {
 /* It is the request that the story without a fault had there. */
 static bool is_here(const network *n) {
   ln_story *s = n->story;
-  if (!s->cell || s->cell->kind > LN_F_ACTED || !s->hitting || s->life > 0 || n->nth != s->cell->at) return false;
+  if (!s->cell || s->cell->kind > LN_F_ACTED || !s->hitting || s->life > 0 || n->nth != s->cell->at)
+    return false;
   return s->out->hit = ln_str_eq(ln_str_of(s->base->request[n->nth].step), n->step);
 }
 

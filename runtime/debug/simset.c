@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define STORE LN_STR("sqlite:/sim/a.db")
-static const int64_t EPOCH_MS = 1795600000000;           /* of what is made before there is a loop          */
+static const int64_t EPOCH_MS = 1795600000000; /* of what is made before there is a loop */
 static const double LATENCY_S = 0.02;
 
 static ln_simset *set_of(ln_clock *c) { return (ln_simset *)((char *)c - offsetof(ln_simset, clock)); }
@@ -34,7 +34,10 @@ static bool simulate(ln_simset *s, ln_str name, ln_err *err) {
 }
 
 static bool make_vendors(ln_simset *s, const ln_simset_opts *o, ln_err *err) {
-  ln_simhost_opts so = {.stdlib = s->config->stdlib, .modules = o->like.modules, .clock = &s->clock, .seed = 1,
+  ln_simhost_opts so = {.stdlib = s->config->stdlib,
+                        .modules = o->like.modules,
+                        .clock = &s->clock,
+                        .seed = 1,
                         .latency_s = LATENCY_S};
   if (!(s->vendors = ln_simhost_new(&so, err))) return false;
   ln_list names = ln_simhost_names(s->vendors);
@@ -45,11 +48,13 @@ static bool make_vendors(ln_simset *s, const ln_simset_opts *o, ln_err *err) {
 }
 
 static bool make_slot(ln_simset *s, const ln_simset_opts *o, ln_engine *g, ln_err *err) {
-  *g = (ln_engine){.config = s->config, .modules = o->like.modules, .open_words = o->like.open_words,
+  *g = (ln_engine){.config = s->config,
+                   .modules = o->like.modules,
+                   .open_words = o->like.open_words,
                    .find_op = o->like.find_op};
   if (!(g->host = ln_host_new(err)) || !o->connect(g, err)) return false;
   ln_snapshot *scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err);
-  ln_snapshot_drop(scripts);                             /* the engine keeps it */
+  ln_snapshot_drop(scripts); /* the engine keeps it */
   return scripts != NULL;
 }
 
@@ -74,7 +79,7 @@ ln_simset *ln_simset_new(const ln_simset_opts *o, ln_err *err) {
     return NULL;
   }
   s->config = o->config;
-  s->config->slice_us = INT64_C(3600) * 1000000;         /* nothing depends on how fast this machine is */
+  s->config->slice_us = INT64_C(3600) * 1000000; /* nothing depends on how fast this machine is */
   s->config->cpu_us = INT64_C(7200) * 1000000;
   s->disk_name = o->disk;
   s->clock = (ln_clock){wall, steady};

@@ -11,11 +11,11 @@
 #include "engine/simhost.h"
 
 typedef struct ln_simset_opts {
-  ln_config *config;                                     /* yours; as long as the set                       */
-  ln_engine like;                                        /* its modules, open_words and find_op are taken   */
-  bool (*connect)(ln_engine *g, ln_err *err);            /* makes and loads the connectors of a process     */
-  const char *disk;                                      /* the VFS's name; no other set of this process's  */
-  size_t slots;                                          /* processes of one history, at most               */
+  ln_config *config;                          /* yours; as long as the set */
+  ln_engine like;                             /* its modules, open_words and find_op are taken */
+  bool (*connect)(ln_engine *g, ln_err *err); /* makes and loads the connectors of a process */
+  const char *disk;                           /* the VFS's name; no other set of this process's */
+  size_t slots;                               /* processes of one history, at most */
 } ln_simset_opts;
 
 typedef struct ln_simset {
@@ -25,15 +25,15 @@ typedef struct ln_simset {
   ln_engine *slot;
   size_t slots;
   const char *disk_name;
-  ln_clock clock, *behind;                               /* the vendors': that of the life's loop           */
+  ln_clock clock, *behind; /* the vendors': that of the life's loop */
 } ln_simset;
 
 /* NULL: err; what was made so far is let lie. */
 ln_simset *ln_simset_new(const ln_simset_opts *o, ln_err *err);
 /* Where files may be written to, and with that the facts of a site that nobody has configured. */
 bool ln_simset_files(ln_simset *s, const char *folder, ln_err *err);
-/* A process of slot n begins, on a loop and a transport that are there already: store, writer, vault and owner
-** are opened.  Lives as long as it does: rand, watch (may be NULL). */
+/* A process of slot n begins, on a loop and a transport that are there already: store, writer, vault and
+** owner are opened.  Lives as long as it does: rand, watch (may be NULL). */
 bool ln_simset_open(ln_simset *s, size_t n, ln_rand *rand, const ln_store_watch *watch, ln_err *err);
 
 #endif

@@ -58,11 +58,13 @@ static question *question_new(ln_run *r, size_t n) {
   return q;
 }
 
-/* The site's answer given with the command: everything (against simulators and loopback only), or nothing. */
+/* The site's answer given with the command: everything (against simulators and loopback only), or nothing.
+** An ask is not answered by a yes. */
 static bool answer_at_once(ln_tx *tx, question *q, ln_err *err) {
   int64_t now = q->row.created_ms;
   switch (q->run->options.approve) {
   case LN_APPROVE_ALL:
+    if (ln_str_eq(q->row.kind, LN_STR("ask"))) return true;
     return ln_tx_approval_vote(tx, q->row.id, true, LN_STR("--approve all"), (ln_str){NULL, 0},
                                (ln_str){NULL, 0}, now, err) &&
            ln_tx_approval_set(tx, q->row.id, LN_STR("approved"), now, err);
@@ -389,7 +391,8 @@ struct deciding {
   ln_str by, comment, answer;
   char starter[128];
   int64_t run;
-  bool sim, is_data;                                     /* is_data: what is asked permits nothing          */
+  bool sim, is_data, answers; /* is_data: what is asked permits nothing          */
+  ln_err why;                 /* why it is no answer                             */
 };
 
 static bool read_run(void *arg, const ln_run_row *row) {
@@ -399,10 +402,37 @@ static bool read_run(void *arg, const ln_run_row *row) {
   return false;
 }
 
+/* Is it one of the options, where there are any? */
+static bool is_option(ln_str options, ln_str answer) {
+  ln_vitem list, one;
+  ln_str rest = options;
+  if (!options.n || !ln_v_read(&rest, &list) || !list.count) return true;
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one);)
+    if (ln_str_eq(one.s, answer)) return true;
+  return false;
+}
+
+/* Only an ask has an answer, and only one that it offers.  Of a question that is over its vote says so. */
+static bool is_answer(const ln_approval *a, bool yes, ln_str answer, ln_err *err) {
+  long long id = (long long)a->id;
+  if (!ln_str_eq(a->state, LN_STR("waiting"))) return true;
+  bool asks = yes && ln_str_eq(a->kind, LN_STR("ask"));
+  if (!asks && answer.n)
+    return ln_fail(err, "usage", LN_FINAL, "approval %lld takes no answer: approve or deny it", id);
+  if (asks && !answer.n)
+    return ln_fail(err, "usage", LN_FINAL,
+                   "approval %lld asks for an answer: lunette approve %lld --answer TEXT", id, id);
+  return !asks || is_option(a->options, answer) ||
+         ln_fail(err, "usage", LN_FINAL,
+                 "\"%.*s\" is none of the options of approval %lld: lunette approvals",
+                 answer.n > 100 ? 100 : (int)answer.n, answer.p, id);
+}
+
 static bool read_approval(void *arg, const ln_approval *a) {
   struct deciding *d = arg;
   d->run = a->run;
   d->is_data = ln_str_eq(a->kind, LN_STR("ask"));
+  d->answers = is_answer(a, d->yes, d->answer, &d->why);
   return false;
 }
 
@@ -437,6 +467,7 @@ bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str co
                        .comment = comment,
                        .answer = answer};
   if (!ln_store_approval(g->store, id, read_approval, &d, err)) return false;
+  if (!d.answers) return *err = d.why, false;
   if (!ln_store_run_get(g->store, d.run, read_run, &d, err) || !four_eyes(&d, err)) return false;
   return ln_writer_run(g->store, decide_apply, &d, err);
 }

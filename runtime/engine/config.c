@@ -505,6 +505,28 @@ bool ln_config_all_near(const ln_config *c) {
   return true;
 }
 
+/* Of a connector that is not configured nothing can be asked. */
+bool ln_config_is_near(const ln_config *c, ln_str connector) {
+  const ln_connector_config *k = ln_config_connector(c, connector);
+  return !k || k->loopback;
+}
+
+static bool is_library(ln_str name) {
+  return ln_str_eq(name, LN_STR("http")) || ln_str_eq(name, LN_STR("file"));
+}
+
+bool ln_config_uses_near(const ln_config *c, ln_str uses) {
+  ln_vitem list, use;
+  ln_str name, rest;
+  if (!uses.n || !ln_v_read(&uses, &list)) return true;
+  for (ln_str at = list.body; at.n && ln_v_read(&at, &use);) {
+    ln_str_cut(use.s, '.', &name, &rest);
+    bool known = ln_config_connector(c, name) || is_library(name);
+    if (known ? !ln_config_is_near(c, name) : !ln_config_all_near(c)) return false;
+  }
+  return true;
+}
+
 void ln_config_clear_connectors(ln_config *c) {
   free(c->connectors);
   c->connectors = NULL;

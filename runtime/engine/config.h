@@ -51,6 +51,9 @@ const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name);
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
+bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
+/* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
+bool ln_config_uses_near(const ln_config *c, ln_str uses);
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

@@ -103,6 +103,7 @@ void ln_effect_free(ln_effect *e) {
   }
   ln_buf *bufs[] = {&e->before, &e->names, &e->undo, &e->handle, &e->unchanged, &e->would};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
+  free(e->told);
   free(e->name);
   free(e->where);
   give_back(e);
@@ -232,13 +233,12 @@ void ln_effect_fail(ln_effect *e, const ln_err *err) {
 }
 
 void ln_effect_entry(const ln_effect *e, ln_entry_kind kind, ln_entry *out) {
-  int64_t now = ln_now_ms(e->run->engine->loop->clock);
   *out = (ln_entry){.kind = kind,
                     .name = ln_str_of(e->name),
                     .op = ln_str_of(e->op->name),
                     .cls = e->op->cls,
                     .fingerprint = {(const char *)e->print, LN_FINGERPRINT},
-                    .at_ms = now,
+                    .at_ms = ln_run_clock_ms(e->run),
                     .asked_ms = e->asked_ms,
                     .ok = e->ok,
                     .state = ln_str_of(e->state),
@@ -348,7 +348,7 @@ static bool local_apply(ln_tx *tx, void *arg, ln_err *err) {
     lnL_error_encode(&no, ln_str_of(e->where), (ln_str){NULL, 0}, &e->outcome);
   }
   e->state = e->ok ? "done" : "failed";
-  return ln_effect_log_result(tx, e, err);
+  return !ln_effect_logged(e) || ln_effect_log_result(tx, e, err);
 }
 
 static void local_done(void *arg, const ln_err *err) {
@@ -426,7 +426,7 @@ void ln_effect_start_live(ln_effect *e) {
 
 void ln_effect_begin(ln_effect *e) {
   ln_run *r = e->run;
-  e->asked_ms = ln_now_ms(r->engine->loop->clock);
+  e->asked_ms = ln_run_clock_ms(r);
   if (r->replay) ln_replay_asked(e);
   if (ln_replay_is_aligned(r)) return;
   ln_record *rec = ln_effect_logged(e) ? ln_journal_find(r->past, ln_str_of(e->name)) : NULL;
@@ -522,9 +522,10 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
   if (!lua_istable(L, args))
     return ln_fail(err, "bad_argument", LN_FINAL, "%s takes one table, got %s", e->op->name,
                    luaL_typename(L, args));
-  if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err))
-    return false;
-  if (!option_ms(L, args, "timeout", &e->timeout_ms, err) || !lnL_lift_take(L, args, e, err)) return false;
+  if (!option_ms(L, args, "wait", &e->wait_ms, err) || !option_ms(L, args, "lease", &e->lease_ms, err) ||
+      !option_ms(L, args, "timeout", &e->timeout_ms, err))
+    return ln_err_prefix(err, "%s", e->op->name);
+  if (!lnL_lift_take(L, args, e, err)) return false;
   int kind = lua_getfield(L, args, "as");
   if (kind == LUA_TSTRING) as->p = lua_tolstring(L, -1, &as->n); /* as stays on the stack */
   if (kind != LUA_TNIL && !as->n)
@@ -536,7 +537,7 @@ static bool take_args(lua_State *L, int args, ln_effect *e, ln_str *as, ln_err *
     return true;
   }
   lua_pop(L, 2);
-  return lnL_encode(L, -1, &e->args, err);
+  return lnL_encode(L, -1, &e->args, err) || ln_err_prefix(err, "%s", e->op->name);
 }
 
 /* A cancelled branch raises at each effect; what its __close handlers ask for is carried out, within
@@ -561,7 +562,7 @@ static bool may_ask(lua_State *L, ln_branch *b, const ln_op *op, int args, ln_er
   if (b->in_step)
     return ln_fail(err, "bad_argument", LN_FINAL,
                    "%s inside step: a step is the author's own work and reaches nothing outside", op->name);
-  if (b->polling && op->cls != LN_READ)
+  if (b->polling && op->cls != LN_READ && !op->looks)
     return ln_fail(err, "bad_argument", LN_FINAL, "%s inside await_until: what is polled may only read",
                    op->name);
   if (!is_granted(b, op, lnL_is_lift(L, args)))
@@ -599,7 +600,6 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
   ln_str as = {NULL, 0};
   char where[256];
   ln_branch *b = lnL_here(L);
-  lnL_tick(L);
   if (!lnL_can_wait(L)) {
     if (free_work) free_work(work);
     return lnL_wait(L, 0, delivered); /* raises, naming who is in the way */
@@ -613,7 +613,8 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
   e->work = work;
   e->free_work = free_work;
   e->in_close = b->cancelled;
-  lnL_where(L, where, sizeof where); /* the effect hangs on the branch: a raise from here on leaks nothing */
+  lnL_tick(L); /* the effect hangs on the branch: a raise from here on leaks nothing */
+  lnL_where(L, where, sizeof where);
   e->where = ln_str_dup(ln_str_of(where));
   if (take_args(L, args, e, &as, &err) && ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);
   ln_effect_free(e);

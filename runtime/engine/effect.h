@@ -62,6 +62,7 @@ struct ln_op {                                           /* static, or owned by 
   ** nothing written. */
   bool (*apply)(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err);
   bool quiet; /* LOCAL: changes nothing for others: a plan does it, too */
+  bool looks; /* LOCAL: changes nothing at all: what await_until polls may ask it, and leaves no entry */
   /* LOCAL: on the loop, when its change is durable, before it is told; may be NULL */
   void (*done)(ln_effect *e);
   bool own;                                              /* PURE: the author's own work, within the VM      */

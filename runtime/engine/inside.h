@@ -72,7 +72,7 @@ struct ln_branch {
   ln_fork *fork;                                         /* its children, while it joins                    */
   ln_permit *permit;                                     /* of the nearest approved(); borrowed by children */
   ln_buf *plan_into; /* collecting writes for approved(): borrowed by children */
-  bool in_step;                                          /* inside step: no effects                         */
+  lua_State *in_step;                                    /* what is inside step: no effects, and no way out */
   bool polling;                                          /* inside await_until: reads only, not journaled   */
   bool cancelled;
   bool is_item; /* of a map: approvals of its siblings are one question */
@@ -121,7 +121,7 @@ typedef struct ln_lift {                                 /* the hold that a writ
   ln_str ulid, step;                                     /* whose it is: the run's, and its step            */
   int64_t run;                                           /* 0: not read yet                                 */
   ln_str entity, facet, state, before;                   /* as the ledger has them                          */
-  bool malicious, pending;                               /* it rests on such a verdict; it was not confirmed */
+  bool malicious, pending;                               /* it rests on such a verdict; is not confirmed    */
   bool gave;                                             /* it gave something back: this takes it again     */
   ln_lift_end end;
 } ln_lift;
@@ -154,6 +154,7 @@ struct ln_effect {
   /* waits */
   int64_t due_ms;                                        /* 0: none                                         */
   int64_t wake_ms;                                       /* of its timer                                    */
+  struct { ln_task_fn fn; int64_t until_ms; uint64_t seen; } skip; /* of a plan, which does not wait: plan.c */
   ln_str key;                                            /* what somebody will call; "": nothing            */
   ln_effect *keyed_next, **keyed_at;                     /* in the engine's list of those that have one     */
   /* Of a wait that is to be put away: is there still nothing for it?  NULL: only time, or an approval. */
@@ -172,6 +173,7 @@ struct ln_effect {
   ln_buf handle, would;                                  /* would: of a planned one, what a person is shown */
   bool recovered;                                        /* it stood in the journal without a result        */
   bool perhaps;                                          /* an attempt may have been acted on               */
+  ln_err *told;  /* the last answer that did not tell whether it happened, or NULL */
   bool intended; /* its intent is on disk, and nothing of it was sent yet */
   bool holds;                                            /* it has a row in the ledger                      */
   /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened
@@ -223,6 +225,9 @@ struct ln_run {
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
+  int64_t shift_ms;                                      /* how far a plan, which waits for nothing, looks ahead */
+  int skips;                                             /* waits that it did not wait for                  */
+  uint64_t answers;                                      /* handed over to branches, polls' own left out    */
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
   size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */
@@ -377,8 +382,8 @@ void ln_lift_read(ln_effect *e);
 typedef enum ln_lifting { LN_LIFT_GO, LN_LIFT_KEPT, LN_LIFT_NO } ln_lifting;
 /* May it be looked at?  KEPT: others hold it so, too, or it is over: there is nothing to do.  NO: err. */
 ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
-/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says what
-** it is, and e->lift how that ends. */
+/* Is the live state, which look found, still the one that was set, or back to what it was?  Else err says
+** what it is, and e->lift how that ends. */
 bool ln_lift_compare(ln_effect *e, ln_err *err);
 /* In the intent's transaction: false, "kept": as above. */
 bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
@@ -405,6 +410,12 @@ bool ln_is_system_file(ln_str name);                     /* a name or path: an i
 bool ln_seen_add(ln_tally *t, ln_str value);
 bool ln_seen_has(const ln_tally *t, ln_str hash);
 /* plan.c */
+int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has it                           */
+/* Of a run that is planned: fn(e) once every branch waits, and the run's time is due_ms then: time passes
+** without being waited for.  A poll (until_ms: when that ends; else 0) that the run gave no answer to since
+** `seen` is not made again. */
+void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
+bool ln_plan_pass_time(ln_run *r);                       /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */

@@ -5,7 +5,7 @@
 #include "engine/values.h"
 #include "engine/vm_lib.h"
 
-static const char NUMBERS_KEY = 'n';
+static const char NUMBERS_KEY = 'n', ASIDE_KEY = 'a';
 
 /* --- keys in order -------------------------------------------------------------------------------------- */
 
@@ -169,8 +169,21 @@ static int l_next(lua_State *L) {
 
 /* --- showing values ------------------------------------------------------------------------------------- */
 
-static lua_Integer number_of(lua_State *L, int idx) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NUMBERS_KEY) != LUA_TTABLE) {
+/* The number that the table under key has for the object at idx; 0: none. */
+static lua_Integer number_in(lua_State *L, const char *key, int idx) {
+  lua_Integer n = 0;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) { /* numbers    */
+    lua_pushvalue(L, idx);
+    lua_rawget(L, -2); /* numbers n       */
+    n = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+static void put_number(lua_State *L, const char *key, int idx, lua_Integer n) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);                                     /* numbers         */
     lua_createtable(L, 0, 1);
@@ -178,18 +191,21 @@ static lua_Integer number_of(lua_State *L, int idx) {
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &NUMBERS_KEY);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
   }
   lua_pushvalue(L, idx);
-  if (lua_rawget(L, -2) == LUA_TNIL) {                   /* numbers nil     */
-    lua_pushvalue(L, idx);
-    lua_pushinteger(L, ln_vm_number(ln_vm_of(L)));
-    lua_rawset(L, -4);
-    lua_pushvalue(L, idx);
-    lua_rawget(L, -3);                                   /* numbers nil n   */
-  }
-  lua_Integer n = lua_tointeger(L, -1);
-  lua_settop(L, lua_gettop(L) - (lua_isnil(L, -2) ? 3 : 2));
+  lua_pushinteger(L, n);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* An object that is first shown aside has a number there, and gets another when it is shown elsewhere. */
+static lua_Integer number_of(lua_State *L, int idx, bool *aside) {
+  ln_vm *vm = ln_vm_of(L);
+  lua_Integer n = number_in(L, &NUMBERS_KEY, idx);
+  *aside = !n && ln_vm_is_aside(vm);
+  if (*aside) n = number_in(L, &ASIDE_KEY, idx);
+  if (!n) put_number(L, *aside ? &ASIDE_KEY : &NUMBERS_KEY, idx, n = ln_vm_number(vm));
   return n;
 }
 
@@ -199,9 +215,10 @@ static void push_object(lua_State *L, int idx) {
     return;
   }
   int named = luaL_getmetafield(L, idx, "__name");
-  lua_Integer n = number_of(L, idx);
+  bool aside;
+  lua_Integer n = number_of(L, idx, &aside);
   const char *kind = named == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, idx);
-  lua_pushfstring(L, "%s: %I", kind, (LUAI_UACINT)n);
+  lua_pushfstring(L, "%s: %s%I", kind, aside ? "~" : "", (LUAI_UACINT)n);
   if (named != LUA_TNIL) lua_remove(L, -2);
 }
 

@@ -155,6 +155,8 @@ static int l_wrap(lua_State *L) {
 static int l_yield(lua_State *L) {
   if (!lnL_in_author_coroutine(L)) return luaL_error(L, "attempt to yield from outside a coroutine");
   if (lnL_closing(L)) return luaL_error(L, "attempt to yield across a C-call boundary");
+  if (lnL_held(L))
+    return luaL_error(L, "attempt to yield out of a step, which ends before anything else goes on");
   return lua_yield(L, lua_gettop(L));
 }
 
@@ -165,7 +167,7 @@ static int l_status(lua_State *L) {
 
 static int l_isyieldable(lua_State *L) {
   lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : self(L);
-  lua_pushboolean(L, co != main_of(L) && lua_isyieldable(co) && !lnL_closing(co));
+  lua_pushboolean(L, co != main_of(L) && lua_isyieldable(co) && !lnL_closing(co) && !lnL_held(co));
   return 1;
 }
 

@@ -641,9 +641,7 @@ void lnL_push_chunk(lua_State *L, ln_str module) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
   script *c = script_of(r->scripts, module, &err);
-  if (c && load_script(L, r, c, &err)) return;
-  lnL_push_error(L, &err, (ln_str){NULL, 0});
-  lua_error(L);
+  if (!c || !load_script(L, r, c, &err)) lnL_raise(L, &err);
 }
 
 /* The modules that were loaded here.  A stage loads its own: what its caller did to a module is not its

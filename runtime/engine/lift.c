@@ -110,8 +110,8 @@ static bool is_of_this_world(const ln_effect *e, ln_err *err) {
   bool sim = false;
   if (!ln_store_run_get(e->run->engine->store, e->lift.run, see_world, &sim, err)) return false;
   return sim == e->run->options.sim ||
-         ln_fail(err, "refused", LN_FINAL, "run " LN_STR_FMT " was made %s simulators", LN_STR_ARG(e->lift.ulid),
-                 sim ? "against" : "without");
+         ln_fail(err, "refused", LN_FINAL, "run " LN_STR_FMT " was made %s simulators",
+                 LN_STR_ARG(e->lift.ulid), sim ? "against" : "without");
 }
 
 static bool may_lift(const reading *r, ln_err *err) {

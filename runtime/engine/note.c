@@ -28,7 +28,7 @@ bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data
   bool anew = ln_replay_is_aligned(r) || !ln_journal_noted(r->past, ln_str_of(name));
   if (!b->polling && !b->plan_into && anew) {
     ln_entry e = {.kind = kind, .name = ln_str_of(name), .op = ln_str_of(what), .cls = LN_LOCAL, .ok = true,
-                  .at_ms = ln_now_ms(r->engine->loop->clock), .data = data};
+                  .at_ms = ln_run_clock_ms(r), .data = data};
     r->partial += strcmp(what, "not_done") == 0;
     r->notes += strcmp(what, "found") == 0;
     if (r->replay) ln_replay_noted(r, &e);
@@ -43,8 +43,8 @@ void lnL_note(lua_State *L, const char *kind, int idx) {
   ln_buf data;
   ln_branch *b = lnL_here(L);
   ln_buf_init(&data, 16 << 20);
-  bool ok =
-      lnL_encode(L, idx, &data, &err) && (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
+  bool ok = (lnL_encode(L, idx, &data, &err) || ln_err_prefix(&err, "%s", kind)) &&
+            (!b || ln_note_put(b, LN_E_NOTE, kind, ln_buf_view(&data), &err));
   ln_buf_free(&data);
   if (!ok) lnL_raise(L, &err);
 }

@@ -8,6 +8,8 @@
 ** already makes the run due at once. */
 #include "engine/inside.h"
 
+#include "base/plain.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,6 +63,18 @@ static void put(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
+/* "lunette signal RUN NAME": pasted into a shell as it is. */
+static void put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
+  ln_buf name;
+  ln_buf_init(&name, sizeof w->next - 80);
+  bool plain = ln_shell_word(&name, ln_v_get_str(ln_effect_args(e), "name"));
+  int n = snprintf(w->next, sizeof w->next, "lunette signal %s %.*s", r->ulid,
+                   LN_STR_ARG(plain ? ln_buf_view(&name) : LN_STR("NAME")));
+  if (!r->engine->sched && n > 0) /* else it is woken by it */
+    snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
+  ln_buf_free(&name);
+}
+
 static void describe(const ln_run *r, ln_waiting *w) {
   int64_t due;
   const ln_effect *e = ln_park_is_waiting(r, &due) ? first_waiting(r) : NULL;
@@ -72,6 +86,7 @@ static void describe(const ln_run *r, ln_waiting *w) {
   snprintf(w->what, sizeof w->what, "%s", e->waiting_for);
   snprintf(w->step, sizeof w->step, "%s", e->name);
   w->until_ms = due_of(e) == LN_NEVER ? 0 : due_of(e);
+  if (is_for(e, "signal")) put_signal(r, e, w);
 }
 
 void ln_park_encode(const ln_waiting *w, ln_buf *out) {

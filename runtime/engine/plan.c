@@ -165,3 +165,65 @@ bool ln_plan_assumed(ln_effect *e) {
   ln_effect_finish(e, true, "assumed", v.whole);
   return true;
 }
+
+/* ------------------------------------------------------------------ time */
+
+/* A plan changes nothing, so there is nothing to wait for.  Its branches wait in the order of what they wait
+** for, as a run's do: once all of them wait, its clock is put forward to the first.  What a poll asks for does
+** not come for being waited for either, unless another branch does something: it is not polled in vain, and
+** nobody knows what it would come to. */
+
+enum { SKIPS_MAX = 1000 };
+
+int64_t ln_run_clock_ms(const ln_run *r) { return ln_now_ms(r->engine->loop->clock) + r->shift_ms; }
+
+void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn) {
+  e->wake_ms = due_ms;
+  e->skip.fn = fn;
+  e->skip.until_ms = until_ms;
+  e->skip.seen = seen;
+}
+
+static bool is_in_vain(const ln_effect *e) { return e->skip.until_ms && e->skip.seen == e->run->answers; }
+
+static int64_t skip_due(const ln_effect *e) { return is_in_vain(e) ? e->skip.until_ms : e->wake_ms; }
+
+static ln_effect *first_to_come(const ln_run *r) {
+  ln_effect *first = NULL;
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    if (b->state == LN_B_JOINING || b->state == LN_B_ENDED) continue;
+    if (b->state != LN_B_ASKING || !b->asked || b->asked->finished || !b->asked->skip.fn) return NULL;
+    if (!first || skip_due(b->asked) <= skip_due(first)) first = b->asked;
+  }
+  return first;
+}
+
+static void not_so_yet(ln_effect *e, ln_err *unknown) {
+  ln_buf value;
+  ln_buf_init(&value, 4096);
+  ln_fail(unknown, "unknown", LN_FINAL, "%s is not so yet, and a plan does not wait: --assume '%s=JSON' answers for it",
+          e->name, e->name);
+  if (ln_opaque_put_why(&value, unknown)) ln_effect_finish(e, true, "planned", ln_buf_view(&value));
+  else ln_effect_finish_err(e, "failed", unknown);
+  ln_buf_free(&value);
+}
+
+bool ln_plan_pass_time(ln_run *r) {
+  ln_effect *e = r->planning && r->live && !r->cancel_wanted ? first_to_come(r) : NULL;
+  ln_err unknown;
+  if (!e) return false;
+  ln_task_fn fn = e->skip.fn;
+  int64_t now = ln_run_clock_ms(r);
+  bool in_vain = is_in_vain(e);
+  e->skip.fn = NULL;
+  if (!in_vain && e->wake_ms > now) r->shift_ms += e->wake_ms - now;
+  if (++r->skips > SKIPS_MAX) {
+    ln_fail(&unknown, "unknown", LN_FINAL, "%s: a plan looks no further than %d waits ahead", e->name, SKIPS_MAX);
+    ln_effect_finish_err(e, "failed", &unknown);
+  } else if (in_vain) {
+    not_so_yet(e, &unknown);
+  } else {
+    fn(e);
+  }
+  return true;
+}

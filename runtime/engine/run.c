@@ -23,7 +23,7 @@ static ln_event event_of(const ln_run *r, const char *what, const ln_effect *e, 
   ev.op = ln_str_of(e->op->name);
   ev.state = ln_str_of(e->state);
   ev.cls = ln_class_name(e->op->cls);
-  ev.ms = ln_now_ms(r->engine->loop->clock) - e->asked_ms;
+  ev.ms = ln_run_clock_ms(r) - e->asked_ms;
   ev.approval = e->approval;
   return ev;
 }
@@ -164,6 +164,7 @@ static void run_branch(ln_run *r, ln_branch *b) {
   r->current = b;
   b->state = LN_B_RUNNING;
   ln_vm_fresh_budget(r->vm, &b->cpu_us);
+  ln_vm_aside(r->vm, b->in_step || b->polling, b->in_step);
   ln_owner_at(r->engine->owner, r->id);
   ln_vm_turn turn = ln_vm_resume(r->vm, b->co, first_args(b->co), &nres, &err);
   ln_owner_at(r->engine->owner, 0);
@@ -226,6 +227,7 @@ bool ln_run_wake_with(ln_run *r, ln_effect *e) {
   static const ln_err none = {
       .code = "memory", .message = "no memory for what the guards know", .retry = LN_AGAIN};
   if (!ln_seen_add(&r->seen, ln_buf_view(&e->outcome))) return ln_run_end_attempt(r, &none), false;
+  r->answers += !e->branch->polling;
   ln_branch_wake(e->branch);
   return true;
 }
@@ -235,6 +237,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
   ln_buf hold = {0};
   ln_err err = {0};
   r->now_ms = rec->done_ms;
+  if (r->planning && r->now_ms > ln_run_clock_ms(r)) r->shift_ms += r->now_ms - ln_run_clock_ms(r);
   bool ok = ln_entry_data(r->engine, rec->name, rec->outcome, &hold, &outcome, &err);
   if (ok) {
     rec->waiting = NULL;
@@ -326,6 +329,7 @@ static void tell_waiting(ln_run *r) {
 
 /* Nothing to run and nothing to deliver: what is pending goes to the disk, and people are asked. */
 static void idle(ln_run *r) {
+  if (ln_plan_pass_time(r)) return;
   ln_approval_gather(r);
   ln_run_flush(r);
   if (r->broken || r->flushed < r->flushes || r->creating) return;
@@ -592,7 +596,7 @@ static int l_call_root(lua_State *L) {
   ln_run *r = lnL_run(L);
   const char *dot = strchr(r->playbook, '.');
   lua_settop(L, 0);
-  if (!dot) return luaL_error(L, "%s is no operation", r->playbook);
+  if (!dot) return luaL_error(L, "%s is no operation: that is CONNECTOR.OPERATION", r->playbook);
   lua_pushlstring(L, r->playbook, (size_t)(dot - r->playbook));  /* name             */
   lua_pushfstring(L, "connectors.%s", lua_tostring(L, 1));       /* name module      */
   lua_pushcfunction(L, lnL_require);

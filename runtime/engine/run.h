@@ -82,32 +82,38 @@ bool ln_run_waiting(const ln_run *r, ln_waiting *w);
 bool ln_runs_still(const ln_engine *g);
 /* also for the person that a run it waits for waits for */
 bool ln_run_waiting_through(const ln_run *r, ln_waiting *w);
-/* A person's decision; "conflict", "denied" (four eyes), "not_found". */
+/* A person's decision, and the answer of an ask; "conflict", "denied" (four eyes), "not_found", "usage": no
+** answer to what was asked. */
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                         bool interactive, ln_err *err);
+/* Sends a value (encoded, or "": nil) to a run, which takes it with await_signal; its id goes to ulid.
+** "not_found", "ambiguous", "conflict": it has ended, "quota". */
+bool ln_run_signal(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
+                   ln_err *err);
 /* Settles a doubt: step may be empty when there is one.  result: an encoded value or "". */
 bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str result, ln_str by, ln_err *err);
 
 /* --- taking back (undo.c) --- */
 /* What a run that has ended, and those that it began, did to the world, the last first: appends an encoded
-** array of { at, before, entity, facet, how, label, op, run, state, step, undo, verdict, why }, where `how` is
+** array of { at, before, entity, facet, how, label, op, run, state, step, undo, verdict, why }; `how` is
 **   "lift"     `undo` ({ op, args }) takes it back          "cannot"  nothing does: why
 **   "note"     neither took nor gave anything: why           "foreign" it was so before
-** and `undo`, `label` and `why` are there where they are known.  What was taken back is left out.  "conflict":
-** it has not ended. */
+** and `undo`, `label` and `why` are there where they are known.  What was taken back is left out.
+** "conflict": it has not ended. */
 bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err);
 /* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
 ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_str by, ln_err *err);
 
 typedef struct ln_release {
-  const ln_str *entities;                                /* "vendor:kind:id", or a bare name: of all vendors */
+  const ln_str *entities;                                /* "vendor:kind:id", or a name: of all vendors     */
   size_t n;
   ln_str run, step;                                      /* with no entities: that one hold                 */
   ln_str why;
 } ln_release;
 /* Starts the run that lifts holds (stdlib/ledger/release.lua), whoever's they are, on record with who wants
 ** it and why.  "not_found": nothing of that name is held; "ambiguous" lists what it could mean. */
-ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_options *o, ln_str by, ln_err *err);
+ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_options *o, ln_str by,
+                         ln_err *err);
 /* The leases of an entity, or of a bare name's, end at until_ms instead; *n: how many.  "conflict": one ends
 ** later than that; "not_found", "ambiguous". */
 bool ln_hold_prolong(ln_engine *g, ln_str entity, int64_t until_ms, ln_str by, int64_t *n, ln_err *err);

@@ -11,7 +11,15 @@
 
 #include <stdlib.h>
 
-enum { BATCH = 64, WARM = 1024, LIVE = 512, LOOK_MS = 100, OWNERS_MS = 2000, FAILED_MS = 1000 };
+enum {
+  BATCH = 64,
+  WARM = 1024,
+  LIVE = 512,
+  LOOK_MS = 100,
+  OWNERS_MS = 2000,
+  FAILED_MS = 1000,
+  WANT_TRIES = 8
+};
 
 struct ln_sched {
   ln_engine *g;
@@ -204,18 +212,26 @@ static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
          (w->owner[0] || due_now(tx, w, err));
 }
 
+static bool want(wanted *w, ln_str which, ln_err *err) {
+  ln_engine *g = w->s->g;
+  if (!ln_store_run_find(g->store, which, read_wanted, w, err)) return false;
+  bool ours = strcmp(w->owner, ln_owner_id(g->owner)) == 0;
+  if (w->over)
+    return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", w->ulid, w->ulid);
+  if (w->sim)
+    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim",
+                   w->ulid);
+  if (w->owner[0] && !ours && ln_owner_alive(g->store, ln_str_of(w->owner)) && !w->cancel)
+    return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", w->ulid);
+  return ln_writer_run(g->store, want_apply, w, err);
+}
+
 bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err) {
   wanted w = {.s = s, .ulid = ulid, .cancel = cancel};
-  ln_engine *g = s->g;
-  if (!ln_store_run_find(g->store, which, read_wanted, &w, err)) return false;
-  bool ours = strcmp(w.owner, ln_owner_id(g->owner)) == 0;
-  if (w.over) return ln_fail(err, "conflict", LN_FINAL, "run %s has ended: lunette show %s", ulid, ulid);
-  if (w.sim)
-    return ln_fail(err, "conflict", LN_FINAL, "run %s was made against simulators: it goes on with --sim",
-                   ulid);
-  if (w.owner[0] && !ours && ln_owner_alive(g->store, ln_str_of(w.owner)) && !cancel)
-    return ln_fail(err, "conflict", LN_AGAIN, "run %s is under way in another process", ulid);
-  if (!ln_writer_run(g->store, want_apply, &w, err)) return false;
+  bool ok = want(&w, which, err);
+  /* it was woken, or put away, since its row was read: just now somebody answered it, say */
+  for (int i = 1; !ok && i < WANT_TRIES && ln_err_is(err, "stale"); i++) ok = want(&w, which, err);
+  if (!ok) return false;
   ln_run *r = find(s, w.run);
   if (r && cancel) ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
   ln_sched_nudge(s);

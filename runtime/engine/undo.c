@@ -50,14 +50,14 @@ static ln_str move_text(char **at, ln_str s) {
 static bool keep_row(void *arg, const ln_hold *h) {
   acts *a = arg;
   row *r = calloc(1, sizeof *r);
-  const ln_str *from[] = {&h->step, &h->entity, &h->facet, &h->state, &h->before, &h->status, &h->undo, &h->verdict};
-  ln_str *to[] = {&r->h.step, &r->h.entity, &r->h.facet, &r->h.state, &r->h.before, &r->h.status, &r->h.undo,
-                  &r->h.verdict};
+  ln_str from[] = {h->step, h->entity, h->facet, h->state, h->before, h->status, h->undo, h->verdict};
   size_t n = 1;
-  for (size_t i = 0; i < sizeof from / sizeof *from; i++) n += from[i]->n;
+  for (size_t i = 0; i < sizeof from / sizeof *from; i++) n += from[i].n;
   char *at = r ? r->texts = malloc(n) : NULL;
   if (!at) return free(r), ln_fail(a->err, "memory", LN_AGAIN, "no memory for what a run holds");
-  for (size_t i = 0; i < sizeof from / sizeof *from; i++) *to[i] = move_text(&at, *from[i]);
+  for (size_t i = 0; i < sizeof from / sizeof *from; i++) from[i] = move_text(&at, from[i]);
+  r->h = (ln_hold){.step = from[0], .entity = from[1], .facet = from[2], .state = from[3], .before = from[4],
+                   .status = from[5], .undo = from[6], .verdict = from[7]};
   r->next = a->rows;
   a->rows = r;
   return true;
@@ -85,7 +85,8 @@ static const char *why_of(const acts *a, ln_str op) {
 }
 
 /* NULL: there is nothing left of it. */
-static const char *how_of(const acts *a, const ln_record *c, const ln_hold *h, ln_str *undo, const char **why) {
+static const char *how_of(const acts *a, const ln_record *c, const ln_hold *h, ln_str *undo,
+                          const char **why) {
   ln_vitem v;
   ln_str rest = h ? h->undo : (ln_str){NULL, 0};
   bool gone = h && ln_str_eq(h->status, LN_STR("released"));
@@ -149,7 +150,8 @@ static bool acts_of_run(void *arg, const ln_run_row *r) {
   memcpy(a->ulid, r->ulid, sizeof a->ulid);
   bool ok = has_ended(r->state) ||
             ln_fail(a->err, "conflict", LN_FINAL,
-                    "run %s has not ended: lunette cancel %s, and then take back what it did", r->ulid, r->ulid);
+                    "run %s has not ended: lunette cancel %s, and then take back what it did", r->ulid,
+                    r->ulid);
   if (ln_v_get_bool(r->options, "plan", false)) return ok;
   ok = ok && ln_store_holds(a->g->store, &q, keep_row, a, a->err) && !a->err->code[0] &&
        (j = ln_journal_load(a->g->store, r->id, a->err)) != NULL;
@@ -199,8 +201,8 @@ bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err) {
 
 /* ------------------------------------------------------------------ the runs that take back */
 
-static ln_run *start(ln_engine *g, const char *playbook, ln_str input, const ln_run_options *o, const char *audit,
-                     ln_str by, ln_err *err) {
+static ln_run *start(ln_engine *g, const char *playbook, ln_str input, const ln_run_options *o,
+                     const char *audit, ln_str by, ln_err *err) {
   ln_run_options with = *o;
   ln_buf detail;
   ln_json j;
@@ -230,8 +232,9 @@ ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_st
   ln_run *r = NULL;
   if (!ln_store_run_find(g->store, which, see_run, &f, err)) return NULL;
   if (f.sim != o->sim)
-    return ln_fail(err, "conflict", LN_FINAL, "run %s was made %s simulators: there is nothing to take back here",
-                   f.ulid, f.sim ? "against" : "without"),
+    return ln_fail(err, "conflict", LN_FINAL,
+                   "run %s was made %s simulators: there is nothing to take back here", f.ulid,
+                   f.sim ? "against" : "without"),
            NULL;
   ln_buf_init(&did, (size_t)256 << 20);
   ln_buf_init(&input, 1024);
@@ -344,7 +347,8 @@ static bool release_input(ln_engine *g, const ln_release *what, ln_buf *out, ln_
   return ok && ln_buf_ok(out, err);
 }
 
-ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_options *o, ln_str by, ln_err *err) {
+ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_options *o, ln_str by,
+                         ln_err *err) {
   ln_buf input;
   ln_run *r = NULL;
   ln_buf_init(&input, 1 << 20);
@@ -358,7 +362,8 @@ ln_run *ln_release_start(ln_engine *g, const ln_release *what, const ln_run_opti
 typedef struct prolonging { ln_engine *g; listing l; ln_str by; int64_t until_ms, n; } prolonging;
 
 /* Calls fn with each entity. */
-static bool each_entity(prolonging *p, ln_tx *tx, bool (*fn)(prolonging *, ln_tx *, ln_str, ln_err *), ln_err *err) {
+static bool each_entity(prolonging *p, ln_tx *tx, bool (*fn)(prolonging *, ln_tx *, ln_str, ln_err *),
+                        ln_err *err) {
   ln_vitem v;
   for (ln_str rest = ln_buf_view(&p->l.items); rest.n && ln_v_read(&rest, &v);)
     if (!fn(p, tx, v.s, err)) return false;
@@ -409,7 +414,8 @@ static bool prolong_apply(ln_tx *tx, void *arg, ln_err *err) {
 bool ln_hold_prolong(ln_engine *g, ln_str entity, int64_t until_ms, ln_str by, int64_t *n, ln_err *err) {
   prolonging p = {.g = g, .by = by, .until_ms = until_ms};
   ln_buf_init(&p.l.items, 1 << 20);
-  bool ok = ln_entities_of(g, entity, add_entity, &p.l, err) && ln_writer_run(g->store, prolong_apply, &p, err);
+  bool ok = ln_entities_of(g, entity, add_entity, &p.l, err) &&
+            ln_writer_run(g->store, prolong_apply, &p, err);
   ln_buf_free(&p.l.items);
   *n = p.n;
   return ok;

@@ -48,7 +48,9 @@ struct ln_vm {
   lua_State *closing;                                    /* a coroutine that is being closed                */
   bool cpu_known;                                     /* has the thread's CPU clock been read in this turn? */
   int64_t began, cpu_start, own_cpu, *cpu_used;
-  int64_t numbers;
+  int64_t numbers[2]; /* given to objects; the second: aside              */
+  bool aside;
+  lua_State *held;                                       /* may not yield to its author's code              */
   const void *raised;                                    /* the text that the author raised last            */
   ln_print_fn print;
   ln_global_fn global;
@@ -77,7 +79,10 @@ void **ln_vm_user(ln_vm *vm) { return &vm->user; }
 size_t ln_vm_memory(const ln_vm *vm) { return vm->used; }
 void ln_vm_on_print(ln_vm *vm, ln_print_fn fn) { vm->print = fn; }
 ln_print_fn ln_vm_print(const ln_vm *vm) { return vm->print; }
-int64_t ln_vm_number(ln_vm *vm) { return ++vm->numbers; }
+int64_t ln_vm_number(ln_vm *vm) { return ++vm->numbers[vm->aside]; }
+bool ln_vm_is_aside(const ln_vm *vm) { return vm->aside; }
+void ln_vm_aside(ln_vm *vm, bool aside, lua_State *held) { vm->aside = aside, vm->held = held; }
+bool lnL_held(lua_State *L) { return ln_vm_of(L)->held == L; }
 ln_global_fn ln_vm_global(const ln_vm *vm) { return vm->global; }
 const char *const *ln_vm_global_names(const ln_vm *vm) { return vm->global_names; }
 

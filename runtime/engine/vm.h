@@ -59,8 +59,13 @@ void lnL_tick(lua_State *L);
 bool lnL_turn_over(lua_State *L);
 int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
 
+/* aside: what runs now is not repeated by a replay (step, a poll): objects that it shows first are numbered
+** apart.  held: a coroutine that may not yield to whoever resumed it in the author's code; NULL: none. */
+void ln_vm_aside(ln_vm *vm, bool aside, lua_State *held);
+
 /* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table:
-** 1").  Pushes the text and returns it.  May call playbook code. [-0, +1, e] */
+** 1"; "table: ~1" where a replay does not come by, see ln_vm_aside).  Pushes the text and returns it.  May
+** call playbook code. [-0, +1, e] */
 const char *lnL_tolstring(lua_State *L, int idx, size_t *n);
 /* print's lines, without the line end; the default drops them. */
 typedef void (*ln_print_fn)(ln_vm *vm, ln_str line);

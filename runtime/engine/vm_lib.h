@@ -64,7 +64,9 @@ void ln_order_sort(ln_order *v, size_t n);
 
 ln_global_fn ln_vm_global(const ln_vm *vm);
 ln_print_fn ln_vm_print(const ln_vm *vm);
-int64_t ln_vm_number(ln_vm *vm);                         /* the next object's number */
+int64_t ln_vm_number(ln_vm *vm); /* the next object's number, or the next aside */
+bool ln_vm_is_aside(const ln_vm *vm);
+bool lnL_held(lua_State *L); /* see ln_vm_aside */
 
 /* --- a buffer that survives a yield: its bytes are a userdata in a slot of the caller's frame ----------- */
 

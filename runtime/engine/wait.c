@@ -36,6 +36,10 @@ static void slept(void *arg) {
 
 static void sleep_start(ln_effect *e) {
   ln_buf data;
+  if (e->run->planning) {
+    ln_plan_wait(e, ln_run_clock_ms(e->run) + ln_v_get_int(ln_effect_args(e), "ms", 0), 0, 0, slept);
+    return;
+  }
   e->due_ms = e->asked_ms + ln_v_get_int(ln_effect_args(e), "ms", 0);
   e->waiting_for = "timer";
   ln_buf_init(&data, 64);

@@ -103,8 +103,8 @@ static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
 
 /* What may refuse an intent looks before anything is written. */
 static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
-  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) && ln_guard_caps(tx, e, err) &&
-         begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
+  return ln_freeze_passes_in(tx, e, err) && ln_lift_passes_in(tx, e, err) && ln_guard_rivals(tx, e, err) &&
+         ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
@@ -386,9 +386,27 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
 
 /* ------------------------------------------------------------------ the send and its answer */
 
+/* An answer that does not tell whether it happened may well tell why it did not. */
+static void keep_answer(ln_effect *e, const ln_err *err) {
+  if (err && err->code[0] && (e->told || (e->told = malloc(sizeof *e->told)))) *e->told = *err;
+}
+
+/* What was found out later, and how the last send had ended. */
+static ln_err with_answer(const ln_effect *e, const ln_err *err) {
+  ln_err all = *err;
+  const ln_err *told = e->told;
+  if (!told || strcmp(told->message, err->message) == 0) return all;
+  ln_fail(&all, err->code, err->retry, "%s; the send ended with: %s", err->message, told->message);
+  all.status = told->status;
+  memcpy(all.vendor, told->vendor, sizeof all.vendor);
+  memcpy(all.vendor_code, told->vendor_code, sizeof all.vendor_code);
+  return all;
+}
+
 static void unknown(ln_effect *e, const ln_err *err) {
   bool soon = now_of(e) - e->first_sent_ms < HORIZON_MS;
   e->perhaps = true;
+  keep_answer(e, err);
   if (++e->repeats >= ATTEMPTS) soon = false;
   if (e->op->idempotent && !e->recovered && soon && may_send(e))
     ln_wait_for(e, now_of(e) + AGAIN_MS * e->repeats, place_again);
@@ -596,6 +614,8 @@ static void doubted(ln_effect *e) {
 }
 
 static void in_doubt(ln_effect *e, const ln_err *err) {
+  static const ln_err nobody = {.message = "nobody knows whether it happened"};
+  ln_err why = with_answer(e, err && err->message[0] ? err : &nobody);
   write_job *j = job_new(e, LN_E_DOUBT, doubted);
   if (!j) return;
   j->hold = "doubt";
@@ -603,8 +623,7 @@ static void in_doubt(ln_effect *e, const ln_err *err) {
   put_pair(&j->data, "console", e->w.console);
   ln_v_key(&j->data, LN_STR("since"));
   ln_v_int(&j->data, e->first_sent_ms);
-  put_pair(&j->data, "why",
-           ln_str_of(err && err->message[0] ? err->message : "nobody knows whether it happened"));
+  put_pair(&j->data, "why", ln_str_of(why.message));
   ln_v_end(&j->data, mark);
   submit(j);
 }
@@ -661,6 +680,11 @@ static void begin_again(ln_effect *e) {
   else give_up(e, "cancelled", &cancelled);
 }
 
+static void record_failed(ln_effect *e, const ln_err *err) {
+  ln_err all = with_answer(e, err);
+  record_err(e, "failed", &all, "");
+}
+
 void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) {
   if (e->finished || e->run->broken || e->stand != LN_W_PROBING) return;
   if (e->listening && (o == LN_DID_NOT || o == LN_UNKNOWN)) {
@@ -677,7 +701,7 @@ void ln_write_probed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err
   case LN_DID_NOT:
     if (e->old) not_now(e);
     else if (e->repeats < ATTEMPTS) begin_again(e);
-    else record_err(e, "failed", err, "");
+    else record_failed(e, err);
     break;
   case LN_UNKNOWN: ask_whether(e, err); break;
   }

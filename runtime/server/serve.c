@@ -6,6 +6,7 @@
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
+**   signal   { run, name, value? }                                 → { run }
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
@@ -64,6 +65,24 @@ static ln_str part(const asked *a, const char *key) {
   return ln_v_get(a->what, ln_str_of(key), &v) && v.tag != 'n' ? v.whole : (ln_str){NULL, 0};
 }
 
+/* Is it asked of a playbook, or an operation, whose connectors are all on loopback?  What takes things back
+** may reach any. */
+static bool is_near(const asked *a, ln_err *err) {
+  ln_declared d;
+  ln_vitem uses = {0};
+  ln_str connector, name, op = ln_v_get_str(a->what, "op"), playbook = ln_v_get_str(a->what, "playbook");
+  ln_str_cut(op, '.', &connector, &name);
+  if (op.n) return ln_config_is_near(a->s->g->config, connector);
+  if (!playbook.n) return ln_config_all_near(a->s->g->config);
+  bool near = false;
+  if (ln_playbook_declared(a->s->g, playbook, &d, err)) {
+    ln_v_get(ln_buf_view(&d.value), LN_STR("uses"), &uses);
+    near = ln_config_uses_near(a->s->g->config, uses.whole);
+  }
+  ln_declared_free(&d);
+  return near;
+}
+
 static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   ln_str approve = ln_v_get_str(a->what, "approve");
   *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false),
@@ -72,7 +91,8 @@ static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
   if (!ln_str_eq(approve, LN_STR("all"))) return true;
   o->approve = LN_APPROVE_ALL;
-  return ln_config_all_near(a->s->g->config) ||
+  if (is_near(a, err)) return true;
+  return !err->code[0] &&
          ln_fail(err, "usage", LN_FINAL,
                  "--approve all works only against simulators, or where every connector is on loopback");
 }
@@ -135,6 +155,15 @@ static bool do_cancel(asked *a, ln_err *err) {
   return true;
 }
 
+static bool do_signal(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  if (!ln_run_signal(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_str(a->what, "name"), part(a, "value"),
+                     a->who, ulid, err))
+    return false;
+  put_run(a->answer, ulid);
+  return true;
+}
+
 static bool do_decide(asked *a, ln_err *err) {
   bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
                                a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
@@ -145,8 +174,8 @@ static bool do_decide(asked *a, ln_err *err) {
 }
 
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
-    {"run", do_run}, {"call", do_call},     {"undo", do_undo},
-    {"release", do_release}, {"resume", do_resume}, {"cancel", do_cancel}, {"decide", do_decide}};
+    {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
+    {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");

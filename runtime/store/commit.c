@@ -53,6 +53,7 @@ bool ln_batch_begin(ln_tx *tx, ln_err *err) {
   tx->changes = sqlite3_total_changes64(tx->c->db);
   tx->number++;
   tx->bytes = tx->rows = 0;
+  tx->told = false;
   if (start_tail(tx, err)) return true;
   ln_batch_abort(tx);
   return false;
@@ -101,13 +102,13 @@ static bool commit(ln_tx *tx, bool changed, ln_err *err) {
 }
 
 /* What went into a segment was told then. */
-static void tell_watch(const ln_tx *tx) {
+static void tell_watch(ln_tx *tx) {
   for (size_t i = 0; i < tx->slots; i++) ln_log_tell(tx, &tx->slot[i]);
 }
 
 bool ln_batch_commit(ln_tx *tx, ln_err *err) {
-  bool changed = false, told = tx->store->watch && tx->slots > 0;
-  if (told) tell_watch(tx);
+  bool changed = false;
+  tell_watch(tx);
   bool ok = ln_log_flush(tx, err);
   if (ok) changed = tx->meta_changed || sqlite3_total_changes64(tx->c->db) != tx->changes;
   if (ok && changed) ok = save_meta(tx, err);
@@ -116,7 +117,7 @@ bool ln_batch_commit(ln_tx *tx, ln_err *err) {
     ln_batch_abort(tx);
     return false;
   }
-  if (told) tx->store->watch->committed(tx->store->watch->arg);
+  if (tx->told) tx->store->watch->committed(tx->store->watch->arg);
   ln_log_learn(tx);
   ln_log_reset(tx);
   return true;

@@ -35,7 +35,7 @@ struct ln_tx {
   ln_store *store;
   ln_conn *c;                                            /* NULL: to be opened again */
   int64_t next, floor, version;                          /* of meta */
-  bool meta_changed;
+  bool meta_changed, told;                               /* told: who looks on, of entries of this batch */
   uint64_t job, number;                                  /* of jobs, and of batches, so far */
   int64_t changes;                                       /* sqlite3_total_changes when the batch began */
   ln_log_slot *slot;
@@ -91,7 +91,7 @@ void ln_writer_stop(ln_store *s);                        /* writer.c: applies wh
 void ln_log_undo(ln_tx *tx);                             /* what the current job has written */
 bool ln_log_flush(ln_tx *tx, ln_err *err);               /* the rows of the batch; ids from tx->next */
 void ln_log_learn(ln_tx *tx);                            /* after the commit: into the tail */
-void ln_log_tell(const ln_tx *tx, const ln_log_slot *s); /* whoever looks on, if anybody does */
+void ln_log_tell(ln_tx *tx, const ln_log_slot *s); /* whoever looks on, if anybody does */
 void ln_log_reset(ln_tx *tx);                            /* the slots are free for the next batch */
 void ln_log_lost(ln_tx *tx);                             /* the batch's entries will not be in the log */
 

@@ -143,9 +143,11 @@ static bool gather(ln_tx *tx, int64_t run, const int64_t *ids, size_t count, int
   return true;
 }
 
-void ln_log_tell(const ln_tx *tx, const ln_log_slot *s) {
+void ln_log_tell(ln_tx *tx, const ln_log_slot *s) {
   const ln_store_watch *w = tx->store->watch;
-  if (w && s->entries.n) w->commits(w->arg, s->run, ln_buf_view(&s->entries));
+  if (!w || !s->entries.n) return;
+  tx->told = true;
+  w->commits(w->arg, s->run, ln_buf_view(&s->entries));
 }
 
 /* The run's entries in this very batch go along, and need no row in the log. */

@@ -212,8 +212,8 @@ static bool page(ln_store *s, const ln_hold_query *q, ln_str name, int64_t last,
   int64_t all = q->all;
   if (name.n)
     return ln_store_rows(s, rows, err,
-                         COLUMNS "WHERE (h.name = ?5 OR h.entity IN (SELECT entity FROM alias WHERE name = ?5))"
-                                 " AND " NARROW,
+                         COLUMNS "WHERE (h.name = ?5 OR h.entity IN (SELECT entity FROM alias WHERE"
+                                 " name = ?5)) AND " NARROW,
                          "itiit", q->run, q->kind, all, last, name);
   if (q->entity.n)
     return ln_store_rows(s, rows, err, COLUMNS "WHERE h.entity = ?5 AND " NARROW, "itiit", q->run, q->kind,

@@ -233,9 +233,10 @@ bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err
   for (int64_t last = 0; more;) {
     ln_rows rows;
     if (!ln_store_rows(s, &rows, err,
-                       COLUMNS "WHERE id IN (WITH RECURSIVE tree(id) AS (VALUES(?1) UNION SELECT r.id FROM run"
-                               " r JOIN tree t ON r.parent = t.id WHERE r.parent <> 0) SELECT id FROM tree)"
-                               " AND id > ?2 ORDER BY id",
+                       COLUMNS
+                       "WHERE id IN (WITH RECURSIVE tree(id) AS (VALUES(?1) UNION SELECT r.id FROM run r"
+                       " JOIN tree t ON r.parent = t.id WHERE r.parent <> 0) SELECT id FROM tree)"
+                       " AND id > ?2 ORDER BY id",
                        "ii", run, last))
       return false;
     more = rows.more;

@@ -37,14 +37,11 @@ bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str
   bool found;
   if (!ln_conn_ints(tx->c, &over, 1, &found, err, "SELECT finished_ms <> 0 FROM run WHERE id = ?", "i", run))
     return false;
-  if (!found || over)
-    return ln_fail(err, "conflict", LN_FINAL, "run %lld has ended: nobody would take the signal",
-                   (long long)run);
+  if (!found || over) return ln_fail(err, "conflict", LN_FINAL, "it has ended: nobody would take the signal");
   if (!ln_conn_ints(tx->c, &n, 1, NULL, err, "SELECT count(*) FROM signal WHERE run = ?", "i", run))
     return false;
   if (n >= LN_SIGNALS_MOST)
-    return ln_fail(err, "quota", LN_FINAL, "run %lld has %d signals that it has not taken yet",
-                   (long long)run, LN_SIGNALS_MOST);
+    return ln_fail(err, "quota", LN_FINAL, "it has %d signals that it has not taken yet", LN_SIGNALS_MOST);
   return ln_conn_exec(tx->c, NULL, err, "INSERT INTO signal(run, name, value, by, ms) VALUES(?, ?, ?, ?, ?)",
                       "itbti", run, name, value, by, ms) &&
          call_run(tx, run, name, err);

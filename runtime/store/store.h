@@ -13,8 +13,9 @@
 typedef struct ln_store ln_store;
 typedef struct ln_tx ln_tx;
 
-/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run what
-** goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died there. */
+/* Looks on while a transaction with entries of runs is committed, for simulations: it is told of each run
+** what goes into its journal, and then that it is on disk.  It may leave by a jump: the process has died
+** there. */
 typedef struct ln_store_watch {
   void (*commits)(void *arg, int64_t run, ln_str entries);
   void (*committed)(void *arg);
@@ -125,7 +126,7 @@ bool ln_store_waits_due(ln_store *s, int64_t now_ms, int64_t *runs, size_t *n, l
 bool ln_store_next_due(ln_store *s, int64_t *due_ms, ln_err *err); /* LN_NEVER: nobody waits for a time */
 
 /* --- signals and locks (signals.c); whoever waits for one has its key in `wait` --- */
-enum { LN_SIGNALS_MOST = 1000 };                         /* of one run, not taken yet */
+enum { LN_SIGNALS_MOST = 1000 /* of one run, not taken yet */, LN_SIGNAL_NAME = 200 /* bytes */ };
 void ln_signal_key(ln_str ulid, ln_str name, ln_buf *out);
 void ln_lock_key(ln_str name, ln_buf *out);
 bool ln_tx_signal_send(ln_tx *tx, int64_t run, ln_str name, ln_str value, ln_str by, int64_t ms,
@@ -207,7 +208,7 @@ typedef struct ln_hold_query {
   int64_t run;
   ln_str entity, kind;
   bool all;
-} ln_hold_query; /* entity: exact, or a bare name: its last part or an alias; kind "host"; all: released too */
+} ln_hold_query; /* entity: exact, or a bare name (its last part, or an alias); all: released ones too       */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
 /* The one of that run (its whole id) and step; fn is called once.  "not_found". */
 bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err);

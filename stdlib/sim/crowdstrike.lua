@@ -238,7 +238,7 @@ local function before(req, state)
   for name, value in pairs(req.query) do
     if value == "True" or value == "False" then return refuse(req, 400, name .. ": invalid boolean") end
   end
-  return media(req)
+  return req.op and media(req)
 end
 
 local function none(req)

@@ -26,29 +26,46 @@
   "if g.profile.name == \"ir-restricted\" then for user, u in pairs(state.user) do "                         \
   "if u.profile.login:find \"^lrodriguez@\" then state.members[id][user] = true end end end end"
 #define ISOLATE                                                                                              \
-  {"t1059.isolate", "{\"subject\": {" LAUNCHER RUNNING "}, \"device\": \"WORKSTATION5\", "                   \
-                    "\"verdict\": \"malicious\"}", NULL, NULL}
+  {                                                                                                          \
+    "t1059.isolate",                                                                                         \
+        "{\"subject\": {" LAUNCHER RUNNING "}, \"device\": \"WORKSTATION5\", "                               \
+        "\"verdict\": \"malicious\"}",                                                                       \
+        NULL, NULL                                                                                           \
+  }
 #define RENEWED                                                                                              \
   "local state = ... for _, u in pairs(state.user) do u.passwordChanged = \"2030-01-01T00:00:00.000Z\" end"
 
 const fault_case fault_cases[] = {
     {"model", {{"t1059.model", "{\"ip\": \"10.20.5.16\", \"max_scan_age\": \"1d\"}", NULL, NULL}}},
     {"harden", {{"t1059.harden", CONFIRMED, NULL, NULL}}},
-    {"detect", {{"t1059.detect", "{\"subject\": {\"path\": \"C:\\\\Users\\\\pgustavo\\\\Desktop\\\\launcher.vbs\", "
-                                 "\"host\": \"WORKSTATION6\"}}", NULL, NULL}}},
+    {"detect",
+     {{"t1059.detect",
+       "{\"subject\": {\"path\": \"C:\\\\Users\\\\pgustavo\\\\Desktop\\\\launcher.vbs\", "
+       "\"host\": \"WORKSTATION6\"}}",
+       NULL, NULL}}},
     {"isolate", {ISOLATE}},
-    {"isolate, an image of its own", {{"t1059.isolate", "{\"subject\": {" OWN "}, \"device\": \"WORKSTATION6\", "
-                                                        "\"verdict\": \"malicious\"}", NULL, NULL}}},
-    {"isolate, benign", {ISOLATE, {"t1059.isolate", "{\"subject\": {" LAUNCHER "}, \"verdict\": \"benign\"}", NULL,
-                                   NULL}}},
+    {"isolate, an image of its own",
+     {{"t1059.isolate",
+       "{\"subject\": {" OWN "}, \"device\": \"WORKSTATION6\", "
+       "\"verdict\": \"malicious\"}",
+       NULL, NULL}}},
+    {"isolate, benign",
+     {ISOLATE, {"t1059.isolate", "{\"subject\": {" LAUNCHER "}, \"verdict\": \"benign\"}", NULL, NULL}}},
     {"deceive", {{"t1059.deceive", "{}", NULL, NULL}}},
     {"evict", {{"t1059.evict", "{\"subject\": {" NOTES "}, \"device\": \"WORKSTATION5\"}", NULL, NULL}}},
-    {"restore a host", {ISOLATE, {"t1059.evict", "{\"subject\": {" LAUNCHER "}, \"device\": \"WORKSTATION5\"}", NULL,
-                                  NULL},
-                        {"t1059.restore", "{\"device\": \"WORKSTATION5\", \"sha256\": \"" SHA256 "\", "
-                                          "\"benign_by\": \"bob\"}", NULL, NULL}}},
-    {"restore an account", {{"t1059.harden", CONFIRMED, "okta", IN_COMPANY}, {"t1059.restore", "{\"user\": \"THESHIRE\\\\pgustavo\"}", "okta", RENEWED}}},
-    {"respond", {{"t1059.respond", "{\"confirmed_by\": \"alice\", \"alert\": "
-                                   "$tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json$}", NULL,
-                  NULL}}},
+    {"restore a host",
+     {ISOLATE,
+      {"t1059.evict", "{\"subject\": {" LAUNCHER "}, \"device\": \"WORKSTATION5\"}", NULL, NULL},
+      {"t1059.restore",
+       "{\"device\": \"WORKSTATION5\", \"sha256\": \"" SHA256 "\", "
+       "\"benign_by\": \"bob\"}",
+       NULL, NULL}}},
+    {"restore an account",
+     {{"t1059.harden", CONFIRMED, "okta", IN_COMPANY},
+      {"t1059.restore", "{\"user\": \"THESHIRE\\\\pgustavo\"}", "okta", RENEWED}}},
+    {"respond",
+     {{"t1059.respond",
+       "{\"confirmed_by\": \"alice\", \"alert\": "
+       "$tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json$}",
+       NULL, NULL}}},
     {NULL, {{NULL, NULL, NULL, NULL}}}};

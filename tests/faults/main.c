@@ -23,8 +23,8 @@ enum { SEED = 1059, SLICE = 16, INPUT_MAX = 16 << 20, TOLD_MOST = 40 };
 
 typedef struct command {
   ln_faults_opts o;
-  uint64_t trace;                                        /* of the last cell                                */
-  const char *only;                                      /* of the cases                                    */
+  uint64_t trace;   /* of the last cell */
+  const char *only; /* of the cases */
   bool all, quiet;
   int told;
 } command;
@@ -42,7 +42,9 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
 
 static ln_simset *make_set(ln_err *err) {
   ln_simset_opts o = {.like = {.modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op},
-                      .connect = ln_connectors_all, .disk = "faults", .slots = 3};
+                      .connect = ln_connectors_all,
+                      .disk = "faults",
+                      .slots = 3};
   o.config = ln_config_load("tests/faults/conf.lua", err);
   return o.config ? ln_simset_new(&o, err) : NULL;
 }
@@ -78,11 +80,11 @@ static void told(void *arg, const ln_faults_cell *c) {
   command *m = arg;
   m->trace = c->trace;
   if (m->o.shown)
-    printf("%s %zu: %s, %s: %s: %s %s, %d doubts, %d lives\n", c->name, c->number, c->step, c->where, c->fault,
-           c->state, c->outcome, c->doubts, c->lives);
+    printf("%s %zu: %s, %s: %s: %s %s, %d doubts, %d lives\n", c->name, c->number, c->step, c->where,
+           c->fault, c->state, c->outcome, c->doubts, c->lives);
   if (!c->wrong || m->quiet || m->told++ >= TOLD_MOST) return;
-  printf("# %s, %s, %s: %s: %s\n#   again: %s --seed %llu --case \"%s\" --cell %zu\n", c->name, c->step, c->where,
-         c->fault, c->wrong, program, (unsigned long long)m->o.seed, c->name, c->number);
+  printf("# %s, %s, %s: %s: %s\n#   again: %s --seed %llu --case \"%s\" --cell %zu\n", c->name, c->step,
+         c->where, c->fault, c->wrong, program, (unsigned long long)m->o.seed, c->name, c->number);
 }
 
 static bool go(ln_simset *s, const fault_case *from, command *m, ln_faults_sum *sum, ln_err *err) {
@@ -101,10 +103,11 @@ static bool go(ln_simset *s, const fault_case *from, command *m, ln_faults_sum *
 }
 
 static void add(ln_faults_sum *to, const ln_faults_sum *from) {
-  size_t *t[] = {&to->effects, &to->requests, &to->commits, &to->polls, &to->cells, &to->lived, &to->wrong,
-                 &to->completed, &to->partial, &to->failed, &to->waiting, &to->doubts};
-  const size_t f[] = {from->effects, from->requests, from->commits, from->polls, from->cells, from->lived,
-                      from->wrong, from->completed, from->partial, from->failed, from->waiting, from->doubts};
+  size_t *t[] = {&to->effects, &to->requests,  &to->commits, &to->polls,  &to->cells,   &to->lived,
+                 &to->wrong,   &to->completed, &to->partial, &to->failed, &to->waiting, &to->doubts};
+  const size_t f[] = {from->effects, from->requests, from->commits, from->polls,
+                      from->cells,   from->lived,    from->wrong,   from->completed,
+                      from->partial, from->failed,   from->waiting, from->doubts};
   for (size_t i = 0; i < sizeof f / sizeof *f; i++) *t[i] += f[i];
 }
 
@@ -173,16 +176,18 @@ static void test_mutants(ln_simset *s, command *m) {
 static void remove_folder(void) { rmdir(folder); }
 
 static int usage(void) {
-  fprintf(stderr, "usage: %s [--all] [--case NAME [--cell N]] [--seed N] [--every N] [--jobs J] [--mutant M]\n",
+  fprintf(stderr,
+          "usage: %s [--all] [--case NAME [--cell N]] [--seed N] [--every N] [--jobs J] [--mutant M]\n",
           program);
   return 2;
 }
 
 static int parse(int argc, char **argv, command *m) {
-  static const struct option options[] = {{"all", no_argument, NULL, 'a'},      {"case", required_argument, NULL, 'c'},
-                                          {"cell", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-                                          {"every", required_argument, NULL, 'e'}, {"jobs", required_argument, NULL, 'j'},
-                                          {"mutant", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"all", no_argument, NULL, 'a'},          {"case", required_argument, NULL, 'c'},
+      {"cell", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
+      {"every", required_argument, NULL, 'e'},  {"jobs", required_argument, NULL, 'j'},
+      {"mutant", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
   for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (opt) {
     case 'a': m->all = true, m->o.every = 1; break;
@@ -201,14 +206,17 @@ static int parse(int argc, char **argv, command *m) {
 int main(int argc, char **argv) {
   ln_err err = {0};
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  command m = {.o = {.seed = SEED, .jobs = cores > 0 ? (int)cores : 1, .every = SLICE, .folder = folder, .told = told}};
+  command m = {
+      .o = {
+          .seed = SEED, .jobs = cores > 0 ? (int)cores : 1, .every = SLICE, .folder = folder, .told = told}};
   m.o.arg = &m;
   program = argv[0];
   int code = parse(argc, argv, &m);
   if (code) return code;
-  ln_log_level(LN_ERROR + 1);                            /* what vendors do wrong is what is tested */
+  ln_log_level(LN_ERROR + 1); /* what vendors do wrong is what is tested */
   setvbuf(stdout, NULL, _IOLBF, 0);
-  snprintf(folder, sizeof folder, "%s/lunette-faults-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  snprintf(folder, sizeof folder, "%s/lunette-faults-XXXXXX",
+           access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
   ln_simset *s = mkdtemp(folder) ? make_set(&err) : NULL;
   atexit(remove_folder);
   if (!s) return fprintf(stderr, "%s: %s\n", program, err.message), 1;

@@ -15,8 +15,7 @@ const mutant_of_faults faults_mutants[] = {
     {NULL, NULL, false}};
 const mutant_of_faults *faults_mutant;
 
-const fault_case broken_case = {"swallowed", {{"broken.swallows", "{}", NULL,
-                                               NULL}}};
+const fault_case broken_case = {"swallowed", {{"broken.swallows", "{}", NULL, NULL}}};
 
 static bool is_on(int m) { return faults_mutant == &faults_mutants[m]; }
 

@@ -24,7 +24,7 @@ static void answer(const asked *a) {
   ln_err err;
   bool yes = (int)(a->who % 100) >= here->grumpy;
   ln_str by = ln_str_of(names[sim_pick(&here->people, 3)]);
-  ln_str what = strcmp(a->kind, "ask") == 0 ? LN_STR("left") : (ln_str){NULL, 0};
+  ln_str what = yes && strcmp(a->kind, "ask") == 0 ? LN_STR("left") : (ln_str){NULL, 0};
   sim_trace(yes ? "yes" : "no", by);
   here->out->approvals++;
   if (!ln_approval_decide(here->g, a->id, yes, by, LN_STR("said so"), what, false, &err) &&

@@ -1,5 +1,5 @@
-/* prepare.c: what all histories have in common, made once: a simulated set with the vendor and the playbooks of
-** the simulation's own, and alerts read.  A history gets a copy of it with its process. */
+/* prepare.c: what all histories have in common, made once: a simulated set with the vendor and the playbooks
+** of the simulation's own, and alerts read.  A history gets a copy of it with its process. */
 #include "tests/sim/sim.h"
 
 #include "cli/app.h"
@@ -20,8 +20,11 @@ static const ln_op *find_op(ln_engine *g, ln_str name) {
 
 static bool make_set(sim_world *w, ln_err *err) {
   ln_simset_opts o = {.like = {.modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op},
-                      .connect = ln_connectors_all, .disk = "simulated", .slots = SIM_SLOTS};
-  if (!(o.config = ln_config_load("tests/sim/conf.lua", err)) || !(w->set = ln_simset_new(&o, err))) return false;
+                      .connect = ln_connectors_all,
+                      .disk = "simulated",
+                      .slots = SIM_SLOTS};
+  if (!(o.config = ln_config_load("tests/sim/conf.lua", err)) || !(w->set = ln_simset_new(&o, err)))
+    return false;
   w->vendors = w->set->vendors;
   w->disk = w->set->disk;
   w->slot = w->set->slot;
@@ -32,7 +35,12 @@ static bool make_set(sim_world *w, ln_err *err) {
 
 enum { ALERT_MAX = 1 << 20 };
 
-typedef struct read_alert { bool ok; ln_err err; size_t n; char bytes[ALERT_MAX]; } read_alert;
+typedef struct read_alert {
+  bool ok;
+  ln_err err;
+  size_t n;
+  char bytes[ALERT_MAX];
+} read_alert;
 
 static bool take_alert(sim_world *w, const char *file, read_alert *out) {
   ln_app app = {.g = w->slot[0], .config = w->set->config, .sim = true};

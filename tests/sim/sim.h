@@ -93,7 +93,7 @@ typedef struct sim_world {
   ln_simset *set;                                        /* whose parts these are:                          */
   ln_simhost *vendors;
   ln_vfs_sim *disk;                                      /* with a store that has the scripts               */
-  ln_engine *slot;                                       /* SIM_SLOTS: host state and connectors: one a process */
+  ln_engine *slot;                                       /* SIM_SLOTS: one a process */
   ln_buf input[SIM_INPUTS];                              /* of t1059.respond: encoded, one an alert         */
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;

@@ -147,6 +147,36 @@ sys.test("a real run is not touched: the same script, with the answer", function
   eq(result[3], 1)
 end)
 
+-- Time ---------------------------------------------------------------------------------------------------
+
+sys.test("a plan waits for nothing: time passes as it would, and what does not come of itself is unknown", function(t)
+  t:playbook("p", [[
+    local began, order, there = now(), {}, nil
+    parallel {
+      a = function() sleep "2h" there = "it" order[#order + 1] = "a" end,
+      b = function()
+        local it = await_until(function() return there end, { timeout = "1d" })
+        order[#order + 1] = it
+      end,
+      c = function() sleep "10m" order[#order + 1] = "c" end,
+    }
+    local n, till = 0, now() + 600
+    while now() < till do n = n + 1 sleep "1m" end
+    local never = await_until(function() return nil end, { every = "1s", timeout = "7d" })
+    return { order = table.concat(order, " "), n = n, never = never,
+             late = now() - began >= 7800 and now() - began < 8400 }
+  ]], "uses = {},")
+  local doc = t:expect(0, { "run", "p", "--plan", "--json" }).doc()
+  eq(doc.result.order, "c a it")
+  eq(doc.result.n, 10)
+  eq(doc.result.late, true)
+  eq(doc.result.never, "⟨unknown⟩")
+  has(t:expect(0, { "replay", "last" }).out, "replayed")
+  t:playbook("p", [[while true do try(sleep, "1d") end]], "uses = {},")
+  doc = t:expect(0, { "run", "p", "--plan", "--json" }).doc()
+  has(doc.unknown[1].why, "a plan looks no further than 1000 waits ahead")
+end)
+
 -- What a whole branch would have come to -----------------------------------------------------------------
 
 sys.test("a branch that ends is unknown to its parent, has not failed, and stops no other", function(t)

@@ -211,6 +211,11 @@ static void test_ask_is_data(void **state) {
   rig *r = set_up("", "local a = ask { title = 'which?', options = { 'x', 'y' } }; fake.set { id = a.answer "
                       "}; return a.answer");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
+  for (const char *const *no = (const char *const[]){"", "z", "X", NULL}; *no; no++) {
+    assert_false(ln_approval_decide(&r->g, 1, true, LN_STR("bob"), (ln_str){NULL, 0}, ln_str_of(*no), false,
+                                    &rig_err));
+    assert_string_equal(rig_err.code, "usage");
+  }
   assert_true(
       ln_approval_decide(&r->g, 1, true, LN_STR("bob"), (ln_str){NULL, 0}, LN_STR("y"), false, &rig_err));
   r->told[0][0] = 0;
@@ -237,6 +242,10 @@ static void test_with_the_command(void **state) {
   assert_string_equal(rig_live(r, "t.main", NULL), "end");
   assert_has(rig_result(r), "--approve all");
   assert_int_equal(rig_acted(r, NULL), 1);
+  rig_free(r);
+  r = set_up("", "return ask { title = 'which?' }.answer");
+  r->options.approve = LN_APPROVE_ALL;
+  assert_string_equal(rig_live(r, "t.main", NULL), "waiting"); /* a yes is no answer */
   rig_free(r);
   r = set_up("", "local v, e = try(approve, { title = 'x' }); local w, f = try(fake.set, { id = 'a' }); "
                  "return { e.code, f.code }");

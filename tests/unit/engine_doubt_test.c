@@ -85,6 +85,22 @@ static void test_life(void **state) {
   rig_free(r);
 }
 
+/* Why it was sent in vain is not forgotten for what was found out later. */
+static void test_how_the_send_ended_is_told(void **state) {
+  (void)state;
+  rig *r = set_up("fake.set { id = 'w' }");
+  rig_say_(r, "fake.set#1", "send", "lost- lost- lost-");
+  assert_string_equal(rig_live(r, "t.main", NULL), "end");
+  assert_has(rig_error(r), "the world says failed; the send ended with: the world says timeout");
+  rig_free(r);
+  r = set_up("fake.post { id = 'w' }");
+  rig_say_(r, "fake.post#1", "send", "lost-");
+  rig_say_(r, "fake.post#1", "probe", "unknown unknown unknown");
+  assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
+  assert_has(rig_doc(r), "the world says unavailable; the send ended with: the world says timeout");
+  rig_free(r);
+}
+
 /* "Not there" counts only so long after the send, and after the answer that did not come. */
 static void test_settle(void **state) {
   (void)state;
@@ -385,7 +401,8 @@ static void test_followed_after_a_lost_attempt(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest rest[] = {cmocka_unit_test(test_settle),
+  const struct CMUnitTest rest[] = {cmocka_unit_test(test_how_the_send_ended_is_told),
+                                    cmocka_unit_test(test_settle),
                                     cmocka_unit_test(test_resume_without_settling_waits_again),
                                     cmocka_unit_test(test_settled_did),
                                     cmocka_unit_test(test_settled_did_with_a_result),

@@ -137,6 +137,59 @@ static const word words[] = {
      "local v = fake.read { id = 'v', bytes = 200000 }; local w = step('w', function() return v .. v end);"
      "store.set('v', v); fake.post { id = 'p' }; return { #v, #w, store.get 'v' == v, w == v .. v }",
      {{NULL}}},
+    {"await_until looks into the store",
+     "local n = 0; local p = parallel { a = function() return await_until(function() n = n + #store.list 'g';"
+     " return store.get 'go' end, { every = '2s', timeout = '1m' }) end,"
+     " b = function() sleep '5s'; store.set('go', 'yes'); fake.post { id = 'p' } end };"
+     "local none, e = try(await_until, function() store.set('x', 1) end); return { p.a, none == nil, e.code "
+     "}",
+     {{NULL}}},
+    {"names of objects",
+     "local a = {}; local n = step('s', function() return tostring({}) .. tostring(a) end);"
+     "fake.post { id = 'p' }; local b, c = tostring({}), tostring(a);"
+     "fake.post { id = b .. c }; return { n, b, c }",
+     {{NULL}}},
+    {"names of objects while polling",
+     "local i = 0; await_until(function() i = i + 1; return fake.read { id = tostring({}) } and i > 2 end, { "
+     "every = '5s', timeout = '1m' });"
+     "fake.post { id = tostring({}) }; fake.post { id = 'q' }; return tostring({})",
+     {{NULL}}},
+    {"a step that yields",
+     "local co = coroutine.create(function() return step('s', function() return coroutine.isyieldable() or "
+     "coroutine.yield(1) end) end);"
+     "local ok, e = coroutine.resume(co); local p = parallel { a = function() return try(fake.post, { id = "
+     "'p' }) ~= nil end,"
+     " b = function() fake.post { id = 'q' }; return 'b' end };"
+     "return { ok, e.message:match 'yield out of a step', p.a, p.b, coroutine.status(co) }",
+     {{NULL}}},
+    {"a step with a coroutine of its own",
+     "local n = step('s', function() local t = {}; for v in coroutine.wrap(function() for i = 1, 3 do "
+     "coroutine.yield(i) end end) do t[#t + 1] = v end return t end);"
+     "fake.post { id = 'p' }; return n",
+     {{NULL}}},
+    {"a list that grows while it is mapped",
+     "local l = { 'a', 'b' }; local out = map(l, function(x) l[#l + 1] = x .. x; fake.post { id = x }; "
+     "return x end, { concurrency = 1 });"
+     "local l2 = { 'c', 'd', 'e' }; local o2 = map(l2, function(x) l2[3] = nil; fake.post { id = x }; return "
+     "x end);"
+     "return { #out, out[1].value, #o2 }",
+     {{NULL}}},
+    {"long and odd keys",
+     "local out = map({ ('/'):rep(300), ('x'):rep(500), ('x'):rep(500), 1.5, -0.0, 2^53, '' , 'a\\0b' }, "
+     "function(x) return store.incr 'n' > 0 and #tostring(x) end);"
+     "local p = parallel { ['a/b'] = function() return fake.read { id = 'r' } and 1 end, ['a%2Fb'] = "
+     "function() return 2 end, ['a\\0b'] = function() return 3 end, a = function() return 4 end };"
+     "return { #out, p['a/b'], p['a%2Fb'], p['a\\0b'], p.a }",
+     {{NULL}}},
+    {"closing in coroutines",
+     "local log = {}; local function guard(n) return setmetatable({}, { __close = function() log[#log + 1] = "
+     "n; fake.post { id = 'c' .. n } end }) end;"
+     "local co = coroutine.create(function() local a <close> = guard(1); local b <close> = guard(2); "
+     "fake.read { id = 'a' }; coroutine.yield(1) end);"
+     "coroutine.resume(co); local ok, e = coroutine.close(co); fake.post { id = 'after' };"
+     "pcall(function() for k in coroutine.wrap(function() local c <close> = guard(3); coroutine.yield 'k'; "
+     "fail('mine', 'x') end) do log[#log + 1] = k end end); return { log, ok, e and e.code or tostring(e) }",
+     {{NULL}}},
     {"closing",
      "do local c <close> = setmetatable({}, { __close = function() fake.post { id = 'closed' } end }); "
      "fake.read { id = 'a' } end;"

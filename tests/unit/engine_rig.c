@@ -778,6 +778,27 @@ static bool first_waiting(void *arg, const ln_approval *a) {
   return false;
 }
 
+/* What an ask is answered with: its first option, or a word. */
+static bool first_option(void *arg, const ln_approval *a) {
+  ln_buf *answer = arg;
+  ln_vitem list, one = {0};
+  ln_str rest = a->options;
+  if (!ln_str_eq(a->kind, LN_STR("ask"))) return false;
+  if (rest.n && ln_v_read(&rest, &list) && list.count) rest = list.body, ln_v_read(&rest, &one);
+  ln_buf_add(answer, one.s.n ? one.s : LN_STR("so"));
+  return false;
+}
+
+/* A missing question is for ln_approval_decide to tell. */
+static bool decide(rig *r, int64_t id, bool yes, ln_str by) {
+  ln_buf answer;
+  ln_buf_init(&answer, 4096);
+  if (yes) ln_store_approval(r->g.store, id, first_option, &answer, &rig_err);
+  bool ok = ln_approval_decide(&r->g, id, yes, by, (ln_str){NULL, 0}, ln_buf_view(&answer), false, &rig_err);
+  ln_buf_free(&answer);
+  return ok;
+}
+
 bool rig_approve(rig *r, int64_t id, bool yes, const char *by) {
   bool all = id == 0, ok = true;
   do {
@@ -786,8 +807,7 @@ bool rig_approve(rig *r, int64_t id, bool yes, const char *by) {
       need(ln_store_approvals(r->g.store, 0, true, first_waiting, &id, &rig_err));
       if (!id) break;
     }
-    ok = ln_approval_decide(&r->g, id, yes, ln_str_of(by), (ln_str){NULL, 0}, (ln_str){NULL, 0}, false,
-                            &rig_err);
+    ok = decide(r, id, yes, ln_str_of(by));
   } while (all && ok);
   if (ok)
     for (size_t i = 0; i < RIG_RUNS; i++)

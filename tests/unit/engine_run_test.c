@@ -555,6 +555,51 @@ static void test_let_go_at_any_time(void **state) {
   }
 }
 
+/* What a word does not know, or cannot mean, is no default. */
+static void test_wrong_options(void **state) {
+  (void)state;
+  static const struct { const char *call, *says; } cases[] = {
+      {"map({}, print, { concurency = 2 })", "map: unknown option 'concurency'"},
+      {"map({}, print, { concurrency = 0 })", "map: concurrency must be"},
+      {"map({}, print, { concurrency = 'two' })", "map: concurrency must be"},
+      {"map({}, print, { on_error = 'ignore' })", "map: on_error must be \"stop\" or \"collect\""},
+      {"map({}, print, { name = 'a\\0b' })", "map: name must be a text without NUL bytes"},
+      {"map({}, print, 'name')", "map: its options must be a table"},
+      {"parallel({}, { name = 'x' })", "parallel: unknown option 'name'"},
+      {"parallel({}, { on_error = true })", "parallel: on_error must be"},
+      {"stage('part', {}, { whem = true })", "stage: unknown option 'whem'"},
+      {"await_until(print, { evry = '1s' })", "await_until: unknown option 'evry'"},
+      {"await_until(print, { timeout = '1h30m' })", "await_until: timeout"},
+      {"await_signal('x', { timout = '1h' })", "await_signal: unknown option 'timout'"},
+      {"approve { title = 'x', options = { 'a' } }", "approve: unknown option 'options'"},
+      {"approve { title = 'x', quorum = 0 }", "approve: quorum must be"},
+      {"approve { title = 'x', expires = 'soon' }", "approve: expires"},
+      {"ask { title = 'x', options = 'a' }", "ask: options must be a list of texts"},
+      {"ask { title = 'x', options = { '' } }", "ask: each option must be a text that can be chosen"},
+      {"ask { title = 'x', option = { 'a' } }", "ask: unknown option 'option'"},
+      {"found { title = print }", "found: "},
+      {"fake.read { id = print }", "fake.read: "},
+      {"fake.read { id = 'a', timeout = '1h30m' }", "fake.read: timeout"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char body[512];
+    snprintf(body, sizeof body, "local v, e = try(function() return %s end); return e.message",
+             cases[i].call);
+    rig *r = set_up(UNASKED, body);
+    assert_string_equal(rig_live(r, "t.main", NULL), "end");
+    ln_buf text;
+    ln_vitem said;
+    ln_buf_init(&text, 1 << 16);
+    assert_true(ln_host_json(r->g.host, ln_str_of(rig_result(r)), &text, &rig_err));
+    ln_str rest = ln_buf_view(&text);
+    assert_true(ln_v_read(&rest, &said));
+    char message[1024];
+    snprintf(message, sizeof message, "%.*s", LN_STR_ARG(said.s));
+    assert_has(message, cases[i].says);
+    ln_buf_free(&text);
+    rig_free(r);
+  }
+}
+
 static void test_two_processes(void **state) {
   (void)state;
   rig *r = set_up(UNASKED, "approve { title = 'x' }");
@@ -637,6 +682,7 @@ int main(void) {
       cmocka_unit_test(test_outcomes),
       cmocka_unit_test(test_others_have_their_turn),
       cmocka_unit_test(test_let_go_at_any_time),
+      cmocka_unit_test(test_wrong_options),
       cmocka_unit_test(test_two_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,49 @@ static void test_faults(void **s) {
   }
 }
 
+static bool has_fact(ln_str facts, const char *entity, const char *facet, const char *state) {
+  ln_vitem list, one;
+  assert_true(ln_v_read(&facts, &list));
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);)
+    if (ln_str_find(ln_v_get_str(one.whole, "entity"), ln_str_of(entity)) == 0 &&
+        ln_str_find(ln_v_get_str(one.whole, "facet"), ln_str_of(facet)) == 0 &&
+        ln_str_eq(ln_v_get_str(one.whole, "state"), ln_str_of(state)))
+      return true;
+  return false;
+}
+
+/* What it did is told by itself, whatever it answered; and what is so there, in the ledger's words. */
+static void test_did_and_truth(void **s) {
+  (void)s;
+  static const char note[] = "local state = ... state.log[1] = { op = 'before' }";
+  ln_err err;
+  ln_buf facts, facets;
+  ln_simhost *h = host(NULL);
+  ln_sim_reply r = get(h, "https://okta.sim/api/v1/groups?limit=2", 1 << 20);
+  r.free(&r);
+  assert_string_equal(ln_simhost_last(h)->vendor, "okta");
+  assert_string_equal(ln_simhost_last(h)->op, "groups");
+  assert_int_equal(ln_simhost_last(h)->did, 0);
+  assert_true(ln_simhost_do(h, LN_STR("okta"), note, &err)); /* what was noted before is nobody's deed */
+  r = get(h, "https://okta.sim/api/v1/groups?limit=2", 1 << 20);
+  r.free(&r);
+  assert_int_equal(ln_simhost_last(h)->did, 0);
+  ln_buf_init(&facts, 1 << 20);
+  ln_buf_init(&facets, 1 << 20);
+  assert_true(ln_simhost_truth(h, LN_STR("okta"), &facts, &facets, &err));
+  assert_true(has_fact(ln_buf_view(&facts), "okta:user:00u", "group:00g", "member"));
+  assert_false(has_fact(ln_buf_view(&facts), "okta:user:00u", "group:00g", "absent"));
+  assert_true(ln_str_find(ln_buf_view(&facets), LN_STR("group:")) >= 0);
+  assert_true(ln_simhost_start(h, LN_STR("qualys"), NULL, &err)); /* it says nothing of the kind */
+  ln_buf_cut(&facts, 0);
+  ln_buf_cut(&facets, 0);
+  assert_true(ln_simhost_truth(h, LN_STR("qualys"), &facts, &facets, &err));
+  assert_false(has_fact(ln_buf_view(&facts), "", "", ""));
+  ln_buf_free(&facts);
+  ln_buf_free(&facets);
+  ln_simhost_free(h);
+}
+
 static void test_slow(void **s) {
   (void)s;
   ln_simhost *h = host("okta=slow:40");
@@ -271,7 +314,8 @@ static void test_broken_ones(void **s) {
 int main(void) {
   ln_log_level((ln_level)(LN_ERROR + 1)); /* what broken simulators raise is meant */
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(test_answer), TEST(test_faults), TEST(test_slow), TEST(test_speed),
+  const struct CMUnitTest tests[] = {TEST(test_answer), TEST(test_faults), TEST(test_did_and_truth),
+                                     TEST(test_slow), TEST(test_speed),
                                      TEST(test_bad_spec), TEST(test_config_and_log), TEST(test_one_world),
                                      TEST(test_as_a_server), TEST(test_broken_ones)};
   return cmocka_run_group_tests(tests, NULL, NULL);

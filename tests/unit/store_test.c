@@ -946,6 +946,48 @@ static void test_vault_rows(void **state) {
   ln_store_close(s);
 }
 
+/* Whoever looks on is told of each commit what goes into a journal, also where the run ends in that batch;
+** and nothing of a job that failed. */
+typedef struct onlooker { ln_buf seen; int commits; } onlooker;
+
+static void sees_entries(void *arg, int64_t run, ln_str entries) {
+  onlooker *o = arg;
+  assert_true(ln_buf_addf(&o->seen, "%lld:%.*s ", (long long)run, LN_STR_ARG(entries)));
+}
+
+static void sees_commit(void *arg) { ((onlooker *)arg)->commits++; }
+
+static bool log_more(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_log(tx, 1, ln_str_of(arg), err); }
+
+static bool log_and_end(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_log(tx, 1, ln_str_of(arg), err) && ln_tx_segment(tx, 1, err);
+}
+
+static bool log_and_fail(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_log(tx, 1, ln_str_of(arg), err) && ln_fail(err, "conflict", LN_FINAL, "no");
+}
+
+static void test_onlooker(void **state) {
+  (void)state;
+  onlooker o = {.commits = 0};
+  ln_store_watch w = {sees_entries, sees_commit, &o};
+  ln_store_opts so = {.watch = &w};
+  ln_err err;
+  ln_buf_init(&o.seen, 4096);
+  ln_store *s = ln_store_open(ln_str_of(uri), &so, &err);
+  assert_non_null(s);
+  ln_run_row row = {.ulid = "01JD8F2C000000000000000000", .state = LN_STR("running")};
+  run_job(s, create, &row);
+  assert_int_equal(o.commits, 0);                        /* no entry, no journal */
+  run_job(s, log_more, "one");
+  run_job_fails(s, log_and_fail, "never", "conflict");
+  run_job(s, log_and_end, "two");
+  assert_str(ln_buf_view(&o.seen), "1:one 1:two ");
+  assert_int_equal(o.commits, 2);
+  ln_buf_free(&o.seen);
+  ln_store_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
@@ -971,6 +1013,7 @@ int main(void) {
                                      T(test_votes),
                                      T(test_denied_and_expired),
                                      T(test_content),
-                                     T(test_vault_rows)};
+                                     T(test_vault_rows),
+                                     T(test_onlooker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

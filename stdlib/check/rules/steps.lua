@@ -69,14 +69,28 @@ local function root_of(target)
   return target.tag == "Name" and target.var or nil
 end
 
-local function check_assignments(fn, report)
+local NOT_REPEATED = {
+  step = "'%s' is changed inside step: a replay takes the step's result from the journal, and does not run it: "
+         .. "return it instead",
+  await_until = "'%s' is changed inside what await_until polls: a replay takes its result from the journal, and "
+                .. "does not poll: return it instead",
+}
+
+-- What only polls look at may go from one to the next.
+local function is_read_outside(var, fn)
+  for _, read in ipairs(var.reads) do
+    if not within(read.func, fn) then return true end
+  end
+  return false
+end
+
+local function check_assignments(fn, word, report)
   parser.walk(fn.body, function(n)
     if n.tag ~= "Assign" then return end
     for _, target in ipairs(n.targets) do
       local var = root_of(target)
-      if var and not within(var.func, fn) then
-        report("step-assigns", target, ("'%s' is changed inside step: a replay takes the step's result from "
-               .. "the journal, and does not run it: return it instead"):format(var.name))
+      if var and not within(var.func, fn) and (word == "step" or is_read_outside(var, fn)) then
+        report("step-assigns", target, NOT_REPEATED[word]:format(var.name))
       end
     end
   end)
@@ -88,7 +102,7 @@ local function check_step(c, world, report)
   deeds(fn, world, function(n, what)
     report("effect-in-step", n, what .. ": a step is the author's own work, and reaches nothing outside")
   end)
-  check_assignments(fn, report)
+  check_assignments(fn, "step", report)
 end
 
 local function check_poll(c, world, report)
@@ -97,6 +111,7 @@ local function check_poll(c, world, report)
   deeds(fn, world, function(n, what, writes)
     if writes then report("poll-writes", n, what .. ": what await_until polls may only read") end
   end)
+  check_assignments(fn, "await_until", report)
 end
 
 local function check_on(f, world, report)

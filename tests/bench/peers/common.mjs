@@ -66,9 +66,9 @@ export async function measureParked(total, folder, fn, settled) {
   return { runs: total, kib: +((rssKib() - rss) / total).toFixed(1), disk_bytes: Math.round((folderBytes(folder) - disk) / total) };
 }
 
-// A server that does not outlive us, however we end.
+// A server that does not outlive us, however we end, with all that it begins: it was spawned `detached`, as a group.
 export function endWithUs(server, signal) {
-  process.on("exit", () => server.kill(signal));
+  process.on("exit", () => process.kill(-server.pid, signal));
   for (const s of ["SIGINT", "SIGTERM"]) process.on(s, () => process.exit(1));
 }
 

@@ -37,7 +37,7 @@ if (root) execFileSync("chown", ["65534:65534", folder]);
 const [init, ...initArgs] = as([`${BIN}/initdb`, "-D", `${folder}/pg`, "-U", "bench", "--auth=trust", "--encoding=UTF8"]);
 execFileSync(init, initArgs, { stdio: ["ignore", "ignore", "inherit"] });
 const [run, ...runArgs] = as([`${BIN}/postgres`, "-D", `${folder}/pg`, "-p", PORT, "-k", folder, "-c", "listen_addresses=127.0.0.1"]);
-const server = spawn(run, runArgs, { stdio: "ignore" });
+const server = spawn(run, runArgs, { detached: true, stdio: "ignore" });
 endWithUs(server, "SIGQUIT");
 await until(connect);
 DBOS.setConfig({ name: "bench", systemDatabaseUrl: database, systemDatabasePoolSize: 20, logLevel: "error", runAdminServer: false });

@@ -38,7 +38,7 @@ async function post(to, body) {
 }
 
 const server = spawn("node_modules/.bin/restate-server", ["--base-dir", folder], {
-  stdio: ["ignore", "ignore", openSync(`${folder}.log`, "w")],
+  detached: true, stdio: ["ignore", "ignore", openSync(`${folder}.log`, "w")],
   env: { ...process.env, RESTATE_INGRESS__BIND_ADDRESS: "127.0.0.1:18080", RESTATE_ADMIN__BIND_ADDRESS: "127.0.0.1:19070",
          RESTATE_BIND_ADDRESS: "127.0.0.1:15122", RESTATE_LOG_FILTER: "error", DO_NOT_TRACK: "1" },
 });

@@ -275,8 +275,10 @@ acme_rule("effect-in-step", {
 }, { 'step("x", function() return ("x"):rep(3) end)', 'acme.user { id = "x" } step("x", function() end)' })
 
 rule("step-assigns", { 'local x\nstep("x", function() @x = 1 end) return x',
-  'local t = {}\nstep("x", function() @t.a[1] = 1 end) return t' },
-     { 'step("x", function() local y y = 1 local t = {} t.x = y return function() y = 2 end end)' })
+  'local t = {}\nstep("x", function() @t.a[1] = 1 end) return t',
+  'local n = 0\nawait_until(function() @n = n + 1 return n > 3 end) return n' },
+     { 'step("x", function() local y y = 1 local t = {} t.x = y return function() y = 2 end end)',
+       'local n = 0\nawait_until(function() n = n + 1 return n > 3 end)' })
 
 rule("acts-in-on", { play("on = function(a) return @acme.user { id = a.id } end,",
   "return acme.user { id = 1 }"),

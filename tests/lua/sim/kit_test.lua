@@ -203,6 +203,39 @@ test("the details of the faults", function()
   eq(r.cut, "after")                   -- a body that is empty cannot be cut
 end)
 
+test("what was done is counted, whatever was answered: by the log, or by what was taken on", function()
+  local function writer(faults)
+    return start(faults, { routes = {
+      { "POST", "/note", "note", function(req, state)
+        state.log[#state.log + 1] = { op = "note", at = req.now }
+        return { status = 201 }
+      end },
+      { "POST", "/later", "later", function(req) req.took = true return { status = 202 } end },
+      { "POST", "/no", "no", function() return { status = 409 } end },
+    } })
+  end
+  local s = writer()
+  eq(ask(s, "POST", "/note").did, 1)
+  eq(ask(s, "POST", "/later").did, 1)
+  eq(ask(s, "POST", "/no").did, 0)
+  for fault, did in pairs { ["reset-before"] = 0, ["409"] = 0, ["5xx:504"] = 1, ["reset-after"] = 1, empty = 1,
+                            twice = 2 } do
+    eq(ask(writer("toy=" .. fault), "POST", "/note").did, did, fault)
+    eq(ask(writer("toy=" .. fault), "POST", "/later").did, did, fault)
+  end
+end)
+
+test("what is so is the declaration's to say; without it nothing is said, and of no facet", function()
+  local facts, facets = start():truth(T0)
+  eq(#facts + #facets, 0)
+  local s = start("", { truth = function(state, now)
+    return { { entity = "toy:thing:1", facet = "lit", state = now == T0 and state.n == 0 and "on" or "off" } }, { "lit" }
+  end })
+  facts, facets = s:truth(T0)
+  eq(facts[1].state, "on")
+  eq(facets[1], "lit")
+end)
+
 test("a vendor, an operation, the Nth call, a probability", function()
   local s = start "other=429,toy.put=429,toy.count#2=409"
   eq(ask(s, "GET", "/count").status, 200)

@@ -110,6 +110,14 @@ test("restore: the verdict stands unless a newer one, or a person, says that it 
   assert(try { sha256 = H, benign_by = "bob" }.lifted == 1)
 end)
 
+test("restore: a hold that both hashes lead to is lifted once", function()
+  local H, same = ("ab"):rep(32), hold()
+  holds = { [H] = { same, hold() }, cafe = { same } }
+  kept = { ["t1059/verdict/" .. H] = { verdict = "malicious", at = 20260901, sha1 = "cafe" } }
+  local out = try { sha256 = H, benign_by = "bob" }
+  assert(out.held == 2 and out.lifted == 2 and #did == 2)
+end)
+
 test("restore: one that cannot be lifted is told, and the others are", function()
   kept = {}
   holds = { ["visionone:host:a"] = { hold { undo = { op = "visionone.gone", args = {} } }, hold() } }
