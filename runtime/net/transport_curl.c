@@ -69,10 +69,10 @@ static ln_sending *take(transport *t) {
 }
 
 /* --- whose answer is it? ---
-** On a connection of HTTP/1 only the order says which answer belongs to which request: a peer that answers twice
-** has its second answer taken for that to whatever is asked next.  Of a read that is a wrong value; of a write,
-** of what is looked at before it, and of what is asked when nobody knows, it would be a wrong belief about what
-** was done. */
+** On a connection of HTTP/1 only the order says which answer belongs to which request: a peer that answers
+** twice has its second answer taken for that to whatever is asked next.  Of a read that is a wrong value; of
+** a write, of what is looked at before it, and of what is asked when nobody knows, it would be a wrong belief
+** about what was done. */
 
 static bool speaks_second(const transport *t, const ln_sending *s) {
   for (size_t i = 0; i < t->n_second; i++)

@@ -24,7 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400, PATIENCE_MS = 60000, LITTLE_MS = 10000 };
+enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400 };
+enum { PATIENCE_MS = 60000, LITTLE_MS = 10000 };
 
 typedef struct outcome {
   sim_result r;
