@@ -172,6 +172,11 @@ local function about(labels, entity, rest)
   return line .. (label and "  (" .. entity .. ")" or "")
 end
 
+-- What is known, and where a person finds out.
+local function doubt_line(d)
+  return one_line(d.why) .. (d.console and d.console ~= "" and ": look at " .. one_line(d.console) or "")
+end
+
 local function write_line(s, labels)
   local would = s.would or {}
   local from, to = would.from, would.to or s.to
@@ -184,6 +189,7 @@ local function write_line(s, labels)
   if s.state ~= "done" and s.state ~= "planned" then line = line .. "  [" .. s.state .. "]" end
   if would.unknown then line = line .. "  (with what is not known yet)" end
   if s.error then line = line .. "  " .. s.error.code .. ": " .. one_line(s.error.message) end
+  if s.doubt then line = line .. "  " .. doubt_line(s.doubt) end
   return line
 end
 

@@ -61,7 +61,8 @@ static int act(freezing *f) {
   }
   if (!ln_writer_run(f->app.g.store, apply, f, &err)) return ln_app_fail(&err);
   const char *what = f->scope[0] ? f->scope : "everything";
-  if (!f->thaw) printf("%s is frozen in %s: writes wait for lunette thaw\n", what, ln_store_path(f->app.g.store));
+  if (!f->thaw)
+    printf("%s is frozen in %s: writes wait for lunette thaw\n", what, ln_store_path(f->app.g.store));
   else if (f->n) printf("thawed\n");
   else printf("%s was frozen\n", f->scope[0] ? "nothing of that" : "nothing");
   return LN_EXIT_DONE;

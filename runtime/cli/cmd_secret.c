@@ -82,7 +82,9 @@ static int do_it(ln_app *app, int n, char **words) {
     return ln_store_secrets(app->g.store, print_name, NULL, &err) ? LN_EXIT_DONE : ln_app_fail(&err);
   if (n != 2 || strcmp(words[0], "rm") != 0) return ln_app_usage("secret takes set NAME, list, or rm NAME");
   if (!ln_secret_rm(app->g.vault, ln_str_of(words[1]), &was, &err)) return ln_app_fail(&err);
-  return was ? LN_EXIT_DONE : (ln_app_usage("the vault has no %s: lunette secret list says what it has", words[1]), LN_EXIT_FAILED);
+  return was ? LN_EXIT_DONE
+             : (ln_app_usage("the vault has no %s: lunette secret list says what it has", words[1]),
+                LN_EXIT_FAILED);
 }
 
 int ln_cmd_secret(int argc, char **argv) {

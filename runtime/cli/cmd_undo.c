@@ -23,7 +23,8 @@ typedef struct taking {
 static const struct option undo_options[] = {TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const struct option release_options[] = {
     {"why", required_argument, NULL, OPT_WHY}, TAKING_OPTIONS, LN_JSON_OPTION, LN_COMMON_OPTIONS};
-static const struct option hold_options[] = {{"until", required_argument, NULL, OPT_UNTIL}, LN_COMMON_OPTIONS};
+static const struct option hold_options[] = {{"until", required_argument, NULL, OPT_UNTIL},
+                                             LN_COMMON_OPTIONS};
 
 #define TAKING_HELP                                                                                          \
   "  --plan            nothing is written: shows what would be\n"                                            \

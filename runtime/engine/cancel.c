@@ -30,7 +30,8 @@ bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err) {
   static const char *const over[] = {"completed", "failed", "cancelled"};
   for (size_t i = 0; i < 3; i++)
     if (strcmp(a.state, over[i]) == 0)
-      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to stop", a.ulid, a.state);
+      return ln_fail(err, "conflict", LN_FINAL, "run %s has ended (%s): there is nothing to stop", a.ulid,
+                     a.state);
   *running = a.owner[0] && ln_owner_alive(g->store, ln_str_of(a.owner));
   if (!*running || ln_writer_run(g->store, ask_apply, &a, err)) return true;
   if (!ln_err_is(err, "stale")) return false;

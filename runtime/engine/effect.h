@@ -93,7 +93,7 @@ typedef struct ln_look {                                 /* what look found; len
   ln_str before; /* the live state: "absent", "member", …; "" unknown */
   bool resolved;                                         /* false: the entity could not be resolved         */
   /* an encoded object: { host = [names, ids, addresses], user = […], file = [paths, names, hashes], role =
-  ** "server", self = bool, last_member = bool } */
+  ** "server", perhaps = "domain_controller", self = bool, last_member = bool } */
   ln_str names;
   int64_t endpoints; /* how many the vendor knows, for guards.per_hour.share; 0: not known */
   ln_str undo; /* an encoded value kept for taking it back: { op, args } */

@@ -81,6 +81,13 @@ static bool protected_role(const ln_effect *e, ln_str role) {
   return false;
 }
 
+/* A vendor that cannot tell a domain controller from a server says that it may be one. */
+static ln_str protected_by_role(const ln_effect *e) {
+  ln_str names = ln_buf_view(&e->names), role = ln_v_get_str(names, "role"), perhaps = ln_v_get_str(names, "perhaps");
+  if (role.n && protected_role(e, role)) return role;
+  return perhaps.n && protected_role(e, perhaps) ? perhaps : (ln_str){NULL, 0};
+}
+
 static bool refuse(ln_err *err, const char *rule, const ln_effect *e, const char *why, ln_str name) {
   ln_fail(err, "refused", LN_FINAL, "%s (%.*s): %s%s%.*s", e->op->name, LN_STR_ARG(e->w.entity), why,
           name.n ? ": " : "", LN_STR_ARG(name));
@@ -96,7 +103,7 @@ bool ln_write_is_destructive(const ln_effect *e) {
 }
 
 bool ln_guard_static(const ln_effect *e, ln_err *err) {
-  ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = ln_v_get_str(names, "role");
+  ln_str names = ln_buf_view(&e->names), which = {NULL, 0}, role = protected_by_role(e);
   if (!ln_write_is_destructive(e)) return true;
   bool known =
       e->resolved && e->w.entity.n && are_names(e, "host") && are_names(e, "user") && are_names(e, "file");
@@ -117,8 +124,7 @@ bool ln_guard_static(const ln_effect *e, ln_err *err) {
     return refuse(err, "protect.host", e, "the site protects this host", which);
   if (any_name(e, "user", protected_user, &which))
     return refuse(err, "protect.user", e, "the site protects this account", which);
-  if (role.n && protected_role(e, role))
-    return refuse(err, "protect.host", e, "the site protects hosts of this role", role);
+  if (role.n) return refuse(err, "protect.host", e, "the site protects hosts of this role", role);
   return true;
 }
 

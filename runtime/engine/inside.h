@@ -154,7 +154,8 @@ struct ln_effect {
   /* waits */
   int64_t due_ms;                                        /* 0: none                                         */
   int64_t wake_ms;                                       /* of its timer                                    */
-  struct { ln_task_fn fn; int64_t until_ms; uint64_t seen; } skip; /* of a plan, which does not wait: plan.c */
+  /* of a plan, which does not wait: plan.c */
+  struct { ln_task_fn fn; int64_t until_ms; uint64_t seen; } skip;
   ln_str key;                                            /* what somebody will call; "": nothing            */
   ln_effect *keyed_next, **keyed_at;                     /* in the engine's list of those that have one     */
   /* Of a wait that is to be put away: is there still nothing for it?  NULL: only time, or an approval. */
@@ -225,7 +226,7 @@ struct ln_run {
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
-  int64_t shift_ms;                                      /* how far a plan, which waits for nothing, looks ahead */
+  int64_t shift_ms; /* how far a plan, which waits for nothing, looks ahead */
   int skips;                                             /* waits that it did not wait for                  */
   uint64_t answers;                                      /* handed over to branches, polls' own left out    */
   ln_buf pending;                                        /* entries not yet handed to the writer            */
@@ -415,7 +416,7 @@ int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has i
 ** without being waited for.  A poll (until_ms: when that ends; else 0) that the run gave no answer to since
 ** `seen` is not made again. */
 void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
-bool ln_plan_pass_time(ln_run *r);                       /* to the first of those; false: somebody does something */
+bool ln_plan_pass_time(ln_run *r); /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */

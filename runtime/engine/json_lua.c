@@ -29,7 +29,7 @@ typedef struct json_job {
 } json_job;
 
 static bool bad(json_job *j, size_t at, const char *what) {
-  return ln_fail(j->err, "bad_json", LN_FINAL, "at byte %zu: %s", at + j->bom + 1, what);
+  return ln_fail(j->err, "bad_argument", LN_FINAL, "at byte %zu: %s", at + j->bom + 1, what);
 }
 
 /* --- before cjson --------------------------------------------------------------------------------------- */

@@ -169,9 +169,9 @@ bool ln_plan_assumed(ln_effect *e) {
 /* ------------------------------------------------------------------ time */
 
 /* A plan changes nothing, so there is nothing to wait for.  Its branches wait in the order of what they wait
-** for, as a run's do: once all of them wait, its clock is put forward to the first.  What a poll asks for does
-** not come for being waited for either, unless another branch does something: it is not polled in vain, and
-** nobody knows what it would come to. */
+** for, as a run's do: once all of them wait, its clock is put forward to the first.  What a poll asks for
+** does not come for being waited for either, unless another branch does something: it is not polled in vain,
+** and nobody knows what it would come to. */
 
 enum { SKIPS_MAX = 1000 };
 
@@ -201,8 +201,8 @@ static ln_effect *first_to_come(const ln_run *r) {
 static void not_so_yet(ln_effect *e, ln_err *unknown) {
   ln_buf value;
   ln_buf_init(&value, 4096);
-  ln_fail(unknown, "unknown", LN_FINAL, "%s is not so yet, and a plan does not wait: --assume '%s=JSON' answers for it",
-          e->name, e->name);
+  ln_fail(unknown, "unknown", LN_FINAL,
+          "%s is not so yet, and a plan does not wait: --assume '%s=JSON' answers for it", e->name, e->name);
   if (ln_opaque_put_why(&value, unknown)) ln_effect_finish(e, true, "planned", ln_buf_view(&value));
   else ln_effect_finish_err(e, "failed", unknown);
   ln_buf_free(&value);
@@ -218,7 +218,8 @@ bool ln_plan_pass_time(ln_run *r) {
   e->skip.fn = NULL;
   if (!in_vain && e->wake_ms > now) r->shift_ms += e->wake_ms - now;
   if (++r->skips > SKIPS_MAX) {
-    ln_fail(&unknown, "unknown", LN_FINAL, "%s: a plan looks no further than %d waits ahead", e->name, SKIPS_MAX);
+    ln_fail(&unknown, "unknown", LN_FINAL, "%s: a plan looks no further than %d waits ahead", e->name,
+            SKIPS_MAX);
     ln_effect_finish_err(e, "failed", &unknown);
   } else if (in_vain) {
     not_so_yet(e, &unknown);

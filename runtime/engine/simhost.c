@@ -175,7 +175,7 @@ static int l_world(lua_State *L) {
   require_sim(L, "sim.kit");                             /* job kit */
   lua_getfield(L, -1, "sim");
   lua_setglobal(L, "sim");
-  lua_getfield(L, -1, "checked");                        /* job kit checked: the spec is read once, to judge it */
+  lua_getfield(L, -1, "checked"); /* job kit checked: the spec is read once, to judge it */
   lua_pushstring(L, h->faults);
   lua_createtable(L, (int)h->n_names, 0);                /* … checked spec names */
   for (size_t i = 0; i < h->n_names; i++) {

@@ -59,11 +59,11 @@ ln_host *ln_host_new(ln_err *err);
 void ln_host_free(ln_host *h);
 lua_State *ln_host_state(ln_host *h);                    /* all standard libraries; for engine and modules  */
 /* Decodes a JSON text.  Integers of 64 bits stay integers (larger ones are floats, as Lua reads them), []
-** stays an array, of equal keys the last wins, a member that is null is left out.  "bad_json": at which byte,
+** stays an array, of equal keys the last wins, a member that is null is left out.  "bad_argument": at which byte,
 ** and what is wrong; nesting above 100, what is not UTF-8, and 1e999 are refused. */
 bool ln_host_json(ln_host *h, ln_str json, ln_buf *value, ln_err *err);
 /* Decodes an XML text into its root element: { attrs = {}, name, text (trimmed), child elements at 1..n }.
-** No entities but the five, nothing fetched, depth < 100.  "bad_xml": at which line, and what is wrong. */
+** No entities but the five, nothing fetched, depth < 100.  "bad_argument": at which line, and what is wrong. */
 bool ln_host_xml(ln_host *h, ln_str xml, ln_buf *value, ln_err *err);
 bool ln_json_encode(ln_str v, ln_buf *out,
                     ln_err *err); /* strict: "bad_argument" for what has no JSON form */

@@ -32,7 +32,7 @@ static void stop(xml_job *x, const char *what, const char *which) {
   if (x->failed) return;
   x->failed = true;
   unsigned long line = XML_GetCurrentLineNumber(x->parser);
-  ln_fail(x->err, "bad_xml", LN_FINAL, "at line %lu: %s%s", line, what, which);
+  ln_fail(x->err, "bad_argument", LN_FINAL, "at line %lu: %s%s", line, what, which);
   XML_StopParser(x->parser, XML_FALSE);
 }
 

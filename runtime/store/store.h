@@ -208,7 +208,7 @@ typedef struct ln_hold_query {
   int64_t run;
   ln_str entity, kind;
   bool all;
-} ln_hold_query; /* entity: exact, or a bare name (its last part, or an alias); all: released ones too       */
+} ln_hold_query; /* entity: exact, or a bare name (its last part, or an alias); all: released ones too */
 bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *arg, ln_err *err);
 /* The one of that run (its whole id) and step; fn is called once.  "not_found". */
 bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err);

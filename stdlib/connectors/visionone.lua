@@ -240,7 +240,8 @@ local function endpoint_names(found)
   for _, more in ipairs { e.ip, e.mac } do
     for _, name in ipairs(more) do names[#names + 1] = name end
   end
-  return { host = names, user = e.users, role = e.role }
+  local perhaps = e.role == "server" and "domain_controller" or nil     -- nothing here tells them apart
+  return { host = names, user = e.users, role = e.role, perhaps = perhaps }
 end
 
 local RESOLVE_HOST = { op = "endpoints", args = function(a) return { id = agent(a.host) } end,

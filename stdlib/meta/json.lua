@@ -21,7 +21,7 @@ function json.encode(value) end
 ---```
 ---@param text string
 ---@param options? { null?: boolean }  `null = true` keeps members that are null, as `json.null`
----@return any         or raises `bad_json` with the byte of the fault
+---@return any         or raises `bad_argument` with the byte of the fault
 function json.decode(text) end
 
 ---Marks a table as an array, so that it is one even when it is empty.

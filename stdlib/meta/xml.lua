@@ -17,7 +17,7 @@ local xml = {}
 ---assert(root.name == "list" and root.attrs.n == "2" and root[2].text == "two")
 ---```
 ---@param text string
----@return xml.Element  or raises `bad_xml` with the line of the fault
+---@return xml.Element  or raises `bad_argument` with the line of the fault
 function xml.decode(text) end
 
 return xml

@@ -62,17 +62,20 @@ end)
 
 test("report: a write stands under what became of it, and by its name", function()
   local host = { entity = "v:host:1", label = "WS-042", facet = "isolation", to = "isolated" }
+  local in_doubt = { entity = "v:host:1", label = "WS-042", facet = "isolation", to = "isolated",
+                     doubt = { why = "the connection was reset", console = "https://v.example/hosts/1" } }
   local text = report.text(document { steps = {
     step("v.isolate", "done", host), step("v.scan", "unchanged", { entity = "v:host:1" }),
     step("v.block", "refused", { entity = "v:file:2", error = { code = "refused", message = "no" } }),
-    step("v.kill", "failed", host), step("v.watch", "doubt", host), step("v.move", "waiting"),
+    step("v.kill", "failed", host), step("v.watch", "doubt", in_doubt), step("v.move", "waiting"),
     { name = "v.list#1", op = "v.list", class = "read", state = "failed" },
   }, not_done = { { what = "remove it", why = "off line" } } })
   local done, open, no = section(text, "done"), section(text, "under way"), section(text, "not done")
   eq(done[1], "v.isolate  WS-042  isolation → isolated  (v:host:1)")
   eq(done[2], "v.scan  WS-042  (v:host:1)  [unchanged]")
   eq(#done, 2)
-  eq(open[1], "v.watch  WS-042  isolation → isolated  (v:host:1)  [doubt]")
+  eq(open[1], "v.watch  WS-042  isolation → isolated  (v:host:1)  [doubt]  the connection was reset: look at "
+                 .. "https://v.example/hosts/1")
   eq(open[2], "v.move  v.move#1  [waiting]")
   eq(no[1], "remove it: off line")
   eq(no[2], "v.block  v:file:2  [refused]  refused: no")

@@ -42,7 +42,8 @@ local wrong = {
   { "secret", "list", "--json" }, { "entity", "a", "b" }, { "bench", "hello" },
   { "bench", "hello", "--runs", "3x", "--concurrency", "1" },
   { "bench", "hello", "--runs", "3", "--concurrency", "0" },
-  { "replay" }, { "replay", "last", "--all" }, { "replay", "--all", "--with", "scripts", "--last", "2x" }, { "serve", "--json" }, { "watch" }, { "freeze", "--json" },
+  { "replay" }, { "replay", "last", "--all" }, { "replay", "--all", "--with", "scripts", "--last", "2x" },
+  { "serve", "--json" }, { "watch" }, { "freeze", "--json" },
   { "thaw", "--why", "x" },
   { "undo" }, { "undo", "last", "--approve", "perhaps" }, { "release", "x" }, { "release", "--why", "x" },
   { "hold", "x" }, { "hold", "x", "--until", "tomorrow" }, { "hold", "x", "--until", "2h", "--json" },
@@ -268,11 +269,11 @@ sys.test("a signal goes through the process that serves, and wakes what was put 
   t:playbook("awaits", awaits)
   local server = t:serve()
   local run = t:expect(0, { "run", "awaits", "--detach" }).out:match "%S+"
-  local function waiting() return t:expect(0, { "show", run, "--json" }).doc().waiting or {} end
-  assert(t:until_true(function() return waiting().next end), "it is not put away")
-  eq(waiting().next, "lunette signal " .. run .. " go")
+  local function its() return t:expect(0, { "show", run, "--json" }).doc().waiting or {} end
+  assert(t:until_true(function() return its().next end), "it is not put away")
+  eq(its().next, "lunette signal " .. run .. " go")
   t:expect(0, { "signal", run, "go", '"x"' })
-  assert(t:until_true(function() return (waiting().next or ""):find("'it'\\''s'", 1, true) end), waiting().next)
+  assert(t:until_true(function() return (its().next or ""):find("'it'\\''s'", 1, true) end), its().next)
   t:expect(0, { "signal", run, "it's", "true" })
   t:expect(0, { "watch", run })
   eq(t:expect(0, { "show", run, "--json" }).doc().result[2], true)

@@ -143,6 +143,15 @@ sys.test("a server and a domain controller ask, though nothing else does", funct
   eq(t:did "visionone.isolate", 1)
 end)
 
+sys.test("a domain controller that the site protects is safe from a vendor that takes it for a server", function(t)
+  site(t, [[protect = { host = { "role:domain_controller" } }]])
+  local doc = run(t, [[
+    for _, name in ipairs { "MORDORDC", "WORKSTATION6" } do
+      try_it(v1.isolate, { host = endpoint(name), wait = false })
+    end]], "--approve", "deny")
+  eq(doc.out, "refused:protect.host denied")
+end)
+
 sys.test("our token's own account, the last member, and whom the site protects, by any of their names", function(t)
   site(t, [[protect = { user = { "SBEAVERS@*", "nadia.martha@*" }, host = { "workstation5", "role:server", "10.20.5.1?" } }]])
   local doc = run(t, [[

@@ -48,7 +48,7 @@ typedef struct sink {
   size_t n, most;
 } sink;
 
-static bool on_chunk(void *arg, ln_str chunk) {
+static inline bool on_chunk(void *arg, ln_str chunk) {
   sink *k = arg;
   k->n += chunk.n;
   return k->n <= k->most;

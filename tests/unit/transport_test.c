@@ -1,5 +1,6 @@
 /* transport_test.c: the real transport against a misbehaving peer, our own server, and over TLS. */
 #include "tests/unit/answers.h"
+#include "tests/unit/certificate.h"
 #include "tests/unit/peer.h"
 
 #include "net/addr.h"
@@ -7,8 +8,6 @@
 #include "net/transport_curl.h"
 
 #include <microhttpd.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 typedef struct fixture {
   ln_loop *loop;
@@ -512,42 +511,6 @@ static enum MHD_Result tls_handle(void *arg, struct MHD_Connection *c, const cha
   enum MHD_Result q = MHD_queue_response(c, 200, p);
   MHD_destroy_response(p);
   return q;
-}
-
-static char *pem(X509 *cert, EVP_PKEY *key) {
-  BIO *b = BIO_new(BIO_s_mem());
-  char *p, *z;
-  if (cert) PEM_write_bio_X509(b, cert);
-  else PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL);
-  long n = BIO_get_mem_data(b, &p);
-  z = ln_str_dup((ln_str){p, (size_t)n});
-  BIO_free(b);
-  return z;
-}
-
-/* A certificate of its own making, for localhost. */
-static void make_certificate(char **cert_pem, char **key_pem) {
-  EVP_PKEY *key = EVP_EC_gen("P-256");
-  X509 *x = X509_new();
-  X509_set_version(x, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-  X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(x), 86400);
-  X509_set_pubkey(x, key);
-  X509_NAME *name = X509_get_subject_name(x);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
-  X509_set_issuer_name(x, name);
-  X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost");
-  X509_add_ext(x, e, -1);
-  X509_EXTENSION_free(e);
-  e = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
-  X509_add_ext(x, e, -1);
-  X509_EXTENSION_free(e);
-  assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-  *cert_pem = pem(x, NULL);
-  *key_pem = pem(NULL, key);
-  X509_free(x);
-  EVP_PKEY_free(key);
 }
 
 static const got *tls_get(fixture *f, const char *host, bool loopback_ok) {

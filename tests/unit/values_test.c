@@ -331,41 +331,41 @@ static void json_keeps_its_meaning(void **state) {
 
 static void bad_json_says_where(void **state) {
   (void)state;
-  json("", "bad_json: at byte 1: expected value but found the end");
-  json("{", "bad_json: at byte 2: expected object key string but found the end");
-  json("[1,]", "bad_json: at byte 4: expected value but found ']'");
-  json("[1 2]", "bad_json: at byte 4: expected comma or array end but found a number or []");
-  json("[1000000, 2000000, x]", "bad_json: at byte 20: expected value but found invalid token");
+  json("", "bad_argument: at byte 1: expected value but found the end");
+  json("{", "bad_argument: at byte 2: expected object key string but found the end");
+  json("[1,]", "bad_argument: at byte 4: expected value but found ']'");
+  json("[1 2]", "bad_argument: at byte 4: expected comma or array end but found a number or []");
+  json("[1000000, 2000000, x]", "bad_argument: at byte 20: expected value but found invalid token");
   json("[[ ], [   ], 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, !]",
-       "bad_json: at byte 50: expected value but found invalid token");
-  json("{\"a\":1 \"b\":2}", "bad_json: at byte 8: expected comma or object end but found a text");
-  json("{\"a\" 1}", "bad_json: at byte 6: expected colon but found a number or []");
-  json("<html>", "bad_json: at byte 1: expected value but found invalid token");
-  json("01", "bad_json: at byte 1: this is no number of JSON");
-  json("1.", "bad_json: at byte 1: this is no number of JSON");
-  json("[-]", "bad_json: at byte 2: this is no number of JSON");
-  json("[1e5x]", "bad_json: at byte 2: this is no number of JSON");
-  json("[9, 1-2]", "bad_json: at byte 5: this is no number of JSON");
-  json("[9,1[]]", "bad_json: at byte 4: this is no number of JSON");
-  json("[9,[]1]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
-  json("[9,[]-1]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
-  json("[9,[][]]", "bad_json: at byte 6: expected ',' or the end of what [] is in");
-  json("[9,true1]", "bad_json: at byte 8: expected comma or array end but found a number or []");
-  json("{\"a\":1,\"b\":2\"c\":3}", "bad_json: at byte 12: this is no number of JSON");
-  json("[NaN]", "bad_json: at byte 2: expected value but found invalid token");
-  json("[nan, inf]", "bad_json: at byte 2: expected value but found invalid token");
-  json("[0x10]", "bad_json: at byte 2: this is no number of JSON");
-  json("[1e999]", "bad_json: at byte 2: a number that is too large");
-  json("{} x", "bad_json: at byte 4: expected the end but found invalid token");
-  json("1 2", "bad_json: at byte 3: expected the end but found a number or []");
-  json("\"abc", "bad_json: at byte 5: expected value but found unexpected end of string");
-  json("\"\\ud800\"", "bad_json: at byte 2: expected value but found invalid unicode escape code");
-  json("\"\\x\"", "bad_json: at byte 2: expected value but found invalid escape code");
-  json("\"a\nb\"", "bad_json: at byte 3: a control character in a text: escape it");
-  json("[\"a\xff\"]", "bad_json: at byte 4: this is not UTF-8");
-  json("[\"\xed\xa0\x80\"]", "bad_json: at byte 3: this is not UTF-8");
-  json_n("[1,\0]", 5, "bad_json: at byte 4: expected value but found the end");
-  json("\xEF\xBB\xBF{x", "bad_json: at byte 5: expected object key string but found invalid token");
+       "bad_argument: at byte 50: expected value but found invalid token");
+  json("{\"a\":1 \"b\":2}", "bad_argument: at byte 8: expected comma or object end but found a text");
+  json("{\"a\" 1}", "bad_argument: at byte 6: expected colon but found a number or []");
+  json("<html>", "bad_argument: at byte 1: expected value but found invalid token");
+  json("01", "bad_argument: at byte 1: this is no number of JSON");
+  json("1.", "bad_argument: at byte 1: this is no number of JSON");
+  json("[-]", "bad_argument: at byte 2: this is no number of JSON");
+  json("[1e5x]", "bad_argument: at byte 2: this is no number of JSON");
+  json("[9, 1-2]", "bad_argument: at byte 5: this is no number of JSON");
+  json("[9,1[]]", "bad_argument: at byte 4: this is no number of JSON");
+  json("[9,[]1]", "bad_argument: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,[]-1]", "bad_argument: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,[][]]", "bad_argument: at byte 6: expected ',' or the end of what [] is in");
+  json("[9,true1]", "bad_argument: at byte 8: expected comma or array end but found a number or []");
+  json("{\"a\":1,\"b\":2\"c\":3}", "bad_argument: at byte 12: this is no number of JSON");
+  json("[NaN]", "bad_argument: at byte 2: expected value but found invalid token");
+  json("[nan, inf]", "bad_argument: at byte 2: expected value but found invalid token");
+  json("[0x10]", "bad_argument: at byte 2: this is no number of JSON");
+  json("[1e999]", "bad_argument: at byte 2: a number that is too large");
+  json("{} x", "bad_argument: at byte 4: expected the end but found invalid token");
+  json("1 2", "bad_argument: at byte 3: expected the end but found a number or []");
+  json("\"abc", "bad_argument: at byte 5: expected value but found unexpected end of string");
+  json("\"\\ud800\"", "bad_argument: at byte 2: expected value but found invalid unicode escape code");
+  json("\"\\x\"", "bad_argument: at byte 2: expected value but found invalid escape code");
+  json("\"a\nb\"", "bad_argument: at byte 3: a control character in a text: escape it");
+  json("[\"a\xff\"]", "bad_argument: at byte 4: this is not UTF-8");
+  json("[\"\xed\xa0\x80\"]", "bad_argument: at byte 3: this is not UTF-8");
+  json_n("[1,\0]", 5, "bad_argument: at byte 4: expected value but found the end");
+  json("\xEF\xBB\xBF{x", "bad_argument: at byte 5: expected object key string but found invalid token");
 }
 
 static void json_nesting_is_bounded(void **state) {
@@ -374,7 +374,7 @@ static void json_nesting_is_bounded(void **state) {
   assert_non_null(deep);
   memset(deep, '[', 10000);
   memset(deep + 10000, ']', 10000);
-  json_n(deep, 20000, "bad_json: at byte 101: nested deeper than 100");
+  json_n(deep, 20000, "bad_argument: at byte 101: nested deeper than 100");
   deep[10100] = '\0';
   json(deep + 9900, deep + 9900);
   free(deep);
@@ -391,8 +391,8 @@ static void json_from_lua(void **state) {
   eval("assert(json.encode {b = 1, a = 2.0, c = {true, json.null}} == "
        "'{\"a\":2.0,\"b\":1,\"c\":[true,null]}')");
   eval("assert(json.encode(json.array {}) == '[]' and json.encode {} == '{}')");
-  eval("local ok, e = pcall(json.decode, '[1,') assert(not ok and e.code == 'bad_json' and e.message:find "
-       "'at byte 4')");
+  eval("local ok, e = pcall(json.decode, '[1,') assert(not ok and e.code == 'bad_argument' and "
+       "e.message:find 'at byte 4')");
   eval("local ok, e = pcall(json.encode, {x = '\\xff'}) assert(not ok and e.code == 'bad_argument' and "
        "e.message:find 'byte 1')");
   eval("local ok, e = pcall(json.encode, 0/0) assert(not ok and e.message:find 'NaN')");
@@ -477,20 +477,21 @@ static void xml_becomes_elements(void **state) {
 
 static void bad_xml_says_where(void **state) {
   (void)state;
-  xml("", "bad_xml: at line 1: no element found");
-  xml("<a>", "bad_xml: at line 1: no element found");
-  xml("<a>\n</b>", "bad_xml: at line 2: mismatched tag");
-  xml("{}", "bad_xml: at line 1: not well-formed (invalid token)");
-  xml("<a>&nbsp;</a>", "bad_xml: at line 1: undefined entity");
-  xml("<!DOCTYPE a SYSTEM 'x.dtd'><a>&nbsp;</a>", "bad_xml: at line 1: an entity that is not known: nbsp");
+  xml("", "bad_argument: at line 1: no element found");
+  xml("<a>", "bad_argument: at line 1: no element found");
+  xml("<a>\n</b>", "bad_argument: at line 2: mismatched tag");
+  xml("{}", "bad_argument: at line 1: not well-formed (invalid token)");
+  xml("<a>&nbsp;</a>", "bad_argument: at line 1: undefined entity");
+  xml("<!DOCTYPE a SYSTEM 'x.dtd'><a>&nbsp;</a>",
+      "bad_argument: at line 1: an entity that is not known: nbsp");
   xml("<!DOCTYPE a [<!ENTITY b 'ha'>\n<!ENTITY c '&b;&b;'>]><a>&c;</a>",
-      "bad_xml: at line 1: it declares an entity, which is not allowed: b");
+      "bad_argument: at line 1: it declares an entity, which is not allowed: b");
   xml("<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
-      "bad_xml: at line 1: it declares an entity, which is not allowed: x");
+      "bad_argument: at line 1: it declares an entity, which is not allowed: x");
   xml("<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://x.example/'> %x;]><a/>",
-      "bad_xml: at line 1: it declares an entity, which is not allowed: x");
-  xml("<a>\xff</a>", "bad_xml: at line 1: not well-formed (invalid token)");
-  xml("<a/><b/>", "bad_xml: at line 1: junk after document element");
+      "bad_argument: at line 1: it declares an entity, which is not allowed: x");
+  xml("<a>\xff</a>", "bad_argument: at line 1: not well-formed (invalid token)");
+  xml("<a/><b/>", "bad_argument: at line 1: junk after document element");
 }
 
 static void xml_nesting_is_bounded(void **state) {
@@ -499,7 +500,7 @@ static void xml_nesting_is_bounded(void **state) {
   ln_buf_init(&text, 1 << 20);
   for (int i = 0; i < 100; i++) ln_buf_addz(&text, "<a>");
   char *deep = ln_buf_take(&text, NULL);
-  xml(deep, "bad_xml: at line 1: elements are nested deeper than 99, at a");
+  xml(deep, "bad_argument: at line 1: elements are nested deeper than 99, at a");
   free(deep);
   for (int i = 0; i < 99; i++) ln_buf_addz(&text, "<a>");
   for (int i = 0; i < 99; i++) ln_buf_addz(&text, "</a>");
