@@ -46,6 +46,15 @@ SIM_WRAP = ln_writer_submit ln_writer_submit_unwaited ln_writer_run ln_batch_com
 $(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
+# The crashes share the simulation's checker, and its breakages: those of what one process does.
+MUTANT_WRAP = ln_tx_log ln_tx_run_check ln_tx_run_own ln_tx_hold_begin ln_tx_hold_set ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided \
+              ln_config_pace ln_journal_delivery
+$(BUILD)/tests/mutant_lunette: $(patsubst %,$(BUILD)/%.o,runtime/cli/main tests/crash/mutant/lives tests/sim/mutants tests/sim/common) $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -pie -o $@ $^ $(LIBS) $(MUTANT_WRAP:%=-Wl,--wrap=%)
+$(BUILD)/tests/crash_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/crash/*.c) tests/sim/check.c tests/sim/common.c) $(BUILD)/liblunette.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS)
 # The fault matrix, and the rules that are broken on purpose to see that it finds them.
 FAULT_WRAP = ln_write_sent ln_write_probed ln_tx_log ln_tx_hold_begin ln_tx_hold_set
 $(BUILD)/tests/faults_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/faults/*.c)) $(BUILD)/liblunette.a
@@ -73,7 +82,7 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
-tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/faults_test
+tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
 
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave

@@ -30,7 +30,7 @@ struct lnC_ask {
   const lnC_operation *o;
   ln_buf args, tag, before, looked, first, next, handle;
   int64_t since_ms, lease_ms, patience_ms, deadline;     /* deadline: on the loop's steady clock; 0: none */
-  bool deed, one_page;
+  bool deed, apart, one_page;
   int depth;
   ln_effect *raw;
   void (*done)(void *arg, const lnC_end *end);
@@ -198,7 +198,7 @@ static bool sub_ask(lnC_ask *a, const lnC_operation *o, ln_str args, void (*done
                     ln_err *err) {
   int64_t left = a->deadline ? a->deadline - steady(a) : 0;
   lnC_ask_opts opts = {.o = o, .args = args, .ctx = {.tag = ln_buf_view(&a->tag)}, .depth = a->depth + 1,
-                       .patience_ms = a->deadline && left < 1 ? 1 : left};
+                       .apart = a->apart, .patience_ms = a->deadline && left < 1 ? 1 : left};
   if (a->depth >= DEPTH)
     return ln_fail(err, "failed", LN_FINAL, "%s: its reads call each other too deep", a->o->full);
   a->sub = lnC_ask_new(&opts, done, a, err);
@@ -395,6 +395,7 @@ static void send(lnC_ask *a) {
                   .limit = ln_str_of(a->o->name),
                   .who = ln_buf_view(&a->tag),
                   .write = a->o->write,
+                  .apart = a->apart,
                   .timeout_ms = a->o->timeout_ms,
                   .patience_ms = left,
                   .max_response = a->o->c->engine->config->response,
@@ -563,6 +564,7 @@ lnC_ask *lnC_ask_new(const lnC_ask_opts *o, void (*done)(void *arg, const lnC_en
   a->since_ms = o->ctx.since_ms;
   a->lease_ms = o->ctx.lease_ms;
   a->deed = o->deed;
+  a->apart = o->apart;
   a->one_page = o->one_page;
   a->raw = o->raw;
   a->depth = o->depth;

@@ -167,6 +167,7 @@ typedef struct lnC_ask_opts {                            /* borrowed until lnC_a
   lnC_ctx ctx;
   ln_str next;                                           /* of a page */
   bool deed;                                             /* a write's one send: no following */
+  bool apart;                                            /* as in ln_request; for what a write rests on */
   bool one_page;                                         /* the value is { items, next } */
   int64_t patience_ms;                                   /* 0: the vendor's */
   ln_effect *raw;                                        /* whose raw answers are kept; NULL: not */

@@ -217,7 +217,8 @@ static bool ask_part(lnC_work *w, part_job *j, void (*done)(void *, const lnC_en
   bool ok = lnC_run(w->o->c->engine, l_part, j, w->o->full, err, NULL);
   *asked = ok && j->op;
   if (*asked) {
-    lnC_ask_opts opts = {.o = j->op, .ctx = {.tag = ctx.tag}, .patience_ms = ln_effect_timeout_ms(w->e)};
+    lnC_ask_opts opts = {
+        .o = j->op, .ctx = {.tag = ctx.tag}, .apart = true, .patience_ms = ln_effect_timeout_ms(w->e)};
     ok = ln_params_check(&j->op->params, j->op->full, ln_buf_view(&raw), also, &args, err);
     opts.args = ln_buf_view(&args);
     ok = ok && (w->ask = lnC_ask_new(&opts, done, w, err));
@@ -586,7 +587,7 @@ static void place(ln_effect *e) {
   ln_err err;
   if (w) {
     w->went = false;
-    lnC_ask_opts opts = {.o = w->o, .args = ln_effect_args(e), .ctx = ctx_of(w), .deed = true,
+    lnC_ask_opts opts = {.o = w->o, .args = ln_effect_args(e), .ctx = ctx_of(w), .deed = true, .apart = true,
                          .patience_ms = ln_effect_timeout_ms(e), .raw = e, .turn = on_turn};
     if ((w->ask = lnC_ask_new(&opts, on_sent, w, &err))) return;
   } else {

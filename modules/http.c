@@ -216,6 +216,7 @@ static bool go(work *w, ln_str args, void (*turn)(void *, bool), void (*done)(vo
                  .limit = LN_STR("http"),
                  .who = ln_effect_tag(w->e),
                  .write = turn != NULL,
+                 .apart = ln_effect_op(w->e)->cls == LN_WRITE,
                  .turn = turn,
                  .patience_ms = ln_effect_timeout_ms(w->e),
                  .max_response = g->config->response,

@@ -370,6 +370,8 @@ void ln_write_called(ln_effect *e);                      /* one with a key: what
 bool ln_write_is_under_way(const ln_effect *e);          /* it may have been sent: it has to be finished    */
 /* its question: "approved", else why not */
 void ln_write_decided(ln_effect *e, const char *state, const ln_err *why);
+/* of one in doubt: the data of the entry by which a person settled it, which is on disk */
+void ln_write_settled(ln_effect *e, ln_str said);
 void ln_write_put_names(ln_buf *b, ln_str names);       /* the member "names" of an object being encoded    */
 bool ln_write_is_destructive(const ln_effect *e);
 void ln_write_count(ln_run *r, ln_class cls, ln_str state); /* for the run's outcome: done, refused         */

@@ -150,7 +150,6 @@ static void note_settled(ln_record *r, const ln_entry *e) {
   r->settled = true;
   r->old = false;
   r->in_doubt = false;
-  r->settled_did = ln_v_get_bool(e->data, "did", false);
   r->settled_data = e->data;
 }
 

@@ -55,7 +55,7 @@ typedef struct ln_record {                               /* all that is known of
   ln_class cls;
   int64_t asked_ms, done_ms;
   int attempts;
-  bool has_result, delivered, ok, in_doubt, settled, settled_did, withdrawn, planned;
+  bool has_result, delivered, ok, in_doubt, settled, withdrawn, planned;
   ln_str state, outcome;                                 /* the value or the error                          */
   ln_str asked, intent, handle, doubt, settled_data;     /* their data; {NULL,0}: none                      */
   int64_t intent_ms;                                     /* of the first intent still open                  */

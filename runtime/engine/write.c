@@ -850,13 +850,19 @@ static void look(ln_effect *e) {
 
 /* ------------------------------------------------------------------ starting, and taking up again */
 
-static void settled_by_a_person(ln_effect *e) {
+static void settled_by_a_person(ln_effect *e, ln_str said) {
   ln_vitem result;
-  bool has = ln_v_get(e->record->settled_data, LN_STR("result"), &result);
+  bool has = ln_v_get(said, LN_STR("result"), &result);
   e->recovered = e->old = false;
-  if (!e->record->settled_did) e->vouched = true, e->repeats = 0, begin_again(e);
+  if (!ln_v_get_bool(said, "did", false)) e->vouched = true, e->repeats = 0, begin_again(e);
   else if (has && e->op->write->follow && result.tag == 'O') accepted(e, result.whole);
   else record_done(e, has ? result.whole : e->w.planned);
+}
+
+void ln_write_settled(ln_effect *e, ln_str said) {
+  e->state = "running";
+  e->waiting_for = NULL;
+  settled_by_a_person(e, said);
 }
 
 /* It stood in the journal with an intent and no result: perhaps sent. */
@@ -873,7 +879,7 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   ln_buf_add(&e->before, ln_v_get_str(rec->intent, "before"));
   ln_vitem undo;
   if (ln_v_get(rec->intent, LN_STR("undo"), &undo) && undo.tag != 'n') ln_buf_add(&e->undo, undo.whole);
-  if (rec->settled) settled_by_a_person(e);
+  if (rec->settled) settled_by_a_person(e, rec->settled_data);
   else if (rec->in_doubt) doubted(e);
   else if (undescribed) in_doubt(e, undescribed);
   else if (rec->handle.n) e->perhaps = rec->attempts > 1, ln_buf_add(&e->handle, rec->handle), follow(e);

@@ -29,6 +29,9 @@ typedef struct ln_request {                              /* borrowed until send 
   void *sink_arg;
   ln_str who;                                            /* the tag of the step it is for; "": nobody's.  */
   bool write;                                            /* … and its deed.  Neither reaches the wire     */
+  bool apart;                                            /* on a connection that nothing else was, or will
+                                                            be, asked on: its answer is no other's.  Where
+                                                            a host speaks HTTP/2 every request is so      */
 } ln_request;
 
 typedef enum ln_sent {
@@ -58,7 +61,8 @@ struct ln_transport {
 };
 
 /* The real one, on a loop of loop_uv.c; its connections are pooled and free with it.  No proxy is used, the
-** environment's neither.  SIGPIPE is ignored from then on.  Free it before the loop, not from within done. */
+** environment's neither.  From its first request on SIGPIPE is ignored.  Free it before the loop, not from
+** within done. */
 ln_transport *ln_transport_curl(ln_loop *l, ln_err *err);
 
 /* The simulated one: handle answers a request at once; `after_ms` of virtual time later it is delivered,

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPARE_MAX = 1024, EVENTS = 256 };
+enum { SECOND_MOST = 64, SPARE_MAX = 1024, EVENTS = 256 };
 
 typedef struct transport {
   ln_transport base;
@@ -30,6 +30,8 @@ typedef struct transport {
   int open_handles;
   ln_sending active, failed, spare;                      /* heads of rings                                */
   size_t n_active, n_spare;
+  char second[SECOND_MOST][sizeof((ln_sending *)NULL)->host]; /* hosts that speak HTTP/2                  */
+  size_t n_second;
 } transport;
 
 static void ring_init(ln_sending *head) { head->prev = head->next = head; }
@@ -66,6 +68,31 @@ static ln_sending *take(transport *t) {
   return s;
 }
 
+/* --- whose answer is it? ---
+** On a connection of HTTP/1 only the order says which answer belongs to which request: a peer that answers
+** twice has its second answer taken for that to whatever is asked next.  Of a read that is a wrong value; of
+** a write, of what is looked at before it, and of what is asked when nobody knows, it would be a wrong belief
+** about what was done. */
+
+static bool speaks_second(const transport *t, const ln_sending *s) {
+  for (size_t i = 0; i < t->n_second; i++)
+    if (strcmp(t->second[i], s->host) == 0) return !s->plain;
+  return false;
+}
+
+static void note_version(transport *t, ln_sending *s) {
+  long version = 0;
+  curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
+  if (version < CURL_HTTP_VERSION_2_0 || t->n_second == SECOND_MOST || speaks_second(t, s)) return;
+  memcpy(t->second[t->n_second++], s->host, sizeof s->host);
+}
+
+static void keep_apart(const transport *t, ln_sending *s, bool apart) {
+  long own = apart && !speaks_second(t, s);
+  curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, own);
+  curl_easy_setopt(s->easy, CURLOPT_FORBID_REUSE, own);
+}
+
 /* The loop does not end while curl has something to do, whatever its timer says. */
 static void begin_active(transport *t, ln_sending *s) {
   ring_add(&t->active, s);
@@ -87,6 +114,7 @@ static void deliver(transport *t) {
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s);
     curl_multi_remove_handle(t->multi, s->easy);
     end_active(t, s);
+    note_version(t, s);
     ln_sending_answer(s, end);
     recycle(t, s);
   }
@@ -208,6 +236,7 @@ static void *send_request(ln_transport *base, const ln_request *r, ln_answer_fn 
     return s;
   }
   ln_err_clear(&s->early);
+  keep_apart(t, s, r->apart);
   if (curl_multi_add_handle(t->multi, s->easy) != CURLM_OK) goto fail;
   begin_active(t, s);
   return s;

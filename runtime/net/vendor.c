@@ -120,7 +120,7 @@ static bool transmit(ln_calling *x, ln_str url, size_t n_headers, int64_t now) {
   ln_request r = {.method = x->c.method, .url = url, .headers = x->headers, .n_headers = n_headers,
                   .body = x->c.body, .timeout_ms = x->cut_short ? left : most,
                   .max_response = x->c.max_response, .loopback_ok = v->loopback,
-                  .who = x->c.who, .write = x->c.write};
+                  .who = x->c.who, .write = x->c.write, .apart = x->c.apart};
   x->sending = v->transport->send(v->transport, &r, on_answer, x);
   return x->sending != NULL;
 }

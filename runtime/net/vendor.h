@@ -68,6 +68,7 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   ln_str limit;                                          /* the name under which it is counted */
   ln_str who;                                            /* as in ln_request; copied */
   bool write;                                            /* never sent again once it was perhaps sent */
+  bool apart;                                            /* as in ln_request */
   int64_t timeout_ms;                                    /* one attempt; 0: 60 s, of a write 30 */
   int64_t patience_ms;                                   /* the whole call, with all waits; 0: three hours */
   size_t max_response;                                   /* bytes; 0: 16 MiB */

@@ -14,12 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct row {                                     /* a run's, copied                                 */
-  int64_t id;
-  char state[16], outcome[16];
-  ln_buf result, error, waiting;
-} row;
-
 typedef struct touched {                                 /* a write of some step                            */
   const sim_run *r;
   char step[SIM_STEP], op[64], entity[200], facet[200], to[64], state[16];
@@ -35,7 +29,7 @@ static int64_t counted;                                  /* store.incr that say 
 /* ------------------------------------------------------------------ rows */
 
 static bool copy_row(void *arg, const ln_run_row *from) {
-  row *to = arg;
+  sim_row *to = arg;
   to->id = from->id;
   snprintf(to->state, sizeof to->state, "%.*s", LN_STR_ARG(from->state));
   snprintf(to->outcome, sizeof to->outcome, "%.*s", LN_STR_ARG(from->outcome));
@@ -45,9 +39,9 @@ static bool copy_row(void *arg, const ln_run_row *from) {
   return false;
 }
 
-static bool read_row(ln_store *s, const sim_run *r, row *out) {
+bool sim_row_read(ln_store *s, const sim_run *r, sim_row *out) {
   ln_err err;
-  *out = (row){.id = 0};
+  *out = (sim_row){.id = 0};
   ln_buf_init(&out->result, 64 << 20);
   ln_buf_init(&out->error, 1 << 20);
   ln_buf_init(&out->waiting, 1 << 20);
@@ -56,7 +50,7 @@ static bool read_row(ln_store *s, const sim_run *r, row *out) {
   return false;
 }
 
-static void row_free(row *w) {
+void sim_row_free(sim_row *w) {
   ln_buf_free(&w->result);
   ln_buf_free(&w->error);
   ln_buf_free(&w->waiting);
@@ -64,15 +58,15 @@ static void row_free(row *w) {
 
 static const char *const ends[] = {"completed", "failed", "cancelled"};
 
-static bool has_ended(const row *w) {
+bool sim_row_ended(const sim_row *w) {
   for (size_t i = 0; i < 3; i++)
     if (strcmp(w->state, ends[i]) == 0) return true;
   return false;
 }
 
-static void check_end(const sim_run *r, const row *w) {
+static void check_end(const sim_run *r, const sim_row *w) {
   for (size_t i = 0; i < 3; i++) here->out->states[i] += strcmp(w->state, ends[i]) == 0;
-  if (!has_ended(w)) {
+  if (!sim_row_ended(w)) {
     ln_str why = ln_v_get_str(ln_buf_view(&w->waiting), "for");
     sim_fail("lost: %s (%s) is %s at the end%s%.*s", r->ulid, r->playbook, w->state, why.n ? " for " : "",
              LN_STR_ARG(why));
@@ -86,7 +80,7 @@ static void check_end(const sim_run *r, const row *w) {
 }
 
 /* What a playbook itself has seen that must not be. */
-static void check_result(const sim_run *r, const row *w) {
+static void check_result(const sim_run *r, const sim_row *w) {
   ln_str overlap = ln_v_get_str(ln_buf_view(&w->result), "overlap");
   if (overlap.n)
     sim_fail("lock: somebody else was inside %.*s with %s (%s)", LN_STR_ARG(overlap), r->ulid, r->playbook);
@@ -222,9 +216,9 @@ static void check_write(const touched *t) {
   const char *id = t->r->ulid, *what = t->step, *s = t->state;
   bool says_not = strcmp(s, "failed") == 0 || strcmp(s, "refused") == 0 || strcmp(s, "cancelled") == 0 ||
                   strcmp(s, "withdrawn") == 0 || strcmp(s, "unchanged") == 0;
-  bool says_so = strcmp(s, "done") == 0 || strcmp(s, "pending") == 0, own = strncmp(t->op, "file.", 5) == 0;
+  bool says_so = strcmp(s, "done") == 0 || strcmp(s, "pending") == 0;
   if (!t->idempotent && acted > 1) sim_fail("twice: %s of %s was done %d times", what, id, acted);
-  if (is_contested(t) || own || is_of_a_session(t)) return;
+  if (is_contested(t) || !sim_knows(t->op) || is_of_a_session(t)) return;
   if (lives > 1) sim_fail("twice: %s of %s was done in %d lives", what, id, lives);
   if (says_so && !acted) sim_fail("untrue: %s of %s is %s, and the vendor knows nothing of it", what, id, s);
   if (says_not && acted && !t->handle) sim_fail("untrue: %s of %s is %s, and the vendor did it", what, id, s);
@@ -373,29 +367,11 @@ static bool note_hold(void *arg, const ln_hold *h) {
   return true;
 }
 
-static char *truth_of(const char *vendor) {
-  char path[64];
-  snprintf(path, sizeof path, "tests/sim/truth/%s.lua", vendor);
-  FILE *f = fopen(path, "r");
-  char *text = calloc(1, 8192);
-  if (f && text) (void)!fread(text, 1, 8191, f);
-  if (f) fclose(f);
-  return text;
-}
-
 static void ask_vendor(const char *vendor) {
   ln_buf b;
-  ln_err err;
   ln_vitem list, one;
   ln_buf_init(&b, 64 << 20);
-  /* nobody ever asked it anything */
-  if (!ln_simhost_log(here->w->vendors, ln_str_of(vendor), &b, &err)) return;
-  char *chunk = truth_of(vendor);
-  sim_trace(vendor, ln_buf_view(&b));
-  ln_buf_cut(&b, 0);
-  if (!ln_simhost_do(here->w->vendors, ln_str_of(vendor), chunk, &err) ||
-      !ln_simhost_log(here->w->vendors, ln_str_of(vendor), &b, &err))
-    sim_fail("%s: %s", vendor, err.message);
+  if (!sim_truth(vendor, &b)) return;
   ln_str rest = ln_buf_view(&b);
   if (ln_v_read(&rest, &list))
     for (rest = list.body; n_facts < FACTS && rest.n && ln_v_read(&rest, &one); n_facts++) {
@@ -403,7 +379,6 @@ static void ask_vendor(const char *vendor) {
       copy(facts[n_facts].facet, sizeof facts->facet, ln_v_get_str(one.whole, "facet"));
       copy(facts[n_facts].state, sizeof facts->state, ln_v_get_str(one.whole, "state"));
     }
-  free(chunk);
   ln_buf_free(&b);
 }
 
@@ -446,101 +421,13 @@ static void check_ledger(void) {
                facts[i].state);
 }
 
-/* ------------------------------------------------------------------ replays */
-
-typedef struct replay { ln_engine *g; char what[16]; } replay;
-
-static void on_event(void *arg, ln_run *r, const ln_event *e) {
-  replay *p = arg;
-  (void)r;
-  if (strcmp(e->what, "end") != 0 && strcmp(e->what, "waiting") != 0 && strcmp(e->what, "broken") != 0)
-    return;
-  snprintf(p->what, sizeof p->what, "%s", e->what);
-  p->g->loop->stop(p->g->loop);
-}
-
-static bool unend(ln_tx *tx, void *arg, ln_err *err) {
-  static const ln_run_change c = {
-      .state = {"waiting", 7}, .outcome = {"", 0}, .result = {"", 0}, .error = {"", 0}};
-  return ln_tx_run_change(tx, *(int64_t *)arg, &c, err);
-}
-
-static bool hash_entries(void *arg, ln_str entries) {
-  uint64_t *h = arg;
-  *h = sim_hash(*h, entries);
-  return true;
-}
-
-static uint64_t journal_hash(ln_store *s, int64_t id) {
-  uint64_t h = 0;
-  ln_err err;
-  if (!ln_store_journal(s, id, hash_entries, &h, &err)) sim_fail("replay: %s", err.message);
-  return h;
-}
-
-static bool same(const ln_buf *a, const ln_buf *b) { return ln_str_eq(ln_buf_view(a), ln_buf_view(b)); }
-
-static void compare(const sim_run *r, const row *was, const row *is) {
-  if (strcmp(was->state, is->state) != 0)
-    sim_fail("replay: %s (%s) was %s, and comes to be %s: %.*s", r->ulid, r->playbook, was->state, is->state,
-             LN_STR_ARG(ln_v_get_str(ln_buf_view(&is->error), "message")));
-  else if (strcmp(was->outcome, is->outcome) != 0)
-    sim_fail("replay: %s (%s) was %s, and comes out %s", r->ulid, r->playbook, was->outcome, is->outcome);
-  else if (!same(&was->result, &is->result))
-    sim_fail("replay: %s (%s) has another result", r->ulid, r->playbook);
-  else if (!same(&was->error, &is->error))
-    sim_fail("replay: %s (%s) has another error", r->ulid, r->playbook);
-}
-
-static void replay_one(ln_engine *g, const sim_run *r, const row *was) {
-  replay p = {.g = g};
-  ln_run_options o = {.event = on_event, .event_arg = &p};
-  ln_err err;
-  row is;
-  int64_t id = was->id;
-  uint64_t before = journal_hash(g->store, id);
-  ln_run *run =
-      ln_writer_run(g->store, unend, &id, &err) ? ln_run_resume(g, ln_str_of(r->ulid), &o, &err) : NULL;
-  if (!run) {
-    sim_fail("replay: %s (%s): %s", r->ulid, r->playbook, err.message);
-    return;
-  }
-  g->loop->run(g->loop);
-  if (strcmp(p.what, "end") != 0) {
-    sim_fail("replay: %s (%s) does not end: it is %s: %s", r->ulid, r->playbook, p.what,
-             ln_run_why(run)->message);
-  } else {
-    if (read_row(g->store, r, &is)) compare(r, was, &is);
-    row_free(&is);
-    if (journal_hash(g->store, id) != before)
-      sim_fail("replay: %s (%s) wrote something down", r->ulid, r->playbook);
-  }
-  ln_run_close(run);
-  here->out->replayed++;
-}
-
-static void check_replays(const row *rows) {
-  static ln_rand rand;
-  ln_engine *g = &here->w->slot[SIM_REPLAY];
-  ln_err err;
-  here->replaying = true;
-  ln_rand_seed(&rand, here->seed);
-  bool ok = (g->loop = ln_loop_sim(here->seed, here->now_ms + 86400000, &err)) != NULL &&
-            (g->transport = sim_network(g, &err)) != NULL &&
-            ln_simset_open(here->w->set, SIM_REPLAY, &rand, NULL, &err);
-  if (!ok) sim_fail("replay: %s", err.message);
-  here->g = g;
-  for (int i = 0; ok && i < here->n_runs; i++)
-    if (here->runs[i].ulid[0] && has_ended(&rows[i])) replay_one(g, &here->runs[i], &rows[i]);
-}
-
 /* ------------------------------------------------------------------ all of it */
 
 void sim_check(void) {
-  static row rows[SIM_ALL];
+  static sim_row rows[SIM_ALL];
   for (int i = 0; i < here->n_runs; i++) {
     const sim_run *r = &here->runs[i];
-    if (!r->ulid[0] || !read_row(here->g->store, r, &rows[i])) continue;
+    if (!r->ulid[0] || !sim_row_read(here->g->store, r, &rows[i])) continue;
     here->out->runs++;
     check_end(r, &rows[i]);
     check_result(r, &rows[i]);
@@ -553,5 +440,5 @@ void sim_check(void) {
   check_files();
   check_counters();
   check_ledger();
-  check_replays(rows);
+  sim_replays(rows);
 }

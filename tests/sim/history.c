@@ -9,39 +9,6 @@
 
 enum { TEND_MS = 2000, TEND_MOST_MS = 120000, TOO_LONG_S = 40 * 86400 };
 
-sim *here;
-
-/* ------------------------------------------------------------------ small things */
-
-size_t sim_pick(ln_rand *r, size_t below) { return (size_t)(ln_rand_u64(r) % below); }
-bool sim_chance(ln_rand *r, double p) { return ln_rand_unit(r) < p; }
-
-uint64_t sim_hash(uint64_t h, ln_str s) {
-  h ^= 1469598103934665603u;
-  for (size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)s.p[i]) * 1099511628211u;
-  return h;
-}
-
-void sim_trace(const char *what, ln_str bytes) {
-  here->trace = sim_hash(sim_hash(here->trace, ln_str_of(what)), bytes);
-  if (!here->verbose) return;
-  double at =
-      here->g && here->in_life ? (double)(ln_now_ms(here->g->loop->clock) - here->begin_ms) / 1000 : 0;
-  printf("%10.3f %d %-24s %.*s\n", at, here->life, what, bytes.n > 300 ? 300 : (int)bytes.n, bytes.p);
-}
-
-void sim_fail(const char *fmt, ...) {
-  char text[2000];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  if (here->verbose) printf("WRONG: %s\n", text);
-  size_t n = strlen(here->out->why);
-  if (here->failed++ < 5)
-    snprintf(here->out->why + n, sizeof here->out->why - n, "%s%s", n ? "\n" : "", text);
-}
-
 /* ------------------------------------------------------------------ the plan */
 
 /* Weight; the input as JSON, in which # is the number of the run; or, without, an alert. */
@@ -140,12 +107,6 @@ static void plan(void) {
 }
 
 /* ------------------------------------------------------------------ runs */
-
-sim_run *sim_run_of(const char *ulid) {
-  for (int i = 0; i < here->n_runs; i++)
-    if (strcmp(here->runs[i].ulid, ulid) == 0) return &here->runs[i];
-  return NULL;
-}
 
 static ln_run *carried_by(const ln_engine *g, const char *ulid) {
   for (ln_run *r = g ? g->state : NULL; r; r = r->next)

@@ -55,17 +55,13 @@ bool __wrap_ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch,
   return is_on(MUTANT_NO_EPOCH) || __real_ln_tx_run_check(tx, run, owner, epoch, err);
 }
 
-static bool take_epoch(void *arg, const ln_run_row *row) {
-  *(int64_t *)arg = row->epoch;
-  return false;
-}
-
 bool __real_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err);
 bool __wrap_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err);
 bool __wrap_ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_err *err) {
-  if (is_on(MUTANT_NO_EPOCH) && !ln_store_run_get(here->g->store, run, take_epoch, &epoch_was, err))
-    return false;
-  return __real_ln_tx_run_own(tx, run, owner, epoch_was, err);
+  int64_t most = epoch_was + (is_on(MUTANT_NO_EPOCH) ? 100 : 0);
+  while (!__real_ln_tx_run_own(tx, run, owner, epoch_was, err))
+    if (epoch_was++ == most) return false;
+  return true;
 }
 
 /* ------------------------------------------------------------------ a write's intent goes with its result */

@@ -372,10 +372,30 @@ ln_transport *sim_network(const ln_engine *g, ln_err *err) {
   return &n->base;
 }
 
-int sim_acted(const char *ulid, ln_str step) {
-  int n = 0;
-  for (size_t i = 0; i < here->n_req; i++)
-    if (strcmp(here->req[i].ulid, ulid) == 0 && ln_str_eq(ln_str_of(here->req[i].step), step))
-      n += here->req[i].acted;
-  return n;
+/* ------------------------------------------------------------------ the truth */
+
+static char *truth_of(const char *vendor) {
+  char path[64];
+  snprintf(path, sizeof path, "tests/sim/truth/%s.lua", vendor);
+  FILE *f = fopen(path, "r");
+  char *text = calloc(1, 8192);
+  if (f && text) (void)!fread(text, 1, 8191, f);
+  if (f) fclose(f);
+  return text;
 }
+
+bool sim_truth(const char *vendor, ln_buf *rows) {
+  ln_err err;
+  if (!ln_simhost_log(here->w->vendors, ln_str_of(vendor), rows, &err)) return false;
+  sim_trace(vendor, ln_buf_view(rows));
+  ln_buf_cut(rows, 0);
+  char *chunk = truth_of(vendor);
+  bool ok = ln_simhost_do(here->w->vendors, ln_str_of(vendor), chunk, &err) &&
+            ln_simhost_log(here->w->vendors, ln_str_of(vendor), rows, &err);
+  if (!ok) sim_fail("%s: %s", vendor, err.message);
+  free(chunk);
+  return ok;
+}
+
+/* A file of our own is no vendor's. */
+bool sim_knows(const char *op) { return strncmp(op, "file.", 5) != 0; }

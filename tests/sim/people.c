@@ -45,10 +45,11 @@ static void answer_some(void) {
 
 typedef struct doubts { char ulid[SIM_ALL][LN_ULID + 1]; size_t n; } doubts;
 
+/* One under way may have a doubt in one of its branches. */
 static bool note_doubt(void *arg, const ln_run_row *row) {
   doubts *d = arg;
-  if (!row->owner[0] && ln_str_eq(ln_v_get_str(row->waiting, "for"), LN_STR("doubt")))
-    memcpy(d->ulid[d->n++], row->ulid, LN_ULID + 1);
+  bool waits = !row->owner[0] && ln_str_eq(ln_v_get_str(row->waiting, "for"), LN_STR("doubt"));
+  if (waits || (here->sched && sim_carried(row->ulid))) memcpy(d->ulid[d->n++], row->ulid, LN_ULID + 1);
   return d->n < SIM_ALL;
 }
 
@@ -101,10 +102,12 @@ static void let_go(sim_run *r) {
 static void settle_some(void) {
   doubts d = {.n = 0};
   ln_err err;
-  ln_run_query q = {.state = LN_STR("waiting")};
+  ln_run_query q = {.state = LN_STR("waiting")}, under_way = {.state = LN_STR("running")};
   if (!sim_network_quiet() || sim_pick(&here->people, 3) == 0) return;
   for (int i = 0; !here->sched && i < here->n_runs; i++) let_go(&here->runs[i]);
-  if (!ln_store_runs(here->g->store, &q, note_doubt, &d, &err)) return;
+  if (!ln_store_runs(here->g->store, &q, note_doubt, &d, &err) ||
+      !ln_store_runs(here->g->store, &under_way, note_doubt, &d, &err))
+    return;
   for (size_t i = 0; i < d.n; i++) settle(d.ulid[i]);
 }
 

@@ -103,6 +103,8 @@ enum { SIM_FOLDER = 100 };
 #define SIM_FILES "/proc/self/fd/100"                    /* a history's own folder, under one name for all  */
 
 bool sim_prepare(sim_world *w, ln_err *err);
+/* An engine with all connectors loaded; without store, loop and transport. */
+bool sim_engine(ln_config *config, ln_engine *g, ln_err *err);
 
 /* ------------------------------------------------------------------ a history */
 
@@ -207,13 +209,28 @@ void sim_arm(void);                                      /* chooses the next dea
 ln_transport *sim_network(const ln_engine *g, ln_err *err); /* of a process; its loop is set            */
 void sim_network_next_life(void);                        /* what is still on its way arrives in the next    */
 bool sim_network_quiet(void);                            /* nothing is still on its way                     */
-/* How often the vendors did this step. */
+/* How often the vendors did this step (here->req). */
 int sim_acted(const char *ulid, ln_str step);
+/* Appends an encoded array of { entity, facet, state }: what is so at a vendor that is not as it always was.
+** False: nobody ever asked it anything. */
+bool sim_truth(const char *vendor, ln_buf *rows);
+bool sim_knows(const char *op);                          /* is it on record (here->req) who did this?       */
 
 /* people.c: what people do */
 void sim_people(void);
 
 /* check.c */
+typedef struct sim_row {                                 /* a run's, copied                                 */
+  int64_t id;
+  char state[16], outcome[16];
+  ln_buf result, error, waiting;
+} sim_row;
+bool sim_row_read(ln_store *s, const sim_run *r, sim_row *out); /* false: it is lost, and that is told      */
+void sim_row_free(sim_row *w);
+bool sim_row_ended(const sim_row *w);
 void sim_check(void);
+
+/* replays.c: rows of here->runs */
+void sim_replays(const sim_row *rows);
 
 #endif

@@ -230,15 +230,38 @@ static void test_two_doubts(void **state) {
   rig_free(r);
 }
 
-static void test_a_living_owner_is_not_settled(void **state) {
+/* Its other branch waits for the write in doubt, and would for ever. */
+static void test_a_run_under_way_is_settled(void **state) {
   (void)state;
-  rig *r = set_up("fake.blind { id = 'a' }");
-  rig_say_(r, "fake.blind#1", "send", "lost+");
+  rig *r = set_up("local done; return parallel { "
+                  "a = function() done = fake.blind { id = 'a' }.id; return done end, "
+                  "b = function() return await_until(function() return done end, { every = '1s', timeout = "
+                  "'1h' }) end }");
+  rig_say_(r, "a/fake.blind#1", "send", "lost+");
+  rig_up(r);
+  assert_non_null(rig_start(r, "t.main", "{}"));
+  rig_pass(r, 60000);
+  assert_false(rig_settle(r, "b/await_until#1", true, NULL));
+  assert_string_equal(rig_err.code, "not_found");
+  assert_true(rig_settle(r, NULL, true, NULL));
+  assert_false(rig_settle(r, NULL, true, NULL)); /* said once */
+  rig_pass(r, 60000);
+  assert_string_equal(rig_result(r), "{\"a\":\"a\",\"b\":\"a\"}");
+  assert_int_equal(rig_acted(r, NULL), 1);
+  assert_has(rig_entries(r), "SETTLED a/fake.blind#1");
+  rig_free(r);
+}
+
+static void test_a_run_under_way_begins_again(void **state) {
+  (void)state;
+  rig *r = set_up("return fake.blind { id = 'a' }.id");
+  rig_say_(r, "fake.blind#1", "send", "lost-");
   assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
-  assert_false(rig_settle(r, NULL, true, NULL));
-  assert_string_equal(rig_err.code, "conflict");
-  assert_null(rig_resume(r, NULL));
-  assert_string_equal(rig_err.code, "conflict");
+  assert_true(rig_settle(r, NULL, false, NULL));
+  rig_pass(r, 60000);
+  assert_string_equal(rig_result(r), "\"a\"");
+  assert_int_equal(rig_acted(r, NULL), 1);
+  assert_int_equal(rig_count(r, "send", NULL), 2);
   rig_free(r);
 }
 
@@ -387,7 +410,8 @@ int main(void) {
                                     cmocka_unit_test(test_settled_did_not),
                                     cmocka_unit_test(test_settled_did_not_and_is_so_by_now),
                                     cmocka_unit_test(test_two_doubts),
-                                    cmocka_unit_test(test_a_living_owner_is_not_settled),
+                                    cmocka_unit_test(test_a_run_under_way_is_settled),
+      cmocka_unit_test(test_a_run_under_way_begins_again),
                                     cmocka_unit_test(test_the_hold_of_a_note),
                                     cmocka_unit_test(test_unchanged_by_an_earlier_attempt),
                                     cmocka_unit_test(test_followed_after_a_lost_attempt),

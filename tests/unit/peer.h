@@ -29,6 +29,7 @@ typedef struct peer_conn {
   char in[8192];
   size_t n;
   int requests;
+  bool owes;
 } peer_conn;
 
 typedef struct peer {
@@ -114,6 +115,9 @@ static bool path_is(const peer_conn *c, const char *path) {
 
 /* Answers the one whole request in c->in.  False: hang up. */
 static bool act(peer_conn *c) {
+  bool owes = c->owes;
+  c->owes = path_is(c, "/owes");
+  if (owes) putz(c->fd, "HTTP/1.1 299 Late\r\nContent-Length: 4\r\n\r\nlate"); /* its second answer */
   static const char hello[] =
       "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\xd7\x51\x48\xaf\xca\x2c\x00\x00"
       "\x4a\x9b\xb1\x5c\x0b\x00\x00\x00";
@@ -172,6 +176,7 @@ static void peer_accept(peer *p) {
       p->conn[i].fd = fd;
       p->conn[i].n = 0;
       p->conn[i].requests = 0;
+      p->conn[i].owes = false;
       return;
     }
   close(fd);

@@ -243,6 +243,24 @@ static void test_never_twice(void **s) {
   teardown(&f);
 }
 
+/* A peer that answers twice: the second answer is not for whatever is asked next. */
+static void test_apart(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f);
+  assert_int_equal(get(&f, "/owes")->status, 200);
+  ln_request r = to(&f, "POST", "/ok");
+  r.body = LN_STR("act");
+  r.apart = true;
+  assert_int_equal(ask(&f, &r)->status, 200);
+  r.url = to(&f, "POST", "/owes").url;
+  assert_int_equal(ask(&f, &r)->status, 200);
+  assert_int_equal(ask(&f, &r)->status, 200);
+  assert_int_equal(get(&f, "/ok")->status, 299); /* the first one's: such is HTTP/1 */
+  assert_int_equal(get(&f, "/ok")->status, 200);
+  teardown(&f);
+}
+
 /* Closed after each answer, which curl may see before it writes the next, or not: never is there more acting
 ** than asking, and what was answered was acted on. */
 static void test_stale(void **s) {
@@ -547,6 +565,7 @@ int main(void) {
       cmocka_unit_test(test_bad_arguments),
       cmocka_unit_test(test_broken),
       cmocka_unit_test(test_never_twice),
+      cmocka_unit_test(test_apart),
       cmocka_unit_test(test_stale),
       cmocka_unit_test(test_nobody_there),
       cmocka_unit_test(test_timeout),

@@ -22,11 +22,13 @@ local function ours(found, _, ctx)
   return nil
 end
 
-local function lock_write(summary, method, effect, to, back)
+local function tagged(_, ctx) return { tag = ctx.tag } end
+
+local function lock_write(summary, path, effect, to, back)
   return {
     summary = summary, source = SOURCE, class = "write", idempotent = true, effect = effect,
     params = { id = "string" },
-    method = method, path = "/accounts/{id}/lock", expect = { 204 },
+    method = "PUT", path = "/accounts/{id}/" .. path, json = tagged, expect = { 204 },
     entity = "acme:account:{id}", facet = "lock", to = to,
     state = account "state", resolve = { names = function(_, a) return host(a) end },
     undo = function(a, before) if before ~= to then return { op = "acme." .. back, args = a } end end,
@@ -76,38 +78,42 @@ local function list(path)
   }
 end
 
+local operations = {
+  account = { summary = "An account.", source = SOURCE, class = "read", params = { id = "string" },
+              method = "GET", path = "/accounts/{id}" },
+  marked = { summary = "Whether an account has a mark.", source = SOURCE, class = "read",
+             params = { id = "string", mark = "string" }, method = "GET", path = "/accounts/{id}/marks/{mark}" },
+  tickets = list "/tickets",
+  jobs = list "/jobs",
+  job = { summary = "A job.", source = SOURCE, class = "read", params = { job = "integer" },
+          method = "GET", path = "/jobs/{job}" },
+  lock = lock_write("Locks an account.", "lock", "confine", "locked", "unlock"),
+  unlock = lock_write("Unlocks it.", "unlock", "free", "active", "lock"),
+  mark = {
+    summary = "Marks an account.", source = SOURCE, class = "write", idempotent = true, effect = "note",
+    params = { id = "string", mark = "string" },
+    method = "PUT", path = "/accounts/{id}/marks/{mark}", json = tagged, expect = { 200 },
+    entity = "acme:account:{id}", facet = "mark:{mark}", to = "marked",
+    state = { op = "marked", args = function(a) return { id = a.id, mark = a.mark } end,
+              of = function(x) return x.mark end },
+    undo_why = "marks stay",
+    plan = { id = "{id}", mark = "{mark}" },
+  },
+  ticket = post("Opens a ticket.", "/tickets", true),
+  mail = post("Sends a mail.", "/mails", false),
+  scan = job_write("Scans an account.", "/scans",
+                   { idempotent = false, effect = "note", facet = "scan", to = "scanned" }),
+  wipe = job_write("Wipes an account.", "/wipes",
+                   { idempotent = true, effect = "confine", facet = "content", to = "wiped", state = account "content" }),
+}
+-- Who hangs is not waited for any longer.
+for _, o in pairs(operations) do o.timeout = 5 end
+
 return connector {
   name = "acme",
   summary = "A vendor for the simulation.",
   config = { token = "secret" },
   auth = { kind = "header", header = "Authorization", prefix = "Bearer ", secret = "token" },
   body = "json",
-  operations = {
-    account = { summary = "An account.", source = SOURCE, class = "read", params = { id = "string" },
-                method = "GET", path = "/accounts/{id}" },
-    marked = { summary = "Whether an account has a mark.", source = SOURCE, class = "read",
-               params = { id = "string", mark = "string" }, method = "GET", path = "/accounts/{id}/marks/{mark}" },
-    tickets = list "/tickets",
-    jobs = list "/jobs",
-    job = { summary = "A job.", source = SOURCE, class = "read", params = { job = "integer" },
-            method = "GET", path = "/jobs/{job}" },
-    lock = lock_write("Locks an account.", "PUT", "confine", "locked", "unlock"),
-    unlock = lock_write("Unlocks it.", "DELETE", "free", "active", "lock"),
-    mark = {
-      summary = "Marks an account.", source = SOURCE, class = "write", idempotent = true, effect = "note",
-      params = { id = "string", mark = "string" },
-      method = "PUT", path = "/accounts/{id}/marks/{mark}", expect = { 200 },
-      entity = "acme:account:{id}", facet = "mark:{mark}", to = "marked",
-      state = { op = "marked", args = function(a) return { id = a.id, mark = a.mark } end,
-                of = function(x) return x.mark end },
-      undo_why = "marks stay",
-      plan = { id = "{id}", mark = "{mark}" },
-    },
-    ticket = post("Opens a ticket.", "/tickets", true),
-    mail = post("Sends a mail.", "/mails", false),
-    scan = job_write("Scans an account.", "/scans",
-                     { idempotent = false, effect = "note", facet = "scan", to = "scanned" }),
-    wipe = job_write("Wipes an account.", "/wipes",
-                     { idempotent = true, effect = "confine", facet = "content", to = "wiped", state = account "content" }),
-  },
+  operations = operations,
 }

@@ -1,6 +1,6 @@
 -- acme.lua: a vendor that exists only here: one operation of every class of write, each as small as it can
--- be.  Its log has the tag of each write, where that write has a place for one: so its own record says which
--- step it was.
+-- be.  Its log has the tag of each write, so its own record says which step it was, and, where each process has
+-- a token of its own ("acme.7"), which process (7).
 
 local kit = require "sim.kit"
 
@@ -9,7 +9,8 @@ local TOKEN = "acme"
 local function refuse(status, why) return { status = status, json = { error = why } } end
 
 local function note(req, state, entry)
-  entry.at = req.now
+  entry.at, entry.by = req.now, req.by
+  entry.tag = req.json.tag
   state.log[#state.log + 1] = entry
 end
 
@@ -62,7 +63,7 @@ local function post(list, op)
   return function(req, state)
     local x = { id = #state[list] + 1, title = req.json.title, tag = req.json.tag }
     state[list][x.id] = x
-    note(req, state, { op = op, id = x.id, title = x.title, tag = x.tag })
+    note(req, state, { op = op, id = x.id, title = x.title })
     return { status = 201, json = { id = x.id } }
   end
 end
@@ -83,7 +84,7 @@ local function begin(kind)
     local j = { job = #state.jobs + 1, kind = kind, id = req.json.id, tag = req.json.tag,
                 ready = req.now + kit.int(req.rand, 2, 40) }
     state.jobs[j.job] = j
-    note(req, state, { op = kind, id = j.id, job = j.job, tag = j.tag })
+    note(req, state, { op = kind, id = j.id, job = j.job })
     return { status = 202, json = { job = j.job } }
   end
 end
@@ -96,8 +97,9 @@ end
 
 local function before(req, state)
   settle(state, req.now)
-  if kit.first(req.headers.authorization) ~= "Bearer " .. TOKEN then return refuse(401, "who are you?") end
-  if req.method == "POST" and type(req.json) ~= "table" then return refuse(400, "the body must be JSON") end
+  req.by = (kit.first(req.headers.authorization) or ""):match("^Bearer " .. TOKEN .. "%.?(%d*)$")
+  if not req.by then return refuse(401, "who are you?") end
+  if req.method ~= "GET" and type(req.json) ~= "table" then return refuse(400, "the body must be JSON") end
   return nil
 end
 
@@ -110,7 +112,7 @@ return kit.sim {
   routes = {
     { "GET", "/accounts/{id}", "account", get_account },
     { "PUT", "/accounts/{id}/lock", "lock", put "locked" },
-    { "DELETE", "/accounts/{id}/lock", "unlock", put "active" },
+    { "PUT", "/accounts/{id}/unlock", "unlock", put "active" },
     { "GET", "/accounts/{id}/marks/{mark}", "marked", get_mark },
     { "PUT", "/accounts/{id}/marks/{mark}", "mark", put_mark },
     { "POST", "/tickets", "ticket", post("tickets", "ticket") },

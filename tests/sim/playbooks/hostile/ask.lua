@@ -6,20 +6,20 @@ return playbook {
   name    = "hostile.ask",
   summary = "People say yes, no, or nothing",
   uses    = { "acme" },
-  input   = { n = "integer" },
+  input   = { n = "integer", second = "number = 1" },
 
   run = function(input)
     local said, ids = {}, {}
     for i = 1, 3 do ids[i] = ("ask-%d-%d"):format(input.n, i) end
     local function told(name, value, why) said[#said + 1] = name .. ": " .. (why and why.code or tostring(value)) end
 
-    local a, no = try(approve, { title = "May it go on?", expires = "30m" })
+    local a, no = try(approve, { title = "May it go on?", expires = 1800 * input.second })
     told("approve", a and a.by, no)
-    local b, nobody = try(approve, { title = "Do two agree?", quorum = 2, expires = "10m" })
+    local b, nobody = try(approve, { title = "Do two agree?", quorum = 2, expires = 600 * input.second })
     told("quorum", b and b.by, nobody)
-    local c, silent = try(ask, { title = "Left or right?", options = { "left", "right" }, expires = "5m" })
+    local c, silent = try(ask, { title = "Left or right?", options = { "left", "right" }, expires = 300 * input.second })
     told("ask", c and c.answer, silent)
-    local out, refused = try(approved, { title = "Lock three, and one of them again", expires = "1h" }, function()
+    local out, refused = try(approved, { title = "Lock three, and one of them again", expires = 3600 * input.second }, function()
       local done = map(ids, function(id) return acme.lock { id = id } end, { name = "lock" })
       acme.ticket { title = "locked " .. input.n }
       return done

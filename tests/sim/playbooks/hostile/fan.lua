@@ -18,7 +18,7 @@ return playbook {
   name    = "hostile.fan",
   summary = "Many branches at once",
   uses    = { "acme" },
-  input   = { n = "integer", width = "integer = 4" },
+  input   = { n = "integer", width = "integer = 4", second = "number = 1" },
 
   run = function(input)
     local ids, order = {}, {}
@@ -38,7 +38,7 @@ return playbook {
         return s
       end,
       clock = function()
-        sleep "3s"
+        sleep(3 * input.second)
         order[#order + 1] = "a nap"
         return now()
       end,

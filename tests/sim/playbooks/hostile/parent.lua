@@ -6,7 +6,7 @@ return playbook {
   name    = "hostile.parent",
   summary = "Begins runs of its own",
   uses    = { "acme", "hostile.kid" },
-  input   = { n = "integer" },
+  input   = { n = "integer", second = "number = 1" },
 
   run = function(input)
     local kid = start("hostile.kid", { n = input.n, of = run.id, waits = true })
@@ -17,9 +17,9 @@ return playbook {
         return run_playbook("hostile.kid", { n = input.n, of = run.id }).id
       end,
       talk = function()
-        sleep "40s"
+        sleep(40 * input.second)
         signal(kid, "go", input.n)
-        return (try(await_signal, "done", { timeout = "3h" }))
+        return (try(await_signal, "done", { timeout = 10800 * input.second }))
       end,
     }, { on_error = "collect" })
     store.incr "n/parent"

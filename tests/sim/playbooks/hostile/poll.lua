@@ -6,7 +6,7 @@ return playbook {
   name    = "hostile.poll",
   summary = "Waits for a time, a state, and work elsewhere",
   uses    = { "acme" },
-  input   = { n = "integer" },
+  input   = { n = "integer", second = "number = 1" },
 
   run = function(input)
     local id = "poll-" .. input.n
@@ -15,15 +15,15 @@ return playbook {
     local job = await_until(function()
       local j = acme.job { job = handle.job }
       return j.state == "done" and j
-    end, { every = "3s", timeout = "1h" })
+    end, { every = 3 * input.second, timeout = 3600 * input.second })
     for i = 1, 4 do
-      sleep(i * 20)
+      sleep(i * 20 * input.second)
       seen[i] = acme.account { id = id }.state
       store.incr "n/poll"
       acme.mark { id = id, mark = "round " .. i }
     end
     local _, late = try(await_until, function() return acme.account { id = id }.state == "gone" end,
-                        { every = "20s", timeout = "2m" })
+                        { every = 20 * input.second, timeout = 120 * input.second })
     acme.mail { title = "poll " .. input.n }
     acme.scan { id = id .. "-2" }
     return { job = job.job, seen = seen, late = late and late.code, at = now() }

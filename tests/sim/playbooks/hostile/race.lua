@@ -18,7 +18,7 @@ return playbook {
   name    = "hostile.race",
   summary = "Branches that fight, fail and are cancelled",
   uses    = { "acme" },
-  input   = { n = "integer", breaks = "boolean = true" },
+  input   = { n = "integer", breaks = "boolean = true", second = "number = 1" },
 
   run = function(input)
     local key, tries = "race/" .. input.n, {}
@@ -35,7 +35,7 @@ return playbook {
         return guard ~= nil
       end,
       breaks = function()
-        sleep(input.breaks and random(0, 16) * 0.02 or "1h")     -- answers come in steps of 20 ms
+        sleep(input.breaks and random(0, 16) * 0.02 or 3600 * input.second)     -- answers come in steps of 20 ms
         if input.breaks then fail("failed", "it breaks on purpose") end
       end,
     })

@@ -6,7 +6,7 @@ return playbook {
   name    = "hostile.walk",
   summary = "One thing after the other, of every class",
   uses    = { "acme" },
-  input   = { n = "integer" },
+  input   = { n = "integer", second = "number = 1" },
 
   run = function(input)
     local id = "walk-" .. input.n
@@ -15,7 +15,7 @@ return playbook {
     local seen = { store.incr "n/walk" }
     acme.ticket { title = "ticket " .. made.a }
     acme.mark { id = id, mark = "seen" }
-    sleep "30s"
+    sleep(30 * input.second)
     local _, no = try(acme.lock, { id = id })
     if no then not_done("lock " .. id, no.message) end
     acme.mail { title = "mail " .. made.b }
