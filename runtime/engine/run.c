@@ -370,9 +370,8 @@ static void pump(ln_run *r) {
   for (int n = 0; n < TURNS && !ln_run_is_far_ahead(r) && (more = step_once(r)); n++) continue;
   r->pumping = false;
   if (r->broken) broken_off(r);
-  else if (r->ending) return;
-  else if (r->winding) wind_up(r);
-  else if (ln_run_is_far_ahead(r)) return;               /* what the writer gives back brings it here again */
+  else if (r->winding && !r->ending) wind_up(r);
+  else if (r->ending || ln_run_is_far_ahead(r)) return;  /* what the writer gives back brings it here again */
   else if (more || r->sliced) ln_run_pump_soon(r);
   else idle(r);
 }
