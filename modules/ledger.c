@@ -11,6 +11,7 @@ enum { HOLDS_MAX = 1000 };
 typedef struct listing {
   ln_store *store;
   ln_str facet, step;                                    /* empty: any                             */
+  int64_t now;
   ln_buf items;
   size_t n;
   bool ok;
@@ -35,16 +36,17 @@ static bool see_open(void *arg, const ln_run_row *row) {
 }
 
 /* Keys in the order of bytes, as the encoding wants them. */
-static void put_hold(ln_buf *b, const ln_hold *h, bool open) {
+static void put_hold(ln_buf *b, const ln_hold *h, bool open, int64_t now) {
   ln_vitem undo = {0};
   ln_str rest = h->undo;
   bool undoable = h->undo.n && ln_v_read(&rest, &undo) && ln_v_get_str(undo.whole, "op").n > 0;
-  size_t mark = ln_v_begin(b, 'O', 11 + (undoable ? 1 : 0) + (h->until_ms ? 1 : 0));
+  size_t mark = ln_v_begin(b, 'O', 11 + (undoable ? 1 : 0) + (h->until_ms ? 2 : 0));
   put_text(b, "before", h->before);
   put_text(b, "entity", h->entity);
   put_text(b, "facet", h->facet);
   put_text(b, "op", h->op);
   ln_v_key(b, LN_STR("open")), ln_v_bool(b, open);
+  if (h->until_ms) ln_v_key(b, LN_STR("over")), ln_v_bool(b, h->until_ms <= now);
   put_text(b, "run", ln_str_of(h->ulid));
   put_time(b, "since", h->since_ms);
   put_text(b, "state", h->state);
@@ -65,7 +67,7 @@ static bool add_hold(void *arg, const ln_hold *h) {
   if (l->ok && l->n == HOLDS_MAX)
     l->ok = ln_fail(l->err, "too_many", LN_FINAL, "ledger.holds: more than %d: name a facet", HOLDS_MAX);
   if (!l->ok) return false;
-  put_hold(&l->items, h, open);
+  put_hold(&l->items, h, open, l->now);
   l->n++;
   return !ln_buf_failed(&l->items);
 }
@@ -81,6 +83,7 @@ static bool list(ln_effect *e, ln_buf *value, ln_err *err) {
   listing l = {.store = ln_effect_engine(e)->store,
                .facet = ln_v_get_str(args, "facet"),
                .step = ln_v_get_str(args, "step"),
+               .now = ln_now_ms(ln_effect_engine(e)->loop->clock),
                .ok = true,
                .err = err};
   if (run.n && !ln_store_run_find(l.store, run, see_id, &q.run, err)) return false;

@@ -34,6 +34,7 @@ struct ln_loop {
 
 ln_loop *ln_loop_uv(ln_err *err);                        /* real; free with l->free                       */
 ln_loop *ln_loop_sim(uint64_t seed, int64_t wall_ms, ln_err *err); /* virtual, starting at wall_ms        */
+void ln_loop_sim_step(ln_loop *l, int64_t ms);           /* somebody sets its wall clock; timers go by mono */
 static inline bool ln_post(ln_loop *l, ln_task_fn fn, void *arg) { return l->post(l, fn, arg); }
 
 #endif

@@ -48,6 +48,8 @@ static int64_t sim_wall(ln_clock *c) {
   return s->wall_ms + s->us / 1000;
 }
 
+void ln_loop_sim_step(ln_loop *l, int64_t ms) { ((loop *)l)->clock.wall_ms += ms; }
+
 static int64_t sim_mono(ln_clock *c) { return ((sim_clock *)c)->us; }
 
 /* Room for more than n of `size` bytes in the array that *p points to. */

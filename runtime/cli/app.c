@@ -8,6 +8,7 @@
 #include "engine/library.h"
 #include "engine/simhost.h"
 #include "engine/site.h"
+#include "engine/timing.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
@@ -123,7 +124,8 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
   if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
   return !o->runs || a->served ||
-         (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
+         ((a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err)) &&
+          ln_timing_begin(&a->g, !a->sim, err));
 }
 
 /* A core would hold secrets; and who carries runs does not die with somebody whom it has something to tell: a

@@ -3,18 +3,32 @@
 #include "cli/carry.h"
 
 #include "cli/remote.h"
+#include "engine/timing.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { LEASES_MS = 1000 };
 static ln_loop *stopping;
 static ln_engine *watched;
+static ln_lease_watch leases; /* without a daemon, whoever runs runs looks after them; no engine: not here */
+
+static void look_at_leases(void) {
+  static int64_t next_ms;
+  ln_err err;
+  if (!leases.g || ln_now_ms(leases.g->loop->clock) < next_ms) return;
+  if (!ln_leases_look(&leases, &next_ms, &err)) ln_app_fail(&err);
+  ln_timing_alive(leases.g);
+  int64_t soon = ln_now_ms(leases.g->loop->clock) + LEASES_MS; /* other processes make some, too */
+  if (next_ms > soon) next_ms = soon;
+}
 
 /* A signal handler may do nothing but set a flag: a timer looks at it. */
 static void look_for_signal(void *arg) {
   ln_timer *t = arg;
   if (ln_store_changed(watched->store)) ln_runs_look(watched);
+  look_at_leases();
   if (ln_app_interrupted()) stopping->stop(stopping);
   else stopping->timer(stopping, t, 50);
 }
@@ -232,6 +246,23 @@ static void say_waiting(const ln_carrying *c, const char *ulid, const ln_waiting
     ln_app_usage("run %s was interrupted and waits: lunette resume %s", ulid, ulid);
 }
 
+/* What it starts is told on standard error: whoever looks at the document sees one run. */
+static void on_lease(void *arg, ln_run *r, const ln_event *e) {
+  ln_app *app = arg;
+  if (strcmp(e->what, "end") == 0)
+    ln_app_usage("a lease was over: lunette show %s says what became of it", ln_run_ulid(r));
+  if (strcmp(e->what, "waiting") == 0)
+    ln_app_usage("a lease is over, and run %s asks about it: lunette approvals", ln_run_ulid(r));
+  if (strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0)
+    app->g.loop->stop(app->g.loop);                      /* for run_loop to look around */
+}
+
+static void watch_leases(ln_carrying *c) {
+  ln_run_options o = {.event = on_lease, .event_arg = c->app};
+  ln_leases_watch(&leases, &c->app->g, &o);
+  look_at_leases();
+}
+
 static void run_loop(ln_carrying *c) {
   ln_loop *l = c->app->g.loop;
   ln_timer watch = {0};
@@ -240,6 +271,7 @@ static void run_loop(ln_carrying *c) {
   watch.fn = look_for_signal;
   watch.arg = &watch;
   if (l->uv) l->timer(l, &watch, 50);
+  if (l->uv && !ln_run_is_plan(c->run)) watch_leases(c);
   while (!ln_app_interrupted() && (!ln_runs_still(&c->app->g) || answer_one(c))) l->run(l);
   l->cancel(l, &watch);
 }

@@ -1,17 +1,20 @@
-/* cmd_entity.c: lunette entity: what Lunette holds, which runs hold it, since when, until when. */
+/* cmd_entity.c: lunette entity: what Lunette holds, a line a holder: which run, since when, until when. */
 #include "cli/app.h"
 
 #include "base/units.h"
 
-enum { OPT_KIND = 256 };
+enum { OPT_KIND = 256, OPT_ALL };
 
-static const struct option options[] = {
-    {"kind", required_argument, NULL, OPT_KIND}, LN_JSON_OPTION, LN_COMMON_OPTIONS};
+static const struct option options[] = {{"kind", required_argument, NULL, OPT_KIND},
+                                        {"all", no_argument, NULL, OPT_ALL},
+                                        LN_JSON_OPTION,
+                                        LN_COMMON_OPTIONS};
 static const char help[] =
-    "usage: lunette entity [ENTITY] [--kind K] [--json] [--config FILE]\n"
-    "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n";
+    "usage: lunette entity [ENTITY] [--kind K] [--all] [--json] [--config FILE]\n"
+    "ENTITY is vendor:kind:id, or a bare name; without one, everything that is held.\n"
+    "  --all    also what was released, and, without an ENTITY, what was so before us\n";
 
-struct listing { bool json; size_t n; };
+struct listing { bool json, foreign; size_t n; };
 
 static void print_json(const ln_hold *h) {
   ln_buf b;
@@ -33,6 +36,7 @@ static void print_json(const ln_hold *h) {
   ln_json_key(&j, LN_STR("until"));
   if (h->until_ms) ln_format_time(h->until_ms, at), ln_json_strz(&j, at);
   else ln_json_null(&j);
+  if (h->lifted_by[0]) ln_json_key(&j, LN_STR("lifted_by")), ln_json_strz(&j, h->lifted_by);
   ln_json_close(&j, '}');
   ln_app_put(stdout, ln_buf_view(&b), 0);
   putchar('\n');
@@ -42,6 +46,7 @@ static void print_json(const ln_hold *h) {
 static bool print_hold(void *arg, const ln_hold *h) {
   struct listing *l = arg;
   char since[LN_TIME_TEXT], until[LN_TIME_TEXT] = "";
+  if (!l->foreign && ln_str_eq(h->status, LN_STR("foreign"))) return true;
   l->n++;
   if (l->json) {
     print_json(h);
@@ -50,7 +55,8 @@ static bool print_hold(void *arg, const ln_hold *h) {
   ln_format_time(h->since_ms, since);
   if (h->until_ms) ln_format_time(h->until_ms, until);
   ln_app_put_hold(h);
-  printf("  run %s  since %s%s%s\n", h->ulid, since, until[0] ? "  until " : "", until);
+  printf("  run %s  since %s%s%s%s%s\n", h->ulid, since, until[0] ? "  until " : "", until,
+         h->lifted_by[0] ? "  lifted by " : "", h->lifted_by);
   return true;
 }
 
@@ -63,7 +69,7 @@ static bool any(void *arg, ln_str entity) {
 static int finish(ln_app *app, const ln_hold_query *q, const struct listing *l) {
   ln_err err = {0};
   if (!q->entity.n) return LN_EXIT_DONE;
-  if (!q->kind.n && !ln_entities_of(&app->g, q->entity, any, NULL, &err)) return ln_app_fail(&err);
+  if (!q->kind.n && !q->all && !ln_entities_of(&app->g, q->entity, any, NULL, &err)) return ln_app_fail(&err);
   if (l->n) return LN_EXIT_DONE;
   return ln_app_usage("nothing called %.*s is held", LN_STR_ARG(q->entity)), LN_EXIT_FAILED;
 }
@@ -82,9 +88,11 @@ int ln_cmd_entity(int argc, char **argv) {
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) l.json = true;
     if (opt == OPT_KIND) q.kind = ln_str_of(optarg);
+    if (opt == OPT_ALL) q.all = true;
   }
   if (optind + 1 < argc) return ln_app_usage("entity takes one ENTITY at most");
   if (optind < argc) q.entity = ln_str_of(argv[optind]);
+  l.foreign = q.entity.n > 0 || q.all;
   bool ok = ln_app_open(&app, &o, &err) && ln_store_holds(app.g.store, &q, print_hold, &l, &err);
   int code = ok ? finish(&app, &q, &l) : ln_app_fail(&err);
   ln_app_close(&app);

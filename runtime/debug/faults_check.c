@@ -233,6 +233,7 @@ static bool note_hold(void *arg, const ln_hold *h) {
   ledger *l = arg;
   held *was = find_held(l, h->entity, h->facet);
   bool over = ln_str_eq(h->status, LN_STR("released"));
+  if (ln_str_eq(h->status, LN_STR("foreign"))) return true; /* nobody holds that */
   if (was && (over || (was->id > h->id && strcmp(was->status, "released") != 0))) return true;
   if (!was && l->n == HELD) return false;
   if (!was) was = &l->v[l->n++];

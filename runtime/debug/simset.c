@@ -15,7 +15,7 @@ static ln_simset *set_of(ln_clock *c) { return (ln_simset *)((char *)c - offseto
 
 static int64_t wall(ln_clock *c) {
   ln_simset *s = set_of(c);
-  return s->behind ? ln_now_ms(s->behind) : EPOCH_MS;
+  return s->behind ? ln_now_ms(s->behind) - s->set_ms : EPOCH_MS;
 }
 
 static int64_t steady(ln_clock *c) {

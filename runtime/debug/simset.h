@@ -25,7 +25,8 @@ typedef struct ln_simset {
   ln_engine *slot;
   size_t slots;
   const char *disk_name;
-  ln_clock clock, *behind; /* the vendors': that of the life's loop */
+  ln_clock clock, *behind;                               /* the vendors': that of the life's loop           */
+  int64_t set_ms;                                        /* by which somebody has set ours, and not theirs  */
 } ln_simset;
 
 /* NULL: err; what was made so far is let lie. */

@@ -395,7 +395,8 @@ static void start_by_class(ln_effect *e) {
 
 /* Its outcome was durable before, and nobody had been told. */
 static void finish_recorded(ln_effect *e) {
-  static const char *const states[] = {"unchanged", "failed", "refused", "cancelled", "withdrawn", "pending"};
+  static const char *const states[] = {"unchanged", "joined",    "failed", "refused",
+                                       "cancelled", "withdrawn", "pending"};
   const char *state = "done";
   ln_str outcome;
   ln_buf hold = {0};

@@ -2,6 +2,7 @@
 #ifndef LN_ENGINE_H
 #define LN_ENGINE_H
 
+#include "base/steps.h"
 #include "engine/config.h"
 #include "engine/effect.h"
 #include "engine/secret.h"
@@ -32,6 +33,7 @@ struct ln_engine {
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
   struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
+  struct { ln_steps steps; int64_t alive_ms; bool begun, keeps, unsure; } timing; /* engine/timing.h        */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 

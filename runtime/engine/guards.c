@@ -198,17 +198,16 @@ bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
 }
 
 /* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken
-** out at the same time each was one of two: they take turns, and who waited looks again once it has its
-** own. */
+** out at the same time each was one of two: they take turns, and who comes second looks again. */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem counted;
   int64_t under_way = 0, since = 0;
   ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to};
   if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
-  if (!ln_tx_hold_rivals(tx, &h, e->looked_ms, &under_way, &since, err)) return false;
-  if (!under_way && (!since || e->waited)) return true;
-  return ln_fail(err, "busy", LN_AGAIN, "%s of another member is under way, or was done meanwhile",
-                 e->op->name);
+  if (!ln_tx_hold_rivals(tx, &h, e->seen_ms + 1, &under_way, &since, err)) return false;
+  if (!under_way && !since) return true;
+  return ln_fail(err, under_way ? "rival" : "moved", LN_AGAIN,
+                 "%s of another member is under way, or was done meanwhile", e->op->name);
 }
 
 /* ------------------------------------------------------------------ what was refused is on record */

@@ -180,9 +180,13 @@ struct ln_effect {
   /* Of a restored run: its intent is of before that; the vendor is being asked, or was, whether it happened
   ** in the time between; a person has said that it did not. */
   bool old, listening, heard, vouched;
-  bool waited; /* for its turn on the entity: to be looked at again */
+  bool waited;                                           /* for its turn on the entity                      */
+  bool noted;                                            /* an entry says what it is about                  */
+  int64_t seen_ms;                                       /* when its last look began; 0: it had none        */
   bool frozen;                                           /* it waited for a thaw                            */
-  bool blocked;                                          /* by a write in doubt: a person has to settle it  */
+  bool blocked;                                          /* by a write that only a person can end           */
+  char ahead[LN_ULID + 1];                               /* the run whose that is                           */
+  bool ahead_in_doubt;
   ln_lift lift;
   ln_buf unchanged;
   int64_t looked_ms;                                     /* when `before` was so; 0: not known              */
@@ -226,6 +230,7 @@ struct ln_run {
   size_t past_at;                                        /* the next delivery to repeat                     */
   bool live;                                             /* the past is used up                             */
   int64_t now_ms, created_ms;
+  int64_t timed_ms, timed_lived; /* a time that it went by, which is not believed to have come (timing.c) */
   int64_t shift_ms; /* how far a plan, which waits for nothing, looks ahead */
   int skips;                                             /* waits that it did not wait for                  */
   uint64_t answers;                                      /* handed over to branches, polls' own left out    */
@@ -388,10 +393,16 @@ ln_lifting ln_lift_begin(ln_effect *e, ln_err *err);
 bool ln_lift_compare(ln_effect *e, ln_err *err);
 /* In the intent's transaction: false, "kept": as above. */
 bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
+/* Of one that only lets go of its hold, in the transaction: "last": it holds alone by now. */
+bool ln_lift_is_kept_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 bool ln_lift_end_in(ln_tx *tx, const ln_effect *e, bool reached, ln_err *err); /* the hold's row            */
 bool ln_lift_is_malicious(const ln_branch *b);           /* what is done here rests on such a verdict       */
 /* What else its entity is called, for the ledger. */
 bool ln_alias_put_in(ln_tx *tx, const ln_effect *e, ln_err *err);
+/* timing.c: a wait of the run has ended by time, at due_ms; for how long its writes have to wait for that. */
+#define LN_CLOCK_KEY "clock"                             /* what such a write waits for: see ln_wait_key    */
+void ln_timing_due(ln_run *r, int64_t due_ms);
+int64_t ln_timing_wait(ln_run *r);                       /* in milliseconds; 0: they need not               */
 /* freeze.c: is it within a frozen scope?  err says which and why; false also when nobody can tell
 ** ("store"). */
 bool ln_freeze_passes(const ln_effect *e, ln_err *err);
@@ -400,7 +411,7 @@ bool ln_freeze_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err);
 bool ln_guard_static(const ln_effect *e, ln_err *err);   /* what holds without asking anybody               */
 bool ln_guard_needs_person(const ln_effect *e);
 bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks                                    */
-/* "busy": the last member may be another by now */
+/* "rival", "moved": the last member may be another by now */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err);
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                          */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                   */

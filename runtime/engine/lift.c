@@ -170,6 +170,15 @@ bool ln_lift_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
   return (held && !others) || ln_fail(err, "kept", LN_FINAL, "others hold it, or nobody does");
 }
 
+/* Of two holders that let go at the same moment each has seen the other. */
+bool ln_lift_is_kept_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  bool held;
+  int64_t others;
+  if (e->lift.end != LN_LIFT_LET_GO) return true;
+  if (!ln_tx_hold_alone(tx, e->lift.run, e->lift.step, &held, &others, err)) return false;
+  return !held || others || ln_fail(err, "last", LN_AGAIN, "nobody else holds it any more");
+}
+
 bool ln_lift_end_in(ln_tx *tx, const ln_effect *e, bool reached, ln_err *err) {
   const ln_lift *l = &e->lift;
   if (!l->is || !l->run) return true;

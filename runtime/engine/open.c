@@ -69,7 +69,7 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', 5 + assume + (r->site.n > 0));
+  size_t mark = ln_v_begin(b, 'O', 5 + assume + (r->site.n > 0) + (r->timed_ms > 0));
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
@@ -88,6 +88,7 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
     ln_v_key(b, LN_STR("site"));
     ln_v_raw(b, ln_buf_view(&r->site));
   }
+  if (r->timed_ms) ln_v_key(b, LN_STR("timed")), ln_v_int(b, r->timed_ms);
   ln_v_end(b, mark);
 }
 
@@ -136,6 +137,7 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (!ln_tx_run_create(tx, &row, err)) return false;
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
   return ln_run_log_began(tx, r->id, r->created_ms, err) &&
+         (!r->options.lease || ln_tx_lease_ended(tx, r->options.lease, err)) &&
          (!c->audit.n || ln_tx_audit(tx, r->created_ms, ln_buf_view(&c->audit), ln_str_of(r->started_by),
                                      r->id, ln_buf_view(&c->detail), err));
 }
@@ -448,6 +450,7 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
   r->options.despite_freeze = ln_v_get_bool(row->options, "despite_freeze", false);
   r->is_call = ln_v_get_bool(row->options, "call", false);
+  if (ln_v_get_int(row->options, "timed", 0)) ln_timing_due(r, ln_v_get_int(row->options, "timed", 0));
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);

@@ -232,6 +232,11 @@ bool ln_run_wake_with(ln_run *r, ln_effect *e) {
   return true;
 }
 
+/* It slept until then, or waited in vain. */
+static void note_time(ln_run *r, const ln_effect *e, int64_t due_ms) {
+  if (e->op->cls == LN_WAIT && due_ms && (e->op == &ln_op_sleep || !e->ok)) ln_timing_due(r, due_ms);
+}
+
 bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
   ln_str outcome;
   ln_buf hold = {0};
@@ -249,6 +254,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
   ln_buf_free(&hold);
   if (!ok) return ln_run_end_attempt(r, &err), false;
   ln_write_count(r, rec->cls, rec->state);
+  if (!r->replay) note_time(r, e, ln_v_get_int(rec->asked, "due", 0));
   ln_plan_replayed(e, rec);
   return ln_run_wake_with(r, e);
 }
@@ -270,6 +276,7 @@ static bool deliver_ready(ln_run *r) {
   r->ready = e->next_ready;
   if (!r->ready) r->ready_last = NULL;
   if (ln_effect_logged(e) && !ln_effect_put_done(e, e->durable ? LN_E_DELIVERED : LN_E_DONE)) return false;
+  note_time(r, e, e->due_ms);
   ln_plan_delivered(e);
   return ln_run_wake_with(r, e);
 }

@@ -23,6 +23,7 @@ typedef struct ln_run_options {
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
   ln_event_fn event;
   void *event_arg;
+  int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 

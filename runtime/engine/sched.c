@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "engine/inside.h"
+#include "engine/timing.h"
 
 #include <stdlib.h>
 
@@ -30,6 +31,8 @@ struct ln_sched {
   size_t warm, waking;
   bool again, failed, reap, stopping;                    /* failed: of those being woken, by the store      */
   int64_t owners_at;                                     /* when to look for dead owners                    */
+  int64_t leases_at;                                     /* when the next lease ends                        */
+  ln_lease_watch leases;
 };
 
 static int64_t now_of(const ln_sched *s) { return ln_now_ms(s->g->loop->clock); }
@@ -76,6 +79,7 @@ static void arm(ln_sched *s) {
   ln_loop *l = s->g->loop;
   if (s->stopping) return;
   if (!ln_store_next_due(s->g->store, &due, &err)) due = now + FAILED_MS;
+  if (due > s->leases_at) due = s->leases_at;
   if (due <= now) due = now + FAILED_MS;                 /* it was tried just now, or there are too many */
   if (s->reap && due > now + FAILED_MS) due = now + FAILED_MS;
   if (l->uv && due > now + LOOK_MS) due = now + LOOK_MS; /* others may make some due, without telling */
@@ -151,6 +155,13 @@ static void reap(ln_sched *s) {
   }
 }
 
+static void look_at_leases(ln_sched *s) {
+  ln_err err;
+  if (ln_leases_look(&s->leases, &s->leases_at, &err)) return;
+  s->leases_at = now_of(s) + FAILED_MS;
+  ln_log(LN_ERROR, "sched.leases", "error=%s", err.message);
+}
+
 static void tick(void *arg) {
   ln_sched *s = arg;
   ln_err err;
@@ -163,6 +174,8 @@ static void tick(void *arg) {
     if (!adopt(s, &err)) ln_log(LN_ERROR, "sched.adopt", "error=%s", err.message);
   }
   scan(s);
+  look_at_leases(s);
+  ln_timing_alive(s->g);
   arm(s);
 }
 
@@ -292,6 +305,7 @@ ln_sched *ln_sched_start(ln_engine *g, const ln_sched_opts *o, ln_err *err) {
   s->run = (ln_run_options){.event = o->event, .event_arg = o->event_arg};
   s->tick = (ln_timer){.loop = g->loop, .fn = tick, .arg = s};
   s->owners_at = now_of(s) + OWNERS_MS;
+  ln_leases_watch(&s->leases, g, &s->run);
   if (!adopt(s, err)) {
     free(s);
     return NULL;

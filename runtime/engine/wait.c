@@ -120,7 +120,7 @@ void ln_run_look_around(ln_run *r) {
 
 /* ------------------------------------------------------------------ what the run waits for */
 
-/* Also what waits for another run's write in doubt waits for a person. */
+/* Also what waits for another run's write that only a person can end. */
 static bool for_a_person(const ln_effect *e) {
   return e->waiting_for &&
          (strcmp(e->waiting_for, "approval") == 0 || strcmp(e->waiting_for, "doubt") == 0 ||
@@ -157,7 +157,7 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
     if (!r->engine->sched && n > 0)
       snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   } else if (e->blocked) {
-    put_next(w, "lunette entity", e->w.entity, "");
+    snprintf(w->next, sizeof w->next, "lunette %s %s", e->ahead_in_doubt ? "show" : "resume", e->ahead);
   } else {
     snprintf(before, sizeof before, "lunette resume %s --did", r->ulid);
     put_next(w, before, ln_str_of(e->name), "   (or --did-not)");

@@ -11,8 +11,10 @@
 **
 ** What turns out not to have happened begins again with a look: the world may have moved on meanwhile, and
 ** what was approved longer ago than the horizon, or for another state than is there now, is asked again.
-** A write that waited for its turn is looked at again once it has it, for somebody else has just changed
-** the same thing. */
+**
+** Of one entity's facet one write is under way at a time.  Another that wants it, of whatever run, waits for
+** the outcome before anybody is asked, and then begins with a look; so does one whose look is older than
+** somebody's write there.  What is so by then is *joined*: no second call, but one more who holds it. */
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -24,7 +26,8 @@ enum {
   PROBES = 3,
   SETTLE_MS = 5000,
   WAIT_MS = 20 * 60000,
-  BUSY_MS = 100,
+  CARRIED_MS = 2000, /* is whoever has the turn still alive? */
+  RIVAL_MS = 100,
   AGAIN_MS = 1000
 };
 
@@ -35,6 +38,8 @@ static void refuse(ln_effect *e, const ln_err *err);
 static void ask_whether(ln_effect *e, const ln_err *err);
 static void give_up(ln_effect *e, const char *state, const ln_err *err);
 static void note_entity(ln_effect *e);
+static void wait_for_turn(ln_effect *e);
+static void go_on(ln_effect *e);
 static void let_go(ln_effect *e);
 
 static int64_t now_of(const ln_effect *e) { return ln_now_ms(e->run->engine->loop->clock); }
@@ -56,6 +61,7 @@ typedef struct write_job {
   ln_spill *spill;
   const char *hold; /* new status of the ledger row, "" drops it, NULL leaves it */
   bool intent;
+  bool so;                                               /* the ledger says whether it is joined            */
   void (*then)(ln_effect *e);
 } write_job;
 
@@ -71,15 +77,27 @@ static bool wants_hold(const ln_effect *e) {
   return e->w.entity.n && e->w.to.n && (ln_write_is_destructive(e) || e->undo.n || e->holds || e->lift.is);
 }
 
-static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
+static ln_hold hold_of(const ln_effect *e, const char *status) {
   static const char *const moves[] = {[LN_NOTE] = "note", [LN_CONFINE] = "confine", [LN_FREE] = "free"};
-  ln_hold h = {.run = e->run->id, .entity = e->w.entity, .facet = e->w.facet, .step = ln_str_of(e->name),
-               .op = ln_str_of(e->op->name), .state = e->w.to, .before = ln_buf_view(&e->before),
-               .status = LN_STR("pending"), .undo = ln_buf_view(&e->undo), .since_ms = now_of(e),
-               .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
-  h.move = ln_str_of(moves[e->op->move]);
-  if (ln_lift_is_malicious(e->branch)) h.verdict = LN_STR("malicious");
-  return !wants_hold(e) || (ln_tx_hold_begin(tx, &h, err) && ln_alias_put_in(tx, e, err));
+  return (ln_hold){.run = e->run->id,
+                   .entity = e->w.entity,
+                   .facet = e->w.facet,
+                   .step = ln_str_of(e->name),
+                   .op = ln_str_of(e->op->name),
+                   .state = e->w.to,
+                   .before = ln_buf_view(&e->before),
+                   .status = ln_str_of(status),
+                   .undo = ln_buf_view(&e->undo),
+                   .since_ms = now_of(e),
+                   .move = ln_str_of(moves[e->op->move]),
+                   .verdict = ln_str_of(ln_lift_is_malicious(e->branch) ? "malicious" : ""),
+                   .until_ms = e->lease_ms ? now_of(e) + e->lease_ms : 0};
+}
+
+static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  ln_hold h = hold_of(e, "pending");
+  return !wants_hold(e) || (ln_tx_hold_may(tx, &h, e->seen_ms, err) && ln_tx_hold_begin(tx, &h, err) &&
+                            ln_alias_put_in(tx, e, err));
 }
 
 static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
@@ -90,15 +108,54 @@ static bool change_row(ln_tx *tx, const write_job *j, ln_err *err) {
                         ln_buf_view(&e->undo), now_of(e), e->lease_ms ? now_of(e) + e->lease_ms : 0, err);
 }
 
+static void put_key(const ln_effect *e, ln_buf *key) {
+  ln_buf_init(key, 1 << 16);
+  ln_hold_key(e->w.entity, e->w.facet, key);
+}
+
+/* Whoever waits for its turn there, put away, looks again. */
+static bool call_next(ln_tx *tx, const ln_effect *e, ln_err *err) {
+  ln_buf key;
+  put_key(e, &key);
+  bool ok = ln_tx_wait_call(tx, ln_buf_view(&key), err);
+  ln_buf_free(&key);
+  return ok;
+}
+
 /* Whoever finds or makes it so ends what held it otherwise. */
+static bool end_holds(ln_tx *tx, const ln_effect *e, const ln_hold *now, bool so, ln_err *err) {
+  bool reached = so && e->w.to.n && e->lift.end == LN_LIFT_REACHED;
+  return (!reached || !e->w.entity.n || ln_tx_hold_reached(tx, now, err)) &&
+         ln_lift_end_in(tx, e, reached, err);
+}
+
 static bool change_hold(ln_tx *tx, const write_job *j, ln_err *err) {
   const ln_effect *e = j->effect;
-  ln_hold now = {.run = e->run->id, .step = ln_str_of(e->name), .entity = e->w.entity, .facet = e->w.facet,
-                 .state = e->w.to};
+  ln_hold now = hold_of(e, "held");
   bool result = j->entry.kind == LN_E_RESULT;
-  bool reached = result && j->entry.ok && j->hold && e->w.to.n && e->lift.end == LN_LIFT_REACHED;
-  return change_row(tx, j, err) && (!reached || !e->w.entity.n || ln_tx_hold_reached(tx, &now, err)) &&
-         (!result || ln_lift_end_in(tx, e, reached, err));
+  return change_row(tx, j, err) && (!result || end_holds(tx, e, &now, j->entry.ok && j->hold, err)) &&
+         (!j->hold || !e->holds || call_next(tx, e, err));
+}
+
+/* It is so already.  What was so before us is nobody's hold: it is only known, where it confines someone.
+** What gives a hold back is none, whoever holds what it comes to. */
+static bool find_so(ln_tx *tx, write_job *j, ln_err *err) {
+  ln_effect *e = j->effect;
+  bool joined = false, holds = wants_hold(e), ok = true;
+  ln_hold h = hold_of(e, e->op->move != LN_FREE ? "foreign" : "");
+  h.before = e->w.to;
+  h.undo = (ln_str){"", 0};
+  if (holds && !ln_tx_hold_may(tx, &h, e->seen_ms, err)) return false;
+  if (holds && e->lift.is) ok = ln_tx_hold_drop(tx, h.run, h.step, err);
+  else if (holds) ok = ln_tx_hold_so(tx, &h, e->waited, &joined, err) && ln_alias_put_in(tx, e, err);
+  e->state = joined ? "joined" : "unchanged";
+  j->entry.state = ln_str_of(e->state);
+  return ok && end_holds(tx, e, &h, true, err) && (!e->holds || call_next(tx, e, err));
+}
+
+static bool change(ln_tx *tx, write_job *j, ln_err *err) {
+  if (!ln_lift_is_kept_in(tx, j->effect, err)) return false;
+  return j->so ? find_so(tx, j, err) : change_hold(tx, j, err);
 }
 
 /* What may refuse an intent looks before anything is written. */
@@ -110,7 +167,7 @@ static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   write_job *j = arg;
   ln_buf line;
-  if (j->intent ? !take_turn_in(tx, j->effect, err) : !change_hold(tx, j, err)) return false;
+  if (j->intent ? !take_turn_in(tx, j->effect, err) : !change(tx, j, err)) return false;
   if (j->spill && !ln_tx_content_put(tx, &j->spill->content, err)) return false;
   ln_buf_init(&line, (size_t)64 << 20);
   bool ok = (ln_entry_put(&line, &j->entry) || ln_buf_ok(&line, err)) &&
@@ -118,8 +175,6 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_buf_free(&line);
   return ok;
 }
-
-static void place_again(void *arg) { take_place(arg); }
 
 /* Nobody keeps a place at the vendor while it waits for something else. */
 static void leave_place(ln_effect *e) {
@@ -154,50 +209,164 @@ static void wait_for_thaw(ln_effect *e, const ln_err *err) {
   }
 }
 
-void ln_write_called(ln_effect *e) {
-  ln_err err = {0};
-  if (e->stand != LN_W_TURN || !e->key.n || e->run->parked || !ln_freeze_passes(e, &err)) return;
+/* --- time --- */
+
+static bool still_too_early(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
+  (void)tx, (void)err;
+  *waits = ln_timing_wait(e->run) > 0;
+  return true;
+}
+
+/* Of one that was put away nothing goes on before it is ours again; then it is looked at. */
+static void time_has_come(void *arg) {
+  ln_effect *e = arg;
+  if (e->run->parked) ln_park_wake(e->run);
+  else ln_write_called(e);
+}
+
+/* It may have stepped again since the last look. */
+static bool wait_on_for_clock(ln_effect *e) {
+  int64_t left = ln_timing_wait(e->run);
+  if (left) ln_wait_for(e, now_of(e) + left, time_has_come), ln_run_pump_soon(e->run);
+  return left > 0;
+}
+
+/* A timer has led to it, and the clock that said so has stepped. */
+static void wait_for_clock(ln_effect *e) {
+  e->stand = LN_W_TURN;
+  e->state = "waiting";
+  e->waiting_for = "clock";
+  e->still = still_too_early;
+  ln_wait_key(e, LN_STR(LN_CLOCK_KEY));
+  if (!e->noted && e->approval <= 0) note_entity(e);
+  wait_on_for_clock(e);
+}
+
+/* --- its turn --- */
+
+/* Nobody would ever end it without a person: it is in doubt, or whoever began it is gone, and here nobody
+** takes up what others left. */
+static bool takes_a_person(const ln_effect *e, const ln_turn *who) {
+  const ln_engine *g = e->run->engine;
+  return who->doubt || (!g->sched && !(who->owner[0] && ln_owner_alive(g->store, ln_str_of(who->owner))));
+}
+
+static bool is_taken(ln_effect *e, ln_turn *who) {
+  ln_hold h = hold_of(e, "");
+  ln_err quiet;                                          /* then the transaction finds out */
+  return wants_hold(e) && ln_store_turn(e->run->engine->store, &h, who, &quiet) && who->taken;
+}
+
+static bool still_taken(ln_tx *tx, ln_effect *e, bool *waits, ln_err *err) {
+  ln_hold h = hold_of(e, "");
+  ln_turn who;
+  if (!ln_tx_turn(tx, &h, &who, err)) return false;
+  *waits = who.taken;
+  return true;
+}
+
+static void go_on(ln_effect *e) {
+  e->run->engine->loop->cancel(e->run->engine->loop, &e->timer);
   ln_wait_key(e, (ln_str){NULL, 0});
   e->still = NULL;
   e->waiting_for = NULL;
-  look(e);
+  e->blocked = false;
+  if (e->perhaps) take_place(e);
+  else look(e);
 }
 
-/* Only an intent can be refused: somebody else has the entity (it waits for its turn), or a cap is
-** reached. */
-static void job_refused(ln_effect *e, const ln_err *err) {
-  e->attempts--;
-  leave_place(e);
-  if (ln_err_is(err, "frozen")) {
-    wait_for_thaw(e, err);
-    return;
-  }
-  if (ln_err_is(err, "kept")) {
-    let_go(e);
-    return;
-  }
-  if (!ln_err_is(err, "busy")) {
-    refuse(e, err);
-    return;
-  }
-  e->waiting_for = "entity";
-  e->blocked = err->retry == LN_FINAL;
-  e->waited = true;
-  e->stand = LN_W_TURN;
-  ln_wait_for(e, now_of(e) + BUSY_MS, place_again);
+static void look_at_turn(void *arg) { ln_write_called(arg); }
+
+static void say_who(ln_effect *e, const ln_turn *who) {
+  memcpy(e->ahead, who->ulid, sizeof e->ahead);
+  e->ahead_in_doubt = who->doubt;
+  e->blocked = takes_a_person(e, who);
+  if (!e->run->engine->sched && !e->blocked) ln_wait_for(e, now_of(e) + CARRIED_MS, look_at_turn);
   ln_run_pump_soon(e->run);
+}
+
+/* Another write of the same thing is under way: what comes of it is waited for. */
+static void wait_for_turn(ln_effect *e) {
+  ln_buf key;
+  ln_turn who;
+  if (!is_taken(e, &who)) {                              /* by now it is free */
+    go_on(e);
+    return;
+  }
+  e->stand = LN_W_TURN;
+  e->state = "waiting";
+  e->waiting_for = "entity";
+  e->waited = true;
+  if (!e->noted && e->approval <= 0) note_entity(e);     /* whoever looks learns what it waits for */
+  put_key(e, &key);
+  ln_wait_key(e, ln_buf_view(&key));
+  ln_buf_free(&key);
+  e->still = still_taken;
+  say_who(e, &who);
+}
+
+static bool may_go_on(ln_effect *e) {
+  ln_err err = {0};
+  ln_turn who;
+  if (e->still == still_too_early) return !wait_on_for_clock(e);
+  if (e->still != still_taken) return ln_freeze_passes(e, &err);
+  if (!is_taken(e, &who)) return true;
+  say_who(e, &who);
+  return false;
+}
+
+void ln_write_called(ln_effect *e) {
+  if (e->stand == LN_W_TURN && e->key.n && !e->run->parked && may_go_on(e)) go_on(e);
+}
+
+static void place_again(void *arg) { take_place(arg); }
+
+/* One of another entity is under way, which may make this one the last of its kind. */
+static void wait_for_rival(ln_effect *e) {
+  e->stand = LN_W_TURN;
+  e->waiting_for = "entity";
+  ln_wait_for(e, now_of(e) + RIVAL_MS, place_again);
+  ln_run_pump_soon(e->run);
+}
+
+/* Only what needs the turn can be refused: somebody else has it, or had it since the look; a cap is reached,
+** or all is frozen; or the last of several holders is not the last, or is it by now. */
+static void job_refused(ln_effect *e, bool intent, const ln_err *err) {
+  if (intent) e->attempts--, leave_place(e);
+  if (ln_err_is(err, "frozen")) wait_for_thaw(e, err);
+  else if (ln_err_is(err, "kept")) let_go(e);
+  else if (ln_err_is(err, "busy")) wait_for_turn(e);
+  else if (ln_err_is(err, "rival")) wait_for_rival(e);
+  else if (ln_err_is(err, "moved")) go_on(e);
+  else if (ln_err_is(err, "last")) e->lift.end = LN_LIFT_REACHED, go_on(e);
+  else if (intent) refuse(e, err);
+  else ln_run_end_attempt(e->run, err);
+}
+
+/* Whoever waits for its turn here. */
+static void wake_next(const ln_effect *e) {
+  ln_buf key;
+  if (!e->w.entity.n || !e->run->engine->keyed) return;
+  put_key(e, &key);
+  ln_wait_called(e->run->engine, ln_buf_view(&key));
+  ln_buf_free(&key);
 }
 
 static void job_done(void *arg, const ln_err *err) {
   write_job *j = arg;
   ln_effect *e = j->effect;
-  bool intent = j->intent;
+  bool intent = j->intent, so = j->so, changed = j->hold || j->so;
   void (*then)(ln_effect *) = j->then;
   job_free(j);
   if (ln_job_gone(err)) return;
-  if (err && intent) job_refused(e, err);
-  else if (err) ln_run_end_attempt(e->run, err);
-  else then(e);
+  if (err && (intent || so || e->lift.end == LN_LIFT_LET_GO)) {
+    job_refused(e, intent, err);
+  } else if (err) {
+    ln_run_end_attempt(e->run, err);
+  } else {
+    if (changed) wake_next(e);
+    then(e);
+  }
 }
 
 static write_job *job_new(ln_effect *e, ln_entry_kind kind, void (*then)(ln_effect *e)) {
@@ -249,7 +418,7 @@ static void recorded(ln_effect *e) {
   ln_buf_free(&value);
 }
 
-static void record(ln_effect *e, bool ok, const char *state, ln_str outcome, const char *hold) {
+static write_job *result_of(ln_effect *e, bool ok, const char *state, ln_str outcome) {
   e->stand = LN_W_RECORDING;
   e->waiting_for = NULL;
   e->ok = ok;
@@ -257,9 +426,22 @@ static void record(ln_effect *e, bool ok, const char *state, ln_str outcome, con
   ln_buf_cut(&e->outcome, 0);
   ln_buf_add(&e->outcome, outcome);
   write_job *j = job_new(e, LN_E_RESULT, recorded);
+  if (j) ln_buf_add(&j->data, outcome);
+  return j;
+}
+
+static void record(ln_effect *e, bool ok, const char *state, ln_str outcome, const char *hold) {
+  write_job *j = result_of(e, ok, state, outcome);
   if (!j) return;
   j->hold = hold;
-  ln_buf_add(&j->data, outcome);
+  submit(j);
+}
+
+/* It was so already, or a write of ours made it so meanwhile: the transaction knows which. */
+static void record_so(ln_effect *e, ln_str value) {
+  write_job *j = result_of(e, true, "unchanged", value);
+  if (!j) return;
+  j->so = true;
   submit(j);
 }
 
@@ -340,7 +522,7 @@ static void follow_now(void *arg) {
 static void follow(ln_effect *e) {
   e->stand = LN_W_FOLLOWING;
   if (!e->op->write->follow || e->wait_ms == 0) {
-    record(e, true, "done", ln_buf_view(&e->handle), e->wait_ms == 0 ? NULL : "held");
+    record(e, true, "done", ln_buf_view(&e->handle), e->wait_ms == 0 ? "left" : "held");
     return;
   }
   if (!e->follow_until_ms)
@@ -361,7 +543,7 @@ static void still_pending(ln_effect *e, const ln_err *why) {
   ln_err err;
   ln_fail(&err, "pending", LN_AGAIN, "%s is not finished%s%s; it stays in the ledger as pending", e->op->name,
           why && why->message[0] ? ": " : "", why ? why->message : "");
-  record_err(e, "pending", &err, "pending");
+  record_err(e, "pending", &err, "left");
 }
 
 void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err, int64_t again_ms) {
@@ -371,7 +553,7 @@ void ln_write_followed(ln_effect *e, ln_outcome o, ln_str value, const ln_err *e
   case LN_DID: record_done(e, value); return;
   case LN_DID_UNCHANGED:
     if (e->perhaps) record_done(e, value); /* an earlier attempt of ours was it */
-    else record(e, true, "unchanged", value, "");
+    else record_so(e, value);
     return;
   case LN_DID_NOT:
     if (e->perhaps) ask_whether(e, err); /* this attempt came to nothing; an earlier one may not have */
@@ -430,7 +612,7 @@ void ln_write_sent(ln_effect *e, ln_outcome o, ln_str value, const ln_err *err) 
   case LN_DID: record_done(e, value); break;
   case LN_DID_UNCHANGED:
     if (e->perhaps) record_done(e, value); /* an earlier attempt of ours was it */
-    else record(e, true, "unchanged", value, "");
+    else record_so(e, value);
     break;
   case LN_ACCEPTED: accepted(e, value); break;
   case LN_DID_NOT:
@@ -490,9 +672,8 @@ static void send_now(ln_effect *e) {
   } else if (!ln_freeze_passes(e, &err)) {
     if (e->perhaps) leave_place(e), ask_whether(e, &err);
     else withdraw(e);
-  } else if (e->waited && e->op->write->look) {
-    leave_place(e);
-    look(e);
+  } else if (!e->perhaps && ln_timing_wait(e->run)) {
+    withdraw(e);
   } else {
     e->intended = false;
     e->stand = LN_W_SENT;
@@ -555,12 +736,9 @@ static void take_turn(ln_effect *e) {
   submit(j);
 }
 
-/* A write that had to be looked at again has its intent already. */
 static void placed(ln_effect *e) {
-  if (may_send(e) && !e->intended) {
+  if (may_send(e)) {
     take_turn(e);
-  } else if (may_send(e)) {
-    send_now(e);
   } else {
     leave_place(e);
     take_place(e);                                       /* which says what a cancelled one comes to */
@@ -584,18 +762,16 @@ void ln_write_put_off(ln_effect *e) {
 static void take_place(ln_effect *e) {
   ln_err err = {0};
   e->waiting_for = NULL;
-  e->blocked = false;
   if (!may_send(e) && e->perhaps) {
     ask_whether(e, NULL);
-  } else if (!may_send(e) && e->intended) {
-    withdraw(e);
   } else if (!may_send(e)) {
     give_up(e, "cancelled", &cancelled);
   } else if (e->w.never) {
     refuse_never(e);
   } else if (!ln_freeze_passes(e, &err)) {
-    if (e->intended) withdraw(e);
-    else wait_for_thaw(e, &err);
+    wait_for_thaw(e, &err);
+  } else if (!e->perhaps && ln_timing_wait(e->run)) {
+    wait_for_clock(e);
   } else {
     e->stand = LN_W_PLACING;
     if (e->op->write->place) e->op->write->place(e);
@@ -737,6 +913,11 @@ static bool is_late(const ln_effect *e) {
 }
 
 static void after_guards(ln_effect *e) {
+  ln_turn who;
+  if (!e->holds && is_taken(e, &who)) {                  /* what comes of it may be all that is wanted */
+    wait_for_turn(e);
+    return;
+  }
   if (is_late(e) && e->approval <= 0) e->permitted = false;
   if (has_to_listen(e)) {
     take_turn(e);
@@ -754,12 +935,12 @@ static void after_guards(ln_effect *e) {
   ln_run_pump_soon(e->run);
 }
 
-/* Nothing is sent, so no intent says what it was about: this entry does, for the report; frozen: nothing
-** yet. */
+/* Nothing was sent yet, so no intent says what it is about: this entry does, for the report. */
 static void note_entity(ln_effect *e) {
   ln_entry entry;
   ln_buf data;
-  bool frozen = e->key.n > 0;
+  bool frozen = e->still == still_frozen;
+  e->noted = true;
   ln_buf_init(&data, (size_t)64 << 20);
   size_t mark = ln_v_begin(&data, 'O', frozen ? 5 : 4);
   put_pair(&data, "entity", e->w.entity);
@@ -788,8 +969,8 @@ static void after_look(ln_effect *e) {
   }
   if (is_unchanged(e) && !plan) {
     ln_str value = ln_buf_view(&e->unchanged);
-    note_entity(e);
-    record(e, true, "unchanged", value.n ? value : e->w.planned, "");
+    if (!e->noted) note_entity(e);
+    record_so(e, value.n ? value : e->w.planned);
     return;
   }
   bool passes = ln_guard_static(e, &err);
@@ -800,16 +981,6 @@ static void after_look(ln_effect *e) {
 
 static bool same_before(const ln_effect *e, const ln_look *l) {
   return !e->looked_ms || ln_str_eq(ln_buf_view(&e->before), l->before);
-}
-
-/* Of a write that has its turn already, and was looked at again. */
-static void after_second_look(ln_effect *e, bool same) {
-  ln_err err = {0};
-  e->waited = false;
-  if (is_unchanged(e)) after_look(e);
-  else if (!same) withdraw(e);
-  else if (!ln_guard_static(e, &err)) refuse(e, &err);
-  else take_place(e);
 }
 
 static bool keep_look(ln_effect *e, const ln_look *l, ln_err *err) {
@@ -836,7 +1007,6 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   if (!err && !keep_look(e, l, &why)) err = &why;
   if (!err && !same) e->permitted = false, e->approval = 0; /* what was approved is not what would be done */
   if (err) refuse(e, err);
-  else if (e->intended) after_second_look(e, same);
   else after_look(e);
 }
 
@@ -844,6 +1014,7 @@ static void look(ln_effect *e) {
   static const ln_look none = {.resolved = false};
   e->stand = LN_W_LOOKING;
   e->state = "running";
+  e->seen_ms = e->op->write->look ? now_of(e) : 0;
   if (e->op->write->look) e->op->write->look(e);
   else ln_write_looked(e, &none, NULL);
 }

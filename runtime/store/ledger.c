@@ -1,10 +1,13 @@
 /* ledger.c: who holds what.  Every write has a row, (run, step), from its intent on: the entity and facet it
-** changes, the state it puts it in, what it was before, and until when.  While a write of one run is pending
-** or in doubt, no other run begins one on the same entity and facet.  Beside it, the acts: which entities
-** destructive writes of a tree of runs touched, and when last, for the caps. */
+** changes, the state it puts it in, what it was before, and until when.  While one write is pending or in
+** doubt, no other begins on the same entity and facet: whoever wants it waits for a key (ln_hold_key).  What
+** is found to be so already is held by one more, where a write of ours made it so (it joins), and foreign
+** where none did.  Beside it, the acts: which entities destructive writes of a tree of runs touched, and when
+** last, for the caps. */
 #include "store/inside.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #define COLUMNS                                                                                    \
   "SELECT h.id, h.run, coalesce(r.ulid, ''), h.entity, h.facet, h.step, h.op, h.state, h.before, " \
@@ -12,12 +15,15 @@
   "coalesce(l.ulid, iif(h.lifted_by = 0, '', 'elsewhere')) "                                       \
   "FROM hold h LEFT JOIN run r ON r.id = h.run LEFT JOIN run l ON l.id = h.lifted_by "
 
+/* "left": a step ended before its write did, and nobody here follows it any more.  It stays pending, and
+** keeps nobody from beginning another. */
 static void decode(const ln_cell *c, ln_hold *h) {
   *h = (ln_hold){.id = c[0].i, .run = c[1].i, .entity = c[3].s, .facet = c[4].s, .step = c[5].s, .op = c[6].s,
                  .state = c[7].s, .before = c[8].s, .status = c[9].s, .undo = c[10].s, .since_ms = c[11].i,
                  .until_ms = c[12].i, .verdict = c[13].s, .move = c[14].s};
   if (c[2].s.n <= LN_ULID) memcpy(h->ulid, c[2].s.p, c[2].s.n);
   if (c[15].s.n <= LN_ULID) memcpy(h->lifted_by, c[15].s.p, c[15].s.n);
+  if (ln_str_eq(h->status, LN_STR("left"))) h->status = LN_STR("pending");
 }
 
 /* "okta:user:00U1": the kind is "user", the name "00u1" (what people call it, without regard to case). */
@@ -44,32 +50,69 @@ static bool name_of(ln_str entity, ln_buf *out, ln_err *err) {
 
 /* --- holds in a transaction --- */
 
-/* Does another run have a write under way there?  Then err names it.  What a run that has ended left pending
-** is the vendor's: nobody would ever end it here. */
-static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
+/* Somebody else's write that is under way there: of another run, or of another step of this one. */
+static bool turn(ln_conn *c, const ln_hold *h, ln_turn *who, ln_err *err) {
   ln_rows rows;
+  *who = (ln_turn){.taken = false};
   if (!ln_conn_rows(
-          tx->c, &rows, err,
-          COLUMNS
-          "WHERE h.entity = ? AND h.facet = ? AND h.run <> ? AND h.status IN ('pending', 'doubt')"
-          " AND coalesce(r.state, '') NOT IN ('completed', 'failed', 'cancelled') ORDER BY h.status LIMIT 1",
-          "tti", h->entity, h->facet, h->run))
+          c, &rows, err,
+          "SELECT coalesce(r.ulid, ''), coalesce(r.owner, ''), h.step, h.status = 'doubt' FROM hold h"
+          " LEFT JOIN run r ON r.id = h.run WHERE h.entity = ? AND h.facet = ?"
+          " AND NOT (h.run = ? AND h.step = ?) AND h.status IN ('pending', 'doubt')"
+          " AND coalesce(r.state, '') NOT IN ('completed', 'failed', 'cancelled')"
+          " ORDER BY h.status LIMIT 1",
+          "ttit", h->entity, h->facet, h->run, h->step))
     return false;
-  bool free = rows.n == 0;
-  if (!free) {
-    ln_hold other;
-    decode(rows.row[0], &other);
-    bool doubt = ln_str_eq(other.status, LN_STR("doubt"));
-    ln_fail(err, "busy", doubt ? LN_FINAL : LN_AGAIN,
-            LN_STR_FMT " of run %s has a write of " LN_STR_FMT " %s", LN_STR_ARG(other.step), other.ulid,
-            LN_STR_ARG(h->entity), doubt ? "in doubt" : "under way");
+  if (rows.n) {
+    const ln_cell *at = rows.row[0];
+    who->taken = true;
+    who->doubt = at[3].i != 0;
+    snprintf(who->ulid, sizeof who->ulid, LN_STR_FMT, LN_STR_ARG(at[0].s));
+    snprintf(who->owner, sizeof who->owner, LN_STR_FMT, LN_STR_ARG(at[1].s));
+    snprintf(who->step, sizeof who->step, LN_STR_FMT, LN_STR_ARG(at[2].s));
   }
   ln_rows_free(&rows);
-  return free;
+  return true;
+}
+
+bool ln_tx_turn(ln_tx *tx, const ln_hold *h, ln_turn *who, ln_err *err) { return turn(tx->c, h, who, err); }
+
+bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err) {
+  ln_store_lock(s);
+  return ln_store_unlock(s, turn(s->reader, h, who, err));
+}
+
+void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out) {
+  ln_buf_addf(out, "hold:" LN_STR_FMT " " LN_STR_FMT, LN_STR_ARG(entity), LN_STR_ARG(facet));
+}
+
+static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
+  ln_turn who;
+  if (!ln_tx_turn(tx, h, &who, err)) return false;
+  return !who.taken ||
+         ln_fail(err, "busy", LN_AGAIN, "%s of run %s has a write of " LN_STR_FMT " %s", who.step, who.ulid,
+                 LN_STR_ARG(h->entity), who.doubt ? "in doubt" : "under way");
+}
+
+/* What ended there since then ended without the one who asks knowing.  What is said to come from the future
+** was written before the clock went back. */
+static bool is_as_seen(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err) {
+  int64_t later = 0;
+  if (seen_ms &&
+      !ln_conn_ints(tx->c, &later, 1, NULL, err,
+                    "SELECT count(*) FROM hold WHERE entity = ? AND facet = ? AND NOT (run = ? AND step = ?)"
+                    " AND since_ms > ? AND since_ms <= ?",
+                    "ttitii", h->entity, h->facet, h->run, h->step, seen_ms, h->since_ms))
+    return false;
+  return later == 0 || ln_fail(err, "moved", LN_AGAIN, LN_STR_FMT " was changed meanwhile",
+                               LN_STR_ARG(h->entity));
+}
+
+bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err) {
+  return turn_is_free(tx, h, err) && is_as_seen(tx, h, seen_ms, err);
 }
 
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
-  if (!turn_is_free(tx, h, err)) return false;
   ln_buf name;
   ln_buf_init(&name, SIZE_MAX / 2);
   ln_str status = h->status.n ? h->status : LN_STR("pending");
@@ -109,7 +152,8 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
   int64_t n[2] = {0};
   bool ok = ln_conn_ints(
       tx->c, n, 2, NULL, err,
-      "SELECT coalesce(sum(status IN ('pending', 'doubt')), 0), coalesce(sum(status = 'held' AND since_ms >= "
+      "SELECT coalesce(sum(status IN ('pending', 'left', 'doubt')), 0), coalesce(sum(status = 'held' AND "
+      "since_ms >= "
       "?1), 0)"
       " FROM hold WHERE status <> 'released' AND op = ?2 AND facet = ?3 AND state = ?4 AND entity <> ?5",
       "itttt", since_ms, h->op, h->facet, h->state, h->entity);
@@ -118,18 +162,73 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
   return ok;
 }
 
+/* What it was before us, before all who joined, and what takes it back: as the newest holder knows it. */
+#define JOIN                                                                                                 \
+  "INSERT INTO hold(run, step, entity, facet, name, kind, op, state, before, status, undo, since_ms,"        \
+  " until_ms, verdict, move) SELECT ?1, ?2, entity, facet, name, kind, ?3, state, before, 'held', undo, ?4," \
+  " ?5, ?7, move FROM hold WHERE id = ?6 ON CONFLICT(run, step) DO UPDATE SET entity = excluded.entity, "    \
+  "facet = excluded.facet,"                                                                                  \
+  " name = excluded.name, kind = excluded.kind, op = ?3, state = excluded.state, before = excluded.before,"  \
+  " status = 'held', undo = excluded.undo, since_ms = ?4, until_ms = ?5, verdict = ?7, move = excluded.move"
+
+/* The newest hold of ours in that state.  What was left pending has been reached, as has what a run that
+** ended left so.  *own: it is the asker's run's. */
+static bool holder_of(ln_tx *tx, const ln_hold *h, int64_t *id, bool *own, ln_err *err) {
+  int64_t n[2] = {0};
+  bool found = false;
+  if (!ln_conn_ints(
+          tx->c, n, 2, &found, err,
+          "SELECT id, run = ?3 FROM hold WHERE entity = ?1 AND facet = ?2 AND NOT (run = ?3 AND step ="
+          " ?4) AND state = ?5 AND status IN ('held', 'left', 'pending') ORDER BY id DESC LIMIT 1",
+          "ttitt", h->entity, h->facet, h->run, h->step, h->state))
+    return false;
+  *id = found ? n[0] : 0;
+  *own = n[1] != 0;
+  return !found ||
+         ln_conn_exec(tx->c, NULL, err,
+                      "UPDATE hold SET status = 'held', since_ms = ?2 WHERE id = ?1 AND status <> 'held'",
+                      "ii", *id, h->since_ms);
+}
+
+/* The same run wants it once more: no second hold, but the later end. */
+static bool hold_longer(ln_tx *tx, int64_t id, const ln_hold *h, ln_err *err) {
+  return ln_conn_exec(
+             tx->c, NULL, err,
+             "UPDATE hold SET until_ms = iif(until_ms = 0 OR ?2 = 0, 0, max(until_ms, ?2)) WHERE id = ?1",
+             "ii", id, h->until_ms) &&
+         ln_tx_hold_drop(tx, h->run, h->step, err);
+}
+
+bool ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err) {
+  int64_t id;
+  bool own;
+  *joined = false;
+  if (!holder_of(tx, h, &id, &own, err)) return false;
+  if (id && own && !waited) return hold_longer(tx, id, h, err);
+  if (id) {
+    *joined = true;
+    return ln_conn_exec(tx->c, NULL, err, JOIN, "ittiiit", h->run, h->step, h->op, h->since_ms, h->until_ms,
+                        id, h->verdict);
+  }
+  return ln_str_eq(h->status, LN_STR("foreign")) ? ln_tx_hold_begin(tx, h, err)
+                                                 : ln_tx_hold_drop(tx, h->run, h->step, err);
+}
+
+/* Of another state nothing is held any more; nor of this one, where it was another before this write: then
+** somebody else had ended what was. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "UPDATE hold SET status = 'released' WHERE run = ?1 AND step = ?2 AND EXISTS(SELECT 1 "
-                      "FROM hold o"
-                      " WHERE o.entity = ?3 AND o.facet = ?4 AND o.status = 'held' AND o.state <> ?5 AND "
-                      "o.before = ?5)",
-                      "itttt", now->run, now->step, now->entity, now->facet, now->state) &&
+  int64_t was_other = now->before.n && !ln_str_eq(now->before, now->state);
+  return ln_conn_exec(
+             tx->c, NULL, err,
+             "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND state = ?3 AND"
+             " status = 'held' AND EXISTS(SELECT 1 FROM hold o WHERE o.entity = ?1 AND o.facet = ?2 AND"
+             " o.status = 'held' AND o.state <> ?3 AND o.before = ?3)",
+             "ttt", now->entity, now->facet, now->state) &&
          ln_conn_exec(
              tx->c, NULL, err,
-             "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status = 'held' AND"
-             " state <> ?3",
-             "ttt", now->entity, now->facet, now->state);
+             "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status IN ('held',"
+             " 'left', 'foreign') AND (state <> ?3 OR (?4 AND NOT (run = ?5 AND step = ?6)))",
+             "tttiit", now->entity, now->facet, now->state, was_other, now->run, now->step);
 }
 
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
@@ -137,7 +236,8 @@ bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err) {
 }
 
 #define ALONE                                                                                                \
-  "SELECT h.status IN ('held', 'pending'), (SELECT count(*) FROM hold o WHERE o.entity = h.entity AND"       \
+  "SELECT h.status IN ('held', 'pending', 'left'), (SELECT count(*) FROM hold o WHERE o.entity = h.entity "  \
+  "AND"                                                                                                      \
   " o.facet = h.facet AND o.state = h.state AND o.status = 'held' AND o.id <> h.id)"                         \
   " FROM hold h WHERE h.run = ? AND h.step = ?"
 

@@ -19,7 +19,7 @@ enum { HOUR_MS = 3600000, DYING_MS = 1, PART_RUNS = 5000 }; /* DYING: an expiry 
 #define TREE                                                                                                 \
   "WITH RECURSIVE tree(id) AS (SELECT ?1 UNION ALL SELECT r.id FROM run r JOIN tree t ON r.parent = t.id "   \
   "WHERE r.parent <> 0) "
-#define HELD "('held', 'pending', 'doubt')"
+#define HELD "('held', 'pending', 'left', 'doubt')"
 
 #define WHY                                                                                                  \
   TREE "SELECT CASE"                                                                                         \

@@ -101,6 +101,9 @@ static const char tables3[] =
     "ALTER TABLE hold ADD COLUMN verdict TEXT NOT NULL DEFAULT '';" /* that it rests on: "malicious", or '' */
     "ALTER TABLE hold ADD COLUMN move TEXT NOT NULL DEFAULT '';" /* "confine" "free" "note"; '': not known */
     "ALTER TABLE hold ADD COLUMN lifted_by INTEGER NOT NULL DEFAULT 0;" /* the run that took it back */
+    "ALTER TABLE hold ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT 0;" /* of a lease: looked after */
+    "DROP INDEX hold_until;"
+    "CREATE INDEX hold_over ON hold(until_ms) WHERE until_ms > ended_ms AND status = 'held';"
     "CREATE TABLE alias(" /* what else an entity is called, in lower case */
     " name TEXT NOT NULL, entity TEXT NOT NULL, PRIMARY KEY(name, entity)) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 3;";

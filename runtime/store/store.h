@@ -170,7 +170,8 @@ typedef struct ln_hold {
   char ulid[LN_ULID + 1];                                /* of the run, on reading */
   ln_str entity, facet, step, op;
   ln_str state, before; /* what we set; what it was ("" unknown)             */
-  ln_str status;        /* "pending" "held" "doubt" "released" "foreign"     */
+  /* "pending" "held" "doubt" "released"; "foreign": it was so before us; "left": read as "pending" */
+  ln_str status;
   ln_str undo;                                           /* an encoded value: what taking it back needs */
   ln_str move;                                           /* what its write did: "confine" "free" "note"; "" */
   ln_str verdict; /* that it rests on: "malicious"; "": none is known                                      */
@@ -179,9 +180,24 @@ typedef struct ln_hold {
   char lifted_by[LN_ULID + 1];
 } ln_hold;
 typedef bool (*ln_hold_fn)(void *arg, const ln_hold *h);
-/* Puts the row of (run, step); "busy" when another run that has not ended has a pending write on entity and
-** facet, or one in doubt (then not LN_AGAIN: it takes a person). */
+typedef struct ln_turn {                                 /* who has a write under way                       */
+  bool taken, doubt;                                     /* doubt: it takes a person                        */
+  char ulid[LN_ULID + 1], owner[LN_ULID + 1], step[256]; /* owner "": nobody carries that run               */
+} ln_turn;
+/* Of h's entity and facet, by another than h's (run, step) and by no run that has ended. */
+bool ln_tx_turn(ln_tx *tx, const ln_hold *h, ln_turn *who, ln_err *err);
+bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
+/* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
+void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
+/* May h begin, as the one write there?  "busy": another has the turn; "moved": one has ended there after
+** seen_ms, when h began to look (0: it did not). */
+bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err);
+/* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
+/* h's entity is in h's state already.  *joined: a write of ours made it so, and h is a holder beside it, with
+** the same `before` and `undo`; one that h's own run holds without that h has waited for it only gets the
+** later end.  Else nothing is held; h's row is put if it says "foreign". */
+bool ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err);
 /* A NULL text, since 0 and until -1 leave what is there; until 0: no end.  "not_found". */
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
                     int64_t since_ms, int64_t until_ms, ln_err *err);
@@ -189,8 +205,9 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
 ** how many were taken since. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
                        ln_err *err);
-/* The entity's facet is in now's state (run, step, entity, facet and state are looked at): what held another
-** state there is released; so is now's own row, if it only gave back what was so before such a hold. */
+/* now's write (run, step, entity, facet, state and before are looked at) has reached its state: what held
+** another state there is released, and, where it was another before, all that held this one; so is what only
+** gave back what was so before such a hold. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 /* Is (run, step) still held, and how many other holds have its entity, facet and state?  "not_found". */
@@ -214,6 +231,21 @@ bool ln_store_holds(ln_store *s, const ln_hold_query *q, ln_hold_fn fn, void *ar
 bool ln_store_hold_of(ln_store *s, ln_str ulid, ln_str step, ln_hold_fn fn, void *arg, ln_err *err);
 /* A run and all that it began, and so on, the oldest first; fn as in ln_store_runs. */
 bool ln_store_run_tree(ln_store *s, int64_t run, ln_run_fn fn, void *arg, ln_err *err);
+
+/* --- what goes by the clock (times.c) --- */
+typedef struct ln_lease { int64_t hold, run, until_ms; char ulid[LN_ULID + 1]; ln_str step; } ln_lease;
+typedef bool (*ln_lease_fn)(void *arg,
+                            const ln_lease *l); /* lent; false stops                              */
+/* Leases of what is held that are over, and that nobody looks after yet: the first sixteen. */
+bool ln_store_leases_over(ln_store *s, int64_t now_ms, ln_lease_fn fn, void *arg, ln_err *err);
+bool ln_store_lease_next(ln_store *s, int64_t *until_ms, ln_err *err); /* LN_NEVER: none                    */
+bool ln_tx_lease_ended(ln_tx *tx, int64_t hold, ln_err *err); /* as long as it is, somebody looks after it  */
+/* When a process that runs runs last said that it was alive; 0: none has. */
+bool ln_tx_alive_at(ln_tx *tx, int64_t ms, ln_err *err);
+bool ln_store_alive_at(ln_store *s, int64_t *ms, ln_err *err);
+/* By how much its wall clock stepped, and when it was that it then showed; by 0: it is believed. */
+bool ln_tx_stepped(ln_tx *tx, int64_t by_ms, int64_t at_ms, ln_err *err);
+bool ln_store_stepped(ln_store *s, int64_t *by_ms, int64_t *at_ms, ln_err *err);
 
 /* --- caps: which entities destructive writes touched --- */
 typedef struct ln_acts {                                 /* distinct entities that were acted on            */

@@ -38,7 +38,7 @@ local function kept_because(mine, s)
   if mine.former then return "it was there before us, and does more now: undo gives it back as it was" end
   if mine.source ~= "lunette" then return "it is not ours: its source is " .. tostring(mine.source) end
   for _, h in ipairs(ledger.holds { entity = "crowdstrike:file:" .. s.sha256, facet = "ioc" }) do
-    if h.open and h.run ~= run.id then return "run " .. h.run .. " is not done with it" end
+    if h.open and h.run ~= run.id and h.status ~= "foreign" then return "run " .. h.run .. " is not done with it" end
   end
   return nil
 end

@@ -11,15 +11,17 @@ local time    = require "time"
 ---What only tells, or allows, confines nobody: an exception stays, or the false positive comes back.
 local LETS_BE = { excepted = true, log = true }
 
----The holds of an entity that can be lifted; refuses when another open run has one.
+---What holds an entity and can be lifted; refuses when another open run has one.  What was so before us stays.
 local function holds_of(entity)
   local out = {}
   for _, h in ipairs(ledger.holds { entity = entity }) do
-    if h.open and h.run ~= run.id then
+    local foreign = h.status == "foreign"
+    if h.open and h.run ~= run.id and not foreign then
       fail("refused", ("%s is held by run %s, which has not ended: %s"):format(h.entity, h.run, h.facet))
     end
-    if h.status ~= "held" then not_done("lift " .. h.facet .. " of " .. h.entity, "it is " .. h.status)
-    elseif h.undo and not LETS_BE[h.state] then out[#out + 1] = h
+    if h.status == "held" and h.undo and not LETS_BE[h.state] then out[#out + 1] = h
+    elseif h.status ~= "held" and not foreign then
+      not_done("lift " .. h.facet .. " of " .. h.entity, "it is " .. h.status)
     end
   end
   return out

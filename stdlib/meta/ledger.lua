@@ -11,7 +11,7 @@ local ledger = {}
 ---```
 ---@async
 ---@param args { entity?: string, run?: string, facet?: string, step?: string }  `entity`: "okta:user:00u1", or a bare name such as a hash or a host's: then of every vendor; `run`: an id
----@return { entity: string, facet: string, state: string, before: string, status: string, op: string, step: string, run: string, open: boolean, since: string, until?: string, verdict: string, undo?: { op: string, args: table } }[]  or raises `too_many`; `open`: the run that holds it has not ended; `verdict`: "malicious" where it rests on that, else empty; `undo`: what takes it back, if anything can
+---@return { entity: string, facet: string, state: string, before: string, status: string, op: string, step: string, run: string, open: boolean, since: string, until?: string, over?: boolean, verdict: string, undo?: { op: string, args: table } }[]  or raises `too_many`; `open`: the run that holds it has not ended; `status`: "held", "pending", "doubt", or "foreign": it was so before us; `over`: its lease is; `verdict`: "malicious" where it rests on that, else empty; `undo`: what takes it back, if anything can
 function ledger.holds(args) end
 
 ---What a run that has ended did, and the runs that it began, the last first; without what was taken back since.

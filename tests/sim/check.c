@@ -348,9 +348,10 @@ static fact *find(fact *v, size_t n, ln_str entity, ln_str facet) {
   return NULL;
 }
 
-/* Of several holds of one thing the newest counts. */
+/* Of several holds of one thing the newest counts.  What is foreign is held by nobody. */
 static bool note_hold(void *arg, const ln_hold *h) {
   (void)arg;
+  if (ln_str_eq(h->status, LN_STR("foreign"))) return true;
   fact *f = find(holds, n_holds, h->entity, h->facet);
   int held = (f ? f->held : 0) + ln_str_eq(h->status, LN_STR("held"));
   if (f) f->held = held;
@@ -365,6 +366,22 @@ static bool note_hold(void *arg, const ln_hold *h) {
   const sim_run *r = sim_run_of(h->ulid);
   f->given_back = r && strcmp(r->playbook, SIM_UNDO) == 0 && strcmp(f->status, "released") == 0;
   return true;
+}
+
+static bool is_hold(void *arg, const ln_hold *h) {
+  *(bool *)arg = ln_str_eq(h->status, LN_STR("held")) || ln_str_eq(h->status, LN_STR("released"));
+  return false;
+}
+
+/* Whoever joined has called nobody, and is one more who holds it. */
+static void check_joined(const touched *t) {
+  bool is = false;
+  ln_err err;
+  if (strcmp(t->state, "joined") != 0) return;
+  if (sim_acted(t->r->ulid, ln_str_of(t->step)))
+    sim_fail("untrue: %s of %s is joined, and the vendor did it for it", t->step, t->r->ulid);
+  if (!ln_store_hold_of(here->g->store, ln_str_of(t->r->ulid), ln_str_of(t->step), is_hold, &is, &err) || !is)
+    sim_fail("ledger: %s of %s is joined, and holds nothing", t->step, t->r->ulid);
 }
 
 static void ask_vendor(const char *vendor) {
@@ -435,7 +452,7 @@ void sim_check(void) {
     check_steps(r, rows[i].id);
     check_report(r);
   }
-  for (size_t i = 0; i < n_writes; i++) check_write(&writes[i]);
+  for (size_t i = 0; i < n_writes; i++) check_write(&writes[i]), check_joined(&writes[i]);
   check_answers();
   check_files();
   check_counters();

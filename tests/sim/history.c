@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "engine/library.h"
+#include "engine/timing.h"
 #include "modules/connector.h"
 
 #include <stdio.h>
@@ -99,6 +100,7 @@ static void plan(void) {
   here->served = sim_chance(&here->plan, 0.6);
   here->full_in = sim_chance(&here->plan, 0.3) ? 1 + (int)sim_pick(&here->plan, 200) : 0;
   here->warm = warms[sim_pick(&here->plan, 3)];
+  here->steps = sim_chance(&here->plan, 0.25) ? 1 + (int)sim_pick(&here->plan, 4) : 0;
   here->grumpy = (int)sim_pick(&here->plan, 30);
   here->want_crashes = 1 + (int)sim_pick(&here->plan, 6);
   int n = 3 + (int)sim_pick(&here->plan, 6);
@@ -240,6 +242,7 @@ static void open_process(size_t slot, ln_rand *rand, uint64_t seed, ln_loop *l) 
   g->loop = l;
   need((g->transport = sim_network(g, &err)) != NULL, &err);
   need(ln_simset_open(here->w->set, slot, rand, NULL, &err), &err);
+  need(ln_timing_begin(g, true, &err), &err);
 }
 
 /* Two that take up the same run at the same moment: the other one's transaction comes between our look and
@@ -341,12 +344,29 @@ static void look_around(ln_engine *g) {
   if (g && ln_store_changed(g->store)) ln_runs_look(g);
 }
 
+/* Somebody sets the clock, or it is set right again: half of the time by what is no step. */
+static void set_clock(void) {
+  if (here->steps == 0 || !sim_chance(&here->people, 0.05)) return;
+  int64_t most = sim_chance(&here->people, 0.5) ? 4 * 60000 : 10 * 3600000;
+  int64_t ms = (int64_t)sim_pick(&here->people, (size_t)most);
+  if (here->stepped_ms) ms = here->stepped_ms;
+  else if (sim_chance(&here->people, 0.5)) ms = -ms;
+  sim_trace("the clock is set", (ln_str){NULL, 0});
+  if (here->stepped_ms) ms = -ms;
+  ln_loop_sim_step(here->g->loop, ms);
+  here->w->set->set_ms += ms;
+  here->stepped_ms = here->stepped_ms ? 0 : sim_chance(&here->people, 0.5) ? ms : 0;
+  here->steps--;
+  here->out->clock_steps++;
+}
+
 /* Whoever looks after it: starts what is due, takes up what broke, answers, settles, cancels. */
 static void tend(void *arg) {
   (void)arg;
   here->now_ms = ln_now_ms(here->g->loop->clock);
   sim_point(SIM_IDLE_POINT);
   make_room();
+  set_clock();
   for (int i = 0; i < here->n_runs; i++) {
     sim_run *r = &here->runs[i];
     bool planned = i < here->n_planned;

@@ -113,7 +113,7 @@ typedef struct sim_result {                              /* what it tells its pa
   bool finished, ok;
   char why[SIM_TEXT];                                    /* what is wrong                                   */
   int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels,
-      lives;
+      lives, clock_steps;
   int replayed, states[3];                               /* runs by how they ended                          */
   int jobs[JOBS];                                        /* of the writer, committed or not                 */
   int points[SIM_POINTS], stands[SIM_STANDS];            /* deaths there                                    */
@@ -160,6 +160,8 @@ typedef struct sim {
   bool served; /* a scheduler carries the runs, as in `lunette serve` */
   size_t warm;                                           /* of its parked runs so many keep their VM        */
   double weather;                                        /* how often the network or a vendor misbehaves    */
+  int steps;                                             /* so often somebody sets the clock                */
+  int64_t stepped_ms;                                    /* by which it is to be set back                   */
   int grumpy;                                            /* of a hundred questions so many are denied       */
   /* a life */
   ln_engine *g;

@@ -108,7 +108,7 @@ sys.test("harden: moved, logged out, and out of the privileged groups by their n
   has(doc.approvals[1].title, "okta.add_to_group: pgustavo@theshire.example (okta:user:")
   doc = run(t, "harden", input)
   eq(writes(doc), " okta.clear_sessions ")
-  eq(writes(doc, "unchanged"), " okta.add_to_group ")
+  eq(writes(doc, "joined"), " okta.add_to_group ")
 end)
 
 sys.test("harden: who has left, who is nobody, our own account, and a group that is not there", function(t)
@@ -144,7 +144,7 @@ end)
 
 -- isolate -------------------------------------------------------------------------------------------------
 
-sys.test("isolate: what is so already is left alone, and held once", function(t)
+sys.test("isolate: what a run of ours made so is left alone, and held by both", function(t)
   t:sim { "--speed", "1000" }
   local input = { subject = LAUNCHER, device = "WORKSTATION6", verdict = "malicious" }
   local doc = run(t, "isolate", input)
@@ -153,8 +153,8 @@ sys.test("isolate: what is so already is left alone, and held once", function(t)
   assert(doc.holds[2]["until"], "a lease")
   doc = run(t, "isolate", input)
   eq(writes(doc), "  ")
-  eq(writes(doc, "unchanged"), " visionone.block visionone.isolate ")
-  eq(#doc.holds, 0)
+  eq(writes(doc, "joined"), " visionone.block visionone.isolate ")
+  eq(#doc.holds, 2)
   eq(t:did "visionone.isolate", 1)
 end)
 

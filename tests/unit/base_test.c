@@ -1,4 +1,5 @@
 /* base_test.c: text, buffers, errors, chance, hashes, units and JSON. */
+#include "base/steps.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -473,6 +474,62 @@ static void test_shell_word(void **s) {
   word_is("a name that is longer than there is room for", NULL);
 }
 
+static int64_t fake_wall, fake_mono;
+static int64_t wall_of(ln_clock *c) { return (void)c, fake_wall; }
+static int64_t mono_of(ln_clock *c) { return (void)c, fake_mono * 1000; }
+
+static void live_for(int64_t ms) { fake_wall += ms, fake_mono += ms; }
+
+enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+
+/* How long until a time that the wall clock shows now is believed. */
+static void test_steps(void **state) {
+  (void)state;
+  ln_clock c = {wall_of, mono_of};
+  ln_steps s;
+  fake_wall = (int64_t)1 << 40, fake_mono = 7;
+  ln_steps_begin(&s, &c, 0);
+  live_for(HOUR);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 0);
+  for (int i = 0; i < 10; i++) {                         /* a drift, however far it comes */
+    fake_wall += 4 * MINUTE;
+    assert_false(ln_steps_unsure(&s, &c));
+  }
+  fake_wall += HOUR;                                     /* forward */
+  assert_true(ln_steps_unsure(&s, &c));
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), HOUR);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall - 20 * MINUTE), 40 * MINUTE);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall - HOUR), 0); /* it was over before */
+  live_for(45 * MINUTE);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 15 * MINUTE);
+  live_for(15 * MINUTE);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 0);
+  assert_false(ln_steps_unsure(&s, &c));
+  assert_int_equal(s.lived, 1);
+  fake_wall += 2 * HOUR;                                 /* forward, and back to where it was */
+  int64_t due = fake_wall;
+  assert_true(ln_steps_unsure(&s, &c));
+  live_for(10 * MINUTE);
+  fake_wall -= 2 * HOUR;
+  assert_false(ln_steps_unsure(&s, &c));
+  assert_int_equal(ln_steps_until(&s, &c, due), 2 * HOUR - 10 * MINUTE);
+  assert_int_equal(s.lived, 1);
+  fake_wall -= HOUR;                                     /* back: it is only late */
+  assert_true(ln_steps_unsure(&s, &c));
+  live_for(HOUR);
+  assert_false(ln_steps_unsure(&s, &c));
+  assert_int_equal(s.lived, 2);
+  ln_steps_begin(&s, &c, fake_wall + 3 * HOUR);          /* it was three hours later, once */
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 3 * HOUR);
+  live_for(3 * HOUR);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 0);
+  ln_steps_begin(&s, &c, 0); /* the next process, within a step of the last one's */
+  ln_steps_go_on(&s, &c, HOUR, fake_wall - 20 * MINUTE);
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 40 * MINUTE);
+  fake_wall -= HOUR;
+  assert_false(ln_steps_unsure(&s, &c));
+}
+
 static void test_clock(void **s) {
   (void)s;
   ln_clock *c = ln_clock_real();
@@ -492,7 +549,7 @@ int main(void) {
       cmocka_unit_test(test_sizes),     cmocka_unit_test(test_times), cmocka_unit_test(test_json),
       cmocka_unit_test(test_json_numbers), cmocka_unit_test(test_json_deep),
       cmocka_unit_test(test_plain),     cmocka_unit_test(test_shell_word),
-      cmocka_unit_test(test_log),       cmocka_unit_test(test_clock),
+      cmocka_unit_test(test_log),       cmocka_unit_test(test_steps), cmocka_unit_test(test_clock),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

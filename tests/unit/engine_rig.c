@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/timing.h"
 #include "modules/modules.h"
 #include "modules/words.h"
 
@@ -624,6 +625,7 @@ void rig_up(rig *r) {
   if (any_run(r)) ln_rand_seed(&r->rand, r->seed * 1000 + (uint64_t)r->life);
   need(ln_writer_start(r->g.store, r->g.loop, &rig_err));
   need((r->g.owner = ln_owner_take(r->g.store, &r->rand, r->now_ms, &rig_err)) != NULL);
+  need(ln_timing_begin(&r->g, r->served, &rig_err)); /* else no test's jobs are counted but the run's own */
   ln_sched_opts so = {.warm = r->warm, .event = on_event, .event_arg = r};
   if (r->served) need((r->sched = ln_sched_start(&r->g, &so, &rig_err)) != NULL);
 }

@@ -527,7 +527,9 @@ static void test_values_listed(void **state) {
 
 /* --- the ledger --- */
 
-static bool begin(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_begin(tx, arg, err); }
+static bool begin(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_hold_may(tx, arg, 0, err) && ln_tx_hold_begin(tx, arg, err);
+}
 
 typedef struct hold_job {
   int64_t run, since, until;
@@ -595,7 +597,7 @@ static void test_turns(void **state) {
   run_job(s, begin, &a); /* the same step again */
   run_job_fails(s, begin, &b, "busy");
   ln_hold again = a_hold(r.id, "x#2", "visionone:host:WS-042");
-  run_job(s, begin, &again); /* the run itself may */
+  run_job_fails(s, begin, &again, "busy"); /* nor does another step of the run itself */
   b.facet = LN_STR("scan");
   run_job(s, begin, &b); /* another facet */
   b.facet = LN_STR("isolation");
@@ -603,6 +605,7 @@ static void test_turns(void **state) {
   hold_job first = {
       .run = r.id, .step = "x#1", .status = "held", .before = "normal", .since = 6, .until = -1};
   run_job(s, hold_set, &first);
+  run_job(s, begin, &again);
   run_job(s, hold_set, &second);
   run_job_fails(s, begin, &b, "busy"); /* a doubt keeps the turn */
   run_job(s, hold_drop, &second);
@@ -628,7 +631,9 @@ static void test_of_an_older(void **state) {
   run_job(s, begin, &a);
   ln_store_close(s);
   sql("DROP TABLE alias; ALTER TABLE hold DROP COLUMN verdict; ALTER TABLE hold DROP COLUMN move;"
-      "ALTER TABLE hold DROP COLUMN lifted_by; PRAGMA user_version = 2");
+      "ALTER TABLE hold DROP COLUMN lifted_by; DROP INDEX hold_over; ALTER TABLE hold DROP COLUMN ended_ms;"
+      "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
+      "PRAGMA user_version = 2");
   s = open_store();
   held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
   assert_int_equal(h.n, 1);
@@ -644,6 +649,131 @@ static void put_hold(ln_store *s, ln_hold *h, const char *state, const char *bef
   h->before = ln_str_of(before);
   h->status = ln_str_of(status);
   run_job(s, begin, h);
+}
+
+typedef struct so_job { ln_hold *h; bool waited, joined; } so_job;
+
+static bool hold_so(ln_tx *tx, void *arg, ln_err *err) {
+  so_job *j = arg;
+  return ln_tx_hold_so(tx, j->h, j->waited, &j->joined, err);
+}
+
+static bool found_so(ln_store *s, ln_hold *h, bool waited) {
+  so_job j = {.h = h, .waited = waited};
+  run_job(s, hold_so, &j);
+  return j.joined;
+}
+
+/* What is found to be so is joined where one of ours made it so, foreign where none did; a run joins itself
+** only if it had to wait for itself. */
+static void test_joining(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x"), c = a_hold(1, "c", "v:host:x");
+  b.status = LN_STR("foreign");
+  b.undo = LN_STR("");
+  assert_false(found_so(s, &b, false));
+  held h = holds(s, (ln_hold_query){.run = 2});
+  assert_string_equal(h.status, "foreign");
+  put_hold(s, &a, "isolated", "connected", "held");
+  a.until_ms = 9;
+  b.until_ms = 20;
+  assert_true(found_so(s, &b, false));
+  h = holds(s, (ln_hold_query){.run = 2});
+  assert_string_equal(h.status, "held");
+  assert_string_equal(h.before, "connected");
+  assert_string_equal(h.undo, "undo");
+  assert_int_equal(h.until, 20);
+  c.until_ms = 30;
+  b.status = LN_STR("foreign");
+  hold_job gone = {.run = 2, .step = "b", .status = "released", .until = -1};
+  run_job(s, hold_set, &gone);
+  assert_false(found_so(s, &c, false));
+  h = holds(s, (ln_hold_query){.run = 1});
+  assert_int_equal(h.n, 1);
+  assert_int_equal(h.until, 30);
+  assert_true(found_so(s, &c, true));
+  assert_int_equal(holds(s, (ln_hold_query){.run = 1}).n, 2);
+  hold_job left = {.run = 1, .step = "a", .status = "left", .until = -1};
+  run_job(s, hold_set, &left);
+  run_job(s, hold_drop, &(hold_job){.run = 1, .step = "c"});
+  assert_string_equal(holds(s, (ln_hold_query){.run = 1}).status, "pending");
+  assert_true(found_so(s, &b, false)); /* and what was left pending has come to its end */
+  assert_string_equal(holds(s, (ln_hold_query){.run = 1}).status, "held");
+  ln_store_close(s);
+}
+
+static bool may_begin(ln_tx *tx, void *arg, ln_err *err) {
+  const ln_hold *h = arg;
+  return ln_tx_hold_may(tx, h, h->until_ms, err);        /* here: when it looked */
+}
+
+/* A look that is older than what ended there is none; what is said to come from the future says nothing. */
+static void test_an_old_look(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x");
+  a.since_ms = 100;
+  put_hold(s, &a, "isolated", "connected", "held");
+  b.since_ms = 200, b.until_ms = 99;
+  run_job_fails(s, may_begin, &b, "moved");
+  b.until_ms = 100;
+  run_job(s, may_begin, &b);
+  b.until_ms = 0;
+  run_job(s, may_begin, &b);
+  b.since_ms = 50, b.until_ms = 40;
+  run_job(s, may_begin, &b);
+  ln_store_close(s);
+}
+
+typedef struct over { int n; int64_t hold; char step[16]; } over;
+
+static bool see_over(void *arg, const ln_lease *l) {
+  over *o = arg;
+  o->n++;
+  o->hold = l->hold;
+  keep(o->step, sizeof o->step, l->step);
+  return true;
+}
+
+static over leases_over(ln_store *s, int64_t now) {
+  over o = {.n = 0};
+  ln_err err;
+  assert_true(ln_store_leases_over(s, now, see_over, &o, &err));
+  return o;
+}
+
+static bool lease_ended(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_lease_ended(tx, *(int64_t *)arg, err);
+}
+
+static bool prolong(ln_tx *tx, void *arg, ln_err *err) {
+  int64_t n;
+  return ln_tx_hold_prolong(tx, LN_STR("v:host:x"), *(int64_t *)arg, &n, err) && n == 1;
+}
+
+static void test_leases(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:y"), c = a_hold(3, "c", "v:host:z");
+  int64_t next, later = 50;
+  ln_err err;
+  a.until_ms = 20, b.until_ms = 0, c.until_ms = 10;
+  put_hold(s, &a, "isolated", "connected", "held");
+  put_hold(s, &b, "isolated", "connected", "held");
+  put_hold(s, &c, "isolated", "connected", "pending");
+  assert_true(ln_store_lease_next(s, &next, &err));
+  assert_int_equal(next, 20);
+  assert_int_equal(leases_over(s, 19).n, 0);
+  over o = leases_over(s, 20);
+  assert_int_equal(o.n, 1);
+  assert_string_equal(o.step, "a");
+  run_job(s, lease_ended, &o.hold);
+  assert_int_equal(leases_over(s, 1000).n, 0);
+  run_job(s, prolong, &later);                           /* then it ends again */
+  assert_int_equal(leases_over(s, 49).n, 0);
+  assert_int_equal(leases_over(s, 50).n, 1);
+  ln_store_close(s);
 }
 
 /* What gives back what was taken ends the hold, and is none itself; what only changes it again is one. */
@@ -1008,6 +1138,9 @@ int main(void) {
                                      T(test_values_listed),
                                      T(test_turns),
                                      T(test_a_state_ends_the_others),
+                                     T(test_joining),
+                                     T(test_an_old_look),
+                                     T(test_leases),
                                      T(test_holds_found),
                                      T(test_caps),
                                      T(test_votes),
