@@ -105,7 +105,7 @@ static void report(ln_calling *x, const ln_answer *a, bool good) {
 
 static void drain(ln_vendor *v) {
   ln_calling *x;
-  /* NOLINT(clang-analyzer-unix.Malloc): moves it on */
+  /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): moves it on */
   while ((x = v->calls[ENDED].first)) report(x, NULL, false);
 }
 
