@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -98,11 +99,19 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
          (a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err));
 }
 
+/* A core would hold secrets; and who carries runs does not die with somebody whom it has something to tell: a
+** reader of its output, a command that it serves, a peer. */
+static void set_up_process(const ln_app_opts *o) {
+  const struct rlimit none = {0, 0};
+  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  setrlimit(RLIMIT_CORE, &none);
+  if (o->runs) sigaction(SIGPIPE, &ignore, NULL);
+}
+
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   memset(a, 0, sizeof *a);
   a->sim = o->sim;
-  const struct rlimit none = {0, 0};
-  setrlimit(RLIMIT_CORE, &none); /* a core would hold secrets */
+  set_up_process(o);
   if (!(a->config = ln_config_load(o->config, err))) return false;
   a->g.config = a->config;
   a->g.modules = lnL_modules;

@@ -56,7 +56,7 @@ struct ln_transport {
 };
 
 /* The real one, on a loop of loop_uv.c; its connections are pooled and free with it.  No proxy is used, the
-** environment's neither.  SIGPIPE is ignored from then on.  Free it before the loop, not from within done. */
+** environment's neither.  From its first request on SIGPIPE is ignored.  Free it before the loop, not from within done. */
 ln_transport *ln_transport_curl(ln_loop *l, ln_err *err);
 
 /* The simulated one: handle answers a request at once; `after_ms` of virtual time later it is delivered,

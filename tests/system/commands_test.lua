@@ -92,4 +92,11 @@ sys.test("the examples exit as the page says, one after another", function(t)
   end
 end)
 
+sys.test("a run goes on when nobody reads what it shows any more", function(t)
+  t:playbook("p", [[ sleep(0.5); for i = 1, 3 do step("s" .. i, function() return i end); sleep(0.1) end; return "whole" ]])
+  os.execute(t:command { "run", "p" } .. " | true")
+  local doc = t:expect(0, { "show", "last", "--json" }).doc()
+  assert(doc.state == "completed" and doc.result == "whole", "it is " .. doc.state)
+end)
+
 sys.done()
