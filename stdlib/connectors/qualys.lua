@@ -753,7 +753,7 @@ return connector {
         op = "recent_scans",
         args = function(_, ctx)
           local since = ctx.since or ctx.now - 30 * 86400    -- not known: as far back as a month
-          return { within = math.max(ctx.now - since, 0) + 600 }
+          return { within = math.max(ctx.now - since, 0) + 86400 } -- our clock may have been set back since
         end,
         found = function(list, _, ctx)
           for _, s in ipairs(list) do

@@ -304,11 +304,12 @@ local function task_handle(_, _, answer)
   return { task = id }
 end
 
--- Was this write sent?  Our tag in the task's description tells.
+-- Was this write sent?  Our tag in the task's description tells.  Looked for from a day before on, for our clock
+-- may have been another than the vendor's when it was sent, or have been set since.
 local function task_probe(action)
   return { op = "tasks",
            args = function(_, ctx)
-             return { action = action, since = (ctx.since or ctx.now - 86400) - 60 }
+             return { action = action, since = (ctx.since or ctx.now) - 86400 }
            end,
            found = function(tasks, _, ctx)
              for _, t in ipairs(tasks) do

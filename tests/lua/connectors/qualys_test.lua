@@ -291,8 +291,9 @@ test("the probe goes by the vendor's clock, and by the whole tag", function()
   c.now = c.now + 3600
   eq(#q.recent_scans { within = 600 }, 0)
   local args = c.declaration.operations.launch_scan.probe.args
-  eq(args({}, { now = c.now, since = c.now - 7200 }).within, 7800)
-  eq(args({}, { now = c.now }).within, 30 * 86400 + 600)
+  eq(args({}, { now = c.now, since = c.now - 7200 }).within, 7200 + 86400)
+  eq(args({}, { now = c.now, since = c.now + 7200 }).within, 86400)   -- our clock was set back meanwhile
+  eq(args({}, { now = c.now }).within, 31 * 86400)
 end)
 
 test("a launch lives through every fault, and happens once", function()
