@@ -203,6 +203,13 @@ test("an isolation that was perhaps asked for is found by its tag, or by the twi
   end
 end)
 
+test("a probe finds its task also when our clock was set back since it was sent", function()
+  local c, id, v1 = scene()
+  v1.isolate { host = id }
+  local ahead, args = c.now + 7200, c.declaration.operations.isolate.probe.args
+  eq(#v1.tasks(args({}, { now = c.now, since = ahead })), 1)
+end)
+
 test("a task that waits for a person is pending, and goes on when he has decided", function()
   local c, id, v1 = scene()
   c.sim.state.approval.isolate = true
