@@ -204,6 +204,7 @@ static int parse(int argc, char **argv, command *m) {
 }
 
 int main(int argc, char **argv) {
+  static ln_simset *s; /* the process's, like what it is made of */
   ln_err err = {0};
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   command m = {
@@ -217,7 +218,7 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   snprintf(folder, sizeof folder, "%s/lunette-faults-XXXXXX",
            access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-  ln_simset *s = mkdtemp(folder) ? make_set(&err) : NULL;
+  s = mkdtemp(folder) ? make_set(&err) : NULL;
   atexit(remove_folder);
   if (!s) return fprintf(stderr, "%s: %s\n", program, err.message), 1;
   test_cases(s, &m);
