@@ -232,9 +232,10 @@ bool ln_run_wake_with(ln_run *r, ln_effect *e) {
   return true;
 }
 
-/* It slept until then, or waited in vain. */
+/* It slept until then, or waited in vain; what was denied, or cancelled, ended before. */
 static void note_time(ln_run *r, const ln_effect *e, int64_t due_ms) {
-  if (e->op->cls == LN_WAIT && due_ms && (e->op == &ln_op_sleep || !e->ok)) ln_timing_due(r, due_ms);
+  bool by_time = e->op->cls == LN_WAIT && due_ms && r->now_ms >= due_ms;
+  if (by_time && (e->op == &ln_op_sleep || !e->ok)) ln_timing_due(r, due_ms);
 }
 
 bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {

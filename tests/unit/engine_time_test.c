@@ -296,6 +296,22 @@ static void test_what_is_not_held(void **state) {
   rig_free(r);
 }
 
+/* What a person denied before its time had come was no timer, whichever process goes on with it. */
+static void test_denied_is_not_in_vain(void **state) {
+  (void)state;
+  rig *r = set_up("local _, no = try(approve, { title = 'x', expires = '8h' }); sleep '10m';"
+                  " fake.set { id = 'a' }; return no.code");
+  start(r, NULL);
+  rig_pass(r, MINUTE);
+  answer(r, false);
+  rig_pass(r, MINUTE);
+  again(r, MINUTE);
+  rig_pass(r, 15 * MINUTE);
+  assert_string_equal(rig_result(r), "\"denied\"");
+  assert_string_equal(rig_thing_is(r, "a"), "held");
+  rig_free(r);
+}
+
 /* The clock of the next process is two hours behind the last one's. */
 static void test_backwards_at_start(void **state) {
   (void)state;
@@ -355,6 +371,7 @@ int main(void) {
                                      cmocka_unit_test(test_forward),
                                      cmocka_unit_test(test_forward_and_back),
                                      cmocka_unit_test(test_what_is_not_held),
+                                     cmocka_unit_test(test_denied_is_not_in_vain),
                                      cmocka_unit_test(test_backwards_at_start),
                                      cmocka_unit_test(test_a_lease_under_a_step),
                                      cmocka_unit_test(test_a_child_under_a_step)};
