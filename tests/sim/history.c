@@ -536,7 +536,7 @@ static void live(void) {
   take_all_up();
   do {
     tend(NULL);
-    if (!all_over()) here->g->loop->run(here->g->loop);
+    while (!here->failed && !all_over()) here->g->loop->run(here->g->loop);
     here->g->loop->cancel(here->g->loop, &here->tend);
   } while (!here->failed && one_more());
 }

@@ -754,6 +754,8 @@ static void test_an_old_look(void **state) {
   run_job(s, may_begin, &b);
   b.since_ms = 50, b.until_ms = 40;
   run_job(s, may_begin, &b);
+  b.until_ms = 60;                                       /* the clock went back after the look */
+  run_job_fails(s, may_begin, &b, "moved");
   ln_store_close(s);
 }
 
