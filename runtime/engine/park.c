@@ -63,7 +63,7 @@ static void put(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
-/* "lunette signal RUN NAME": pasted into a shell as it is. */
+/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is. */
 static int put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
   ln_buf_init(&name, sizeof w->next - 80);
