@@ -539,7 +539,7 @@ static void test_steps(void **state) {
   ln_steps_begin(&next, &c, 0);
   ln_steps_go_on(&next, &c, s.step_ms, fake_wall - 10 * MINUTE);
   assert_int_equal(ln_steps_until(&next, &c, fake_wall), 3 * HOUR - 10 * MINUTE);
-  fake_wall -= 2 * HOUR;                                 /* half of it back: an hour is left, and begins now */
+  fake_wall -= 2 * HOUR;                                 /* half of it back: an hour, from now on */
   assert_int_equal(ln_steps_until(&next, &c, fake_wall), HOUR);
   live_for(HOUR);
   assert_false(ln_steps_unsure(&next, &c));
