@@ -79,6 +79,7 @@ typedef struct follower {
   ln_buf waiting;
   bool mine;                                             /* its owner lives, or it is nobody's              */
   int64_t asked;                                         /* the last question that was put or shown         */
+  char awaits[256];                                      /* the step whose signal was told                  */
 } follower;
 
 static ln_event event_of(const ln_entry *e) {
@@ -148,6 +149,28 @@ static bool show_question(void *arg, const ln_approval *a) {
   return true;
 }
 
+static void say_waiting(const follower *f) {
+  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
+         next = ln_v_get_str(waiting, "next");
+  if (is_over(f)) return;
+  if (strcmp(f->state, "waiting") == 0 && !next.n)
+    ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
+  else if (strcmp(f->state, "waiting") == 0)
+    ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
+  else if (ln_app_interrupted())
+    fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
+}
+
+/* What it waits for until somebody sends it is told once. */
+static void show_signal(follower *f) {
+  ln_str waiting = ln_buf_view(&f->waiting), step = ln_v_get_str(waiting, "step");
+  bool waits = strcmp(f->state, "waiting") == 0 && ln_str_eq(ln_v_get_str(waiting, "for"), LN_STR("signal"));
+  if (!waits || ln_str_eq(step, ln_str_of(f->awaits))) return;
+  snprintf(f->awaits, sizeof f->awaits, "%.*s", LN_STR_ARG(step));
+  if (f->how->json || f->how->quiet) say_waiting(f);
+  else ln_carry_awaits(step, ln_v_get_str(waiting, "next")), fflush(stdout);
+}
+
 /* True: there is nobody here to answer, and it waits for a person. */
 static bool waits_for_people(follower *f) {
   static const char *const people[] = {"approval", "doubt",       "quarantined",
@@ -157,6 +180,7 @@ static bool waits_for_people(follower *f) {
   bool waits = false;
   ln_store_approvals(f->app->g.store, f->run, true, show_question, f, &err);
   if (strcmp(f->state, "waiting") != 0) return !f->mine;
+  show_signal(f);
   for (size_t i = 0; i < sizeof people / sizeof *people; i++) waits |= ln_str_eq(what, ln_str_of(people[i]));
   int64_t id = strtoll(
       ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0",
@@ -172,18 +196,6 @@ static int exit_of(const follower *f, const ln_buf *json) {
   if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
   if (f->how->plan) return ln_carry_refused(f->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
-}
-
-static void say_waiting(const follower *f) {
-  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
-         next = ln_v_get_str(waiting, "next");
-  if (is_over(f)) return;
-  if (strcmp(f->state, "waiting") == 0 && !next.n)
-    ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
-  else if (strcmp(f->state, "waiting") == 0)
-    ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
-  else if (ln_app_interrupted())
-    fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
 }
 
 static int finish(follower *f) {

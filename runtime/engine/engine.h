@@ -33,7 +33,7 @@ struct ln_engine {
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
   struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
-  struct { ln_steps steps; int64_t alive_ms; bool begun, keeps, unsure; } timing; /* engine/timing.h        */
+  struct { ln_steps steps; int64_t alive_ms, noted_ms; bool begun, keeps, unsure; } timing; /* timing.h     */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 

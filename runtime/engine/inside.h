@@ -182,6 +182,7 @@ struct ln_effect {
   bool old, listening, heard, vouched;
   bool waited;                                           /* for its turn on the entity                      */
   bool noted;                                            /* an entry says what it is about                  */
+  bool signal_told;                                      /* whoever watches knows that it waits for one     */
   int64_t seen_ms;                                       /* when its last look began; 0: it had none        */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write that only a person can end           */
@@ -450,6 +451,7 @@ bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due:
 bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err);
 void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has it                           */
 void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, so encoded                   */
+void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
 void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */

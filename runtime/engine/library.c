@@ -687,7 +687,10 @@ static void open_module(lua_State *L, ln_run *r, ln_str name) {
 int lnL_require(lua_State *L) {
   ln_str name;
   ln_run *r = lnL_run(L);
-  name.p = luaL_checklstring(L, 1, &name.n);
+  if (lua_type(L, 1) != LUA_TSTRING)
+    return lnL_raisef(L, "bad_argument", "require: a module's name is wanted, got %s: write require \"json\"",
+                      luaL_typename(L, 1));
+  name.p = lua_tolstring(L, 1, &name.n);
   lua_settop(L, 1);
   push_loaded(L, r);                                  /* name loaded       */
   lua_pushvalue(L, 1);

@@ -342,6 +342,7 @@ static void idle(ln_run *r) {
   ln_run_flush(r);
   if (r->broken || r->flushed < r->flushes || r->creating) return;
   tell_waiting(r);
+  ln_park_tell_signals(r);
   ln_park_try(r);
 }
 

@@ -7,9 +7,9 @@
 typedef enum ln_approve { LN_APPROVE_WAIT, LN_APPROVE_ASK, LN_APPROVE_DENY, LN_APPROVE_ALL } ln_approve;
 
 typedef struct ln_event { /* what a terminal shows; fed after the commit, but "asked" */
-  const char *what; /* "asked" "stage" "step" "waiting" "approval" "note" "broken" "end" */
+  const char *what; /* "asked" "stage" "step" "waiting" "approval" "signal" "note" "broken" "end" */
   ln_str name, op, state;                                /* of the step or stage                            */
-  ln_str text;                                           /* why, title                                      */
+  ln_str text; /* why, title, or what sends the signal: "lunette signal …" */
   const char *cls;
   int64_t ms;                                            /* how long it took                                */
   int64_t approval;

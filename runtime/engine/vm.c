@@ -551,6 +551,7 @@ bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln
 
 /* What the library consists of comes when it is first touched (lib.c): most runs touch little. */
 static int open_library(lua_State *L) {
+  lnL_hide_mode(L);
   lua_createtable(L, 0, 1);                              /* loaded          */
   lua_pushglobaltable(L);
   lua_setfield(L, -2, LUA_GNAME);

@@ -190,7 +190,7 @@ bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
 /* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
 void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
 /* May h begin, as the one write there?  "busy": another has the turn; "moved": one has ended there after
-** seen_ms, when h began to look (0: it did not). */
+** seen_ms, when h began to look (0: it did not), or the clock went back since. */
 bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err);
 /* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);

@@ -83,6 +83,8 @@ typedef enum sim_mutant {
   MUTANT_NO_LEDGER,
   MUTANT_DISORDER,
   MUTANT_DENIED,
+  MUTANT_ALONE,
+  MUTANT_NO_JOINER,
   MUTANTS
 } sim_mutant;
 extern const char *const sim_mutant_names[MUTANTS];
@@ -99,9 +101,12 @@ typedef struct sim_world {
 } sim_world;
 
 #define SIM_UNDO "ledger.undo"
+#define SIM_RELEASE "ledger.release"
+#define SIM_SHARERS "hostile.turns" /* of which several hold the same things */
 enum { SIM_FOLDER = 100 };
 #define SIM_FILES "/proc/self/fd/100"                    /* a history's own folder, under one name for all  */
 
+bool sim_takes_back(const char *playbook);
 bool sim_prepare(sim_world *w, ln_err *err);
 /* An engine with all connectors loaded; without store, loop and transport. */
 bool sim_engine(ln_config *config, ln_engine *g, ln_err *err);
@@ -133,7 +138,7 @@ typedef struct sim_run { /* the planned ones first; then those that they began *
   ln_buf input;
   ln_approve approve;
   int64_t start_ms, cancel_ms;                           /* since the beginning; cancel 0: never            */
-  int undoes;                                            /* of ledger.undo: which run, by its number        */
+  int undoes; /* of ledger.undo: which run, by its number; of ledger.release: what it is begun after */
   char ulid[LN_ULID + 1];                                /* "": not begun                                   */
   bool known;                                            /* its beginning was acknowledged                  */
   bool over, cancelled;
