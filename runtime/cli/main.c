@@ -28,6 +28,7 @@ static const command commands[] = {
     {"alert", ln_cmd_alert, "normalises alerts"},
     {"sim", ln_cmd_sim, "the vendor simulators as servers"},
     {"check", ln_cmd_check, "examines scripts"},
+    {"test", ln_cmd_test, "runs tests of playbooks"},
     {"new", ln_cmd_new, "a playbook's skeleton"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
