@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const int64_t BEGIN_MS = 1795600000000, PAUSE_MS = 1000;
+static const int64_t BEGIN_MS = 1795600000000, PAUSE_MS = 1000, NOTICED_MS = 61000;
 static const int64_t TOO_LONG_MS = INT64_C(400) * 86400 * 1000; /* simulated */
 enum { RUNS = 256, VALUE_MAX = 64 << 20, FILE_MAX = 16 << 20, PATH = 4096 };
 
@@ -33,15 +33,17 @@ static struct life {
   begun run[RUNS];
   size_t runs;
   int timers; /* of the test, that have not gone off */
-  ln_timer people;
-  bool stopped, passed, raised;
+  ln_timer people, look;
+  bool stopped, passed, raised, running;
 } life;
 
 static const char HOOKS, RAISED; /* their addresses: keys of the registry */
 
 /* ------------------------------------------------------------------ telling Lua */
 
+/* Told outside of the loop it would stop the next one. */
 static void stop(void) {
+  if (!life.running) return;
   life.stopped = true;
   life.g->loop->stop(life.g->loop);
 }
@@ -99,11 +101,25 @@ static int fail(lua_State *L, const ln_err *err) { return luaL_error(L, "%s", er
 
 /* ------------------------------------------------------------------ events */
 
+static void look_now(void *arg) {
+  (void)arg;
+  stop();
+}
+
+/* The test did something to a run, which looks for such things once a minute. */
+static void acted(void) {
+  ln_loop *l = life.g->loop;
+  l->cancel(l, &life.look);
+  life.look = (ln_timer){.fn = look_now};
+  l->timer(l, &life.look, NOTICED_MS);
+}
+
+/* Whoever carries a run looks afterwards whether anything will still come. */
 static void ask_people(void *arg) {
   (void)arg;
   telling t = {.name = "asked_people"};
   tell(&t);
-  stop(); /* for whoever carries it to see whether somebody answered, or will */
+  stop();
 }
 
 static void call_people(void) {
@@ -293,15 +309,17 @@ static void run_loop(lua_State *L) {
   if (lua_pushthread(L) != 1) luaL_error(L, "a test goes on with its runs outside of coroutines only");
   lua_pop(L, 1);
   life.stopped = false;
+  life.running = true;
   l->timer(l, &t, TOO_LONG_MS);
   l->run(l);
+  life.running = false;
   l->cancel(l, &t);
   raise_again(L);
   if (stuck) luaL_error(L, "nothing came of it within 400 days");
 }
 
 /* Is there anything that this process, or the test, will still do? */
-static bool is_still(void) { return ln_runs_still(life.g) && !life.people.impl && life.timers == 0; }
+static bool is_still(void) { return ln_runs_still(life.g) && !life.people.impl && !life.look.impl && life.timers == 0; }
 
 /* carry(ulid): until it has ended, or waits for somebody who does not come. */
 static int l_carry(lua_State *L) {
@@ -351,6 +369,7 @@ static void on_later(void *arg) {
   telling t = {.fn = a->fn};
   life.timers--;
   tell(&t);
+  stop();
   luaL_unref(life.L, LUA_REGISTRYINDEX, a->fn);
   free(a);
 }
@@ -421,6 +440,7 @@ static int l_decide(lua_State *L) {
   ln_err err = {0};
   ln_str by = ln_str_of(luaL_checkstring(L, 3)), comment = ln_str_of(luaL_optstring(L, 4, "")),
          answer = ln_str_of(luaL_optstring(L, 5, ""));
+  acted();
   bool ok = ln_approval_decide(life.g, luaL_checkinteger(L, 1), lua_toboolean(L, 2), by, comment, answer, false,
                                &err);
   if (ok) return 0;
@@ -434,6 +454,7 @@ static int l_signal(lua_State *L) {
   ln_err err = {0};
   const begun *b = find_run(L, 1);
   const ln_buf *value = check_value(L, 3);
+  acted();
   if (!ln_run_signal(life.g, ln_str_of(b->ulid), ln_str_of(luaL_checkstring(L, 2)), ln_buf_view(value),
                      ln_str_of(luaL_checkstring(L, 4)), id, &err))
     return fail(L, &err);
@@ -444,6 +465,7 @@ static int l_signal(lua_State *L) {
 static int l_cancel(lua_State *L) {
   const begun *b = find_run(L, 1);
   if (!b->run) return luaL_error(L, "nobody carries that run");
+  acted();
   ln_run_cancel(b->run, ln_str_of(luaL_optstring(L, 2, "by the test")));
   return 0;
 }
