@@ -24,7 +24,7 @@ typedef struct job {
 
 typedef struct outcome {
   bool there, ok;
-  ln_buf text; /* encoded: { ok, runs, why } */
+  ln_buf text; /* encoded: { ok, runs, why, written } */
 } outcome;
 
 typedef struct going {
@@ -98,15 +98,17 @@ static int l_run(lua_State *L) {
 static int l_told(lua_State *L) {
   going *w = lua_touserdata(L, 1);
   const outcome *r = &w->out[w->wanted - 1];
-  ln_vitem runs = {0};
+  ln_vitem runs = {0}, written = {0};
   push_kit(L, w, "info");
   lua_pushinteger(L, (lua_Integer)w->wanted);
   lua_call(L, 1, 2);                                     /* job file name */
   ln_v_get(ln_buf_view(&r->text), LN_STR("runs"), &runs);
+  ln_v_get(ln_buf_view(&r->text), LN_STR("written"), &written);
   ln_playtest_result t = {.file = lua_tostring(L, -2),
                           .name = lua_tostring(L, -1),
                           .ok = r->ok,
                           .why = ln_v_get_str(ln_buf_view(&r->text), "why"),
+                          .written = written.whole,
                           .runs = runs.whole};
   w->o->told(w->o->arg, &t);
   return 0;

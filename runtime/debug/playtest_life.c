@@ -4,6 +4,7 @@
 ** raises ends the loop and is raised again by whoever runs it.  One test a process. */
 #include "debug/playtest_parts.h"
 
+#include "base/base64.h"
 #include "base/units.h"
 #include "engine/run.h"
 
@@ -595,6 +596,18 @@ static int l_write(lua_State *L) {
   return ok ? 0 : luaL_error(L, "%s cannot be written", path);
 }
 
+/* decode(base64) → the value that it encodes */
+static int l_decode(lua_State *L) {
+  size_t n;
+  ln_err err = {0};
+  const char *text = luaL_checklstring(L, 1, &n);
+  ln_buf *b = lnL_new_buf(L, VALUE_MAX);
+  if (!ln_unbase64((ln_str){text, n}, b, &err) || !ln_v_check(ln_buf_view(b), &err))
+    return luaL_error(L, "what is recorded as `encoded` is no value");
+  lnL_decode(L, ln_buf_view(b));
+  return 1;
+}
+
 /* load(text, path, env) → the chunk, or nil and what is wrong */
 static int l_load(lua_State *L) {
   size_t n;
@@ -631,7 +644,7 @@ void lnL_playtest_open(lua_State *L, ln_simset *s, const ln_playtest_opts *o) {
       {"cancel", l_cancel},   {"settle", l_settle},     {"report", l_report}, {"render", l_render},
       {"now", l_now},         {"instance", l_instance}, {"world", l_world},   {"vendors", l_vendors},
       {"folder", l_folder},   {"read", l_read},         {"write", l_write},   {"load", l_load},
-      {"where", l_where},     {"is_op", l_is_op},       {NULL, NULL}};
+      {"where", l_where},     {"is_op", l_is_op}, {"decode", l_decode},      {NULL, NULL}};
   life = (struct life){.set = s, .o = o, .L = L};
   lua_getglobal(L, "require");
   lua_pushliteral(L, "sim.test");

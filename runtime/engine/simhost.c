@@ -205,7 +205,8 @@ static int by_text(const void *a, const void *b) {
 
 /* What simulators are made of, and what tests see of them. */
 static bool is_no_vendor(ln_str name) {
-  return ln_str_eq(name, LN_STR("kit")) || ln_str_eq(name, LN_STR("world")) || ln_str_eq(name, LN_STR("test"));
+  return ln_str_eq(name, LN_STR("kit")) || ln_str_eq(name, LN_STR("world")) || ln_str_eq(name, LN_STR("test")) ||
+         ln_str_eq(name, LN_STR("from_run"));
 }
 
 static void find_names(ln_simhost *h) {

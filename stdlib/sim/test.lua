@@ -330,10 +330,27 @@ end
 
 local Sim = {}
 
-function Sim:start(playbook, input, options)
+-- What Lua has no words for is recorded as bytes.
+local function recorded(given)
+  local out = {}
+  for step, r in pairs(given) do
+    out[step] = { ok = r.ok, state = r.state, value = r.value }
+    if r.encoded then out[step].value = core.decode(r.encoded) end
+  end
+  now.recorded, now.arranged = true, true
+  return out
+end
+
+local OPTION = { by = true, plan = true, recorded = true }
+
+function Sim:start(playbook, input, given)
   if type(input) ~= "table" and input ~= nil then fail("the input of " .. playbook .. " must be a table") end
-  options = options or {}
-  if options.recorded then now.recorded, now.arranged = true, true end
+  local options = {}
+  for k, v in pairs(given or {}) do
+    if not OPTION[k] then fail(("a run has no option %s: by, plan, recorded"):format(tostring(k))) end
+    options[k] = v
+  end
+  if options.recorded then options.recorded = recorded(options.recorded) end
   if options.plan then now.arranged = true end
   local ulid, kept = core.start(playbook, input or {}, options)
   now.runs = now.runs + 1
@@ -390,6 +407,32 @@ end
 function Sim:effects(what)
   if what then return (effects_like(what)) end
   return table.move(now.effects, 1, #now.effects, 1, {})
+end
+
+-- A value as it is on every machine: without the folder of this test's files.
+local function without_folder(v, folder)
+  if type(v) == "string" then
+    local at = v:find(folder, 1, true)
+    return at and v:sub(1, at - 1) .. "FOLDER" .. v:sub(at + #folder) or v
+  elseif type(v) ~= "table" then
+    return type(v) == "userdata" and tostring(v) or v
+  end
+  local copy = {}
+  for k, x in pairs(v) do copy[k] = without_folder(x, folder) end
+  return copy
+end
+
+local KEPT = { ["store.set"] = true, ["store.incr"] = true, ["store.delete"] = true }
+
+function Sim:written()
+  local list = {}
+  for _, e in ipairs(now.effects) do
+    if e.class == "write" or KEPT[e.op] then
+      list[#list + 1] = { op = e.op, step = e.name, args = without_folder(e.args, (core.folder())) }
+    end
+  end
+  table.sort(list, function(a, b) return a.step < b.step end)
+  return list
 end
 
 function Sim:order(list)
@@ -519,7 +562,7 @@ function out.info(i) return tests[i].file, tests[i].name end
 ---Goes through one test, in a world of its own.
 function out.run(i)
   local t = tests[i]
-  if t.why then return { ok = false, why = t.why, runs = json.array {} } end
+  if t.why then return { ok = false, why = t.why } end
   VENDORS = {}
   for _, name in ipairs(core.vendors()) do VENDORS[name] = true end
   now = { file = t.file, effects = {}, by_key = {}, rules = {}, answered = {}, runs = 0, kept = {}, ran = {},
@@ -529,7 +572,7 @@ function out.run(i)
   if not ok then why[1] = e.what end
   if not ok and e.what:sub(1, #e.at + 1) ~= e.at .. ":" then why[2] = "at " .. e.at end
   for _, text in ipairs(now.printed) do why[#why + 1] = text end
-  return { ok = ok, why = table.concat(why, "\n"), runs = json.array(now.ran) }
+  return { ok = ok, why = table.concat(why, "\n"), runs = json.array(now.ran), written = json.array(Sim:written()) }
 end
 
 return function(given)

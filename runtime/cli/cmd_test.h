@@ -1,0 +1,26 @@
+/* cmd_test.h: what the files cmd_test*.c share. */
+#ifndef LN_CMD_TEST_H
+#define LN_CMD_TEST_H
+
+#include "cli/app.h"
+#include "cli/sources.h"
+#include "debug/playtest.h"
+
+typedef struct ln_test_args {
+  const char *config;
+  bool update, faults, coverage;
+  const char *lcov;       /* NULL: no file */
+  const char *from, *out; /* a run, and the file that its test goes to; NULL: none */
+  char *const *paths;
+  int n;
+} ln_test_args;
+
+int ln_test_once(const ln_test_args *a); /* the exit status */
+int ln_test_from(const ln_test_args *a);
+
+/* One for the files of playbooks, removed at the process's end; NULL: err.  The options that go with it. */
+const char *ln_test_folder(ln_err *err);
+ln_playtest_opts ln_test_opts(void);
+ln_simset *ln_test_set(ln_config *c, ln_err *err); /* what tests stand on; the process's */
+
+#endif
