@@ -47,7 +47,7 @@ static ln_simset *make_set(ln_config *c, ln_err *err) {
                       .slots = 3};
   int64_t cpu = c->cpu_us;
   ln_simset *s = ln_simset_new(&o, err);
-  c->cpu_us = cpu; /* a runaway is one in a test, too */
+  c->cpu_us = c->slice_us = cpu; /* a runaway is one in a test, too */
   return s;
 }
 

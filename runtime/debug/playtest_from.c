@@ -139,12 +139,14 @@ static bool put_run(finding *f, ln_buf *out, ln_err *err) {
   const ln_run_row *row = &f->past.row;
   if (!ln_past_ended(&f->past))
     return ln_fail(err, "conflict", LN_FINAL, "run %s has not ended: a test is made of one that has", row->ulid);
-  size_t mark = ln_v_begin(out, 'O', 7);
+  size_t mark = ln_v_begin(out, 'O', 9);
   ln_v_key(out, LN_STR("answers"));
   if (!put_answers(f->g, row->id, out, err)) return false;
   put_text(out, "by", row->started_by);
+  put_text(out, "code", ln_v_get_str(row->error, "code"));
   ln_v_key(out, LN_STR("input"));
   ln_v_raw(out, row->input);
+  put_text(out, "outcome", row->outcome);
   put_text(out, "playbook", row->playbook);
   ln_v_key(out, LN_STR("recorded"));
   if (!put_records(f->g, f->past.journal, out, err)) return false;

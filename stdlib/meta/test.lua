@@ -300,6 +300,16 @@ function sim:faults(spec) end
 ---@return Effect[]
 function sim:effects(what) end
 
+---What the runs of this test asked to be written: at vendors, in files, in the store; in the order of the steps' names.
+---```lua
+---test "written" (function(sim)
+---  sim:run("t1059.deceive", {})
+---  includes(sim:written(), { op = "file.write" })
+---end)
+---```
+---@return table[]             { op, step, args } each
+function sim:written() end
+
 ---Expects that these were done, each after the one before; others may have been done in between.
 ---```lua
 ---test "in order" (function(sim)

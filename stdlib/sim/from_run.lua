@@ -77,16 +77,23 @@ local WRITTEN = %s
 
 test %s (function(sim)
 %s  local run = sim:run(%s, INPUT, { by = %s, recorded = RECORDED })
-  same(run.state, %s)
-  same(sim:written(), WRITTEN, "what it wrote")
+%s  same(sim:written(), WRITTEN, "what it wrote")
 end)
 ]]
 
----@param from table      { playbook, run, by, state, input, recorded, answers }
+-- How it ended.
+local function ending(from)
+  local out = { "  same(run.state, " .. quoted(from.state) .. ")\n" }
+  if from.outcome ~= "" then out[2] = "  same(run.outcome, " .. quoted(from.outcome) .. ")\n" end
+  if from.code ~= "" then out[#out + 1] = "  same(run.error.code, " .. quoted(from.code) .. ")\n" end
+  return table.concat(out)
+end
+
+---@param from table      { playbook, run, by, state, outcome, code, input, recorded, answers }
 ---@param written? table  [{ args, op, step }]
 ---@return string
 return function(from, written)
   return HEAD:format(from.run, from.playbook, from.run, literal(from.input, ""), literal(from.recorded, ""),
                      literal(written or {}, ""), quoted("as in run " .. from.run), answers(from),
-                     quoted(from.playbook), quoted(from.by), quoted(from.state))
+                     quoted(from.playbook), quoted(from.by), ending(from))
 end

@@ -387,7 +387,8 @@ function Sim:questions() return core.questions() end
 
 function Sim:signal(name, value, run)
   run = run or now.last or fail("there is no run to send a signal to")
-  core.signal(run.ulid, name, value, "bob")
+  local function send() core.signal(run.ulid, name, value, "bob") end
+  if run.state then send() else core.at(0, send) end        -- nobody knows a run that nobody went on with
 end
 
 function Sim:cancel(run, why) core.cancel(run.ulid, why) end
