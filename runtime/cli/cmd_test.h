@@ -18,6 +18,23 @@ typedef struct ln_test_args {
 int ln_test_once(const ln_test_args *a); /* the exit status */
 int ln_test_from(const ln_test_args *a);
 
+typedef struct ln_test_seen { /* when a written test was gone through */
+  bool ok;
+  char ended[16];             /* the state of its run; "" not known yet */
+  ln_buf written, why;
+} ln_test_seen;
+
+typedef struct ln_test_making {
+  const char *path;           /* of a file that is not there yet */
+  bool (*text)(void *arg, ln_engine *g, const ln_test_seen *s, ln_buf *out, ln_err *err);
+  void *arg;
+  const char *otherwise;      /* why it may not pass */
+} ln_test_making;
+
+/* Writes a test, and sees that it passes; prints its path.  c: another configuration than the app's, the same
+** file.  The exit status. */
+int ln_test_make(const ln_test_making *m, ln_app *app, ln_config *c);
+
 /* One for the files of playbooks, removed at the process's end; NULL: err.  The options that go with it. */
 const char *ln_test_folder(ln_err *err);
 ln_playtest_opts ln_test_opts(void);

@@ -29,7 +29,7 @@ static const command commands[] = {
     {"sim", ln_cmd_sim, "the vendor simulators as servers"},
     {"check", ln_cmd_check, "examines scripts"},
     {"test", ln_cmd_test, "runs tests of playbooks"},
-    {"new", ln_cmd_new, "a playbook's skeleton"},
+    {"new", ln_cmd_new, "a skeleton of a playbook, a connector, a test"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},

@@ -24,7 +24,7 @@ typedef struct job {
 
 typedef struct outcome {
   bool there, ok;
-  ln_buf text; /* encoded: { ok, runs, why, written } */
+  ln_buf text; /* encoded: { ended, ok, runs, why, written } */
 } outcome;
 
 typedef struct going {
@@ -108,6 +108,7 @@ static int l_told(lua_State *L) {
                           .name = lua_tostring(L, -1),
                           .ok = r->ok,
                           .why = ln_v_get_str(ln_buf_view(&r->text), "why"),
+                          .ended = ln_v_get_str(ln_buf_view(&r->text), "ended"),
                           .written = written.whole,
                           .runs = runs.whole};
   w->o->told(w->o->arg, &t);

@@ -14,6 +14,7 @@ typedef struct ln_playtest_result { /* lent */
   const char *file, *name;          /* name: of the test; "" of a file that cannot be read */
   bool ok;
   ln_str why;                       /* lines: which expectation, what was instead, file and line; what it printed */
+  ln_str ended;                     /* the state of the run that it began last; "" none */
   ln_str written;                   /* an encoded array of { args, op, step }: what its runs wrote */
   ln_str runs;                      /* an encoded array of { input, playbook }: what it ran, in order; nothing of a
                                        test that arranged something first */

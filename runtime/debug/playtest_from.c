@@ -163,26 +163,34 @@ bool ln_playtest_from(ln_engine *g, ln_str which, ln_buf *out, ln_err *err) {
   return ok;
 }
 
-typedef struct writing {
+typedef struct writing { /* what a module of stdlib/sim makes of values and texts */
   ln_engine *g;
-  ln_str from, written;
+  const char *module;
+  ln_str value[2], text[2]; /* empty: not given */
   ln_buf *out;
 } writing;
 
 static int l_text(lua_State *L) {
   const writing *w = lua_touserdata(L, 1);
   size_t n;
-  lnL_host_require(L, w->g, "sim.from_run");             /* job write */
-  lnL_decode(L, w->from);
-  if (w->written.n) lnL_decode(L, w->written);
-  else lua_pushnil(L);
-  lua_call(L, 2, 1);                                     /* job text */
+  int top = lua_gettop(L);
+  lnL_host_require(L, w->g, w->module);                  /* job write */
+  for (int i = 0; i < 2; i++)
+    if (w->value[i].n) lnL_decode(L, w->value[i]);
+  for (int i = 0; i < 2; i++)
+    if (w->text[i].n) lua_pushlstring(L, w->text[i].p, w->text[i].n);
+  lua_call(L, lua_gettop(L) - top - 1, 1);               /* job text */
   const char *s = luaL_checklstring(L, -1, &n);
   ln_buf_add(w->out, (ln_str){s, n});
   return 0;
 }
 
 bool ln_playtest_text(ln_engine *g, ln_str from, ln_str written, ln_buf *out, ln_err *err) {
-  writing w = {g, from, written, out};
+  writing w = {.g = g, .module = "sim.from_run", .value = {from, written}, .out = out};
+  return ln_host_run(g, l_text, &w, "the test cannot be written", err) && ln_buf_ok(out, err);
+}
+
+bool ln_playtest_skeleton(ln_engine *g, ln_str declared, ln_str file, ln_str ended, ln_buf *out, ln_err *err) {
+  writing w = {.g = g, .module = "sim.new_test", .value = {declared}, .text = {file, ended}, .out = out};
   return ln_host_run(g, l_text, &w, "the test cannot be written", err) && ln_buf_ok(out, err);
 }

@@ -14,4 +14,8 @@ bool ln_playtest_from(ln_engine *g, ln_str which, ln_buf *out, ln_err *err);
 ** array); "": not known yet. */
 bool ln_playtest_text(ln_engine *g, ln_str from, ln_str written, ln_buf *out, ln_err *err);
 
+/* The text of a playbook's first test, from its declaration: it runs it with an input of the declared types.
+** file: the test's own name; ended: how that run ends, "" not known yet. */
+bool ln_playtest_skeleton(ln_engine *g, ln_str declared, ln_str file, ln_str ended, ln_buf *out, ln_err *err);
+
 #endif

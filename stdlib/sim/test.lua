@@ -573,7 +573,8 @@ function out.run(i)
   if not ok then why[1] = e.what end
   if not ok and e.what:sub(1, #e.at + 1) ~= e.at .. ":" then why[2] = "at " .. e.at end
   for _, text in ipairs(now.printed) do why[#why + 1] = text end
-  return { ok = ok, why = table.concat(why, "\n"), runs = json.array(now.ran), written = json.array(Sim:written()) }
+  return { ok = ok, why = table.concat(why, "\n"), runs = json.array(now.ran), written = json.array(Sim:written()),
+           ended = now.last and now.last.state }
 end
 
 return function(given)
