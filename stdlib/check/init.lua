@@ -8,7 +8,7 @@ local parser = require "check.parser"
 local check = {}
 
 local RULES = {}
-for i, name in ipairs { "names", "operations", "playbook", "durations", "steps", "flow", "habits" } do
+for i, name in ipairs { "names", "operations", "playbook", "durations", "steps", "flow", "habits", "absent" } do
   RULES[i] = require("check.rules." .. name)
 end
 
