@@ -29,7 +29,7 @@ end
 
 local function show(v, depth)
   depth = depth or 0
-  if type(v) == "string" then return ("%q"):format(#v > SHOWN and v:sub(1, SHOWN) .. "…" or v):gsub("\\\n", "\\n") .. "" end
+  if type(v) == "string" then return (("%q"):format(#v > SHOWN and v:sub(1, SHOWN) .. "…" or v):gsub("\\\n", "\\n")) end
   if type(v) ~= "table" then return tostring(v) end
   if depth == DEEP then return "{ … }" end
   local out = {}
@@ -436,6 +436,17 @@ function Sim:written()
   return list
 end
 
+-- All that was done, a line each, in order.
+local function in_order()
+  local all = {}
+  for _, e in ipairs(now.effects) do
+    if e.turn and e.class ~= "read" then all[#all + 1] = e end
+  end
+  table.sort(all, function(a, b) return a.turn < b.turn end)
+  for i, e in ipairs(all) do all[i] = "  " .. told(e) end
+  return table.concat(all, "\n")
+end
+
 function Sim:order(list)
   local turn, before = 0, nil
   for _, what in ipairs(list) do
@@ -445,12 +456,8 @@ function Sim:order(list)
       if e.turn and e.turn > turn and (not first or e.turn < first.turn) then first = e end
     end
     if not first then
-      local out = { before and ("expected %s after %s"):format(text, before) or "expected " .. text, "in this order was done:" }
-      local all = {}
-      for _, e in ipairs(now.effects) do if e.turn and e.class ~= "read" then all[#all + 1] = e end end
-      table.sort(all, function(a, b) return a.turn < b.turn end)
-      for _, e in ipairs(all) do out[#out + 1] = "  " .. told(e) end
-      fail(table.unpack(out))
+      fail(before and ("expected %s after %s"):format(text, before) or "expected " .. text,
+           "in this order was done:", in_order())
     end
     turn, before = first.turn, text
   end
@@ -545,12 +552,11 @@ function out.file(path)
   local chunk
   if text then chunk, why = core.load(text, path, env_of(path)) end
   now = { file = path, printed = {} }
-  local ok, e = true, nil
   if chunk then
-    ok, e = xpcall(chunk, raised)
-    if not ok then why = e.what .. "\nat " .. e.at end
+    local ok, e = xpcall(chunk, raised)
+    why = not ok and e.what .. "\nat " .. e.at or nil
   end
-  if not chunk or not ok then
+  if why then
     for i = #tests, before + 1, -1 do tests[i] = nil end
     table.insert(tests, { file = path, name = "", why = why })
   end

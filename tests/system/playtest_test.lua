@@ -238,7 +238,8 @@ end)
 sys.test("a past run becomes a test, which fails once a script does otherwise", function(t)
   both(t)
   t:write("lunette.conf.lua", ('return { scripts = { "scripts" } }\n'))
-  os.execute(("mkdir '%s'/scripts && cp -r '%s'/scripts/t1059 '%s'/scripts/ && rm '%s'/scripts/t1059/*_test.lua"):format(t.dir, sys.root, t.dir, t.dir))
+  os.execute(("mkdir '%s'/scripts && cp -r '%s'/scripts/t1059 '%s'/scripts/ && rm '%s'/scripts/t1059/*_test.lua")
+             :format(t.dir, sys.root, t.dir, t.dir))
   local alert = sys.slurp "tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json"
   t:write("input.json", ('{"confirmed_by": "alice", "alert": %s}'):format(alert))
   t:run { "run", "t1059.respond", "--sim", "--approve", "all", "--input", "input.json" }
@@ -249,9 +250,10 @@ sys.test("a past run becomes a test, which fails once a script does otherwise", 
   has(t:expect(1, { "test", "--from-run", "last", "-o", "scripts/past_test.lua" }).err, "is there already")
 
   local isolate = t:read "scripts/t1059/isolate.lua"
-  t:write("scripts/t1059/isolate.lua", (isolate:gsub('lease = "duration = 8h"', 'lease = "duration = 8h", who = "string = x"')))
+  t:write("scripts/t1059/isolate.lua", (isolate:gsub('lease = "duration = 8h"', 'who = "string = x", %0')))
   t:expect(0, { "test" })                                  -- it does what it did
-  t:write("scripts/t1059/isolate.lua", (isolate:gsub("visionone.block { file = s }", "visionone.block { file = s, risk = \"low\" }")))
+  local low = isolate:gsub("visionone.block { file = s }", 'visionone.block { file = s, risk = "low" }')
+  t:write("scripts/t1059/isolate.lua", low)
   has(t:expect(1, { "test" }).out, "what it wrote: ")
 end)
 

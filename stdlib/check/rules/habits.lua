@@ -139,9 +139,8 @@ local function emptied(f)
   for _, s in ipairs(f.tree.all.Assign or {}) do
     for i, t in ipairs(s.targets) do
       local e = s.exprs[i]
-      if e and e.tag == "Nil" and t.tag == "Index" and t.key.tag == "Number" and t.object.tag == "Name" and t.object.var then
-        out[t.object.var] = true
-      end
+      local position = t.tag == "Index" and t.key.tag == "Number" and t.object.tag == "Name" and t.object.var
+      if position and e and e.tag == "Nil" then out[position] = true end
     end
   end
   return out
