@@ -1,5 +1,5 @@
-/* cmd_new.c: lunette new playbook|connector|test NAME: a skeleton that passes `check` and `test`, below the first
-** folder of scripts, or of connectors_path. */
+/* cmd_new.c: lunette new playbook|connector|test NAME: a skeleton that passes `check` and `test`, below
+** the first folder of scripts, or of connectors_path. */
 #include "cli/cmd_test.h"
 
 #include "debug/playtest_from.h"
@@ -12,8 +12,8 @@
 static const struct option options[] = {LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette new playbook|connector|test NAME [--config FILE]\n"
-    "Writes a skeleton: of a playbook to NAME.lua (dots are folders), of its test to NAME_test.lua, below the\n"
-    "first folder of `scripts`; of a connector to NAME.lua in the first folder of `connectors_path`.\n";
+    "Writes a skeleton: of a playbook to NAME.lua (dots are folders), of its test to NAME_test.lua, below\n"
+    "the first folder of `scripts`; of a connector to NAME.lua in the first folder of `connectors_path`.\n";
 
 /* $ stands for the file's own name, @ for the whole. */
 static const char playbook[] =
@@ -36,7 +36,7 @@ static const char connector[] =
     "return connector {\n"
     "  name   = \"@\",\n"
     "  config = { token = \"secret\" },       -- its further keys in lunette.conf.lua\n"
-    "  auth   = { kind = \"header\", header = \"Authorization\", prefix = \"Bearer \", secret = \"token\" },\n"
+    "  auth   = { kind = \"header\", header = \"Authorization\", secret = \"token\" },\n"
     "  operations = {\n"
     "    item = {\n"
     "      summary = \"One item, by its id.\",\n"
@@ -117,8 +117,8 @@ typedef struct test_of {
 
 static bool text_of(void *arg, ln_engine *g, const ln_test_seen *s, ln_buf *out, ln_err *err) {
   const test_of *t = arg;
-  return ln_playtest_skeleton(g, ln_buf_view(&t->declared.value), ln_str_of(t->file), ln_str_of(s->ended), out,
-                              err);
+  return ln_playtest_skeleton(g, ln_buf_view(&t->declared.value), ln_str_of(t->file), ln_str_of(s->ended),
+                              out, err);
 }
 
 static int make_test(ln_app *app, ln_config *c, const char *name) {
@@ -170,10 +170,12 @@ int ln_cmd_new(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) config = optarg;
   }
-  if (optind + 2 != argc || !is_what(argv[optind])) return ln_app_usage("new takes: playbook, connector or test, and NAME");
+  if (optind + 2 != argc || !is_what(argv[optind]))
+    return ln_app_usage("new takes: playbook, connector or test, and NAME");
   const char *what = argv[optind], *name = argv[optind + 1];
   if (!good_name(name) || (strcmp(what, "connector") == 0 && strchr(name, '.')))
-    return ln_app_usage("%s: a name is letters, digits, _ and, but for a connector's, dots between them", name);
+    return ln_app_usage("%s: a name is letters, digits, _ and, but for a connector's, dots between them",
+                        name);
   ln_config *c = ln_config_load(config, &err); /* the process's, where a test is made */
   return c ? make(what, config, c, name) : ln_app_fail(&err);
 }

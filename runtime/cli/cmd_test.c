@@ -14,19 +14,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { OPT_UPDATE = 256, OPT_FAULTS, OPT_COVERAGE, OPT_WATCH, OPT_FROM, OPT_OUT, SEED = 1059, TOLD_MOST = 20 };
+enum {
+  OPT_UPDATE = 256,
+  OPT_FAULTS,
+  OPT_COVERAGE,
+  OPT_WATCH,
+  OPT_FROM,
+  OPT_OUT,
+  SEED = 1059,
+  TOLD_MOST = 20
+};
 
-static const struct option options[] = {{"update", no_argument, NULL, OPT_UPDATE},
-                                        {"faults", required_argument, NULL, OPT_FAULTS},
-                                        {"coverage", optional_argument, NULL, OPT_COVERAGE},
-                                        {"from-run", required_argument, NULL, OPT_FROM},
-                                        {"output", required_argument, NULL, OPT_OUT},
-                                        LN_COMMON_OPTIONS};
+static const struct option options[] = {
+    {"update", no_argument, NULL, OPT_UPDATE},           {"faults", required_argument, NULL, OPT_FAULTS},
+    {"coverage", optional_argument, NULL, OPT_COVERAGE}, {"from-run", required_argument, NULL, OPT_FROM},
+    {"output", required_argument, NULL, OPT_OUT},        LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette test [PATH...] [--faults all] [--coverage[=FILE]] [--update] [--config FILE]\n"
     "       lunette test --from-run RUN -o FILE [--config FILE]\n"
-    "Runs the tests of playbooks (NAME_test.lua) against simulators, in virtual time.  A PATH is a file, its\n"
-    "playbook, or a folder; without one all tests below the folders of scripts.  Prints TAP.\n"
+    "Runs the tests of playbooks (NAME_test.lua) against simulators, in virtual time.  A PATH is a\n"
+    "file, its playbook, or a folder; without one all tests below the folders of scripts.  Prints TAP.\n"
     "  --faults all  then each of their runs with every fault at every request, and a death at each and at\n"
     "                every commit\n"
     "  --coverage    which lines of the scripts were not reached; to FILE, as an LCOV tracefile\n"
@@ -53,7 +60,7 @@ static ln_simset *make_set(ln_config *c, ln_err *err) {
 
 /* ------------------------------------------------------------------ telling */
 
-typedef struct story {        /* what a test ran, for the matrix */
+typedef struct story { /* what a test ran, for the matrix */
   char *name;
   ln_buf runs;
 } story;
@@ -138,11 +145,8 @@ static bool go_through(ln_simset *set, const story *s, telling *t, const char *f
   char names[RUNS][128];
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   ln_faults_case c = {.name = s->name, .runs = runs, .n = runs_of(ln_buf_view(&s->runs), runs, names, RUNS)};
-  ln_faults_opts o = {.seed = SEED,
-                      .jobs = cores > 0 ? (int)cores : 1,
-                      .folder = folder,
-                      .told = told_cell,
-                      .arg = t};
+  ln_faults_opts o = {
+      .seed = SEED, .jobs = cores > 0 ? (int)cores : 1, .folder = folder, .told = told_cell, .arg = t};
   ln_faults_sum sum = {0};
   t->shown = 0;
   bool ok = ln_faults_go(set, &c, &o, &sum, err);
@@ -202,7 +206,8 @@ static void remove_folder(void) {
 }
 
 const char *ln_test_folder(ln_err *err) {
-  snprintf(folder, sizeof folder, "%s/lunette-test-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  snprintf(folder, sizeof folder, "%s/lunette-test-XXXXXX",
+           access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
   if (!mkdtemp(folder)) {
     folder[0] = 0;
     ln_fail(err, "failed", LN_FINAL, "no folder for files: %s", strerror(errno));
@@ -243,7 +248,9 @@ static bool collect(const ln_config *c, const ln_test_args *a, ln_sources *s, ln
   return true;
 }
 
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int by_text(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static const char **files_of(const ln_sources *s, size_t *n, ln_err *err) {
   const char **files = calloc(s->n + 1, sizeof *files);

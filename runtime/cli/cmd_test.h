@@ -20,15 +20,15 @@ int ln_test_from(const ln_test_args *a);
 
 typedef struct ln_test_seen { /* when a written test was gone through */
   bool ok;
-  char ended[16];             /* the state of its run; "" not known yet */
+  char ended[16]; /* the state of its run; "" not known yet */
   ln_buf written, why;
 } ln_test_seen;
 
 typedef struct ln_test_making {
-  const char *path;           /* of a file that is not there yet */
+  const char *path; /* of a file that is not there yet */
   bool (*text)(void *arg, ln_engine *g, const ln_test_seen *s, ln_buf *out, ln_err *err);
   void *arg;
-  const char *otherwise;      /* why it may not pass */
+  const char *otherwise; /* why it may not pass */
 } ln_test_making;
 
 /* Writes a test, and sees that it passes; prints its path.  c: another configuration than the app's, the same

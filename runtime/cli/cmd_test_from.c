@@ -1,6 +1,6 @@
-/* cmd_test_from.c: tests that are written: of a past run (lunette test --from-run), or of a playbook that has none
-** (lunette new test).  One is written, gone through once to see what its run does (no journal holds arguments),
-** written with that, and gone through again. */
+/* cmd_test_from.c: tests that are written: of a past run (lunette test --from-run), or of a playbook that
+** has none (lunette new test).  One is written, gone through once to see what its run does (no journal
+** holds arguments), written with that, and gone through again. */
 #include "cli/cmd_test.h"
 
 #include "debug/playtest_from.h"
@@ -20,7 +20,8 @@ static bool write_text(const char *path, const char *mode, ln_str text, ln_err *
   return ok || ln_fail(err, "failed", LN_FINAL, "%s cannot be written: %s", path, strerror(errno));
 }
 
-static bool write_test(const ln_test_making *m, ln_engine *g, const ln_test_seen *s, const char *mode, ln_err *err) {
+static bool write_test(const ln_test_making *m, ln_engine *g, const ln_test_seen *s, const char *mode,
+                       ln_err *err) {
   ln_buf text;
   ln_buf_init(&text, TEXT_MAX);
   bool ok = m->text(m->arg, g, s, &text, err) && write_text(m->path, mode, ln_buf_view(&text), err);
@@ -49,7 +50,8 @@ static bool try_it(ln_simset *set, const char *path, ln_test_seen *s, ln_err *er
 static bool make(const ln_test_making *m, ln_engine *g, ln_config *c, ln_test_seen *s, ln_err *err) {
   if (!write_test(m, g, s, "wbxe", err)) return false;
   ln_simset *set = ln_test_folder(err) ? ln_test_set(c, err) : NULL;
-  return set && try_it(set, m->path, s, err) && write_test(m, g, s, "wbe", err) && try_it(set, m->path, s, err);
+  return set && try_it(set, m->path, s, err) && write_test(m, g, s, "wbe", err) &&
+         try_it(set, m->path, s, err);
 }
 
 int ln_test_make(const ln_test_making *m, ln_app *app, ln_config *c) {

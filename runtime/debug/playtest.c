@@ -39,8 +39,8 @@ typedef struct going {
   outcome *out;
   job job[JOBS_MOST];
   int jobs;
-  size_t wanted; /* of call */
-  ln_buf *into;
+  size_t wanted; /* the test that is run, or told */
+  ln_buf into;   /* a child's: what came of it */
 } going;
 
 /* ------------------------------------------------------------------ the tests */
@@ -70,7 +70,7 @@ static void push_kit(lua_State *L, const going *w, const char *name) {
 
 static int l_load(lua_State *L) {
   going *w = lua_touserdata(L, 1);
-  lnL_playtest_open(L, w->set, w->o);                    /* job kit */
+  lnL_playtest_open(L, w->set, w->o); /* job kit */
   w->kit = luaL_ref(L, LUA_REGISTRYINDEX);
   for (size_t i = 0; i < w->n_files; i++) {
     push_kit(L, w, "file");
@@ -89,7 +89,7 @@ static int l_run(lua_State *L) {
   push_kit(L, w, "run");
   lua_pushinteger(L, (lua_Integer)w->wanted);
   lua_call(L, 1, 1);
-  if (!lnL_encode(L, -1, w->into, &err)) return luaL_error(L, "%s", err.message);
+  if (!lnL_encode(L, -1, &w->into, &err)) return luaL_error(L, "%s", err.message);
   return 0;
 }
 
@@ -101,7 +101,7 @@ static int l_told(lua_State *L) {
   ln_vitem runs = {0}, written = {0};
   push_kit(L, w, "info");
   lua_pushinteger(L, (lua_Integer)w->wanted);
-  lua_call(L, 1, 2);                                     /* job file name */
+  lua_call(L, 1, 2); /* job file name */
   ln_v_get(ln_buf_view(&r->text), LN_STR("runs"), &runs);
   ln_v_get(ln_buf_view(&r->text), LN_STR("written"), &written);
   ln_playtest_result t = {.file = lua_tostring(L, -2),
@@ -145,16 +145,14 @@ static void put_result(ln_buf *b, bool ok, const char *why) {
 static void live(going *w, job *j) {
   const struct rlimit cpu = {CPU_MOST_S, CPU_MOST_S};
   ln_err err = {0};
-  ln_buf b;
-  ln_buf_init(&b, RESULT_MAX);
+  ln_buf_init(&w->into, RESULT_MAX);
   setrlimit(RLIMIT_CPU, &cpu);
   w->wanted = j->number;
-  w->into = &b;
   if (!ln_playtest_be_born(j->folder, &err) || !protect(w, l_run, &err)) {
-    ln_buf_cut(&b, 0);
-    put_result(&b, false, err.message);
+    ln_buf_cut(&w->into, 0);
+    put_result(&w->into, false, err.message);
   }
-  ln_str s = ln_buf_view(&b);
+  ln_str s = ln_buf_view(&w->into);
   fwrite(s.p, 1, s.n, j->result);
   fflush(j->result);
 }
@@ -176,7 +174,8 @@ static void read_result(job *j, outcome *r, int status) {
   ln_err err;
   ln_buf_init(&r->text, RESULT_MAX);
   rewind(j->result);
-  for (size_t n; (n = fread(chunk, 1, sizeof chunk, j->result)) > 0;) ln_buf_add(&r->text, (ln_str){chunk, n});
+  for (size_t n; (n = fread(chunk, 1, sizeof chunk, j->result)) > 0;)
+    ln_buf_add(&r->text, (ln_str){chunk, n});
   r->there = true;
   if (status != 0 || !ln_v_check(ln_buf_view(&r->text), &err)) {
     char why[128];

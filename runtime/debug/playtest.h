@@ -1,10 +1,10 @@
-/* playtest.h: tests of playbooks.  A test file (NAME_test.lua) calls `test "name" (function(sim) … end)`; each
-** test is a whole history: a playbook's runs against the simulators in this process, in virtual time, in a
-** child forked from a set that was made once (simset.h).  So no test sees what another one did, one may break
-** what it likes, and each is the same again.
+/* playtest.h: tests of playbooks.  A test file (NAME_test.lua) calls `test "name" (function(sim) … end)`;
+** each test is a whole history: a playbook's runs against the simulators in this process, in virtual time,
+** in a child forked from a set that was made once (simset.h).  So no test sees what another one did, one
+** may break what it likes, and each is the same again.
 **
-** What a test can say is stdlib/sim/test.lua; it runs in the simulators' Lua state, so it may look at what a
-** vendor has, and change it. */
+** What a test can say is stdlib/sim/test.lua; it runs in the simulators' Lua state, so it may look at what
+** a vendor has, and change it. */
 #ifndef LN_PLAYTEST_H
 #define LN_PLAYTEST_H
 
@@ -13,10 +13,10 @@
 typedef struct ln_playtest_result { /* lent */
   const char *file, *name;          /* name: of the test; "" of a file that cannot be read */
   bool ok;
-  ln_str why;                       /* lines: which expectation, what was instead, file and line; what it printed */
-  ln_str ended;                     /* the state of the run that it began last; "" none */
-  ln_str written;                   /* an encoded array of { args, op, step }: what its runs wrote */
-  ln_str runs;                      /* an encoded array of { input, playbook }: what it ran, in order; nothing of a
+  ln_str why;     /* lines: which expectation, what was instead, file and line; what it printed */
+  ln_str ended;   /* the state of the run that it began last; "" none */
+  ln_str written; /* an encoded array of { args, op, step }: what its runs wrote */
+  ln_str runs;    /* an encoded array of { input, playbook }: what it ran, in order; nothing of a
                                        test that arranged something first */
 } ln_playtest_result;
 

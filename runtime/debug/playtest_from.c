@@ -138,7 +138,8 @@ static bool take_row(void *arg, const ln_run_row *row) {
 static bool put_run(finding *f, ln_buf *out, ln_err *err) {
   const ln_run_row *row = &f->past.row;
   if (!ln_past_ended(&f->past))
-    return ln_fail(err, "conflict", LN_FINAL, "run %s has not ended: a test is made of one that has", row->ulid);
+    return ln_fail(err, "conflict", LN_FINAL, "run %s has not ended: a test is made of one that has",
+                   row->ulid);
   size_t mark = ln_v_begin(out, 'O', 9);
   ln_v_key(out, LN_STR("answers"));
   if (!put_answers(f->g, row->id, out, err)) return false;
@@ -174,12 +175,12 @@ static int l_text(lua_State *L) {
   const writing *w = lua_touserdata(L, 1);
   size_t n;
   int top = lua_gettop(L);
-  lnL_host_require(L, w->g, w->module);                  /* job write */
+  lnL_host_require(L, w->g, w->module); /* job write */
   for (int i = 0; i < 2; i++)
     if (w->value[i].n) lnL_decode(L, w->value[i]);
   for (int i = 0; i < 2; i++)
     if (w->text[i].n) lua_pushlstring(L, w->text[i].p, w->text[i].n);
-  lua_call(L, lua_gettop(L) - top - 1, 1);               /* job text */
+  lua_call(L, lua_gettop(L) - top - 1, 1); /* job text */
   const char *s = luaL_checklstring(L, -1, &n);
   ln_buf_add(w->out, (ln_str){s, n});
   return 0;
@@ -190,7 +191,8 @@ bool ln_playtest_text(ln_engine *g, ln_str from, ln_str written, ln_buf *out, ln
   return ln_host_run(g, l_text, &w, "the test cannot be written", err) && ln_buf_ok(out, err);
 }
 
-bool ln_playtest_skeleton(ln_engine *g, ln_str declared, ln_str file, ln_str ended, ln_buf *out, ln_err *err) {
+bool ln_playtest_skeleton(ln_engine *g, ln_str declared, ln_str file, ln_str ended, ln_buf *out,
+                          ln_err *err) {
   writing w = {.g = g, .module = "sim.new_test", .value = {declared}, .text = {file, ended}, .out = out};
   return ln_host_run(g, l_text, &w, "the test cannot be written", err) && ln_buf_ok(out, err);
 }

@@ -1,7 +1,7 @@
-/* playtest_life.c: what a test can do, as functions for stdlib/sim/test.lua: begin a run and carry it until it
-** has ended or nobody goes on with it, answer, wait, look.  A test runs in the simulators' state, and the loop
-** runs within a call of it: whatever the engine tells meanwhile is handed to Lua protected, and what that
-** raises ends the loop and is raised again by whoever runs it.  One test a process. */
+/* playtest_life.c: what a test can do, as functions for stdlib/sim/test.lua: begin a run and carry it
+** until it has ended or nobody goes on with it, answer, wait, look.  A test runs in the simulators' state,
+** and the loop runs within a call of it: whatever the engine tells meanwhile is handed to Lua protected,
+** and what that raises ends the loop and is raised again by whoever runs it.  One test a process. */
 #include "debug/playtest_parts.h"
 
 #include "base/base64.h"
@@ -134,10 +134,11 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
   bool asked = strcmp(e->what, "asked") == 0, step = strcmp(e->what, "step") == 0;
   bool waiting = strcmp(e->what, "waiting") == 0;
   if (asked || step) {
-    telling t = {.name = asked ? "asked" : "stepped",
-                 .text = {ln_str_of(ln_run_ulid(r)), e->name, e->op, ln_str_of(e->cls ? e->cls : ""), e->state},
-                 .n = 5,
-                 .value = asked ? e->text : (ln_str){NULL, 0}};
+    telling t = {
+        .name = asked ? "asked" : "stepped",
+        .text = {ln_str_of(ln_run_ulid(r)), e->name, e->op, ln_str_of(e->cls ? e->cls : ""), e->state},
+        .n = 5,
+        .value = asked ? e->text : (ln_str){NULL, 0}};
     tell(&t);
   }
   if (strcmp(e->what, "approval") == 0 || waiting) call_people();
@@ -228,8 +229,7 @@ bool ln_playtest_be_born(const char *folder, ln_err *err) {
   if (!make_vendors(err) || !ln_simset_files(life.set, folder, err)) return false;
   if (!(g->loop = ln_loop_sim(life.o->seed, BEGIN_MS, err))) return false;
   life.set->behind = g->loop->clock;
-  return (g->transport = make_network(g->loop, err)) &&
-         ln_simset_open(life.set, 0, &life.rand, NULL, err);
+  return (g->transport = make_network(g->loop, err)) && ln_simset_open(life.set, 0, &life.rand, NULL, err);
 }
 
 /* ------------------------------------------------------------------ runs */
@@ -320,7 +320,9 @@ static void run_loop(lua_State *L) {
 }
 
 /* Is there anything that this process, or the test, will still do? */
-static bool is_still(void) { return ln_runs_still(life.g) && !life.people.impl && !life.look.impl && life.timers == 0; }
+static bool is_still(void) {
+  return ln_runs_still(life.g) && !life.people.impl && !life.look.impl && life.timers == 0;
+}
 
 /* carry(ulid): until it has ended, or waits for somebody who does not come. */
 static int l_carry(lua_State *L) {
@@ -442,8 +444,8 @@ static int l_decide(lua_State *L) {
   ln_str by = ln_str_of(luaL_checkstring(L, 3)), comment = ln_str_of(luaL_optstring(L, 4, "")),
          answer = ln_str_of(luaL_optstring(L, 5, ""));
   acted();
-  bool ok = ln_approval_decide(life.g, luaL_checkinteger(L, 1), lua_toboolean(L, 2), by, comment, answer, false,
-                               &err);
+  bool ok = ln_approval_decide(life.g, luaL_checkinteger(L, 1), lua_toboolean(L, 2), by, comment, answer,
+                               false, &err);
   if (ok) return 0;
   lua_pushstring(L, err.message);
   return 1;
@@ -639,17 +641,17 @@ static int l_where(lua_State *L) {
 
 void lnL_playtest_open(lua_State *L, ln_simset *s, const ln_playtest_opts *o) {
   static const luaL_Reg core[] = {
-      {"start", l_start},     {"undo", l_undo},         {"carry", l_carry},   {"pass", l_pass},
-      {"at", l_at},           {"questions", l_questions}, {"decide", l_decide}, {"signal", l_signal},
-      {"cancel", l_cancel},   {"settle", l_settle},     {"report", l_report}, {"render", l_render},
-      {"now", l_now},         {"instance", l_instance}, {"world", l_world},   {"vendors", l_vendors},
-      {"folder", l_folder},   {"read", l_read},         {"write", l_write},   {"load", l_load},
-      {"where", l_where},     {"is_op", l_is_op}, {"decode", l_decode},      {NULL, NULL}};
+      {"start", l_start},   {"undo", l_undo},           {"carry", l_carry},   {"pass", l_pass},
+      {"at", l_at},         {"questions", l_questions}, {"decide", l_decide}, {"signal", l_signal},
+      {"cancel", l_cancel}, {"settle", l_settle},       {"report", l_report}, {"render", l_render},
+      {"now", l_now},       {"instance", l_instance},   {"world", l_world},   {"vendors", l_vendors},
+      {"folder", l_folder}, {"read", l_read},           {"write", l_write},   {"load", l_load},
+      {"where", l_where},   {"is_op", l_is_op},         {"decode", l_decode}, {NULL, NULL}};
   life = (struct life){.set = s, .o = o, .L = L};
   lua_getglobal(L, "require");
   lua_pushliteral(L, "sim.test");
-  lua_call(L, 1, 1);      /* open */
+  lua_call(L, 1, 1); /* open */
   luaL_newlib(L, core);
-  lua_call(L, 1, 2);      /* kit hooks */
+  lua_call(L, 1, 2); /* kit hooks */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &HOOKS);
 }

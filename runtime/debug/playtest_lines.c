@@ -18,10 +18,10 @@ typedef struct looking {
 
 static int l_look(lua_State *L) {
   looking *j = lua_touserdata(L, 1);
-  lnL_host_require(L, j->g, "check.lines");              /* job module */
+  lnL_host_require(L, j->g, "check.lines"); /* job module */
   lua_getfield(L, -1, "of");
   lua_pushlstring(L, j->source.p, j->source.n);
-  lua_call(L, 1, 1);                                     /* job module lines */
+  lua_call(L, 1, 1); /* job module lines */
   for (lua_Integer i = 1; i <= luaL_len(L, -1); i++) {
     lua_geti(L, -1, i);
     lua_Integer line = lua_tointeger(L, -1);
@@ -48,11 +48,13 @@ static bool add(ln_coverage *c, ln_engine *g, ln_str source, ln_str path, ln_err
   size_t bytes = (j.lines + 1) * sizeof(uint32_t);
   char *name = ln_str_dup(path);
   uint32_t *hits = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  j.code = calloc(j.lines + 1, sizeof *j.code);
-  if (!name || hits == MAP_FAILED || !j.code) return ln_fail(err, "memory", LN_AGAIN, "no memory for coverage");
+  c->code[c->n] = j.code = calloc(j.lines + 1, sizeof *j.code);
+  if (!name || hits == MAP_FAILED || !j.code) {
+    free(name);
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for coverage");
+  }
   c->file[c->n] = from_here(name);
-  c->v[c->n] = (ln_lines){.path = ln_script_shown(name), .hits = hits, .lines = j.lines};
-  c->code[c->n++] = j.code;
+  c->v[c->n++] = (ln_lines){.path = ln_script_shown(name), .hits = hits, .lines = j.lines};
   return ln_host_run(g, l_look, &j, name, err);
 }
 
@@ -67,8 +69,9 @@ static bool is_script(const ln_config *c, ln_str path) {
 bool ln_coverage_new(ln_coverage *c, ln_simset *s, ln_err *err) {
   ln_engine *g = &s->slot[0];
   size_t all = ln_snapshot_count(g->library);
-  *c = (ln_coverage){.v = calloc(all + 1, sizeof *c->v), .code = calloc(all + 1, sizeof *c->code),
-                      .file = calloc(all + 1, sizeof *c->file)};
+  *c = (ln_coverage){.v = calloc(all + 1, sizeof *c->v),
+                     .code = calloc(all + 1, sizeof *c->code),
+                     .file = calloc(all + 1, sizeof *c->file)};
   if (!c->v || !c->code || !c->file) return ln_fail(err, "memory", LN_AGAIN, "no memory for coverage");
   for (size_t i = 0; i < all; i++) {
     ln_str source, path;

@@ -6,8 +6,8 @@
 
 typedef struct ln_coverage {
   const char **file; /* from the working folder on, where it lies below it */
-  ln_lines *v; /* all scripts below the folders of `scripts`, by name; for ln_playtest_opts */
-  bool **code; /* code[i][line]: it has some */
+  ln_lines *v;       /* all scripts below the folders of `scripts`, by name; for ln_playtest_opts */
+  bool **code;       /* code[i][line]: it has some */
   size_t n;
 } ln_coverage;
 

@@ -418,7 +418,8 @@ static void finish_recorded(ln_effect *e) {
 /* A test brings what another run was answered. */
 static bool finish_as_told(ln_effect *e) {
   ln_vitem told, value;
-  if (!e->run->options.recorded.n || !ln_v_get(e->run->options.recorded, ln_str_of(e->name), &told)) return false;
+  ln_str all = e->run->options.recorded;
+  if (!all.n || !ln_v_get(all, ln_str_of(e->name), &told)) return false;
   const char *state = state_named(ln_v_get_str(told.whole, "state"));
   ln_write_count(e->run, e->op->cls, ln_str_of(state));
   ln_effect_finish(e, ln_v_get_bool(told.whole, "ok", true), state,

@@ -21,8 +21,8 @@ typedef struct ln_run_options {
   bool despite_freeze;                                   /* its writes go on under freeze                   */
   ln_approve approve;
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
-  /* of a test: an encoded object, step name -> { ok, state, value }: what it comes to, and nothing is asked or
-  ** done; "" none; lent until the run is closed */
+  /* of a test: an encoded object, step name -> { ok, state, value }: what it comes to, and nothing is
+  ** asked or done; "" none; lent until the run is closed */
   ln_str recorded;
   ln_event_fn event;
   void *event_arg;

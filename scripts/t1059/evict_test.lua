@@ -21,7 +21,7 @@ test "where a host is off line the indicator stays, and the report says where" (
   includes(run.not_done, { what = "delete the indicator of launcher.vbs" })
   sim.crowdstrike:did("rtr_rm", 2)
   sim.crowdstrike:never "delete_iocs"
-  sim:snapshot(run, "one host off line")
+  sim:snapshot(run, "one-host-off-line")
 end)
 
 test "what is no file is not evicted" (function(sim)

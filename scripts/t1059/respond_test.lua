@@ -27,7 +27,7 @@ test "a script on disk goes through every stage" (function(sim)
   sim:order { "crowdstrike.submit", "visionone.block", "crowdstrike.rtr_kill", "visionone.isolate",
               "crowdstrike.rtr_rm" }
   includes(run.not_done, { stage = "evict", what = "remove launcher.vbs from WORKSTATION7" })
-  sim:snapshot(run, "a script on disk")
+  sim:snapshot(run, "a-script-on-disk")
 end)
 
 test "an encoded command has no file: none is denied or evicted, and the report says so" (function(sim)
@@ -38,7 +38,7 @@ test "an encoded command has no file: none is denied or evicted, and the report 
   sim.visionone:never "block"
   sim.crowdstrike:never "rtr_rm"
   sim.crowdstrike:did("rtr_kill", 1)
-  sim:snapshot(run, "an encoded command")
+  sim:snapshot(run, "an-encoded-command")
 end)
 
 test "the interpreter itself is never denied, ended by image, or removed" (function(sim)
