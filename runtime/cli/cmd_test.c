@@ -25,12 +25,16 @@ enum {
   TOLD_MOST = 20
 };
 
-static const struct option options[] = {
-    {"update", no_argument, NULL, OPT_UPDATE},           {"faults", required_argument, NULL, OPT_FAULTS},
-    {"coverage", optional_argument, NULL, OPT_COVERAGE}, {"from-run", required_argument, NULL, OPT_FROM},
-    {"output", required_argument, NULL, OPT_OUT},        LN_COMMON_OPTIONS};
+static const struct option options[] = {{"update", no_argument, NULL, OPT_UPDATE},
+                                        {"watch", no_argument, NULL, OPT_WATCH},
+                                        {"faults", required_argument, NULL, OPT_FAULTS},
+                                        {"coverage", optional_argument, NULL, OPT_COVERAGE},
+                                        {"from-run", required_argument, NULL, OPT_FROM},
+                                        {"output", required_argument, NULL, OPT_OUT},
+                                        LN_COMMON_OPTIONS};
 static const char help[] =
-    "usage: lunette test [PATH...] [--faults all] [--coverage[=FILE]] [--update] [--config FILE]\n"
+    "usage: lunette test [PATH...] [--faults all] [--coverage[=FILE]] [--update] [--watch]\n"
+    "                    [--config FILE]\n"
     "       lunette test --from-run RUN -o FILE [--config FILE]\n"
     "Runs the tests of playbooks (NAME_test.lua) against simulators, in virtual time.  A PATH is a\n"
     "file, its playbook, or a folder; without one all tests below the folders of scripts.  Prints TAP.\n"
@@ -38,6 +42,7 @@ static const char help[] =
     "                every commit\n"
     "  --coverage    which lines of the scripts were not reached; to FILE, as an LCOV tracefile\n"
     "  --update      stores the reports of snapshots anew\n"
+    "  --watch       goes through the tests again that a save touches, until it is stopped\n"
     "  --from-run    writes a test that does what a past run did\n"
     "Exit: 0 all passed, 1 some failed, 2 usage, 4 unusable.\n";
 
@@ -238,7 +243,7 @@ static void ask_for_tests_of(ln_sources *s, const ln_source *f) {
       s->v[i].report = true;
 }
 
-static bool collect(const ln_config *c, const ln_test_args *a, ln_sources *s, ln_err *err) {
+bool ln_test_files(const ln_config *c, const ln_test_args *a, ln_sources *s, ln_err *err) {
   if (!ln_sources_configured(s, c, err)) return false;
   if (a->n > 0) ln_sources_ask_none(s);
   for (int i = 0; i < a->n; i++)
@@ -286,7 +291,7 @@ int ln_test_once(const ln_test_args *a) {
   telling t = {.gather = a->faults};
   size_t n = 0;
   ln_config *c = ln_config_load(a->config, &err);
-  const char **files = c && collect(c, a, &s, &err) ? files_of(&s, &n, &err) : NULL;
+  const char **files = c && ln_test_files(c, a, &s, &err) ? files_of(&s, &n, &err) : NULL;
   ln_simset *set = files && ln_test_folder(&err) ? ln_test_set(c, &err) : NULL; /* the process's */
   bool ok = set && go(set, files, n, a, &t, &err);
   free(files);
@@ -300,6 +305,7 @@ static int take(int opt, ln_test_args *a) {
   switch (opt) {
   case LN_OPT_CONFIG: a->config = optarg; break;
   case OPT_UPDATE: a->update = true; break;
+  case OPT_WATCH: a->watch = true; break;
   case OPT_COVERAGE: a->coverage = true, a->lcov = optarg; break;
   case OPT_FROM: a->from = optarg; break;
   case OPT_OUT: a->out = optarg; break;
@@ -326,5 +332,5 @@ int ln_cmd_test(int argc, char **argv) {
   a.n = argc - optind;
   if (!a.from != !a.out || (a.from && a.n))
     return ln_app_usage("a test is made of a run by --from-run RUN -o FILE");
-  return a.from ? ln_test_from(&a) : ln_test_once(&a);
+  return a.from ? ln_test_from(&a) : a.watch ? ln_test_watch(&a) : ln_test_once(&a);
 }

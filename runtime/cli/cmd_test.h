@@ -8,7 +8,7 @@
 
 typedef struct ln_test_args {
   const char *config;
-  bool update, faults, coverage;
+  bool update, faults, coverage, watch;
   const char *lcov;       /* NULL: no file */
   const char *from, *out; /* a run, and the file that its test goes to; NULL: none */
   char *const *paths;
@@ -17,6 +17,9 @@ typedef struct ln_test_args {
 
 int ln_test_once(const ln_test_args *a); /* the exit status */
 int ln_test_from(const ln_test_args *a);
+int ln_test_watch(const ln_test_args *a); /* until it is stopped */
+/* The configured files; asked for are the tests that the arguments mean. */
+bool ln_test_files(const ln_config *c, const ln_test_args *a, ln_sources *s, ln_err *err);
 
 typedef struct ln_test_seen { /* when a written test was gone through */
   bool ok;

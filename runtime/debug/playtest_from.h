@@ -7,8 +7,9 @@
 #include "engine/engine.h"
 
 /* Appends an encoded object { playbook, run, by, state, outcome, code, input, recorded, answers }:
-** recorded: step name -> { ok, state, value }, or { ok, state, encoded } (base64) where Lua has no words for the value; answers:
-** [{ kind, title, yes, by, answer }].  "not_found", "ambiguous"; "conflict": it has not ended. */
+** recorded: step name -> { ok, state, value }, or { ok, state, encoded } (base64) where Lua has no words for
+** the value; answers: [{ kind, title, yes, by, answer }].  "not_found", "ambiguous";
+** "conflict": it has not ended. */
 bool ln_playtest_from(ln_engine *g, ln_str which, ln_buf *out, ln_err *err);
 /* Makes the file's text of that.  written: of each write that the test makes, { args, op, step } (an encoded
 ** array); "": not known yet. */

@@ -257,6 +257,34 @@ sys.test("a past run becomes a test, which fails once a script does otherwise", 
   has(t:expect(1, { "test" }).out, "what it wrote: ")
 end)
 
+sys.test("--watch goes through the tests again that a save touches", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }\n')
+  for _, name in ipairs { "one", "two" } do
+    t:playbook("pack/" .. name, "return { is = helped() }")
+    local text = t:read("scripts/pack/" .. name .. ".lua")
+    t:write("scripts/pack/" .. name .. ".lua", 'local helped = require "pack.help_' .. name .. '"\n' .. text)
+    t:write("scripts/pack/help_" .. name .. ".lua", "return function() return 1 end\n")
+    t:write("scripts/pack/" .. name .. "_test.lua", ([[
+test "is" (function(sim) same(sim:run("pack.%s", {}).result.is, 1) end)
+]]):format(name))
+  end
+  local job = t:start { "test", "--watch" }
+  local log = (".%d.out"):format(t.turns)
+  local function rounds(n)
+    assert(t:until_true(function() return select(2, t:read(log):gsub("passed, ", "")) >= n end), t:read(log))
+    return t:read(log)
+  end
+  has(rounds(1), "\n2 passed, 0 failed\n")
+  t:write("scripts/pack/help_two.lua", "return function() return 2 end\n")
+  local second = rounds(2):match "1%.%.2\n2 passed, 0 failed\n(.*)$"
+  has(second, "not ok 1 - scripts/pack/two_test.lua: is")
+  hasnt(second, "one_test")
+  t:write("scripts/pack/one_test.lua", 'test "is now" (function() end)\n')
+  has(rounds(3), "ok 1 - scripts/pack/one_test.lua: is now\n1..1\n")
+  job.kill "TERM"
+  job.wait()
+end)
+
 sys.test("wrong usage, and what is not there", function(t)
   has(t:expect(2, { "test", "--faults", "some" }).err, "--faults is all, not some")
   has(t:expect(2, { "test", "--from-run", "last" }).err, "--from-run RUN -o FILE")
