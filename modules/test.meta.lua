@@ -7,12 +7,12 @@
 
 ---An operation, by its name, or by name and arguments: of a table what is named here has to be so, a function decides
 ---itself.
----@class Act
+---@class test.Act
 ---@field op string            "add_to_group"; where no vendor is named before it "okta.add_to_group"
 ---@field [string] any         an argument of the operation
 
 ---Something that a run asked for.
----@class Effect
+---@class test.Effect
 ---@field op string            "okta.add_to_group"
 ---@field name string          the step: "harden/okta.add_to_group#1"
 ---@field run string           whose
@@ -24,7 +24,7 @@
 ---@field at number            when it was asked for: seconds since 1970
 
 ---A run: its document, as `lunette show --json` has it, when it was last looked at.
----@class Run
+---@class test.Run
 ---@field ulid string
 ---@field state string         "running" "waiting" "completed" "failed" "cancelled"
 ---@field outcome? string      "complete" "partial" "nothing"
@@ -40,7 +40,7 @@
 ---@field evidence table[]
 
 ---How a person answers what is asked.
----@class Answer
+---@class test.Answer
 ---@field title? string        part of the question's title; without it any question
 ---@field by? string           who answers: "bob"
 ---@field comment? string
@@ -48,18 +48,18 @@
 ---@field after? duration      how long it takes: a second
 
 ---A vendor, or a library that leaves the process, such as `sim.file`.
----@class Vendor
+---@class test.Vendor
 ---@field state table          of a vendor: what its simulator has; may be changed
 local vendor = {}
 
 ---What a test is given.
----@class Sim
----@field okta Vendor
----@field crowdstrike Vendor
----@field visionone Vendor
----@field qualys Vendor
----@field file Vendor
----@field store Vendor
+---@class test.Sim
+---@field okta test.Vendor
+---@field crowdstrike test.Vendor
+---@field visionone test.Vendor
+---@field qualys test.Vendor
+---@field file test.Vendor
+---@field store test.Vendor
 ---@field world table          hosts, people and files, as all simulators know them
 local sim = {}
 
@@ -75,7 +75,7 @@ local run = {}
 ---end)
 ---```
 ---@param name string
----@return fun(body: fun(sim: Sim))
+---@return fun(body: fun(sim: test.Sim))
 function test(name) end
 
 ---Expects a value: tables by what is in them.
@@ -120,7 +120,7 @@ function lacks(whole, what) end
 ---@param playbook string
 ---@param input? table         an input of type alert may be the alert's document
 ---@param options? { by?: string, plan?: boolean, recorded?: table }  `by`: who starts it (alice); `recorded`: what steps come to instead of being carried out, by name: { ok, state, value }
----@return Run
+---@return test.Run
 function sim:run(playbook, input, options) end
 
 ---Begins a run, and does not go on with it yet.
@@ -133,7 +133,7 @@ function sim:run(playbook, input, options) end
 ---@param playbook string
 ---@param input? table
 ---@param options? table       as of `sim:run`
----@return Run
+---@return test.Run
 function sim:start(playbook, input, options) end
 
 ---Goes on with a run, until it has ended, or waits for somebody who does not come; looks at it anew.
@@ -145,8 +145,8 @@ function sim:start(playbook, input, options) end
 ---  same(sim:go_on(run).outcome, "complete")
 ---end)
 ---```
----@param run Run
----@return Run
+---@param run test.Run
+---@return test.Run
 function sim:go_on(run) end
 
 ---Lets time pass, with all that happens meanwhile: a question expires, a sleeping run wakes.
@@ -192,7 +192,7 @@ function sim:now() end
 ---```
 ---@param name string
 ---@param value? any
----@param run? Run             the one begun last
+---@param run? test.Run             the one begun last
 function sim:signal(name, value, run) end
 
 ---Cancels a run, which a run that is gone on with then takes notice of.
@@ -203,7 +203,7 @@ function sim:signal(name, value, run) end
 ---  same(sim:go_on(run).state, "cancelled")
 ---end)
 ---```
----@param run Run
+---@param run test.Run
 ---@param why? string
 function sim:cancel(run, why) end
 
@@ -219,9 +219,9 @@ function sim:cancel(run, why) end
 ---  sim.qualys:did("launch_scan", 1)
 ---end)
 ---```
----@param run Run
+---@param run test.Run
 ---@param how { did: boolean, step?: string, result?: any, by?: string }
----@return Run
+---@return test.Run
 function sim:settle(run, how) end
 
 ---Takes back what a run did, as `lunette undo` does.
@@ -231,8 +231,8 @@ function sim:settle(run, how) end
 ---  same(sim:undo(run).state, "completed")
 ---end)
 ---```
----@param run Run
----@return Run                 the run that takes it back
+---@param run test.Run
+---@return test.Run                 the run that takes it back
 function sim:undo(run) end
 
 -- People --------------------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ function sim:undo(run) end
 ---  sim.okta:did "add_to_group"
 ---end)
 ---```
----@param which? Answer|string  a text: part of the title; nothing: all
+---@param which? test.Answer|string  a text: part of the title; nothing: all
 function sim:approve(which) end
 
 ---From now on questions like this one are answered with no.
@@ -256,14 +256,14 @@ function sim:approve(which) end
 ---  same(run.error.code, "denied")
 ---end)
 ---```
----@param which? Answer|string
+---@param which? test.Answer|string
 function sim:deny(which) end
 
 ---From now on an `ask` like this one gets this answer.
 ---```lua
 ---test "an answer" (function(sim) sim:answer { title = "Whose is it?", answer = "ours" } end)
 ---```
----@param which Answer
+---@param which test.Answer
 function sim:answer(which) end
 
 ---What waits for a person.
@@ -295,8 +295,8 @@ function sim:faults(spec) end
 ---  assert(#sim:effects() > #sim:effects "visionone.watch")
 ---end)
 ---```
----@param what? Act|string
----@return Effect[]
+---@param what? test.Act|string
+---@return test.Effect[]
 function sim:effects(what) end
 
 ---What the runs of this test asked to be written: at vendors, in files, in the store; in the order of the steps' names.
@@ -316,7 +316,7 @@ function sim:written() end
 ---  sim:order { "file.write", "visionone.watch" }
 ---end)
 ---```
----@param list (Act|string)[]
+---@param list (test.Act|string)[]
 function sim:order(list) end
 
 ---Expects that the vendor did this; with a number, so often.
@@ -327,9 +327,9 @@ function sim:order(list) end
 ---  sim.visionone:did { op = "watch", file = { sha256 = run.result.sha256 } }
 ---end)
 ---```
----@param what Act|string
+---@param what test.Act|string
 ---@param n? integer
----@return Effect[]            those that did it
+---@return test.Effect[]            those that did it
 function vendor:did(what, n) end
 
 ---Expects that this was asked for, whatever became of it; with a number, by so many steps.
@@ -339,9 +339,9 @@ function vendor:did(what, n) end
 ---  sim.qualys:asked { op = "scanned_hosts", ips = "10.20.5.15" }
 ---end)
 ---```
----@param what Act|string
+---@param what test.Act|string
 ---@param n? integer
----@return Effect[]
+---@return test.Effect[]
 function vendor:asked(what, n) end
 
 ---Expects that nothing like this was done, nor even sent.
@@ -351,7 +351,7 @@ function vendor:asked(what, n) end
 ---  sim.visionone:never "block"
 ---end)
 ---```
----@param what Act|string
+---@param what test.Act|string
 ---@return boolean             true
 function vendor:never(what) end
 
@@ -387,7 +387,7 @@ function run:step(name) end
 ---  sim:snapshot(run, "a host")
 ---end)
 ---```
----@param run Run
+---@param run test.Run
 ---@param name string          of the file, without its ending
 function sim:snapshot(run, name) end
 
