@@ -176,6 +176,7 @@ int ln_cmd_new(int argc, char **argv) {
   if (!good_name(name) || (strcmp(what, "connector") == 0 && strchr(name, '.')))
     return ln_app_usage("%s: a name is letters, digits, _ and, but for a connector's, dots between them",
                         name);
-  ln_config *c = ln_config_load(config, &err); /* the process's, where a test is made */
+  static ln_config *c; /* the process's: what a test stands on changes it */
+  c = ln_config_load(config, &err);
   return c ? make(what, config, c, name) : ln_app_fail(&err);
 }

@@ -229,8 +229,9 @@ ln_playtest_opts ln_test_opts(void) {
 }
 
 ln_simset *ln_test_set(ln_config *c, ln_err *err) {
+  static ln_simset *set;      /* the process's: nothing of it is taken apart */
   ln_log_level(LN_ERROR + 1); /* what vendors do wrong is what is tested */
-  return make_set(c, err);
+  return set = make_set(c, err);
 }
 
 /* ------------------------------------------------------------------ the files */
@@ -272,7 +273,7 @@ static const char **files_of(const ln_sources *s, size_t *n, ln_err *err) {
 static bool go(ln_simset *set, const char *const *files, size_t n, const ln_test_args *a, telling *t,
                ln_err *err) {
   ln_playtest_sum sum = {0};
-  ln_coverage c = {.n = 0};
+  static ln_coverage c;
   ln_playtest_opts o = ln_test_opts();
   o.update = a->update;
   o.told = told;
@@ -288,9 +289,11 @@ static bool go(ln_simset *set, const char *const *files, size_t n, const ln_test
 int ln_test_once(const ln_test_args *a) {
   ln_err err = {0};
   ln_sources s = {NULL, 0, 0};
-  telling t = {.gather = a->faults};
+  static telling t; /* like what tests stand on, the process's */
+  static ln_config *c;
   size_t n = 0;
-  ln_config *c = ln_config_load(a->config, &err);
+  t.gather = a->faults;
+  c = ln_config_load(a->config, &err);
   const char **files = c && ln_test_files(c, a, &s, &err) ? files_of(&s, &n, &err) : NULL;
   ln_simset *set = files && ln_test_folder(&err) ? ln_test_set(c, &err) : NULL; /* the process's */
   bool ok = set && go(set, files, n, a, &t, &err);

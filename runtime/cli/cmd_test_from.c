@@ -87,7 +87,8 @@ int ln_test_from(const ln_test_args *a) {
   ln_err err = {0};
   ln_buf from;
   ln_test_making m = {a->out, text_of_run, &from, "the scripts do not do what the run did"};
-  ln_config *c = ln_config_load(a->config, &err); /* the set's: it changes it */
+  static ln_config *c; /* the set's, which changes it; the process's */
+  c = ln_config_load(a->config, &err);
   ln_buf_init(&from, TEXT_MAX);
   bool ok = c && ln_app_open(&app, &o, &err);
   int code = ok && ln_playtest_from(&app.g, ln_str_of(a->from), &from, &err) ? ln_test_make(&m, &app, c)
