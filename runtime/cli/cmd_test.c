@@ -258,14 +258,17 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static const char **files_of(const ln_sources *s, size_t *n, ln_err *err) {
+static const char **files_of(const ln_sources *s, bool asked, size_t *n, ln_err *err) {
   const char **files = calloc(s->n + 1, sizeof *files);
   *n = 0;
   if (!files) return ln_fail(err, "memory", LN_AGAIN, "no memory for tests"), NULL;
   for (size_t i = 0; i < s->n; i++)
     if (s->v[i].report && ln_source_is_test(&s->v[i])) files[(*n)++] = s->v[i].path;
   qsort(files, *n, sizeof *files, by_text);
-  return files;
+  if (*n || !asked) return files;
+  free(files);
+  ln_fail(err, "usage", LN_FINAL, "there are no tests there: lunette new test PLAYBOOK writes one");
+  return NULL;
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -294,7 +297,7 @@ int ln_test_once(const ln_test_args *a) {
   size_t n = 0;
   t.gather = a->faults;
   c = ln_config_load(a->config, &err);
-  const char **files = c && ln_test_files(c, a, &s, &err) ? files_of(&s, &n, &err) : NULL;
+  const char **files = c && ln_test_files(c, a, &s, &err) ? files_of(&s, a->n > 0, &n, &err) : NULL;
   ln_simset *set = files && ln_test_folder(&err) ? ln_test_set(c, &err) : NULL; /* the process's */
   bool ok = set && go(set, files, n, a, &t, &err);
   free(files);
