@@ -149,7 +149,8 @@ function sim:start(playbook, input, options) end
 ---@return test.Run
 function sim:go_on(run) end
 
----Lets time pass, with all that happens meanwhile: a question expires, a sleeping run wakes.
+---Lets time pass, with all that happens meanwhile (a question expires, a sleeping run wakes), and looks anew at the run
+---that was begun last.
 ---```lua
 ---test "nobody answers" (function(sim)
 ---  local run = sim:run("t1059.harden", { user = [[THESHIRE\pgustavo]], confirmed_by = "carol" })

@@ -278,7 +278,6 @@ local function look(run)
     run.state = "waiting"
     run.waiting = { ["for"] = what ~= "" and what or nil, id = id, step = step, next = next_ }
   end
-  run.error = run.error or nil
   return run
 end
 
@@ -370,7 +369,8 @@ function Sim:run(playbook, input, options) return self:go_on(self:start(playbook
 function Sim:undo(run)
   now.arranged = true
   now.runs = now.runs + 1
-  return self:go_on(setmetatable({ ulid = core.undo(run.ulid, "alice") }, Run))
+  now.last = setmetatable({ ulid = core.undo(run.ulid, "alice") }, Run)
+  return self:go_on(now.last)
 end
 
 function Sim:pass(duration)
