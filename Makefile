@@ -117,7 +117,7 @@ reference:                    ## writes docs/reference and stdlib/meta from anno
 install: $(BIN)               ## PREFIX= DESTDIR=
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lunette
 	cd stdlib && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/stdlib/{}' ';'
-	cd scripts && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/scripts/{}' ';'
+	cd scripts && find . -name '*.lua' ! -name '*_test.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/scripts/{}' ';'
 
 clean:                        ## removes build/
 	rm -rf $(BUILD)

@@ -98,6 +98,7 @@ int ln_cmd_signal(int argc, char **argv);
 int ln_cmd_alert(int argc, char **argv);
 int ln_cmd_sim(int argc, char **argv);
 int ln_cmd_check(int argc, char **argv);
+int ln_cmd_test(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);

@@ -12,4 +12,7 @@
 ** failed. */
 bool ln_check(ln_engine *g, ln_str connectors, ln_str sources, ln_buf *findings, ln_err *err);
 
+/* Findings (an encoded array), with the sources that they are of, as a SARIF 2.1.0 log: appends JSON. */
+bool ln_check_sarif(ln_engine *g, ln_str findings, ln_str sources, ln_buf *json, ln_err *err);
+
 #endif

@@ -33,6 +33,8 @@ bool ln_snapshot_copy(ln_engine *from, ln_str hash, ln_tx *to, ln_err *err);
 bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err);
 /* The module that a playbook's name or path means. */
 bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err);
+/* The path as people know it, and chunks are called: from "scripts/" or "stdlib/" on; a part of path. */
+const char *ln_script_shown(const char *path);
 size_t ln_snapshot_count(const ln_snapshot *s);
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted */
 
