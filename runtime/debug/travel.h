@@ -52,7 +52,7 @@ typedef struct ln_standing {                             /* texts are good until
   ln_str note; /* what one should know, in words, as that a step's body was not entered; "" nothing       */
   bool changed;                                          /* an evaluation may have changed what is here     */
 } ln_standing;
-void ln_travel_where(const ln_travel *t, ln_standing *s);
+void ln_travel_where(ln_travel *t, ln_standing *s);
 
 /* The run: { run, playbook, snapshot, state, outcome, input, result, error, ends, why }; result, error, ends
 ** and why (of what stopped it, or of a divergence) are there once its end was seen. */
@@ -83,8 +83,8 @@ bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err);
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err);
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end           */
 bool ln_travel_end(ln_travel *t, ln_err *err);
-/* From any thread, or a signal handler: the call under way ends soon; it stands where it was ("paused"), or
-** the evaluation fails ("cancelled").  Quiet when none is. */
+/* From any thread, or a signal handler: the call under way ends soon: it stands where it has come to
+** ("paused"), or the evaluation fails ("cancelled"). */
 void ln_travel_interrupt(ln_travel *t);
 
 /* --- breakpoints: kept until the run is closed --- */
