@@ -147,6 +147,7 @@ static void on_line(lua_State *L, int line, void *travel) {
   t->at++;
   t->line = line;
   t->stop = 0;
+  travel_thread_of(t, t->r->current);                    /* numbers in the order of their first lines       */
   if (t->at == 1) t->base_depth = travel_depth(t);
   if (atomic_load_explicit(&t->pause, memory_order_relaxed)) why = LN_STANDS_PAUSED;
   else if (t->goal.before ? !searched(t, L) : !is_aim(t, L, &why)) return;
@@ -190,7 +191,7 @@ static bool begin_pass(ln_travel *t, ln_err *err) {
   t->changed = false;
   t->seen = NULL;
   t->refs_ref = LUA_NOREF;
-  for (size_t i = 0; i < t->n_stops; i++) t->stops[i].hits = 0;
+  for (size_t i = 0; i < t->n_stops; i++) t->stops[i].met = false;
   return true;
 }
 

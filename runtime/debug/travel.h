@@ -100,7 +100,7 @@ typedef struct ln_break {
 ** log. */
 int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err);
 bool ln_travel_unbreak(ln_travel *t, int64_t id);        /* false: there is none of that id                 */
-/* An array of { id, path, module, line, condition, log, hits }; hits: in this pass. */
+/* An array of { id, path, module, line, condition, log }. */
 bool ln_travel_breaks(ln_travel *t, ln_buf *doc, ln_err *err);
 
 /* What the script printed and logpoints said on the way of the last call that went forwards, a line each;

@@ -269,17 +269,16 @@ static int l_scope_assign(lua_State *L) {
   lua_Debug ar;
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   int i;
-  e->assigned = true;
   lua_settop(L, 3);
   if (is_named(name) && get_ar(e->f, &ar) && (i = local_named(e->f, &ar, name))) {
     if (e->f->co != L) lua_xmove(L, e->f->co, 1);
     lua_setlocal(e->f->co, &ar, i);
-    return 0;
+    return e->assigned = true, 0;
   }
   if (is_named(name) && push_function(L, e->f) && (i = upvalue_named(L, 4, name))) {
     lua_pushvalue(L, 3);
     lua_setupvalue(L, 4, i);
-    return 0;
+    return e->assigned = true, 0;
   }
   return luaL_error(L, "'%s' is neither a local nor an upvalue here, and a global cannot be assigned", name);
 }

@@ -11,7 +11,8 @@
 #include <stdatomic.h>
 
 typedef struct travel_stop {                             /* a breakpoint                                    */
-  int64_t id, line, hits;
+  int64_t id, line;
+  bool met;                                              /* in this pass                                    */
   char *path, *module, *condition, *log;                 /* path: as the chunk is named                     */
 } travel_stop;
 

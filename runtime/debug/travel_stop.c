@@ -109,9 +109,8 @@ bool ln_travel_breaks(ln_travel *t, ln_buf *doc, ln_err *err) {
   size_t all = ln_v_begin(doc, 'A', t->n_stops);
   for (size_t i = 0; i < t->n_stops; i++) {
     const travel_stop *s = &t->stops[i];
-    size_t mark = ln_v_begin(doc, 'O', 7);
+    size_t mark = ln_v_begin(doc, 'O', 6);
     ln_doc_text(doc, "condition", ln_str_of(s->condition));
-    ln_v_key(doc, LN_STR("hits")), ln_v_int(doc, s->hits);
     ln_v_key(doc, LN_STR("id")), ln_v_int(doc, s->id);
     ln_v_key(doc, LN_STR("line")), ln_v_int(doc, s->line);
     ln_doc_text(doc, "log", ln_str_of(s->log));
@@ -173,7 +172,7 @@ int64_t travel_stops_at(ln_travel *t, lua_State *L, int64_t line) {
     if (strcmp(path, s->path) != 0) continue;
     frame_here(L, &f);
     if (!holds(t, s, &f)) continue;
-    s->hits++;
+    s->met = true;
     if (!*s->log) return s->id;
     if (t->says && !t->goal.before) say(t, s, &f);
   }
@@ -220,7 +219,7 @@ void travel_end_note(ln_travel *t) {
     for (size_t k = 0; k < t->n_bodies; k++) {
       const travel_stop *s = &t->stops[i];
       const travel_body *b = &t->bodies[k];
-      if (s->hits || strcmp(s->path, b->path) != 0 || s->line <= b->first || s->line > b->last) continue;
+      if (s->met || strcmp(s->path, b->path) != 0 || s->line <= b->first || s->line > b->last) continue;
       travel_note(t, "%s:%lld was never met: it is within %s, which is not run again", s->path, (long long)s->line, b->step);
       break;
     }

@@ -633,8 +633,8 @@ static bool resume_guest(ln_vm *vm, lua_State *co, lua_State *from, ln_err *err)
   if (!w) return false;
   int status = lua_resume(co, from, 1, &nres);
   ln_preempt_end(w, &turn);
+  if (status != LUA_OK && status != LUA_YIELD) lnL_fatal(co, status, false);
   if (vm->dead) return *err = vm->death, false;
-  if (status == LUA_ERRMEM) return ln_fail(err, "memory", LN_FINAL, "needs more memory than it may have");
   if (status == LUA_YIELD) return ln_fail(err, "refused", LN_FINAL, "it may not yield here");
   if (status != LUA_OK) lnL_to_error(co, -1, err);
   return status == LUA_OK;
@@ -655,6 +655,8 @@ bool ln_vm_guest(ln_vm *vm, lua_CFunction fn, void *arg, const ln_vm_limits *l, 
     luaL_unref(vm->main, LUA_REGISTRYINDEX, t.ref);
   }
   guest_gone(vm, &was);
+  if (!ok && ln_err_is(err, "memory"))
+    ln_fail(err, "memory", LN_FINAL, "it needs more than %zu MiB beside what the run has", l->memory >> 20);
   return ok;
 }
 

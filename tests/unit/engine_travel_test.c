@@ -32,7 +32,7 @@ static const char script[] =
     "  local outs = map({ \"p\", \"q\" }, function(id)\n"                    /* 23 */
     "    local s = ask(id)\n"                                                /* 24 */
     "    return s .. id\n"                                                   /* 25 */
-    "  end, { name = \"item\" })\n"                                          /* 26 */
+    "  end, { name = \"item\", concurrency = 1 })\n"                                          /* 26 */
     "  return { text = text, made = made, n = #outs }\n"                     /* 27 */
     "end }\n";                                                               /* 28 */
 
@@ -187,6 +187,8 @@ static void test_backwards(void **state) {
   goes(&k, LN_GO_BACK, "24 item/q");
   need(ln_travel_goto(k.t, 2, &err));
   assert_string_equal(where(&k), "19");
+  goes(&k, LN_GO_BACK, "16"); /* a call over several lines begins and ends in the first */
+  goes(&k, LN_GO_BACK, "18");
   goes(&k, LN_GO_BACK, "16");
   goes(&k, LN_GO_BACK, "15");
   goes(&k, LN_GO_BACK, "14");
@@ -249,7 +251,7 @@ static void test_breakpoints(void **state) {
   goes(&k, LN_GO_REVERSE, "21");
   assert_string_equal(evaluates(&k, "i"), "2");
   need(ln_travel_breaks(k.t, fresh(&k), &err));
-  assert_has(json(&k), "\"hits\":1,\"id\":1,\"line\":21");
+  assert_has(json(&k), "[{\"condition\":\"i == 2\",\"id\":1,\"line\":21");
   assert_true(ln_travel_unbreak(k.t, id));
   assert_false(ln_travel_unbreak(k.t, id));
   goes(&k, LN_GO_REVERSE, "start");
@@ -493,10 +495,10 @@ static void test_waits(void **state) {
   assert_int_equal(stands(&k).line, 6);
   need(ln_travel_frames(k.t, 0, fresh(&k), &err));
   assert_has(json(&k), "\"line\":6,");
-  assert_has(json(&k), "\"line\":7,"); /* the call of what wrap made */
+  assert_has(json(&k), "\"line\":5,");
   assert_string_equal(evaluates(&k, "inner"), "7");
   goes(&k, LN_GO_BACK, "6");
-  goes(&k, LN_GO_BACK_OUT, "7");
+  goes(&k, LN_GO_BACK_OUT, "5");
   assert_string_equal(evaluates(&k, "id"), "\"a\"");
   shut(&k);
 }
