@@ -178,7 +178,10 @@ static void note_run(ln_journal *j, const ln_entry *e) {
   if (!forked && !ln_str_eq(e->name, LN_STR(LN_RESTORED_NAME))) return;
   if (forked) {
     j->is_fork = true;
-    j->forked = (ln_forked){ln_v_get_int(e->data, "began_ms", e->at_ms), ln_v_get_int(e->data, "plan_from", 0)};
+    j->forked = (ln_forked){.run = ln_v_get_str(e->data, "run"),
+                            .step = ln_v_get_int(e->data, "step", 0),
+                            .began_ms = ln_v_get_int(e->data, "began_ms", e->at_ms),
+                            .plan_from = ln_v_get_int(e->data, "plan_from", 0)};
   } else {
     j->restored_ms = ln_v_get_int(e->data, "ms", e->at_ms);
   }

@@ -73,6 +73,8 @@ typedef struct ln_journal ln_journal;
 ** did is this run's doing, and what was approved permits nothing here. */
 #define LN_FORKED_NAME "run.forked"                      /* data: { at, began_ms, plan_from, run, step }    */
 typedef struct ln_forked {
+  ln_str run;                                            /* the other one                                   */
+  int64_t step;                                          /* how many answers are its                        */
   int64_t began_ms;                                      /* when the other one began                        */
   int64_t plan_from; /* of a plan: it plans once so many answers have come in; before that they were real */
 } ln_forked;

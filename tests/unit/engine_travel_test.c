@@ -591,8 +591,9 @@ static void test_fork_plans(void **state) {
   assert_has(doc, "\"holds\":[]");
   assert_has(doc, "\"title\":\"inside\"");
   assert_has(doc, "\"title\":\"that\"");
-  assert_has(rig_entries(k.r), "run.forked");
-  assert_has(rig_entries(k.r), was);
+  assert_has(doc, "\"forked\":{\"run\":\"");
+  assert_has(doc, was);
+  assert_has(doc, "\"step\":3}");
   k.acts = k.r->n_acts;
   shut(&k);
 }
