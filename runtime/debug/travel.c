@@ -500,7 +500,8 @@ bool ln_travel_source(ln_travel *t, ln_str file, ln_buf *doc, ln_err *err) {
   size_t i = 0;
   ln_str source, path;
   if (!travel_script(t, file, &i, err) || !travel_source(t, i, &source, &path, err)) return false;
-  size_t mark = ln_v_begin(doc, 'O', 3);
+  size_t mark = ln_v_begin(doc, 'O', 4);
+  ln_doc_text(doc, "file", ln_str_of(ln_snapshot_path(t->scripts, i)));
   ln_doc_text(doc, "module", ln_snapshot_name(t->scripts, i));
   ln_doc_text(doc, "path", path);
   ln_v_key(doc, LN_STR("source")), ln_v_str(doc, source);

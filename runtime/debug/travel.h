@@ -136,7 +136,8 @@ bool ln_travel_eval(ln_travel *t, int64_t frame, ln_str text, ln_buf *doc, ln_er
 ** after }, a name being a path ("user.groups[2].name"), a side its text, or nil where it is not there;
 ** 1,000 at most. It stands where it stood. */
 bool ln_travel_diff(ln_travel *t, int64_t at, int64_t other, ln_buf *doc, ln_err *err);
-/* A script as it was pinned, by path, the end of one, or module: { module, path, source }.  "not_found". */
+/* A script as it was pinned, by path, the end of one, or module: { file, module, path, source }; file: where it was
+** then; path: as people know it.  "not_found". */
 bool ln_travel_source(ln_travel *t, ln_str file, ln_buf *doc, ln_err *err);
 bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array of { module, path }        */
 
