@@ -117,13 +117,13 @@ static void put_stopped(dap *d, const ln_standing *s, const char *reason) {
   if (s->end) snprintf(text, sizeof text, "the end: %s", s->end);
   begin_event(d, &j, &b, "stopped");
   ln_json_key(&j, LN_STR("reason"));
-  ln_json_strz(&j, s->why == LN_STANDS_BREAK ? "breakpoint" : s->why == LN_STANDS_PAUSED ? "pause" : reason);
+  ln_json_strz(&j, reason);
   if (*text) ln_json_key(&j, LN_STR("description")), ln_json_strz(&j, text);
   ln_json_key(&j, LN_STR("threadId"));
   ln_json_int(&j, s->thread ? s->thread : 1);
   ln_json_key(&j, LN_STR("allThreadsStopped"));
   ln_json_bool(&j, true);
-  if (s->breakpoint) {
+  if (strcmp(reason, "breakpoint") == 0) {
     ln_json_key(&j, LN_STR("hitBreakpointIds"));
     ln_json_open(&j, '[');
     ln_json_int(&j, s->breakpoint);
@@ -143,7 +143,8 @@ static void stopped(dap *d, const char *reason) {
   ln_buf_free(&out);
   ln_travel_where(d->t, &s);
   if (s.note.n) say_line(d, s.note);
-  put_stopped(d, &s, reason);
+  if (strcmp(reason, "pause") != 0 && s.why == LN_STANDS_BREAK) reason = "breakpoint";
+  put_stopped(d, &s, s.why == LN_STANDS_PAUSED ? "pause" : reason);
 }
 
 static void went(dap *d, bool ok, const char *reason, const ln_err *err) {
@@ -151,18 +152,32 @@ static void went(dap *d, bool ok, const char *reason, const ln_err *err) {
   stopped(d, reason);
 }
 
-/* Is there a pause among what came already?  Then the run does not even begin to move. */
+/* From here on a pause interrupts t.  False: one has come already. */
+static bool sets_out(dap *d) {
+  pthread_mutex_lock(&d->lock);
+  d->going = !ln_dap_wire_hurries(d->wire);
+  bool going = d->going;
+  pthread_mutex_unlock(&d->lock);
+  return going;
+}
+
+static void arrives(dap *d) {
+  pthread_mutex_lock(&d->lock);
+  d->going = false;
+  pthread_mutex_unlock(&d->lock);
+}
+
 static void go(dap *d, ln_go how) {
   ln_err err = {0};
   ln_standing s;
-  bool ok = true, pause = ln_dap_wire_hurries(d->wire);
   ln_travel_where(d->t, &s);
   if (how == LN_GO_CONTINUE && s.end) {
     end_session(d, strcmp(s.end, "completed") == 0 || strcmp(s.end, "waits") == 0 ? 0 : 1);
     return;
   }
-  if (!pause) ok = ln_travel_go(d->t, how, &err);
-  went(d, ok, pause ? "pause" : "step", &err);
+  bool sets = sets_out(d), ok = !sets || ln_travel_go(d->t, how, &err);
+  arrives(d);
+  went(d, ok, sets ? "step" : "pause", &err);
 }
 
 /* ------------------------------------------------------------------ beginning */
@@ -196,11 +211,7 @@ static bool do_launch(dap *d, dap_request *q) {
   if (d->t) return ln_fail(q->err, "usage", LN_FINAL, "a run is open: a session has one");
   if (!run.n) return ln_fail(q->err, "usage", LN_FINAL, "run: which one?  its id, what begins it, or \"last\"");
   if (!read_at(d, q)) return false;
-  ln_travel *t = ln_travel_open(d->g, run, q->err);
-  pthread_mutex_lock(&d->lock);
-  d->t = t;
-  pthread_mutex_unlock(&d->lock);
-  return t != NULL;
+  return (d->t = ln_travel_open(d->g, run, q->err)) != NULL;
 }
 
 static void launched(dap *d) { event(d, "initialized"); }
@@ -216,7 +227,9 @@ static void configured(dap *d) {
     go(d, LN_GO_CONTINUE);
     return;
   }
-  bool ok = d->at_end ? ln_travel_end(d->t, &err) : ln_travel_goto(d->t, d->at_step, &err);
+  bool sets = sets_out(d), ok = true;
+  if (sets) ok = d->at_end ? ln_travel_end(d->t, &err) : ln_travel_goto(d->t, d->at_step, &err);
+  arrives(d);
   went(d, ok, "entry", &err);
 }
 
@@ -305,6 +318,11 @@ static void then_back(dap *d) { go(d, LN_GO_BACK); }
 static void then_reverse(dap *d) { go(d, LN_GO_REVERSE); }
 static void then_end(dap *d) { end_session(d, 0); }
 
+static void then_leave(dap *d) {
+  end_session(d, 0);
+  d->gone = true;
+}
+
 typedef struct command {
   const char *name;
   dap_fn fn;
@@ -334,7 +352,7 @@ static const command commands[] = {{"initialize", do_initialize, NULL, ANY},
                                    {"source", dap_source, NULL, OPEN},
                                    {"loadedSources", dap_sources, NULL, OPEN},
                                    {"terminate", nothing, then_end, ANY},
-                                   {"disconnect", nothing, then_end, ANY}};
+                                   {"disconnect", nothing, then_leave, ANY}};
 
 static const command *command_named(ln_str name) {
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -344,6 +362,7 @@ static const command *command_named(ln_str name) {
 
 static bool may(const dap *d, const command *c, ln_str name, ln_err *err) {
   if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no request %.*s here", LN_STR_ARG(name));
+  if (c->when != ANY && d->over) return ln_fail(err, "usage", LN_FINAL, "the session is over: disconnect");
   if (c->when != ANY && !d->t) return ln_fail(err, "usage", LN_FINAL, "no run is open: launch one with { run = … }");
   if (c->when == READY && !d->configured) return ln_fail(err, "usage", LN_FINAL, "it is not configured yet: configurationDone");
   return true;
@@ -390,7 +409,7 @@ static void serve_message(dap *d, ln_str text, ln_err *err) {
 static void hurry(void *arg) {
   dap *d = arg;
   pthread_mutex_lock(&d->lock);
-  if (d->t) ln_travel_interrupt(d->t);
+  if (d->going) ln_travel_interrupt(d->t);
   pthread_mutex_unlock(&d->lock);
 }
 
@@ -401,7 +420,7 @@ bool ln_dap_serve(ln_engine *g, int in, int out, ln_err *err) {
   ln_buf_init(&body, LN_DAP_BODY_MOST);
   pthread_mutex_init(&d.lock, NULL);
   bool ok = (d.wire = ln_dap_wire_new(in, out, hurry, &d, err)) != NULL, more = ok;
-  while (more && !d.over && !d.failed)
+  while (more && !d.gone && !d.failed)
     if ((more = ln_dap_wire_next(d.wire, &body, &why))) serve_message(&d, ln_buf_view(&body), &why);
   if (ok && !more && why.code[0]) {
     say_line(&d, ln_str_of(why.message));

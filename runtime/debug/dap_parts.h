@@ -15,9 +15,11 @@ typedef struct dap {
   ln_engine *g;
   ln_dap_wire *wire;
   ln_travel *t;                                          /* NULL: nothing was launched                      */
-  pthread_mutex_t lock;                                  /* of t, for the reader that interrupts it         */
+  pthread_mutex_t lock;                                  /* of this, for the reader that interrupts it:     */
+  bool going;                                            /* t moves                                         */
   int64_t seq;
-  bool lines_at_0, stop_on_entry, at_end, configured, over, failed; /* failed: nobody reads any more         */
+  bool lines_at_0, stop_on_entry, at_end, configured;
+  bool over, gone, failed;                               /* gone: disconnected; failed: nobody reads any more */
   int64_t at_step;
   dap_ref *refs;                                         /* ids are 1 …                                     */
   size_t n_refs, cap_refs;

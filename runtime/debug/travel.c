@@ -270,9 +270,14 @@ void ln_travel_interrupt(ln_travel *t) { atomic_store(&t->pause, true); }
 static int64_t steps_of(const ln_travel *t) { return (int64_t)ln_journal_deliveries(t->past.journal); }
 
 static void begin_call(ln_travel *t, bool says) {
-  atomic_store(&t->pause, false);
   t->says = says;
   if (says) ln_buf_cut(&t->out, 0), t->out.failed = t->out.full = false;
+}
+
+/* An interruption is used up by the call that it ended. */
+static bool end_call(ln_travel *t, bool ok) {
+  atomic_store(&t->pause, false);
+  return ok;
 }
 
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err) {
@@ -280,7 +285,7 @@ bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err) {
   begin_call(t, !back);
   if (here) return true;
   if (at < 1) return leave(t), begin_pass(t, err);
-  return go(t, (travel_goal){.aim = AIM_AT, .at = at}, back, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_AT, .at = at}, back, err));
 }
 
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err) {
@@ -289,12 +294,12 @@ bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err) {
                    (long long)step, (long long)steps_of(t));
   bool ahead = t->r && !t->over && (t->at == 0 || (int64_t)t->r->past_at < step);
   begin_call(t, ahead);
-  return go(t, (travel_goal){.aim = AIM_STEP, .step = step}, !ahead, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_STEP, .step = step}, !ahead, err));
 }
 
 bool ln_travel_end(ln_travel *t, ln_err *err) {
   begin_call(t, true);
-  return go(t, (travel_goal){.aim = AIM_END}, false, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_END}, false, err));
 }
 
 static bool forwards(ln_travel *t, ln_go how, ln_err *err) {
@@ -356,7 +361,8 @@ static bool backwards(ln_travel *t, ln_go how, ln_err *err) {
 
 bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err) {
   if (!t->r && !begin_pass(t, err)) return false;
-  return how < LN_GO_BACK || how == LN_GO_CONTINUE ? forwards(t, how, err) : backwards(t, how, err);
+  bool ahead = how < LN_GO_BACK || how == LN_GO_CONTINUE;
+  return end_call(t, ahead ? forwards(t, how, err) : backwards(t, how, err));
 }
 
 bool ln_travel_output(ln_travel *t, ln_buf *out, ln_err *err) {

@@ -83,8 +83,8 @@ bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err);
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err);
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end           */
 bool ln_travel_end(ln_travel *t, ln_err *err);
-/* From any thread, or a signal handler: the call under way ends soon: it stands where it has come to
-** ("paused"), or the evaluation fails ("cancelled"). */
+/* From any thread, or a signal handler: the call under way, else the next one, ends soon: it stands where
+** it has come to ("paused"), or the evaluation fails ("cancelled"). */
 void ln_travel_interrupt(ln_travel *t);
 
 /* --- breakpoints: kept until the run is closed --- */

@@ -349,8 +349,9 @@ bool travel_evaluate(ln_travel *t, const travel_frame *f, ln_str text, bool show
 bool ln_travel_eval(ln_travel *t, int64_t frame, ln_str text, ln_buf *doc, ln_err *err) {
   travel_frame f;
   bool truth;
+  bool ok = frame_of(t, frame, &f, err) && travel_evaluate(t, &f, text, true, doc, &truth, err);
   atomic_store(&t->pause, false);
-  return frame_of(t, frame, &f, err) && travel_evaluate(t, &f, text, true, doc, &truth, err);
+  return ok;
 }
 
 /* ------------------------------------------------------------------ scopes */
@@ -404,7 +405,6 @@ static int l_scope(lua_State *L) {
 bool ln_travel_scope(ln_travel *t, int64_t frame, ln_scope which, ln_buf *doc, ln_err *err) {
   travel_frame f;
   listing s = {.t = t, .f = &f, .which = which, .doc = doc};
-  atomic_store(&t->pause, false);
   if (!frame_of(t, frame, &f, err)) return false;
   ln_buf_init(&s.items, doc->max);
   bool ok = travel_guest(t, l_scope, &s, err) && ln_buf_ok(&s.items, err);

@@ -131,7 +131,12 @@ sys.test("conditions, logpoints, and lines without code", function(t)
     { "configurationDone" },
     { "evaluate", { expression = "x" } },
     { "continue", { threadId = 1 } },
-    { "continue", { threadId = 1 } } })
+    { "continue", { threadId = 1 } },
+    { "next", { threadId = 1 } },
+    { "disconnect" } })
+  eq(s.answers[9].success, false)
+  has(s.answers[9].message, "over")
+  eq(s.answers[10].success, true)
   local b = s.body(3).breakpoints
   eq(b[1].verified, true)
   eq(b[2].verified, true)
