@@ -1,5 +1,5 @@
-/* cmd_dap.c: lunette dap: the Debug Adapter Protocol, for editors, over a past run: on standard input and output, or
-** on a Unix socket, one editor after the other.  The store is only looked at. */
+/* cmd_dap.c: lunette dap: the Debug Adapter Protocol, for editors, over a past run: on standard input and
+** output, or on a Unix socket, one editor after the other.  The store is only looked at. */
 #include "cli/app.h"
 
 #include "debug/dap.h"
@@ -20,8 +20,10 @@ static const struct option options[] = {{"listen", required_argument, NULL, OPT_
 static const char help[] =
     "usage: lunette dap [--listen SOCKET] [--store FILE] [--config FILE]\n"
     "The Debug Adapter Protocol over past runs, for editors: steps through one in both directions, touching\n"
-    "nothing.  A session launches { \"run\": \"last\", \"at\": \"start\" }; at may be \"end\" or a step's number, too.\n"
-    "  --listen  a Unix socket, for its owner only, instead of standard input and output; one editor at a time\n"
+    "nothing.  A session launches { \"run\": \"last\", \"at\": \"start\" }; at may be \"end\" or a step's "
+    "number, too.\n"
+    "  --listen  a Unix socket, for its owner only, instead of standard input and output; one editor at a "
+    "time\n"
     "  --store   of another store, as an archive is\n";
 
 static int parse(int argc, char **argv, ln_app_opts *o, const char **listen_on) {
@@ -51,7 +53,8 @@ static bool make_way(const char *path, const struct sockaddr_un *at, ln_err *err
   bool left = fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 && errno == ECONNREFUSED;
   if (fd >= 0) close(fd);
   if (left) return unlink(path) == 0 || no_socket(err, path);
-  return ln_fail(err, "usage", LN_FINAL, "%s is there already: name another socket, or end who listens on it", path);
+  return ln_fail(err, "usage", LN_FINAL, "%s is there already: name another socket, or end who listens on it",
+                 path);
 }
 
 /* Only its owner can reach it, from its first moment on. */
@@ -71,8 +74,8 @@ static int listen_on_path(const char *path, ln_err *err) {
   return fd;
 }
 
-/* What an editor does wrong ends its own session only.  A signal ends it all; the socket that is left there is
-** replaced by the next one. */
+/* What an editor does wrong ends its own session only.  A signal ends it all; the socket that is left
+** there is replaced by the next one. */
 static int serve_socket(ln_app *app, const char *path) {
   ln_err err = {0};
   int fd = listen_on_path(path, &err), peer;
@@ -96,9 +99,10 @@ int ln_cmd_dap(int argc, char **argv) {
   int code = parse(argc, argv, &o, &listen_on);
   if (code) return code == -2 ? 0 : code;
   signal(SIGPIPE, SIG_IGN);
-  if (!ln_app_open(&app, &o, &err)) code = ln_app_fail(&err);
-  else if (listen_on) code = serve_socket(&app, listen_on);
-  else if (!ln_dap_serve(&app.g, STDIN_FILENO, STDOUT_FILENO, &err)) code = ln_app_fail(&err);
+  bool ok = ln_app_open(&app, &o, &err);
+  if (ok && listen_on) code = serve_socket(&app, listen_on);
+  else if (ok) ok = ln_dap_serve(&app.g, STDIN_FILENO, STDOUT_FILENO, &err);
+  if (!ok) code = ln_app_fail(&err);
   ln_app_close(&app);
   return code;
 }

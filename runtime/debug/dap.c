@@ -1,11 +1,11 @@
 /* dap.c: the Debug Adapter Protocol: an editor steps through a past run, in both directions.
 **
-** One request is answered after the other; what a request sets going (a step, a continue) has come to stand before the
-** next one is read, so an editor never looks at a run that moves.  Only a pause comes in between: the wire's reader
-** interrupts the run for it.
+** One request is answered after the other; what a request sets going (a step, a continue) has come to
+** stand before the next one is read, so an editor never looks at a run that moves.  Only a pause comes in
+** between: the wire's reader interrupts the run for it.
 **
-** At the end of the run the session stops like anywhere else, so that one can step back from there; to continue from
-** the end ends it. */
+** At the end of the run the session stops like anywhere else, so that one can step back from there; to
+** continue from the end ends it. */
 #include "debug/dap.h"
 
 #include "debug/dap_parts.h"
@@ -209,7 +209,8 @@ static bool read_at(dap *d, dap_request *q) {
 static bool do_launch(dap *d, dap_request *q) {
   ln_str run = ln_v_get_str(q->args, "run");
   if (d->t) return ln_fail(q->err, "usage", LN_FINAL, "a run is open: a session has one");
-  if (!run.n) return ln_fail(q->err, "usage", LN_FINAL, "run: which one?  its id, what begins it, or \"last\"");
+  if (!run.n)
+    return ln_fail(q->err, "usage", LN_FINAL, "run: which one?  its id, what begins it, or \"last\"");
   if (!read_at(d, q)) return false;
   return (d->t = ln_travel_open(d->g, run, q->err)) != NULL;
 }
@@ -256,7 +257,8 @@ static void drop_breaks(dap *d, ln_str module) {
   ln_str rest = ln_travel_breaks(d->t, &doc, &quiet) ? ln_buf_view(&doc) : (ln_str){NULL, 0};
   if (ln_v_read(&rest, &all))
     while (ln_v_read(&all.body, &b))
-      if (ln_str_eq(ln_v_get_str(b.whole, "module"), module)) ln_travel_unbreak(d->t, ln_v_get_int(b.whole, "id", 0));
+      if (ln_str_eq(ln_v_get_str(b.whole, "module"), module))
+        ln_travel_unbreak(d->t, ln_v_get_int(b.whole, "id", 0));
   ln_buf_free(&doc);
 }
 
@@ -279,12 +281,14 @@ static bool do_breakpoints(dap *d, dap_request *q) {
   ln_vitem source, list = {0}, b;
   ln_buf sources, script;
   ln_err none;
-  if (!ln_v_get(q->args, LN_STR("source"), &source)) return ln_fail(q->err, "usage", LN_FINAL, "setBreakpoints needs a source");
+  if (!ln_v_get(q->args, LN_STR("source"), &source))
+    return ln_fail(q->err, "usage", LN_FINAL, "setBreakpoints needs a source");
   ln_v_get(q->args, LN_STR("breakpoints"), &list);
   ln_buf_init(&sources, 16 << 20);
   ln_buf_init(&script, 16 << 20);
   ln_str file = file_of(d, source.whole, &sources);
-  if (ln_travel_source(d->t, file, &script, &none)) drop_breaks(d, ln_v_get_str(ln_buf_view(&script), "module"));
+  if (ln_travel_source(d->t, file, &script, &none))
+    drop_breaks(d, ln_v_get_str(ln_buf_view(&script), "module"));
   ln_json_key(q->body, LN_STR("breakpoints"));
   ln_json_open(q->body, '[');
   if (list.tag == 'A')
@@ -326,8 +330,8 @@ static void then_leave(dap *d) {
 typedef struct command {
   const char *name;
   dap_fn fn;
-  void (*then)(dap *d);                                  /* after its answer, where it went well; or NULL   */
-  enum { ANY, OPEN, READY } when;                        /* READY: open, and configured                     */
+  void (*then)(dap *d);           /* after its answer, where it went well; or NULL */
+  enum { ANY, OPEN, READY } when; /* READY: open, and configured */
 } command;
 
 static const command commands[] = {{"initialize", do_initialize, NULL, ANY},
@@ -363,8 +367,10 @@ static const command *command_named(ln_str name) {
 static bool may(const dap *d, const command *c, ln_str name, ln_err *err) {
   if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no request %.*s here", LN_STR_ARG(name));
   if (c->when != ANY && d->over) return ln_fail(err, "usage", LN_FINAL, "the session is over: disconnect");
-  if (c->when != ANY && !d->t) return ln_fail(err, "usage", LN_FINAL, "no run is open: launch one with { run = … }");
-  if (c->when == READY && !d->configured) return ln_fail(err, "usage", LN_FINAL, "it is not configured yet: configurationDone");
+  if (c->when != ANY && !d->t)
+    return ln_fail(err, "usage", LN_FINAL, "no run is open: launch one with { run = … }");
+  if (c->when == READY && !d->configured)
+    return ln_fail(err, "usage", LN_FINAL, "it is not configured yet: configurationDone");
   return true;
 }
 
@@ -399,7 +405,8 @@ static void serve_message(dap *d, ln_str text, ln_err *err) {
   q.command = ln_v_get_str(m, "command");
   if (ln_v_get(m, LN_STR("arguments"), &args) && args.tag == 'O') q.args = args.whole;
   if (ok && !ln_str_eq(ln_v_get_str(m, "type"), LN_STR("request")))
-    ok = ln_fail(err, "usage", LN_FINAL, "a request is wanted: { seq, type = \"request\", command, arguments }");
+    ok = ln_fail(err, "usage", LN_FINAL,
+                 "a request is wanted: { seq, type = \"request\", command, arguments }");
   if (ok) serve_request(d, &q);
   else answer(d, &q, LN_STR("{}"), err);
   ln_buf_free(&value);

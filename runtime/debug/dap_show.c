@@ -1,5 +1,6 @@
-/* dap_show.c: what an editor looks at: branches as threads, frames, variables a page at a time, what is evaluated, and
-** scripts.  A script that is on the disk as it was pinned is the editor's own file; any other it gets from here. */
+/* dap_show.c: what an editor looks at: branches as threads, frames, variables a page at a time, what is
+** evaluated, and scripts.  A script that is on the disk as it was pinned is the editor's own file; any
+** other it gets from here. */
 #include "debug/dap_parts.h"
 
 #include <stdio.h>
@@ -209,7 +210,8 @@ static size_t put_variables(dap *d, ln_json *j, const ln_buf *doc) {
 
 /* A page, as it was asked for; without that all of it, within reason. */
 static bool put_members(dap *d, dap_request *q, int64_t members) {
-  size_t from = (size_t)llabs(ln_v_get_int(q->args, "start", 0)), count = (size_t)llabs(ln_v_get_int(q->args, "count", 0));
+  size_t from = (size_t)llabs(ln_v_get_int(q->args, "start", 0)),
+         count = (size_t)llabs(ln_v_get_int(q->args, "count", 0));
   size_t left = count ? count : ALL_MOST, got = 1;
   bool ok = true;
   while (ok && left > 0 && got > 0) {
@@ -249,7 +251,8 @@ bool dap_evaluate(dap *d, dap_request *q) {
   ln_buf doc;
   int64_t frame = ln_v_get_int(q->args, "frameId", 0);
   ln_buf_init(&doc, DOC_MOST);
-  bool ok = ln_travel_eval(d->t, frame == DAP_END_FRAME ? 0 : frame, ln_v_get_str(q->args, "expression"), &doc, q->err);
+  bool ok = ln_travel_eval(d->t, frame == DAP_END_FRAME ? 0 : frame, ln_v_get_str(q->args, "expression"),
+                           &doc, q->err);
   if (ok) {
     ln_str out = ln_v_get_str(ln_buf_view(&doc), "out");
     put_value(d, q->body, "result", ln_buf_view(&doc));
@@ -267,7 +270,8 @@ static bool named(dap *d, dap_request *q, ln_buf *doc) {
   bool has = ln_v_get(q->args, LN_STR("source"), &source);
   int64_t n = ln_v_get_int(q->args, "sourceReference", 0);
   if (n <= 0 && has) n = ln_v_get_int(source.whole, "sourceReference", 0);
-  if (n <= 0) return ln_travel_source(d->t, has ? ln_v_get_str(source.whole, "path") : LN_STR(""), doc, q->err);
+  if (n <= 0)
+    return ln_travel_source(d->t, has ? ln_v_get_str(source.whole, "path") : LN_STR(""), doc, q->err);
   ln_buf list;
   ln_buf_init(&list, DOC_MOST);
   bool ok = ln_travel_sources(d->t, &list, q->err), found = false;

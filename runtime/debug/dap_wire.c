@@ -1,5 +1,6 @@
-/* dap_wire.c: see dap_wire.h.  The reader is a thread, so that a pause is heard while the run is under way; all else
-** waits in its queue.  It is told to stop by a pipe of its own, since nobody can be sure that `in` ever ends. */
+/* dap_wire.c: see dap_wire.h.  The reader is a thread, so that a pause is heard while the run is under
+** way; all else waits in its queue.  It is told to stop by a pipe of its own, since nobody can be sure
+** that `in` ever ends. */
 #include "debug/dap_wire.h"
 
 #include <errno.h>
@@ -9,7 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct message { struct message *next; ln_buf body; bool hurries, too_big; } message;
+typedef struct message {
+  struct message *next;
+  ln_buf body;
+  bool hurries, too_big;
+} message;
 
 struct ln_dap_wire {
   int in, out, stop[2];
@@ -22,7 +27,7 @@ struct ln_dap_wire {
   /* under lock */
   message *first, **last;
   int hurried;
-  size_t waiting;                                        /* bytes of those that wait                        */
+  size_t waiting; /* bytes of those that wait */
   bool ended, closing;
   ln_err why;
   /* the reader's */
@@ -84,7 +89,8 @@ static bool read_head(ln_dap_wire *w, size_t *n, ln_err *err) {
   while (ok && (ok = read_line(w, &line)) && (line.n || !any)) {
     if (!line.n) continue;
     any = true;
-    if (!ln_str_cut(ln_buf_view(&line), ':', &name, &value)) ok = bad_head(err, "a line of its head has no colon");
+    if (!ln_str_cut(ln_buf_view(&line), ':', &name, &value))
+      ok = bad_head(err, "a line of its head has no colon");
     else if (ln_str_ieq(name, LN_STR("Content-Length"))) ok = has = read_length(value, n, err);
   }
   if (ln_buf_failed(&line)) ok = bad_head(err, "a line of its head is too long");
@@ -209,8 +215,8 @@ static bool put_all(int fd, ln_str s) {
 bool ln_dap_wire_put(ln_dap_wire *w, ln_str body) {
   ln_buf head;
   ln_buf_init(&head, 128);
-  bool ok = ln_buf_addf(&head, "Content-Length: %zu\r\n\r\n", body.n) && put_all(w->out, ln_buf_view(&head)) &&
-            put_all(w->out, body);
+  bool ok = ln_buf_addf(&head, "Content-Length: %zu\r\n\r\n", body.n) &&
+            put_all(w->out, ln_buf_view(&head)) && put_all(w->out, body);
   ln_buf_free(&head);
   return ok;
 }
@@ -247,7 +253,7 @@ void ln_dap_wire_free(ln_dap_wire *w) {
   w->closing = true;
   pthread_cond_broadcast(&w->came);
   pthread_mutex_unlock(&w->lock);
-  if (w->stop[1] >= 0) close(w->stop[1]);                /* the other end is readable then */
+  if (w->stop[1] >= 0) close(w->stop[1]); /* the other end is readable then */
   if (w->reading) pthread_join(w->reader, NULL);
   if (w->stop[0] >= 0) close(w->stop[0]);
   while (w->first) {

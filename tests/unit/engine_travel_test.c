@@ -1,50 +1,55 @@
-/* engine_travel_test.c: a past run opened and gone through in both directions: where it stands, what is there,
-** breakpoints, evaluation, differences, and runs that are forked from a point.  The world and the store are as they
-** were, whatever is done there. */
+/* engine_travel_test.c: a past run opened and gone through in both directions: where it stands, what is
+** there, breakpoints, evaluation, differences, and runs that are forked from a point.  The world and the
+** store are as they were, whatever is done there. */
 #include "tests/unit/engine_rig.h"
 
 #include "debug/travel.h"
 #include "engine/library.h"
 
-static const char script[] =
-    "local fake = require \"fake\"\n"                                        /*  1 */
-    "local helper = require \"t.helper\"\n"                                  /*  2 */
-    "\n"                                                                     /*  3 */
-    "local seen = 0\n"                                                       /*  4 */
-    "-- what is asked of each\n"                                             /*  5 */
-    "local function ask(id)\n"                                               /*  6 */
-    "  seen = seen + 1\n"                                                    /*  7 */
-    "  local r = fake.read { id = id }\n"                                    /*  8 */
-    "  return r.state\n"                                                     /*  9 */
-    "end\n"                                                                  /* 10 */
-    "\n"                                                                     /* 11 */
-    "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" }, run = function()\n" /* 12 */
-    "  local a = ask \"a\"\n"                                                /* 13 */
-    "  local text = helper.join(a, \"x\")\n"                                 /* 14 */
-    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n" /* 15 */
-    "  local made = step(\"make\", function()\n"                             /* 16 */
-    "    return 42\n"                                                        /* 17 */
-    "  end)\n"                                                               /* 18 */
-    "  fake.set { id = \"b\" }\n"                                            /* 19 */
-    "  for i = 1, 3 do\n"                                                    /* 20 */
-    "    list[1] = i * 10\n"                                                 /* 21 */
-    "  end\n"                                                                /* 22 */
-    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                    /* 23 */
-    "    local s = ask(id)\n"                                                /* 24 */
-    "    return s .. id\n"                                                   /* 25 */
-    "  end, { name = \"item\", concurrency = 1 })\n"                                          /* 26 */
-    "  return { text = text, made = made, n = #outs }\n"                     /* 27 */
-    "end }\n";                                                               /* 28 */
+static const char script[] = "local fake = require \"fake\"\n"       /*  1 */
+                             "local helper = require \"t.helper\"\n" /*  2 */
+                             "\n"                                    /*  3 */
+                             "local seen = 0\n"                      /*  4 */
+                             "-- what is asked of each\n"            /*  5 */
+                             "local function ask(id)\n"              /*  6 */
+                             "  seen = seen + 1\n"                   /*  7 */
+                             "  local r = fake.read { id = id }\n"   /*  8 */
+                             "  return r.state\n"                    /*  9 */
+                             "end\n"                                 /* 10 */
+                             "\n"                                    /* 11 */
+                             "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" "
+                             "}, run = function()\n"                                                  /* 12 */
+                             "  local a = ask \"a\"\n"                                                /* 13 */
+                             "  local text = helper.join(a, \"x\")\n"                                 /* 14 */
+                             "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n" /* 15 */
+                             "  local made = step(\"make\", function()\n"                             /* 16 */
+                             "    return 42\n"                                                        /* 17 */
+                             "  end)\n"                                                               /* 18 */
+                             "  fake.set { id = \"b\" }\n"                                            /* 19 */
+                             "  for i = 1, 3 do\n"                                                    /* 20 */
+                             "    list[1] = i * 10\n"                                                 /* 21 */
+                             "  end\n"                                                                /* 22 */
+                             "  local outs = map({ \"p\", \"q\" }, function(id)\n"                    /* 23 */
+                             "    local s = ask(id)\n"                                                /* 24 */
+                             "    return s .. id\n"                                                   /* 25 */
+                             "  end, { name = \"item\", concurrency = 1 })\n"                         /* 26 */
+                             "  return { text = text, made = made, n = #outs }\n"                     /* 27 */
+                             "end }\n";                                                               /* 28 */
 
-static const char helper[] = "local helper = {}\n"             /* 1 */
-                             "function helper.join(a, b)\n"    /* 2 */
-                             "  local both = a .. b\n"         /* 3 */
-                             "  print(\"joined \" .. both)\n"  /* 4 */
-                             "  return both\n"                 /* 5 */
-                             "end\n"                           /* 6 */
-                             "return helper\n";                /* 7 */
+static const char helper[] = "local helper = {}\n"            /* 1 */
+                             "function helper.join(a, b)\n"   /* 2 */
+                             "  local both = a .. b\n"        /* 3 */
+                             "  print(\"joined \" .. both)\n" /* 4 */
+                             "  return both\n"                /* 5 */
+                             "end\n"                          /* 6 */
+                             "return helper\n";               /* 7 */
 
-typedef struct kit { rig *r; ln_travel *t; ln_buf doc; size_t acts; } kit;
+typedef struct kit {
+  rig *r;
+  ln_travel *t;
+  ln_buf doc;
+  size_t acts;
+} kit;
 
 static char json_text[1 << 16];
 
@@ -110,8 +115,8 @@ static const char *where(kit *k) {
   if (s.end) snprintf(where_text, sizeof where_text, "end %s", s.end);
   else
     snprintf(where_text, sizeof where_text, "%s%lld%s%.*s",
-             ln_str_eq(s.module, LN_STR("t.helper")) ? "helper " : "", (long long)s.line, s.branch.n ? " " : "",
-             LN_STR_ARG(s.branch));
+             ln_str_eq(s.module, LN_STR("t.helper")) ? "helper " : "", (long long)s.line,
+             s.branch.n ? " " : "", LN_STR_ARG(s.branch));
   return where_text;
 }
 
@@ -379,11 +384,14 @@ static void test_values(void **state) {
   goes(&k, LN_GO_NEXT, "21");
   assert_false(ln_travel_members(k.t, ref, 0, 0, fresh(&k), &err));
   assert_string_equal(err.code, "not_found");
-  assert_string_equal(evaluates(&k, "(function() local t = {}; t.me = t; return t end)()"), "{ me = { me = { me = { … } } } }");
+  assert_string_equal(evaluates(&k, "(function() local t = {}; t.me = t; return t end)()"),
+                      "{ me = { me = { me = { … } } } }");
   assert_has(evaluates(&k, "string.rep('x', 30000000)"), "xxx…\" (30000000 bytes)");
-  assert_has(evaluates(&k, "(function() local t = {}; for i = 1, 100000 do t[i] = i end; return t end)()"), "more }");
+  assert_has(evaluates(&k, "(function() local t = {}; for i = 1, 100000 do t[i] = i end; return t end)()"),
+             "more }");
   assert_int_equal(ln_v_get_int(ln_buf_view(&k.doc), "count", 0), 100000);
-  assert_string_equal(evaluates(&k, "setmetatable({}, { __tostring = error, __pairs = error, __index = error })"), "{}");
+  assert_string_equal(
+      evaluates(&k, "setmetatable({}, { __tostring = error, __pairs = error, __index = error })"), "{}");
   assert_string_equal(evaluates(&k, "1.0"), "1.0");
   assert_string_equal(evaluates(&k, "helper.join"), "function scripts/t/helper.lua:2");
   shut(&k);
@@ -417,8 +425,11 @@ static void test_evaluation(void **state) {
   assert_has(evaluates(&k, "while true do end"), "cpu: ");
   assert_has(evaluates(&k, "pcall(function() while true do end end)"), "cpu: ");
   assert_has(evaluates(&k, "('x'):rep(1 << 40)"), ":");
-  assert_has(evaluates(&k, "(function() local t = {}; while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)()"), "memory: ");
-  assert_has(evaluates(&k, "(function() local function f() return 1 + f() end; return f() end)()"), "stack: ");
+  assert_has(
+      evaluates(&k, "(function() local t = {}; while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)()"),
+      "memory: ");
+  assert_has(evaluates(&k, "(function() local function f() return 1 + f() end; return f() end)()"),
+             "stack: ");
   assert_has(evaluates(&k, "coroutine.wrap(function() coroutine.yield(5) end)()"), "5");
   assert_has(evaluates(&k, "nowhere = 1"), "cannot be assigned");
   assert_false(stands(&k).changed);
@@ -486,9 +497,11 @@ static void test_sources(void **state) {
 static void test_waits(void **state) {
   kit k = {0};
   (void)state;
-  open_body(&k, "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
-                "run = function()\n  local id = 'a'\n  local ok = coroutine.wrap(function(inner)\n"
-                "    return await_signal 'go'\n  end)(7)\n  return id\nend }\n");
+  open_body(
+      &k,
+      "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
+      "run = function()\n  local id = 'a'\n  local ok = coroutine.wrap(function(inner)\n"
+      "    return await_signal 'go'\n  end)(7)\n  return id\nend }\n");
   need(ln_travel_end(k.t, &err));
   assert_string_equal(where(&k), "end waits");
   assert_int_equal(stands(&k).line, 6);
@@ -505,8 +518,9 @@ static void test_waits(void **state) {
 static void test_failed(void **state) {
   kit k = {0};
   (void)state;
-  open_body(&k, "return playbook { name = 't.main', summary = 's',\nrun = function()\n  local function deep(x)\n"
-                "    fail('mine', 'no ' .. x)\n  end\n  deep 'way'\n  return 1\nend }\n");
+  open_body(&k,
+            "return playbook { name = 't.main', summary = 's',\nrun = function()\n  local function deep(x)\n"
+            "    fail('mine', 'no ' .. x)\n  end\n  deep 'way'\n  return 1\nend }\n");
   need(ln_travel_end(k.t, &err));
   assert_string_equal(where(&k), "end failed");
   need(ln_travel_about(k.t, fresh(&k), &err));
@@ -522,9 +536,11 @@ static void test_runaway(void **state) {
   kit k = {0};
   (void)state;
   k.r = NULL;
-  open_body(&k, "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
-                "run = function()\n  fake.read { id = 'a' }\n  local t = {}\n  while true do\n"
-                "    t[#t + 1] = ('x'):rep(100000)\n  end\nend }\n");
+  open_body(
+      &k,
+      "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
+      "run = function()\n  fake.read { id = 'a' }\n  local t = {}\n  while true do\n"
+      "    t[#t + 1] = ('x'):rep(100000)\n  end\nend }\n");
   need(ln_travel_goto(k.t, 1, &err));
   assert_string_equal(where(&k), "5");
   need(ln_travel_end(k.t, &err));
@@ -656,14 +672,16 @@ static void test_fork_edited(void **state) {
   need(ln_travel_goto(k.t, 3, &err));
   snprintf(folder, sizeof folder, "%s/scripts", k.r->folder);
   ln_fork_options o = {.by = LN_STR("somebody"), .with = folder};
-  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+  rig_script(k.r, "t.main",
+             "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
              "run = function()\n  local a = fake.read { id = 'a' }\n  step('note', function() end)\n"
              "  fake.set { id = 'one' }\n  fake.set { id = 'five' }\n  return 'edited' end }\n");
   forks(&k, &o, ulid);
   carries(&k, ulid);
   assert_string_equal(rig_result(k.r), "\"edited\"");
   assert_has(rig_doc(k.r), ":five\"");
-  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+  rig_script(k.r, "t.main",
+             "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
              "run = function()\n  fake.set { id = 'other' }\n end }\n");
   forks(&k, &o, ulid);
   carries(&k, ulid);
@@ -678,12 +696,15 @@ static void test_fork_edited(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_forwards),   cmocka_unit_test(test_backwards),      cmocka_unit_test(test_goto),
-      cmocka_unit_test(test_breakpoints), cmocka_unit_test(test_no_breakpoints), cmocka_unit_test(test_step_bodies),
-      cmocka_unit_test(test_frames),     cmocka_unit_test(test_threads),        cmocka_unit_test(test_values),
-      cmocka_unit_test(test_evaluation), cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
-      cmocka_unit_test(test_sources),    cmocka_unit_test(test_waits),          cmocka_unit_test(test_failed),
-      cmocka_unit_test(test_runaway),    cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
-      cmocka_unit_test(test_fork_of_fork), cmocka_unit_test(test_fork_edited)};
+      cmocka_unit_test(test_forwards),       cmocka_unit_test(test_backwards),
+      cmocka_unit_test(test_goto),           cmocka_unit_test(test_breakpoints),
+      cmocka_unit_test(test_no_breakpoints), cmocka_unit_test(test_step_bodies),
+      cmocka_unit_test(test_frames),         cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_values),         cmocka_unit_test(test_evaluation),
+      cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
+      cmocka_unit_test(test_sources),        cmocka_unit_test(test_waits),
+      cmocka_unit_test(test_failed),         cmocka_unit_test(test_runaway),
+      cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
+      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_edited)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
