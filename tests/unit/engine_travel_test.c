@@ -79,6 +79,7 @@ static ln_buf *fresh(kit *k) {
 
 static void open_body(kit *k, const char *source) {
   k->r = rig_new(7);
+  rig_conf_stdlib(k->r, ""); /* what prepares a plan's scripts is there */
   rig_script(k->r, "t.main", source);
   rig_script(k->r, "t.helper", helper);
   rig_up(k->r);
