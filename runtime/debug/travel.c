@@ -486,7 +486,8 @@ bool ln_travel_about(ln_travel *t, ln_buf *doc, ln_err *err) {
   ln_doc_value(doc, "input", row->input);
   ln_doc_text(doc, "outcome", row->outcome);
   ln_doc_text(doc, "playbook", row->playbook);
-  ln_doc_value(doc, "result", row->result);
+  bool ends = t->over && t->x.end == LN_ENDS;
+  ln_doc_value(doc, "result", ends ? ln_buf_view(&t->x.result) : row->result);
   ln_doc_text(doc, "run", ln_str_of(row->ulid));
   ln_doc_text(doc, "snapshot", row->snapshot);
   ln_doc_text(doc, "state", row->state);

@@ -54,8 +54,8 @@ typedef struct ln_standing { /* texts are good until the next call that goes */
 } ln_standing;
 void ln_travel_where(ln_travel *t, ln_standing *s);
 
-/* The run: { run, playbook, snapshot, state, outcome, input, result, error, ends, why }; result, error, ends
-** and why (of what stopped it, or of a divergence) are there once its end was seen. */
+/* The run: { run, playbook, snapshot, state, outcome, input, result, error, ends, why }; ends, and why (of
+** what stopped it, or of a divergence), at its end only; result and error are there what it came to here. */
 bool ln_travel_about(ln_travel *t, ln_buf *doc, ln_err *err);
 /* The steps: an array of { n, name, op, class, ok, state, where, asked, at }; where: "FILE:LINE"; asked, at:
 ** when, in milliseconds since 1970. */

@@ -6,35 +6,36 @@
 #include "debug/travel.h"
 #include "engine/library.h"
 
-static const char script[] = "local fake = require \"fake\"\n"       /*  1 */
-                             "local helper = require \"t.helper\"\n" /*  2 */
-                             "\n"                                    /*  3 */
-                             "local seen = 0\n"                      /*  4 */
-                             "-- what is asked of each\n"            /*  5 */
-                             "local function ask(id)\n"              /*  6 */
-                             "  seen = seen + 1\n"                   /*  7 */
-                             "  local r = fake.read { id = id }\n"   /*  8 */
-                             "  return r.state\n"                    /*  9 */
-                             "end\n"                                 /* 10 */
-                             "\n"                                    /* 11 */
-                             "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" "
-                             "}, run = function()\n"                                                  /* 12 */
-                             "  local a = ask \"a\"\n"                                                /* 13 */
-                             "  local text = helper.join(a, \"x\")\n"                                 /* 14 */
-                             "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n" /* 15 */
-                             "  local made = step(\"make\", function()\n"                             /* 16 */
-                             "    return 42\n"                                                        /* 17 */
-                             "  end)\n"                                                               /* 18 */
-                             "  fake.set { id = \"b\" }\n"                                            /* 19 */
-                             "  for i = 1, 3 do\n"                                                    /* 20 */
-                             "    list[1] = i * 10\n"                                                 /* 21 */
-                             "  end\n"                                                                /* 22 */
-                             "  local outs = map({ \"p\", \"q\" }, function(id)\n"                    /* 23 */
-                             "    local s = ask(id)\n"                                                /* 24 */
-                             "    return s .. id\n"                                                   /* 25 */
-                             "  end, { name = \"item\", concurrency = 1 })\n"                         /* 26 */
-                             "  return { text = text, made = made, n = #outs }\n"                     /* 27 */
-                             "end }\n";                                                               /* 28 */
+static const char script[] =
+    "local fake = require \"fake\"\n"       /*  1 */
+    "local helper = require \"t.helper\"\n" /*  2 */
+    "\n"                                    /*  3 */
+    "local seen = 0\n"                      /*  4 */
+    "-- what is asked of each\n"            /*  5 */
+    "local function ask(id)\n"              /*  6 */
+    "  seen = seen + 1\n"                   /*  7 */
+    "  local r = fake.read { id = id }\n"   /*  8 */
+    "  return r.state\n"                    /*  9 */
+    "end\n"                                 /* 10 */
+    "\n"                                    /* 11 */
+    "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" "
+    "}, run = function()\n"                                                   /* 12 */
+    "  local a = ask \"a\"\n"                                                 /* 13 */
+    "  local text = helper.join(a, \"x\")\n"                                  /* 14 */
+    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n"  /* 15 */
+    "  local made = step(\"make\", function()\n"                              /* 16 */
+    "    return 42\n"                                                         /* 17 */
+    "  end)\n"                                                                /* 18 */
+    "  fake.set { id = \"b\" }\n"                                             /* 19 */
+    "  for i = 1, 3 do\n"                                                     /* 20 */
+    "    list[1] = i * 10\n"                                                  /* 21 */
+    "  end\n"                                                                 /* 22 */
+    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                     /* 23 */
+    "    local s = ask(id)\n"                                                 /* 24 */
+    "    return s .. id\n"                                                    /* 25 */
+    "  end, { name = \"item\", concurrency = 1 })\n"                          /* 26 */
+    "  return { text = text, made = made, n = #outs, roll = random(9999) }\n" /* 27 */
+    "end }\n";                                                                /* 28 */
 
 static const char helper[] = "local helper = {}\n"            /* 1 */
                              "function helper.join(a, b)\n"   /* 2 */
@@ -439,7 +440,8 @@ static void test_evaluation(void **state) {
   assert_true(ln_travel_unbreak(k.t, 1));
   goes(&k, LN_GO_CONTINUE, "end completed");
   need(ln_travel_about(k.t, fresh(&k), &err));
-  assert_has(json(&k), "\"result\":{\"made\":42,\"n\":2,\"text\":\"absentx\"}");
+  assert_has(json(&k), "\"result\":{\"made\":42,\"n\":2,\"roll\":");
+  assert_has(json(&k), rig_result(k.r));
   shut(&k);
 }
 
@@ -548,6 +550,83 @@ static void test_runaway(void **state) {
   assert_string_equal(where(&k), "end stopped");
   goes(&k, LN_GO_BACK_INTO, "7");
   assert_has(evaluates(&k, "#t > 100"), "true");
+  shut(&k);
+}
+
+/* What one changes may have it ask otherwise: that ends it, and says so. */
+static void test_diverged(void **state) {
+  kit k;
+  (void)state;
+  open_run(&k);
+  breaks(&k, "main.lua", 8, "id == 'p'", "");
+  goes(&k, LN_GO_CONTINUE, "8 item/p");
+  evaluates(&k, "id = 'other'");
+  goes(&k, LN_GO_CONTINUE, "end diverged");
+  need(ln_travel_about(k.t, fresh(&k), &err));
+  assert_has(json(&k), "is not what the journal has");
+  need(ln_travel_threads(k.t, fresh(&k), &err));
+  goes(&k, LN_GO_REVERSE, "8 item/p");
+  assert_string_equal(evaluates(&k, "id"), "\"p\"");
+  shut(&k);
+}
+
+/* An interruption ends the call under way, and the next one is as ever. */
+static void test_interrupted(void **state) {
+  kit k;
+  (void)state;
+  open_run(&k);
+  need(ln_travel_goto(k.t, 1, &err));
+  ln_travel_interrupt(k.t);
+  goes(&k, LN_GO_CONTINUE, "14");
+  assert_int_equal(stands(&k).why, LN_STANDS_PAUSED);
+  ln_travel_interrupt(k.t);
+  assert_has(evaluates(&k, "while true do end"), "cancelled");
+  assert_string_equal(evaluates(&k, "1"), "1");
+  goes(&k, LN_GO_NEXT, "15");
+  goes(&k, LN_GO_CONTINUE, "end completed");
+  shut(&k);
+}
+
+/* Values that lie beside the journal, and are longer than anybody looks at. */
+static void test_large(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1];
+  (void)state;
+  open_body(&k, "return playbook { name = 't.main', summary = 's', run = function()\n"
+                "  local big = step('big', function() return { text = ('\\0\\255'):rep(10000000) } end)\n"
+                "  local n = #big.text\n  return n\nend }\n");
+  need(ln_travel_answer(k.t, 1, fresh(&k), &err));
+  assert_has(json(&k), "(20000000 bytes)");
+  assert_true(k.doc.n < 4096);
+  need(ln_travel_goto(k.t, 1, &err));
+  need(ln_travel_scope(k.t, 0, LN_LOCALS, fresh(&k), &err));
+  assert_true(k.doc.n < 4096);
+  assert_string_equal(evaluates(&k, "#big.text"), "20000000");
+  assert_has(evaluates(&k, "big.text .. big.text"), "(40000000 bytes)");
+  assert_has(evaluates(&k, "big.text:rep(4)"), "memory: ");
+  need(ln_travel_fork(k.t, &k.r->g, &(ln_fork_options){.by = LN_STR("somebody")}, ulid, &err));
+  if (!rig_resume(k.r, ulid)) fail_msg("%s", rig_err.message);
+  rig_go(k.r);
+  assert_string_equal(rig_result(k.r), "20000000");
+  shut(&k);
+}
+
+static bool forget(ln_tx *tx, void *sha, ln_err *e) { return ln_tx_content_remove(tx, ln_str_of(sha), e); }
+
+static void test_no_snapshot(void **state) {
+  kit k = {0};
+  char sha[80];
+  (void)state;
+  open_body(&k, "return playbook { name = 't.main', summary = 's', run = function() return 1 end }\n");
+  assert_null(ln_travel_open(&k.r->g, LN_STR("nothing"), &err));
+  assert_string_equal(err.code, "not_found");
+  assert_non_null(strstr(rig_doc(k.r), "\"snapshot\":\"sha256:"));
+  snprintf(sha, sizeof sha, "%.64s", strstr(rig_doc(k.r), "\"snapshot\":\"sha256:") + 19);
+  need(ln_writer_run(k.r->g.store, forget, sha, &err));
+  assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
+  assert_string_equal(err.code, "not_found");
+  assert_has(err.message, "snapshot sha256:");
+  goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
   shut(&k);
 }
 
@@ -695,6 +774,33 @@ static void test_fork_edited(void **state) {
   shut(&k);
 }
 
+/* The process that carries a fork may die anywhere: whoever resumes it goes on. */
+static void test_fork_dies(void **state) {
+  char ulid[LN_ULID + 1];
+  (void)state;
+  for (int64_t at = 0; at < 12; at++) {
+    kit k = {0};
+    open_body(&k, asking);
+    nothing_held(&k);
+    need(ln_travel_goto(k.t, 3, &err));
+    forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, ulid);
+    ln_travel_close(k.t);
+    k.r->kill_at = k.r->jobs + at;
+    if (rig_resume(k.r, ulid)) rig_go(k.r);
+    if (k.r->dead) rig_crash(k.r);
+    else rig_down(k.r);
+    k.r->kill_at = -1;
+    rig_up(k.r);
+    if (strcmp(rig_state(k.r), "completed") != 0) carries(&k, ulid);
+    assert_string_equal(rig_state(k.r), "completed");
+    assert_has(rig_doc(k.r), "\"state\":\"planned\"");
+    assert_int_equal(rig_count(k.r, "send", NULL), 4);
+    k.t = NULL;
+    k.acts = k.r->n_acts;
+    shut(&k);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_forwards),       cmocka_unit_test(test_backwards),
@@ -705,7 +811,10 @@ int main(void) {
       cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
       cmocka_unit_test(test_sources),        cmocka_unit_test(test_waits),
       cmocka_unit_test(test_failed),         cmocka_unit_test(test_runaway),
+      cmocka_unit_test(test_diverged),       cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_large),          cmocka_unit_test(test_no_snapshot),
       cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
-      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_edited)};
+      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_edited),
+      cmocka_unit_test(test_fork_dies)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
