@@ -34,7 +34,7 @@ static const char script[] =
     "    local s = ask(id)\n"                                                 /* 24 */
     "    return s .. id\n"                                                    /* 25 */
     "  end, { name = \"item\", concurrency = 1 })\n"                          /* 26 */
-    "  return { text = text, made = made, n = #outs, roll = random(9999) }\n" /* 27 */
+    "  return { text = text, made = made, n = #outs, roll = random(9), as = tostring(list) }\n" /* 27 */
     "end }\n";                                                                /* 28 */
 
 static const char helper[] = "local helper = {}\n"            /* 1 */
@@ -437,10 +437,11 @@ static void test_evaluation(void **state) {
   assert_false(stands(&k).changed);
   /* and the run goes on as before */
   assert_string_equal(evaluates(&k, "random(1000000) ~= nil"), "true");
+  assert_string_equal(evaluates(&k, "tostring({}) ~= tostring(list)"), "true");
   assert_true(ln_travel_unbreak(k.t, 1));
   goes(&k, LN_GO_CONTINUE, "end completed");
   need(ln_travel_about(k.t, fresh(&k), &err));
-  assert_has(json(&k), "\"result\":{\"made\":42,\"n\":2,\"roll\":");
+  assert_has(json(&k), "\"result\":{\"as\":\"table: 1\",\"made\":42,\"n\":2,\"roll\":");
   assert_has(json(&k), rig_result(k.r));
   shut(&k);
 }
