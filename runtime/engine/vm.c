@@ -270,8 +270,8 @@ static void check_budget(ln_vm *vm, lua_State *L) {
     die(vm, L, "cancelled", "stopped");
   } else if (vm->limits.cpu_us > 0 && cpu_spent(vm) > vm->limits.cpu_us) {
     double s = (double)vm->limits.cpu_us / 1e6;
-    snprintf(what, sizeof what, "used its CPU budget of %gs %s", s,
-             vm->guest ? "" : "between two effects (limits.cpu)");
+    snprintf(what, sizeof what, "used its CPU budget of %gs%s", s,
+             vm->guest ? "" : " between two effects (limits.cpu)");
     die(vm, L, "cpu", what);
   }
 }
@@ -567,7 +567,6 @@ bool ln_vm_has_guest(const ln_vm *vm) { return vm->guest != NULL; }
 typedef struct apart {
   ln_vm_limits limits;
   ln_watch *watch;
-  ln_turn_of turn;
   lua_State *running, *closing, *held;
   yielding yielding;
   bool dead, cpu_known, aside;
@@ -580,12 +579,13 @@ typedef struct apart {
 } apart;
 
 static apart as_it_is(ln_vm *vm) {
-  return (apart){vm->limits, atomic_load(&vm->watch), vm->turn,      vm->running, vm->closing, vm->held,
-                 vm->yielding, vm->dead,  vm->cpu_known, vm->aside,  vm->death,   vm->link,    vm->blocked,
-                 vm->began,  vm->cpu_start, vm->cpu_used, vm->raised, vm->guest};
+  return (apart){vm->limits,   atomic_load(&vm->watch), vm->running,   vm->closing, vm->held,
+                 vm->yielding, vm->dead,                vm->cpu_known, vm->aside,   vm->death,
+                 vm->link,     vm->blocked,             vm->began,     vm->cpu_start,
+                 vm->cpu_used, vm->raised,              vm->guest};
 }
 
-/* The turn itself is not: whoever watches it has a pointer to it. */
+/* The turn under way is not among it: whoever watches that has a pointer to it. */
 static void put_back(ln_vm *vm, const apart *a) {
   vm->limits = a->limits;
   atomic_store(&vm->watch, a->watch);
