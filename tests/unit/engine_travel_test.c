@@ -765,8 +765,8 @@ static void test_fork_of_fork(void **state) {
   shut(&k);
 }
 
-/* A plan from each point of a real run, also from within what was approved there: none acts, each ends, and each
-** comes to the same again. */
+/* A plan from each point of a real run, also from within what was approved there: none acts, each ends,
+** and each comes to the same again. */
 static void test_fork_anywhere(void **state) {
   kit k = {0};
   char ulid[LN_ULID + 1];
