@@ -85,6 +85,7 @@ void ln_snapshot_drop(ln_snapshot *s) {
 const char *ln_snapshot_hash(const ln_snapshot *s) { return s->hash; }
 size_t ln_snapshot_count(const ln_snapshot *s) { return s->n; }
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i) { return ln_str_of(s->v[i].module); }
+const char *ln_snapshot_path(const ln_snapshot *s, size_t i) { return s->v[i].path; }
 
 static bool add(ln_snapshot *s, script c, ln_err *err) {
   if (s->n == s->cap) {
