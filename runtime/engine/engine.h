@@ -29,6 +29,8 @@ struct ln_engine {
   const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation    */
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
+  struct ln_snapshot *beside;                            /* the last one with a file given by its path      */
+  struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */

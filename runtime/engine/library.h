@@ -41,6 +41,9 @@ ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted
 const char *lnL_pinned_sha(lua_State *L, ln_str module);
 bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err);
 
+/* Does any snapshot in memory, so any run, have that version of a module? */
+bool ln_library_pins(const ln_engine *g, ln_str module, const char *sha);
+
 /* In a VM: `require NAME` of a playbook: a core module, a connector, or a module of the snapshot. */
 int lnL_require(lua_State *L);
 /* Pushes what a module's chunk is, not yet called: each call of it has its own upvalues. [-0, +1, e] */
