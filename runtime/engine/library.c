@@ -391,8 +391,12 @@ static bool name_snapshot(ln_snapshot *s, ln_err *err) {
   return true;
 }
 
-bool ln_snapshot_name_it(ln_snapshot *s, ln_err *err) {
+void ln_snapshot_sort(ln_snapshot *s) {
   if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
+}
+
+bool ln_snapshot_name_it(ln_snapshot *s, ln_err *err) {
+  ln_snapshot_sort(s);
   if (s->news || !s->index || s->index->n != s->n || !s->index->hash[0]) return name_snapshot(s, err);
   memcpy(s->hash, s->index->hash, sizeof s->hash);       /* the same files: the same manifest */
   return true;
@@ -522,7 +526,7 @@ ln_snapshot *ln_snapshot_read(ln_engine *g, const ln_reading *how, ln_err *err) 
   bool ok = s && each_root(s, take_root, add_file, add_connector, err);
   if (s) s->reading = NULL;
   if (ok) {
-    if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
+    ln_snapshot_sort(s);
     return s;
   }
   ln_snapshot_drop(s);
@@ -769,8 +773,7 @@ bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln
 
 /* ------------------------------------------------------------------ in a VM */
 
-/* The path as people know it: from "scripts/" or "stdlib/" on. */
-static const char *shown(const char *path) {
+const char *ln_script_shown(const char *path) {
   const char *p = strstr(path, "scripts/"), *q = strstr(path, "stdlib/");
   return p ? p : q ? q : path;
 }
@@ -779,7 +782,7 @@ static const char *shown(const char *path) {
 ** other scripts, compiles another source. */
 static bool load_script(lua_State *L, ln_run *r, ln_script *c, ln_err *err) {
   char chunk[300];
-  snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
+  snprintf(chunk, sizeof chunk, "@%s", ln_script_shown(c->path));
   ln_buf *code = ln_replay_sees_opaque(r) ? &c->seen_through : &c->code;
   if (code->n) return ln_vm_load_code(r->vm, L, ln_buf_view(code), chunk, err);
   if (!lnL_load_script(L, (ln_str){atomic_load(&c->source), c->n}, chunk, err)) return false;

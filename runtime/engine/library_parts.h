@@ -27,6 +27,7 @@ typedef struct ln_place {                                /* a script in a snapsh
   struct timespec changed;                               /* of the file, when it was read                   */
   off_t size;                                            /* -1: the file holds something else               */
   ino_t inode;
+  unsigned char sifted;                                  /* reload.c's                                      */
 } ln_place;
 
 /* How files are read while people edit them. */
@@ -62,12 +63,14 @@ struct ln_snapshot {
 /* Reads the folders; not named yet, for reload.c may put other scripts in their places.  Free by drop. */
 ln_snapshot *ln_snapshot_read(ln_engine *g, const ln_reading *how, ln_err *err);
 bool ln_snapshot_name_it(ln_snapshot *s, ln_err *err);   /* sorts, and makes manifest and hash              */
+void ln_snapshot_sort(ln_snapshot *s);
 ln_place *ln_snapshot_place(const ln_snapshot *s, ln_str module); /* NULL: it has none                      */
 bool ln_snapshot_add(ln_snapshot *s, const ln_place *p, ln_err *err); /* p's script is the snapshot's now   */
 /* From here on runs begin with s, until the next one is set.  NULL: files are looked at again. */
 void ln_snapshot_set(ln_engine *g, ln_snapshot *s);
 /* The one that the store's index names, as far as it is there; NULL: none. */
 ln_snapshot *ln_snapshot_last(ln_engine *g);
+const char *ln_script_shown(const char *path); /* as people know it: from "scripts/" or "stdlib/" on */
 void ln_script_drop(ln_script *c);
 ln_script *ln_script_keep(ln_script *c);
 

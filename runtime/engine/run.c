@@ -63,6 +63,7 @@ void ln_run_tell(ln_run *r, ln_str entries) {
 
 /* ------------------------------------------------------------------ the pump */
 
+enum { BRIEF_US = 200000 };                              /* who only looks at a script gives it no more     */
 enum { TURNS = 256 };                                    /* then others on the loop have theirs             */
 
 static void pump_task(void *arg) {
@@ -636,6 +637,7 @@ static int l_push_root(lua_State *L) {
 bool ln_run_begin_vm(ln_run *r, ln_err *err) {
   const ln_config *c = r->engine->config;
   ln_vm_limits limits = {.memory = c->memory, .slice_us = c->slice_us, .cpu_us = c->cpu_us};
+  if (r->brief && limits.cpu_us > BRIEF_US) limits.cpu_us = BRIEF_US;
   if (!(r->vm = ln_vm_new(&limits, err))) return false;
   *ln_vm_user(r->vm) = r;
   ln_vm_on_print(r->vm, ln_note_print);
