@@ -114,6 +114,7 @@ sys.test("a script that is broken keeps its last good version, and says so once"
   has(r.err, "scripts/p.lua:5: '}' expected")
   has(r.err, "the version before it is used")
   eq(result(t), 1)
+  sh(t, "mkdir -p later/on")
   has(t:expect(1, { "check" }).out, "scripts/p.lua:")
   t:write("scripts/q.lua", text "3")                      -- another change: the first one is not told again
   becomes(t, 3, "q")
