@@ -82,6 +82,19 @@ bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *er
   return ok;
 }
 
+void ln_remote_say_stale(ln_app *app) {
+  ln_buf b, answer;
+  ln_err quiet;
+  ln_buf_init(&b, 256);
+  ln_buf_init(&answer, 64 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 1);
+  ln_remote_text(&b, "do", LN_STR("library"));
+  ln_v_end(&b, mark);
+  if (ln_server_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
+  ln_buf_free(&b);
+  ln_buf_free(&answer);
+}
+
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err) {
   char none[LN_ULID + 1];
   ln_buf b;

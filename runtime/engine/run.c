@@ -182,16 +182,21 @@ static void run_branch(ln_run *r, ln_branch *b) {
 
 /* ------------------------------------------------------------------ deliveries */
 
-static const ln_branch *asking_anew(const ln_run *r) {
-  for (const ln_branch *b = r->branches; b; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && !b->asked->record) return b;
-  return NULL;
+/* Where the script is instead: at what the journal does not know, if there is such a thing. */
+static const ln_branch *asking(const ln_run *r) {
+  const ln_branch *any = NULL;
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    if (b->state != LN_B_ASKING || !b->asked || b->asked->finished) continue;
+    if (!b->asked->record) return b;
+    any = b;
+  }
+  return any;
 }
 
 /* The journal knows something that the script does not come to. */
 static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_err err;
-  const ln_branch *b = asking_anew(r);
+  const ln_branch *b = asking(r);
   if (r->replay) ln_replay_diverged(r, rec, b ? b->asked : NULL);
   ln_fail(&err, "divergence", LN_FINAL,
           "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",

@@ -7,6 +7,7 @@
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
+**   migrate  { run }                                               → as ln_migrate has it
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
@@ -18,6 +19,7 @@
 
 #include "base/log.h"
 #include "engine/library.h"
+#include "engine/migrate.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
@@ -242,10 +244,16 @@ static bool do_library(asked *a, ln_err *err) {
   return true;
 }
 
+/* One run at a time: others have their turn in between. */
+static bool do_migrate(asked *a, ln_err *err) {
+  return ln_migrate(a->s->g, ln_v_get_str(a->what, "run"), a->who, a->answer, err) &&
+         (ln_sched_nudge(a->s->sched), true);
+}
+
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
     {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
     {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide},
-    {"declared", do_declared}, {"library", do_library}};
+    {"declared", do_declared}, {"library", do_library}, {"migrate", do_migrate}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");
