@@ -1,6 +1,6 @@
 /* watch.h: folders that are looked after, with all that is below them, while people edit what is in there.
 ** Editors write in place, or rename over; a checkout writes hundreds of files.  So what changed is not told
-** file by file: once it is quiet, or has gone on for too long, whoever watches is called, and reads it all. */
+** file by file: once it is quiet, or has gone on for too long, whoever watches is called, and reads all. */
 #ifndef LN_WATCH_H
 #define LN_WATCH_H
 

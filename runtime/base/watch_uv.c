@@ -1,8 +1,8 @@
 /* watch_uv.c: inotify, on libuv's poll.  A watch a folder; whenever folders came or went, all that are there
 ** are walked through anew, and so are they when the kernel's queue overflowed: adding a watch that is there
-** already costs nothing, and nothing has to be kept in step with what exactly happened.  The folder above each
-** of those that are watched is watched, too, for that one name: it may be a link that is changed, or come
-** later.
+** already costs nothing, and nothing has to be kept in step with what exactly happened.  The folder above
+** each of those that are watched is watched, too, for that one name: it may be a link that is changed, or
+** come later.
 **
 ** A file that is open for writing is half written.  The kernel says so to whoever wants a read lease on a
 ** file of its own; where it gives none, what was written and not yet closed is known from the events. */

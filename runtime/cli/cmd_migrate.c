@@ -13,8 +13,8 @@ static const struct option options[] = {
 static const char help[] =
     "usage: lunette migrate RUN [--json] [--config FILE]\n"
     "       lunette migrate --all [--json] [--config FILE]\n"
-    "Moves a waiting run, or all of them, to the newest scripts, where these ask all that the run has asked so\n"
-    "far, in its order.  One that does not fit stays as it is, and goes on with the scripts that it has.\n"
+    "Moves a waiting run, or all of them, to the newest scripts, where these ask all that the run has asked\n"
+    "so far, in its order.  One that does not fit stays as it is, and goes on with the scripts that it has.\n"
     "  --json   one object a line\n"
     "Exit status: 0 every one has the newest scripts; 1 some have not.\n";
 

@@ -124,7 +124,8 @@ ln_place *ln_snapshot_place(const ln_snapshot *s, ln_str module) {
 static ln_script *same_script(ln_engine *g, ln_str module, ln_str path, ln_str sha) {
   ln_snapshot *s = g->snapshots;
   for (int i = 0; s && i < LATEST; s = s->next, i++) {
-    const ln_place *p = s->hash[0] ? ln_snapshot_place(s, module) : NULL; /* one without a name is not sorted */
+    /* one without a name is not sorted yet */
+    const ln_place *p = s->hash[0] ? ln_snapshot_place(s, module) : NULL;
     if (p && ln_str_eq(ln_str_of(p->script->sha), sha) && ln_str_eq(ln_str_of(p->script->path), path))
       return ln_script_keep(p->script);
   }
@@ -288,7 +289,8 @@ static bool add_text(ln_snapshot *s, ln_str module, const char *path, ln_place p
   const ln_place *was = how && how->before ? ln_snapshot_place(how->before, module) : NULL;
   bool busy = false;
   ln_buf text;
-  if (was && was->script->source && was->inode == p.inode && p.changed.tv_sec + SOON_S < how->before->taken_s &&
+  if (was && was->script->source && was->inode == p.inode &&
+      p.changed.tv_sec + SOON_S < how->before->taken_s &&
       same_file(was, path, &(struct stat){.st_size = p.size, .st_mtim = p.changed}))
     return add_as_before(s, was, false, err);
   s->news = true;

@@ -19,7 +19,7 @@ typedef struct ln_script {
   _Atomic(char *) source;                                /* NULL: in the store, not fetched yet             */
   size_t n;                                              /* set before source is: the writer reads both     */
   ln_buf code, seen_through; /* what it was compiled to, once it was; as it is, and for values nobody knows */
-  ln_buf loads;                                          /* the modules that its playbook loads, a line each */
+  ln_buf loads;                                          /* reload.c: modules that it loads, a line each */
 } ln_script;
 
 typedef struct ln_place {                                /* a script in a snapshot                          */

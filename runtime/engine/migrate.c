@@ -1,6 +1,6 @@
 /* migrate.c: a waiting run moved to the newest scripts.  Whether it fits is what any replay tells: the newest
-** scripts are taken through its journal, strictly; they have to ask all that it knows of, waits and doubts that
-** are under way among it, in the recorded order, and may then go on as they like.
+** scripts are taken through its journal, strictly; they have to ask all that it knows of, waits and doubts
+** that are under way among it, in the recorded order, and may then go on as they like.
 **
 ** The move is one transaction: the snapshot is put, the row names it, with the input as its playbook declares
 ** it now, and an entry tells what was before.  The row's epoch grows, as if somebody had taken the run: a VM
@@ -97,13 +97,14 @@ static void put_fact(const moving *m, ln_buf *b) {
 static bool move_apply(ln_tx *tx, void *arg, ln_err *err) {
   const moving *m = arg;
   const ln_run_row *row = &m->past.row;
+  ln_str to = ln_str_of(ln_snapshot_hash(m->newest)), input = ln_buf_view(&m->run->input);
   int64_t now = ln_now_ms(m->g->loop->clock);
   ln_buf fact;
   if (!ln_tx_run_check(tx, row->id, ln_str_of(row->owner), row->epoch, err)) return false;
   ln_buf_init(&fact, (size_t)64 << 20);
   put_fact(m, &fact);
   bool ok = ln_buf_ok(&fact, err) && ln_snapshot_put(tx, m->newest, err) &&
-            ln_tx_run_move(tx, row->id, ln_str_of(ln_snapshot_hash(m->newest)), ln_buf_view(&m->run->input), err) &&
+            ln_tx_run_move(tx, row->id, to, input, err) &&
             ln_run_log_fact(tx, row->id, LN_STR("run.migrated"), now, ln_buf_view(&fact), err) &&
             ln_tx_segment(tx, row->id, err) && (!goes_on(m) || ln_tx_wait_call_run(tx, row->id, err)) &&
             ln_tx_audit(tx, now, LN_STR("migrated"), m->by, row->id, LN_STR("{}"), err);

@@ -372,7 +372,7 @@ static int l_put_loads(lua_State *L) {
   if (k->run->lib_ref == LUA_NOREF) return 0;
   lua_rawgeti(L, LUA_REGISTRYINDEX, k->run->lib_ref);        /* job loaded     */
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))        /* job loaded k v */
-    if (lua_type(L, -2) == LUA_TSTRING) ln_buf_addz(k->loads, lua_tostring(L, -2)), ln_buf_addc(k->loads, '\n');
+    if (lua_type(L, -2) == LUA_TSTRING) ln_buf_addf(k->loads, "%s\n", lua_tostring(L, -2));
   return 0;
 }
 
@@ -385,8 +385,9 @@ bool ln_script_check(ln_engine *g, ln_snapshot *s, ln_str module, bool runs, ln_
   r->brief = true;
   r->scripts = ln_snapshot_keep(s);
   r->playbook = ln_str_dup(module);
-  bool ok = (r->playbook || ln_fail(err, "memory", LN_AGAIN, "no memory for a run")) && ln_run_begin_vm(r, err) &&
-            ln_vm_protect(r->vm, l_push_check, &k, err) && ln_scratch_turns(r, NULL, err);
+  bool ok = r->playbook || ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  ok = ok && ln_run_begin_vm(r, err) && ln_vm_protect(r->vm, l_push_check, &k, err) &&
+       ln_scratch_turns(r, NULL, err);
   if (r->vm) ln_vm_protect(r->vm, l_put_loads, &k, &quiet);
   r->current = NULL;
   ln_run_free(r);

@@ -321,7 +321,8 @@ static bool end_scripts(pruning *p, ln_err *err) {
     scripts s = {.n = 0};
     ln_buf_init(&s.unused, SNAPSHOTS * NAME + 1);
     s.ok = true;
-    ok = ln_store_moves(p->g->store, &s.moves, err) && ln_store_snapshots(p->g->store, add_used, &s, &s.last, err) && (s.ok || no_memory(err)) &&
+    ok = ln_store_moves(p->g->store, &s.moves, err) &&
+         ln_store_snapshots(p->g->store, add_used, &s, &s.last, err) && (s.ok || no_memory(err)) &&
          ln_writer_run(p->g->store, scripts_apply, &s, err);
     if (ok) p->out->scripts += s.gone;
     more = s.more;

@@ -1,13 +1,14 @@
 /* reload.c: from a change on the disk to the snapshot that the next run begins with.
 **
-** The folders are read again; what was not written since is taken over, so that one edit costs one file.  What
-** is new is then *sifted*: compiled, and run as whoever loads it would, so that a declaration is looked at, too.
-** What fails goes back to what the snapshot before has of it.  A script that was not edited and fails by one
-** that was (or that is gone) takes that one back.  Whatever went back may fail others in turn: so that is done
-** until nothing more fails.  What is new and has nothing to go back to stays, and fails whoever runs it.
+** The folders are read again; what was not written since is taken over, so that one edit costs one file.
+** What is new is then *sifted*: compiled, and run as whoever loads it would, so that a declaration is looked
+** at, too.  What fails goes back to what the snapshot before has of it.  A script that was not edited and
+** fails by one that was (or that is gone) takes that one back.  Whatever went back may fail others in turn:
+** so that is done until nothing more fails.  What is new and has nothing to go back to stays, and fails
+** whoever runs it.
 **
-** Nothing is written here: a run that begins puts its snapshot into the store.  Memory holds this snapshot, and
-** those that runs in memory have begun with. */
+** Nothing is written here: a run that begins puts its snapshot into the store.  Memory holds this snapshot,
+** and those that runs in memory have begun with. */
 #include "engine/reload.h"
 
 #include "base/log.h"
@@ -18,7 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FRESH, GOOD, AGAIN, BAD };                        /* ln_place.sifted; AGAIN: what it needs is another */
+enum { FRESH, GOOD, AGAIN, BAD };                        /* ln_place.sifted; AGAIN: it, or what it needs, */
+                                                         /* went back                                     */
 enum { NAMES = 200 };
 
 typedef struct stale {
@@ -150,7 +152,8 @@ static bool went_back(const void *arg, ln_str name) {
 
 static bool is_to_look_at(const sifting *x, const ln_place *p) {
   if (p->sifted == GOOD || p->sifted == BAD) return false;
-  return x->first || p->sifted == AGAIN || find_stale(x->r, ln_str_of(p->script->module)) || is_other(x, ln_str_of(p->script->module)) ||
+  ln_str module = ln_str_of(p->script->module);
+  return x->first || p->sifted == AGAIN || find_stale(x->r, module) || is_other(x, module) ||
          any_name(ln_buf_view(&p->script->loads), name_is_other, x);
 }
 

@@ -12,7 +12,8 @@
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
 **
-** stale: of what goes on with its last good version, or has none, an array of { at, last, module, since, why }.
+** stale: of what goes on with its last good version, or has none: an array of
+** { at, last, module, since, why }.
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
 #include "server/serve.h"

@@ -189,7 +189,7 @@ bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln
 
 static bool moves(ln_conn *c, int64_t *n, ln_err *err) {
   return ln_conn_ints(c, n, 1, NULL, err,
-                      "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM mark WHERE name = 'moves'), 0)", "");
+                      "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM mark WHERE name = 'moves'", "");
 }
 
 bool ln_tx_moves(ln_tx *tx, int64_t *n, ln_err *err) { return moves(tx->c, n, err); }

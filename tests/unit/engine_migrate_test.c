@@ -123,7 +123,8 @@ static void test_fits_without_scheduler(void **state) {
 static void test_goes_on(void **state) {
   (void)state;
   rig *r = set_up("parallel { a = function() await_signal 'never' end }; return 1", 0);
-  edit(r, "parallel { a = function() await_signal 'never' end, b = function() fake.set { id = 'x' } end }; return 1");
+  edit(r, "parallel { a = function() await_signal 'never' end, b = function() fake.set { id = 'x' } end };"
+          " return 1");
   assert_has(migrate(r), "\"result\":\"moved\"");
   ln_sched_nudge(r->sched);
   rig_pass(r, 10000);
@@ -134,9 +135,8 @@ static void test_goes_on(void **state) {
 
 static void test_input(void **state) {
   (void)state;
-  static const char source[] = "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },"
-                               " input = { x = 'string?', %s }, run = function(input) sleep '1h' return input.y"
-                               " end }\n";
+  static const char source[] = "return playbook { name = 't.main', input = { x = 'string?', %s },"
+                               " run = function(input) sleep '1h' return input.y end }\n";
   char text[512];
   rig *r = set_up("sleep '1h' return 1", 0);
   snprintf(text, sizeof text, source, "y = 'integer = 7'");
