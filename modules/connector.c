@@ -329,16 +329,10 @@ void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot)) {
 
 /* --- taking back --- */
 
-bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
+bool lnC_undo(const lnC_operation *o, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
   ln_vitem args, before = {0};
-  ln_str of = ln_v_get_str(undo, "of");
-  if (!of.n) {
-    if (ln_v_get_str(undo, "op").n) return ln_buf_add(out, undo) || ln_buf_ok(out, err);
-    return ln_fail(err, "not_found", LN_FINAL, "it cannot be taken back");
-  }
-  lnC_operation *o = operation(g, of, err);
-  if (!o || !lnC_settings(o->c, err)) return false;
   lnC_value v = {0};
+  if (!lnC_settings(o->c, err)) return false;
   ln_buf_init(&v.out, ARGS_MAX);
   ln_v_get(undo, LN_STR("before"), &before);
   bool ok = ln_v_get(undo, LN_STR("args"), &args) ||
@@ -351,6 +345,14 @@ bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, l
   ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || ln_buf_ok(out, err));
   ln_buf_free(&v.out);
   return ok;
+}
+
+bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
+  ln_str of = ln_v_get_str(undo, "of");
+  const lnC_operation *o = of.n ? operation(g, of, err) : NULL;
+  if (of.n) return o && lnC_undo(o, undo, result, out, err);
+  if (ln_v_get_str(undo, "op").n) return ln_buf_add(out, undo) || ln_buf_ok(out, err);
+  return ln_fail(err, "not_found", LN_FINAL, "it cannot be taken back");
 }
 
 /* --- in a run's VM: arguments --- */
