@@ -207,8 +207,7 @@ static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
   ln_buf_init(&text, 4 << 20);
   ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
   for (size_t i = 0; i < s->n; i++) {
-    const ln_place *p = &s->v[i];
-    if (p->size < 0) continue;                           /* the file holds something else */
+    const ln_place *p = &s->v[i];                        /* of size -1: no file is taken for it */
     ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", p->script->path, p->script->sha,
                 (long long)p->changed.tv_sec, (long long)p->changed.tv_nsec, (long long)p->size,
                 (long long)p->inode);
@@ -230,12 +229,15 @@ static bool read_all(FILE *f, const char *path, ln_buf *out, ln_err *err) {
   return ln_fail(err, "too_big", LN_FINAL, "%s is unreadable or larger than 1 MiB", path);
 }
 
-/* *busy (with how, and false): somebody is writing it. */
-static bool read_file(const ln_reading *how, const char *path, ln_buf *out, bool *busy, ln_err *err) {
+/* False, and with how: *busy, somebody is writing it; *gone, it is not there any more. */
+static bool read_file(const ln_reading *how, const char *path, ln_buf *out, bool *busy, bool *gone,
+                      ln_err *err) {
   int fd = how ? how->open(how->arg, path, busy) : -1;
   FILE *f = how ? fd >= 0 ? fdopen(fd, "rb") : NULL : fopen(path, "rb");
+  int why = errno;
   if (!f && fd >= 0) close(fd);
-  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+  *gone = !f && how && !*busy && why == ENOENT;
+  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(why));
   bool ok = read_all(f, path, out, err);
   fclose(f);
   return ok;
@@ -283,20 +285,21 @@ static bool add_as_before(ln_snapshot *s, const ln_place *was, bool busy, ln_err
   return ln_snapshot_add(s, &p, err);
 }
 
-/* err of a file that vanished meanwhile, or that is new and being written: it is none of this snapshot's. */
+/* One that vanished meanwhile, or that is new and being written, is none of this snapshot's. */
 static bool add_text(ln_snapshot *s, ln_str module, const char *path, ln_place p, ln_err *err) {
   const ln_reading *how = s->reading;
   const ln_place *was = how && how->before ? ln_snapshot_place(how->before, module) : NULL;
-  bool busy = false;
+  bool busy = false, gone = false;
+  ln_err why = {0};
   ln_buf text;
   if (was && was->script->source && was->inode == p.inode &&
       p.changed.tv_sec + SOON_S < how->before->taken_s &&
       same_file(was, path, &(struct stat){.st_size = p.size, .st_mtim = p.changed}))
     return add_as_before(s, was, false, err);
   s->news = true;
-  if (!read_file(how, path, &text, &busy, err)) {
+  if (!read_file(how, path, &text, &busy, &gone, &why)) {
     if (busy && was) return add_as_before(s, was, true, err);
-    return how && (busy || errno == ENOENT) && ln_err_is(err, "not_found") ? (err->code[0] = 0, true) : false;
+    return busy || gone || (*err = why, false);
   }
   p.script = script_of_text(s, module, path, &text, err);
   return p.script && ln_snapshot_add(s, &p, err);

@@ -5,6 +5,7 @@
 #include "engine/inside.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
+#include "engine/prune.h"
 #include "engine/replay.h"
 
 enum { HOUR = 3600 * 1000 };
@@ -248,11 +249,40 @@ static void test_power(void **state) {
   assert_true(moved > 0 && stayed > 3);
 }
 
+static bool put_snapshot(ln_tx *tx, void *arg, ln_err *err) { return ln_snapshot_put(tx, arg, err); }
+
+/* After it was looked at which snapshots runs have: one is moved, and the newest scripts are others again. */
+static void move_and_edit(rig *r) {
+  assert_has(migrate(r), "\"result\":\"moved\"");
+  edit(r, READ_AND_SLEEP "return 3");
+  ln_snapshot *s = ln_snapshot_take(&r->g, (ln_str){NULL, 0}, &rig_err);
+  assert_non_null(s);
+  assert_true(ln_writer_run(r->g.store, put_snapshot, s, &rig_err));
+  ln_snapshot_drop(s);
+}
+
+static void test_moved_while_pruned(void **state) {
+  (void)state;
+  rig *r = set_up(READ_AND_SLEEP "return 1", 1);
+  ln_pruned out;
+  ln_prune_opts o = {.before_ms = 1};
+  edit(r, READ_AND_SLEEP "return 2");
+  r->on_wait = move_and_edit;
+  assert_true(ln_prune(&r->g, NULL, &o, &out, &rig_err));
+  assert_null(r->on_wait);
+  assert_true(out.scripts > 0);                          /* those that it was begun with */
+  rig_down(r);                                           /* which nobody has in memory any more */
+  rig_up(r);
+  ends_with(r, "2");
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_fits),     cmocka_unit_test(test_fits_without_scheduler),
       cmocka_unit_test(test_goes_on),  cmocka_unit_test(test_input),
       cmocka_unit_test(test_diverges), cmocka_unit_test(test_doubt),
-      cmocka_unit_test(test_power),    cmocka_unit_test(test_woken_meanwhile)};
+      cmocka_unit_test(test_power),    cmocka_unit_test(test_woken_meanwhile),
+      cmocka_unit_test(test_moved_while_pruned)};
   return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
 }
