@@ -1,5 +1,5 @@
-/* edits.c: playbooks that somebody edits while runs wait: the edited ones differ by a remark, so every run that
-** waits fits them, and goes on with them once it was moved; whatever process takes it up. */
+/* edits.c: playbooks that somebody edits while runs wait: the edited ones differ by a remark, so every run
+** that waits fits them, and goes on with them once it was moved; whatever process takes it up. */
 #include "tests/sim/sim.h"
 
 #include "engine/library_parts.h"
