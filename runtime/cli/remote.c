@@ -43,6 +43,58 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
   return ok;
 }
 
+static void say_stale(ln_str answer) {
+  ln_vitem list, one;
+  if (!ln_v_get(answer, LN_STR("stale"), &list)) return;
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);) {
+    ln_str at = ln_v_get_str(one.whole, "at"), why = ln_v_get_str(one.whole, "why");
+    fputs("lunette: ", stderr);
+    ln_app_put(stderr, at, 0);
+    fputs(": ", stderr);
+    ln_app_put(stderr, why, 0);
+    fputs(ln_v_get_bool(one.whole, "last", false) ? ": the version before it is used: lunette check\n"
+                                                  : ": it cannot be used: lunette check\n",
+          stderr);
+  }
+}
+
+bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err) {
+  ln_buf b, answer;
+  ln_vitem value;
+  memset(d, 0, sizeof *d);
+  ln_buf_init(&d->value, 1 << 20);
+  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&answer, 64 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 2);
+  ln_remote_text(&b, "do", LN_STR("declared"));
+  ln_remote_text(&b, "playbook", playbook);
+  ln_v_end(&b, mark);
+  bool ok = ln_buf_ok(&b, err) && ln_server_ask(app->g.store, ln_buf_view(&b), &answer, err);
+  ln_str a = ln_buf_view(&answer);
+  if (ok && ln_v_get(a, LN_STR("value"), &value)) {
+    snprintf(d->name, sizeof d->name, "%.*s", LN_STR_ARG(ln_v_get_str(a, "name")));
+    snprintf(d->alert_input, sizeof d->alert_input, "%.*s", LN_STR_ARG(ln_v_get_str(a, "alert")));
+    ok = ln_buf_add(&d->value, value.whole) || ln_buf_ok(&d->value, err);
+    say_stale(a);
+  }
+  ln_buf_free(&b);
+  ln_buf_free(&answer);
+  return ok;
+}
+
+void ln_remote_say_stale(ln_app *app) {
+  ln_buf b, answer;
+  ln_err quiet;
+  ln_buf_init(&b, 256);
+  ln_buf_init(&answer, 64 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 1);
+  ln_remote_text(&b, "do", LN_STR("library"));
+  ln_v_end(&b, mark);
+  if (ln_server_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
+  ln_buf_free(&b);
+  ln_buf_free(&answer);
+}
+
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err) {
   char none[LN_ULID + 1];
   ln_buf b;

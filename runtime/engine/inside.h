@@ -241,6 +241,7 @@ struct ln_run {
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
   bool scripts_ran;                                      /* those that normalise its input did             */
+  bool brief;                                            /* only looked at, by who has others to serve      */
   bool broken;                                           /* the attempt is over: the journal is what counts */
   bool winding; /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk               */
@@ -288,6 +289,10 @@ ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err); /* the s
 void ln_run_free(ln_run *r);                             /* of one that the writer knows nothing of         */
 bool ln_run_read_row(ln_run *r, const ln_run_row *row);  /* what its row says of it; false: no memory       */
 void ln_run_take_fork(ln_run *r);                        /* what its journal says of that                   */
+/* Does the script compile, and, with `runs`, does it load as whoever requires it would have it, and declare
+** what there is?  loads: the modules that it has loaded meanwhile, each ended by a newline. */
+bool ln_script_check(ln_engine *g, struct ln_snapshot *s, ln_str module, bool runs, ln_buf *loads,
+                     ln_err *err);
 /* Its input as its scripts declare it now; what they do not declare is left out. */
 bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */

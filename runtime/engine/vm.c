@@ -729,9 +729,9 @@ static int panic(lua_State *L) {
   return 0; /* Lua aborts */
 }
 
-static lua_Hook line_hook;
+static lua_Hook line_counter;
 
-void ln_vm_watch_lines(lua_Hook fn) { line_hook = fn; }
+void ln_vm_watch_lines(lua_Hook fn) { line_counter = fn; }
 
 ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
   ln_vm *vm = calloc(1, sizeof *vm);
@@ -750,7 +750,7 @@ ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
     return NULL;
   }
   lua_gc(vm->main, LUA_GCRESTART);
-  if (line_hook) lua_sethook(vm->main, line_hook, LUA_MASKLINE, 0); /* its coroutines take it over */
+  if (line_counter) lua_sethook(vm->main, line_counter, LUA_MASKLINE, 0); /* its coroutines take it over */
   return vm;
 fail:
   ln_vm_free(vm);

@@ -76,6 +76,18 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_e
   return one(ok, changed, run, err);
 }
 
+bool ln_tx_run_move(ln_tx *tx, int64_t run, ln_str snapshot, ln_str input, ln_err *err) {
+  int64_t changed = 0;
+  ln_conn *c = tx->c;
+  bool ok = ln_conn_exec(c, NULL, err, "UPDATE run_input SET input = ? WHERE run = ?", "bi", input, run) &&
+            ln_conn_exec(c, NULL, err,
+                         "INSERT INTO mark(name, value) VALUES('moves', '1')"
+                         " ON CONFLICT(name) DO UPDATE SET value = CAST(value AS INTEGER) + 1", "") &&
+            ln_conn_exec(c, &changed, err, "UPDATE run SET snapshot = ?, epoch = epoch + 1 WHERE id = ?",
+                         "ti", snapshot, run);
+  return one(ok, changed, run, err);
+}
+
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err) {
   int64_t same = 0, lost;
   bool found;

@@ -96,6 +96,7 @@ typedef struct sim_world {
   ln_simhost *vendors;
   ln_vfs_sim *disk;                                      /* with a store that has the scripts               */
   ln_engine *slot;                                       /* SIM_SLOTS: one a process */
+  struct ln_snapshot *scripts[SIM_SLOTS][2];             /* of each: as they are, and edited                */
   ln_buf input[SIM_INPUTS];                              /* of t1059.respond: encoded, one an alert         */
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;
@@ -118,7 +119,7 @@ typedef struct sim_result {                              /* what it tells its pa
   bool finished, ok;
   char why[SIM_TEXT];                                    /* what is wrong                                   */
   int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels,
-      lives, clock_steps;
+      lives, clock_steps, moves;
   int replayed, states[3];                               /* runs by how they ended                          */
   int jobs[JOBS];                                        /* of the writer, committed or not                 */
   int points[SIM_POINTS], stands[SIM_STANDS];            /* deaths there                                    */
@@ -222,6 +223,10 @@ int sim_acted(const char *ulid, ln_str step);
 ** False: nobody ever asked it anything. */
 bool sim_truth(const char *vendor, ln_buf *rows);
 bool sim_knows(const char *op);                          /* is it on record (here->req) who did this?       */
+
+/* edits.c: playbooks that are edited; runs that wait are moved to them, and back */
+bool sim_edits_prepare(sim_world *w, ln_err *err);
+void sim_edit_some(void);
 
 /* people.c: what people do */
 void sim_people(void);

@@ -69,6 +69,7 @@ struct rig {
   ln_sched *sched;
   /* the writer's jobs */
   void (*on_done)(rig *r);                               /* one was committed, and nobody knows yet         */
+  void (*on_wait)(rig *r);                               /* before one that is waited for; once             */
   bool restored;                                         /* lives to come have the backup for their store   */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   int64_t jobs_tried;                                    /* applied, whatever became of them                */
