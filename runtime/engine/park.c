@@ -66,6 +66,10 @@ static void put(ln_buf *b, const char *key, ln_str text) {
 /* "lunette signal RUN NAME": pasted into a shell as it is. */
 static void put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
+  if (r->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL))) {
+    snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid);
+    return;
+  }
   ln_buf_init(&name, sizeof w->next - 80);
   bool plain = ln_shell_word(&name, ln_v_get_str(ln_effect_args(e), "name"));
   int n = snprintf(w->next, sizeof w->next, "lunette signal %s %.*s", r->ulid,
@@ -161,6 +165,7 @@ static void park_done(void *arg, const ln_err *err) {
 void ln_park_try(ln_run *r) {
   int64_t due;
   if (!r->engine->sched || r->parked || r->parking || r->pending.n || r->flushed < r->flushes) return;
+  if (r->line) return;                                   /* somebody looks on, and may want to stop it */
   if (!ln_park_is_waiting(r, &due) || due < ln_now_ms(r->engine->loop->clock) + WORTH_MS) return;
   parting *p = calloc(1, sizeof *p);
   if (!p) return;                                        /* it waits as it is */

@@ -2,11 +2,14 @@
 **
 **   run      { playbook, input?, assume?, plan?, approve? }        → { run }
 **   call     { op, args?, plan?, approve? }                        → { run }
-**   undo     { run, plan?, approve?, despite_freeze? }             → { run }
+**   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
+**   session  {}                                                    → { run }   a prompt's
+**   line     { run, text?, plan?, reload? }                        → { run }   neither text nor reload: its end
+**   stop     { run }                                               → { run }   the line under way
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
@@ -119,7 +122,7 @@ static bool do_call(asked *a, ln_err *err) {
 static bool do_undo(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
-         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), &o, a->who, err));
+         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_int(a->what, "line", 0), &o, a->who, err));
 }
 
 static bool do_release(asked *a, ln_err *err) {
@@ -164,6 +167,29 @@ static bool do_signal(asked *a, ln_err *err) {
   return true;
 }
 
+static bool do_session(asked *a, ln_err *err) {
+  ln_run_options o = {.plan = false};
+  return begin(a, ln_session_start(a->s->g, &o, a->who, err));
+}
+
+static bool do_line(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  ln_str run = ln_v_get_str(a->what, "run"), text = ln_v_get_str(a->what, "text");
+  bool ok = ln_v_get_bool(a->what, "reload", false)
+                ? ln_session_reload(a->s->g, run, a->who, ulid, err)
+                : ln_session_line(a->s->g, run, text, ln_v_get_bool(a->what, "plan", true), a->who, ulid, err);
+  if (ok) put_run(a->answer, ulid);
+  return ok;
+}
+
+/* A session with a line under way is never put away, so it is here, or not at work. */
+static bool do_stop(asked *a, ln_err *err) {
+  ln_session_stop_of(a->s->g, ln_v_get_str(a->what, "run"));
+  (void)err;
+  ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
+  return true;
+}
+
 static bool do_decide(asked *a, ln_err *err) {
   bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
                                a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
@@ -175,6 +201,7 @@ static bool do_decide(asked *a, ln_err *err) {
 
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
     {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
+    {"session", do_session}, {"line", do_line},    {"stop", do_stop},
     {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {

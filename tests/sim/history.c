@@ -182,7 +182,7 @@ static void begin(sim_run *r) {
   if (undo && !of->over) return;
   r->known = false;
   r->told[0] = 0;
-  ln_run *run = undo ? ln_undo_start(here->g, ln_str_of(of->ulid), &o, ln_str_of(r->by), &err)
+  ln_run *run = undo ? ln_undo_start(here->g, ln_str_of(of->ulid), 0, &o, ln_str_of(r->by), &err)
                      : ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o,
                                     ln_str_of(r->by), &err);
   if (!run && undo && ln_err_is(&err, "conflict")) return;
