@@ -175,6 +175,7 @@ static void find_answer(ln_run *r, ln_effect *e, ln_asked *a) {
 
 void ln_replay_asked(ln_effect *e) {
   ln_run *r = e->run;
+  if (r->replay->on_ask) r->replay->on_ask(r->replay->on_ask_arg, e);
   if (!r->replay->keep) return;
   ln_asked *a = keep(r, e);
   if (a && r->replay->aligned) find_answer(r, e, a);

@@ -1,5 +1,5 @@
-/* inside.h: the engine's own structs: a run, its branches, an effect under way.  Only runtime/engine and
-** the words of modules/words*.c include it.
+/* inside.h: the engine's own structs: a run, its branches, an effect under way.  Only runtime/engine,
+** the words of modules/words*.c and the time travel of runtime/debug include it.
 **
 ** A run is a tree of branches (coroutines of one VM).  One branch runs at a time, until it asks an effect,
 ** joins its children, or ends; deliveries are what makes another one runnable, in the order that the

@@ -85,6 +85,7 @@ void ln_snapshot_drop(ln_snapshot *s) {
 const char *ln_snapshot_hash(const ln_snapshot *s) { return s->hash; }
 size_t ln_snapshot_count(const ln_snapshot *s) { return s->n; }
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i) { return ln_str_of(s->v[i].module); }
+const char *ln_snapshot_path(const ln_snapshot *s, size_t i) { return s->v[i].path; }
 
 static bool add(ln_snapshot *s, script c, ln_err *err) {
   if (s->n == s->cap) {
@@ -618,8 +619,7 @@ bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln
 
 /* ------------------------------------------------------------------ in a VM */
 
-/* The path as people know it: from "scripts/" or "stdlib/" on. */
-static const char *shown(const char *path) {
+const char *ln_script_shown(const char *path) {
   const char *p = strstr(path, "scripts/"), *q = strstr(path, "stdlib/");
   return p ? p : q ? q : path;
 }
@@ -628,7 +628,7 @@ static const char *shown(const char *path) {
 ** other scripts, compiles another source. */
 static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
   char chunk[300];
-  snprintf(chunk, sizeof chunk, "@%s", shown(c->path));
+  snprintf(chunk, sizeof chunk, "@%s", ln_script_shown(c->path));
   ln_buf *code = ln_replay_sees_opaque(r) ? &c->seen_through : &c->code;
   if (code->n) return ln_vm_load_code(r->vm, L, ln_buf_view(code), chunk, err);
   if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;

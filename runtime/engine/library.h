@@ -34,7 +34,10 @@ bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *p
 /* The module that a playbook's name or path means. */
 bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err);
 size_t ln_snapshot_count(const ln_snapshot *s);
+/* A path as people know it: from "scripts/" or "stdlib/" on; a view into it. */
+const char *ln_script_shown(const char *path);
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted */
+const char *ln_snapshot_path(const ln_snapshot *s, size_t i); /* the file that it was */
 
 /* Of the run that L belongs to: the SHA-256 of a module as it is pinned, in hex (NULL: it has none), and its
 ** source. */

@@ -160,20 +160,32 @@ static bool begin(ln_run *r, const ln_past *p, bool with, ln_replay *replay, ln_
   return ln_run_begin(r, err);
 }
 
-ln_run *ln_pass(ln_engine *g, const ln_past *p, ln_snapshot *s, bool with, ln_replay *replay, ln_err *err) {
+ln_run *ln_pass_begin(ln_engine *g, const ln_past *p, ln_snapshot *s, bool with, ln_replay *replay,
+                      ln_err *err) {
   static const ln_run_options none;
   ln_run *r = ln_run_new(g, &none, err);
   if (!r) return NULL;
   r->scripts = ln_snapshot_keep(s);
   ln_buf_init(&replay->result, (size_t)64 << 20);
   ln_buf_init(&replay->error, 1 << 20);
-  if (begin(r, p, with, replay, err)) {
-    ln_run_drive(r);
-    if (r->broken && replay->end != LN_DIVERGED) replay->end = LN_STOPPED;
-    if (r->broken) replay->why = r->why;
-    if (sort_by_name(replay)) return r;
-    ln_fail(err, "memory", LN_AGAIN, "no memory for what a run asked");
-  }
+  if (begin(r, p, with, replay, err)) return r;
+  ln_pass_free(r, replay);
+  return NULL;
+}
+
+void ln_pass_drive(ln_run *r) {
+  ln_replay *replay = r->replay;
+  ln_run_drive(r);
+  if (r->broken && replay->end != LN_DIVERGED) replay->end = LN_STOPPED;
+  if (r->broken) replay->why = r->why;
+}
+
+ln_run *ln_pass(ln_engine *g, const ln_past *p, ln_snapshot *s, bool with, ln_replay *replay, ln_err *err) {
+  ln_run *r = ln_pass_begin(g, p, s, with, replay, err);
+  if (!r) return NULL;
+  ln_pass_drive(r);
+  if (sort_by_name(replay)) return r;
+  ln_fail(err, "memory", LN_AGAIN, "no memory for what a run asked");
   ln_pass_free(r, replay);
   return NULL;
 }
@@ -278,7 +290,7 @@ static void put_both(ln_buf *b, const char *key, bool same, ln_str journal, ln_s
   ln_v_end(b, mark);
 }
 
-static const char *end_of(const ln_replay *x) {
+const char *ln_replay_end_name(const ln_replay *x) {
   switch (x->end) {
   case LN_ENDS: return x->state;
   case LN_WAITS: return "waits";
@@ -293,7 +305,7 @@ static void put_doc(ln_buf *b, const ln_past *p, const ln_run *r, const ln_repla
   bool compared = x->end == LN_ENDS && ln_past_ended(p);
   size_t mark = ln_v_begin(b, 'O', 13);
   put_divergence(b, p, x, own);
-  ln_doc_text(b, "ends", ln_str_of(end_of(x)));
+  ln_doc_text(b, "ends", ln_str_of(ln_replay_end_name(x)));
   ln_v_key(b, LN_STR("entries"));
   ln_v_int(b, (int64_t)ln_journal_entries(r->past));
   put_both(b, "error", !compared || same_error(p, x), p->row.error, ln_buf_view(&x->error));

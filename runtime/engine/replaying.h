@@ -1,5 +1,6 @@
 /* replaying.h: a run gone through again, as replay.c (in the recorded order, by the recorded names) and
-** aligned.c (answers found by name, whatever the order) know it.  Only these and compare.c include it. */
+** aligned.c (answers found by name, whatever the order) know it.  Only these, compare.c and runtime/debug's
+** time travel include it. */
 #ifndef LN_REPLAYING_H
 #define LN_REPLAYING_H
 
@@ -42,6 +43,8 @@ typedef enum ln_replay_end { LN_ENDS, LN_WAITS, LN_STOPPED, LN_DIVERGED, LN_LEFT
 struct ln_replay {                                       /* one pass                                        */
   bool keep;                                             /* what is asked is kept                           */
   bool aligned, opaque;                                  /* opaque: it may meet values that nobody knows    */
+  void (*on_ask)(void *arg, ln_effect *e);               /* for each effect that a script asks; or NULL     */
+  void *on_ask_arg;
   bool probing;                                          /* left off at the first thing that is different   */
   const ln_replay *before;                               /* the pass of the scripts as they were; or NULL   */
   ln_asked *asked;
@@ -68,8 +71,13 @@ struct ln_replay {                                       /* one pass            
 ** Free by ln_pass_free, which frees what the replay has gathered, too. */
 ln_run *ln_pass(ln_engine *g, const ln_past *p, struct ln_snapshot *s, bool with, ln_replay *replay,
                 ln_err *err);
+/* The same in two parts: the run stands before its first turn in between.  Drive may be another thread's. */
+ln_run *ln_pass_begin(ln_engine *g, const ln_past *p, struct ln_snapshot *s, bool with, ln_replay *replay,
+                      ln_err *err);
+void ln_pass_drive(ln_run *r);
 void ln_pass_free(ln_run *r, ln_replay *replay);
 
+const char *ln_replay_end_name(const ln_replay *x);      /* "completed" … "waits" "stopped" "diverged"      */
 const ln_asked *ln_replay_find(const ln_replay *p, ln_str name); /* NULL: it was not asked                  */
 bool ln_replay_keep(ln_asked *a, const ln_effect *e);    /* false: no memory                                */
 void ln_asked_free(ln_asked *a);

@@ -52,6 +52,9 @@ struct ln_vm {
   bool aside;
   lua_State *held;                                       /* may not yield to its author's code              */
   const void *raised;                                    /* the text that the author raised last            */
+  ln_line_fn line;                                       /* somebody looks at it line by line; NULL: nobody */
+  void *line_arg;
+  atomic_bool *guest;                                    /* ln_vm_guest is under way: set, it is to end     */
   ln_print_fn print;
   ln_global_fn global;
   const char *const *global_names;
@@ -259,13 +262,16 @@ static int64_t cpu_spent(ln_vm *vm) {
   return *vm->cpu_used + now - vm->cpu_start;
 }
 
+static bool is_stopped(ln_vm *vm) { return atomic_load(vm->guest ? vm->guest : &vm->stop); }
+
 static void check_budget(ln_vm *vm, lua_State *L) {
   char what[LN_ERR_TEXT / 2];
-  if (atomic_load(&vm->stop)) {
+  if (is_stopped(vm)) {
     die(vm, L, "cancelled", "stopped");
   } else if (vm->limits.cpu_us > 0 && cpu_spent(vm) > vm->limits.cpu_us) {
     double s = (double)vm->limits.cpu_us / 1e6;
-    snprintf(what, sizeof what, "used its CPU budget of %gs between two effects (limits.cpu)", s);
+    snprintf(what, sizeof what, "used its CPU budget of %gs %s", s,
+             vm->guest ? "" : "between two effects (limits.cpu)");
     die(vm, L, "cpu", what);
   }
 }
@@ -280,6 +286,15 @@ static void turn_due(void *arg) {
 
 static bool slice_over(const ln_vm *vm) { return ln_preempt_now_us() >= vm->turn.at_us; }
 
+/* Of a dead one, in a hook of L. */
+static void leave(ln_vm *vm, lua_State *L) {
+  atomic_store(&vm->look, true);
+  arm(L);
+  if (!lnL_can_wait(L)) raise_killed(L);
+  vm->yielding = YIELD_DEAD;
+  lua_yield(L, 0);
+}
+
 /* What is left unsettled here (the slice, where it cannot be given away) the clock brings up again. */
 static void hook(lua_State *L, lua_Debug *ar) {
   ln_vm *vm = ln_vm_of(L);
@@ -288,16 +303,11 @@ static void hook(lua_State *L, lua_Debug *ar) {
   if (!vm->running) return;
   atomic_store(&vm->look, false);
   if (!vm->dead) check_budget(vm, L);
-  if (!vm->dead && !slice_over(vm)) return;
   if (vm->dead) {
-    atomic_store(&vm->look, true);
-    arm(L);
-  }
-  if (lnL_can_wait(L)) {
-    vm->yielding = vm->dead ? YIELD_DEAD : YIELD_SLICE;
+    leave(vm, L);
+  } else if (slice_over(vm) && lnL_can_wait(L)) {
+    vm->yielding = YIELD_SLICE;
     lua_yield(L, 0);
-  } else if (vm->dead) {
-    raise_killed(L);
   }
 }
 
@@ -330,7 +340,7 @@ int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 
 bool lnL_can_wait(lua_State *L) {
   ln_vm *vm = ln_vm_of(L);
-  return vm && vm->running && vm->blocked == 0 && !vm->closing && lua_isyieldable(L);
+  return vm && vm->running && !vm->guest && vm->blocked == 0 && !vm->closing && lua_isyieldable(L);
 }
 
 static const char *const transparent[] = {"pcall", "xpcall", "sort", "resume", "a coroutine.wrap", NULL};
@@ -378,6 +388,11 @@ static int refuse_wait(lua_State *L) {
   ln_err err;
   char at[LN_ERR_TEXT / 2];
   ln_vm *vm = ln_vm_of(L);
+  if (vm && vm->guest) {
+    ln_fail(&err, "refused", LN_FINAL,
+            "effects cannot be asked here: a past run is only looked at, and nothing leaves it");
+    return lnL_raise(L, &err);
+  }
   const char *name = vm && vm->running ? culprit(vm, L) : NULL;
   lnL_where(L, at, sizeof at);
   ln_fail(&err, "bad_argument", LN_FINAL, "cannot wait inside %s (at %s): collect first, and wait after it",
@@ -399,6 +414,12 @@ bool lnL_in_author_coroutine(lua_State *L) { return ln_vm_of(L)->link != NULL; }
 bool lnL_closing(lua_State *L) { return ln_vm_of(L)->closing == L; }
 bool lnL_core_yield(lua_State *L) { return ln_vm_of(L)->yielding != YIELD_AUTHOR; }
 
+static void line_hook(lua_State *L, lua_Debug *ar);
+
+static void hook_lines(ln_vm *vm, lua_State *co) {
+  if (vm->line && !vm->guest && !vm->dead) lua_sethook(co, line_hook, LUA_MASKLINE, 0);
+}
+
 int lnL_resume(lua_State *L, lua_State *co, int nargs, int *nres) {
   ln_vm *vm = ln_vm_of(L);
   ln_link link = {L, vm->link, !lua_isyieldable(L)};
@@ -406,6 +427,7 @@ int lnL_resume(lua_State *L, lua_State *co, int nargs, int *nres) {
   vm->blocked += link.blocked;
   vm->yielding = YIELD_AUTHOR;
   vm->running = co;
+  hook_lines(vm, co);
   int status = lua_resume(co, L, nargs, nres);
   vm->running = L;
   vm->blocked -= link.blocked;
@@ -471,6 +493,7 @@ ln_vm_turn ln_vm_resume(ln_vm *vm, lua_State *co, int nargs, int *nres, ln_err *
     vm->dead = true;
     return killed(vm, err);
   }
+  hook_lines(vm, co);
   int status = lua_resume(co, vm->main, nargs, nres);
   end_turn(vm);
   ln_vm_turn turn = verdict(vm, co, status, err);
@@ -497,6 +520,144 @@ bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err) {
   else if (status != LUA_OK && err) lnL_to_error(L, -1, err);
   lua_settop(L, top);
   return status == LUA_OK;
+}
+
+/* --- looked at from outside ----------------------------------------------------------------------------- */
+
+enum { LINE_COSTS = 8 };                                 /* times what it costs unwatched, at most          */
+
+/* Nothing yields here but what is dead: before Lua 5.4.7 a coroutine that yielded in a line hook tells the
+** wrong line.  So a slice passes unnoticed, and a long loop is stopped by its lines. */
+static void line_hook(lua_State *L, lua_Debug *ar) {
+  ln_vm *vm = ln_vm_of(L);
+  if (!vm->running) return;
+  if (!vm->guest && !vm->dead) vm->line(L, ar->currentline, vm->line_arg);
+  if (!vm->dead && !is_stopped(vm) && !atomic_load_explicit(&vm->look, memory_order_relaxed)) return;
+  atomic_store(&vm->look, false);
+  if (!vm->dead) check_budget(vm, L);
+  if (vm->dead) leave(vm, L);
+}
+
+void ln_vm_on_line(ln_vm *vm, ln_line_fn fn, void *arg) {
+  vm->line = fn;
+  vm->line_arg = arg;
+  vm->limits.cpu_us *= LINE_COSTS;
+}
+
+void ln_vm_stand(ln_vm *vm, void (*wait)(void *arg), void *arg) {
+  ln_err none;
+  *vm->cpu_used = cpu_spent(vm);
+  ln_preempt_end(atomic_exchange(&vm->watch, NULL), &vm->turn);
+  wait(arg);
+  begin_budget(vm);
+  vm->turn.at_us = vm->began + vm->limits.slice_us;
+  atomic_store(&vm->watch, ln_preempt_begin(&vm->turn, &none)); /* the thread has its watch already */
+}
+
+lua_State *ln_vm_running(const ln_vm *vm, size_t up) {
+  const ln_link *l = vm->link;
+  if (up == 0) return vm->running;
+  while (l && --up > 0) l = l->up;
+  return l ? l->from : NULL;
+}
+
+bool ln_vm_has_guest(const ln_vm *vm) { return vm->guest != NULL; }
+
+/* What a guest has of its own. */
+typedef struct apart {
+  ln_vm_limits limits;
+  ln_watch *watch;
+  ln_turn_of turn;
+  lua_State *running, *closing, *held;
+  yielding yielding;
+  bool dead, cpu_known, aside;
+  ln_err death;
+  ln_link *link;
+  int blocked;
+  int64_t began, cpu_start, *cpu_used;
+  const void *raised;
+  atomic_bool *guest;
+} apart;
+
+static apart as_it_is(ln_vm *vm) {
+  return (apart){vm->limits, atomic_load(&vm->watch), vm->turn,      vm->running, vm->closing, vm->held,
+                 vm->yielding, vm->dead,  vm->cpu_known, vm->aside,  vm->death,   vm->link,    vm->blocked,
+                 vm->began,  vm->cpu_start, vm->cpu_used, vm->raised, vm->guest};
+}
+
+/* The turn itself is not: whoever watches it has a pointer to it. */
+static void put_back(ln_vm *vm, const apart *a) {
+  vm->limits = a->limits;
+  atomic_store(&vm->watch, a->watch);
+  vm->running = a->running, vm->closing = a->closing, vm->held = a->held;
+  vm->yielding = a->yielding;
+  vm->dead = a->dead, vm->cpu_known = a->cpu_known, vm->aside = a->aside;
+  vm->death = a->death;
+  vm->link = a->link, vm->blocked = a->blocked;
+  vm->began = a->began, vm->cpu_start = a->cpu_start, vm->cpu_used = a->cpu_used;
+  vm->raised = a->raised;
+  vm->guest = a->guest;
+}
+
+static apart a_guest(const ln_vm *vm, const ln_vm_limits *l, int64_t *cpu_us, atomic_bool *stop) {
+  return (apart){.limits = {.memory = vm->used + l->memory, .slice_us = l->slice_us, .cpu_us = l->cpu_us},
+                 .aside = true, .cpu_used = cpu_us, .guest = stop};
+}
+
+/* Whatever it ended by, the attempt beside it is as it was; what the guest made and others hold now may need
+** more memory than the attempt may have. */
+static void guest_gone(ln_vm *vm, const apart *was) {
+  put_back(vm, was);
+  vm->refused = 0;
+  if (vm->limits.memory < vm->used) vm->limits.memory = vm->used;
+  atomic_store(&vm->look, vm->dead);
+}
+
+struct thread { lua_State *co; int ref; };
+
+static int l_guest_thread(lua_State *L) {
+  struct thread *t = lua_touserdata(L, 1);
+  t->co = lua_newthread(L);                              /* t co            */
+  t->ref = luaL_ref(L, LUA_REGISTRYINDEX);               /* t               */
+  lua_sethook(t->co, NULL, 0, 0);                        /* it has those of its maker */
+  return 0;
+}
+
+static bool resume_guest(ln_vm *vm, lua_State *co, lua_State *from, ln_err *err) {
+  ln_turn_of turn = {.due = turn_due, .arg = vm};
+  int nres;
+  vm->running = co;
+  begin_budget(vm);
+  turn.at_us = vm->began + vm->limits.slice_us;
+  ln_watch *w = ln_preempt_begin(&turn, err);
+  if (!w) return false;
+  int status = lua_resume(co, from, 1, &nres);
+  ln_preempt_end(w, &turn);
+  if (status != LUA_OK && status != LUA_YIELD) lnL_fatal(co, status, false);
+  if (vm->dead) return *err = vm->death, false;
+  if (status == LUA_YIELD) return ln_fail(err, "refused", LN_FINAL, "it may not yield here");
+  if (status != LUA_OK) lnL_to_error(co, -1, err);
+  return status == LUA_OK;
+}
+
+bool ln_vm_guest(ln_vm *vm, lua_CFunction fn, void *arg, const ln_vm_limits *l, atomic_bool *stop,
+                 ln_err *err) {
+  int64_t cpu = 0;
+  struct thread t = {NULL, LUA_NOREF};
+  apart was = as_it_is(vm), own = a_guest(vm, l, &cpu, stop);
+  lua_State *from = vm->running ? vm->running : vm->main;
+  put_back(vm, &own);
+  bool ok = ln_vm_protect(vm, l_guest_thread, &t, err);
+  if (ok) {
+    lua_pushcfunction(t.co, fn);
+    lua_pushlightuserdata(t.co, arg);
+    ok = resume_guest(vm, t.co, from, err);
+    luaL_unref(vm->main, LUA_REGISTRYINDEX, t.ref);
+  }
+  guest_gone(vm, &was);
+  if (!ok && ln_err_is(err, "memory"))
+    ln_fail(err, "memory", LN_FINAL, "it needs more than %zu MiB beside what the run has", l->memory >> 20);
+  return ok;
 }
 
 /* --- loading -------------------------------------------------------------------------------------------- */

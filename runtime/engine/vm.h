@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 
 typedef struct ln_vm ln_vm;
 
@@ -87,6 +88,26 @@ void lnL_freeze(lua_State *L);
 void lnL_finalises(lua_State *L);
 /* the other way, for the core only: a view becomes its table; others stay [-1, +1, m] */
 void lnL_thaw(lua_State *L);
+
+/* --- looked at from outside while it runs: for runtime/debug --- */
+
+/* fn is called before each line of a script is run, on the coroutine that is about to run it.  It must not
+** raise; it may look around, stand, and have guests.  To be called before the first turn; budgets of CPU are
+** eight times as long from then on, since lines cost. */
+typedef void (*ln_line_fn)(lua_State *L, int line, void *arg);
+void ln_vm_on_line(ln_vm *vm, ln_line_fn fn, void *arg);
+/* In such an fn: calls wait(arg).  The time until it returns is none of the turn's; meanwhile another
+** thread may use the state. */
+void ln_vm_stand(ln_vm *vm, void (*wait)(void *arg), void *arg);
+/* The coroutine that runs, and those that have resumed it, outwards; NULL: no more. */
+lua_State *ln_vm_running(const ln_vm *vm, size_t up);
+/* Calls fn (its argument: arg, as a light userdata) as a *guest*, while the attempt stands or between its
+** turns.  It has limits of its own (memory: beyond what is in use), and ends soon after *stop is true; its end
+** is none of the attempt's, objects are numbered aside, and nothing in it can wait ("refused").  False: err is
+** what it raised, or "cpu", "memory", "stack", "cancelled". */
+bool ln_vm_guest(ln_vm *vm, lua_CFunction fn, void *arg, const ln_vm_limits *l, atomic_bool *stop,
+                 ln_err *err);
+bool ln_vm_has_guest(const ln_vm *vm);                   /* is what runs one?                               */
 
 /* Globals read by a name that is absent raise "unknown name 'x'", except those in this hook: the engine
 ** pushes the value and answers true (lazily loaded words).  Assigning a global from a playbook is an error as
