@@ -138,8 +138,8 @@ static void loop(ln_repl *r) {
 
 static void greet(const ln_repl *r) {
   if (!r->terminal) return;
-  printf("lunette: session %s%s; :help lists what there is, Ctrl-D leaves\n", r->ulid,
-         r->app->served ? ", in the process that serves the store" : "");
+  printf("lunette%s; :help lists what there is, Ctrl-D leaves\n",
+         r->app->served ? ", within the process that serves the store" : "");
 }
 
 static int run(ln_app *app, const args *a) {
@@ -151,10 +151,7 @@ static int run(ln_app *app, const args *a) {
   if (a->socket && !app->served)
     return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket), LN_EXIT_UNUSABLE;
   if (!ln_carry_may_approve(app, r.approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
-  if (!(r.in = ln_input_open(&r, &err)) || !ln_repl_begin(&r, &err)) {
-    ln_input_close(r.in);
-    return ln_app_fail(&err);
-  }
+  if (!(r.in = ln_input_open(&r, &err))) return ln_app_fail(&err);
   greet(&r);
   if (a->run) ln_repl_open(&r, ln_str_of(a->run));
   if (!a->run || r.travel) loop(&r);

@@ -14,9 +14,9 @@ typedef struct ln_repl {
   ln_input *in;
   bool terminal;                                         /* somebody types, and looks                       */
   ln_run *run;                                           /* NULL: the serving process carries it            */
-  char ulid[LN_ULID + 1];
+  char ulid[LN_ULID + 1];                                /* of the session; "": nothing was run yet         */
   int64_t id;                                            /* of its row                                      */
-  int64_t line, undone;                                  /* sent so far; the last that was taken back       */
+  int64_t line;                                          /* how many were sent                              */
   bool planning;                                         /* writes are only planned                         */
   ln_approve approve;
   size_t seen;                                           /* bytes of the journal that were shown            */
@@ -38,16 +38,27 @@ int ln_repl_columns(void);                               /* how wide the output 
 void ln_repl_put(const ln_repl *r, ln_str text);
 
 /* --- repl_line.c: what runs --- */
-bool ln_repl_begin(ln_repl *r, ln_err *err);             /* makes the session                               */
-void ln_repl_end(ln_repl *r);
 void ln_repl_run(ln_repl *r, ln_str text);               /* a line, until it is over; shows what came of it */
+void ln_repl_end(ln_repl *r);                            /* of the session                                  */
 void ln_repl_reload(ln_repl *r);
-void ln_repl_undo(ln_repl *r);                           /* the last line that was not yet taken back       */
+void ln_repl_undo(ln_repl *r);                           /* the last line of which something is left        */
 
 /* --- repl_words.c: what begins with ":" --- */
 void ln_repl_command(ln_repl *r, ln_str text);
-extern const char *const ln_repl_commands[];             /* NULL-ended                                      */
 /* What there is, for ln_repl_complete: connectors, commands, runs, scripts. */
 bool ln_repl_known(ln_repl *r, ln_buf *out, ln_err *err);
+
+typedef struct ln_repl_word {
+  const char *name, *args, *what;
+  void (*fn)(ln_repl *r, ln_str rest);
+} ln_repl_word;
+
+/* --- repl_travel.c: a past run that is open --- */
+extern const ln_repl_word ln_repl_travel_words[];        /* name NULL: the end                              */
+void ln_repl_open(ln_repl *r, ln_str which);             /* shows where it stands; r->travel NULL: it cannot be */
+void ln_repl_close_travel(ln_repl *r);
+void ln_repl_travel_prompt(const ln_repl *r, ln_buf *b);
+void ln_repl_travel_eval(ln_repl *r, ln_str text);       /* in the frame that is looked at                  */
+void ln_repl_put_source(const ln_repl *r, ln_str source); /* repl_words.c: with its lines' numbers          */
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/repl.h"
 
 #include "engine/journal.h"
+#include "server/serve.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -130,8 +131,6 @@ static bool is_stuck(const ln_repl *r) {
 
 static void carry(ln_repl *r) {
   ln_loop *l = r->app->g.loop;
-  ln_timer none = {0};
-  (void)none;
   looping = l;
   ln_app_catch_interrupts(interrupt);
   computing = r->run;
@@ -254,17 +253,22 @@ static void follow(ln_repl *r) {
 
 /* ------------------------------------------------------------------ either */
 
-bool ln_repl_begin(ln_repl *r, ln_err *err) {
+static bool nothing(ln_tx *tx, void *arg, ln_err *err) {
+  (void)tx, (void)arg, (void)err;
+  return true;
+}
+
+/* With the first line: who only looks around leaves nothing behind. */
+static bool begin(ln_repl *r, ln_err *err) {
   ln_buf b;
   ln_run_options o = options_of(r);
-  r->line = r->undone = r->asked = 0;
-  r->seen = 0;
-  r->ulid[0] = '\0';
-  r->ended = false;
-  if (r->app->served) return ask(r, &b, open_request(r, &b, "session", 0), err);
+  if (r->app->served) {
+    size_t mark = open_request(r, &b, "session", 0);
+    return ask(r, &b, mark, err);
+  }
   if (!(r->run = ln_session_start(&r->app->g, &o, ln_str_of(ln_app_user()), err))) return false;
   snprintf(r->ulid, sizeof r->ulid, "%s", ln_run_ulid(r->run));
-  return true;
+  return ln_writer_run(r->app->g.store, nothing, NULL, err); /* its row is there for whom a line is sent to */
 }
 
 typedef struct sending {
@@ -290,7 +294,7 @@ static bool send(ln_repl *r, const sending *s, ln_err *err) {
 static void send_and_wait(ln_repl *r, const sending *s) {
   ln_err err = {0};
   r->over = false;
-  if (!send(r, s, &err)) {
+  if ((!r->ulid[0] && !begin(r, &err)) || !send(r, s, &err)) {
     r->code = ln_app_fail(&err);
     if (!ln_err_is(&err, "usage") && !ln_err_is(&err, "too_big") && !ln_err_is(&err, "full")) r->ended = true;
     return;
@@ -329,8 +333,7 @@ static void undo_here(ln_repl *r, int64_t line) {
     ln_app_fail(&err);
     return;
   }
-  int code = ln_carry(&c);
-  if (code == LN_EXIT_DONE && !r->planning) r->undone = line;
+  ln_carry(&c);
   ln_run_close(c.run);
 }
 
@@ -351,7 +354,7 @@ static void undo_there(ln_repl *r, int64_t line) {
   bool ok = ln_remote(r->app, ln_buf_view(&b), ulid, &err);
   ln_buf_free(&b);
   if (!ok) ln_app_fail(&err);
-  else if (ln_follow(r->app, ulid, &how, NULL) == LN_EXIT_DONE && !r->planning) r->undone = line;
+  else ln_follow(r->app, ulid, &how, NULL);
 }
 
 /* The last line that did something, and of which something is left to take back. */

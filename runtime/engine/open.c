@@ -165,6 +165,7 @@ static void create_done(void *arg, const ln_err *err) {
     r->why = *err; /* without a row nothing else can be told of it */
   } else {
     ln_snapshot_stored(r->scripts);
+    ln_run_look_around(r);                               /* before its row was there nothing could be */
   }
   ln_run_pump_soon(r);
 }
