@@ -34,8 +34,14 @@ static void show_said(ln_repl *r, ln_str data) {
   ln_buf_free(&text);
 }
 
+/* A tab is spelt out elsewhere, as it could pass for spaces; between what print was given it is no more. */
 static void show_print(const ln_event *e) {
-  ln_app_put_lines(stdout, ln_v_get_str(e->text, "message"));
+  ln_str rest = ln_v_get_str(e->text, "message"), part;
+  while (ln_str_cut(rest, '\t', &part, &rest)) {
+    ln_app_put_lines(stdout, part);
+    fputs("  ", stdout);
+  }
+  ln_app_put_lines(stdout, part);
   putchar('\n');
 }
 
@@ -205,9 +211,11 @@ static bool look(ln_repl *r, ln_err *err) {
     return false;
   r->seen = d.at;
   if (r->over || !ln_store_approvals(r->app->g.store, r->id, true, first_open, r, err)) return r->over;
-  if (r->asked > asked && !ln_carry_answer(r->app, r->approve, r->asked))
+  if (r->asked > asked && !ln_carry_answer(r->app, r->approve, r->asked)) {
     ln_app_usage("run %s waits for approval: lunette approve %lld%s", r->ulid, (long long)r->asked,
                  r->terminal ? "   (Ctrl-C drops the line)" : "");
+    if (!r->terminal) r->ended = true, r->code = LN_EXIT_WAITS;
+  }
   return true;
 }
 
@@ -312,9 +320,10 @@ void ln_repl_end(ln_repl *r) {
   ln_err err = {0};
   sending end = {.reload = false};
   int code = r->code;
-  if (!r->ended && r->ulid[0] && send(r, &end, &err)) {
+  bool goes_on = !r->ended || code == LN_EXIT_WAITS;     /* somebody's answer: then it comes to its end */
+  if (goes_on && r->ulid[0] && send(r, &end, &err) && r->run && !r->ended) {
     r->over = false;
-    if (r->run) carry(r);
+    carry(r);
   }
   r->code = code;
   if (r->run) ln_run_close(r->run);
