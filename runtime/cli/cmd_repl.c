@@ -66,36 +66,32 @@ static int parse(int argc, char **argv, args *a) {
 
 /* ------------------------------------------------------------------ the prompt */
 
-/* Those that may write. */
+/* " okta,visionone": those that may write; nothing where that would leave no room to type. */
 static void put_writers(const ln_config *c, ln_buf *b) {
-  const char *before = " ";
+  size_t from = b->n;
   for (size_t i = 0; i < c->n_connectors; i++) {
     if (c->connectors[i].writes == LN_WRITES_NEVER) continue;
-    ln_buf_addz(b, before);
+    ln_buf_addc(b, b->n == from ? ' ' : ',');
     ln_buf_add(b, c->connectors[i].name);
-    before = ",";
   }
+  if ((int)(b->n - from) > ln_repl_columns() / 2) ln_buf_cut(b, from);
 }
 
 /* \1 is before and after what has no width. */
 static void build_prompt(const ln_repl *r, bool more, ln_buf *b) {
-  bool colour = ln_app_colour(stdout);
+  bool red = ln_app_colour(stdout) && !r->planning;
   ln_buf_cut(b, 0);
   if (more) {
     ln_buf_addz(b, "...> ");
-    return;
-  }
-  if (r->travel) {
+  } else if (r->travel) {
     ln_repl_travel_prompt(r, b);
-    return;
+  } else {
+    if (red) ln_buf_addz(b, "\1\033[1;31m\1");
+    ln_buf_addz(b, r->planning ? "plan" : "ACT");
+    if (!r->planning) put_writers(r->app->config, b);
+    if (red) ln_buf_addz(b, "\1\033[0m\1");
+    ln_buf_addz(b, "> ");
   }
-  bool red = colour && !r->planning;
-  if (red) ln_buf_addz(b, "\1\033[1;31m\1");
-  ln_buf_addz(b, r->planning ? "plan" : "ACT");
-  if (!r->planning) put_writers(r->app->config, b);
-  if (red) ln_buf_addz(b, "\1\033[0m\1");
-  ln_buf_addz(b, "> ");
-  if ((int)b->n > ln_repl_columns() && !r->planning && !red) ln_buf_cut(b, 0), ln_buf_addz(b, "ACT> ");
 }
 
 /* A chunk: lines until it is whole.  False: the end of the input. */
