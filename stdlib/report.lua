@@ -121,6 +121,7 @@ local function head(doc)
     add("error", doc.error.code .. ": " .. one_line(doc.error.message)
                  .. (doc.error.at and " at " .. doc.error.at or ""))
   end
+  if doc.forked then add("forked", ("from %s, after %d of its steps"):format(doc.forked.run, doc.forked.step)) end
   add("alert", alert_line(doc))
   if has_verdict(doc) then
     add("subject", subject_line(doc.result))

@@ -57,7 +57,7 @@ typedef struct ln_repl_word {
 extern const ln_repl_word ln_repl_travel_words[];        /* name NULL: the end                              */
 void ln_repl_open(ln_repl *r, ln_str which);             /* shows where it stands; r->travel NULL: it cannot be */
 void ln_repl_close_travel(ln_repl *r);
-void ln_repl_travel_prompt(const ln_repl *r, ln_buf *b);
+void ln_repl_travel_prompt(ln_repl *r, ln_buf *b);
 void ln_repl_travel_eval(ln_repl *r, ln_str text);       /* in the frame that is looked at                  */
 void ln_repl_put_source(const ln_repl *r, ln_str source); /* repl_words.c: with its lines' numbers          */
 

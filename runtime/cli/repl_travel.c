@@ -83,7 +83,7 @@ static void end(void) {
   ln_app_interrupt_taken();
 }
 
-void ln_repl_travel_prompt(const ln_repl *r, ln_buf *b) {
+void ln_repl_travel_prompt(ln_repl *r, ln_buf *b) {
   ln_standing s;
   ln_travel_where(r->travel, &s);
   ln_buf_addf(b, "%lld/%lld> ", (long long)s.step, (long long)s.steps);

@@ -30,9 +30,11 @@ bool ln_child_is(const ln_run *r, ln_str key) {
 
 /* ------------------------------------------------------------------ its row */
 
-/* Chance that belongs to the step: a run's seed and a name give one child. */
+/* Chance that belongs to the step: a run's seed and a name give one child.  A fork has the seed of the run
+** that it was forked from, but not its children. */
 static bool chance_of(const ln_effect *e, uint8_t out[LN_SHA256], ln_err *err) {
   ln_str seed = {(const char *)e->run->seed, sizeof e->run->seed};
+  if (e->run->forked) seed = ln_str_of(e->run->ulid);
   return ln_sha256_2(seed, ln_str_of(e->name), out) ||
          ln_fail(err, "failed", LN_FINAL, "the id of a run cannot be computed");
 }

@@ -251,6 +251,8 @@ struct ln_run {
   int lib_ref;                                           /* registry: modules loaded by require             */
   bool creating;                                         /* its row is on its way                           */
   int64_t parent_id;                                     /* 0: none                                         */
+  bool forked;                                           /* it began with another run's answers             */
+  int64_t plan_from;                                     /* it plans once so many have come in              */
   int64_t restored_ms; /* what is older was so in another time; 0: it was always the same one */
   bool parking, waking;                                  /* that job is with the writer (park.c)            */
   ln_run *warmer, *colder;                               /* parked ones in memory (sched.c)                 */
@@ -286,6 +288,7 @@ void ln_run_end_attempt(ln_run *r, const ln_err *why);
 ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err); /* the struct alone                 */
 void ln_run_free(ln_run *r);                             /* of one that the writer knows nothing of         */
 bool ln_run_read_row(ln_run *r, const ln_run_row *row);  /* what its row says of it; false: no memory       */
+void ln_run_take_fork(ln_run *r);                        /* what its journal says of that                   */
 /* Its input as its scripts declare it now; what they do not declare is left out. */
 bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */

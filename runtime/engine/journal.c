@@ -66,6 +66,8 @@ struct ln_journal {
   ln_buf bytes;
   size_t n_entries;
   int64_t restored_ms;
+  bool is_fork;
+  ln_forked forked;
   ln_record **records;
   size_t n_records, cap_records;
   ln_record **deliveries;
@@ -170,10 +172,19 @@ static void note_intent(ln_record *r, const ln_entry *e) {
   r->old = r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
 }
 
-/* All that is known so far was so in another time. */
+/* All that is known so far was so in another time, or is another run's. */
 static void note_run(ln_journal *j, const ln_entry *e) {
-  if (!ln_str_eq(e->name, LN_STR(LN_RESTORED_NAME))) return;
-  j->restored_ms = ln_v_get_int(e->data, "ms", e->at_ms);
+  bool forked = ln_str_eq(e->name, LN_STR(LN_FORKED_NAME));
+  if (!forked && !ln_str_eq(e->name, LN_STR(LN_RESTORED_NAME))) return;
+  if (forked) {
+    j->is_fork = true;
+    j->forked = (ln_forked){.run = ln_v_get_str(e->data, "run"),
+                            .step = ln_v_get_int(e->data, "step", 0),
+                            .began_ms = ln_v_get_int(e->data, "began_ms", e->at_ms),
+                            .plan_from = ln_v_get_int(e->data, "plan_from", 0)};
+  } else {
+    j->restored_ms = ln_v_get_int(e->data, "ms", e->at_ms);
+  }
   for (size_t i = 0; i < j->n_records; i++) j->records[i]->old = true;
 }
 
@@ -264,6 +275,7 @@ ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err) {
   return NULL;
 }
 
+const ln_forked *ln_journal_forked(const ln_journal *j) { return j->is_fork ? &j->forked : NULL; }
 int64_t ln_journal_restored(const ln_journal *j) { return j->restored_ms; }
 
 void ln_journal_rewind(ln_journal *j) {

@@ -71,6 +71,17 @@ typedef struct ln_record {                               /* all that is known of
 #define LN_DROPPED_PREFIX "run.dropped/"
 #define LN_RESTORED_NAME "run.restored"                  /* of the entry that says so; no step has it       */
 typedef struct ln_journal ln_journal;
+
+/* Of a run that was forked from another: the answers before that entry are the other's.  None of what it
+** did is this run's doing, and what was approved permits nothing here. */
+#define LN_FORKED_NAME "run.forked"                      /* data: { at, began_ms, plan_from, run, step }    */
+typedef struct ln_forked {
+  ln_str run;                                            /* the other one                                   */
+  int64_t step;                                          /* how many answers are its                        */
+  int64_t began_ms;                                      /* when the other one began                        */
+  int64_t plan_from; /* of a plan: it plans once so many answers have come in; before that they were real */
+} ln_forked;
+const ln_forked *ln_journal_forked(const ln_journal *j); /* NULL: it was not                                */
 /* Reads all of it.  NULL, "store": it is damaged, or made for versions that this program does not know. */
 ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err);
 ln_journal *ln_journal_empty(ln_err *err);

@@ -543,9 +543,19 @@ static bool take_over(ln_run *r, ln_str which, ln_err *err) {
   return true;
 }
 
+void ln_run_take_fork(ln_run *r) {
+  const ln_forked *f = ln_journal_forked(r->past);
+  if (!f) return;
+  r->forked = true;
+  r->now_ms = f->began_ms;
+  r->plan_from = f->plan_from;
+  r->planning = r->options.plan && f->plan_from == 0;
+}
+
 static bool load_past(ln_run *r, ln_err *err) {
   ln_engine *g = r->engine;
   if (!(r->past = ln_journal_load(g->store, r->id, err))) return false;
+  ln_run_take_fork(r);
   r->notes = (int)ln_journal_notes(r->past, "found");
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */

@@ -103,7 +103,7 @@ const ln_asked *ln_replay_find(const ln_replay *p, ln_str name) {
 
 /* A session may plan one line and act in the next: what scripts it has loaded by then has to see them, too. */
 bool ln_replay_sees_opaque(const ln_run *r) {
-  return r->planning || r->is_session || (r->replay && r->replay->opaque);
+  return r->options.plan || r->is_session || (r->replay && r->replay->opaque);
 }
 
 /* Who waits for what the journal does not tell; the oldest branch first. */
@@ -151,7 +151,8 @@ static bool begin(ln_run *r, const ln_past *p, bool with, ln_replay *replay, ln_
   if (!ln_run_read_row(r, &p->row)) return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   ln_journal_rewind(r->past = p->journal);
   if (with && !r->is_call && !ln_run_coerce_again(r, err)) return false;
-  if (!replay->aligned) { /* which counts anew */
+  if (!replay->aligned) { /* which counts anew, and plans from its start on */
+    ln_run_take_fork(r);
     r->notes = (int)ln_journal_notes(r->past, "found");
     r->partial = (int)ln_journal_notes(r->past, "not_done");
   }

@@ -118,6 +118,18 @@ static void put_waiting(report *r) {
   ln_json_close(r->out, '}');
 }
 
+/* Only of a run that was: it began with another's answers. */
+static void put_forked(report *r) {
+  const ln_forked *f = ln_journal_forked(r->j);
+  if (!f) return;
+  key(r, "forked");
+  ln_json_open(r->out, '{');
+  text(r, "run", f->run);
+  key(r, "step");
+  ln_json_int(r->out, f->step);
+  ln_json_close(r->out, '}');
+}
+
 static void put_head(report *r) {
   text(r, "run", ln_str_of(r->ulid));
   text(r, "playbook", r->playbook);
@@ -132,6 +144,7 @@ static void put_head(report *r) {
   put_waiting(r);
   moment(r, "started", r->created_ms);
   moment(r, "finished", r->finished_ms);
+  put_forked(r);
 }
 
 /* ------------------------------------------------------------------ stages */

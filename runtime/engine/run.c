@@ -262,6 +262,7 @@ bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
 static bool replay_next(ln_run *r) {
   if (r->past_at == ln_journal_deliveries(r->past)) return go_live(r);
   ln_record *rec = ln_journal_delivery(r->past, r->past_at++);
+  if (r->options.plan && (int64_t)r->past_at >= r->plan_from) r->planning = true;
   r->now_ms = rec->done_ms;
   if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME))) {
     ln_run_deliver_cancel(r);

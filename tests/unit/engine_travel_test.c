@@ -79,8 +79,7 @@ static void open_body(kit *k, const char *source) {
   rig_up(k->r);
   need(rig_start(k->r, "t.main", "{}") != NULL);
   rig_go(k->r);
-  rig_approve(k->r, 0, true, "somebody");
-  rig_go(k->r);
+  for (int i = 0; i < 4 && rig_approve(k->r, 0, true, "another"); i++) rig_go(k->r);
   k->acts = k->r->n_acts;
   need((k->t = ln_travel_open(&k->r->g, LN_STR("last"), &err)) != NULL);
 }
@@ -535,6 +534,148 @@ static void test_runaway(void **state) {
   shut(&k);
 }
 
+/* --- other runs from here --- */
+
+static void forks(kit *k, const ln_fork_options *o, char ulid[LN_ULID + 1]) {
+  need(ln_travel_fork(k->t, &k->r->g, o, ulid, &err));
+}
+
+/* The world as it was before. */
+static void nothing_held(kit *k) {
+  static const char *const ids[] = {"one", "two", "three", "four"};
+  for (size_t i = 0; i < 4; i++) rig_thing_set(k->r, ids[i], "absent");
+}
+
+static void carries(kit *k, const char *ulid) {
+  if (!rig_resume(k->r, ulid)) fail_msg("%s", rig_err.message);
+  rig_go(k->r);
+}
+
+static const char asking[] =
+    "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
+    "run = function()\n  local a, roll, t = fake.read { id = 'a' }, random(1000000), now()\n"
+    "  step('note', function() found { severity = 'low', title = 'inside' } end)\n"
+    "  fake.set { id = 'one' }\n"
+    "  local done = approved({ title = 'both' }, function()\n"
+    "    fake.set { id = 'two' }\n"
+    "    return fake.set { id = 'three' }\n  end)\n"
+    "  found { severity = 'high', title = 'that' }\n"
+    "  fake.set { id = 'four' }\n"
+    "  return { roll, t }\nend }\n";
+
+/* Four writes, of which the last three were not made yet when it is forked: they are planned. */
+static void test_fork_plans(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1], was[LN_ULID + 1], result[256];
+  (void)state;
+  open_body(&k, asking);
+  snprintf(was, sizeof was, "%s", ln_run_ulid(k.r->run[0]));
+  snprintf(result, sizeof result, "%s", rig_result(k.r));
+  assert_string_equal(rig_state(k.r), "completed");
+  nothing_held(&k);
+  need(ln_travel_goto(k.t, 3, &err)); /* fake.set one */
+  assert_string_equal(where(&k), "7");
+  forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, ulid);
+  assert_has(rig_doc(k.r), "lunette resume ");
+  assert_has(rig_doc(k.r), "\"state\":\"waiting\"");
+  carries(&k, ulid);
+  assert_int_equal(rig_count(k.r, "send", NULL), 4);
+  assert_string_equal(rig_state(k.r), "completed");
+  assert_string_equal(rig_result(k.r), result); /* chance and time are the other's */
+  const char *doc = rig_doc(k.r);
+  assert_has(doc, "\"name\":\"fake.set#1\"");
+  assert_has(doc, "\"state\":\"assumed\"");
+  assert_has(doc, "\"name\":\"fake.set#2\"");
+  assert_has(doc, "\"state\":\"planned\"");
+  assert_lacks(doc, "\"class\":\"write\",\"state\":\"done\"");
+  assert_has(doc, "\"holds\":[]");
+  assert_has(doc, "\"title\":\"inside\"");
+  assert_has(doc, "\"title\":\"that\"");
+  assert_has(doc, "\"forked\":{\"run\":\"");
+  assert_has(doc, was);
+  assert_has(doc, "\"step\":3}");
+  k.acts = k.r->n_acts;
+  shut(&k);
+}
+
+/* One that acts asks its own questions, whatever was approved before. */
+static void test_fork_acts(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1];
+  (void)state;
+  open_body(&k, asking);
+  breaks(&k, "main.lua", 9, "", "");
+  goes(&k, LN_GO_CONTINUE, "9 approved?");
+  goes(&k, LN_GO_CONTINUE, "9 approved");
+  rig_thing_set(k.r, "three", "absent");
+  forks(&k, &(ln_fork_options){.by = LN_STR("somebody"), .act = true}, ulid);
+  carries(&k, ulid);
+  assert_has(rig_doc(k.r), "\"state\":\"waiting\"");
+  assert_int_equal(rig_count(k.r, "send", NULL), 4);
+  assert_true(rig_approve(k.r, 0, true, "another"));
+  rig_go(k.r);
+  assert_string_equal(rig_state(k.r), "completed");
+  assert_int_equal(rig_acted(k.r, "approved/fake.set#2"), 2);
+  assert_int_equal(rig_acted(k.r, "approved/fake.set#1"), 1);
+  k.acts = k.r->n_acts;
+  shut(&k);
+}
+
+/* A fork can be opened, replayed and forked like any run; one of a plan only as a plan. */
+static void test_fork_of_fork(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1], again[LN_ULID + 1];
+  (void)state;
+  open_body(&k, asking);
+  nothing_held(&k);
+  need(ln_travel_goto(k.t, 3, &err));
+  forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, ulid);
+  carries(&k, ulid);
+  ln_travel_close(k.t);
+  need((k.t = ln_travel_open(&k.r->g, ln_str_of(ulid), &err)) != NULL);
+  need(ln_travel_end(k.t, &err));
+  assert_string_equal(where(&k), "end completed");
+  assert_false(ln_travel_fork(k.t, &k.r->g, &(ln_fork_options){.act = true}, again, &err));
+  assert_string_equal(err.code, "conflict");
+  need(ln_travel_goto(k.t, 2, &err));
+  forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, again);
+  carries(&k, again);
+  assert_string_equal(rig_state(k.r), "completed");
+  assert_has(rig_doc(k.r), "\"state\":\"planned\"");
+  assert_lacks(rig_doc(k.r), "\"state\":\"assumed\"");
+  k.acts = k.r->n_acts;
+  shut(&k);
+}
+
+/* With what was edited: it has to fit what is recorded, and may go on as it likes. */
+static void test_fork_edited(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1], folder[160];
+  (void)state;
+  open_body(&k, asking);
+  need(ln_travel_goto(k.t, 3, &err));
+  snprintf(folder, sizeof folder, "%s/scripts", k.r->folder);
+  ln_fork_options o = {.by = LN_STR("somebody"), .with = folder};
+  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+             "run = function()\n  local a = fake.read { id = 'a' }\n  step('note', function() end)\n"
+             "  fake.set { id = 'one' }\n  fake.set { id = 'five' }\n  return 'edited' end }\n");
+  forks(&k, &o, ulid);
+  carries(&k, ulid);
+  assert_string_equal(rig_result(k.r), "\"edited\"");
+  assert_has(rig_doc(k.r), ":five\"");
+  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+             "run = function()\n  fake.set { id = 'other' }\n end }\n");
+  forks(&k, &o, ulid);
+  carries(&k, ulid);
+  assert_string_equal(rig_state(k.r), "failed");
+  assert_has(rig_error(k.r), "divergence");
+  assert_int_equal(rig_count(k.r, "send", NULL), 4);
+  o.with = "/nowhere";
+  assert_false(ln_travel_fork(k.t, &k.r->g, &o, ulid, &err));
+  k.acts = k.r->n_acts;
+  shut(&k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_forwards),   cmocka_unit_test(test_backwards),      cmocka_unit_test(test_goto),
@@ -542,6 +683,7 @@ int main(void) {
       cmocka_unit_test(test_frames),     cmocka_unit_test(test_threads),        cmocka_unit_test(test_values),
       cmocka_unit_test(test_evaluation), cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
       cmocka_unit_test(test_sources),    cmocka_unit_test(test_waits),          cmocka_unit_test(test_failed),
-      cmocka_unit_test(test_runaway)};
+      cmocka_unit_test(test_runaway),    cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
+      cmocka_unit_test(test_fork_of_fork), cmocka_unit_test(test_fork_edited)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
