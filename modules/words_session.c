@@ -178,7 +178,7 @@ static int begin_line(lua_State *L, lua_KContext n) {
   lua_pushcclosure(L, l_line, 3);                        /* env line plan fn */
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   r->line = n;
-  r->planning = plan;
+  r->planning = plan || (r->options.plan && (int64_t)r->past_at >= r->plan_from); /* a fork's plan acts never */
   return lnL_fork_wait(L, f, n, line_done);
 }
 

@@ -78,7 +78,7 @@ static void put_writers(const ln_config *c, ln_buf *b) {
 }
 
 /* \1 is before and after what has no width. */
-static void build_prompt(const ln_repl *r, bool more, ln_buf *b) {
+static void build_prompt(ln_repl *r, bool more, ln_buf *b) {
   bool red = ln_app_colour(stdout) && !r->planning;
   ln_buf_cut(b, 0);
   if (more) {
