@@ -5,9 +5,11 @@
 
 #include "debug/travel.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
-enum { DOC_MAX = 64 << 20, RUN_SHOWN = 10 };
+enum { DOC_MAX = 64 << 20 };
 
 static struct ln_travel *volatile going;                 /* for the signal handler                          */
 
@@ -479,21 +481,55 @@ static void carry_fork(ln_repl *r, const char *ulid) {
   ln_app_interrupt_taken();
 }
 
+/* The folder means the same to the process that is asked. */
+static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID + 1], ln_err *err) {
+  char path[PATH_MAX];
+  ln_buf b, about;
+  ln_standing s;
+  ln_travel_where(r->travel, &s);
+  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&about, DOC_MAX);
+  if (o->with && !realpath(o->with, path))
+    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with, strerror(errno));
+  bool ok = ln_travel_about(r->travel, &about, err);
+  size_t mark = ln_v_begin(&b, 'O', o->with ? 5 : 4);
+  ln_remote_flag(&b, "act", o->act);
+  ln_v_key(&b, LN_STR("at"));
+  ln_v_int(&b, s.at);
+  ln_remote_text(&b, "do", LN_STR("fork"));
+  ln_remote_text(&b, "run", ln_v_get_str(ln_buf_view(&about), "run"));
+  if (o->with) ln_remote_text(&b, "with", ln_str_of(path));
+  ln_v_end(&b, mark);
+  ok = ok && ln_buf_ok(&b, err) && ln_remote(r->app, ln_buf_view(&b), ulid, err);
+  ln_buf_free(&about);
+  ln_buf_free(&b);
+  return ok;
+}
+
+static void follow_fork(ln_repl *r, const char *ulid, bool plan) {
+  ln_following how = {.approve = r->approve, .plan = plan};
+  ln_follow(r->app, ulid, &how, NULL);
+  ln_app_interrupt_taken();
+}
+
 static void do_fork(ln_repl *r, ln_str rest) {
   ln_err err = {0};
-  char ulid[LN_ULID + 1], with[4096];
+  char ulid[LN_ULID + 1], with[PATH_MAX];
   ln_fork_options o = {.by = ln_str_of(ln_app_user())};
   if (!read_fork(rest, &o, with, sizeof with)) {
     ln_app_usage(":fork [act] [with DIR]: planned unless it is to act; DIR's scripts win over the run's own");
     return;
   }
-  if (!ln_travel_fork(r->travel, &r->app->g, &o, ulid, &err)) {
+  bool ok = r->app->served ? ask_to_fork(r, &o, ulid, &err)
+                           : ln_travel_fork(r->travel, &r->app->g, &o, ulid, &err);
+  if (!ok) {
     ln_app_fail(&err);
     return;
   }
   printf("run %s goes on from here%s\n", ulid, o.act ? "" : ", planned");
   fflush(stdout);
-  carry_fork(r, ulid);
+  if (r->app->served) follow_fork(r, ulid, !o.act);
+  else carry_fork(r, ulid);
 }
 
 static void do_close(ln_repl *r, ln_str rest) {

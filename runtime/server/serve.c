@@ -9,13 +9,15 @@
 **   signal   { run, name, value? }                                 → { run }
 **   session  {}                                                    → { run }   a prompt's
 **   line     { run, text?, plan?, reload? }                        → { run }   neither text nor reload: its end
-**   stop     { run }                                               → { run }   the line under way
+**   stop     { run }                                               → {}        the line under way
+**   fork     { run, at, act?, with? }                              → { run }   from a point of it (debug/travel.h)
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
+#include "debug/travel.h"
 #include "engine/run.h"
 #include "engine/sched.h"
 #include "net/local.h"
@@ -190,6 +192,21 @@ static bool do_stop(asked *a, ln_err *err) {
   return true;
 }
 
+static bool do_fork(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1], with[4096];
+  ln_str folder = ln_v_get_str(a->what, "with");
+  ln_fork_options o = {.act = ln_v_get_bool(a->what, "act", false), .by = a->who};
+  snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
+  if (folder.n) o.with = with;
+  ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
+  bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
+            ln_travel_fork(t, a->s->g, &o, ulid, err) &&
+            ln_sched_want(a->s->sched, ln_str_of(ulid), false, ulid, err);
+  ln_travel_close(t);
+  if (ok) put_run(a->answer, ulid);
+  return ok;
+}
+
 static bool do_decide(asked *a, ln_err *err) {
   bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
                                a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
@@ -202,6 +219,7 @@ static bool do_decide(asked *a, ln_err *err) {
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
     {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
     {"session", do_session}, {"line", do_line},    {"stop", do_stop},
+    {"fork", do_fork},
     {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
 
 static bool act(asked *a, ln_err *err) {
