@@ -142,7 +142,7 @@ static int run(ln_app *app, const args *a) {
   ln_err err = {0};
   ln_repl r = {.app = app,
                .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
-               .planning = !app->sim && !ln_config_all_near(app->config)};
+               .planning = !app->sim && !(app->config->n_connectors && ln_config_all_near(app->config))};
   r.approve = a->approve == LN_APPROVE_ASK && !r.terminal ? LN_APPROVE_WAIT : a->approve;
   if (a->socket && !app->served)
     return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket), LN_EXIT_UNUSABLE;

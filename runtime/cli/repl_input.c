@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { KEPT = 2000, COLUMNS = 100, LINES_MOST = 500, WORDS_MOST = 400 };
+enum { KEPT = 2000, COLUMNS = 100, COLUMNS_MOST = 1000, LINES_MOST = 500, WORDS_MOST = 400 };
 
 struct ln_input {
   ln_repl *r;
@@ -226,9 +226,12 @@ static bool window(struct winsize *w) {
   return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, w) == 0 && w->ws_col > 0;
 }
 
+/* Elsewhere than at a terminal it is what $COLUMNS says. */
 int ln_repl_columns(void) {
   struct winsize w;
-  return window(&w) ? w.ws_col : COLUMNS;
+  const char *said = getenv("COLUMNS");
+  long n = said ? strtol(said, NULL, 10) : 0;
+  return window(&w) ? w.ws_col : n > 0 && n <= COLUMNS_MOST ? (int)n : COLUMNS;
 }
 
 /* The next n lines of rest go to standard output. */
