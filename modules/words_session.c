@@ -126,12 +126,16 @@ static int line_over(lua_State *L, int status, lua_KContext ctx) {
     return 0;
   }
   if (lua_gettop(L) > 1) {                               /* traced value… */
+    lua_pushliteral(L, "_");
     lua_pushvalue(L, 2);
-    lua_setfield(L, LINE_ENV, "_");
+    lua_rawset(L, LINE_ENV);
   }
   note_values(L, n, 2);
   return 0;
 }
+
+/* What an expression's values are handed to, so that its calls are no tail calls, which leave no trace. */
+static int l_values(lua_State *L) { return lua_gettop(L); }
 
 /* A line's branch. */
 static int l_line(lua_State *L) {
@@ -144,7 +148,8 @@ static int l_line(lua_State *L) {
     note_error(L, lua_tointeger(L, LINE_N), &err, (ln_str){NULL, 0}, (ln_str){NULL, 0});
     return 0;
   }
-  return line_over(L, lua_pcallk(L, 0, LUA_MULTRET, 1, 0, line_over), 0);
+  lua_pushcfunction(L, l_values);                        /* traced f values */
+  return line_over(L, lua_pcallk(L, 1, LUA_MULTRET, 1, 0, line_over), 0);
 }
 
 /* ------------------------------------------------------------------ the session */
@@ -236,9 +241,12 @@ static bool push_library(lua_State *L, ln_str name) {
   return true;
 }
 
-/* env name → what a line sees beside its session's variables */
+/* env name → what a line sees beside its session's variables.  One that was made with nothing in it is none
+** that nobody knows: upvalue 1 has the names of all there were. */
 static int l_seen(lua_State *L) {
   ln_str name;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 0;
   if (lua_type(L, 2) == LUA_TSTRING) {
     name.p = lua_tolstring(L, 2, &name.n);
     if (strcmp(name.p, "_") == 0) return 0;
@@ -250,15 +258,29 @@ static int l_seen(lua_State *L) {
   return 1;
 }
 
+/* env name value: a variable that is new. */
+static int l_made(lua_State *L) {
+  lua_settop(L, 3);
+  lua_pushvalue(L, 2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, lua_upvalueindex(1));
+  lua_rawset(L, 1);
+  return 0;
+}
+
 /* What lines see: the words, and their own variables before them. */
 int lnL_session(lua_State *L) {
   lua_settop(L, 0);
   lua_newtable(L);                                       /* env */
   lua_pushvalue(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_SESSION_ENV);
-  lua_createtable(L, 0, 2);
-  lua_pushcfunction(L, l_seen);
-  lua_setfield(L, -2, "__index");
+  lua_createtable(L, 0, 3);
+  lua_newtable(L);                                       /* env meta names */
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_seen, 1);
+  lua_setfield(L, -3, "__index");
+  lua_pushcclosure(L, l_made, 1);
+  lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);

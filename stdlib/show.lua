@@ -184,7 +184,7 @@ local function as_table(list, more, columns)
   local total = #list + (more or 0)
   local tail = ("%s records"):format(counted(total))
   if more and more > 0 then tail = tail .. (", %s of them shown"):format(counted(#list)) end
-  if hidden > 0 then tail = tail .. (", %d more fields: _[1] shows one"):format(hidden) end
+  if hidden > 0 then tail = tail .. (", %d more field%s: _[1] shows one"):format(hidden, hidden > 1 and "s" or "") end
   out[#out + 1] = "(" .. tail .. ")"
   return table.concat(out, "\n")
 end

@@ -224,7 +224,7 @@ static void do_help(ln_repl *r, ln_str rest) {
   list(ln_repl_travel_words);
 }
 
-/* The one of that name, or the only one that begins so. */
+/* Those that begin so, which are counted; one whose whole name it is counts alone. */
 static const ln_repl_word *find_in(const ln_repl_word *w, ln_str name, size_t *n) {
   const ln_repl_word *found = NULL;
   for (; w->name; w++) {
@@ -234,14 +234,16 @@ static const ln_repl_word *find_in(const ln_repl_word *w, ln_str name, size_t *n
   return found;
 }
 
+static bool is_whole(const ln_repl_word *w, ln_str name) { return w && ln_str_eq(ln_str_of(w->name), name); }
+
 void ln_repl_command(ln_repl *r, ln_str text) {
-  ln_str name, rest = {NULL, 0};
-  size_t own = 0, of_travel = 0;
-  if (!ln_str_cut(text, ' ', &name, &rest)) name = text, rest = (ln_str){NULL, 0};
-  const ln_repl_word *w = find_in(words, name, &own), *t = find_in(ln_repl_travel_words, name, &of_travel);
-  if (own == 1 && (of_travel != 1 || ln_str_eq(ln_str_of(w->name), name))) w->fn(r, ln_str_trim(rest));
-  else if (of_travel == 1 && r->travel) t->fn(r, ln_str_trim(rest));
-  else if (of_travel == 1) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
+  ln_str name, rest;
+  size_t own = 0, of_run = 0;
+  ln_str_cut(text, ' ', &name, &rest);
+  const ln_repl_word *w = find_in(words, name, &own), *t = find_in(ln_repl_travel_words, name, &of_run);
+  if (is_whole(w, name) || (own == 1 && !of_run)) w->fn(r, ln_str_trim(rest));
+  else if ((is_whole(t, name) || (of_run == 1 && !own)) && r->travel) t->fn(r, ln_str_trim(rest));
+  else if (is_whole(t, name)) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
   else ln_app_usage("there is no %.*s, or several begin so: :help lists what there is", LN_STR_ARG(name));
   fflush(stdout);
 }

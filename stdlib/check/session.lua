@@ -40,14 +40,14 @@ local function open_locals(source)
   return source
 end
 
----A line's source as a session compiles it.
+---A line's source as a session compiles it; the chunk's first argument answers what it is given.
 ---@param text string
 ---@param name string   of the chunk, for messages: "=line 3"
 ---@return string? source
 ---@return string? problem   Lua's own words
 function session.source(text, name)
-  local value = "return " .. text
-  if load(value, name, "t") then return value end
+  local comment = text:find("--", 1, true) and "\n" or ""  -- it would hide what comes after it
+  if load("return " .. text, name, "t") then return "return (...)(" .. text .. comment .. ")" end
   local chunk, problem = load(text, name, "t")
   if not chunk then return nil, problem end
   return open_locals(text)
