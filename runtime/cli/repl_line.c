@@ -63,7 +63,7 @@ static bool show(ln_repl *r, const ln_event *e) {
 /* ------------------------------------------------------------------ a session of this process */
 
 static ln_run *volatile computing;                       /* for the signal handler; NULL: nothing to interrupt */
-static ln_loop *looping;
+static ln_timer looking;                                 /* a handler sets a flag: this looks at it         */
 
 static void interrupt(void) {
   if (computing) ln_session_interrupt(computing);
@@ -71,15 +71,23 @@ static void interrupt(void) {
 
 static void look_for_signal(void *arg) {
   ln_repl *r = arg;
-  static ln_timer t;
+  ln_loop *l = r->app->g.loop;
   if (ln_store_changed(r->app->g.store)) ln_runs_look(&r->app->g);
-  if (ln_app_interrupted()) {
-    looping->stop(looping);
+  if (ln_app_interrupted() || (r->over && ln_session_is_idle(r->run))) {
+    l->stop(l);
     return;
   }
-  t.fn = look_for_signal;
-  t.arg = r;
-  looping->timer(looping, &t, SIGNAL_MS);
+  looking.fn = look_for_signal;
+  looking.arg = r;
+  l->timer(l, &looking, SIGNAL_MS);
+}
+
+/* Virtual time has no such timer: there a loop ends when nothing is left to do. */
+static void run_loop(ln_repl *r) {
+  ln_loop *l = r->app->g.loop;
+  if (l->uv) look_for_signal(r);
+  l->run(l);
+  l->cancel(l, &looking);
 }
 
 static void on_event(void *arg, ln_run *run, const ln_event *e) {
@@ -109,9 +117,13 @@ static void take_up(ln_repl *r) {
   ln_app_usage("%s%s", why->message, ln_err_is(why, "store") ? "" : ": the line is dropped, variables are as before it");
   ln_run_close(r->run);
   r->run = ln_run_resume(&r->app->g, ln_str_of(r->ulid), &o, &err);
-  if (r->run) return;
-  r->code = ln_app_fail(&err);
-  r->ended = true;
+  if (!r->run) {
+    r->code = ln_app_fail(&err);
+    r->ended = true;
+    return;
+  }
+  ln_app_interrupt_taken();
+  while (!ln_session_is_idle(r->run) && !ln_run_over(r->run) && !ln_app_interrupted()) run_loop(r);
 }
 
 /* True: it can go on.  A question that nobody here may answer waits for others. */
@@ -136,25 +148,18 @@ static bool is_stuck(const ln_repl *r) {
 }
 
 static void carry(ln_repl *r) {
-  ln_loop *l = r->app->g.loop;
-  looping = l;
   ln_app_catch_interrupts(interrupt);
   computing = r->run;
-  if (l->uv) look_for_signal(r);
-  while (!r->ended) {
-    if (!r->over) l->run(l);
-    if (!r->ended && ln_run_over(r->run)) {
+  while (!r->ended && !r->over) {
+    run_loop(r);
+    if (r->ended || (r->over && !ln_run_over(r->run))) break;
+    if (ln_run_over(r->run)) {
       computing = NULL;
       take_up(r);
       break;
     }
-    if (r->over) break;
-    if (ln_app_interrupt_taken() || is_stuck(r)) {
-      ln_session_stop(r->run);
-      if (l->uv) look_for_signal(r);
-    } else if (!answer(r)) {
-      break;
-    }
+    if (ln_app_interrupt_taken() || is_stuck(r)) ln_session_stop(r->run);
+    else if (!answer(r)) break;
   }
   computing = NULL;
   ln_app_interrupt_taken();

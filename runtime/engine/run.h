@@ -58,6 +58,7 @@ void ln_session_stop(ln_run *r);
 void ln_session_stop_of(ln_engine *g, ln_str ulid);      /* the same, of a run here, by its whole id        */
 /* The same from a signal handler, where the line computes. */
 void ln_session_interrupt(ln_run *r);
+bool ln_session_is_idle(const ln_run *r);                /* it waits for its next line                      */
 /* What came of a line, from its entry (a "note" event named "line" has it as text): appends an encoded object
 ** { line, shown?, error?, trace? }.  False: the store lost it, or it is none. */
 bool ln_session_said(ln_engine *g, ln_str data, ln_buf *out, ln_err *err);

@@ -57,6 +57,10 @@ bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID 
   return ok;
 }
 
+bool ln_session_is_idle(const ln_run *r) {
+  return r->live && !r->line && r->root && r->root->state == LN_B_ASKING && !r->broken && !r->ended;
+}
+
 /* ------------------------------------------------------------------ lines that are stopped */
 
 void ln_session_stop(ln_run *r) {
