@@ -48,11 +48,6 @@ static void note_step(ln_engine *g) {
   if (!ln_writer_submit(g->store, g->loop, stepped_apply, stepped_done, s)) free(s);
 }
 
-/* What could not be written down ends nothing: it is written again. */
-static void alive_done(void *arg, const ln_err *err) {
-  (void)arg, (void)err;
-}
-
 /* When the clock is set back to where it was, those that wait for it are no longer due when they thought. */
 void ln_timing_alive(ln_engine *g) {
   int64_t now = ln_now_ms(clock_of(g));
@@ -61,7 +56,7 @@ void ln_timing_alive(ln_engine *g) {
   if (g->timing.keeps && was_unsure != g->timing.unsure) note_step(g);
   if (!g->timing.keeps || g->timing.unsure || now - g->timing.alive_ms < ALIVE_MS) return;
   g->timing.alive_ms = now;
-  ln_writer_submit_unwaited(g->store, g->loop, alive_apply, alive_done, g);
+  ln_writer_submit_unwaited(g->store, NULL, alive_apply, NULL, g); /* if it fails: it is written again */
 }
 
 bool ln_timing_begin(ln_engine *g, bool keeps, ln_err *err) {

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400 };
+enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400, FAILED_MOST = 5 };
 enum { PATIENCE_MS = 60000, LITTLE_MS = 10000 };
 
 typedef struct outcome {
@@ -167,7 +167,7 @@ static child *wait_for_one(int *status) {
 }
 
 static bool goes_on(const batch *b, const totals *t, int under_way) {
-  if (b->until_failed && t->failed) return false;
+  if (t->failed >= (b->until_failed ? 1 : FAILED_MOST)) return false;
   if (b->peers) return t->stories + under_way < FAULTS - 1;
   return t->kills + under_way * A_STORY < b->kills;
 }
@@ -243,7 +243,7 @@ static bool test_peers(const batch *like) {
   return !t.failed;
 }
 
-/* What it would find, if it were so. */
+/* What it would find, if it were so.  Not under the sanitizers: what is found is the same there. */
 static bool test_mutants(const batch *like) {
   static const sim_mutant of[] = {MUTANT_SEND_FIRST, MUTANT_NO_EPOCH, MUTANT_FORGET_RESULT, MUTANT_RESEND,
                                   MUTANT_DEAF_PROBE};
@@ -272,10 +272,10 @@ static bool test_mutants(const batch *like) {
 }
 
 static int test(const batch *b) {
-  bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0];
+  bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0], mutants = whole && !getenv("SANITIZED");
   if (whole) ok = test_peers(b) && ok;
-  if (whole) ok = test_mutants(b) && ok;
-  printf("1..%d\n", whole ? 7 : 1);
+  if (mutants) ok = test_mutants(b) && ok;
+  printf("1..%d\n", mutants ? 7 : whole ? 2 : 1);
   return ok ? 0 : 1;
 }
 

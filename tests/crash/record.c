@@ -84,7 +84,7 @@ void crash_record_read(void) {
   const char *end;
   ssize_t n;
   while ((n = read(tale->log, chunk, sizeof chunk)) > 0) ln_buf_add(&come, (ln_str){chunk, (size_t)n});
-  while ((end = memchr(come.p + looked_at, '\n', come.n - looked_at))) {
+  while (come.n > looked_at && (end = memchr(come.p + looked_at, '\n', come.n - looked_at))) {
     ln_str line = {come.p + looked_at, (size_t)(end - come.p) - looked_at};
     looked_at += line.n + 1;
     read_line(line);

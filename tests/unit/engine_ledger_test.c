@@ -12,7 +12,7 @@ enum { HOUR = 3600 * 1000 };
 
 static rig *set_up(const char *conf, const char *body) {
   rig *r = rig_new(71);
-  rig_conf(r, conf);
+  rig_conf_stdlib(r, conf);
   rig_body(r, body);
   return r;
 }
@@ -400,7 +400,7 @@ static void test_the_last_holder_gives_it_back(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed < 40; seed++) {
     rig *r = rig_new(seed);
-    rig_conf(r, UNASKED);
+    rig_conf_stdlib(r, UNASKED);
     rig_body(r, "fake.set { id = 'a' }");
     start_two(r, NULL, NULL);
     rig_go(r);

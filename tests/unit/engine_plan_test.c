@@ -5,11 +5,8 @@
 #include "engine/inside.h"
 
 static rig *set_up(const char *body) {
-  char stdlib[4096], conf[4200];
   rig *r = rig_new(41);
-  assert_non_null(realpath("stdlib", stdlib)); /* what prepares a plan's scripts is there */
-  snprintf(conf, sizeof conf, "stdlib = { \"%s\" },", stdlib);
-  rig_conf(r, conf);
+  rig_conf_stdlib(r, ""); /* what prepares a plan's scripts is there */
   rig_script(
       r, "t.part",
       "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = "

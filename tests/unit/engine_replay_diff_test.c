@@ -83,12 +83,8 @@ static bool put_run(void *arg, ln_str doc, bool same) {
 /* ------------------------------------------------------------------ what is edited */
 
 static rig *begin(const char *body) {
-  char stdlib[4096], conf[4400];
   rig *r = rig_new(7);
-  assert_non_null(
-      realpath("stdlib", stdlib)); /* what prepares scripts for values that nobody knows is there */
-  snprintf(conf, sizeof conf, "stdlib = { \"%s\" }, guards = { approve = \"never\" },", stdlib);
-  rig_conf(r, conf);
+  rig_conf_stdlib(r, "guards = { approve = \"never\" },"); /* what prepares scripts for unknowns is there */
   rig_script(
       r, "t.part",
       "local fake = require \"fake\"\nreturn playbook { name = \"t.part\", summary = \"a part\", stage = "

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -529,6 +530,13 @@ void rig_free(rig *r) {
 }
 
 void rig_conf(rig *r, const char *lua) { snprintf(r->conf, sizeof r->conf, "%s", lua); }
+
+void rig_conf_stdlib(rig *r, const char *lua) {
+  char stdlib[PATH_MAX];
+  assert_non_null(realpath("stdlib", stdlib));
+  int n = snprintf(r->conf, sizeof r->conf, "stdlib = { \"%s\" }, %s", stdlib, lua);
+  assert_true(n < (int)sizeof r->conf);
+}
 
 static void write_file(const char *path, const char *text) {
   FILE *f = fopen(path, "w");

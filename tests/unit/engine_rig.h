@@ -82,6 +82,7 @@ void rig_free(rig *r);                                   /* and the folder      
 rig *rig_around(ln_loop *l);
 void rig_let_be(rig *r);
 void rig_conf(rig *r, const char *lua); /* further lines of the configuration, for lives to come */
+void rig_conf_stdlib(rig *r, const char *lua); /* and where stdlib/ is: wherever the test was built           */
 void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written           */
 /* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
 **   read    ok err                       look    ok err =STATE

@@ -9,7 +9,7 @@ enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 static rig *set_up_with(const char *conf, const char *body, uint64_t seed) {
   rig *r = rig_new(seed);
   r->served = true;
-  rig_conf(r, conf);
+  rig_conf_stdlib(r, conf);
   rig_body(r, body);
   rig_up(r);
   return r;

@@ -5,17 +5,14 @@
 #include "engine/inside.h"
 
 static rig *set_up_asking(const char *guards, const char *body) {
-  char stdlib[4096], conf[4400];
   rig *r = rig_new(41);
-  assert_non_null(realpath("stdlib", stdlib)); /* the playbook that takes back is there */
-  snprintf(conf, sizeof conf, "stdlib = { \"%s\" }, guards = { %s },", stdlib, guards);
-  rig_conf(r, conf);
+  rig_conf_stdlib(r, guards);
   rig_body(r, body);
   rig_up(r);
   return r;
 }
 
-static rig *set_up(const char *body) { return set_up_asking("approve = \"never\"", body); }
+static rig *set_up(const char *body) { return set_up_asking("guards = { approve = \"never\" },", body); }
 
 static char ulid[LN_ULID + 1];
 
@@ -448,7 +445,7 @@ static void test_a_malicious_verdict_asks(void **state) {
 /* By default everything destructive asks; giving back is not. */
 static void test_giving_back_is_not_destructive(void **state) {
   (void)state;
-  rig *r = set_up_asking("unasked = { \"fake.set\" }", "fake.set { id = 'a' }");
+  rig *r = set_up_asking("guards = { unasked = { \"fake.set\" } },", "fake.set { id = 'a' }");
   live(r);
   undo(r);
   assert_string_equal(rig_state(r), "completed");

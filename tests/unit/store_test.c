@@ -976,6 +976,10 @@ static void test_denied_and_expired(void **state) {
   run_job(s, get_approval, &got);
   assert_string_equal(got.state, "denied");
   assert_string_equal(got.by, "bob");
+  no.ms = 30;
+  run_job(s, expire, &no); /* which nothing overwrites */
+  assert_string_equal(approval(s, a.id).state, "denied");
+  assert_int_equal(approval(s, a.id).decided, 20);
   assert_int_equal(approval(s, b.id).quorum, 1);
   run_job_fails(s, vote, &late, "conflict");
   run_job(s, expire, &late);
