@@ -109,6 +109,7 @@ int ln_cmd_undo(int argc, char **argv);
 int ln_cmd_release(int argc, char **argv);
 int ln_cmd_hold(int argc, char **argv);
 int ln_cmd_replay(int argc, char **argv);
+int ln_cmd_dap(int argc, char **argv);
 int ln_cmd_backup(int argc, char **argv);
 int ln_cmd_prune(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);

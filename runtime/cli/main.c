@@ -34,6 +34,7 @@ static const command commands[] = {
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
+    {"dap", ln_cmd_dap, "the same for editors, step by step in both directions"},
     {"entity", ln_cmd_entity, "what Lunette holds"},
     {"undo", ln_cmd_undo, "takes back what a run did"},
     {"release", ln_cmd_release, "lifts what is held of something"},

@@ -1,12 +1,13 @@
 /* travel.c: going through a past run again, and standing anywhere in it.
 **
-** A *pass* is one replay, from the start.  Before each line the VM calls on_line, which counts it, and stands
-** there when it is the one that was aimed at: within the hook, as a coroutine that yields there would tell the
-** wrong line before Lua 5.4.7.  What stands there is a whole stack of C calls, so each pass has a thread of its own.
-** It and the caller take turns, and never run at the same time.
+** A *pass* is one replay, from the start.  Before each line the VM calls on_line, which counts it, and
+** stands there when it is the one that was aimed at: within the hook, as a coroutine that yields there
+** would tell the wrong line before Lua 5.4.7.  What stands there is a whole stack of C calls, so each pass
+** has a thread of its own. It and the caller take turns, and never run at the same time.
 **
-** The number of a line is the same in each pass, since a run is a pure function of its scripts, its input and its
-** journal.  So going back is a pass that looks for the last line before here that is wanted, and another one to it. */
+** The number of a line is the same in each pass, since a run is a pure function of its scripts, its input
+** and its journal.  So going back is a pass that looks for the last line before here that is wanted, and
+** another one to it. */
 #include "debug/travel_parts.h"
 
 #include <signal.h>
@@ -113,7 +114,7 @@ static bool is_next_line(ln_travel *t, const ln_branch *b) {
   const char *name = t->names[g->thread - 1];
   if (g->family ? is_of(b, name) : strcmp(b->name, name) == 0)
     return g->deep == SIZE_MAX || strcmp(b->name, name) != 0 || travel_depth(t) <= g->deep;
-  return !g->before && !travel_branch(t, g->thread);     /* it has ended: whatever comes next               */
+  return !g->before && !travel_branch(t, g->thread); /* it has ended: whatever comes next */
 }
 
 /* Is it the line that was aimed at?  *why: how it stands there. */
@@ -125,7 +126,8 @@ static bool is_aim(ln_travel *t, lua_State *L, ln_stand_why *why) {
   case AIM_AT: return t->at >= g->at;
   case AIM_STEP: return (int64_t)t->r->past_at >= g->step;
   case AIM_LINE: return is_next_line(t, t->r->current);
-  case AIM_BREAK: case AIM_END: break;
+  case AIM_BREAK:
+  case AIM_END: break;
   }
   return false;
 }
@@ -147,7 +149,7 @@ static void on_line(lua_State *L, int line, void *travel) {
   t->at++;
   t->line = line;
   t->stop = 0;
-  travel_thread_of(t, t->r->current);                    /* numbers in the order of their first lines       */
+  travel_thread_of(t, t->r->current); /* numbers in the order of their first lines */
   if (t->at == 1) t->base_depth = travel_depth(t);
   if (atomic_load_explicit(&t->pause, memory_order_relaxed)) why = LN_STANDS_PAUSED;
   else if (t->goal.before ? !searched(t, L) : !is_aim(t, L, &why)) return;
@@ -169,7 +171,7 @@ static void on_print(ln_vm *vm, ln_str line) {
 
 static void end_pass(ln_travel *t) {
   ln_err quiet;
-  if (t->threaded) {
+  if (t->r && t->threaded) {
     t->leaving = true;
     ln_vm_interrupt(t->r->vm);
     go_on(t, &quiet);
@@ -224,7 +226,11 @@ static bool go(ln_travel *t, travel_goal goal, bool afresh, ln_err *err) {
 /* ------------------------------------------------------------------ opening */
 
 static bool load(void *arg, const ln_run_row *row) {
-  struct { ln_travel *t; ln_err *err; bool ok; } *l = arg;
+  struct {
+    ln_travel *t;
+    ln_err *err;
+    bool ok;
+  } *l = arg;
   l->ok = ln_past_load(&l->t->past, l->t->g->store, row, l->err);
   return false;
 }
@@ -232,7 +238,11 @@ static bool load(void *arg, const ln_run_row *row) {
 ln_travel *ln_travel_open(ln_engine *g, ln_str which, ln_err *err) {
   ln_travel *t = calloc(1, sizeof *t);
   if (!t) return ln_fail(err, "memory", LN_AGAIN, "no memory to open a run"), NULL;
-  struct { ln_travel *t; ln_err *err; bool ok; } l = {t, err, false};
+  struct {
+    ln_travel *t;
+    ln_err *err;
+    bool ok;
+  } l = {t, err, false};
   t->g = g;
   t->refs_ref = LUA_NOREF;
   pthread_mutex_init(&t->lock, NULL);
@@ -270,9 +280,14 @@ void ln_travel_interrupt(ln_travel *t) { atomic_store(&t->pause, true); }
 static int64_t steps_of(const ln_travel *t) { return (int64_t)ln_journal_deliveries(t->past.journal); }
 
 static void begin_call(ln_travel *t, bool says) {
-  atomic_store(&t->pause, false);
   t->says = says;
   if (says) ln_buf_cut(&t->out, 0), t->out.failed = t->out.full = false;
+}
+
+/* An interruption is used up by the call that it ended. */
+static bool end_call(ln_travel *t, bool ok) {
+  atomic_store(&t->pause, false);
+  return ok;
 }
 
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err) {
@@ -280,21 +295,21 @@ bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err) {
   begin_call(t, !back);
   if (here) return true;
   if (at < 1) return leave(t), begin_pass(t, err);
-  return go(t, (travel_goal){.aim = AIM_AT, .at = at}, back, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_AT, .at = at}, back, err));
 }
 
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err) {
   if (step < 0 || step > steps_of(t))
-    return ln_fail(err, "not_found", LN_FINAL, "there is no step %lld: the journal has %lld",
-                   (long long)step, (long long)steps_of(t));
+    return ln_fail(err, "not_found", LN_FINAL, "there is no step %lld: the journal has %lld", (long long)step,
+                   (long long)steps_of(t));
   bool ahead = t->r && !t->over && (t->at == 0 || (int64_t)t->r->past_at < step);
   begin_call(t, ahead);
-  return go(t, (travel_goal){.aim = AIM_STEP, .step = step}, !ahead, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_STEP, .step = step}, !ahead, err));
 }
 
 bool ln_travel_end(ln_travel *t, ln_err *err) {
   begin_call(t, true);
-  return go(t, (travel_goal){.aim = AIM_END}, false, err);
+  return end_call(t, go(t, (travel_goal){.aim = AIM_END}, false, err));
 }
 
 static bool forwards(ln_travel *t, ln_go how, ln_err *err) {
@@ -341,7 +356,8 @@ static bool back_to(ln_travel *t, int64_t at, int64_t stop, ln_err *err) {
 static bool backwards(ln_travel *t, ln_go how, ln_err *err) {
   travel_goal goal = backwards_goal(t, how);
   begin_call(t, false);
-  if (t->at == 0 || goal.at < 0) return leave(t), travel_note(t, "this is the start: there is nothing before it"), true;
+  if (t->at == 0 || goal.at < 0)
+    return leave(t), travel_note(t, "this is the start: there is nothing before it"), true;
   if (goal.aim == AIM_AT) return goal.at < 1 ? leave(t), begin_pass(t, err) : back_to(t, goal.at, 0, err);
   goal.before = t->at + t->over;
   if (!go(t, goal, true, err) || atomic_load(&t->pause)) return t->r != NULL;
@@ -356,7 +372,8 @@ static bool backwards(ln_travel *t, ln_go how, ln_err *err) {
 
 bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err) {
   if (!t->r && !begin_pass(t, err)) return false;
-  return how < LN_GO_BACK || how == LN_GO_CONTINUE ? forwards(t, how, err) : backwards(t, how, err);
+  bool ahead = how < LN_GO_BACK || how == LN_GO_CONTINUE;
+  return end_call(t, ahead ? forwards(t, how, err) : backwards(t, how, err));
 }
 
 bool ln_travel_output(ln_travel *t, ln_buf *out, ln_err *err) {
@@ -409,12 +426,15 @@ bool travel_script(ln_travel *t, ln_str file, size_t *found, ln_err *err) {
     ln_str path = ln_str_of(ln_snapshot_path(t->scripts, i)), shown = ln_str_of(ln_script_shown(path.p));
     if (ln_str_eq(file, ln_snapshot_name(t->scripts, i)) || ln_str_eq(file, path) || ln_str_eq(file, shown))
       return *found = i, true;
-    if (file.n && is_meant(path, file)) *found = i, n++;
-    else if (is_meant(file, shown)) *found = i, n++; /* the same script in another folder */
+    if ((file.n && is_meant(path, file)) || is_meant(file, shown)) *found = i, n++; /* or in another folder */
   }
   if (n == 1) return true;
-  if (n) return ln_fail(err, "ambiguous", LN_FINAL, "%zu scripts of the run are called %.*s: more of its path is needed", n, LN_STR_ARG(file));
-  return ln_fail(err, "not_found", LN_FINAL, "the run has no script %.*s: its snapshot is what counts, not the files of now", LN_STR_ARG(file));
+  if (n)
+    return ln_fail(err, "ambiguous", LN_FINAL,
+                   "%zu scripts of the run are called %.*s: more of its path is needed", n, LN_STR_ARG(file));
+  return ln_fail(err, "not_found", LN_FINAL,
+                 "the run has no script %.*s: its snapshot is what counts, not the files of now",
+                 LN_STR_ARG(file));
 }
 
 static ln_str line_of(ln_str source, int64_t line) {
@@ -439,7 +459,8 @@ static void where_script(const ln_travel *t, ln_standing *s, ln_str path) {
 void ln_travel_where(ln_travel *t, ln_standing *s) {
   travel_frame f;
   const ln_branch *b = travel_current(t);
-  *s = (ln_standing){.why = t->why, .steps = steps_of(t), .changed = t->changed, .note = ln_buf_view(&t->note)};
+  *s = (ln_standing){
+      .why = t->why, .steps = steps_of(t), .changed = t->changed, .note = ln_buf_view(&t->note)};
   if (!t->r) return;
   s->at = t->at + t->over;
   s->step = (int64_t)t->r->past_at;
@@ -465,7 +486,8 @@ bool ln_travel_about(ln_travel *t, ln_buf *doc, ln_err *err) {
   ln_doc_value(doc, "input", row->input);
   ln_doc_text(doc, "outcome", row->outcome);
   ln_doc_text(doc, "playbook", row->playbook);
-  ln_doc_value(doc, "result", row->result);
+  bool ends = t->over && t->x.end == LN_ENDS;
+  ln_doc_value(doc, "result", ends ? ln_buf_view(&t->x.result) : row->result);
   ln_doc_text(doc, "run", ln_str_of(row->ulid));
   ln_doc_text(doc, "snapshot", row->snapshot);
   ln_doc_text(doc, "state", row->state);
@@ -500,7 +522,8 @@ bool ln_travel_source(ln_travel *t, ln_str file, ln_buf *doc, ln_err *err) {
   size_t i = 0;
   ln_str source, path;
   if (!travel_script(t, file, &i, err) || !travel_source(t, i, &source, &path, err)) return false;
-  size_t mark = ln_v_begin(doc, 'O', 3);
+  size_t mark = ln_v_begin(doc, 'O', 4);
+  ln_doc_text(doc, "file", ln_str_of(ln_snapshot_path(t->scripts, i)));
   ln_doc_text(doc, "module", ln_snapshot_name(t->scripts, i));
   ln_doc_text(doc, "path", path);
   ln_v_key(doc, LN_STR("source")), ln_v_str(doc, source);

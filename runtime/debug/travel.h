@@ -26,36 +26,36 @@ typedef struct ln_travel ln_travel;
 ** "ambiguous", "store" (its snapshot or journal is missing or damaged), "bad_argument" (its scripts no longer
 ** begin), "memory". */
 ln_travel *ln_travel_open(ln_engine *g, ln_str which, ln_err *err);
-void ln_travel_close(ln_travel *t);                      /* NULL is welcome                                 */
+void ln_travel_close(ln_travel *t); /* NULL is welcome */
 
 /* --- where it stands --- */
 
 typedef enum ln_stand_why {
-  LN_STANDS_START,                                       /* nothing was run yet                             */
-  LN_STANDS_POINT,                                       /* where it was told to go                         */
-  LN_STANDS_BREAK,                                       /* at a breakpoint: `breakpoint`                   */
-  LN_STANDS_PAUSED,                                      /* interrupted                                     */
-  LN_STANDS_END                                          /* the end: `end` says how                         */
+  LN_STANDS_START,  /* nothing was run yet */
+  LN_STANDS_POINT,  /* where it was told to go */
+  LN_STANDS_BREAK,  /* at a breakpoint: `breakpoint` */
+  LN_STANDS_PAUSED, /* interrupted */
+  LN_STANDS_END     /* the end: `end` says how */
 } ln_stand_why;
 
-typedef struct ln_standing {                             /* texts are good until the next call that goes    */
+typedef struct ln_standing { /* texts are good until the next call that goes */
   ln_stand_why why;
-  int64_t at;                                            /* lines before this one                           */
-  int64_t step, steps;                                   /* answers that have come in; of the journal       */
-  ln_str branch;                                         /* whose line it is; "" the root                   */
-  int64_t thread;                                        /* … as ln_travel_threads numbers it */
-  ln_str path, module;                                   /* of the script; empty at start and end           */
-  int64_t line;                                          /* 0: none                                         */
-  ln_str text;                                           /* that line of the pinned source                  */
-  int64_t breakpoint;                                    /* its id; 0: none                                 */
+  int64_t at;          /* its number; 0 at the start, one more than the last at the end */
+  int64_t step, steps; /* answers that have come in; of the journal */
+  ln_str branch;       /* whose line it is; "" the root */
+  int64_t thread;      /* … as ln_travel_threads numbers it */
+  ln_str path, module; /* of the script; empty at start and end */
+  int64_t line;        /* 0: none */
+  ln_str text;         /* that line of the pinned source */
+  int64_t breakpoint;  /* its id; 0: none */
   const char *end; /* "completed" "failed" "cancelled" "waits" "stopped" "diverged"; NULL: not at the end */
-  ln_str note; /* what one should know, in words, as that a step's body was not entered; "" nothing       */
-  bool changed;                                          /* an evaluation may have changed what is here     */
+  ln_str note;  /* what one should know, in words, as that a step's body was not entered; "" nothing */
+  bool changed; /* an evaluation may have changed what is here */
 } ln_standing;
 void ln_travel_where(ln_travel *t, ln_standing *s);
 
-/* The run: { run, playbook, snapshot, state, outcome, input, result, error, ends, why }; result, error, ends
-** and why (of what stopped it, or of a divergence) are there once its end was seen. */
+/* The run: { run, playbook, snapshot, state, outcome, input, result, error, ends, why }; ends, and why (of
+** what stopped it, or of a divergence), at its end only; result and error are there what it came to here. */
 bool ln_travel_about(ln_travel *t, ln_buf *doc, ln_err *err);
 /* The steps: an array of { n, name, op, class, ok, state, where, asked, at }; where: "FILE:LINE"; asked, at:
 ** when, in milliseconds since 1970. */
@@ -66,14 +66,14 @@ bool ln_travel_answer(ln_travel *t, int64_t n, ln_buf *doc, ln_err *err);
 /* --- going --- */
 
 typedef enum ln_go {
-  LN_GO_NEXT,              /* the next line of this branch, not into functions that are called */
-  LN_GO_INTO,              /* … or into them */
-  LN_GO_OUT,               /* the next line of who called this function                        */
-  LN_GO_BACK,              /* the line of this branch before this one, not into functions      */
-  LN_GO_BACK_INTO,         /* … or into them                                                   */
-  LN_GO_BACK_OUT,          /* the line that called this function                               */
-  LN_GO_CONTINUE,          /* to the next breakpoint, or the end                               */
-  LN_GO_REVERSE            /* to the last breakpoint before here, or the start                 */
+  LN_GO_NEXT,      /* the next line of this branch, not into functions that are called */
+  LN_GO_INTO,      /* … or into them */
+  LN_GO_OUT,       /* the next line of who called this function */
+  LN_GO_BACK,      /* the line of this branch before this one, not into functions */
+  LN_GO_BACK_INTO, /* … or into them */
+  LN_GO_BACK_OUT,  /* the line that called this function */
+  LN_GO_CONTINUE,  /* to the next breakpoint, or the end */
+  LN_GO_REVERSE    /* to the last breakpoint before here, or the start */
 } ln_go;
 /* Where the branch ends, it goes on with whichever line is run next.  At the start there is nothing before,
 ** and at the end nothing after: it stays, and the note says so.  False: "memory", "store"; it stands at the
@@ -81,25 +81,25 @@ typedef enum ln_go {
 bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err);
 /* To the first line that is run after answer `step` came in; 0: the first line of all.  "not_found". */
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err);
-bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end           */
+bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end */
 bool ln_travel_end(ln_travel *t, ln_err *err);
-/* From any thread, or a signal handler: the call under way ends soon: it stands where it has come to
-** ("paused"), or the evaluation fails ("cancelled"). */
+/* From any thread, or a signal handler: the call under way, else the next one, ends soon: it stands where
+** it has come to ("paused"), or the evaluation fails ("cancelled"). */
 void ln_travel_interrupt(ln_travel *t);
 
 /* --- breakpoints: kept until the run is closed --- */
 
 typedef struct ln_break {
-  ln_str file;             /* a path, the end of one, or a module's name */
+  ln_str file; /* a path, the end of one, or a module's name */
   int64_t line;
-  ln_str condition;        /* an expression; "": always.  One that raises counts as true: the note says why */
-  ln_str log;              /* not empty: it does not stop there, and says this, with {expressions} in it */
+  ln_str condition; /* an expression; "": always.  One that raises counts as true: the note says why */
+  ln_str log;       /* not empty: it does not stop there, and says this, with {expressions} in it */
 } ln_break;
 /* Its id.  0: "not_found", "ambiguous" (no such script in the snapshot, or several); "no_code": nothing of
 ** that line is run, *near is the nearest that is (0: none); "syntax": the condition, or an expression in
 ** log. */
 int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err);
-bool ln_travel_unbreak(ln_travel *t, int64_t id);        /* false: there is none of that id                 */
+bool ln_travel_unbreak(ln_travel *t, int64_t id); /* false: there is none of that id */
 /* An array of { id, path, module, line, condition, log }. */
 bool ln_travel_breaks(ln_travel *t, ln_buf *doc, ln_err *err);
 
@@ -136,16 +136,17 @@ bool ln_travel_eval(ln_travel *t, int64_t frame, ln_str text, ln_buf *doc, ln_er
 ** after }, a name being a path ("user.groups[2].name"), a side its text, or nil where it is not there;
 ** 1,000 at most. It stands where it stood. */
 bool ln_travel_diff(ln_travel *t, int64_t at, int64_t other, ln_buf *doc, ln_err *err);
-/* A script as it was pinned, by path, the end of one, or module: { module, path, source }.  "not_found". */
+/* A script as it was pinned, by path, the end of one, or module: { file, module, path, source }; file:
+** where it was then; path: as people know it.  "not_found". */
 bool ln_travel_source(ln_travel *t, ln_str file, ln_buf *doc, ln_err *err);
-bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array of { module, path }        */
+bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array of { module, path } */
 
 /* --- another run from here --- */
 
 typedef struct ln_fork_options {
-  const char *with;        /* a folder whose scripts win over the run's own; NULL: its own snapshot */
-  bool act;                /* it is no plan: what it writes is written                             */
-  ln_str by;               /* who wants it, for the audit record                                   */
+  const char *with; /* a folder whose scripts win over the run's own; NULL: its own snapshot */
+  bool act;         /* it is no plan: what it writes is written */
+  ln_str by;        /* who wants it, for the audit record */
 } ln_fork_options;
 /* Makes a run that shares the journal up to here: the answers that have come in are taken over; what was
 ** under way is asked anew.  It is a run of its own: what was written before was not its doing, it holds

@@ -1,11 +1,11 @@
-/* travel_fork.c: another run from a point of a past one.  Its journal begins with the answers that had come in by
-** then, each as one entry, and with what had been noted; then an entry says what it was forked from, and whoever
-** carries it goes on from there.
+/* travel_fork.c: another run from a point of a past one.  Its journal begins with the answers that had
+** come in by then, each as one entry, and with what had been noted; then an entry says what it was forked
+** from, and whoever carries it goes on from there.
 **
-** Nothing else is taken over.  Of a write under way there is no intent, so it is neither in doubt nor probed: the fork
-** asks it anew, with its own guards.  What was written is marked as assumed: it was not this run's doing, so the
-** ledger has no row of it, and nothing takes it back.  Approvals of before the entry are another run's (see
-** LN_FORKED_NAME). */
+** Nothing else is taken over.  Of a write under way there is no intent, so it is neither in doubt nor
+** probed: the fork asks it anew, with its own guards.  What was written is marked as assumed: it was not
+** this run's doing, so the ledger has no row of it, and nothing takes it back.  Approvals of before the
+** entry are another run's (see LN_FORKED_NAME). */
 #include "debug/travel_parts.h"
 
 #include <stdio.h>
@@ -44,7 +44,8 @@ static bool keep_value(forking *f, const ln_entry *e) {
   ln_buf_init(&bytes, (size_t)1 << 30);
   snprintf(c.sha256, sizeof c.sha256, "%.*s", LN_STR_ARG(name));
   bool ok = ln_tx_content_get(f->tx, name, &bytes, &found, f->err);
-  if (ok && !found) ok = ln_fail(f->err, "store", LN_FINAL, "the store has lost what %.*s answered", LN_STR_ARG(e->name));
+  if (ok && !found)
+    ok = ln_fail(f->err, "store", LN_FINAL, "the store has lost what %.*s answered", LN_STR_ARG(e->name));
   c.bytes = ln_buf_view(&bytes);
   ok = ok && ln_tx_content_put(f->tx, &c, f->err);
   ln_buf_free(&bytes);
@@ -65,11 +66,20 @@ static ln_str state_of(const ln_record *rec) {
 }
 
 static bool put_answer(forking *f, const ln_record *rec) {
-  ln_entry e = {.kind = LN_E_DONE, .name = rec->name, .op = rec->op, .cls = rec->cls, .fingerprint = rec->fingerprint,
-                .at_ms = rec->done_ms, .asked_ms = rec->asked_ms, .ok = rec->ok, .state = state_of(rec),
-                .where = rec->where, .data = rec->outcome};
+  ln_entry e = {.kind = LN_E_DONE,
+                .name = rec->name,
+                .op = rec->op,
+                .cls = rec->cls,
+                .fingerprint = rec->fingerprint,
+                .at_ms = rec->done_ms,
+                .asked_ms = rec->asked_ms,
+                .ok = rec->ok,
+                .state = state_of(rec),
+                .where = rec->where,
+                .data = rec->outcome};
   if (ln_str_eq(rec->name, LN_STR(LN_CANCEL_NAME)))
-    return ln_fail(f->err, "conflict", LN_FINAL, "the run had been cancelled by then: fork it at an earlier step");
+    return ln_fail(f->err, "conflict", LN_FINAL,
+                   "the run had been cancelled by then: fork it at an earlier step");
   return put(f, &e);
 }
 
@@ -82,10 +92,12 @@ static bool take_entry(void *arg, const ln_entry *e) {
   forking *f = arg;
   f->ok = true;
   switch (e->kind) {
-  case LN_E_DONE: case LN_E_DELIVERED:
+  case LN_E_DONE:
+  case LN_E_DELIVERED:
     f->ok = put_answer(f, ln_journal_delivery(f->t->past.journal, (size_t)f->seen++));
     break;
-  case LN_E_NOTE: case LN_E_STAGE: f->ok = put(f, e); break;
+  case LN_E_NOTE:
+  case LN_E_STAGE: f->ok = put(f, e); break;
   case LN_E_RUN: f->ok = !ln_str_eq(e->name, LN_STR(LN_STAGE_NAME)) || put(f, e); break;
   case LN_E_PLANNED: f->ok = !is_taken(f, e) || put(f, e); break;
   default: break;
@@ -186,13 +198,15 @@ static bool may_act(const forking *f) {
 static bool scripts_of(forking *f) {
   const char *with = f->o->with;
   char module[256];
-  f->scripts = with ? ln_snapshot_with(f->w, with, f->err)
-                    : ln_snapshot_load(f->w, f->t->past.row.snapshot, f->err);
-  return f->scripts && (!with || ln_v_get_bool(f->t->past.row.options, "call", false) ||
-                        ln_snapshot_module(f->scripts, f->t->past.row.playbook, module, sizeof module, f->err));
+  f->scripts =
+      with ? ln_snapshot_with(f->w, with, f->err) : ln_snapshot_load(f->w, f->t->past.row.snapshot, f->err);
+  return f->scripts &&
+         (!with || ln_v_get_bool(f->t->past.row.options, "call", false) ||
+          ln_snapshot_module(f->scripts, f->t->past.row.playbook, module, sizeof module, f->err));
 }
 
-bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1], ln_err *err) {
+bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1],
+                    ln_err *err) {
   forking f = {.t = t, .w = w, .o = o, .err = err, .steps = t->r ? (int64_t)t->r->past_at : 0};
   ln_buf_init(&f.options, (size_t)64 << 20);
   ln_buf_init(&f.detail, 4096);

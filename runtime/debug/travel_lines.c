@@ -1,6 +1,6 @@
-/* travel_lines.c: the lines of a script that have code, as Lua's own compiler has them: read from what it makes of
-** the source, since the debug interface tells them of one function only, and not of those within.  The form is that
-** of Lua 5.4; what is not of that form has no lines. */
+/* travel_lines.c: the lines of a script that have code, as Lua's own compiler has them: read from what it
+** makes of the source, since the debug interface tells them of one function only, and not of those within.
+** The form is that of Lua 5.4; what is not of that form has no lines. */
 #include "debug/travel_lines.h"
 
 #include <lauxlib.h>
@@ -10,7 +10,7 @@ typedef struct reader {
   const unsigned char *p;
   size_t n;
   bool bad;
-  unsigned char *lines;                                  /* lines[i]: line i has code                       */
+  unsigned char *lines; /* lines[i]: line i has code */
   size_t most;
 } reader;
 
@@ -120,7 +120,8 @@ unsigned char *ln_lua_lines(ln_str source, size_t *most, ln_err *err) {
   r.most = 1;
   for (size_t i = 0; i < source.n; i++) r.most += source.p[i] == '\n';
   r.lines = calloc(r.most + 1, 1);
-  bool ok = (r.lines || ln_fail(err, "memory", LN_AGAIN, "no memory for lines")) && compile(source, &code, err);
+  bool ok =
+      (r.lines || ln_fail(err, "memory", LN_AGAIN, "no memory for lines")) && compile(source, &code, err);
   if (ok) {
     r.p = (const unsigned char *)code.p;
     r.n = code.n;

@@ -1,8 +1,9 @@
 /* travel_look.c: frames, their variables, and what is evaluated in them.
 **
-** A branch is a chain of coroutines, the author's within the branch's own; each has frames.  A branch that stands at a
-** line or waits can be looked at in the same way.  What is evaluated is a chunk whose environment finds names in the
-** frame first: it runs as a guest (engine/vm.h), so whatever becomes of it the run stands as before. */
+** A branch is a chain of coroutines, the author's within the branch's own; each has frames.  A branch that
+** stands at a line or waits can be looked at in the same way.  What is evaluated is a chunk whose
+** environment finds names in the frame first: it runs as a guest (engine/vm.h), so whatever becomes of it
+** the run stands as before. */
 #include "debug/travel_parts.h"
 
 #include "engine/vm_lib.h"
@@ -34,12 +35,13 @@ static lua_State *within(lua_State *co) {
   lua_Debug ar;
   lua_State *inner = NULL;
   if (!lua_checkstack(co, 2) || !lua_getstack(co, 0, &ar) || !lua_getinfo(co, "f", &ar)) return NULL;
-  lua_CFunction f = lua_tocfunction(co, -1);             /* co: f           */
+  lua_CFunction f = lua_tocfunction(co, -1); /* co: f */
   const char *name = f ? lnL_lib_name(f) : NULL;
   bool wrapped = name && strcmp(name, "a coroutine.wrap") == 0;
   if (wrapped && lua_getupvalue(co, -1, 1)) inner = lua_tothread(co, -1), lua_pop(co, 1);
   lua_pop(co, 1);
-  if (name && strcmp(name, "resume") == 0 && lua_getlocal(co, &ar, 1)) inner = lua_tothread(co, -1), lua_pop(co, 1);
+  if (name && strcmp(name, "resume") == 0 && lua_getlocal(co, &ar, 1))
+    inner = lua_tothread(co, -1), lua_pop(co, 1);
   return inner && lnL_busy(inner) ? inner : NULL;
 }
 
@@ -85,7 +87,7 @@ size_t travel_depth_of(ln_travel *t, const ln_branch *b) {
   lua_Debug ar;
   size_t n = chain_of(t, b, chain), depth = 0, above = 0;
   for (size_t i = 0; i < n; i++) depth += levels(chain[i]);
-  for (size_t i = 0; i < n; i++)                         /* what the core has above the first Lua function */
+  for (size_t i = 0; i < n; i++) /* what the core has above the first Lua function */
     for (int level = 0; lua_getstack(chain[i], level, &ar); level++, above++)
       if (lua_getinfo(chain[i], "l", &ar) && ar.currentline > 0) return depth - above;
   return depth;
@@ -239,7 +241,7 @@ typedef struct evaluating {
   ln_str text;
   ln_buf *doc;
   ln_err *err;
-  bool shown, truth, assigned, bad;                      /* bad: it does not compile: err                   */
+  bool shown, truth, assigned, bad; /* bad: it does not compile: err */
 } evaluating;
 
 static evaluating *what(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
@@ -256,7 +258,8 @@ static int l_scope_index(lua_State *L) {
     return 1;
   }
   lua_settop(L, 2);
-  if (is_named(name) && push_function(L, f) && (i = upvalue_named(L, 3, name))) return lua_getupvalue(L, 3, i), 1;
+  if (is_named(name) && push_function(L, f) && (i = upvalue_named(L, 3, name)))
+    return lua_getupvalue(L, 3, i), 1;
   lnL_push_env(L);
   lua_pushvalue(L, 2);
   lua_gettable(L, -2);
@@ -285,8 +288,8 @@ static int l_scope_assign(lua_State *L) {
 
 /* The environment of what is evaluated.  [-0, +1, m] */
 static void push_scope(lua_State *L, evaluating *e) {
-  lua_newtable(L);                                       /* scope           */
-  lua_createtable(L, 0, 3);                              /* scope meta      */
+  lua_newtable(L);          /* scope */
+  lua_createtable(L, 0, 3); /* scope meta */
   lua_pushlightuserdata(L, e);
   lua_pushcclosure(L, l_scope_index, 1);
   lua_setfield(L, -2, "__index");
@@ -302,13 +305,14 @@ static void push_scope(lua_State *L, evaluating *e) {
 static bool push_chunk(lua_State *L, evaluating *e) {
   ln_err none;
   ln_vm *vm = e->t->r->vm;
-  ln_buf *b = lnL_new_buf(L, 8 << 20);                   /* b               */
+  ln_buf *b = lnL_new_buf(L, 8 << 20); /* b */
   ln_buf_addz(b, "return ");
   ln_buf_add(b, e->text);
   bool ok = ln_buf_ok(b, e->err);
-  e->bad = !ok || (!ln_vm_load(vm, L, ln_buf_view(b), "=input", &none) && !ln_vm_load(vm, L, e->text, "=input", e->err));
+  e->bad = !ok || (!ln_vm_load(vm, L, ln_buf_view(b), "=input", &none) &&
+                   !ln_vm_load(vm, L, e->text, "=input", e->err));
   ln_buf_free(b);
-  if (e->bad) return false;                              /* b f             */
+  if (e->bad) return false; /* b f */
   push_scope(L, e);
   lua_setupvalue(L, -2, 1);
   return true;
@@ -319,8 +323,8 @@ static int l_evaluate(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_settop(L, 0);
   if (!push_chunk(L, e)) return 0;
-  lua_replace(L, 1);                                     /* f               */
-  lua_call(L, 0, LUA_MULTRET);                           /* …               */
+  lua_replace(L, 1);           /* f */
+  lua_call(L, 0, LUA_MULTRET); /* … */
   int n = lua_gettop(L);
   if (n == 0) lua_pushnil(L);
   e->truth = lua_toboolean(L, 1);
@@ -349,13 +353,20 @@ bool travel_evaluate(ln_travel *t, const travel_frame *f, ln_str text, bool show
 bool ln_travel_eval(ln_travel *t, int64_t frame, ln_str text, ln_buf *doc, ln_err *err) {
   travel_frame f;
   bool truth;
+  bool ok = frame_of(t, frame, &f, err) && travel_evaluate(t, &f, text, true, doc, &truth, err);
   atomic_store(&t->pause, false);
-  return frame_of(t, frame, &f, err) && travel_evaluate(t, &f, text, true, doc, &truth, err);
+  return ok;
 }
 
 /* ------------------------------------------------------------------ scopes */
 
-typedef struct listing { ln_travel *t; const travel_frame *f; ln_scope which; ln_buf *doc, items; size_t n; } listing;
+typedef struct listing {
+  ln_travel *t;
+  const travel_frame *f;
+  ln_scope which;
+  ln_buf *doc, items;
+  size_t n;
+} listing;
 
 static void list_item(listing *s, lua_State *L, const char *name) {
   travel_show(s->t, L, -1, ln_str_of(name), &s->items);
@@ -404,7 +415,6 @@ static int l_scope(lua_State *L) {
 bool ln_travel_scope(ln_travel *t, int64_t frame, ln_scope which, ln_buf *doc, ln_err *err) {
   travel_frame f;
   listing s = {.t = t, .f = &f, .which = which, .doc = doc};
-  atomic_store(&t->pause, false);
   if (!frame_of(t, frame, &f, err)) return false;
   ln_buf_init(&s.items, doc->max);
   bool ok = travel_guest(t, l_scope, &s, err) && ln_buf_ok(&s.items, err);
@@ -422,8 +432,17 @@ bool ln_travel_scope(ln_travel *t, int64_t frame, ln_scope which, ln_buf *doc, l
 
 enum { LEAVES = 4000, DIFF_DEEP = 8, DIFFERENT = 1000 };
 
-typedef struct leaf { char *name, *text; } leaf;
-typedef struct leaves { ln_travel *t; const travel_frame *f; leaf *v; size_t n; ln_buf path; bool full; } leaves;
+typedef struct leaf {
+  char *name, *text;
+} leaf;
+typedef struct leaves {
+  ln_travel *t;
+  const travel_frame *f;
+  leaf *v;
+  size_t n;
+  ln_buf path;
+  bool full;
+} leaves;
 
 static void add_leaf(leaves *l, lua_State *L) {
   ln_buf *text = lnL_new_buf(L, 1 << 16);
@@ -496,8 +515,10 @@ static bool gather(ln_travel *t, int64_t at, leaves *l, ln_err *err) {
   travel_frame f;
   *l = (leaves){.t = t, .f = &f};
   ln_buf_init(&l->path, 4096);
-  if (!(l->v = calloc(LEAVES, sizeof *l->v))) return ln_fail(err, "memory", LN_AGAIN, "no memory for a difference");
-  if (!ln_travel_at(t, at, err) || !frame_of(t, 0, &f, err) || !travel_guest(t, l_leaves, l, err)) return false;
+  if (!(l->v = calloc(LEAVES, sizeof *l->v)))
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for a difference");
+  if (!ln_travel_at(t, at, err) || !frame_of(t, 0, &f, err) || !travel_guest(t, l_leaves, l, err))
+    return false;
   qsort(l->v, l->n, sizeof *l->v, by_name);
   return true;
 }

@@ -1,6 +1,6 @@
-/* travel_show.c: values as they are shown: bounded in length and depth, and nothing of a script is called for it,
-** so neither a __tostring nor a __pairs can do anything.  All of it runs in a guest, where Lua may raise: what is
-** written belongs to the caller. */
+/* travel_show.c: values as they are shown: bounded in length and depth, and nothing of a script is called
+** for it, so neither a __tostring nor a __pairs can do anything.  All of it runs in a guest, where Lua may
+** raise: what is written belongs to the caller. */
 #include "debug/travel_parts.h"
 
 #include "engine/vm_lib.h"
@@ -104,7 +104,8 @@ static size_t count_of(lua_State *L, int idx) {
   return n;
 }
 
-/* Of the table at idx, pushed as a userdata: *n of them.  Keys that are objects have no order, and are left out. */
+/* Of the table at idx, pushed as a userdata: *n of them.  Keys that are objects have no order, and are
+** left out. */
 static ln_order *push_keys(lua_State *L, int idx, size_t *n) {
   size_t count = count_of(L, idx), i = 0;
   ln_order *v = lua_newuserdatauv(L, (count + 1) * sizeof *v, 0);
@@ -124,7 +125,7 @@ static void push_key(lua_State *L, const ln_order *o) {
   }
 }
 
-enum { LONG = 256 };                                     /* of a list so long only the beginning is gone to */
+enum { LONG = 256 }; /* of a list so long only the beginning is gone to */
 
 static void put_long(lua_State *L, int idx, size_t most, int deep, ln_buf *b) {
   size_t from = b->n, i = 1;
@@ -143,13 +144,13 @@ static void put_members(lua_State *L, int idx, size_t most, int deep, ln_buf *b)
     return;
   }
   size_t n, from = b->n, i = 0, positions = lua_rawlen(L, idx);
-  const ln_order *v = push_keys(L, idx, &n);             /* … keys          */
+  const ln_order *v = push_keys(L, idx, &n); /* … keys */
   for (; i < n && b->n - from < most; i++) {
     ln_buf_addz(b, i ? ", " : " ");
-    push_key(L, &v[i]);                                  /* … keys k        */
+    push_key(L, &v[i]); /* … keys k */
     bool position = v[i].kind == LN_ORDER_INTEGER && v[i].u.i >= 1 && (size_t)v[i].u.i <= positions;
     if (!position) put_key(L, lua_gettop(L), b), ln_buf_addz(b, " = ");
-    lua_rawget(L, idx);                                  /* … keys v        */
+    lua_rawget(L, idx); /* … keys v */
     put_value(L, lua_gettop(L), (most - (b->n - from < most ? b->n - from : most)) / 2 + 16, deep + 1, b);
     lua_pop(L, 1);
   }
@@ -161,7 +162,7 @@ static void put_members(lua_State *L, int idx, size_t most, int deep, ln_buf *b)
 static void put_table(lua_State *L, int idx, size_t most, int deep, ln_buf *b) {
   luaL_checkstack(L, 8, NULL);
   lua_pushvalue(L, idx);
-  lnL_thaw(L);                                           /* … t             */
+  lnL_thaw(L); /* … t */
   if (deep >= DEEP || !lua_istable(L, -1)) {
     bool any = lua_istable(L, -1) && (lua_pushnil(L), lua_next(L, -2));
     if (any) lua_pop(L, 2);
@@ -184,7 +185,7 @@ static void put_value(lua_State *L, int idx, size_t most, int deep, ln_buf *b) {
   case LUA_TFUNCTION: put_function(L, idx, b); break;
   case LUA_TTHREAD: ln_buf_addz(b, "coroutine"); break;
   case LUA_TNUMBER:
-    lua_pushvalue(L, idx);                               /* so that the value stays a number */
+    lua_pushvalue(L, idx); /* so that the value stays a number */
     s.p = lua_tolstring(L, -1, &s.n);
     ln_buf_add(b, s);
     lua_pop(L, 1);
@@ -204,7 +205,7 @@ static int64_t ref_of(ln_travel *t, lua_State *L, int idx) {
     lua_newtable(L);
     t->refs_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs_ref);        /* refs            */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs_ref); /* refs */
   lua_pushvalue(L, idx);
   lua_rawseti(L, -2, t->refs + 1 - t->refs_before);
   lua_pop(L, 1);
@@ -234,7 +235,7 @@ static bool has_members(lua_State *L, int idx, size_t *count, size_t *positions)
 static void put_shown(ln_travel *t, lua_State *L, int idx, ln_str name, ln_buf *doc) {
   size_t count, positions;
   int64_t ref = has_members(L, idx, &count, &positions) ? ref_of(t, L, idx) : 0;
-  ln_buf *text = lnL_new_buf(L, 1 << 20);                /* … text          */
+  ln_buf *text = lnL_new_buf(L, 1 << 20); /* … text */
   travel_text(L, idx, TEXT_MOST, text);
   ln_v_key(doc, LN_STR("count")), ln_v_int(doc, (int64_t)count);
   ln_v_key(doc, LN_STR("name")), ln_v_str(doc, name);
@@ -279,7 +280,13 @@ void travel_show_result(ln_travel *t, lua_State *L, int idx, int64_t results, ln
 
 /* ------------------------------------------------------------------ members of one */
 
-typedef struct members { ln_travel *t; int64_t ref; size_t from, most; ln_buf *doc; bool found; } members;
+typedef struct members {
+  ln_travel *t;
+  int64_t ref;
+  size_t from, most;
+  ln_buf *doc;
+  bool found;
+} members;
 
 static void name_of(lua_State *L, int idx, ln_buf *out) {
   ln_str s = {NULL, 0};
@@ -295,19 +302,19 @@ static int l_members(lua_State *L) {
   lua_settop(L, 0);
   m->found = t->refs_ref != LUA_NOREF;
   if (!m->found) return 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs_ref);        /* refs            */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->refs_ref);                      /* refs */
   m->found = lua_rawgeti(L, 1, m->ref - t->refs_before) == LUA_TTABLE; /* refs t */
   if (!m->found) return 0;
   lnL_thaw(L);
-  const ln_order *v = push_keys(L, 2, &n);               /* refs t keys     */
-  ln_buf *name = lnL_new_buf(L, 4096);                   /* refs t keys name */
+  const ln_order *v = push_keys(L, 2, &n); /* refs t keys */
+  ln_buf *name = lnL_new_buf(L, 4096);     /* refs t keys name */
   size_t from = m->from < n ? m->from : n, to = m->most < n - from ? from + m->most : n;
   size_t mark = ln_v_begin(m->doc, 'A', to - from);
   for (size_t i = from; i < to; i++) {
-    push_key(L, &v[i]);                                  /* … k             */
+    push_key(L, &v[i]); /* … k */
     ln_buf_cut(name, 0);
     name_of(L, 5, name);
-    lua_rawget(L, 2);                                    /* … v             */
+    lua_rawget(L, 2); /* … v */
     travel_show(t, L, 5, ln_buf_view(name), m->doc);
     lua_settop(L, 4);
   }
@@ -326,7 +333,11 @@ bool ln_travel_members(ln_travel *t, int64_t ref, size_t from, size_t most, ln_b
 
 /* ------------------------------------------------------------------ what a step answered */
 
-typedef struct answer { ln_travel *t; ln_str name, value; ln_buf *doc; } answer;
+typedef struct answer {
+  ln_travel *t;
+  ln_str name, value;
+  ln_buf *doc;
+} answer;
 
 static int l_answer(lua_State *L) {
   answer *a = lua_touserdata(L, 1);

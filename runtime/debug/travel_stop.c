@@ -30,7 +30,8 @@ static bool has_code(ln_travel *t, size_t script, int64_t line, int64_t *near, l
   free(lines);
   if (has) return true;
   if (!*near) return ln_fail(err, "no_code", LN_FINAL, "%s has no line with code", path.p);
-  return ln_fail(err, "no_code", LN_FINAL, "%s:%lld has no code: the nearest line that has is %lld", path.p, (long long)line, (long long)*near);
+  return ln_fail(err, "no_code", LN_FINAL, "%s:%lld has no code: the nearest line that has is %lld", path.p,
+                 (long long)line, (long long)*near);
 }
 
 static bool is_expression(ln_str text, ln_err *err) {
@@ -43,7 +44,8 @@ static bool is_expression(ln_str text, ln_err *err) {
   return ok;
 }
 
-/* Cuts a logpoint's text: what is said, and the expression after it ("" at the end).  False: nothing is left. */
+/* Cuts a logpoint's text: what is said, and the expression after it ("" at the end).  False: nothing is
+** left. */
 static bool next_part(ln_str *rest, ln_str *said, ln_str *expression) {
   size_t i = 0, deep = 1, from;
   if (!rest->n) return false;
@@ -61,13 +63,12 @@ static bool check_texts(const ln_break *b, ln_err *err) {
   ln_str rest = b->log, said, expression;
   if (b->condition.n && !is_expression(b->condition, err)) return ln_err_prefix(err, "the condition");
   while (next_part(&rest, &said, &expression))
-    if (expression.n && !is_expression(expression, err)) return ln_err_prefix(err, "{%.*s}", LN_STR_ARG(expression));
+    if (expression.n && !is_expression(expression, err))
+      return ln_err_prefix(err, "{%.*s}", LN_STR_ARG(expression));
   return true;
 }
 
-static void free_stop(travel_stop *s) {
-  free(s->path), free(s->module), free(s->condition), free(s->log);
-}
+static void free_stop(travel_stop *s) { free(s->path), free(s->module), free(s->condition), free(s->log); }
 
 static bool add_stop(ln_travel *t, const ln_break *b, size_t script, ln_err *err) {
   travel_stop *more = realloc(t->stops, (t->n_stops + 1) * sizeof *more);
@@ -89,8 +90,8 @@ static bool add_stop(ln_travel *t, const ln_break *b, size_t script, ln_err *err
 int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err) {
   size_t script = 0;
   *near = 0;
-  if (!travel_script(t, b->file, &script, err) || !has_code(t, script, b->line, near, err) || !check_texts(b, err) ||
-      !add_stop(t, b, script, err))
+  if (!travel_script(t, b->file, &script, err) || !has_code(t, script, b->line, near, err) ||
+      !check_texts(b, err) || !add_stop(t, b, script, err))
     return 0;
   return t->last_id;
 }
@@ -131,9 +132,7 @@ void travel_stops_free(ln_travel *t) {
 
 /* ------------------------------------------------------------------ at a line */
 
-static void frame_here(lua_State *L, travel_frame *f) {
-  *f = (travel_frame){.co = L, .level = 0};
-}
+static void frame_here(lua_State *L, travel_frame *f) { *f = (travel_frame){.co = L, .level = 0}; }
 
 static void say(ln_travel *t, const travel_stop *s, const travel_frame *f) {
   ln_str rest = ln_str_of(s->log), said, expression;
@@ -156,7 +155,8 @@ static bool holds(ln_travel *t, const travel_stop *s, const travel_frame *f) {
   ln_buf_init(&none, 1 << 16);
   bool ok = travel_evaluate(t, f, ln_str_of(s->condition), false, &none, &truth, &err);
   ln_buf_free(&none);
-  if (!ok && !t->goal.before) travel_note(t, "the condition of breakpoint %lld raised: %s", (long long)s->id, err.message);
+  if (!ok && !t->goal.before)
+    travel_note(t, "the condition of breakpoint %lld raised: %s", (long long)s->id, err.message);
   return !ok || truth;
 }
 
@@ -198,7 +198,8 @@ static void keep_body(ln_travel *t, const lua_Debug *ar, const ln_effect *e) {
   travel_body *more = realloc(t->bodies, (t->n_bodies + 1) * sizeof *more);
   if (!more) return; /* less is said at the end */
   t->bodies = more;
-  travel_body b = {ln_str_dup(ln_str_of(ar->source + 1)), ln_str_dup(ln_str_of(e->name)), ar->linedefined, ar->lastlinedefined};
+  travel_body b = {ln_str_dup(ln_str_of(ar->source + 1)), ln_str_dup(ln_str_of(e->name)), ar->linedefined,
+                   ar->lastlinedefined};
   if (b.path && b.step) t->bodies[t->n_bodies++] = b;
   else free(b.path), free(b.step);
 }
@@ -210,8 +211,10 @@ void travel_on_ask(void *travel, ln_effect *e) {
   if (!e->op->own && !polls) return;
   if (body_of(e->branch->co, &body)) keep_body(t, &body, e);
   const travel_goal *g = &t->goal;
-  if (g->aim == AIM_LINE && g->family && !g->before && travel_thread_of(t, e->branch) == g->thread && !t->note.n)
-    travel_note(t, "what %s runs cannot be entered: it is not run again, its recorded answer is taken", e->name);
+  if (g->aim == AIM_LINE && g->family && !g->before && travel_thread_of(t, e->branch) == g->thread &&
+      !t->note.n)
+    travel_note(t, "what %s runs cannot be entered: it is not run again, its recorded answer is taken",
+                e->name);
 }
 
 void travel_end_note(ln_travel *t) {
@@ -220,7 +223,8 @@ void travel_end_note(ln_travel *t) {
       const travel_stop *s = &t->stops[i];
       const travel_body *b = &t->bodies[k];
       if (s->met || strcmp(s->path, b->path) != 0 || s->line <= b->first || s->line > b->last) continue;
-      travel_note(t, "%s:%lld was never met: it is within %s, which is not run again", s->path, (long long)s->line, b->step);
+      travel_note(t, "%s:%lld was never met: it is within %s, which is not run again", s->path,
+                  (long long)s->line, b->step);
       break;
     }
 }

@@ -24,7 +24,7 @@ static char *name_note(ln_branch *b, const char *what, ln_err *err) {
 bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data, ln_err *err) {
   ln_run *r = b->run;
   if (ln_vm_has_guest(r->vm))
-    return ln_fail(err, "refused", LN_FINAL, "%s: a past run is only looked at, and nothing is written", what);
+    return ln_fail(err, "refused", LN_FINAL, "%s: a past run is looked at, and nothing is written", what);
   char *name = name_note(b, what, err);
   if (!name) return false;
   bool anew = ln_replay_is_aligned(r) || !ln_journal_noted(r->past, ln_str_of(name));

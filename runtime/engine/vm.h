@@ -102,9 +102,9 @@ void ln_vm_stand(ln_vm *vm, void (*wait)(void *arg), void *arg);
 /* The coroutine that runs, and those that have resumed it, outwards; NULL: no more. */
 lua_State *ln_vm_running(const ln_vm *vm, size_t up);
 /* Calls fn (its argument: arg, as a light userdata) as a *guest*, while the attempt stands or between its
-** turns.  It has limits of its own (memory: beyond what is in use), and ends soon after *stop is true; its end
-** is none of the attempt's, objects are numbered aside, and nothing in it can wait ("refused").  False: err is
-** what it raised, or "cpu", "memory", "stack", "cancelled". */
+** turns.  It has limits of its own (memory: beyond what is in use), and ends soon after *stop is true; its
+** end is none of the attempt's, objects are numbered aside, and nothing in it can wait ("refused").
+** False: err is what it raised, or "cpu", "memory", "stack", "cancelled". */
 bool ln_vm_guest(ln_vm *vm, lua_CFunction fn, void *arg, const ln_vm_limits *l, atomic_bool *stop,
                  ln_err *err);
 bool ln_vm_has_guest(const ln_vm *vm);                   /* is what runs one?                               */

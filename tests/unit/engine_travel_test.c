@@ -1,50 +1,56 @@
-/* engine_travel_test.c: a past run opened and gone through in both directions: where it stands, what is there,
-** breakpoints, evaluation, differences, and runs that are forked from a point.  The world and the store are as they
-** were, whatever is done there. */
+/* engine_travel_test.c: a past run opened and gone through in both directions: where it stands, what is
+** there, breakpoints, evaluation, differences, and runs that are forked from a point.  The world and the
+** store are as they were, whatever is done there. */
 #include "tests/unit/engine_rig.h"
 
 #include "debug/travel.h"
 #include "engine/library.h"
 
 static const char script[] =
-    "local fake = require \"fake\"\n"                                        /*  1 */
-    "local helper = require \"t.helper\"\n"                                  /*  2 */
-    "\n"                                                                     /*  3 */
-    "local seen = 0\n"                                                       /*  4 */
-    "-- what is asked of each\n"                                             /*  5 */
-    "local function ask(id)\n"                                               /*  6 */
-    "  seen = seen + 1\n"                                                    /*  7 */
-    "  local r = fake.read { id = id }\n"                                    /*  8 */
-    "  return r.state\n"                                                     /*  9 */
-    "end\n"                                                                  /* 10 */
-    "\n"                                                                     /* 11 */
-    "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" }, run = function()\n" /* 12 */
-    "  local a = ask \"a\"\n"                                                /* 13 */
-    "  local text = helper.join(a, \"x\")\n"                                 /* 14 */
-    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n" /* 15 */
-    "  local made = step(\"make\", function()\n"                             /* 16 */
-    "    return 42\n"                                                        /* 17 */
-    "  end)\n"                                                               /* 18 */
-    "  fake.set { id = \"b\" }\n"                                            /* 19 */
-    "  for i = 1, 3 do\n"                                                    /* 20 */
-    "    list[1] = i * 10\n"                                                 /* 21 */
-    "  end\n"                                                                /* 22 */
-    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                    /* 23 */
-    "    local s = ask(id)\n"                                                /* 24 */
-    "    return s .. id\n"                                                   /* 25 */
-    "  end, { name = \"item\", concurrency = 1 })\n"                                          /* 26 */
-    "  return { text = text, made = made, n = #outs }\n"                     /* 27 */
-    "end }\n";                                                               /* 28 */
+    "local fake = require \"fake\"\n"       /*  1 */
+    "local helper = require \"t.helper\"\n" /*  2 */
+    "\n"                                    /*  3 */
+    "local seen = 0\n"                      /*  4 */
+    "-- what is asked of each\n"            /*  5 */
+    "local function ask(id)\n"              /*  6 */
+    "  seen = seen + 1\n"                   /*  7 */
+    "  local r = fake.read { id = id }\n"   /*  8 */
+    "  return r.state\n"                    /*  9 */
+    "end\n"                                 /* 10 */
+    "\n"                                    /* 11 */
+    "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" "
+    "}, run = function()\n"                                                   /* 12 */
+    "  local a = ask \"a\"\n"                                                 /* 13 */
+    "  local text = helper.join(a, \"x\")\n"                                  /* 14 */
+    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n"  /* 15 */
+    "  local made = step(\"make\", function()\n"                              /* 16 */
+    "    return 42\n"                                                         /* 17 */
+    "  end)\n"                                                                /* 18 */
+    "  fake.set { id = \"b\" }\n"                                             /* 19 */
+    "  for i = 1, 3 do\n"                                                     /* 20 */
+    "    list[1] = i * 10\n"                                                  /* 21 */
+    "  end\n"                                                                 /* 22 */
+    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                     /* 23 */
+    "    local s = ask(id)\n"                                                 /* 24 */
+    "    return s .. id\n"                                                    /* 25 */
+    "  end, { name = \"item\", concurrency = 1 })\n"                          /* 26 */
+    "  return { text = text, made = made, n = #outs, roll = random(9), as = tostring(list) }\n" /* 27 */
+    "end }\n";                                                                /* 28 */
 
-static const char helper[] = "local helper = {}\n"             /* 1 */
-                             "function helper.join(a, b)\n"    /* 2 */
-                             "  local both = a .. b\n"         /* 3 */
-                             "  print(\"joined \" .. both)\n"  /* 4 */
-                             "  return both\n"                 /* 5 */
-                             "end\n"                           /* 6 */
-                             "return helper\n";                /* 7 */
+static const char helper[] = "local helper = {}\n"            /* 1 */
+                             "function helper.join(a, b)\n"   /* 2 */
+                             "  local both = a .. b\n"        /* 3 */
+                             "  print(\"joined \" .. both)\n" /* 4 */
+                             "  return both\n"                /* 5 */
+                             "end\n"                          /* 6 */
+                             "return helper\n";               /* 7 */
 
-typedef struct kit { rig *r; ln_travel *t; ln_buf doc; size_t acts; } kit;
+typedef struct kit {
+  rig *r;
+  ln_travel *t;
+  ln_buf doc;
+  size_t acts;
+} kit;
 
 static char json_text[1 << 16];
 
@@ -74,6 +80,7 @@ static ln_buf *fresh(kit *k) {
 
 static void open_body(kit *k, const char *source) {
   k->r = rig_new(7);
+  rig_conf_stdlib(k->r, ""); /* what prepares a plan's scripts is there */
   rig_script(k->r, "t.main", source);
   rig_script(k->r, "t.helper", helper);
   rig_up(k->r);
@@ -110,8 +117,8 @@ static const char *where(kit *k) {
   if (s.end) snprintf(where_text, sizeof where_text, "end %s", s.end);
   else
     snprintf(where_text, sizeof where_text, "%s%lld%s%.*s",
-             ln_str_eq(s.module, LN_STR("t.helper")) ? "helper " : "", (long long)s.line, s.branch.n ? " " : "",
-             LN_STR_ARG(s.branch));
+             ln_str_eq(s.module, LN_STR("t.helper")) ? "helper " : "", (long long)s.line,
+             s.branch.n ? " " : "", LN_STR_ARG(s.branch));
   return where_text;
 }
 
@@ -379,11 +386,14 @@ static void test_values(void **state) {
   goes(&k, LN_GO_NEXT, "21");
   assert_false(ln_travel_members(k.t, ref, 0, 0, fresh(&k), &err));
   assert_string_equal(err.code, "not_found");
-  assert_string_equal(evaluates(&k, "(function() local t = {}; t.me = t; return t end)()"), "{ me = { me = { me = { … } } } }");
+  assert_string_equal(evaluates(&k, "(function() local t = {}; t.me = t; return t end)()"),
+                      "{ me = { me = { me = { … } } } }");
   assert_has(evaluates(&k, "string.rep('x', 30000000)"), "xxx…\" (30000000 bytes)");
-  assert_has(evaluates(&k, "(function() local t = {}; for i = 1, 100000 do t[i] = i end; return t end)()"), "more }");
+  assert_has(evaluates(&k, "(function() local t = {}; for i = 1, 100000 do t[i] = i end; return t end)()"),
+             "more }");
   assert_int_equal(ln_v_get_int(ln_buf_view(&k.doc), "count", 0), 100000);
-  assert_string_equal(evaluates(&k, "setmetatable({}, { __tostring = error, __pairs = error, __index = error })"), "{}");
+  assert_string_equal(
+      evaluates(&k, "setmetatable({}, { __tostring = error, __pairs = error, __index = error })"), "{}");
   assert_string_equal(evaluates(&k, "1.0"), "1.0");
   assert_string_equal(evaluates(&k, "helper.join"), "function scripts/t/helper.lua:2");
   shut(&k);
@@ -417,17 +427,22 @@ static void test_evaluation(void **state) {
   assert_has(evaluates(&k, "while true do end"), "cpu: ");
   assert_has(evaluates(&k, "pcall(function() while true do end end)"), "cpu: ");
   assert_has(evaluates(&k, "('x'):rep(1 << 40)"), ":");
-  assert_has(evaluates(&k, "(function() local t = {}; while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)()"), "memory: ");
-  assert_has(evaluates(&k, "(function() local function f() return 1 + f() end; return f() end)()"), "stack: ");
+  assert_has(
+      evaluates(&k, "(function() local t = {}; while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)()"),
+      "memory: ");
+  assert_has(evaluates(&k, "(function() local function f() return 1 + f() end; return f() end)()"),
+             "stack: ");
   assert_has(evaluates(&k, "coroutine.wrap(function() coroutine.yield(5) end)()"), "5");
   assert_has(evaluates(&k, "nowhere = 1"), "cannot be assigned");
   assert_false(stands(&k).changed);
   /* and the run goes on as before */
   assert_string_equal(evaluates(&k, "random(1000000) ~= nil"), "true");
+  assert_string_equal(evaluates(&k, "tostring({}) ~= tostring(list)"), "true");
   assert_true(ln_travel_unbreak(k.t, 1));
   goes(&k, LN_GO_CONTINUE, "end completed");
   need(ln_travel_about(k.t, fresh(&k), &err));
-  assert_has(json(&k), "\"result\":{\"made\":42,\"n\":2,\"text\":\"absentx\"}");
+  assert_has(json(&k), "\"result\":{\"as\":\"table: 1\",\"made\":42,\"n\":2,\"roll\":");
+  assert_has(json(&k), rig_result(k.r));
   shut(&k);
 }
 
@@ -486,9 +501,11 @@ static void test_sources(void **state) {
 static void test_waits(void **state) {
   kit k = {0};
   (void)state;
-  open_body(&k, "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
-                "run = function()\n  local id = 'a'\n  local ok = coroutine.wrap(function(inner)\n"
-                "    return await_signal 'go'\n  end)(7)\n  return id\nend }\n");
+  open_body(
+      &k,
+      "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
+      "run = function()\n  local id = 'a'\n  local ok = coroutine.wrap(function(inner)\n"
+      "    return await_signal 'go'\n  end)(7)\n  return id\nend }\n");
   need(ln_travel_end(k.t, &err));
   assert_string_equal(where(&k), "end waits");
   assert_int_equal(stands(&k).line, 6);
@@ -505,8 +522,9 @@ static void test_waits(void **state) {
 static void test_failed(void **state) {
   kit k = {0};
   (void)state;
-  open_body(&k, "return playbook { name = 't.main', summary = 's',\nrun = function()\n  local function deep(x)\n"
-                "    fail('mine', 'no ' .. x)\n  end\n  deep 'way'\n  return 1\nend }\n");
+  open_body(&k,
+            "return playbook { name = 't.main', summary = 's',\nrun = function()\n  local function deep(x)\n"
+            "    fail('mine', 'no ' .. x)\n  end\n  deep 'way'\n  return 1\nend }\n");
   need(ln_travel_end(k.t, &err));
   assert_string_equal(where(&k), "end failed");
   need(ln_travel_about(k.t, fresh(&k), &err));
@@ -522,15 +540,94 @@ static void test_runaway(void **state) {
   kit k = {0};
   (void)state;
   k.r = NULL;
-  open_body(&k, "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
-                "run = function()\n  fake.read { id = 'a' }\n  local t = {}\n  while true do\n"
-                "    t[#t + 1] = ('x'):rep(100000)\n  end\nend }\n");
+  open_body(
+      &k,
+      "local fake = require 'fake'\nreturn playbook { name = 't.main', summary = 's', uses = { 'fake' },\n"
+      "run = function()\n  fake.read { id = 'a' }\n  local t = {}\n  while true do\n"
+      "    t[#t + 1] = ('x'):rep(100000)\n  end\nend }\n");
   need(ln_travel_goto(k.t, 1, &err));
   assert_string_equal(where(&k), "5");
   need(ln_travel_end(k.t, &err));
   assert_string_equal(where(&k), "end stopped");
   goes(&k, LN_GO_BACK_INTO, "7");
   assert_has(evaluates(&k, "#t > 100"), "true");
+  shut(&k);
+}
+
+/* What one changes may have it ask otherwise: that ends it, and says so. */
+static void test_diverged(void **state) {
+  kit k;
+  (void)state;
+  open_run(&k);
+  breaks(&k, "main.lua", 8, "id == 'p'", "");
+  goes(&k, LN_GO_CONTINUE, "8 item/p");
+  evaluates(&k, "id = 'other'");
+  goes(&k, LN_GO_CONTINUE, "end diverged");
+  need(ln_travel_about(k.t, fresh(&k), &err));
+  assert_has(json(&k), "is not what the journal has");
+  need(ln_travel_threads(k.t, fresh(&k), &err));
+  goes(&k, LN_GO_REVERSE, "8 item/p");
+  assert_string_equal(evaluates(&k, "id"), "\"p\"");
+  shut(&k);
+}
+
+/* An interruption ends the call under way, and the next one is as ever. */
+static void test_interrupted(void **state) {
+  kit k;
+  (void)state;
+  open_run(&k);
+  need(ln_travel_goto(k.t, 1, &err));
+  ln_travel_interrupt(k.t);
+  goes(&k, LN_GO_CONTINUE, "14");
+  assert_int_equal(stands(&k).why, LN_STANDS_PAUSED);
+  ln_travel_interrupt(k.t);
+  assert_has(evaluates(&k, "while true do end"), "cancelled");
+  assert_string_equal(evaluates(&k, "1"), "1");
+  goes(&k, LN_GO_NEXT, "15");
+  goes(&k, LN_GO_CONTINUE, "end completed");
+  shut(&k);
+}
+
+/* Values that lie beside the journal, and are longer than anybody looks at. */
+static void test_large(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1];
+  (void)state;
+  open_body(&k, "return playbook { name = 't.main', summary = 's', run = function()\n"
+                "  local big = step('big', function() return { text = ('\\0\\255'):rep(10000000) } end)\n"
+                "  local n = #big.text\n  return n\nend }\n");
+  need(ln_travel_answer(k.t, 1, fresh(&k), &err));
+  assert_has(json(&k), "(20000000 bytes)");
+  assert_true(k.doc.n < 4096);
+  need(ln_travel_goto(k.t, 1, &err));
+  need(ln_travel_scope(k.t, 0, LN_LOCALS, fresh(&k), &err));
+  assert_true(k.doc.n < 4096);
+  assert_string_equal(evaluates(&k, "#big.text"), "20000000");
+  assert_has(evaluates(&k, "big.text .. big.text"), "(40000000 bytes)");
+  assert_has(evaluates(&k, "big.text:rep(4)"), "memory: ");
+  need(ln_travel_fork(k.t, &k.r->g, &(ln_fork_options){.by = LN_STR("somebody")}, ulid, &err));
+  if (!rig_resume(k.r, ulid)) fail_msg("%s", rig_err.message);
+  rig_go(k.r);
+  assert_string_equal(rig_result(k.r), "20000000");
+  shut(&k);
+}
+
+static bool forget(ln_tx *tx, void *sha, ln_err *e) { return ln_tx_content_remove(tx, ln_str_of(sha), e); }
+
+static void test_no_snapshot(void **state) {
+  kit k = {0};
+  char sha[80];
+  (void)state;
+  open_body(&k, "return playbook { name = 't.main', summary = 's', run = function() return 1 end }\n");
+  assert_null(ln_travel_open(&k.r->g, LN_STR("nothing"), &err));
+  assert_string_equal(err.code, "not_found");
+  assert_non_null(strstr(rig_doc(k.r), "\"snapshot\":\"sha256:"));
+  snprintf(sha, sizeof sha, "%.64s", strstr(rig_doc(k.r), "\"snapshot\":\"sha256:") + 19);
+  need(ln_writer_run(k.r->g.store, forget, sha, &err));
+  assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
+  assert_string_equal(err.code, "not_found");
+  assert_has(err.message, "snapshot sha256:");
+  goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
   shut(&k);
 }
 
@@ -656,14 +753,16 @@ static void test_fork_edited(void **state) {
   need(ln_travel_goto(k.t, 3, &err));
   snprintf(folder, sizeof folder, "%s/scripts", k.r->folder);
   ln_fork_options o = {.by = LN_STR("somebody"), .with = folder};
-  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+  rig_script(k.r, "t.main",
+             "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
              "run = function()\n  local a = fake.read { id = 'a' }\n  step('note', function() end)\n"
              "  fake.set { id = 'one' }\n  fake.set { id = 'five' }\n  return 'edited' end }\n");
   forks(&k, &o, ulid);
   carries(&k, ulid);
   assert_string_equal(rig_result(k.r), "\"edited\"");
   assert_has(rig_doc(k.r), ":five\"");
-  rig_script(k.r, "t.main", "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
+  rig_script(k.r, "t.main",
+             "local fake = require 'fake'\nreturn playbook { name = 't.main', uses = { 'fake' },\n"
              "run = function()\n  fake.set { id = 'other' }\n end }\n");
   forks(&k, &o, ulid);
   carries(&k, ulid);
@@ -676,14 +775,47 @@ static void test_fork_edited(void **state) {
   shut(&k);
 }
 
+/* The process that carries a fork may die anywhere: whoever resumes it goes on. */
+static void test_fork_dies(void **state) {
+  char ulid[LN_ULID + 1];
+  (void)state;
+  for (int64_t at = 0; at < 12; at++) {
+    kit k = {0};
+    open_body(&k, asking);
+    nothing_held(&k);
+    need(ln_travel_goto(k.t, 3, &err));
+    forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, ulid);
+    ln_travel_close(k.t);
+    k.r->kill_at = k.r->jobs + at;
+    if (rig_resume(k.r, ulid)) rig_go(k.r);
+    if (k.r->dead) rig_crash(k.r);
+    else rig_down(k.r);
+    k.r->kill_at = -1;
+    rig_up(k.r);
+    if (strcmp(rig_state(k.r), "completed") != 0) carries(&k, ulid);
+    assert_string_equal(rig_state(k.r), "completed");
+    assert_has(rig_doc(k.r), "\"state\":\"planned\"");
+    assert_int_equal(rig_count(k.r, "send", NULL), 4);
+    k.t = NULL;
+    k.acts = k.r->n_acts;
+    shut(&k);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_forwards),   cmocka_unit_test(test_backwards),      cmocka_unit_test(test_goto),
-      cmocka_unit_test(test_breakpoints), cmocka_unit_test(test_no_breakpoints), cmocka_unit_test(test_step_bodies),
-      cmocka_unit_test(test_frames),     cmocka_unit_test(test_threads),        cmocka_unit_test(test_values),
-      cmocka_unit_test(test_evaluation), cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
-      cmocka_unit_test(test_sources),    cmocka_unit_test(test_waits),          cmocka_unit_test(test_failed),
-      cmocka_unit_test(test_runaway),    cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
-      cmocka_unit_test(test_fork_of_fork), cmocka_unit_test(test_fork_edited)};
+      cmocka_unit_test(test_forwards),       cmocka_unit_test(test_backwards),
+      cmocka_unit_test(test_goto),           cmocka_unit_test(test_breakpoints),
+      cmocka_unit_test(test_no_breakpoints), cmocka_unit_test(test_step_bodies),
+      cmocka_unit_test(test_frames),         cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_values),         cmocka_unit_test(test_evaluation),
+      cmocka_unit_test(test_assignment),     cmocka_unit_test(test_diff),
+      cmocka_unit_test(test_sources),        cmocka_unit_test(test_waits),
+      cmocka_unit_test(test_failed),         cmocka_unit_test(test_runaway),
+      cmocka_unit_test(test_diverged),       cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_large),          cmocka_unit_test(test_no_snapshot),
+      cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
+      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_edited),
+      cmocka_unit_test(test_fork_dies)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
