@@ -142,7 +142,8 @@ static ln_str check_name(lua_State *L, int idx, const char *word) {
   if (s.n == 0 || s.n > LN_SIGNAL_NAME)
     lnL_raisef(L, "bad_argument", "%s: a name has 1 to %d bytes", word, LN_SIGNAL_NAME);
   if (ln_signal_is_ours(s))
-    lnL_raisef(L, "bad_argument", "%s: names that begin with \"run.\" are the core's own: choose another", word);
+    lnL_raisef(L, "bad_argument", "%s: names that begin with \"run.\" are the core's own: choose another",
+               word);
   return s;
 }
 

@@ -8,8 +8,8 @@
 #include "engine/hostlib.h"
 #include "engine/instrument.h"
 #include "engine/library.h"
-#include "engine/vm_lib.h"
 #include "engine/sketch.h"
+#include "engine/vm_lib.h"
 
 #include <stdio.h>
 
@@ -17,16 +17,23 @@ enum { ENV = 1, SKETCH_MAX = 16 << 20, SOURCE_MAX = 4 << 20, VALUES = 20 };
 
 /* ------------------------------------------------------------------ compiling */
 
-struct preparing { ln_engine *g; ln_str text; const char *name; ln_buf *source; ln_err *err; bool ok; };
+struct preparing {
+  ln_engine *g;
+  ln_str text;
+  const char *name;
+  ln_buf *source;
+  ln_err *err;
+  bool ok;
+};
 
 static int l_prepare(lua_State *L) {
   struct preparing *p = lua_touserdata(L, 1);
   ln_str s;
-  lnL_host_require(L, p->g, "check.session");            /* job session */
+  lnL_host_require(L, p->g, "check.session"); /* job session */
   lua_getfield(L, -1, "source");
   lua_pushlstring(L, p->text.p, p->text.n);
   lua_pushstring(L, p->name);
-  lua_call(L, 2, 2);                                     /* job session source problem */
+  lua_call(L, 2, 2); /* job session source problem */
   if (lua_isnil(L, -2)) {
     ln_fail(p->err, "syntax", LN_FINAL, "%.400s", luaL_checkstring(L, -1));
     return 0;
@@ -47,7 +54,7 @@ static bool load_line(lua_State *L, int env, ln_str text, int64_t n, ln_err *err
             lnL_load_script(L, ln_buf_view(&source), chunk, err);
   ln_buf_free(&source);
   if (!ok) return false;
-  lua_pushvalue(L, env);                                 /* f env */
+  lua_pushvalue(L, env); /* f env */
   lua_setupvalue(L, -2, 1);
   return true;
 }
@@ -97,19 +104,19 @@ static void note_values(lua_State *L, int64_t n, int first) {
 static int traced(lua_State *L) {
   lua_settop(L, 1);
   if (lnL_fatal(L, LUA_ERRRUN, false)) return 1;
-  lua_createtable(L, 2, 0);                              /* error pair */
-  lua_insert(L, 1);                                      /* pair error */
+  lua_createtable(L, 2, 0); /* error pair */
+  lua_insert(L, 1);         /* pair error */
   lua_rawseti(L, 1, 1);
-  luaL_traceback(L, L, NULL, 1);                         /* pair trace */
+  luaL_traceback(L, L, NULL, 1); /* pair trace */
   lua_rawseti(L, 1, 2);
   return 1;
 }
 
-static void failed(lua_State *L, int64_t n) {            /* … { error, trace } */
+static void failed(lua_State *L, int64_t n) { /* … { error, trace } */
   ln_err why = {0};
   ln_str trace = {NULL, 0};
   lua_rawgeti(L, -1, 2);
-  lua_rawgeti(L, -2, 1);                                 /* … pair trace error */
+  lua_rawgeti(L, -2, 1); /* … pair trace error */
   lnL_to_error(L, -1, &why);
   if (lua_type(L, -2) == LUA_TSTRING) trace.p = lua_tolstring(L, -2, &trace.n);
   note_error(L, n, &why, lnL_error_at(L, -1), trace);
@@ -125,7 +132,7 @@ static int line_over(lua_State *L, int status, lua_KContext ctx) {
     failed(L, n);
     return 0;
   }
-  if (lua_gettop(L) > 1) {                               /* traced value… */
+  if (lua_gettop(L) > 1) { /* traced value… */
     lua_pushliteral(L, "_");
     lua_pushvalue(L, 2);
     lua_rawset(L, LINE_ENV);
@@ -143,12 +150,12 @@ static int l_line(lua_State *L) {
   ln_str text;
   lua_settop(L, 0);
   text.p = luaL_checklstring(L, LINE_TEXT, &text.n);
-  lua_pushcfunction(L, traced);                          /* traced */
+  lua_pushcfunction(L, traced); /* traced */
   if (!load_line(L, LINE_ENV, text, lua_tointeger(L, LINE_N), &err)) {
     note_error(L, lua_tointeger(L, LINE_N), &err, (ln_str){NULL, 0}, (ln_str){NULL, 0});
     return 0;
   }
-  lua_pushcfunction(L, l_values);                        /* traced f values */
+  lua_pushcfunction(L, l_values); /* traced f values */
   return line_over(L, lua_pcallk(L, 1, LUA_MULTRET, 1, 0, line_over), 0);
 }
 
@@ -180,10 +187,11 @@ static int begin_line(lua_State *L, lua_KContext n) {
   lua_pushinteger(L, n);
   lua_getfield(L, 2, "text");
   lua_pushvalue(L, ENV);
-  lua_pushcclosure(L, l_line, 3);                        /* env line plan fn */
+  lua_pushcclosure(L, l_line, 3); /* env line plan fn */
   f->fns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   r->line = n;
-  r->planning = plan || (r->options.plan && (int64_t)r->past_at >= r->plan_from); /* a fork's plan acts never */
+  r->planning =
+      plan || (r->options.plan && (int64_t)r->past_at >= r->plan_from); /* a fork's plan acts never */
   return lnL_fork_wait(L, f, n, line_done);
 }
 
@@ -271,11 +279,11 @@ static int l_made(lua_State *L) {
 /* What lines see: the words, and their own variables before them. */
 int lnL_session(lua_State *L) {
   lua_settop(L, 0);
-  lua_newtable(L);                                       /* env */
+  lua_newtable(L); /* env */
   lua_pushvalue(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_SESSION_ENV);
   lua_createtable(L, 0, 3);
-  lua_newtable(L);                                       /* env meta names */
+  lua_newtable(L); /* env meta names */
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, l_seen, 1);
   lua_setfield(L, -3, "__index");

@@ -1,4 +1,4 @@
-/* cmd_repl.c: lunette repl: reads, and hands on: what begins with ":" is the prompt's own, all else is Lua. */
+/* cmd_repl.c: lunette repl: reads, and hands on: what begins with ":" is the prompt's, all else is Lua. */
 #include "cli/repl.h"
 
 #include "debug/travel.h"
@@ -52,7 +52,8 @@ static int parse(int argc, char **argv, args *a) {
     case OPT_CONNECT: a->socket = optarg; break;
     case OPT_SIM: a->app.sim = true; break;
     case OPT_APPROVE:
-      if (!ln_carry_approve(optarg, &a->approve)) return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
+      if (!ln_carry_approve(optarg, &a->approve))
+        return ln_app_usage("--approve is ask, deny or all, not %s", optarg);
       break;
     default: return LN_EXIT_USAGE;
     }
@@ -111,7 +112,8 @@ static bool read_chunk(ln_repl *r, ln_buf *chunk, ln_buf *prompt) {
       return true;
     }
     ln_str all = ln_buf_view(chunk);
-    if (!ln_str_trim(all).n || ln_str_trim(all).p[0] == ':' || !ln_repl_incomplete(&r->app->g, all)) return true;
+    if (!ln_str_trim(all).n || ln_str_trim(all).p[0] == ':' || !ln_repl_incomplete(&r->app->g, all))
+      return true;
   }
 }
 
@@ -145,7 +147,8 @@ static int run(ln_app *app, const args *a) {
                .planning = !app->sim && !(app->config->n_connectors && ln_config_all_near(app->config))};
   r.approve = a->approve == LN_APPROVE_ASK && !r.terminal ? LN_APPROVE_WAIT : a->approve;
   if (a->socket && !app->served)
-    return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket), LN_EXIT_UNUSABLE;
+    return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket),
+           LN_EXIT_UNUSABLE;
   if (!ln_carry_may_approve(app, r.approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (!(r.in = ln_input_open(&r, &err))) return ln_app_fail(&err);
   greet(&r);

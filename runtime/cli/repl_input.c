@@ -20,9 +20,9 @@ enum { KEPT = 2000, COLUMNS = 100, COLUMNS_MOST = 1000, LINES_MOST = 500, WORDS_
 
 struct ln_input {
   ln_repl *r;
-  EditLine *el;                                          /* NULL: no terminal */
+  EditLine *el; /* NULL: no terminal */
   History *history;
-  char *path, *plain;                                    /* of the history; the last line read plainly */
+  char *path, *plain; /* of the history; the last line read plainly */
   size_t cap;
   const char *prompt;
   bool dropped;

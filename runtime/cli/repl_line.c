@@ -1,6 +1,6 @@
-/* repl_line.c: lines, and what comes of them.  The session is a run (engine/session.c): of this process, or of
-** the one that serves the store, which is then asked over its socket, and looked at in the store's journal as
-** `lunette watch` does.  Either way a line's end is a note of the run, shown once it is durable. */
+/* repl_line.c: lines, and what comes of them.  The session is a run (engine/session.c): of this process, or
+** of the one that serves the store, which is then asked over its socket, and looked at in the store's journal
+** as `lunette watch` does.  Either way a line's end is a note of the run, shown once it is durable. */
 #include "cli/repl.h"
 
 #include "engine/journal.h"
@@ -47,7 +47,8 @@ static void show_print(const ln_event *e) {
 
 /* Reads come and go unmentioned: what they found is what the line shows. */
 static bool is_quiet(const ln_event *e) {
-  bool read = e->cls && (strcmp(e->cls, "read") == 0 || strcmp(e->cls, "pure") == 0 || strcmp(e->cls, "local") == 0);
+  bool read =
+      e->cls && (strcmp(e->cls, "read") == 0 || strcmp(e->cls, "pure") == 0 || strcmp(e->cls, "local") == 0);
   return ln_str_eq(e->op, LN_STR("line")) || read;
 }
 
@@ -62,8 +63,8 @@ static bool show(ln_repl *r, const ln_event *e) {
 
 /* ------------------------------------------------------------------ a session of this process */
 
-static ln_run *volatile computing;                       /* for the signal handler; NULL: nothing to interrupt */
-static ln_timer looking;                                 /* a handler sets a flag: this looks at it         */
+static ln_run *volatile computing; /* for the signal handler; NULL: nothing to interrupt */
+static ln_timer looking;           /* a handler sets a flag: this looks at it         */
 
 static void interrupt(void) {
   if (computing) ln_session_interrupt(computing);
@@ -114,7 +115,8 @@ static void take_up(ln_repl *r) {
   ln_err err = {0};
   ln_run_options o = options_of(r);
   const ln_err *why = ln_run_why(r->run);
-  ln_app_usage("%s%s", why->message, ln_err_is(why, "store") ? "" : ": the line is dropped, variables are as before it");
+  ln_app_usage("%s%s", why->message,
+               ln_err_is(why, "store") ? "" : ": the line is dropped, variables are as before it");
   ln_run_close(r->run);
   r->run = ln_run_resume(&r->app->g, ln_str_of(r->ulid), &o, &err);
   if (!r->run) {
@@ -134,10 +136,11 @@ static bool answer(ln_repl *r) {
   if (id == r->asked) return true;
   r->asked = id;
   if (id && r->approve != LN_APPROVE_WAIT && ln_carry_answer(r->app, r->approve, id)) return true;
-  ln_app_usage("run %s waits for %s: %s%s", r->ulid, w.what, w.next, r->terminal ? "   (Ctrl-C drops the line)" : "");
+  ln_app_usage("run %s waits for %s: %s%s", r->ulid, w.what, w.next,
+               r->terminal ? "   (Ctrl-C drops the line)" : "");
   if (r->terminal && !r->app->sim) return true;
   r->code = LN_EXIT_WAITS;
-  r->ended = true;                                       /* it waits as any run does, and is resumed as any */
+  r->ended = true; /* it waits as any run does, and is resumed as any */
   return false;
 }
 
@@ -165,11 +168,15 @@ static void carry(ln_repl *r) {
   ln_app_interrupt_taken();
 }
 
-/* ------------------------------------------------------------------ one of the process that serves the store */
+/* ------------------------------------------------------------------ one of another process */
 
 static void show_entry(ln_repl *r, const ln_entry *e) {
-  ln_event ev = {.what = "step", .name = e->name, .op = e->op, .state = e->state,
-                 .cls = ln_class_name(e->cls), .ms = e->at_ms - e->asked_ms};
+  ln_event ev = {.what = "step",
+                 .name = e->name,
+                 .op = e->op,
+                 .state = e->state,
+                 .cls = ln_class_name(e->cls),
+                 .ms = e->at_ms - e->asked_ms};
   if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
   else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
   else if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
@@ -189,7 +196,8 @@ static bool see_entries(void *arg, ln_str entries) {
   size_t skip = d->r->seen > d->at ? d->r->seen - d->at : 0;
   d->at += entries.n;
   if (skip >= entries.n) return true;
-  for (ln_str rest = {entries.p + skip, entries.n - skip}; rest.n && ln_entry_read(&rest, &e);) show_entry(d->r, &e);
+  for (ln_str rest = {entries.p + skip, entries.n - skip}; rest.n && ln_entry_read(&rest, &e);)
+    show_entry(d->r, &e);
   return true;
 }
 
@@ -325,7 +333,7 @@ void ln_repl_end(ln_repl *r) {
   ln_err err = {0};
   sending end = {.reload = false};
   int code = r->code;
-  bool goes_on = !r->ended || code == LN_EXIT_WAITS;     /* somebody's answer: then it comes to its end */
+  bool goes_on = !r->ended || code == LN_EXIT_WAITS; /* somebody's answer: then it comes to its end */
   if (goes_on && r->ulid[0] && send(r, &end, &err) && r->run && !r->ended) {
     r->over = false;
     carry(r);
@@ -340,8 +348,11 @@ void ln_repl_end(ln_repl *r) {
 static void undo_here(ln_repl *r, int64_t line) {
   ln_err err = {0};
   ln_carrying c = {.app = r->app, .approve = r->approve};
-  ln_run_options o = {.plan = r->planning, .sim = r->app->sim, .approve = r->approve,
-                      .event = ln_carry_event, .event_arg = &c};
+  ln_run_options o = {.plan = r->planning,
+                      .sim = r->app->sim,
+                      .approve = r->approve,
+                      .event = ln_carry_event,
+                      .event_arg = &c};
   c.run = ln_undo_start(&r->app->g, ln_str_of(r->ulid), line, &o, ln_str_of(ln_app_user()), &err);
   if (!c.run) {
     ln_app_fail(&err);

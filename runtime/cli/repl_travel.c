@@ -11,7 +11,7 @@
 
 enum { DOC_MAX = 64 << 20 };
 
-static struct ln_travel *volatile going;                 /* for the signal handler                          */
+static struct ln_travel *volatile going; /* for the signal handler                          */
 
 static void interrupt(void) {
   if (going) ln_travel_interrupt(going);
@@ -29,7 +29,9 @@ static void each(ln_repl *r, const ln_buf *doc, walk_fn fn) {
   for (rest = list.body; rest.n && ln_v_read(&rest, &one) && fn(r, one.whole, i); i++) continue;
 }
 
-static void put(ln_str item, const char *key, int width) { ln_app_put(stdout, ln_v_get_str(item, key), width); }
+static void put(ln_str item, const char *key, int width) {
+  ln_app_put(stdout, ln_v_get_str(item, key), width);
+}
 
 /* ------------------------------------------------------------------ where it stands */
 
@@ -440,7 +442,8 @@ static void do_diff(ln_repl *r, ln_str rest) {
   ln_buf_init(&doc, DOC_MAX);
   begin(r);
   bool ok = point_of(r, a, &from, &err) && point_of(r, b, &to, &err);
-  ok = ln_travel_at(r->travel, stood, ok ? &err : &quiet) && ok && ln_travel_diff(r->travel, from, to, &doc, &err);
+  ok = ln_travel_at(r->travel, stood, ok ? &err : &quiet) && ok &&
+       ln_travel_diff(r->travel, from, to, &doc, &err);
   end();
   if (!ok) ln_app_fail(&err);
   else if (!count(&doc)) puts("nothing differs in the innermost frames");
@@ -490,7 +493,8 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
   ln_buf_init(&b, 1 << 16);
   ln_buf_init(&about, DOC_MAX);
   if (o->with && !realpath(o->with, path))
-    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with, strerror(errno));
+    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
+                   strerror(errno));
   bool ok = ln_travel_about(r->travel, &about, err);
   size_t mark = ln_v_begin(&b, 'O', o->with ? 5 : 4);
   ln_remote_flag(&b, "act", o->act);
@@ -520,8 +524,8 @@ static void do_fork(ln_repl *r, ln_str rest) {
     ln_app_usage(":fork [act] [with DIR]: planned unless it is to act; DIR's scripts win over the run's own");
     return;
   }
-  bool ok = r->app->served ? ask_to_fork(r, &o, ulid, &err)
-                           : ln_travel_fork(r->travel, &r->app->g, &o, ulid, &err);
+  bool ok =
+      r->app->served ? ask_to_fork(r, &o, ulid, &err) : ln_travel_fork(r->travel, &r->app->g, &o, ulid, &err);
   if (!ok) {
     ln_app_fail(&err);
     return;

@@ -99,9 +99,11 @@ static bool find_module(ln_snapshot *s, ln_str name, ln_str *source, ln_err *err
   for (size_t i = 0; i < ln_snapshot_count(s); i++) {
     ln_str module = ln_snapshot_name(s, i);
     if (!ln_snapshot_source(s, module, source, &path, err)) return false;
-    if (ln_str_eq(module, name) || (ln_str_ends(name, LN_STR(".lua")) && ln_str_ends(path, name))) return true;
+    if (ln_str_eq(module, name) || (ln_str_ends(name, LN_STR(".lua")) && ln_str_ends(path, name)))
+      return true;
   }
-  return ln_fail(err, "not_found", LN_FINAL, "there is no script %.*s: Tab after :source lists them", LN_STR_ARG(name));
+  return ln_fail(err, "not_found", LN_FINAL, "there is no script %.*s: Tab after :source lists them",
+                 LN_STR_ARG(name));
 }
 
 static void do_source(ln_repl *r, ln_str rest) {
@@ -167,9 +169,10 @@ static bool find_doc(const ln_config *c, ln_str name, ln_buf *out, ln_err *err) 
     ln_sources_free(&s);
     if (!ok) return false;
   }
-  return found || ln_fail(err, "not_found", LN_FINAL,
-                          "there is no annotation of %.*s: :doc takes a word, LIBRARY.FUNCTION or CONNECTOR.OPERATION",
-                          LN_STR_ARG(name));
+  return found ||
+         ln_fail(err, "not_found", LN_FINAL,
+                 "there is no annotation of %.*s: :doc takes a word, LIBRARY.FUNCTION or CONNECTOR.OPERATION",
+                 LN_STR_ARG(name));
 }
 
 static void do_doc(ln_repl *r, ln_str rest) {
@@ -220,7 +223,8 @@ static void do_help(ln_repl *r, ln_str rest) {
   (void)rest;
   puts("Lua, with the words of a playbook; libraries and connectors are there by name; _ is the last value.");
   list(words);
-  puts(r->travel ? "in the run that is open; Lua is evaluated in the frame:" : "in a run that is open (:open RUN):");
+  puts(r->travel ? "in the run that is open; Lua is evaluated in the frame:"
+                 : "in a run that is open (:open RUN):");
   list(ln_repl_travel_words);
 }
 

@@ -12,7 +12,11 @@ enum { KNOWN_MAX = 64 << 20 };
 
 /* ------------------------------------------------------------------ whole chunks */
 
-struct looking { ln_engine *g; ln_str text; bool incomplete; };
+struct looking {
+  ln_engine *g;
+  ln_str text;
+  bool incomplete;
+};
 
 static int l_incomplete(lua_State *L) {
   struct looking *k = lua_touserdata(L, 1);
@@ -32,7 +36,15 @@ bool ln_repl_incomplete(ln_engine *g, ln_str text) {
 
 /* ------------------------------------------------------------------ showing */
 
-struct showing { ln_engine *g; const char *fn; ln_str value; int columns; ln_buf *out; ln_err *err; bool ok; };
+struct showing {
+  ln_engine *g;
+  const char *fn;
+  ln_str value;
+  int columns;
+  ln_buf *out;
+  ln_err *err;
+  bool ok;
+};
 
 static int l_show(lua_State *L) {
   struct showing *s = lua_touserdata(L, 1);
@@ -63,7 +75,9 @@ bool ln_repl_show_value(ln_engine *g, ln_str value, int columns, ln_buf *out, ln
 /* ------------------------------------------------------------------ completion */
 
 /* A sketch of the session's variables: taken in its VM, protected. */
-struct variables { ln_buf *out; };
+struct variables {
+  ln_buf *out;
+};
 
 static int l_variables(lua_State *L) {
   struct variables *v = lua_touserdata(L, 1);
@@ -75,7 +89,8 @@ static void put_variables(ln_run *session, ln_buf *out) {
   ln_err quiet;
   struct variables v = {.out = out};
   ln_buf_init(out, KNOWN_MAX);
-  if (!session || !session->vm || session->line || !ln_vm_protect(session->vm, l_variables, &v, &quiet)) ln_buf_cut(out, 0);
+  if (!session || !session->vm || session->line || !ln_vm_protect(session->vm, l_variables, &v, &quiet))
+    ln_buf_cut(out, 0);
 }
 
 struct completing {
@@ -89,13 +104,13 @@ struct completing {
 static int l_complete(lua_State *L) {
   struct completing *c = lua_touserdata(L, 1);
   lnL_host_require(L, c->g, "complete");
-  lua_getfield(L, -1, "line");                           /* job complete fn */
+  lua_getfield(L, -1, "line"); /* job complete fn */
   lua_pushlstring(L, c->line.p, c->line.n);
   lnL_decode(L, c->known);
   lnL_decode(L, c->names);
   if (c->variables.n) lnL_decode(L, c->variables);
   else lua_newtable(L);
-  lua_call(L, 4, 2);                                     /* job complete words from */
+  lua_call(L, 4, 2); /* job complete words from */
   *c->from = (size_t)luaL_checkinteger(L, -1) - 1;
   lua_pop(L, 1);
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) {

@@ -11,8 +11,8 @@
 ** file, line, message, rule, severity }, in the order of files and lines.  False: the examination itself
 ** failed. */
 bool ln_check(ln_engine *g, ln_str connectors, ln_str sources, ln_buf *findings, ln_err *err);
-/* What every playbook can name, asked of a fresh VM: appends an encoded object { absent = name -> why, globals =
-** name -> true or [member], modules likewise }. */
+/* What every playbook can name, asked of a fresh VM: appends an encoded object { absent = name -> why,
+** globals = name -> true or [member], modules likewise }. */
 bool ln_check_names(ln_engine *g, ln_buf *out, ln_err *err);
 
 #endif

@@ -69,7 +69,8 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t more = assume + r->is_session + (r->site.n > 0) + (r->timed_ms > 0), mark = ln_v_begin(b, 'O', 5 + more);
+  size_t more = assume + r->is_session + (r->site.n > 0) + (r->timed_ms > 0);
+  size_t mark = ln_v_begin(b, 'O', 5 + more);
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {

@@ -24,7 +24,7 @@ typedef struct ln_run_options {
   ln_event_fn event;
   void *event_arg;
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
-  bool attended; /* a session: somebody is there to send it lines.  One that nobody attends ends             */
+  bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 
@@ -52,8 +52,8 @@ bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str 
                      ln_err *err);
 /* Sends it the scripts as they are now; it counts as a line.  What was made of the old ones stays. */
 bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID + 1], ln_err *err);
-/* Stops the line under way: reads and waits are let go, a write that was sent is finished.  What the line made
-** of variables is gone then.  Quiet when there is none. */
+/* Stops the line under way: reads and waits are let go, a write that was sent is finished.  What the line
+** made of variables is gone then.  Quiet when there is none. */
 void ln_session_stop(ln_run *r);
 void ln_session_stop_of(ln_engine *g, ln_str ulid);      /* the same, of a run here, by its whole id        */
 /* The same from a signal handler, where the line computes. */

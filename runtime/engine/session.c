@@ -1,12 +1,13 @@
-/* session.c: a prompt is a run like any other.  What is typed is sent to it as a signal, and each line runs as
-** a branch of it (modules/words_session.c): so variables live on from line to line, every effect goes through
-** the one door and is journaled, and a crash, a doubt, an approval, a cap and time travel find nothing new.
+/* session.c: a prompt is a run like any other.  What is typed is sent to it as a signal, and each line runs
+** as a branch of it (modules/words_session.c): so variables live on from line to line, every effect goes
+** through the one door and is journaled, and a crash, a doubt, an approval, a cap and time travel find
+** nothing new.
 **
 ** One thing is: a line may be stopped (Ctrl-C, a budget) while others are to go on, and where it was then no
-** replay could repeat.  So it counts as never run: its writes under way are finished and recorded, a note says
-** that it was dropped, and the run is resumed: the lines before it are replayed, so that variables are what
-** they were, and its own steps are nobody's (journal.c).  What it did to the world is on record, as its step,
-** and in the ledger. */
+** replay could repeat.  So it counts as never run: its writes under way are finished and recorded, a note
+** says that it was dropped, and the run is resumed: the lines before it are replayed, so that variables are
+** what they were, and its own steps are nobody's (journal.c).  What it did to the world is on record, as its
+** steps, and in the ledger. */
 #include "engine/inside.h"
 #include "engine/library.h"
 
@@ -90,7 +91,8 @@ bool ln_session_dropped(ln_run *r, int64_t line) {
 bool ln_session_drops(ln_run *r) {
   char name[40];
   ln_buf data;
-  if (!r->is_session || !r->line || r->cancelling || r->replay || ln_err_is(&r->why, "divergence")) return false;
+  if (!r->is_session || !r->line || r->cancelling || r->replay || ln_err_is(&r->why, "divergence"))
+    return false;
   ln_buf_init(&data, 4096);
   size_t mark = ln_v_begin(&data, 'O', 3);
   ln_v_key(&data, LN_STR("code"));
@@ -110,7 +112,7 @@ bool ln_session_drops(ln_run *r) {
   r->line = 0;
   bool ok = ln_run_put(r, &e) && ln_run_flush(r);
   ln_buf_free(&data);
-  r->broken = ok;                                        /* what comes next is of another attempt */
+  r->broken = ok; /* what comes next is of another attempt */
   return ok;
 }
 

@@ -50,7 +50,8 @@ bool ln_run_signal(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str
   if (!name.n || name.n > LN_SIGNAL_NAME)
     return ln_fail(err, "usage", LN_FINAL, "a signal's name has 1 to %d bytes", LN_SIGNAL_NAME);
   if (ln_signal_is_ours(name))
-    return ln_fail(err, "usage", LN_FINAL, "names that begin with \"run.\" are the core's own: choose another");
+    return ln_fail(err, "usage", LN_FINAL,
+                   "names that begin with \"run.\" are the core's own: choose another");
   return ln_signal_send(g, which, name, value, by, ulid, err);
 }
 

@@ -1,11 +1,11 @@
-/* sketch.c: a value of a playbook for people to look at, as an encoded value: whatever it is, it has a sketch,
-** bounded in depth, breadth and size, in which cycles end.  Metamethods are not asked, so nothing of the
-** playbook runs.  What has no plain form, and what was left out, is an object with one member more, whose key
+/* sketch.c: a value of a playbook for people to look at, as an encoded value: whatever it is, it has a
+** sketch, bounded in depth, breadth and size, in which cycles end.  Metamethods are not asked, so nothing of
+** the playbook runs.  What has no plain form, and what was left out, is an object with one member more, whose key
 ** begins with a NUL byte (stdlib/show.lua spells them):
 **   { "\0" = "note", text }              a function, a table that stands above, what is too deep
 **   { "\0" = "text", bytes, text }       the beginning of a text of so many bytes
 **   { "\0" = "list", items, more }       the beginning of a list, and how many items follow
-**   { "\0" = "table", more, pairs }      a table with other keys than texts, or too many: { key, value } each */
+**   { "\0" = "table", more, pairs }      one with other keys than texts, or too many: { key, value } each */
 #include "engine/sketch.h"
 
 #include "engine/vm.h"
@@ -17,7 +17,7 @@ enum { DEEP = 12, TEXT = 4000, LIST = 1000, PAIRS = 200, BYTES = 1 << 20, NOTE =
 typedef struct sketching {
   lua_State *L;
   ln_buf *out;
-  const void *above[DEEP];                               /* the tables that this one stands in */
+  const void *above[DEEP]; /* the tables that this one stands in */
   int depth;
 } sketching;
 
@@ -54,8 +54,7 @@ static void put_function(sketching *s, int idx) {
   lua_Debug ar;
   char text[NOTE];
   lua_pushvalue(s->L, idx);
-  if (!lua_getinfo(s->L, ">S", &ar) || *ar.what == 'C')
-    snprintf(text, sizeof text, "function");
+  if (!lua_getinfo(s->L, ">S", &ar) || *ar.what == 'C') snprintf(text, sizeof text, "function");
   else
     snprintf(text, sizeof text, "function (%.200s:%d)", ar.source + (*ar.source == '@' || *ar.source == '='),
              ar.linedefined);
@@ -75,7 +74,8 @@ static void put_userdata(sketching *s, int idx) {
     return;
   }
   if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING) name.p = lua_tolstring(L, -1, &name.n);
-  snprintf(text, sizeof text, "%.*s", name.p ? (int)(name.n < 60 ? name.n : 60) : 8, name.p ? name.p : "userdata");
+  snprintf(text, sizeof text, "%.*s", name.p ? (int)(name.n < 60 ? name.n : 60) : 8,
+           name.p ? name.p : "userdata");
   if (name.p) lua_pop(L, 1);
   put_note(s, text);
 }
@@ -108,7 +108,9 @@ static void sort_keys(lua_State *L, int first, int n) {
     }
 }
 
-typedef struct keys { size_t all, names, kept; } keys;
+typedef struct keys {
+  size_t all, names, kept;
+} keys;
 
 /* A field's name in an encoded object; one that begins with a NUL byte means something else there. */
 static bool is_name(lua_State *L, int idx) {
@@ -119,11 +121,11 @@ static bool is_name(lua_State *L, int idx) {
 static keys push_keys(lua_State *L, int t) {
   keys k = {0, 0, 0};
   int first = lua_gettop(L) + 1;
-  for (lua_pushnil(L); lua_next(L, t);) {                /* keys… key value */
+  for (lua_pushnil(L); lua_next(L, t);) { /* keys… key value */
     lua_pop(L, 1);
     k.all++;
     k.names += is_name(L, -1);
-    if (k.kept < PAIRS) lua_pushvalue(L, -1), k.kept++;  /* keys… key key */
+    if (k.kept < PAIRS) lua_pushvalue(L, -1), k.kept++; /* keys… key key */
   }
   sort_keys(L, first, (int)k.kept);
   return k;
@@ -247,7 +249,7 @@ static void sketch(sketching *s, int idx) {
     return;
   }
   switch (lua_type(L, idx)) {
-  case LUA_TNIL: put_note(s, "nil"); break;            /* a list is not to end at it */
+  case LUA_TNIL: put_note(s, "nil"); break; /* a list is not to end at it */
   case LUA_TBOOLEAN: ln_v_bool(s->out, lua_toboolean(L, idx)); break;
   case LUA_TNUMBER:
     if (lua_isinteger(L, idx)) ln_v_int(s->out, lua_tointeger(L, idx));

@@ -8,9 +8,9 @@
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
 **   session  {}                                                    → { run }   a prompt's
-**   line     { run, text?, plan?, reload? }                        → { run }   neither text nor reload: its end
+**   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
-**   fork     { run, at, act?, with? }                              → { run }   from a point of it (debug/travel.h)
+**   fork     { run, at, act?, with? }                              → { run }   from a point of it
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
@@ -124,7 +124,8 @@ static bool do_call(asked *a, ln_err *err) {
 static bool do_undo(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
-         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_int(a->what, "line", 0), &o, a->who, err));
+         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_int(a->what, "line", 0), &o,
+                                a->who, err));
 }
 
 static bool do_release(asked *a, ln_err *err) {
@@ -177,9 +178,10 @@ static bool do_session(asked *a, ln_err *err) {
 static bool do_line(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1];
   ln_str run = ln_v_get_str(a->what, "run"), text = ln_v_get_str(a->what, "text");
+  bool plan = ln_v_get_bool(a->what, "plan", true);
   bool ok = ln_v_get_bool(a->what, "reload", false)
                 ? ln_session_reload(a->s->g, run, a->who, ulid, err)
-                : ln_session_line(a->s->g, run, text, ln_v_get_bool(a->what, "plan", true), a->who, ulid, err);
+                : ln_session_line(a->s->g, run, text, plan, a->who, ulid, err);
   if (ok) put_run(a->answer, ulid);
   return ok;
 }

@@ -90,7 +90,8 @@ end)
 -- What a line does ----------------------------------------------------------------------------------------
 
 local ADD = "okta.add_to_group { user = u.id, group = g.id }"
-local FIND = { "u = only(okta.users { login = '" .. USER .. "' })", "g = only(okta.groups { name = 'ir-restricted', type = 'OKTA_GROUP' })" }
+local FIND = { "u = only(okta.users { login = '" .. USER .. "' })",
+               "g = only(okta.groups { name = 'ir-restricted', type = 'OKTA_GROUP' })" }
 local COUNT = "#where(okta.user_groups { user = u.id }, function(x) return x.id == g.id end)"
 
 sys.test("writes go through guards and journal, and the last line that wrote is taken back", function(t)
