@@ -256,11 +256,9 @@ static void do_break(ln_repl *r, ln_str rest) {
   ln_err err = {0};
   ln_break b;
   int64_t near = 0;
-  if (!rest.n) {
-    list_breaks(r);
-  } else if (!read_break(rest, &b)) {
+  if (rest.n && !read_break(rest, &b)) {
     ln_app_usage(":break FILE:LINE [if EXPR]; without anything: lists them");
-  } else if (!ln_travel_break(r->travel, &b, &near, &err)) {
+  } else if (rest.n && !ln_travel_break(r->travel, &b, &near, &err)) {
     ln_app_fail(&err);
     if (near) printf("the nearest line with code is %lld\n", (long long)near);
   } else {
