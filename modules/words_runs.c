@@ -173,11 +173,17 @@ static void line_late(void *arg) {
   else ln_wait_for(e, e->due_ms + 100, line_late);
 }
 
-/* A session's next line.  Whoever sent them may be gone: then there is an end. */
+static bool is_sent(const ln_effect *e) {
+  bool there = false;
+  ln_err quiet;
+  return ln_store_signal_there(e->run->engine->store, e->run->id, name_of(e), &there, &quiet) && there;
+}
+
+/* A session's next line.  Whoever sent them may be gone: then the last one that was sent is the end. */
 static void line_start(ln_effect *e) {
   enum { PATIENCE_MS = 86400000 };
   bool served = e->run->engine->sched != NULL;
-  if (!served && !e->run->options.attended) {
+  if (!served && !e->run->options.attended && !is_sent(e)) {
     ln_effect_done(e, LN_STR("n"));
     return;
   }
