@@ -169,6 +169,7 @@ static int line_done(lua_State *L, int status, lua_KContext n) {
   r->line = 0;
   r->planning = false;
   r->shift_ms = 0;
+  r->skips = 0;
   return next_line(L, n);
 }
 

@@ -22,6 +22,7 @@ typedef struct ln_repl {
   size_t seen;              /* bytes of the journal that were shown            */
   bool over, ended;         /* what is under way; the session itself           */
   int64_t asked;            /* the last question that was put                  */
+  char told[256]; /* the step that it was last said to wait for */
   struct ln_travel *travel; /* a past run that is open; NULL: none             */
   int frame;                /* of it: which one is looked at                   */
   int code;                 /* the exit status                                 */

@@ -128,13 +128,14 @@ static void take_up(ln_repl *r) {
   while (!ln_session_is_idle(r->run) && !ln_run_over(r->run) && !ln_app_interrupted()) run_loop(r);
 }
 
-/* True: it can go on.  A question that nobody here may answer waits for others. */
+/* True: it can go on.  A question that nobody here may answer, and a doubt, wait for others. */
 static bool answer(ln_repl *r) {
   ln_waiting w;
   if (!ln_run_waiting_through(r->run, &w)) return true;
   int64_t id = strtoll(w.id, NULL, 10);
-  if (id == r->asked) return true;
+  if (id == r->asked && strcmp(w.step, r->told) == 0) return true;
   r->asked = id;
+  snprintf(r->told, sizeof r->told, "%s", w.step);
   if (id && r->approve != LN_APPROVE_WAIT && ln_carry_answer(r->app, r->approve, id)) return true;
   ln_app_usage("run %s waits for %s: %s%s", r->ulid, w.what, w.next,
                r->terminal ? "   (Ctrl-C drops the line)" : "");
@@ -170,6 +171,11 @@ static void carry(ln_repl *r) {
 
 /* ------------------------------------------------------------------ one of another process */
 
+static void doubted(ln_repl *r, ln_str step) {
+  ln_app_usage("run %s is in doubt of %.*s: lunette show %s", r->ulid, LN_STR_ARG(step), r->ulid);
+  if (!r->terminal) r->ended = true, r->code = LN_EXIT_WAITS;
+}
+
 static void show_entry(ln_repl *r, const ln_entry *e) {
   ln_event ev = {.what = "step",
                  .name = e->name,
@@ -179,7 +185,7 @@ static void show_entry(ln_repl *r, const ln_entry *e) {
                  .ms = e->at_ms - e->asked_ms};
   if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
   else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
-  else if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
+  else if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt"), doubted(r, e->name);
   else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED) return;
   if (ev.what[1] != 't' || e->fingerprint.n || e->kind == LN_E_STAGE) r->over |= show(r, &ev);
 }
