@@ -138,6 +138,20 @@ sys.test("at a pipe a question leaves the run to others, and it ends with the an
   eq(t:expect(0, { "runs", "--json" }).doc().state, "completed")
 end)
 
+sys.test("a line in doubt is told, and left to people", function(t)
+  t:sim { "--speed", "500", "--faults", "okta.clear_sessions=reset-after" }
+  t:write("sim.conf.lua", (t:read("sim.conf.lua"):gsub("connectors%s*=", "guards = { approve = \"never\" }, connectors =", 1)))
+  for _, served in ipairs { false, true } do
+    local daemon = served and t:serve()
+    local r = typed(t, { FIND[1], "okta.clear_sessions { user = u.id }", "error 'not reached'" }, nil, 3)
+    assert(r.err:find(served and "is in doubt of 2/okta.clear_sessions#1" or "waits for doubt: lunette resume", 1, true), r.err)
+    hasnt(r.out, "not reached")
+    if served then daemon.stop() end
+    t:run { "resume", "last", "--did" }
+    eq(sys.decode(t:expect(0, { "runs", "--json" }).out:match "[^\n]+").state, "completed")
+  end
+end)
+
 sys.test("a session that was killed goes on where it was, does nothing twice, and ends", function(t)
   t:sim { "--speed", "500" }
   t:write("sim.conf.lua", (t:read("sim.conf.lua"):gsub("connectors%s*=", "guards = { approve = \"never\" }, connectors =", 1)))
