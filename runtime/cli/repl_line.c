@@ -3,7 +3,6 @@
 ** as `lunette watch` does.  Either way a line's end is a note of the run, shown once it is durable. */
 #include "cli/repl.h"
 
-#include "engine/journal.h"
 #include "server/serve.h"
 
 #include <stdlib.h>
@@ -176,35 +175,11 @@ static void doubted(ln_repl *r, ln_str step) {
   if (!r->terminal) r->ended = true, r->code = LN_EXIT_WAITS;
 }
 
-static void show_entry(ln_repl *r, const ln_entry *e) {
-  ln_event ev = {.what = "step",
-                 .name = e->name,
-                 .op = e->op,
-                 .state = e->state,
-                 .cls = ln_class_name(e->cls),
-                 .ms = e->at_ms - e->asked_ms};
-  if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
-  else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
-  else if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt"), doubted(r, e->name);
-  else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED) return;
-  if (ev.what[1] != 't' || e->fingerprint.n || e->kind == LN_E_STAGE) r->over |= show(r, &ev);
-}
-
-typedef struct reading {
-  ln_repl *r;
-  size_t at;
-} reading;
-
-/* Only whole entries were written, so a part of the journal ends where an entry does. */
-static bool see_entries(void *arg, ln_str entries) {
-  reading *d = arg;
-  ln_entry e;
-  size_t skip = d->r->seen > d->at ? d->r->seen - d->at : 0;
-  d->at += entries.n;
-  if (skip >= entries.n) return true;
-  for (ln_str rest = {entries.p + skip, entries.n - skip}; rest.n && ln_entry_read(&rest, &e);)
-    show_entry(d->r, &e);
-  return true;
+static void show_entry(void *arg, const ln_entry *e) {
+  ln_repl *r = arg;
+  ln_event ev;
+  if (e->kind == LN_E_DOUBT) doubted(r, e->name);
+  if (ln_remote_event(e, &ev)) r->over |= show(r, &ev);
 }
 
 static bool see_row(void *arg, const ln_run_row *row) {
@@ -223,12 +198,10 @@ static bool first_open(void *arg, const ln_approval *a) {
 }
 
 static bool look(ln_repl *r, ln_err *err) {
-  reading d = {.r = r};
   int64_t asked = r->asked;
   if (!ln_store_run_find(r->app->g.store, ln_str_of(r->ulid), see_row, r, err) ||
-      !ln_store_journal(r->app->g.store, r->id, see_entries, &d, err))
+      !ln_remote_entries(r->app, r->id, &r->seen, show_entry, r, err))
     return false;
-  r->seen = d.at;
   if (r->over || !ln_store_approvals(r->app->g.store, r->id, true, first_open, r, err)) return r->over;
   if (r->asked > asked && !ln_carry_answer(r->app, r->approve, r->asked)) {
     ln_app_usage("run %s waits for approval: lunette approve %lld%s", r->ulid, (long long)r->asked,

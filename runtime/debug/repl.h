@@ -16,8 +16,8 @@ bool ln_repl_show_value(ln_engine *g, ln_str value, int columns, ln_buf *out, ln
 
 /* What the word before the cursor may go on with.  known: an encoded object { commands = [text], connectors =
 ** name -> { operations = name -> { params } }, runs = [id], scripts = [module] }; `session` (may be NULL) is
-** a prompt's run here, whose variables count.  Calls fn with each word that it may become; `from`: where in line
-** it begins. */
+** a prompt's run here, whose variables count.  Calls fn with each word that it may become; `from`:
+** where in line it begins. */
 bool ln_repl_complete(ln_engine *g, ln_run *session, ln_str known, ln_str line, size_t *from,
                       void (*fn)(void *arg, ln_str word), void *arg, ln_err *err);
 

@@ -1,7 +1,7 @@
 /* sketch.c: a value of a playbook for people to look at, as an encoded value: whatever it is, it has a
 ** sketch, bounded in depth, breadth and size, in which cycles end.  Metamethods are not asked, so nothing of
-** the playbook runs.  What has no plain form, and what was left out, is an object with one member more, whose key
-** begins with a NUL byte (stdlib/show.lua spells them):
+** the playbook runs.  What has no plain form, and what was left out, is an object with one member more, whose
+** key is a NUL byte (stdlib/show.lua spells them):
 **   { "\0" = "note", text }              a function, a table that stands above, what is too deep
 **   { "\0" = "text", bytes, text }       the beginning of a text of so many bytes
 **   { "\0" = "list", items, more }       the beginning of a list, and how many items follow

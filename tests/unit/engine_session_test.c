@@ -1,6 +1,6 @@
 /* engine_session_test.c: a prompt's run: its lines, those that are dropped, and lives that end at every job
-** of the writer.  A line that was sent is run, once; what a dropped one made of variables is gone, what it did
-** is not. */
+** of the writer.  A line that was sent is run, once; what a dropped one made of variables is gone, what it
+** did is not. */
 #include "tests/unit/engine_rig.h"
 
 enum { SECOND = 1000 };
