@@ -446,14 +446,21 @@ static ln_str line_of(ln_str source, int64_t line) {
   return line ? l : (ln_str){NULL, 0};
 }
 
-static void where_script(const ln_travel *t, ln_standing *s, ln_str path) {
+ln_str travel_line(ln_travel *t, ln_str path, int64_t line) {
   size_t i = script_at(t, path);
-  ln_str source, whole;
+  ln_str source, shown;
   ln_err quiet;
+  if (i == ln_snapshot_count(t->scripts) || !travel_source(t, i, &source, &shown, &quiet))
+    return (ln_str){NULL, 0};
+  return line_of(source, line);
+}
+
+static void where_script(ln_travel *t, ln_standing *s, ln_str path) {
+  size_t i = script_at(t, path);
   if (i == ln_snapshot_count(t->scripts)) return;
   s->module = ln_snapshot_name(t->scripts, i);
   s->path = ln_str_of(ln_script_shown(ln_snapshot_path(t->scripts, i)));
-  if (ln_snapshot_source(t->scripts, s->module, &source, &whole, &quiet)) s->text = line_of(source, s->line);
+  s->text = travel_line(t, path, s->line);
 }
 
 void ln_travel_where(ln_travel *t, ln_standing *s) {

@@ -95,12 +95,36 @@ size_t travel_depth_of(ln_travel *t, const ln_branch *b) {
 
 /* ------------------------------------------------------------------ frames */
 
-static void fill(travel_frame *f, lua_State *co, int level, const lua_Debug *ar) {
+static bool is_of_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == ':';
+}
+
+/* What the line calls a function that begins there: "function NAME", "NAME = function"; empty: nothing. */
+static ln_str called_there(ln_str text) {
+  ptrdiff_t at = ln_str_find(text, LN_STR("function"));
+  if (at < 0) return (ln_str){NULL, 0};
+  ln_str before = ln_str_trim((ln_str){text.p, (size_t)at});
+  ln_str name = ln_str_trim((ln_str){text.p + at + 8, text.n - (size_t)at - 8});
+  size_t n = 0;
+  while (n < name.n && is_of_name(name.p[n])) n++;
+  if (n) return (ln_str){name.p, n};
+  if (!ln_str_ends(before, LN_STR("="))) return (ln_str){NULL, 0};
+  before = ln_str_trim((ln_str){before.p, before.n - 1});
+  for (n = before.n; n > 0 && is_of_name(before.p[n - 1]);) n--;
+  return (ln_str){before.p + n, before.n - n};
+}
+
+/* Lua knows what a function was called by; of one that the core calls the source knows how it is called. */
+static void fill(ln_travel *t, travel_frame *f, lua_State *co, int level, const lua_Debug *ar) {
   *f = (travel_frame){.co = co, .level = level, .line = ar->currentline};
   bool main = strcmp(ar->what, "main") == 0;
   snprintf(f->path, sizeof f->path, "%s", *ar->source == '@' ? ar->source + 1 : ar->short_src);
   if (main) snprintf(f->name, sizeof f->name, "the script");
   else if (ar->name) snprintf(f->name, sizeof f->name, "%s", ar->name);
+  if (*f->name) return;
+  ln_str name = called_there(travel_line(t, ln_str_of(f->path), ar->linedefined));
+  if (name.n) snprintf(f->name, sizeof f->name, "%.*s", LN_STR_ARG(name));
   else snprintf(f->name, sizeof f->name, "function at line %d", ar->linedefined);
 }
 
@@ -112,7 +136,7 @@ size_t travel_frames(ln_travel *t, const ln_branch *b, travel_frame *out, size_t
   for (size_t i = 0; i < n; i++)
     for (int level = 0; k < most && lua_getstack(chain[i], level, &ar); level++) {
       if (!lua_getinfo(chain[i], "nSl", &ar) || ar.currentline < 1) continue;
-      fill(&out[k], chain[i], level, &ar);
+      fill(t, &out[k], chain[i], level, &ar);
       out[k].id = thread * THREAD_FRAMES + (int64_t)k + 1;
       k++;
     }

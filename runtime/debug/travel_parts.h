@@ -96,6 +96,7 @@ const char *travel_module(const ln_travel *t, ln_str path); /* of a chunk's name
 /* The script that a person means: its index in the snapshot.  False: "not_found", "ambiguous". */
 bool travel_script(ln_travel *t, ln_str file, size_t *i, ln_err *err);
 bool travel_source(ln_travel *t, size_t i, ln_str *source, ln_str *path, ln_err *err); /* path: as shown */
+ln_str travel_line(ln_travel *t, ln_str path, int64_t line); /* its text; empty: there is none */
 void travel_note(ln_travel *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Calls fn in the VM, protected and bounded. */
 bool travel_guest(ln_travel *t, lua_CFunction fn, void *arg, ln_err *err);

@@ -49,6 +49,13 @@ sys.test("a run is taken up again as often as it is measured", function(t)
   eq(t:expect(0, { "runs", "--json" }).doc().state, "waiting")
 end)
 
+sys.test("a run is gone through in both directions", function(t)
+  local r = object(t, "travel_bench 20 2")
+  eq(r.steps, 20)
+  assert(r.back_ms > 0 and r.reverse_ms > 0)
+  eq(t:expect(0, { "runs", "--json" }).doc().state, "completed")
+end)
+
 sys.test("a command is run, and what it took is told", function(t)
   local r = object(t, ("command_bench 2 %sempty_bench"):format(bin))
   assert(r.kib > 0 and r.ms >= 0)

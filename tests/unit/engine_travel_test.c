@@ -335,7 +335,7 @@ static void test_frames(void **state) {
   need(ln_travel_goto(k.t, 1, &err));
   need(ln_travel_frames(k.t, 0, fresh(&k), &err));
   assert_has(json(&k), "\"line\":9,\"module\":\"t.main\",\"name\":\"ask\"");
-  assert_has(json(&k), "\"line\":13,\"module\":\"t.main\",\"name\":\"function at line 12\"");
+  assert_has(json(&k), "\"line\":13,\"module\":\"t.main\",\"name\":\"run\"");
   ln_vitem all, first, second;
   ln_str rest = ln_buf_view(&k.doc);
   assert_true(ln_v_read(&rest, &all) && all.count == 2);
