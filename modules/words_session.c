@@ -90,8 +90,9 @@ static void note_values(lua_State *L, int64_t n, int first) {
   ln_v_key(b, LN_STR("line"));
   ln_v_int(b, n);
   ln_v_key(b, LN_STR("shown"));
-  size_t list = ln_v_begin(b, 'A', (size_t)shown);
+  size_t list = ln_v_begin(b, 'A', (size_t)shown + (count > shown));
   for (int i = first; i < first + shown; i++) lnL_sketch(L, i, b);
+  if (count > shown) ln_sketch_note(b, "… and further values");
   ln_v_end(b, list);
   ln_v_end(b, mark);
   note(L, ln_buf_view(b));

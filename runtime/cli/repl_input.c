@@ -2,14 +2,11 @@
 ** standard input as they come.  The history lies in the user's state folder, for its user alone. */
 #include "cli/repl.h"
 
-#include "base/plain.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
 #include <limits.h>
 #include <locale.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>

@@ -23,26 +23,28 @@ typedef struct sketching {
 
 static void sketch(sketching *s, int idx);
 
-static size_t begin(sketching *s, const char *what, size_t members) {
-  size_t mark = ln_v_begin(s->out, 'O', members + 1);
-  ln_v_key(s->out, (ln_str){"\0", 1});
-  ln_v_str(s->out, ln_str_of(what));
+static size_t begin(ln_buf *out, const char *what, size_t members) {
+  size_t mark = ln_v_begin(out, 'O', members + 1);
+  ln_v_key(out, (ln_str){"\0", 1});
+  ln_v_str(out, ln_str_of(what));
   return mark;
 }
 
-static void put_note(sketching *s, const char *text) {
-  size_t mark = begin(s, "note", 1);
-  ln_v_key(s->out, LN_STR("text"));
-  ln_v_str(s->out, ln_str_of(text));
-  ln_v_end(s->out, mark);
+void ln_sketch_note(ln_buf *out, const char *text) {
+  size_t mark = begin(out, "note", 1);
+  ln_v_key(out, LN_STR("text"));
+  ln_v_str(out, ln_str_of(text));
+  ln_v_end(out, mark);
 }
+
+static void put_note(sketching *s, const char *text) { ln_sketch_note(s->out, text); }
 
 static void put_text(sketching *s, ln_str text) {
   if (text.n <= TEXT) {
     ln_v_str(s->out, text);
     return;
   }
-  size_t mark = begin(s, "text", 2);
+  size_t mark = begin(s->out, "text", 2);
   ln_v_key(s->out, LN_STR("bytes"));
   ln_v_int(s->out, (int64_t)text.n);
   ln_v_key(s->out, LN_STR("text"));
@@ -160,7 +162,7 @@ static void put_fields(sketching *s, int t, const keys *k, int first) {
 }
 
 static void put_pairs(sketching *s, int t, const keys *k, int first) {
-  size_t mark = begin(s, "table", 2);
+  size_t mark = begin(s->out, "table", 2);
   ln_v_key(s->out, LN_STR("more"));
   ln_v_int(s->out, (int64_t)(k->all - k->kept));
   ln_v_key(s->out, LN_STR("pairs"));
@@ -190,7 +192,7 @@ static void put_list(sketching *s, int t, size_t n) {
     put_items(s, t, n);
     return;
   }
-  size_t mark = begin(s, "list", 2);
+  size_t mark = begin(s->out, "list", 2);
   ln_v_key(s->out, LN_STR("items"));
   put_items(s, t, LIST);
   ln_v_key(s->out, LN_STR("more"));
