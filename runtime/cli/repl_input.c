@@ -22,6 +22,7 @@ struct ln_input {
   char *path, *plain; /* of the history; the last line read plainly */
   size_t cap;
   const char *prompt;
+  char typed[256]; /* by completion: names, and so ASCII; read before anything else */
   bool dropped;
 };
 
@@ -70,30 +71,6 @@ static char *prompt_of(EditLine *el) {
   return (char *)(uintptr_t)in->prompt;
 }
 
-/* One character, of as many bytes as it has.  Ctrl-C ends the line, which is then dropped. */
-static int read_char(EditLine *el, wchar_t *out) {
-  ln_input *in = NULL;
-  mbstate_t state = {0};
-  char byte;
-  el_get(el, EL_CLIENTDATA, &in);
-  for (;;) {
-    if (!ln_app_await_input()) {
-      ln_app_interrupt_taken();
-      in->dropped = true;
-      *out = L'\n';
-      return 1;
-    }
-    ssize_t n = read(STDIN_FILENO, &byte, 1);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return 0;
-    size_t used = mbrtowc(out, &byte, 1, &state);
-    if (used == (size_t)-2) continue;
-    if (used == (size_t)-1) *out = L'?';
-    if (used == 0) *out = L'\0';
-    return 1;
-  }
-}
-
 typedef struct words {
   char *v[WORDS_MOST];
   size_t n;
@@ -129,34 +106,57 @@ static void list_words(const words *w) {
   fflush(stdout);
 }
 
-static unsigned char complete(EditLine *el, int key) {
-  ln_input *in = NULL;
-  const LineInfo *li = el_line(el);
+/* What the word before the cursor goes on with, as far as all agree, is typed; else they are listed. */
+static void complete(ln_input *in) {
+  const LineInfo *li = el_line(in->el);
   ln_str line = {li->buffer, (size_t)(li->cursor - li->buffer)};
   words w = {.n = 0};
   ln_buf known;
   ln_err quiet = {0};
   size_t from = 0;
-  (void)key;
-  el_get(el, EL_CLIENTDATA, &in);
   ln_buf_init(&known, 64 << 20);
-  unsigned char answer = CC_ERROR;
-  if (ln_repl_known(in->r, &known, &quiet) &&
-      ln_repl_complete(&in->r->app->g, in->r->run, ln_buf_view(&known), line, &from, keep_word, &w, &quiet) &&
-      w.n && from <= line.n) {
-    size_t typed = line.n - from, all = common(&w);
-    if (all > typed) {
-      char *more = strndup(w.v[0] + typed, all - typed);
-      answer = more && el_insertstr(el, more) == 0 ? CC_REFRESH : CC_ERROR;
-      free(more);
-    } else if (w.n > 1) {
-      list_words(&w);
-      answer = CC_REDISPLAY;
-    }
+  bool ok =
+      ln_repl_known(in->r, &known, &quiet) &&
+      ln_repl_complete(&in->r->app->g, in->r->run, ln_buf_view(&known), line, &from, keep_word, &w, &quiet);
+  size_t typed = ok && from <= line.n ? line.n - from : 0, all = w.n ? common(&w) : 0;
+  if (all > typed) {
+    snprintf(in->typed, sizeof in->typed, "%.*s", (int)(all - typed), w.v[0] + typed);
+  } else if (w.n > 1) {
+    list_words(&w);
+    el_set(in->el, EL_REFRESH); /* once more, below them */
   }
   for (size_t i = 0; i < w.n; i++) free(w.v[i]);
   ln_buf_free(&known);
-  return answer;
+}
+
+/* One character, of as many bytes as it has.  Ctrl-C ends the line, which is then dropped. */
+static int read_char(EditLine *el, wchar_t *out) {
+  ln_input *in = NULL;
+  mbstate_t state = {0};
+  char byte;
+  el_get(el, EL_CLIENTDATA, &in);
+  for (;;) {
+    if (in->typed[0]) {
+      *out = (unsigned char)in->typed[0];
+      memmove(in->typed, in->typed + 1, strlen(in->typed));
+      return 1;
+    }
+    if (!ln_app_await_input()) {
+      ln_app_interrupt_taken();
+      in->dropped = true;
+      *out = L'\n';
+      return 1;
+    }
+    ssize_t n = read(STDIN_FILENO, &byte, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return 0;
+    size_t used = mbrtowc(out, &byte, 1, &state);
+    if (used == (size_t)-2) continue;
+    if (used == (size_t)-1) *out = L'?';
+    if (used == 0) *out = L'\0';
+    if (*out != L'\t') return 1;
+    complete(in);
+  }
 }
 
 /* ------------------------------------------------------------------ lines */
@@ -168,8 +168,6 @@ static bool open_terminal(ln_input *in) {
   el_set(in->el, EL_PROMPT_ESC, prompt_of, '\1');
   el_set(in->el, EL_EDITOR, "emacs");
   el_set(in->el, EL_SIGNAL, 0);
-  el_set(in->el, EL_ADDFN, "lunette-complete", "what the word may go on with", complete);
-  el_set(in->el, EL_BIND, "\t", "lunette-complete", NULL);
   el_set(in->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
   load_history(in);
   el_source(in->el, NULL);

@@ -52,6 +52,7 @@ static ln_run *begin(rig *r) {
   ln_run_options o = attended(r);
   ln_run *run = ln_session_start(&r->g, &o, LN_STR("alice"), &rig_err);
   assert_non_null(run);
+  r->run[0] = run;                                       /* for the rig to let go of, when it dies */
   return ln_writer_run(r->g.store, nothing, NULL, &rig_err) && !r->dead ? run : NULL;
 }
 
@@ -71,7 +72,7 @@ static ln_run *again(rig *r, ln_run *run) {
   ln_run_options o = attended(r);
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(run));
   ln_run_close(run);
-  run = ln_run_resume(&r->g, ln_str_of(ulid), &o, &rig_err);
+  run = r->run[0] = ln_run_resume(&r->g, ln_str_of(ulid), &o, &rig_err);
   if (!run) fail_msg("%s", rig_err.message);
   return run;
 }
@@ -79,7 +80,6 @@ static ln_run *again(rig *r, ln_run *run) {
 static void end(rig *r, ln_run *run) {
   assert_true(line(r, run, NULL));
   assert_string_equal(ln_run_state(run), "completed");
-  ln_run_close(run);
   rig_down(r);
   rig_free(r);
 }
@@ -144,6 +144,7 @@ static bool die_at(int64_t k, rig_death death) {
   bool first = run && strstr(shown, "\"line\":2") != NULL;
   bool died = r->dead;
   if (died) {
+    r->g.loop->run(r->g.loop);                           /* it was stopped, perhaps, while nothing ran it */
     rig_crash(r);
     ln_vfs_sim_power_cut(r->vfs);
     r->kill_at = -1;
@@ -182,6 +183,7 @@ static void test_left_alone(void **state) {
   assert_true(line(r, run, "x = 1"));
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(run));
   ln_run_close(run);
+  r->run[0] = NULL;
   assert_true(ln_session_line(&r->g, ln_str_of(ulid), LN_STR("fake.set { id = 'a' .. x }"), false,
                               LN_STR("alice"), ulid, &rig_err));
   assert_non_null(rig_resume(r, ulid));
