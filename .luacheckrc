@@ -27,6 +27,7 @@ files["stdlib/check/file.lua"] = { read_globals = { "load" } } -- Lua's own comp
 files["stdlib/check/lines.lua"] = { read_globals = { "debug", "load" } }
 files["stdlib/sim/literal.lua"] = { read_globals = { "load" } }
 files["stdlib/sim/test.lua"] = { self = false }
+files["stdlib/check/session.lua"] = { read_globals = { "load" } }
 -- Definitions for editors: functions without a body, in lines as long as the annotations they are copied from.
 files["stdlib/meta"] = { globals = defined("words", "blob", "connector", "test"), ignore = { "212" }, max_line_length = false }
 files["stdlib/meta/test.lua"] = { ignore = { "212", "241", "431" }, max_line_length = false } -- objects' methods

@@ -109,7 +109,8 @@ static void answer(ln_effect *e, bool (*fn)(ln_effect *e, ln_buf *value, ln_err 
 }
 
 static bool acts(ln_effect *e, ln_buf *value, ln_err *err) {
-  return ln_acts_of(ln_effect_engine(e), ln_v_get_str(ln_effect_args(e), "run"), value, err);
+  return ln_acts_of(ln_effect_engine(e), ln_v_get_str(ln_effect_args(e), "run"),
+                    ln_v_get_int(ln_effect_args(e), "line", 0), value, err);
 }
 
 static void start_holds(ln_effect *e) { answer(e, list); }
@@ -136,13 +137,15 @@ static int l_holds(lua_State *L) {
   return lnL_effect(L, &op_holds, 1, NULL, NULL);
 }
 
-/* ledger.acts { run } -> array of what it did */
+/* ledger.acts { run, line } -> array of what it did */
 static int l_acts(lua_State *L) {
-  static const char *const known[] = {"run", "as", NULL};
+  static const char *const known[] = {"run", "line", "as", NULL};
   lnL_options(L, "ledger.acts", 1, known);
   lua_settop(L, 1);
   lnL_field(L, 1, "run");                                 /* args run */
   if (!lnL_text(L, "ledger.acts", "run", 2).n) lnL_bad(L, "ledger.acts", "run", "the id of a run", 0);
+  lnL_field(L, 1, "line");                                /* args run line */
+  if (!lua_isnil(L, 3)) lnL_whole(L, "ledger.acts", "line", 3, 1, INT64_MAX);
   lua_settop(L, 1);
   return lnL_effect(L, &op_acts, 1, NULL, NULL);
 }

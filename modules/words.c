@@ -93,6 +93,8 @@ void lnL_open_words(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_FLOW);
   lua_pushcfunction(L, lnL_opaque_word);
   lua_setfield(L, LUA_REGISTRYINDEX, LNL_OPAQUE_WORD);
+  lua_pushcfunction(L, lnL_session);
+  lua_setfield(L, LUA_REGISTRYINDEX, LNL_SESSION);
   ln_vm_globals(ln_vm_of(L), lazy_word, names);
   if (ln_replay_sees_opaque(lnL_run(L))) lnL_opaque_words(L);
 }

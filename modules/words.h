@@ -13,6 +13,8 @@ void lnL_open_words(lua_State *L);                       /* a VM will know them 
 void lnL_opaque_words(lua_State *L);
 
 int lnL_flow(lua_State *L); /* (name, uses, run, args), for modules/connector.c */
+int lnL_await_line(lua_State *L);                        /* () → a session's next line; nil: there is none  */
+int lnL_session(lua_State *L);                           /* the root branch of a session                    */
 int lnL_opaque_word(lua_State *L);                       /* (what), for flows: likewise                     */
 
 /* one function a word; each file registers its own */

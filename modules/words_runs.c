@@ -139,6 +139,9 @@ static ln_str check_name(lua_State *L, int idx, const char *word, const char *us
   ln_str s = lnL_want_text(L, idx, usage);
   if (s.n == 0 || s.n > LN_SIGNAL_NAME)
     lnL_raisef(L, "bad_argument", "%s: a name has 1 to %d bytes", word, LN_SIGNAL_NAME);
+  if (ln_signal_is_ours(s))
+    lnL_raisef(L, "bad_argument", "%s: names that begin with \"run.\" are the core's own: choose another",
+               word);
   return s;
 }
 
@@ -159,6 +162,42 @@ static int l_await_signal(lua_State *L) {
   lua_setfield(L, -2, "name");
   if (timeout) lua_pushinteger(L, timeout), lua_setfield(L, -2, "timeout_ms");
   return lnL_effect(L, &signal_op, 3, new_taking(L), free);
+}
+
+static void line_late(void *arg) {
+  ln_effect *e = arg;
+  taking *t = e->work;
+  if (!t->asking && !t->taken) ln_effect_done(e, LN_STR("n"));
+  else ln_wait_for(e, e->due_ms + 100, line_late);
+}
+
+static bool is_sent(const ln_effect *e) {
+  bool there = false;
+  ln_err quiet;
+  return ln_store_signal_there(e->run->engine->store, e->run->id, name_of(e), &there, &quiet) && there;
+}
+
+/* A session's next line.  Whoever sent them may be gone: then the last one that was sent is the end. */
+static void line_start(ln_effect *e) {
+  enum { PATIENCE_MS = 86400000 };
+  bool served = e->run->engine->sched != NULL;
+  if (!served && !e->run->options.attended && !is_sent(e)) {
+    ln_effect_done(e, LN_STR("n"));
+    return;
+  }
+  bool first = !e->waiting_for;
+  signal_start(e);
+  if (served && first) e->due_ms = e->asked_ms + PATIENCE_MS, ln_wait_for(e, e->due_ms, line_late);
+}
+
+static const ln_op line_op = {.name = "line", .cls = LN_WAIT, .start = line_start, .apply = signal_take};
+
+int lnL_await_line(lua_State *L) {
+  lua_settop(L, 0);
+  lua_createtable(L, 0, 1);                              /* args */
+  lua_pushliteral(L, LN_LINE_SIGNAL);
+  lua_setfield(L, 1, "name");
+  return lnL_effect(L, &line_op, 1, new_taking(L), free);
 }
 
 static bool send_apply(ln_tx *tx, ln_effect *e, ln_buf *value, ln_err *err) {

@@ -67,6 +67,9 @@ bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n,
 /* The first of these signals is only noted from now on; the second one does what it always does. */
 void ln_app_catch(int sig);
 bool ln_app_interrupted(void);
+/* For a prompt: each SIGINT is noted, and fn (async-signal-safe, or NULL) is called in its handler. */
+void ln_app_catch_interrupts(void (*fn)(void));
+bool ln_app_interrupt_taken(void);                       /* was there one?  It is forgotten then */
 bool ln_app_await_input(void); /* false: a signal came before there was anything on standard input */
 
 /* The next of a command's options, as getopt_long has it, from 256 on; -1: no more; '?': one that is wrong,
@@ -89,6 +92,7 @@ int ln_cmd_call(int argc, char **argv);
 int ln_cmd_show(int argc, char **argv);
 int ln_cmd_runs(int argc, char **argv);
 int ln_cmd_cancel(int argc, char **argv);
+int ln_cmd_repl(int argc, char **argv);
 int ln_cmd_serve(int argc, char **argv);
 int ln_cmd_watch(int argc, char **argv);
 int ln_cmd_freeze(int argc, char **argv);                /* and thaw */

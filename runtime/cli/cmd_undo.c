@@ -106,7 +106,7 @@ static void print_those(ln_str acts, const char *how, const char *title) {
 static bool preview(ln_app *app, const char *run, ln_err *err) {
   ln_buf acts;
   ln_buf_init(&acts, (size_t)256 << 20);
-  bool ok = ln_acts_of(&app->g, ln_str_of(run), &acts, err);
+  bool ok = ln_acts_of(&app->g, ln_str_of(run), 0, &acts, err);
   if (ok) {
     ln_str all = ln_buf_view(&acts);
     print_those(all, "lift", "to be taken back, in this order:");
@@ -167,7 +167,8 @@ static int carry(ln_app *app, const taking *t, const char *what) {
   if (!ln_carry_may_approve(app, t->approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (undo && !t->json && !t->quiet && !preview(app, t->what[0], &err)) return ln_app_fail(&err);
   if (app->served) return ask(app, t, what);
-  c.run = undo ? ln_undo_start(&app->g, ln_str_of(t->what[0]), &o, by, &err) : release(app, t, &o, by, &err);
+  c.run = undo ? ln_undo_start(&app->g, ln_str_of(t->what[0]), 0, &o, by, &err)
+               : release(app, t, &o, by, &err);
   return c.run ? ln_carry(&c) : ln_app_fail(&err);
 }
 

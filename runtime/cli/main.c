@@ -18,6 +18,7 @@ static const command commands[] = {
     {"show", ln_cmd_show, "one run: found, done, not done"},
     {"resume", ln_cmd_resume, "goes on with a run, or settles its doubt"},
     {"cancel", ln_cmd_cancel, "stops a run"},
+    {"repl", ln_cmd_repl, "a prompt: fresh, or at a point of a past run"},
     {"serve", ln_cmd_serve, "carries all runs of a store"},
     {"watch", ln_cmd_watch, "one run, live"},
     {"approvals", ln_cmd_approvals, "what waits for a person"},

@@ -126,7 +126,6 @@ typedef struct follower {
   const ln_following *how;
   int64_t run;
   size_t seen;                                           /* bytes of the journal that were shown            */
-  size_t at;
   char state[16], outcome[16];
   ln_buf waiting;
   bool mine;                                             /* its owner lives, or it is nobody's              */
@@ -134,34 +133,50 @@ typedef struct follower {
   char awaits[256];                                      /* the step whose signal was told                  */
 } follower;
 
-static ln_event event_of(const ln_entry *e) {
-  return (ln_event){.what = "step",
+bool ln_remote_event(const ln_entry *e, ln_event *out) {
+  *out = (ln_event){.what = "step",
                     .name = e->name,
                     .op = e->op,
                     .state = e->state,
                     .cls = ln_class_name(e->cls),
                     .ms = e->at_ms - e->asked_ms};
+  if (e->kind == LN_E_STAGE) out->what = "stage", out->text = e->data;
+  else if (e->kind == LN_E_NOTE) out->what = "note", out->name = e->op, out->text = e->data;
+  else if (e->kind == LN_E_DOUBT) out->state = LN_STR("doubt");
+  else return e->kind == LN_E_DONE || e->kind == LN_E_DELIVERED;
+  return true;
 }
 
-static void show_entry(const follower *f, const ln_entry *e) {
-  ln_event ev = event_of(e);
-  if (e->kind == LN_E_STAGE) ev.what = "stage", ev.text = e->data;
-  else if (e->kind == LN_E_NOTE) ev.what = "note", ev.name = e->op, ev.text = e->data;
-  else if (e->kind != LN_E_DONE && e->kind != LN_E_DELIVERED && e->kind != LN_E_DOUBT) return;
-  if (e->kind == LN_E_DOUBT) ev.state = LN_STR("doubt");
-  if (!f->how->json && !f->how->quiet) ln_carry_show(&ev);
-}
+typedef struct reading {
+  size_t at, *seen;
+  void (*fn)(void *arg, const ln_entry *e);
+  void *arg;
+} reading;
 
 /* Only whole entries were written, so a part of the journal ends where an entry does. */
-static bool show_entries(void *arg, ln_str entries) {
-  follower *f = arg;
-  size_t skip = f->seen > f->at ? f->seen - f->at : 0;
+static bool see_part(void *arg, ln_str entries) {
+  reading *d = arg;
+  size_t skip = *d->seen > d->at ? *d->seen - d->at : 0;
   ln_entry e;
-  f->at += entries.n;
+  d->at += entries.n;
   if (skip >= entries.n) return true;
   ln_str rest = {entries.p + skip, entries.n - skip};
-  while (rest.n && ln_entry_read(&rest, &e)) show_entry(f, &e);
+  while (rest.n && ln_entry_read(&rest, &e)) d->fn(d->arg, &e);
   return true;
+}
+
+bool ln_remote_entries(ln_app *app, int64_t run, size_t *seen, void (*fn)(void *arg, const ln_entry *e),
+                       void *arg, ln_err *err) {
+  reading d = {.seen = seen, .fn = fn, .arg = arg};
+  if (!ln_store_journal(app->g.store, run, see_part, &d, err)) return false;
+  *seen = d.at;
+  return true;
+}
+
+static void show_entry(void *arg, const ln_entry *e) {
+  const follower *f = arg;
+  ln_event ev;
+  if (ln_remote_event(e, &ev) && !f->how->json && !f->how->quiet) ln_carry_show(&ev);
 }
 
 static bool read_row(void *arg, const ln_run_row *row) {
@@ -178,9 +193,7 @@ static bool read_row(void *arg, const ln_run_row *row) {
 /* The row first: what it says has happened is in the journal by then. */
 static bool look(follower *f, ln_err *err) {
   if (!ln_store_run_find(f->app->g.store, ln_str_of(f->ulid), read_row, f, err)) return false;
-  f->at = 0;
-  if (!ln_store_journal(f->app->g.store, f->run, show_entries, f, err)) return false;
-  f->seen = f->at;
+  if (!ln_remote_entries(f->app, f->run, &f->seen, show_entry, f, err)) return false;
   fflush(stdout);
   return true;
 }

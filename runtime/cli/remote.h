@@ -4,6 +4,7 @@
 #define LN_REMOTE_H
 
 #include "cli/app.h"
+#include "engine/journal.h"
 
 typedef struct ln_following {
   bool json, quiet;
@@ -15,6 +16,12 @@ typedef struct ln_following {
 /* Shows a run from its beginning until it has ended, or waits for a person; then its report.  *state (of 16
 ** bytes, may be NULL): as its row has it then.  The exit status. */
 int ln_follow(ln_app *app, const char *ulid, const ln_following *how, char *state);
+
+/* What an entry says to whoever watches; false: nothing. */
+bool ln_remote_event(const ln_entry *e, ln_event *out);
+/* Calls fn with each entry of a run's journal after the first *seen bytes, and counts those.  False: err. */
+bool ln_remote_entries(ln_app *app, int64_t run, size_t *seen, void (*fn)(void *arg, const ln_entry *e),
+                       void *arg, ln_err *err);
 
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
+static void (*volatile also)(void);
 static int wake[2] = {-1, -1};
 
 static void on_signal(int sig) {
@@ -17,12 +18,32 @@ static void on_signal(int sig) {
   (void)sig;
   interrupted = 1;
   if (write(wake[1], "", 1) < 0) errno = was;
+  if (also) also();
+}
+
+static void open_wake(void) {
+  if (wake[0] < 0 && pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0) wake[0] = wake[1] = -1;
 }
 
 void ln_app_catch(int sig) {
   struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-  if (wake[0] < 0 && pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0) wake[0] = wake[1] = -1;
+  open_wake();
   sigaction(sig, &sa, NULL);
+}
+
+void ln_app_catch_interrupts(void (*fn)(void)) {
+  struct sigaction sa = {.sa_handler = on_signal};
+  open_wake();
+  also = fn;
+  sigaction(SIGINT, &sa, NULL);
+}
+
+bool ln_app_interrupt_taken(void) {
+  char bytes[64];
+  bool was = interrupted;
+  while (read(wake[0], bytes, sizeof bytes) > 0) continue;
+  interrupted = 0;
+  return was;
 }
 
 bool ln_app_interrupted(void) { return interrupted; }

@@ -293,7 +293,7 @@ static int l_undo(lua_State *L) {
   ln_err err = {0};
   ln_run_options o = {.event = on_event};
   const begun *b = find_run(L, 1);
-  ln_run *r = ln_undo_start(life.g, ln_str_of(b->ulid), &o, ln_str_of(luaL_checkstring(L, 2)), &err);
+  ln_run *r = ln_undo_start(life.g, ln_str_of(b->ulid), 0, &o, ln_str_of(luaL_checkstring(L, 2)), &err);
   return add_run(L, r, &err);
 }
 

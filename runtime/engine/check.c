@@ -102,7 +102,7 @@ static int l_names(lua_State *L) {
   return 0;
 }
 
-static bool names_of(ln_engine *g, ln_buf *out, ln_err *err) {
+bool ln_check_names(ln_engine *g, ln_buf *out, ln_err *err) {
   struct naming n = {.run = ln_scratch_new(g, err), .out = out, .err = err};
   if (!n.run) return false;
   bool ok = ln_vm_protect(n.run->vm, l_names, &n, err) && n.ok;
@@ -132,7 +132,7 @@ bool ln_check(ln_engine *g, ln_str connectors, ln_str sources, ln_buf *findings,
   ln_buf names;
   ln_buf_init(&names, VALUE_MAX);
   struct checking c = {.g = g, .connectors = connectors, .sources = sources, .out = findings, .err = err};
-  bool ok = names_of(g, &names, err);
+  bool ok = ln_check_names(g, &names, err);
   c.names = ln_buf_view(&names);
   ok = ok && ln_host_run(g, l_check, &c, "the examination failed", err) && c.ok;
   ln_buf_free(&names);

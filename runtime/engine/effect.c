@@ -2,6 +2,7 @@
 ** it is made of (name, fingerprint) is compared with the journal before anything starts.  Modules answer
 ** by ln_effect_done or ln_effect_fail, at once or later; the answer always queues, and run.c delivers. */
 #include "engine/inside.h"
+#include "engine/opaque.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -427,14 +428,24 @@ static bool finish_as_told(ln_effect *e) {
   return true;
 }
 
+/* A session plans one line and acts in the next: what a plan does not know is no argument then. */
+static bool rests_on_a_guess(ln_effect *e, ln_err *unknown) {
+  ln_str opaque;
+  return e->run->is_session && !ln_effect_is_plan(e) && ln_opaque_in(ln_buf_view(&e->args), &opaque) &&
+         !ln_opaque_fail(opaque, unknown);
+}
+
 void ln_effect_start_live(ln_effect *e) {
   static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
+  ln_err unknown;
   if (e->started || e->finished) return;
   e->started = true;
   if (e->record && e->record->has_result) {
     finish_recorded(e);
   } else if (e->branch->cancelled && !e->in_close && !ln_effect_is_open(e)) {
     ln_effect_finish_err(e, "cancelled", &gone);
+  } else if (rests_on_a_guess(e, &unknown)) {
+    ln_effect_finish_err(e, "failed", &unknown);
   } else if (!ln_plan_assumed(e) && !ln_plan_unasked(e)) {
     ln_run_event(e->run, "asked", e, ln_buf_view(&e->args), (ln_str){NULL, 0});
     if (!finish_as_told(e)) start_by_class(e);

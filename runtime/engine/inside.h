@@ -262,6 +262,8 @@ struct ln_run {
   struct ln_snapshot *scripts;                           /* engine/library.h                                */
   ln_replay *replay;                                     /* borrowed; NULL: a run that acts                 */
   bool notified_waiting, notified_broken, is_call, parked, cancel_wanted, asked_people;
+  bool is_session;                                       /* a prompt's: its lines are sent to it            */
+  int64_t line;                                          /* of a session: the one under way; 0: none        */
   char cancel_why[128];
 };
 
@@ -477,6 +479,18 @@ void ln_run_unlink(ln_run *r);                           /* from the runs under 
 void ln_sched_parked(ln_run *r);
 void ln_sched_unparked(ln_run *r);
 void ln_sched_stopped(ln_run *r);                        /* it ended, or its attempt is over                */
+/* signal.c: as ln_run_signal, with any name; is it one of those that only the core sends? */
+bool ln_signal_send(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
+                    ln_err *err);
+bool ln_signal_is_ours(ln_str name);
+/* session.c: a prompt's run. */
+#define LN_LINE_SIGNAL "run.line"                        /* by which its lines come                         */
+#define LNL_SESSION "lunette.session"                    /* registry: the function that its root branch is  */
+#define LNL_SESSION_ENV "lunette.session.env"            /* … and its variables                             */
+/* The line under way was stopped, and what it had sent is known: it is on record as dropped, and the attempt
+** over; whoever carries it resumes it.  False: there is none, or the run itself is at fault. */
+bool ln_session_drops(ln_run *r);
+bool ln_session_dropped(ln_run *r, int64_t line);        /* was that line dropped?                          */
 /* replay.c: of a run that is only gone through again.  Nothing of it is started, written or told. */
 void ln_replay_used_up(ln_run *r);                       /* what was recorded                               */
 /* What the journal and the script say; e NULL: its end. */

@@ -188,6 +188,25 @@ static void note_run(ln_journal *j, const ln_entry *e) {
   for (size_t i = 0; i < j->n_records; i++) j->records[i]->old = true;
 }
 
+/* A line of a session that was dropped is not run again: nobody will ask for its steps. */
+static void forget_line(ln_journal *j, ln_str line) {
+  size_t kept = 0;
+  for (size_t i = 0; i < j->n_records; i++) {
+    ln_record *r = j->records[i];
+    if (!ln_str_starts(r->name, line) || r->name.n == line.n || r->name.p[line.n] != '/') continue;
+    r->fingerprint = (ln_str){NULL, 0};
+    r->dropped = true;
+  }
+  for (size_t i = 0; i < j->n_deliveries; i++)
+    if (!j->deliveries[i]->dropped) j->deliveries[kept++] = j->deliveries[i];
+  j->n_deliveries = kept;
+}
+
+static void note_fact(ln_journal *j, const ln_entry *e) {
+  ln_str name = e->name, prefix = LN_STR(LN_DROPPED_PREFIX);
+  if (ln_str_starts(name, prefix)) forget_line(j, (ln_str){name.p + prefix.n, name.n - prefix.n});
+}
+
 static bool index_entry(ln_journal *j, const ln_entry *e) {
   ln_record *r = record_of(j, e->name);
   if (!r) return false;
@@ -204,7 +223,8 @@ static bool index_entry(ln_journal *j, const ln_entry *e) {
   case LN_E_SETTLED: note_settled(r, e); return true;
   case LN_E_PLANNED: r->planned = true; r->intent = e->data; return true;
   case LN_E_RUN: note_run(j, e); return true;
-  case LN_E_NOTE: case LN_E_STAGE: return true;
+  case LN_E_NOTE: note_fact(j, e); return true;
+  case LN_E_STAGE: return true;
   }
   return true;
 }

@@ -64,8 +64,11 @@ typedef struct ln_record {                               /* all that is known of
   ln_effect *waiting;                                    /* who waits for its delivery in a replay          */
   bool used;                                             /* an aligned replay has given its answer          */
   bool old;                                              /* of before the run was restored from a backup    */
+  bool dropped;                                          /* of a session's line that is not run again       */
 } ln_record;
 
+/* "run.dropped/3": the note that says that line 3 of a session was stopped; its steps are no deliveries. */
+#define LN_DROPPED_PREFIX "run.dropped/"
 #define LN_RESTORED_NAME "run.restored"                  /* of the entry that says so; no step has it       */
 typedef struct ln_journal ln_journal;
 

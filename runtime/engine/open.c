@@ -69,7 +69,8 @@ static void run_abandon(ln_run *r);
 
 void ln_run_put_options(const ln_run *r, ln_buf *b) {
   bool assume = r->options.assume.n > 0;
-  size_t mark = ln_v_begin(b, 'O', 5 + assume + (r->site.n > 0) + (r->timed_ms > 0));
+  size_t more = assume + r->is_session + (r->site.n > 0) + (r->timed_ms > 0);
+  size_t mark = ln_v_begin(b, 'O', 5 + more);
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
   if (assume) {
@@ -82,6 +83,7 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
   ln_v_bool(b, r->options.despite_freeze);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
+  if (r->is_session) ln_v_key(b, LN_STR("session")), ln_v_bool(b, true);
   ln_v_key(b, LN_STR("sim"));
   ln_v_bool(b, r->options.sim);
   if (r->site.n) {
@@ -164,6 +166,7 @@ static void create_done(void *arg, const ln_err *err) {
     r->why = *err; /* without a row nothing else can be told of it */
   } else {
     ln_snapshot_stored(r->scripts);
+    ln_run_look_around(r);                               /* before its row was there nothing could be */
   }
   ln_run_pump_soon(r);
 }
@@ -467,11 +470,12 @@ ln_run *ln_run_start(ln_engine *g, ln_str playbook, ln_str input, const ln_run_o
   return NULL;
 }
 
-ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by,
-                    ln_err *err) {
+static ln_run *start_without_playbook(ln_engine *g, ln_str op, ln_str args, bool session,
+                                      const ln_run_options *o, ln_str started_by, ln_err *err) {
   ln_run *r = ln_run_new(g, o, err);
   if (!r) return NULL;
   r->is_call = true;
+  r->is_session = session;
   r->playbook = ln_str_dup(op);
   if (!(r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err))) goto fail;
   r->snapshot = ln_str_dup(ln_str_of(ln_snapshot_hash(r->scripts)));
@@ -482,6 +486,15 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
 fail:
   run_abandon(r);
   return NULL;
+}
+
+ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o, ln_str started_by,
+                    ln_err *err) {
+  return start_without_playbook(g, op, args, false, o, started_by, err);
+}
+
+ln_run *ln_session_start(ln_engine *g, const ln_run_options *o, ln_str started_by, ln_err *err) {
+  return start_without_playbook(g, LN_STR("repl"), (ln_str){NULL, 0}, true, o, started_by, err);
 }
 
 /* ------------------------------------------------------------------ taking over */
@@ -502,6 +515,7 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   r->planning = r->options.plan = ln_v_get_bool(row->options, "plan", false);
   r->options.despite_freeze = ln_v_get_bool(row->options, "despite_freeze", false);
   r->is_call = ln_v_get_bool(row->options, "call", false);
+  r->is_session = ln_v_get_bool(row->options, "session", false);
   if (ln_v_get_int(row->options, "timed", 0)) ln_timing_due(r, ln_v_get_int(row->options, "timed", 0));
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);

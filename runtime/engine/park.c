@@ -63,9 +63,15 @@ static void put(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
+/* A session waits for its next line. */
+static bool is_line(const ln_run *r, const ln_effect *e) {
+  return r->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL));
+}
+
 /* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is. */
 static int put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
+  if (is_line(r, e)) return snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid);
   ln_buf_init(&name, sizeof w->next - 80);
   bool plain = ln_shell_word(&name, ln_v_get_str(ln_effect_args(e), "name"));
   int n = snprintf(w->next, sizeof w->next, "lunette signal %s %.*s", r->ulid,
@@ -78,7 +84,7 @@ void ln_park_tell_signals(ln_run *r) {
   ln_waiting w;
   for (ln_branch *b = r->branches; b; b = b->next) {
     ln_effect *e = b->state == LN_B_ASKING ? b->asked : NULL;
-    if (!e || e->finished || e->signal_told || !is_for(e, "signal")) continue;
+    if (!e || e->finished || e->signal_told || !is_for(e, "signal") || is_line(r, e)) continue;
     e->signal_told = true;
     put_signal(r, e, &w);
     ln_run_event(r, "signal", e, ln_str_of(w.next), (ln_str){NULL, 0});
@@ -173,6 +179,7 @@ static void park_done(void *arg, const ln_err *err) {
 void ln_park_try(ln_run *r) {
   int64_t due;
   if (!r->engine->sched || r->parked || r->parking || r->pending.n || r->flushed < r->flushes) return;
+  if (r->line) return;                                   /* somebody looks on, and may want to stop it */
   if (!ln_park_is_waiting(r, &due) || due < ln_now_ms(r->engine->loop->clock) + WORTH_MS) return;
   parting *p = calloc(1, sizeof *p);
   if (!p) return;                                        /* it waits as it is */

@@ -101,7 +101,10 @@ const ln_asked *ln_replay_find(const ln_replay *p, ln_str name) {
 
 /* ------------------------------------------------------------------ what the engine tells */
 
-bool ln_replay_sees_opaque(const ln_run *r) { return r->options.plan || (r->replay && r->replay->opaque); }
+/* A session may plan one line and act in the next: scripts that it has loaded by then have to see them. */
+bool ln_replay_sees_opaque(const ln_run *r) {
+  return r->options.plan || r->is_session || (r->replay && r->replay->opaque);
+}
 
 /* Who waits for what the journal does not tell; the oldest branch first. */
 static const ln_effect *unanswered(const ln_run *r) {

@@ -373,6 +373,8 @@ static void wind_up(ln_run *r) {
   if (r->creating) return;
   if (has_writes_under_way(r)) {
     idle(r);
+  } else if (ln_session_drops(r)) {
+    broken_off(r);
   } else {
     ln_err why = r->why;
     end_with(r, r->cancelling ? "cancelled" : "failed", (ln_str){NULL, 0}, &why, (ln_str){NULL, 0});
@@ -637,7 +639,8 @@ static int l_push_root(lua_State *L) {
   lua_State *co = r->root->co;
   luaL_checkstack(co, 2, NULL);
   lua_pushcfunction(co, lnL_branch);                             /* playbook? branch      */
-  lua_pushcfunction(co, r->is_call ? l_call_root : l_root);      /* playbook? branch root */
+  if (r->is_session) lua_getfield(co, LUA_REGISTRYINDEX, LNL_SESSION);
+  else lua_pushcfunction(co, r->is_call ? l_call_root : l_root); /* playbook? branch root */
   lua_rotate(co, 1, 2);                                          /* branch root playbook? */
   return 0;
 }

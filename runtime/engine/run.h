@@ -27,6 +27,7 @@ typedef struct ln_run_options {
   ln_event_fn event;
   void *event_arg;
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
+  bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 
@@ -46,6 +47,24 @@ ln_run *ln_run_wake(ln_engine *g, int64_t id, const ln_run_options *o,
 /* Starts what one operation makes (lunette call): a run whose playbook is that operation. */
 ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *o,
                     ln_str started_by, ln_err *err);
+/* --- a prompt (session.c): a run whose lines are sent to it, one after another --- */
+/* Starts one.  It waits for lines until it is sent an end, or is cancelled. */
+ln_run *ln_session_start(ln_engine *g, const ln_run_options *o, ln_str started_by, ln_err *err);
+/* Sends it a line; plan: its writes are only planned.  text {NULL, 0}: the end.  As ln_run_signal. */
+bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str by, char ulid[LN_ULID + 1],
+                     ln_err *err);
+/* Sends it the scripts as they are now; it counts as a line.  What was made of the old ones stays. */
+bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID + 1], ln_err *err);
+/* Stops the line under way: reads and waits are let go, a write that was sent is finished.  What the line
+** made of variables is gone then.  Quiet when there is none. */
+void ln_session_stop(ln_run *r);
+void ln_session_stop_of(ln_engine *g, ln_str ulid);      /* the same, of a run here, by its whole id        */
+/* The same from a signal handler, where the line computes. */
+void ln_session_interrupt(ln_run *r);
+bool ln_session_is_idle(const ln_run *r);                /* it waits for its next line                      */
+/* What came of a line, from its entry (a "note" event named "line" has it as text): appends an encoded object
+** { line, shown?, error?, trace? }.  False: the store lost it, or it is none. */
+bool ln_session_said(ln_engine *g, ln_str data, ln_buf *out, ln_err *err);
 void ln_run_cancel(ln_run *r, ln_str why);
 /* Lets go of it: an unfinished one keeps its row as "waiting" and can be resumed.  What the writer still
 ** has of it is let go when the loop gives that back: before the loop is freed, ln_runs_drain. */
@@ -103,10 +122,12 @@ bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str res
 **   "lift"     `undo` ({ op, args }) takes it back          "cannot"  nothing does: why
 **   "note"     neither took nor gave anything: why           "foreign" it was so before
 ** and `undo`, `label` and `why` are there where they are known.  What was taken back is left out.
+** line: of a session that one alone, which has to be over (runs that it began left out); 0: all.
 ** "conflict": it has not ended. */
-bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err);
+bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err);
 /* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
-ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_str by, ln_err *err);
+ln_run *ln_undo_start(ln_engine *g, ln_str which, int64_t line, const ln_run_options *o, ln_str by,
+                      ln_err *err);
 
 typedef struct ln_release {
   const ln_str *entities;                                /* "vendor:kind:id", or a name: of all vendors     */

@@ -43,11 +43,21 @@ static void call_those_here(const struct sending *s) {
   ln_buf_free(&key);
 }
 
+bool ln_signal_is_ours(ln_str name) { return ln_str_starts(name, LN_STR("run.")); }
+
 bool ln_run_signal(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
                    ln_err *err) {
-  struct sending s = {.g = g, .ulid = ulid, .name = name, .value = value.n ? value : LN_STR("n"), .by = by};
   if (!name.n || name.n > LN_SIGNAL_NAME)
     return ln_fail(err, "usage", LN_FINAL, "a signal's name has 1 to %d bytes", LN_SIGNAL_NAME);
+  if (ln_signal_is_ours(name))
+    return ln_fail(err, "usage", LN_FINAL,
+                   "names that begin with \"run.\" are the core's own: choose another");
+  return ln_signal_send(g, which, name, value, by, ulid, err);
+}
+
+bool ln_signal_send(ln_engine *g, ln_str which, ln_str name, ln_str value, ln_str by, char ulid[LN_ULID + 1],
+                    ln_err *err) {
+  struct sending s = {.g = g, .ulid = ulid, .name = name, .value = value.n ? value : LN_STR("n"), .by = by};
   if (!ln_store_run_find(g->store, which, read_row, &s, err)) return false;
   if (!ln_writer_run(g->store, send_apply, &s, err)) return ln_err_prefix(err, "run %s", ulid);
   call_those_here(&s);

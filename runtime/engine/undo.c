@@ -26,8 +26,8 @@ typedef struct acts {
   size_t n, cap;
   ln_buf text;
   row *rows;                                             /* of the run at hand                              */
-  bool sim;
-  char ulid[LN_ULID + 1];                                /* of the first                                    */
+  char ulid[LN_ULID + 1];                                /* of the one at hand                              */
+  int64_t first, line;                                   /* line: of the first, a session, that one alone   */
   ln_err *err;
 } acts;
 
@@ -143,12 +143,24 @@ static bool has_ended(ln_str state) {
          ln_str_eq(state, LN_STR("cancelled"));
 }
 
+/* A session goes on after each of its lines; its steps are named "LINE/…". */
+static bool is_of_line(const acts *a, ln_str step) {
+  char digits[LN_INT_TEXT];
+  ln_str line = ln_str_int(a->line, digits);
+  return !a->line || (ln_str_starts(step, line) && step.n > line.n && step.p[line.n] == '/');
+}
+
+static bool may_be_taken(const acts *a, const ln_run_row *r) {
+  return has_ended(r->state) || (a->line && ln_v_get_bool(r->options, "session", false));
+}
+
 static bool acts_of_run(void *arg, const ln_run_row *r) {
   acts *a = arg;
   ln_hold_query q = {.run = r->id, .all = true};
   ln_journal *j = NULL;
   memcpy(a->ulid, r->ulid, sizeof a->ulid);
-  bool ok = has_ended(r->state) ||
+  if (a->line && r->id != a->first) return true;
+  bool ok = may_be_taken(a, r) ||
             ln_fail(a->err, "conflict", LN_FINAL,
                     "run %s has not ended: lunette cancel %s, and then take back what it did", r->ulid,
                     r->ulid);
@@ -157,7 +169,7 @@ static bool acts_of_run(void *arg, const ln_run_row *r) {
        (j = ln_journal_load(a->g->store, r->id, a->err)) != NULL;
   for (size_t i = 0; ok && i < ln_journal_records(j); i++) {
     const ln_record *c = ln_journal_record(j, i);
-    if (is_act(c)) ok = add_act(a, c, i);
+    if (is_act(c) && is_of_line(a, c->name)) ok = add_act(a, c, i);
   }
   ln_journal_free(j);
   rows_free(a);
@@ -180,12 +192,12 @@ static bool see_run(void *arg, const ln_run_row *r) {
   return false;
 }
 
-bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err) {
-  acts a = {.g = g, .err = err};
+bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err) {
+  acts a = {.g = g, .line = line, .err = err};
   found f = {0};
   *err = (ln_err){0};
   ln_buf_init(&a.text, (size_t)256 << 20);
-  bool ok = ln_store_run_find(g->store, which, see_run, &f, err) &&
+  bool ok = ln_store_run_find(g->store, which, see_run, &f, err) && (a.first = f.id) != 0 &&
             ln_store_run_tree(g->store, f.id, acts_of_run, &a, err) && !err->code[0];
   if (ok) {
     if (a.n) qsort(a.v, a.n, sizeof *a.v, last_first);
@@ -226,7 +238,8 @@ static ln_run *start(ln_engine *g, const char *playbook, ln_str input, const ln_
 }
 
 /* That it can be taken back at all (it has ended; it was made in this world) is said before a run begins. */
-ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_str by, ln_err *err) {
+ln_run *ln_undo_start(ln_engine *g, ln_str which, int64_t line, const ln_run_options *o, ln_str by,
+                      ln_err *err) {
   found f = {0};
   ln_buf did, input;
   ln_run *r = NULL;
@@ -238,8 +251,9 @@ ln_run *ln_undo_start(ln_engine *g, ln_str which, const ln_run_options *o, ln_st
            NULL;
   ln_buf_init(&did, (size_t)256 << 20);
   ln_buf_init(&input, 1024);
-  if (ln_acts_of(g, ln_str_of(f.ulid), &did, err)) {
-    size_t mark = ln_v_begin(&input, 'O', 1);
+  if (ln_acts_of(g, ln_str_of(f.ulid), line, &did, err)) {
+    size_t mark = ln_v_begin(&input, 'O', line ? 2 : 1);
+    if (line) ln_v_key(&input, LN_STR("line")), ln_v_int(&input, line);
     put_text(&input, "run", ln_str_of(f.ulid));
     ln_v_end(&input, mark);
     r = start(g, "ledger.undo", ln_buf_view(&input), o, "undo", by, err);

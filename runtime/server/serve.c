@@ -2,12 +2,16 @@
 **
 **   run      { playbook, input?, assume?, plan?, approve? }        → { run }
 **   call     { op, args?, plan?, approve? }                        → { run }
-**   undo     { run, plan?, approve?, despite_freeze? }             → { run }
+**   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
 **   migrate  { run }                                               → as ln_migrate has it
+**   session  {}                                                    → { run }   a prompt's
+**   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
+**   stop     { run }                                               → {}        the line under way
+**   fork     { run, at, act?, with? }                              → { run }   from a point of it
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
@@ -19,6 +23,7 @@
 #include "server/serve.h"
 
 #include "base/log.h"
+#include "debug/travel.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
 #include "engine/reload.h"
@@ -129,7 +134,8 @@ static bool do_call(asked *a, ln_err *err) {
 static bool do_undo(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
-         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), &o, a->who, err));
+         begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_int(a->what, "line", 0), &o,
+                                a->who, err));
 }
 
 static bool do_release(asked *a, ln_err *err) {
@@ -172,6 +178,45 @@ static bool do_signal(asked *a, ln_err *err) {
     return false;
   put_run(a->answer, ulid);
   return true;
+}
+
+static bool do_session(asked *a, ln_err *err) {
+  ln_run_options o = {.plan = false};
+  return begin(a, ln_session_start(a->s->g, &o, a->who, err));
+}
+
+static bool do_line(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1];
+  ln_str run = ln_v_get_str(a->what, "run"), text = ln_v_get_str(a->what, "text");
+  bool plan = ln_v_get_bool(a->what, "plan", true);
+  bool ok = ln_v_get_bool(a->what, "reload", false)
+                ? ln_session_reload(a->s->g, run, a->who, ulid, err)
+                : ln_session_line(a->s->g, run, text, plan, a->who, ulid, err);
+  if (ok) put_run(a->answer, ulid);
+  return ok;
+}
+
+/* A session with a line under way is never put away, so it is here, or not at work. */
+static bool do_stop(asked *a, ln_err *err) {
+  ln_session_stop_of(a->s->g, ln_v_get_str(a->what, "run"));
+  (void)err;
+  ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
+  return true;
+}
+
+static bool do_fork(asked *a, ln_err *err) {
+  char ulid[LN_ULID + 1], with[4096];
+  ln_str folder = ln_v_get_str(a->what, "with");
+  ln_fork_options o = {.act = ln_v_get_bool(a->what, "act", false), .by = a->who};
+  snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
+  if (folder.n) o.with = with;
+  ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
+  bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
+            ln_travel_fork(t, a->s->g, &o, ulid, err) &&
+            ln_sched_want(a->s->sched, ln_str_of(ulid), false, ulid, err);
+  ln_travel_close(t);
+  if (ok) put_run(a->answer, ulid);
+  return ok;
 }
 
 static bool do_decide(asked *a, ln_err *err) {
@@ -254,7 +299,8 @@ static bool do_migrate(asked *a, ln_err *err) {
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
     {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
     {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide},
-    {"declared", do_declared}, {"library", do_library}, {"migrate", do_migrate}};
+    {"declared", do_declared}, {"library", do_library}, {"migrate", do_migrate},
+    {"session", do_session}, {"line", do_line}, {"stop", do_stop}, {"fork", do_fork}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");

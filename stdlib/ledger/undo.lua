@@ -8,10 +8,10 @@ return playbook {
   name    = "ledger.undo",
   summary = "Take back what a run did, the last first, where nobody has changed it since",
   uses    = { "ledger.lift" },
-  input   = { run = "string" },
+  input   = { run = "string", line = "integer?" },         -- line: of a prompt's run, that one alone
 
   run = function(input)
-    local acts = ledger.acts { run = input.run }
+    local acts = ledger.acts { run = input.run, line = input.line }
     for _, act in ipairs(where(acts, function(a) return a.how == "cannot" end)) do
       not_done("take back " .. back.told(act), act.why)
     end

@@ -20,7 +20,7 @@ function ledger.holds(args) end
 ---assert(acts == nil and none.code == "not_found")
 ---```
 ---@async
----@param args { run: string }
+---@param args { run: string, line?: integer }  `line`: of a prompt's run, what that line did alone
 ---@return { how: "lift"|"cannot"|"note"|"foreign", step: string, run: string, op: string, entity: string, facet: string, state: string, before: string, at: integer, verdict: string, label?: string, why?: string, undo?: { op: string, args: table } }[]  or raises `conflict`: it has not ended; `how`: "lift": `undo` takes it back; "cannot": nothing does; "note": it took nothing from anybody; "foreign": it was so before; `label`: what people call the entity
 function ledger.acts(args) end
 

@@ -203,7 +203,7 @@ static ln_run *begin_this(const sim_run *r, ln_err *err) {
   ln_run_options o = options_of(r);
   ln_str by = ln_str_of(r->by);
   if (strcmp(r->playbook, SIM_RELEASE) == 0) return ln_release_start(here->g, &release, &o, by, err);
-  if (sim_takes_back(r->playbook)) return ln_undo_start(here->g, ln_str_of(of->ulid), &o, by, err);
+  if (sim_takes_back(r->playbook)) return ln_undo_start(here->g, ln_str_of(of->ulid), 0, &o, by, err);
   return ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o, by, err);
 }
 

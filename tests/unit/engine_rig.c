@@ -731,7 +731,7 @@ ln_run *rig_start(rig *r, const char *playbook, const char *input) {
 ln_run *rig_undo(rig *r, const char *which) {
   ln_run_options o = options_of(r);
   ln_err_clear(&rig_err);
-  ln_run *run = ln_undo_start(&r->g, ln_str_of(which), &o, LN_STR("alice"), &rig_err);
+  ln_run *run = ln_undo_start(&r->g, ln_str_of(which), 0, &o, LN_STR("alice"), &rig_err);
   return run ? take(r, run) : NULL;
 }
 

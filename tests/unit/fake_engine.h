@@ -350,8 +350,8 @@ static bool fake_planning;
 ln_engine *lnL_engine(lua_State *L) { (void)L; return fake_vm_of ? &fake_vm_of->engine : NULL; }
 
 /* There are no runs here. */
-bool ln_acts_of(ln_engine *g, ln_str which, ln_buf *out, ln_err *err) {
-  (void)g, (void)out;
+bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err) {
+  (void)g, (void)line, (void)out;
   return ln_fail(err, "not_found", LN_FINAL, "no run is called %.*s", LN_STR_ARG(which));
 }
 

@@ -1,0 +1,561 @@
+/* repl_travel.c: a past run that is open at the prompt (debug/travel.h): where it stands is shown after each
+** move, and what is typed is evaluated in the frame that is looked at.  Nothing outside is touched, until a
+** fork makes a run of its own. */
+#include "cli/repl.h"
+
+#include "debug/travel.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum { DOC_MAX = 64 << 20 };
+
+static struct ln_travel *volatile going; /* for the signal handler                          */
+
+static void interrupt(void) {
+  if (going) ln_travel_interrupt(going);
+}
+
+/* ------------------------------------------------------------------ documents */
+
+typedef bool (*walk_fn)(ln_repl *r, ln_str item, size_t i);
+
+static void each(ln_repl *r, const ln_buf *doc, walk_fn fn) {
+  ln_str all = ln_buf_view(doc), rest;
+  ln_vitem list, one;
+  size_t i = 0;
+  if (!ln_v_read(&all, &list)) return;
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one) && fn(r, one.whole, i); i++) continue;
+}
+
+static void put(ln_str item, const char *key, int width) {
+  ln_app_put(stdout, ln_v_get_str(item, key), width);
+}
+
+/* ------------------------------------------------------------------ where it stands */
+
+static void put_standing(const ln_standing *s) {
+  printf("step %lld/%lld  ", (long long)s->step, (long long)s->steps);
+  if (s->branch.n) ln_app_put(stdout, s->branch, 0), fputs("  ", stdout);
+  if (s->why == LN_STANDS_END) {
+    printf("the end: %s", s->end);
+  } else if (s->line) {
+    ln_app_put(stdout, s->path, 0);
+    printf(":%lld: ", (long long)s->line);
+    ln_app_put(stdout, ln_str_trim(s->text), 0);
+  } else {
+    fputs("the start", stdout);
+  }
+  if (s->breakpoint) printf("  (breakpoint %lld)", (long long)s->breakpoint);
+  if (s->why == LN_STANDS_PAUSED) fputs("  (interrupted)", stdout);
+  putchar('\n');
+  if (!s->note.n) return;
+  fputs("  ", stdout);
+  ln_app_put(stdout, s->note, 0);
+  putchar('\n');
+}
+
+static void put_output(ln_repl *r) {
+  ln_buf out;
+  ln_err quiet;
+  ln_buf_init(&out, DOC_MAX);
+  if (ln_travel_output(r->travel, &out, &quiet) && out.n) {
+    ln_app_put_lines(stdout, ln_buf_view(&out));
+    if (out.p[out.n - 1] != '\n') putchar('\n');
+  }
+  ln_buf_free(&out);
+}
+
+/* After a call that went somewhere. */
+static void moved(ln_repl *r, bool ok, const ln_err *err) {
+  ln_standing s;
+  r->frame = 0;
+  put_output(r);
+  if (!ok) ln_app_fail(err);
+  ln_travel_where(r->travel, &s);
+  put_standing(&s);
+}
+
+static void begin(ln_repl *r) {
+  ln_app_catch_interrupts(interrupt);
+  going = r->travel;
+}
+
+static void end(void) {
+  going = NULL;
+  ln_app_interrupt_taken();
+}
+
+void ln_repl_travel_prompt(ln_repl *r, ln_buf *b) {
+  ln_standing s;
+  ln_travel_where(r->travel, &s);
+  ln_buf_addf(b, "%lld/%lld> ", (long long)s.step, (long long)s.steps);
+}
+
+void ln_repl_close_travel(ln_repl *r) {
+  ln_travel_close(r->travel);
+  r->travel = NULL;
+}
+
+/* At its end: what happened is what one wants to know, and goes back from. */
+void ln_repl_open(ln_repl *r, ln_str which) {
+  ln_err err = {0};
+  ln_travel *t = ln_travel_open(&r->app->g, which, &err);
+  if (!t) {
+    r->code = ln_app_fail(&err);
+    return;
+  }
+  r->code = 0;
+  ln_repl_close_travel(r);
+  r->travel = t;
+  begin(r);
+  bool ok = ln_travel_end(t, &err);
+  end();
+  ln_buf doc;
+  ln_buf_init(&doc, DOC_MAX);
+  if (ln_travel_about(t, &doc, &err)) {
+    put(ln_buf_view(&doc), "run", 0);
+    fputs("  ", stdout);
+    put(ln_buf_view(&doc), "playbook", 0);
+    fputs("  ", stdout);
+    put(ln_buf_view(&doc), "state", 0);
+    putchar('\n');
+  }
+  ln_buf_free(&doc);
+  moved(r, ok, &err);
+}
+
+/* ------------------------------------------------------------------ going */
+
+static void go(ln_repl *r, ln_go how) {
+  ln_err err = {0};
+  begin(r);
+  bool ok = ln_travel_go(r->travel, how, &err);
+  end();
+  moved(r, ok, &err);
+}
+
+#define GOING(name, how)                                                                                     \
+  static void name(ln_repl *r, ln_str rest) {                                                                \
+    (void)rest;                                                                                              \
+    go(r, how);                                                                                              \
+  }
+GOING(do_next, LN_GO_NEXT)
+GOING(do_back, LN_GO_BACK)
+GOING(do_into, LN_GO_INTO)
+GOING(do_out, LN_GO_OUT)
+GOING(do_continue, LN_GO_CONTINUE)
+GOING(do_reverse, LN_GO_REVERSE)
+
+/* A step's number; false: it was said what is wanted. */
+static bool number(ln_str *rest, const char *usage, int64_t *n) {
+  char text[32], *stop;
+  ln_str word = *rest, more = {NULL, 0};
+  ln_str_cut(*rest, ' ', &word, &more);
+  snprintf(text, sizeof text, "%.*s", LN_STR_ARG(word));
+  *n = strtoll(text, &stop, 10);
+  *rest = ln_str_trim(more);
+  if (word.n && !*stop && *n >= 0) return true;
+  ln_app_usage("%s", usage);
+  return false;
+}
+
+static void do_goto(ln_repl *r, ln_str rest) {
+  ln_err err = {0};
+  int64_t step = 0;
+  bool to_end = ln_str_eq(rest, LN_STR("end"));
+  if (!to_end && !number(&rest, ":goto N, a step's number (:steps lists them), 0 or end", &step)) return;
+  begin(r);
+  bool ok = to_end ? ln_travel_end(r->travel, &err) : ln_travel_goto(r->travel, step, &err);
+  end();
+  moved(r, ok, &err);
+}
+
+/* ------------------------------------------------------------------ steps */
+
+static bool print_step(ln_repl *r, ln_str item, size_t i) {
+  (void)r, (void)i;
+  printf("%5lld  ", (long long)ln_v_get_int(item, "n", 0));
+  put(item, "state", 10);
+  put(item, "name", 0);
+  fputs("  ", stdout);
+  put(item, "where", 0);
+  putchar('\n');
+  return true;
+}
+
+static void do_steps(ln_repl *r, ln_str rest) {
+  ln_buf doc;
+  ln_err err = {0};
+  (void)rest;
+  ln_buf_init(&doc, DOC_MAX);
+  if (ln_travel_steps(r->travel, &doc, &err)) each(r, &doc, print_step);
+  else ln_app_fail(&err);
+  ln_buf_free(&doc);
+}
+
+static void do_answer(ln_repl *r, ln_str rest) {
+  ln_buf doc, text;
+  ln_err err = {0};
+  int64_t step;
+  if (!number(&rest, ":answer N, a step's number", &step)) return;
+  ln_buf_init(&doc, DOC_MAX);
+  ln_buf_init(&text, DOC_MAX);
+  if (ln_travel_answer(r->travel, step, &doc, &err)) {
+    put(ln_buf_view(&doc), "text", 0);
+    putchar('\n');
+  } else {
+    ln_app_fail(&err);
+  }
+  ln_buf_free(&doc);
+  ln_buf_free(&text);
+}
+
+/* ------------------------------------------------------------------ breakpoints */
+
+/* "FILE:LINE", then perhaps "if EXPR". */
+static bool read_break(ln_str rest, ln_break *b) {
+  ln_str place = rest, more = {NULL, 0}, line;
+  char text[32], *stop;
+  ln_str_cut(rest, ' ', &place, &more);
+  more = ln_str_trim(more);
+  size_t colon = place.n;
+  while (colon > 0 && place.p[colon - 1] != ':') colon--;
+  if (colon < 2) return false;
+  line = (ln_str){place.p + colon, place.n - colon};
+  snprintf(text, sizeof text, "%.*s", LN_STR_ARG(line));
+  *b = (ln_break){.file = {place.p, colon - 1}, .line = strtoll(text, &stop, 10)};
+  if (!line.n || *stop || b->line < 1) return false;
+  if (!more.n) return true;
+  if (!ln_str_starts(more, LN_STR("if "))) return false;
+  b->condition = ln_str_trim((ln_str){more.p + 3, more.n - 3});
+  return b->condition.n > 0;
+}
+
+static bool print_break(ln_repl *r, ln_str item, size_t i) {
+  (void)r, (void)i;
+  printf("%5lld  ", (long long)ln_v_get_int(item, "id", 0));
+  put(item, "path", 0);
+  printf(":%lld", (long long)ln_v_get_int(item, "line", 0));
+  if (ln_v_get_str(item, "condition").n) fputs("  if ", stdout), put(item, "condition", 0);
+  putchar('\n');
+  return true;
+}
+
+static void list_breaks(ln_repl *r) {
+  ln_buf doc;
+  ln_err err = {0};
+  ln_buf_init(&doc, DOC_MAX);
+  if (ln_travel_breaks(r->travel, &doc, &err)) each(r, &doc, print_break);
+  else ln_app_fail(&err);
+  ln_buf_free(&doc);
+}
+
+static void do_break(ln_repl *r, ln_str rest) {
+  ln_err err = {0};
+  ln_break b;
+  int64_t near = 0;
+  if (rest.n && !read_break(rest, &b)) {
+    ln_app_usage(":break FILE:LINE [if EXPR]; without anything: lists them");
+  } else if (rest.n && !ln_travel_break(r->travel, &b, &near, &err)) {
+    ln_app_fail(&err);
+    if (near) printf("the nearest line with code is %lld\n", (long long)near);
+  } else {
+    list_breaks(r);
+  }
+}
+
+static void do_unbreak(ln_repl *r, ln_str rest) {
+  int64_t id;
+  if (!number(&rest, ":unbreak N", &id)) return;
+  if (!ln_travel_unbreak(r->travel, id)) ln_app_usage("there is no breakpoint %lld", (long long)id);
+}
+
+/* ------------------------------------------------------------------ frames, and what is in them */
+
+static bool print_frame(ln_repl *r, ln_str item, size_t i) {
+  printf("%s %2zu  ", (int)i == r->frame ? "*" : " ", i);
+  put(item, "path", 0);
+  printf(":%lld  ", (long long)ln_v_get_int(item, "line", 0));
+  put(item, "name", 0);
+  putchar('\n');
+  return true;
+}
+
+static bool frames(ln_repl *r, ln_buf *doc) {
+  ln_err err = {0};
+  ln_buf_init(doc, DOC_MAX);
+  if (ln_travel_frames(r->travel, 0, doc, &err)) return true;
+  ln_app_fail(&err);
+  return false;
+}
+
+static void do_where(ln_repl *r, ln_str rest) {
+  ln_standing s;
+  ln_buf doc;
+  (void)rest;
+  ln_travel_where(r->travel, &s);
+  put_standing(&s);
+  if (frames(r, &doc)) each(r, &doc, print_frame);
+  ln_buf_free(&doc);
+}
+
+static size_t count(const ln_buf *doc) {
+  ln_str all = ln_buf_view(doc);
+  ln_vitem list;
+  return ln_v_read(&all, &list) ? list.count : 0;
+}
+
+/* The id of the frame that is looked at; 0: the innermost. */
+static int64_t frame_id(ln_repl *r) {
+  ln_buf doc;
+  int64_t id = 0;
+  if (r->frame && frames(r, &doc)) {
+    ln_str all = ln_buf_view(&doc);
+    ln_vitem list, one;
+    if (ln_v_read(&all, &list))
+      for (int i = 0; list.body.n && ln_v_read(&list.body, &one) && i <= r->frame; i++)
+        id = ln_v_get_int(one.whole, "id", 0);
+    ln_buf_free(&doc);
+  }
+  return id;
+}
+
+static void climb(ln_repl *r, int by) {
+  ln_buf doc;
+  if (!frames(r, &doc)) return;
+  int last = (int)count(&doc) - 1, to = r->frame + by;
+  if (to < 0 || to > last) ln_app_usage("there is no frame %s this one", by > 0 ? "above" : "below");
+  else r->frame = to;
+  each(r, &doc, print_frame);
+  ln_buf_free(&doc);
+}
+
+static void do_up(ln_repl *r, ln_str rest) {
+  (void)rest;
+  climb(r, 1);
+}
+
+static void do_down(ln_repl *r, ln_str rest) {
+  (void)rest;
+  climb(r, -1);
+}
+
+static bool print_value(ln_repl *r, ln_str item, size_t i) {
+  (void)r, (void)i;
+  fputs("  ", stdout);
+  put(item, "name", 0);
+  fputs(" = ", stdout);
+  put(item, "text", 0);
+  putchar('\n');
+  return true;
+}
+
+static void print_scope(ln_repl *r, ln_scope which, const char *title) {
+  ln_buf doc;
+  ln_err err = {0};
+  ln_buf_init(&doc, DOC_MAX);
+  if (!ln_travel_scope(r->travel, frame_id(r), which, &doc, &err)) {
+    ln_app_fail(&err);
+  } else if (count(&doc)) {
+    puts(title);
+    each(r, &doc, print_value);
+  } else if (which == LN_LOCALS) {
+    puts("no locals here");
+  }
+  ln_buf_free(&doc);
+}
+
+static void do_locals(ln_repl *r, ln_str rest) {
+  (void)rest;
+  print_scope(r, LN_LOCALS, "locals:");
+  print_scope(r, LN_UPVALUES, "upvalues:");
+}
+
+static void show_result(ln_repl *r, ln_str doc) {
+  ln_vitem value;
+  ln_buf text;
+  ln_err err = {0};
+  ln_str out = ln_v_get_str(doc, "out");
+  ln_app_put_lines(stdout, out);
+  if (out.n && out.p[out.n - 1] != '\n') putchar('\n');
+  if (!ln_v_get_int(doc, "results", 1)) return;
+  ln_buf_init(&text, DOC_MAX);
+  bool whole = ln_v_get(doc, LN_STR("value"), &value) && value.tag != 'n' &&
+               ln_repl_show_value(&r->app->g, value.whole, ln_repl_columns(), &text, &err);
+  if (!whole) ln_buf_cut(&text, 0), ln_buf_add(&text, ln_v_get_str(doc, "text"));
+  ln_buf_addc(&text, '\n');
+  ln_repl_put(r, ln_buf_view(&text));
+  ln_buf_free(&text);
+}
+
+void ln_repl_travel_eval(ln_repl *r, ln_str text) {
+  ln_buf doc;
+  ln_err err = {0};
+  ln_buf_init(&doc, DOC_MAX);
+  begin(r);
+  bool ok = ln_travel_eval(r->travel, frame_id(r), text, &doc, &err);
+  end();
+  if (ok) show_result(r, ln_buf_view(&doc));
+  else ln_app_fail(&err);
+  ln_buf_free(&doc);
+  fflush(stdout);
+}
+
+/* ------------------------------------------------------------------ two points */
+
+static bool print_difference(ln_repl *r, ln_str item, size_t i) {
+  static const char *const sides[] = {"before", "after"};
+  (void)r, (void)i;
+  fputs("  ", stdout);
+  put(item, "name", 0);
+  for (int k = 0; k < 2; k++) {
+    ln_str side = ln_v_get_str(item, sides[k]);
+    fputs(k ? "  →  " : ": ", stdout);
+    if (side.p) ln_app_put(stdout, side, 0);
+    else fputs("(not there)", stdout);
+  }
+  putchar('\n');
+  return true;
+}
+
+static bool point_of(ln_repl *r, int64_t step, int64_t *at, ln_err *err) {
+  ln_standing s;
+  if (!ln_travel_goto(r->travel, step, err)) return false;
+  ln_travel_where(r->travel, &s);
+  *at = s.at;
+  return true;
+}
+
+static void do_diff(ln_repl *r, ln_str rest) {
+  static const char usage[] = ":diff A B, the numbers of two steps (:steps lists them)";
+  ln_standing s;
+  ln_buf doc;
+  ln_err err = {0}, quiet;
+  int64_t a, b, from = 0, to = 0;
+  if (!number(&rest, usage, &a) || !number(&rest, usage, &b)) return;
+  ln_travel_where(r->travel, &s);
+  int64_t stood = s.at;
+  ln_buf_init(&doc, DOC_MAX);
+  begin(r);
+  bool ok = point_of(r, a, &from, &err) && point_of(r, b, &to, &err);
+  ok = ln_travel_at(r->travel, stood, ok ? &err : &quiet) && ok &&
+       ln_travel_diff(r->travel, from, to, &doc, &err);
+  end();
+  if (!ok) ln_app_fail(&err);
+  else if (!count(&doc)) puts("nothing differs in the innermost frames");
+  else each(r, &doc, print_difference);
+  ln_buf_free(&doc);
+}
+
+/* ------------------------------------------------------------------ another run from here */
+
+/* ":fork [act] [with DIR]" */
+static bool read_fork(ln_str rest, ln_fork_options *o, char *with, size_t n) {
+  ln_str word = rest, more = {NULL, 0};
+  ln_str_cut(rest, ' ', &word, &more);
+  if (ln_str_eq(word, LN_STR("act"))) {
+    o->act = true;
+    rest = ln_str_trim(more);
+    word = rest, more = (ln_str){NULL, 0};
+    ln_str_cut(rest, ' ', &word, &more);
+  }
+  if (!rest.n) return true;
+  if (!ln_str_eq(word, LN_STR("with")) || !ln_str_trim(more).n) return false;
+  snprintf(with, n, "%.*s", LN_STR_ARG(ln_str_trim(more)));
+  o->with = with;
+  return true;
+}
+
+static void carry_fork(ln_repl *r, const char *ulid) {
+  ln_err err = {0};
+  ln_carrying c = {.app = r->app, .approve = r->approve};
+  ln_run_options o = {.sim = r->app->sim, .approve = r->approve, .event = ln_carry_event, .event_arg = &c};
+  c.run = ln_run_resume(&r->app->g, ln_str_of(ulid), &o, &err);
+  if (!c.run) {
+    ln_app_fail(&err);
+    return;
+  }
+  ln_carry(&c);
+  ln_run_close(c.run);
+  ln_app_interrupt_taken();
+}
+
+/* The folder means the same to the process that is asked. */
+static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID + 1], ln_err *err) {
+  char path[PATH_MAX];
+  ln_buf b, about;
+  ln_standing s;
+  ln_travel_where(r->travel, &s);
+  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&about, DOC_MAX);
+  if (o->with && !realpath(o->with, path))
+    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
+                   strerror(errno));
+  bool ok = ln_travel_about(r->travel, &about, err);
+  size_t mark = ln_v_begin(&b, 'O', o->with ? 5 : 4);
+  ln_remote_flag(&b, "act", o->act);
+  ln_v_key(&b, LN_STR("at"));
+  ln_v_int(&b, s.at);
+  ln_remote_text(&b, "do", LN_STR("fork"));
+  ln_remote_text(&b, "run", ln_v_get_str(ln_buf_view(&about), "run"));
+  if (o->with) ln_remote_text(&b, "with", ln_str_of(path));
+  ln_v_end(&b, mark);
+  ok = ok && ln_buf_ok(&b, err) && ln_remote(r->app, ln_buf_view(&b), ulid, err);
+  ln_buf_free(&about);
+  ln_buf_free(&b);
+  return ok;
+}
+
+static void follow_fork(ln_repl *r, const char *ulid, bool plan) {
+  ln_following how = {.approve = r->approve, .plan = plan};
+  ln_follow(r->app, ulid, &how, NULL);
+  ln_app_interrupt_taken();
+}
+
+static void do_fork(ln_repl *r, ln_str rest) {
+  ln_err err = {0};
+  char ulid[LN_ULID + 1], with[PATH_MAX];
+  ln_fork_options o = {.by = ln_str_of(ln_app_user())};
+  if (!read_fork(rest, &o, with, sizeof with)) {
+    ln_app_usage(":fork [act] [with DIR]: planned unless it is to act; DIR's scripts win over the run's own");
+    return;
+  }
+  bool ok =
+      r->app->served ? ask_to_fork(r, &o, ulid, &err) : ln_travel_fork(r->travel, &r->app->g, &o, ulid, &err);
+  if (!ok) {
+    ln_app_fail(&err);
+    return;
+  }
+  printf("run %s goes on from here%s\n", ulid, o.act ? "" : ", planned");
+  fflush(stdout);
+  if (r->app->served) follow_fork(r, ulid, !o.act);
+  else carry_fork(r, ulid);
+}
+
+static void do_close(ln_repl *r, ln_str rest) {
+  (void)rest;
+  ln_repl_close_travel(r);
+}
+
+const ln_repl_word ln_repl_travel_words[] = {
+    {":steps", "", "the answers that came in, in their order", do_steps},
+    {":answer", "N", "what step N answered", do_answer},
+    {":goto", "N|end", "to the first line after step N's answer", do_goto},
+    {":next", "", "to the next line of this branch", do_next},
+    {":back", "", "to the line of this branch before", do_back},
+    {":into", "", "to the next line, also within a function", do_into},
+    {":out", "", "to the line after this function's call", do_out},
+    {":break", "FILE:LINE [if EXPR]", "a breakpoint; nothing: lists them", do_break},
+    {":unbreak", "N", "takes one away", do_unbreak},
+    {":continue", "", "to the next breakpoint, or the end", do_continue},
+    {":reverse-continue", "", "to the last breakpoint before here, or the start", do_reverse},
+    {":where", "", "the calls that are open", do_where},
+    {":up", "", "looks at the caller's frame", do_up},
+    {":down", "", "looks at the called one's", do_down},
+    {":locals", "", "the variables of the frame", do_locals},
+    {":diff", "A B", "what differs between two steps", do_diff},
+    {":fork", "[act] [with DIR]", "a run of its own from here: planned, unless it is to act", do_fork},
+    {":close", "", "back to the session", do_close},
+    {NULL, NULL, NULL, NULL}};
