@@ -21,6 +21,8 @@ local WORDS = {
     .. "`table`, `math`, `utf8` and `coroutine` are there, too; `os`, `io`, `debug`, `package` and `load` "
     .. "are not: a run is replayed, and sees only what a replay can repeat." },
   blob = { title = "blob", text = "Bytes kept beside the journal." },
+  test = { title = "Tests", text = "What a test of a playbook can say: globals of a file `NAME_test.lua`, "
+    .. "and the object that a test is given. `lunette test` runs them." },
   connector = { title = "Operations", text = "What every operation takes beside its own arguments, and the "
     .. "words of a declaration. [docs/connectors.md](../connectors.md) has the contract." },
 }

@@ -108,12 +108,21 @@ static bool add_folders(lnC_registry *r, ln_err *err) {
   return true;
 }
 
+static bool check_connector(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err) {
+  lnC_connector *c = is_name(name) ? lnC_declare(g, name, file, source, err) : NULL;
+  if (!c && !is_name(name))
+    return ln_fail(err, "bad_connector", LN_FINAL, "%s: a connector's name is of small letters", file);
+  lnC_connector_free(c);
+  return c != NULL;
+}
+
 bool ln_connectors_open(ln_engine *g, ln_err *err) {
   lnC_registry *r = calloc(1, sizeof *r);
   if (!r) return ln_fail(err, "memory", LN_AGAIN, "no memory for the connectors");
   r->engine = g;
   g->connectors = r;
   g->open_connector = lnL_connector_open;
+  g->check_connector = check_connector;
   if (add_folders(r, err)) return true;
   ln_connectors_close(g);
   return false;
@@ -173,7 +182,21 @@ lnC_connector *lnC_current(const lnC_connector *c) {
   return find(registry(c->engine), name) ? lnC_loaded(c->engine, name, &quiet) : NULL;
 }
 
+/* Versions that no run can have: an operation lives in the VM of a run, which keeps its snapshot. */
+static void drop_unpinned(lnC_registry *r) {
+  char module[64];
+  size_t kept = 0;
+  for (size_t i = 0; i < r->n_pinned; i++) {
+    lnC_connector *c = r->pinned[i];
+    snprintf(module, sizeof module, "connectors.%s", c->name);
+    if (ln_library_pins(r->engine, ln_str_of(module), c->sha)) r->pinned[kept++] = c;
+    else lnC_connector_free(c);
+  }
+  r->n_pinned = kept;
+}
+
 static lnC_connector *keep_pinned(lnC_registry *r, lnC_connector *c, ln_err *err) {
+  drop_unpinned(r);
   lnC_connector **more = reallocarray(r->pinned, r->n_pinned + 1, sizeof(lnC_connector *));
   if (!more) {
     lnC_connector_free(c);
@@ -306,16 +329,10 @@ void **lnC_slot(ln_engine *g, void (*free_slot)(void *slot)) {
 
 /* --- taking back --- */
 
-bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
+bool lnC_undo(const lnC_operation *o, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
   ln_vitem args, before = {0};
-  ln_str of = ln_v_get_str(undo, "of");
-  if (!of.n) {
-    if (ln_v_get_str(undo, "op").n) return ln_buf_add(out, undo) || ln_buf_ok(out, err);
-    return ln_fail(err, "not_found", LN_FINAL, "it cannot be taken back");
-  }
-  lnC_operation *o = operation(g, of, err);
-  if (!o || !lnC_settings(o->c, err)) return false;
   lnC_value v = {0};
+  if (!lnC_settings(o->c, err)) return false;
   ln_buf_init(&v.out, ARGS_MAX);
   ln_v_get(undo, LN_STR("before"), &before);
   bool ok = ln_v_get(undo, LN_STR("args"), &args) ||
@@ -328,6 +345,14 @@ bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, l
   ok = ok && (ln_buf_add(out, ln_buf_view(&v.out)) || ln_buf_ok(out, err));
   ln_buf_free(&v.out);
   return ok;
+}
+
+bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err) {
+  ln_str of = ln_v_get_str(undo, "of");
+  const lnC_operation *o = of.n ? operation(g, of, err) : NULL;
+  if (of.n) return o && lnC_undo(o, undo, result, out, err);
+  if (ln_v_get_str(undo, "op").n) return ln_buf_add(out, undo) || ln_buf_ok(out, err);
+  return ln_fail(err, "not_found", LN_FINAL, "it cannot be taken back");
 }
 
 /* --- in a run's VM: arguments --- */

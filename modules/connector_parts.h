@@ -65,6 +65,8 @@ lnC_connector *lnC_loaded(ln_engine *g, ln_str name,
 
 /* The one that the file holds now, for one that a run has pinned; NULL: there is none that loads. */
 lnC_connector *lnC_current(const lnC_connector *c);
+/* As ln_connectors_undo, of a write by that very operation, whose undo needs its result. */
+bool lnC_undo(const lnC_operation *o, ln_str undo, ln_str result, ln_buf *out, ln_err *err);
 bool lnC_owns(const ln_engine *g, ln_str origin,
               ln_str host); /* is it where a loaded connector may send its token? */
 /* A place for what must live as long as the registry; freed with it.  NULL: there is no registry. */

@@ -78,7 +78,35 @@ static bool value_of(void *arg, ln_str key, ln_buf *out, ln_err *err) {
   return false;
 }
 
-/* A token call's answer: { access_token, expires_in }. */
+/* Is word one of those that blanks part? */
+static bool has_word(ln_str list, ln_str word) {
+  for (ln_str one; list.n;) {
+    ln_str_cut(list, ' ', &one, &list);
+    if (ln_str_eq(one, word)) return true;
+  }
+  return false;
+}
+
+/* A vendor may grant fewer scopes than were asked for, and say so nowhere else: the first call that needs one
+** would be refused, in the middle of a response. */
+static bool scopes_are_granted(lnC_connector *c, ln_str granted, ln_err *err) {
+  ln_buf asked;
+  ln_str one;
+  ln_buf_init(&asked, 1 << 16);
+  bool ok = !granted.n || !c->auth.scopes.n || value_of(c, c->auth.scopes, &asked, err);
+  for (ln_str rest = ln_buf_view(&asked); ok && granted.n && rest.n;) {
+    ln_str_cut(rest, ' ', &one, &rest);
+    if (!has_word(granted, one))
+      ok = ln_fail(err, "unauthorised", LN_FINAL,
+                   "the token lacks the scope " LN_STR_FMT ", which was asked for: have it granted, or take "
+                   "it out of connectors.%s." LN_STR_FMT,
+                   LN_STR_ARG(one), c->name, LN_STR_ARG(c->auth.scopes));
+  }
+  ln_buf_free(&asked);
+  return ok;
+}
+
+/* A token call's answer: { access_token, expires_in, scope? }. */
 static bool read_token(void *arg, const ln_answer *a, ln_buf *token, int64_t *life_s, ln_err *err) {
   lnC_connector *c = arg;
   ln_verdict v = {.after_ms = -1};
@@ -97,7 +125,8 @@ static bool read_token(void *arg, const ln_answer *a, ln_buf *token, int64_t *li
   if (ok && ln_v_get(ln_buf_view(&value), LN_STR("expires_in"), &life))
     *life_s = life.tag == 'I' ? life.i : life.tag == 'F' ? (int64_t)life.f : 0;
   if (!t.n) ok = ln_fail(err, "unauthorised", LN_FINAL, "the token call's answer holds no access_token");
-  ok = ok && (ln_buf_add(token, t) || ln_buf_ok(token, err));
+  ok = ok && scopes_are_granted(c, ln_v_get_str(ln_buf_view(&value), "scope"), err) &&
+       (ln_buf_add(token, t) || ln_buf_ok(token, err));
   ln_buf_wipe(&value);
   return ok;
 }

@@ -767,11 +767,16 @@ static void follow(ln_effect *e, ln_str handle) {
 
 /* --- what takes it back --- */
 
-/* A function that cannot tell now is asked again when somebody wants it back: what was kept stays. */
+/* By the version of the connector that the run has.  A function that cannot tell now is asked again when
+** somebody wants it back: what was kept stays. */
 static void undo(ln_effect *e, ln_str kept, ln_str result, ln_buf *out) {
+  const lnC_operation *o = ln_effect_op(e)->data;
   ln_err err;
-  if (ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err) || ln_err_is(&err, "not_found"))
+  bool own = ln_str_eq(ln_v_get_str(kept, "of"), ln_str_of(o->full));
+  if (own ? lnC_undo(o, kept, result, out, &err)
+          : ln_connectors_undo(ln_effect_engine(e), kept, result, out, &err))
     return;
+  if (ln_err_is(&err, "not_found")) return;
   ln_buf_cut(out, 0);
   ln_buf_add(out, kept);
 }

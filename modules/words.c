@@ -26,6 +26,36 @@ static bool push_function(lua_State *L, ln_str name) {
   return false;
 }
 
+LN_RAISES static int not_wanted(lua_State *L, int idx, const char *wanted, const char *usage) {
+  static const char *const which[] = {"first", "second", "third"};
+  int word = (int)strcspn(usage, "( ");
+  return lnL_raisef(L, "bad_argument", "%.*s: its %s argument must be %s, got %s: write %s", word, usage,
+                    which[idx - 1], wanted, luaL_typename(L, idx), usage);
+}
+
+void lnL_want(lua_State *L, int idx, int type, const char *usage) {
+  if (type != LUA_TNONE) lnL_known(L, idx);
+  if (type == LUA_TNONE && lua_isnone(L, idx)) not_wanted(L, idx, "a value", usage);
+  if (type == LUA_TTABLE && !lua_istable(L, idx)) not_wanted(L, idx, "a table", usage);
+  if (type == LUA_TFUNCTION && !lua_isfunction(L, idx)) not_wanted(L, idx, "a function", usage);
+}
+
+ln_str lnL_want_text(lua_State *L, int idx, const char *usage) {
+  ln_str s = {NULL, 0};
+  lnL_known(L, idx);
+  if (!lua_isstring(L, idx)) not_wanted(L, idx, "a text", usage);
+  s.p = lua_tolstring(L, idx, &s.n);
+  return s;
+}
+
+int64_t lnL_want_integer(lua_State *L, int idx, const char *usage) {
+  int whole;
+  lnL_known(L, idx);
+  lua_Integer n = lua_tointegerx(L, idx, &whole);
+  if (!whole) not_wanted(L, idx, "a whole number", usage);
+  return n;
+}
+
 static bool lazy_word(lua_State *L, ln_str name) {
   static const char *const lazy[] = {"attack", "d3fend", "log", "store"};
   ln_run *r = lnL_run(L);

@@ -204,9 +204,8 @@ static void keep_items(lua_State *L, size_t n) {
 
 static int l_map(lua_State *L) {
   static const char *const known[] = {"name", "key", "concurrency", "on_error", NULL};
-  lnL_known(L, 1);
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lnL_want(L, 1, LUA_TTABLE, "map(list, fn, options)");
+  lnL_want(L, 2, LUA_TFUNCTION, "map(list, fn, options)");
   lua_settop(L, 3);
   lnL_options(L, "map", 3, known);
   size_t n = lua_rawlen(L, 1);
@@ -278,7 +277,7 @@ static int parallel_joined(lua_State *L, int status, lua_KContext stop) {
 
 static int l_parallel(lua_State *L) {
   static const char *const known[] = {"on_error", NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
+  lnL_want(L, 1, LUA_TTABLE, "parallel({ NAME = fn, … }, options)");
   lua_settop(L, 2);
   lnL_options(L, "parallel", 2, known);
   bool stop = stops_on_error(L, "parallel", 2, true);
@@ -456,7 +455,7 @@ static bool switched_off(lua_State *L, const char **why) {
 }
 
 static int l_stage(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1), *why;
+  const char *name = lnL_want_text(L, 1, "stage(name, input, options)").p, *why;
   lua_settop(L, 3);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
   if (switched_off(L, &why)) {
@@ -654,11 +653,10 @@ static int step_go(lua_State *L, int status, lua_KContext ctx) {
 static const ln_op step_op = {.name = "step", .cls = LN_PURE, .start = step_start, .own = true};
 
 static int l_step(lua_State *L) {
-  ln_str name;
   ln_err err = {0};
   char where[256];
-  name.p = luaL_checklstring(L, 1, &name.n);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  ln_str name = lnL_want_text(L, 1, "step(name, fn)");
+  lnL_want(L, 2, LUA_TFUNCTION, "step(name, fn)");
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
   lnL_tick(L);
@@ -706,7 +704,12 @@ static int run_inside(lua_State *L, ln_str effects, bool old, lua_KFunction k) {
   return lnL_fork_wait(L, f, 0, k);
 }
 
+/* A plan gets here only as a fork of a run that had asked, or was about to: nobody is asked. */
 static void approved_start(ln_effect *e) {
+  if (ln_effect_is_plan(e)) {
+    ln_effect_finish(e, true, "planned", LN_STR("n"));
+    return;
+  }
   ln_str effects = ln_buf_view(&e->would);
   ln_str args = ln_effect_args(e);
   ln_buf list;
@@ -780,8 +783,8 @@ static int approved_plan_joined(lua_State *L, int status, lua_KContext ctx) {
 /* approved({ title, … }, fn): plan, ask, act.  In a plan there is nobody to ask: fn is planned like all
 ** else. */
 static int l_approved(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lnL_want(L, 1, LUA_TTABLE, "approved({ title = TEXT }, fn)");
+  lnL_want(L, 2, LUA_TFUNCTION, "approved({ title = TEXT }, fn)");
   lua_settop(L, 2);
   ln_branch *b = lnL_here(L);
   if (b->polling)

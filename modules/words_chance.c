@@ -42,8 +42,8 @@ static int l_random(lua_State *L) {
   roll(L, bytes);
   for (int i = 0; i < 8; i++) v = v << 8 | bytes[i];
   if (lua_isnoneornil(L, 1)) return lua_pushnumber(L, (double)(v >> 11) * 0x1p-53), 1;
-  lua_Integer lo = lua_isnoneornil(L, 2) ? 1 : luaL_checkinteger(L, 1),
-              hi = luaL_checkinteger(L, lua_isnoneornil(L, 2) ? 1 : 2);
+  lua_Integer lo = lua_isnoneornil(L, 2) ? 1 : lnL_want_integer(L, 1, "random(m, n)"),
+              hi = lnL_want_integer(L, lua_isnoneornil(L, 2) ? 1 : 2, "random(m, n)");
   if (lo > hi)
     return lnL_raisef(L, "bad_argument", "random: the interval %lld to %lld is empty", (long long)lo,
                       (long long)hi);

@@ -13,7 +13,7 @@ static void check_list(lua_State *L, int idx, const char *word) {
 /* only(list, what): the one element, else not_found or ambiguous */
 static int l_only(lua_State *L) {
   check_list(L, 1, "only");
-  const char *what = luaL_optstring(L, 2, "element");
+  const char *what = lua_isnoneornil(L, 2) ? "element" : lnL_want_text(L, 2, "only(list, what)").p;
   lua_Unsigned n = lua_rawlen(L, 1);
   if (n == 0) return lnL_raisef(L, "not_found", "no %s: exactly one is wanted", what);
   if (n > 1)
@@ -24,7 +24,7 @@ static int l_only(lua_State *L) {
 
 static int l_contains(lua_State *L) {
   check_list(L, 1, "contains");
-  luaL_checkany(L, 2);
+  lnL_want(L, 2, LUA_TNONE, "contains(list, value)");
   lnL_known(L, 2);
   bool found = false;
   for (lua_Integer i = 1; !found && lua_rawgeti(L, 1, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
@@ -61,7 +61,7 @@ static int where_next(lua_State *L, int status, lua_KContext at) {
 
 static int l_where(lua_State *L) {
   check_list(L, 1, "where");
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lnL_want(L, 2, LUA_TFUNCTION, "where(list, fn)");
   lua_settop(L, 2);
   lua_newtable(L);
   lnL_mark_array(L, 3);
@@ -98,8 +98,8 @@ static int l_all_ok(lua_State *L) {
 static int l_fail(lua_State *L) {
   ln_err err;
   char where[256];
-  size_t n;
-  const char *code = luaL_checkstring(L, 1), *message = luaL_optlstring(L, 2, code, &n);
+  const char *code = lnL_want_text(L, 1, "fail(code, message)").p,
+             *message = lua_isnoneornil(L, 2) ? code : lnL_want_text(L, 2, "fail(code, message)").p;
   ln_fail(&err, code, LN_FINAL, "%s", message);
   lnL_where(L, where, sizeof where);
   lua_settop(L, 3);
@@ -143,7 +143,7 @@ static int try_after(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int l_try(lua_State *L) {
-  luaL_checkany(L, 1);
+  lnL_want(L, 1, LUA_TNONE, "try(verb, …)");
   int n = lua_gettop(L);
   lua_pushcfunction(L, lnL_pcall);
   lua_insert(L, 1);                                          /* pcall verb … */

@@ -7,12 +7,14 @@
 
 static const char *const severities[] = {"informational", "low", "medium", "high", "critical", "unknown"};
 
+#define FOUND "found { severity = \"high\", title = TEXT }"
+
 static int l_found(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  lnL_want(L, 1, LUA_TTABLE, FOUND);
   if (lua_getfield(L, 1, "title") != LUA_TSTRING)
-    return lnL_raisef(L, "bad_argument", "found: a title is wanted");
+    return lnL_raisef(L, "bad_argument", "found: a title is wanted: write " FOUND);
   if (lua_getfield(L, 1, "severity") != LUA_TSTRING)
-    return lnL_raisef(L, "bad_argument", "found: a severity is wanted");
+    return lnL_raisef(L, "bad_argument", "found: a severity is wanted: write " FOUND);
   bool known = false;
   for (size_t i = 0; i < sizeof severities / sizeof *severities; i++)
     known |= strcmp(severities[i], lua_tostring(L, -1)) == 0;
@@ -26,8 +28,8 @@ static int l_found(lua_State *L) {
 
 /* not_done(what, why, item) */
 static int l_not_done(lua_State *L) {
-  luaL_checkstring(L, 1);
-  luaL_checkstring(L, 2);
+  lnL_want_text(L, 1, "not_done(what, why)");
+  lnL_want_text(L, 2, "not_done(what, why)");
   lua_settop(L, 3);
   lua_createtable(L, 0, 3);
   lua_pushvalue(L, 1);
@@ -42,8 +44,8 @@ static int l_not_done(lua_State *L) {
 
 /* evidence(name, value): kept with the run, and named in its report */
 static int l_evidence(lua_State *L) {
-  luaL_checkstring(L, 1);
-  luaL_checkany(L, 2);
+  lnL_want_text(L, 1, "evidence(name, value)");
+  lnL_want(L, 2, LUA_TNONE, "evidence(name, value)");
   lua_settop(L, 2);
   lua_createtable(L, 0, 2);
   lua_pushvalue(L, 1);

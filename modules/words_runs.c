@@ -13,15 +13,14 @@
 
 /* name input → { input = coerced, playbook = module } on top.  The declaration is looked at in this VM, of
 ** this run's snapshot, which is the child's, too. */
-static void push_child_args(lua_State *L, const char *word) {
-  size_t n;
-  const char *name = luaL_checklstring(L, 1, &n);
-  if (!lnL_granted(L, (ln_str){name, n}))
-    lnL_raisef(L, "refused", "%s: %s is not in `uses` of %s: add \"%s\" to it", word, name,
-               lnL_here(L)->play->name, name);
-  lnL_push_chunk(L, (ln_str){name, n});                  /* name input chunk */
+static void push_child_args(lua_State *L, const char *word, const char *usage) {
+  ln_str name = lnL_want_text(L, 1, usage);
+  if (!lnL_granted(L, name))
+    lnL_raisef(L, "refused", "%s: %s is not in `uses` of %s: add \"%s\" to it", word, name.p,
+               lnL_here(L)->play->name, name.p);
+  lnL_push_chunk(L, name);                               /* name input chunk */
   lua_call(L, 0, 1);                                     /* name input playbook */
-  if (!lnL_is_playbook(L, -1)) lnL_raisef(L, "bad_argument", "%s: %s is no playbook", word, name);
+  if (!lnL_is_playbook(L, -1)) lnL_raisef(L, "bad_argument", "%s: %s is no playbook", word, name.p);
   int playbook = lua_gettop(L);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
   lnL_coerce_input(L, playbook, 2);                      /* name input playbook coerced */
@@ -32,16 +31,16 @@ static void push_child_args(lua_State *L, const char *word) {
   lua_setfield(L, -2, "playbook");                       /* … args */
 }
 
-static int begin(lua_State *L, const ln_op *op) {
+static int begin(lua_State *L, const ln_op *op, const char *usage) {
   lua_settop(L, 2);
-  push_child_args(L, op->name);
+  push_child_args(L, op->name, usage);
   lua_replace(L, 1);
   lua_settop(L, 1);
   return lnL_child(L, op, 1);
 }
 
-static int l_run_playbook(lua_State *L) { return begin(L, &ln_op_run_playbook); }
-static int l_start(lua_State *L) { return begin(L, &ln_op_start); }
+static int l_run_playbook(lua_State *L) { return begin(L, &ln_op_run_playbook, "run_playbook(name, input)"); }
+static int l_start(lua_State *L) { return begin(L, &ln_op_start, "start(name, input)"); }
 
 /* ------------------------------------------------------------------ what is taken in one transaction */
 
@@ -136,9 +135,8 @@ static void signal_start(ln_effect *e) {
 static const ln_op signal_op = {
     .name = "await_signal", .cls = LN_WAIT, .start = signal_start, .apply = signal_take};
 
-static ln_str check_name(lua_State *L, int idx, const char *word) {
-  ln_str s;
-  s.p = luaL_checklstring(L, idx, &s.n);
+static ln_str check_name(lua_State *L, int idx, const char *word, const char *usage) {
+  ln_str s = lnL_want_text(L, idx, usage);
   if (s.n == 0 || s.n > LN_SIGNAL_NAME)
     lnL_raisef(L, "bad_argument", "%s: a name has 1 to %d bytes", word, LN_SIGNAL_NAME);
   if (ln_signal_is_ours(s))
@@ -155,7 +153,7 @@ static taking *new_taking(lua_State *L) {
 
 static int l_await_signal(lua_State *L) {
   static const char *const known[] = {"timeout", NULL};
-  check_name(L, 1, "await_signal");
+  check_name(L, 1, "await_signal", "await_signal(name, options)");
   lua_settop(L, 2);
   lnL_options(L, "await_signal", 2, known);
   int64_t timeout = lnL_option_ms(L, "await_signal", 2, "timeout", 0);
@@ -227,8 +225,8 @@ static const ln_op send_op = {.name = "signal", .cls = LN_LOCAL, .apply = send_a
 
 /* signal(run, name, value): to a run, by its id, which is looked for when it is sent. */
 static int l_signal(lua_State *L) {
-  luaL_checkstring(L, 1);
-  check_name(L, 2, "signal");
+  lnL_want_text(L, 1, "signal(run, name, value)");
+  check_name(L, 2, "signal", "signal(run, name, value)");
   lua_settop(L, 3);
   lua_createtable(L, 0, 3);                              /* run name value args */
   for (int i = 1; i <= 3; i++) {
@@ -362,7 +360,7 @@ static int lock_ask(lua_State *L) {
 }
 
 static int l_lock(lua_State *L) {
-  check_name(L, 1, "lock");
+  check_name(L, 1, "lock", "lock(name)");
   lua_settop(L, 1);
   lua_pushcfunction(L, lock_ask);
   lua_pushvalue(L, 1);                                   /* name ask name */

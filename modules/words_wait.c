@@ -165,7 +165,7 @@ static int64_t paced(lua_State *L, int64_t every_ms) {
 /* await_until(fn, { every, timeout }): what fn returned when it was true */
 static int l_await_until(lua_State *L) {
   static const char *const known[] = {"every", "timeout", NULL};
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lnL_want(L, 1, LUA_TFUNCTION, "await_until(fn, options)");
   lua_settop(L, 2);
   lnL_options(L, "await_until", 2, known);
   int64_t every = lnL_option_ms(L, "await_until", 2, "every", EVERY_MS),
@@ -270,7 +270,7 @@ static int question(lua_State *L, const ln_op *op) {
   ln_err err = {0};
   char where[256];
   ln_branch *b = lnL_here(L);
-  luaL_checktype(L, 1, LUA_TTABLE);
+  lnL_want(L, 1, LUA_TTABLE, op == &approve_op ? "approve { title = TEXT }" : "ask { title = TEXT }");
   lua_settop(L, 1);
   if (op == &approve_op && ln_branch_is_plan(b)) return planned_answer(L);
   if (!lnL_can_wait(L)) return lnL_wait(L, 0, NULL);

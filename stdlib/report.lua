@@ -198,7 +198,8 @@ local function not_done_line(n) return one_line(n.what) .. ": " .. one_line(n.wh
 
 local function approval_line(a)
   local line = ("%s  %s  %s"):format(a.id, a.state, one_line(a.title))
-  if a.state == "waiting" then return line .. "  (lunette approve " .. a.id .. ")" end
+  local how = a.kind == "ask" and " --answer TEXT" or ""
+  if a.state == "waiting" then return line .. "  (lunette approve " .. a.id .. how .. ")" end
   return line .. (a.by and "  by " .. one_line(a.by) or "")
          .. (a.comment and ": " .. one_line(a.comment) or "")
 end

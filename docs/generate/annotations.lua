@@ -114,7 +114,7 @@ end
 
 -- What the line after a block makes of it.
 local function finish(block, line, out)
-  local name, args = line:match "^function ([%w_.]+)%(([^)]*)%)"
+  local name, args = line:match "^function ([%w_.:]+)%(([^)]*)%)"
   local value = line:match "^([%w_]+) = "
   for _, c in ipairs(block.classes) do
     c.line = block.line
@@ -136,7 +136,7 @@ function annotations.read(source)
       take_line(block, line)
     else
       if block then finish(block, line, out) end
-      if not block and line:match "^function [%w_.]+%(" then finish(new_block(n), line, out) end
+      if not block and line:match "^function [%w_.:]+%(" then finish(new_block(n), line, out) end
       block = nil
       if section then table.insert(out, { kind = "section", name = section, line = n }) end
     end

@@ -113,6 +113,16 @@ static bool restore(ln_app *a, ln_err *err) {
   return ok;
 }
 
+/* Where another process carries the runs the connectors that count are its own. */
+static bool check_connectors(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  if (!o->runs || a->served) return true;
+  if (!o->sim && !ln_connectors_check(&a->g, err)) return false;
+  if (a->config->share > 0 && !ln_connectors_count_endpoints(&a->g))
+    fprintf(stderr,
+            "lunette: guards.per_hour.share is no limit here: no configured connector counts endpoints\n");
+  return true;
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
   a->g.store = o->store ? ln_app_store(a, o->store, &so, err) : ln_store_open(a->config->store, &so, err);
@@ -121,6 +131,7 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->served = !o->sim && ln_server_there(a->g.store);
   if (a->served && o->alone)
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
+  if (!check_connectors(a, o, err)) return false;
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
   if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
   return !o->runs || a->served ||
@@ -149,10 +160,6 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   if (!(o->sim ? open_simulated(a, o, err) : open_real(a, err))) return false;
   if (!(a->g.host = ln_host_new(err)) || !ln_connectors_open(&a->g, err)) return false;
   if (o->sim && !simulate_site(a, err)) return false;
-  if (!o->sim && o->runs && !ln_connectors_check(&a->g, err)) return false;
-  if (o->runs && a->config->share > 0 && !ln_connectors_count_endpoints(&a->g))
-    fprintf(stderr,
-            "lunette: guards.per_hour.share is no limit here: no configured connector counts endpoints\n");
   return o->no_store || open_store(a, o, err);
 }
 

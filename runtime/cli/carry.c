@@ -74,18 +74,28 @@ void ln_carry_asks(ln_str title, int64_t id) {
   printf(" (approval %lld)\n", (long long)id);
 }
 
+void ln_carry_awaits(ln_str step, ln_str next) {
+  fputs("  waits     ", stdout);
+  ln_app_put(stdout, step, 0);
+  printf(" (%.*s)\n", LN_STR_ARG(next));
+}
+
 void ln_carry_show(const ln_event *e) {
   if (ln_app_interrupted()) return;
   if (strcmp(e->what, "stage") == 0) show_stage(e);
   else if (strcmp(e->what, "step") == 0) show_step(e);
   else if (strcmp(e->what, "note") == 0) show_note(e);
   else if (strcmp(e->what, "approval") == 0) ln_carry_asks(e->text, e->approval);
+  else if (strcmp(e->what, "signal") == 0) ln_carry_awaits(e->name, e->text);
   fflush(stdout);
 }
 
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e) {
   ln_carrying *c = arg;
-  if (!c->json && !c->quiet && r == c->run) ln_carry_show(e);
+  bool shows = !c->json && !c->quiet, signal = strcmp(e->what, "signal") == 0;
+  if (shows && (r == c->run || signal)) ln_carry_show(e);
+  if (!shows && signal)                                  /* it would wait for ever, and nobody know */
+    ln_app_usage("run %s waits for signal: %.*s", ln_run_ulid(r), LN_STR_ARG(e->text));
   bool stops =
       strcmp(e->what, "end") == 0 || strcmp(e->what, "waiting") == 0 || strcmp(e->what, "broken") == 0;
   if (!stops && !ln_app_interrupted()) return; /* virtual time has no timer that looks for signals */

@@ -16,6 +16,7 @@ typedef struct ln_carrying {
 void ln_carry_event(void *arg, ln_run *r, const ln_event *e);
 void ln_carry_show(const ln_event *e);                   /* a line on standard output */
 void ln_carry_asks(ln_str title, int64_t id);            /* the line of a question */
+void ln_carry_awaits(ln_str step, ln_str next);          /* … of a signal that somebody is to send */
 /* "ask", "deny" or "all"; false: another word. */
 bool ln_carry_approve(const char *word, ln_approve *out);
 /* "all" only against simulators, or where all that it can reach is near; false: said so on standard error. */

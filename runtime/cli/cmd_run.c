@@ -285,6 +285,12 @@ static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assum
   return carry_it(&c, r, &err);
 }
 
+static bool declared(ln_app *app, const run_args *a, ln_declared *d, ln_err *err) {
+  char path[PATH_MAX];
+  if (app->served) return ln_remote_declared(app, whole_path(a->what, path), d, err);
+  return ln_playbook_declared(&app->g, ln_str_of(a->what), d, err);
+}
+
 static int start_run(ln_app *app, run_args *a) {
   ln_err err = {0};
   ln_declared d;
@@ -292,7 +298,7 @@ static int start_run(ln_app *app, run_args *a) {
   int code = LN_EXIT_FAILED;
   ln_buf_init(&input, (size_t)256 << 20);
   ln_buf_init(&assume, (size_t)16 << 20);
-  bool ok = ln_playbook_declared(&app->g, ln_str_of(a->what), &d, &err) &&
+  bool ok = declared(app, a, &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
             put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
   if (!ok) code = ln_app_fail(&err);

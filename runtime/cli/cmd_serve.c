@@ -30,6 +30,7 @@ static int serve(ln_app *app) {
   ln_timer look = {.loop = l, .fn = look_for_signal, .arg = &look};
   ln_app_catch(SIGINT);
   ln_app_catch(SIGTERM);
+  ln_log_level(LN_INFO);
   ln_server *s = ln_server_start(&app->g, &err);
   if (!s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   fprintf(stderr, "lunette: serving %s\n", ln_store_path(app->g.store));

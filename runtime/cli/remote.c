@@ -43,6 +43,58 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
   return ok;
 }
 
+static void say_stale(ln_str answer) {
+  ln_vitem list, one;
+  if (!ln_v_get(answer, LN_STR("stale"), &list)) return;
+  for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);) {
+    ln_str at = ln_v_get_str(one.whole, "at"), why = ln_v_get_str(one.whole, "why");
+    fputs("lunette: ", stderr);
+    ln_app_put(stderr, at, 0);
+    fputs(": ", stderr);
+    ln_app_put(stderr, why, 0);
+    fputs(ln_v_get_bool(one.whole, "last", false) ? ": the version before it is used: lunette check\n"
+                                                  : ": it cannot be used: lunette check\n",
+          stderr);
+  }
+}
+
+bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err) {
+  ln_buf b, answer;
+  ln_vitem value;
+  memset(d, 0, sizeof *d);
+  ln_buf_init(&d->value, 1 << 20);
+  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&answer, 64 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 2);
+  ln_remote_text(&b, "do", LN_STR("declared"));
+  ln_remote_text(&b, "playbook", playbook);
+  ln_v_end(&b, mark);
+  bool ok = ln_buf_ok(&b, err) && ln_server_ask(app->g.store, ln_buf_view(&b), &answer, err);
+  ln_str a = ln_buf_view(&answer);
+  if (ok && ln_v_get(a, LN_STR("value"), &value)) {
+    snprintf(d->name, sizeof d->name, "%.*s", LN_STR_ARG(ln_v_get_str(a, "name")));
+    snprintf(d->alert_input, sizeof d->alert_input, "%.*s", LN_STR_ARG(ln_v_get_str(a, "alert")));
+    ok = ln_buf_add(&d->value, value.whole) || ln_buf_ok(&d->value, err);
+    say_stale(a);
+  }
+  ln_buf_free(&b);
+  ln_buf_free(&answer);
+  return ok;
+}
+
+void ln_remote_say_stale(ln_app *app) {
+  ln_buf b, answer;
+  ln_err quiet;
+  ln_buf_init(&b, 256);
+  ln_buf_init(&answer, 64 << 20);
+  size_t mark = ln_v_begin(&b, 'O', 1);
+  ln_remote_text(&b, "do", LN_STR("library"));
+  ln_v_end(&b, mark);
+  if (ln_server_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
+  ln_buf_free(&b);
+  ln_buf_free(&answer);
+}
+
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err) {
   char none[LN_ULID + 1];
   ln_buf b;
@@ -78,6 +130,7 @@ typedef struct follower {
   ln_buf waiting;
   bool mine;                                             /* its owner lives, or it is nobody's              */
   int64_t asked;                                         /* the last question that was put or shown         */
+  char awaits[256];                                      /* the step whose signal was told                  */
 } follower;
 
 bool ln_remote_event(const ln_entry *e, ln_event *out) {
@@ -161,6 +214,28 @@ static bool show_question(void *arg, const ln_approval *a) {
   return true;
 }
 
+static void say_waiting(const follower *f) {
+  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
+         next = ln_v_get_str(waiting, "next");
+  if (is_over(f)) return;
+  if (strcmp(f->state, "waiting") == 0 && !next.n)
+    ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
+  else if (strcmp(f->state, "waiting") == 0)
+    ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
+  else if (ln_app_interrupted())
+    fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
+}
+
+/* What it waits for until somebody sends it is told once. */
+static void show_signal(follower *f) {
+  ln_str waiting = ln_buf_view(&f->waiting), step = ln_v_get_str(waiting, "step");
+  bool waits = strcmp(f->state, "waiting") == 0 && ln_str_eq(ln_v_get_str(waiting, "for"), LN_STR("signal"));
+  if (!waits || ln_str_eq(step, ln_str_of(f->awaits))) return;
+  snprintf(f->awaits, sizeof f->awaits, "%.*s", LN_STR_ARG(step));
+  if (f->how->json || f->how->quiet) say_waiting(f);
+  else ln_carry_awaits(step, ln_v_get_str(waiting, "next")), fflush(stdout);
+}
+
 /* True: there is nobody here to answer, and it waits for a person. */
 static bool waits_for_people(follower *f) {
   static const char *const people[] = {"approval", "doubt",       "quarantined",
@@ -170,6 +245,7 @@ static bool waits_for_people(follower *f) {
   bool waits = false;
   ln_store_approvals(f->app->g.store, f->run, true, show_question, f, &err);
   if (strcmp(f->state, "waiting") != 0) return !f->mine;
+  show_signal(f);
   for (size_t i = 0; i < sizeof people / sizeof *people; i++) waits |= ln_str_eq(what, ln_str_of(people[i]));
   int64_t id = strtoll(
       ln_v_get_str(ln_buf_view(&f->waiting), "id").p ? ln_v_get_str(ln_buf_view(&f->waiting), "id").p : "0",
@@ -185,18 +261,6 @@ static int exit_of(const follower *f, const ln_buf *json) {
   if (strcmp(f->state, "completed") != 0) return LN_EXIT_FAILED;
   if (f->how->plan) return ln_carry_refused(f->app, json) ? LN_EXIT_FAILED : LN_EXIT_DONE;
   return strcmp(f->outcome, "complete") == 0 ? LN_EXIT_DONE : LN_EXIT_PARTIAL;
-}
-
-static void say_waiting(const follower *f) {
-  ln_str waiting = ln_buf_view(&f->waiting), what = ln_v_get_str(waiting, "for"),
-         next = ln_v_get_str(waiting, "next");
-  if (is_over(f)) return;
-  if (strcmp(f->state, "waiting") == 0 && !next.n)
-    ln_app_usage("run %s waits for %.*s: lunette resume %s", f->ulid, LN_STR_ARG(what), f->ulid);
-  else if (strcmp(f->state, "waiting") == 0)
-    ln_app_usage("run %s waits for %.*s: %.*s", f->ulid, LN_STR_ARG(what), LN_STR_ARG(next));
-  else if (ln_app_interrupted())
-    fprintf(stderr, "lunette: run %s goes on without you: lunette watch %s\n", f->ulid, f->ulid);
 }
 
 static int finish(follower *f) {

@@ -25,6 +25,11 @@ bool ln_remote_entries(ln_app *app, int64_t run, size_t *seen, void (*fn)(void *
 
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);
+/* What a playbook declares, as the process that serves the store has it: its scripts may be others than those
+** on the disk.  That some of them are, is said on standard error.  Free d by ln_declared_free in any case. */
+bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err);
+/* Says on standard error what the process that serves the store has not got as it is on the disk. */
+void ln_remote_say_stale(ln_app *app);
 /* A person's answer to a question, by this process where nobody serves; "conflict", "denied", "not_found". */
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err);
 /* Parts of a request, in the order of their keys. */

@@ -88,10 +88,9 @@ static bool add(const walking *w, const char *path, const char *relative) {
 
 /* ------------------------------------------------------------------ folders */
 
-static bool is_script(const char *name) {
-  ln_str s = ln_str_of(name);
-  return ln_str_ends(s, LN_STR(".lua")) && !ln_str_ends(s, LN_STR("_test.lua"));
-}
+static bool is_script(const char *name) { return ln_str_ends(ln_str_of(name), LN_STR(".lua")); }
+
+bool ln_source_is_test(const ln_source *f) { return ln_str_ends(ln_str_of(f->path), LN_STR("_test.lua")); }
 
 static bool walk(const walking *w, const char *relative, int depth) {
   char path[PATH_MAX], below[1024];

@@ -1,5 +1,5 @@
-/* sources.h: the Lua files that `lunette check` reads: those below the configured folders, which scripts are
-** made of, and those that were asked for. */
+/* sources.h: the Lua files that `lunette check` and `lunette test` read: those below the configured folders,
+** which scripts are made of, their tests, and those that were asked for. */
 #ifndef LN_SOURCES_H
 #define LN_SOURCES_H
 
@@ -25,6 +25,7 @@ void ln_sources_ask_none(ln_sources *s);
 bool ln_sources_ask(ln_sources *s, const char *path, ln_err *err);
 /* As an encoded array of { module, path, report, source }. */
 bool ln_sources_read(const ln_sources *s, ln_buf *out, ln_err *err);
+bool ln_source_is_test(const ln_source *f); /* NAME_test.lua: no script, but a test of playbooks */
 size_t ln_sources_asked(const ln_sources *s);
 void ln_sources_free(ln_sources *s);
 

@@ -189,8 +189,8 @@ static bool do_initialize(dap *d, dap_request *q) {
                                     "supportsLoadedSourcesRequest",     "supportsTerminateRequest"};
   d->lines_at_0 = !ln_v_get_bool(q->args, "linesStartAt1", true);
   for (size_t i = 0; i < sizeof can / sizeof *can; i++) {
-    ln_json_key(q->body, ln_str_of(can[i]));
-    ln_json_bool(q->body, true);
+    ln_json_key(&q->body, ln_str_of(can[i]));
+    ln_json_bool(&q->body, true);
   }
   return true;
 }
@@ -289,11 +289,11 @@ static bool do_breakpoints(dap *d, dap_request *q) {
   ln_str file = file_of(d, source.whole, &sources);
   if (ln_travel_source(d->t, file, &script, &none))
     drop_breaks(d, ln_v_get_str(ln_buf_view(&script), "module"));
-  ln_json_key(q->body, LN_STR("breakpoints"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("breakpoints"));
+  ln_json_open(&q->body, '[');
   if (list.tag == 'A')
-    while (ln_v_read(&list.body, &b)) put_break(d, q->body, file, b.whole);
-  ln_json_close(q->body, ']');
+    while (ln_v_read(&list.body, &b)) put_break(d, &q->body, file, b.whole);
+  ln_json_close(&q->body, ']');
   ln_buf_free(&sources);
   ln_buf_free(&script);
   return true;
@@ -309,8 +309,8 @@ static bool nothing(dap *d, dap_request *q) {
 
 static bool do_continue(dap *d, dap_request *q) {
   (void)d;
-  ln_json_key(q->body, LN_STR("allThreadsContinued"));
-  ln_json_bool(q->body, true);
+  ln_json_key(&q->body, LN_STR("allThreadsContinued"));
+  ln_json_bool(&q->body, true);
   return true;
 }
 
@@ -377,15 +377,13 @@ static bool may(const dap *d, const command *c, ln_str name, ln_err *err) {
 static void serve_request(dap *d, dap_request *q) {
   const command *c = command_named(q->command);
   ln_buf body, none;
-  ln_json j;
   ln_buf_init(&body, ANSWER_MOST);
   ln_buf_init(&none, 16);
   ln_buf_addz(&none, "{}");
-  ln_json_init(&j, &body);
-  ln_json_open(&j, '{');
-  q->body = &j;
+  ln_json_init(&q->body, &body);
+  ln_json_open(&q->body, '{');
   bool ok = may(d, c, q->command, q->err) && c->fn(d, q);
-  ln_json_close(&j, '}');
+  ln_json_close(&q->body, '}');
   ok = ok && ln_buf_ok(&body, q->err);
   answer(d, q, ok ? ln_buf_view(&body) : ln_buf_view(&none), ok ? NULL : q->err);
   if (ok && c->then) c->then(d);
@@ -423,7 +421,7 @@ static void hurry(void *arg) {
 bool ln_dap_serve(ln_engine *g, int in, int out, ln_err *err) {
   dap d = {.g = g};
   ln_buf body;
-  ln_err why;
+  ln_err why = {0};
   ln_buf_init(&body, LN_DAP_BODY_MOST);
   pthread_mutex_init(&d.lock, NULL);
   bool ok = (d.wire = ln_dap_wire_new(in, out, hurry, &d, err)) != NULL, more = ok;

@@ -31,7 +31,7 @@ typedef struct dap {
 typedef struct dap_request {
   int64_t seq;
   ln_str command, args; /* args: an encoded object, or "" */
-  ln_json *body;        /* of the answer: members are put here */
+  ln_json body;        /* of the answer: members are put here */
   ln_err *err;          /* why not */
 } dap_request;
 

@@ -42,25 +42,25 @@ bool dap_threads(dap *d, dap_request *q) {
   bool ok = ln_travel_threads(d->t, &doc, q->err);
   ln_str rest = ln_buf_view(&doc);
   if (ok) ln_v_read(&rest, &all);
-  ln_json_key(q->body, LN_STR("threads"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("threads"));
+  ln_json_open(&q->body, '[');
   for (size_t i = 0; i < all.count && ln_v_read(&all.body, &b); i++) {
     ln_str name = ln_v_get_str(b.whole, "name"), waits = ln_v_get_str(b.whole, "waits");
     char text[400];
     snprintf(text, sizeof text, "%.*s%s%.*s", LN_STR_ARG(name.n ? name : LN_STR("the run")),
              waits.n ? ", waits for " : "", LN_STR_ARG(waits));
-    ln_json_open(q->body, '{');
-    number(q->body, "id", ln_v_get_int(b.whole, "id", 1));
-    member(q->body, "name", ln_str_of(text));
-    ln_json_close(q->body, '}');
+    ln_json_open(&q->body, '{');
+    number(&q->body, "id", ln_v_get_int(b.whole, "id", 1));
+    member(&q->body, "name", ln_str_of(text));
+    ln_json_close(&q->body, '}');
   }
   if (!all.count) { /* an editor that sees no thread takes the session for over */
-    ln_json_open(q->body, '{');
-    number(q->body, "id", 1);
-    member(q->body, "name", LN_STR("the run"));
-    ln_json_close(q->body, '}');
+    ln_json_open(&q->body, '{');
+    number(&q->body, "id", 1);
+    member(&q->body, "name", LN_STR("the run"));
+    ln_json_close(&q->body, '}');
   }
-  ln_json_close(q->body, ']');
+  ln_json_close(&q->body, ']');
   ln_buf_free(&doc);
   return ok;
 }
@@ -146,13 +146,13 @@ bool dap_stack(dap *d, dap_request *q) {
   bool any = ln_travel_frames(d->t, ln_v_get_int(q->args, "threadId", 0), &doc, &none);
   ln_str rest = ln_buf_view(&doc);
   if (any) ln_v_read(&rest, &all);
-  ln_json_key(q->body, LN_STR("stackFrames"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("stackFrames"));
+  ln_json_open(&q->body, '[');
   for (int64_t i = 0; i < (int64_t)all.count && ln_v_read(&all.body, &f); i++)
-    if (i >= from && (most <= 0 || i < from + most)) put_frame(d, q->body, f.whole);
-  if (!all.count) put_end(q->body, &s);
-  ln_json_close(q->body, ']');
-  number(q->body, "totalFrames", all.count ? (int64_t)all.count : 1);
+    if (i >= from && (most <= 0 || i < from + most)) put_frame(d, &q->body, f.whole);
+  if (!all.count) put_end(&q->body, &s);
+  ln_json_close(&q->body, ']');
+  number(&q->body, "totalFrames", all.count ? (int64_t)all.count : 1);
   ln_buf_free(&doc);
   return true;
 }
@@ -171,14 +171,14 @@ static void put_scope(dap *d, ln_json *j, const char *name, int64_t frame, ln_sc
 
 bool dap_scopes(dap *d, dap_request *q) {
   int64_t frame = ln_v_get_int(q->args, "frameId", 0);
-  ln_json_key(q->body, LN_STR("scopes"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("scopes"));
+  ln_json_open(&q->body, '[');
   if (frame != DAP_END_FRAME) {
-    put_scope(d, q->body, "Locals", frame, LN_LOCALS);
-    put_scope(d, q->body, "Upvalues", frame, LN_UPVALUES);
-    put_scope(d, q->body, "Globals", frame, LN_GLOBALS);
+    put_scope(d, &q->body, "Locals", frame, LN_LOCALS);
+    put_scope(d, &q->body, "Upvalues", frame, LN_UPVALUES);
+    put_scope(d, &q->body, "Globals", frame, LN_GLOBALS);
   }
-  ln_json_close(q->body, ']');
+  ln_json_close(&q->body, ']');
   return true;
 }
 
@@ -218,7 +218,7 @@ static bool put_members(dap *d, dap_request *q, int64_t members) {
     ln_buf doc;
     ln_buf_init(&doc, DOC_MOST);
     ok = ln_travel_members(d->t, members, from, left < PAGE ? left : PAGE, &doc, q->err);
-    got = ok ? put_variables(d, q->body, &doc) : 0;
+    got = ok ? put_variables(d, &q->body, &doc) : 0;
     from += got;
     left -= got < left ? got : left;
     ln_buf_free(&doc);
@@ -230,7 +230,7 @@ static bool put_scope_variables(dap *d, dap_request *q, const dap_ref *r) {
   ln_buf doc;
   ln_buf_init(&doc, DOC_MOST);
   bool ok = ln_travel_scope(d->t, r->frame, r->scope, &doc, q->err);
-  if (ok) put_variables(d, q->body, &doc);
+  if (ok) put_variables(d, &q->body, &doc);
   ln_buf_free(&doc);
   return ok;
 }
@@ -240,10 +240,10 @@ bool dap_variables(dap *d, dap_request *q) {
   if (ref < 1 || ref > (int64_t)d->n_refs)
     return ln_fail(q->err, "not_found", LN_FINAL, "there are no variables of that number here");
   dap_ref r = d->refs[ref - 1];
-  ln_json_key(q->body, LN_STR("variables"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("variables"));
+  ln_json_open(&q->body, '[');
   bool ok = r.members ? put_members(d, q, r.members) : put_scope_variables(d, q, &r);
-  ln_json_close(q->body, ']');
+  ln_json_close(&q->body, ']');
   return ok;
 }
 
@@ -255,7 +255,7 @@ bool dap_evaluate(dap *d, dap_request *q) {
                            &doc, q->err);
   if (ok) {
     ln_str out = ln_v_get_str(ln_buf_view(&doc), "out");
-    put_value(d, q->body, "result", ln_buf_view(&doc));
+    put_value(d, &q->body, "result", ln_buf_view(&doc));
     if (out.n) dap_output(d, "stdout", out);
   }
   ln_buf_free(&doc);
@@ -289,8 +289,8 @@ bool dap_source(dap *d, dap_request *q) {
   ln_buf_init(&doc, SOURCE_MOST);
   bool ok = named(d, q, &doc);
   if (ok) {
-    member(q->body, "content", ln_v_get_str(ln_buf_view(&doc), "source"));
-    member(q->body, "mimeType", LN_STR("text/x-lua"));
+    member(&q->body, "content", ln_v_get_str(ln_buf_view(&doc), "source"));
+    member(&q->body, "mimeType", LN_STR("text/x-lua"));
   }
   ln_buf_free(&doc);
   return ok;
@@ -303,16 +303,16 @@ bool dap_sources(dap *d, dap_request *q) {
   bool ok = ln_travel_sources(d->t, &doc, q->err);
   ln_str rest = ln_buf_view(&doc);
   if (ok) ln_v_read(&rest, &all);
-  ln_json_key(q->body, LN_STR("sources"));
-  ln_json_open(q->body, '[');
+  ln_json_key(&q->body, LN_STR("sources"));
+  ln_json_open(&q->body, '[');
   for (int64_t i = 1; i <= (int64_t)all.count && ln_v_read(&all.body, &s); i++) {
-    ln_json_open(q->body, '{');
-    member(q->body, "name", ln_v_get_str(s.whole, "module"));
-    member(q->body, "path", ln_v_get_str(s.whole, "path"));
-    number(q->body, "sourceReference", i);
-    ln_json_close(q->body, '}');
+    ln_json_open(&q->body, '{');
+    member(&q->body, "name", ln_v_get_str(s.whole, "module"));
+    member(&q->body, "path", ln_v_get_str(s.whole, "path"));
+    number(&q->body, "sourceReference", i);
+    ln_json_close(&q->body, '}');
   }
-  ln_json_close(q->body, ']');
+  ln_json_close(&q->body, ']');
   ln_buf_free(&doc);
   return ok;
 }

@@ -97,9 +97,11 @@ static void check_write(ln_story *s, ln_journal *j, const ln_record *c) {
                    LN_STR_ARG(c->state));
 }
 
+/* What `approved` looked at to show it was not done there, however it stood. */
 static void note_done(ln_story *s, const ln_record *c) {
   static const char *const so[] = {"done", "unchanged", "joined", NULL};
-  if (s->out->dones == LN_F_STEPS || c->cls != LN_WRITE || !is(c->state, so)) return;
+  bool shown = ln_str_find(c->name, LN_STR("approved?")) >= 0;
+  if (s->out->dones == LN_F_STEPS || c->cls != LN_WRITE || shown || !is(c->state, so)) return;
   copy(s->out->done[s->out->dones++], LN_F_OP, c->op);
 }
 

@@ -15,4 +15,7 @@ bool ln_check(ln_engine *g, ln_str connectors, ln_str sources, ln_buf *findings,
 ** globals = name -> true or [member], modules likewise }. */
 bool ln_check_names(ln_engine *g, ln_buf *out, ln_err *err);
 
+/* Findings (an encoded array), with the sources that they are of, as a SARIF 2.1.0 log: appends JSON. */
+bool ln_check_sarif(ln_engine *g, ln_str findings, ln_str sources, ln_buf *json, ln_err *err);
+
 #endif

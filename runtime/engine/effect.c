@@ -395,15 +395,19 @@ static void start_by_class(ln_effect *e) {
 }
 
 /* Its outcome was durable before, and nobody had been told. */
-static void finish_recorded(ln_effect *e) {
+static const char *state_named(ln_str name) {
   static const char *const states[] = {"unchanged", "joined",    "failed", "refused",
                                        "cancelled", "withdrawn", "pending"};
-  const char *state = "done";
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (ln_str_eq(name, ln_str_of(states[i]))) return states[i];
+  return "done";
+}
+
+static void finish_recorded(ln_effect *e) {
+  const char *state = state_named(e->record->state);
   ln_str outcome;
   ln_buf hold = {0};
   ln_err err;
-  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-    if (ln_str_eq(e->record->state, ln_str_of(states[i]))) state = states[i];
   e->durable = true;
   ln_write_count(e->run, e->op->cls, ln_str_of(state));
   if (ln_entry_data(e->run->engine, e->record->name, e->record->outcome, &hold, &outcome, &err))
@@ -419,6 +423,18 @@ static bool rests_on_a_guess(ln_effect *e, ln_err *unknown) {
          !ln_opaque_fail(opaque, unknown);
 }
 
+/* A test brings what another run was answered. */
+static bool finish_as_told(ln_effect *e) {
+  ln_vitem told, value;
+  ln_str all = e->run->options.recorded;
+  if (!all.n || !ln_v_get(all, ln_str_of(e->name), &told)) return false;
+  const char *state = state_named(ln_v_get_str(told.whole, "state"));
+  ln_write_count(e->run, e->op->cls, ln_str_of(state));
+  ln_effect_finish(e, ln_v_get_bool(told.whole, "ok", true), state,
+                   ln_v_get(told.whole, LN_STR("value"), &value) ? value.whole : LN_STR("n"));
+  return true;
+}
+
 void ln_effect_start_live(ln_effect *e) {
   static const ln_err gone = {.code = "cancelled", .message = "the branch was cancelled"};
   ln_err unknown;
@@ -431,8 +447,8 @@ void ln_effect_start_live(ln_effect *e) {
   } else if (rests_on_a_guess(e, &unknown)) {
     ln_effect_finish_err(e, "failed", &unknown);
   } else if (!ln_plan_assumed(e) && !ln_plan_unasked(e)) {
-    ln_run_event(e->run, "asked", e, (ln_str){NULL, 0}, (ln_str){NULL, 0});
-    start_by_class(e);
+    ln_run_event(e->run, "asked", e, ln_buf_view(&e->args), (ln_str){NULL, 0});
+    if (!finish_as_told(e)) start_by_class(e);
   }
 }
 

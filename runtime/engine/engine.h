@@ -27,13 +27,17 @@ struct ln_engine {
   void (*open_words)(lua_State *L);                      /* modules/words.c                                 */
   int (*open_connector)(lua_State *L, ln_str name);      /* modules/connector.c: [-0, +1, e]                */
   const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation    */
+  /* modules/connector.c: is that text of the connector one that can be used?  "bad_connector". */
+  bool (*check_connector)(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err);
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
+  struct ln_snapshot *beside;                            /* the last one with a file given by its path      */
+  struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
   struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
-  struct { ln_steps steps; int64_t alive_ms; bool begun, keeps, unsure; } timing; /* engine/timing.h        */
+  struct { ln_steps steps; int64_t alive_ms, noted_ms; bool begun, keeps, unsure; } timing; /* timing.h     */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */
 };
 

@@ -271,6 +271,26 @@ static void coerce(lua_State *L, const char *text, const char *what) {
 
 /* ------------------------------------------------------------------ all of them */
 
+void lnL_check_inputs(lua_State *L, int idx) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 16, "inputs");
+  if (lua_getfield(L, idx, "input") != LUA_TTABLE) lua_settop(L, top), lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) { /* … declared k text */
+    if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "playbook: an input's type is a text such as \"string?\"");
+    type t = read_type(text_at(L, -1));
+    const char *text = lua_tostring(L, -1), *what = lua_tostring(L, -2);
+    bool known = t.choice;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+      known |= ln_str_eq(t.base, ln_str_of(kinds[i].name));
+    if (!known)
+      luaL_error(L, "input %s: there is no type \"%s\"", what, lua_pushlstring(L, t.base.p, t.base.n));
+    lua_pushnil(L);
+    if (t.has_fallback) coerce(L, text, what);
+  }
+  lua_settop(L, top);
+}
+
 static void lay_over_site(lua_State *L, int playbook, int value) {
   ln_vitem site;
   lua_getfield(L, playbook, "name");

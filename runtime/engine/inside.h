@@ -182,6 +182,7 @@ struct ln_effect {
   bool old, listening, heard, vouched;
   bool waited;                                           /* for its turn on the entity                      */
   bool noted;                                            /* an entry says what it is about                  */
+  bool signal_told;                                      /* whoever watches knows that it waits for one     */
   int64_t seen_ms;                                       /* when its last look began; 0: it had none        */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write that only a person can end           */
@@ -240,6 +241,7 @@ struct ln_run {
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
   bool scripts_ran;                                      /* those that normalise its input did             */
+  bool brief;                                            /* only looked at, by who has others to serve      */
   bool broken;                                           /* the attempt is over: the journal is what counts */
   bool winding; /* the script is over for good: only writes that may have been sent go on */
   bool ending;                                           /* its end is on its way to the disk               */
@@ -289,6 +291,10 @@ ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err); /* the s
 void ln_run_free(ln_run *r);                             /* of one that the writer knows nothing of         */
 bool ln_run_read_row(ln_run *r, const ln_run_row *row);  /* what its row says of it; false: no memory       */
 void ln_run_take_fork(ln_run *r);                        /* what its journal says of that                   */
+/* Does the script compile, and, with `runs`, does it load as whoever requires it would have it, and declare
+** what there is?  loads: the modules that it has loaded meanwhile, each ended by a newline. */
+bool ln_script_check(ln_engine *g, struct ln_snapshot *s, ln_str module, bool runs, ln_buf *loads,
+                     ln_err *err);
 /* Its input as its scripts declare it now; what they do not declare is left out. */
 bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */
@@ -455,6 +461,7 @@ bool ln_park_is_waiting(const ln_run *r, int64_t *due_ms); /* every branch; due:
 bool ln_park_put_waits(ln_tx *tx, const ln_run *r, ln_err *err);
 void ln_park_encode(const ln_waiting *w, ln_buf *out);   /* as a run's row has it                           */
 void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, so encoded                   */
+void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
 void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */

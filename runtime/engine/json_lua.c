@@ -4,6 +4,9 @@
 ** checks the grammar and builds the tree; and where the tree is taken over, number k becomes what stands
 ** at the k-th place of the text.
 **
+** A whole number that 64 bits with a sign do not hold (an unsigned id above 2^63 - 1) becomes a text of its
+** digits: as a double it would lose some, and a document is not refused for a field that nobody reads.
+**
 ** What cjson allocates when memory runs out it loses, so it works only in the host's state, which has no
 ** cap; the value goes on in its encoded form.  Encoding goes through that form as well: keys come
 ** sorted, and floats with as many digits as they need. */
@@ -210,6 +213,7 @@ static bool put_number(void *arg, lua_Number n, ln_buf *out, ln_err *err) {
   errno = 0;
   int64_t i = is_float ? 0 : strtoll(text, NULL, 10);
   if (!is_float && errno == 0) return ln_v_int(out, i) || ln_buf_ok(out, err);
+  if (!is_float) return ln_v_str(out, (ln_str){text, len}) || ln_buf_ok(out, err);
   double d = strtod(text, NULL);
   if (!isfinite(d)) return bad(j, at, "a number that is too large");
   return ln_v_float(out, d) || ln_buf_ok(out, err);

@@ -2,10 +2,13 @@
 ** differ from process to process: pairs and next visit numbers, strings and booleans, each in order, and
 ** tostring numbers objects as they are shown.  pcall, xpcall and error know what is an error of the
 ** language, and what is the end. */
+#include "base/rand.h"
 #include "engine/values.h"
 #include "engine/vm_lib.h"
 
-static const char NUMBERS_KEY = 'n', ASIDE_KEY = 'a';
+#include <pthread.h>
+
+static const char NUMBERS_KEY = 'n', ASIDE_KEY = 'a', MODE_KEY = 'm';
 
 /* --- keys in order -------------------------------------------------------------------------------------- */
 
@@ -186,9 +189,10 @@ static void put_number(lua_State *L, const char *key, int idx, lua_Integer n) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);                                     /* numbers         */
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 1);                            /* numbers meta    */
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &MODE_KEY);
     lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
+    lua_rawset(L, -3);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);
@@ -342,6 +346,27 @@ int lnL_branch(lua_State *L) {
 
 /* --- metatables ----------------------------------------------------------------------------------------- */
 
+static char unspeakable[sizeof "__mode"];
+
+static void draw_unspeakable(void) {
+  uint64_t r = ln_rand_u64(ln_rand_real());
+  memcpy(unspeakable, &r, sizeof unspeakable - 1);
+}
+
+/* A metatable may be given __mode after setmetatable has looked, by any assignment, and a weak table shows
+** its script when the collector ran.  The collector knows that name by the address of its one interned text,
+** so the text is changed: a "__mode" of the script's is then another one, an ordinary key.  Nobody can say
+** the new text, for it is chance; the registry keeps it, for weak tables of our own.  It is written through
+** a pointer that Lua lends to be read: its length, hash and place stay. */
+void lnL_hide_mode(lua_State *L) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, draw_unspeakable);
+  lua_pushliteral(L, "__mode");
+  memcpy((char *)lua_tostring(L, -1), unspeakable, sizeof unspeakable - 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &MODE_KEY);
+}
+
+/* These do nothing here: an author is told so where it is seen at once. */
 static void refuse_event(lua_State *L, const char *event) { /* t meta       */
   lua_pushstring(L, event);
   if (lua_rawget(L, 2) != LUA_TNIL)

@@ -5,46 +5,22 @@
 #include "engine/library.h"
 #include "engine/inside.h"
 #include "engine/instrument.h"
+#include "engine/library_parts.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRIPT_MAX = 1 << 20, CODE_MAX = 16 << 20, SCRIPTS_MAX = 4000, DEEP = 12, FRESH_US = 50000 };
-
-typedef struct script {
-  char *module, *path;
-  char sha[2 * LN_SHA256 + 1];
-  char *source;                                          /* NULL: in the store, not fetched yet             */
-  size_t n;
-  ln_buf code, seen_through; /* what it was compiled to, once it was; as it is, and for values nobody knows */
-  struct timespec changed;                               /* of the file, when it was read                   */
-  off_t size;
-  ino_t inode;
-} script;
-
-struct index;
-
-struct ln_snapshot {
-  ln_engine *engine;
-  int refs;
-  script *v;
-  size_t n, cap;
-  ln_buf manifest;
-  char hash[8 + 2 * LN_SHA256];                          /* "sha256:" + hex                                 */
-  char extra[1024];                                      /* the file that was given by path                 */
-  bool in_scripts;                                       /* while a folder of scripts is walked             */
-  bool news;                                             /* some file was read: the index is to be written  */
-  atomic_bool stored;                                    /* a transaction that put it has been committed    */
-  uint64_t put_in;                                       /* the writer's: the transaction that put it last  */
-  size_t seen;                                           /* files, while looking whether any changed        */
-  struct index *index;                                   /* while it is taken                               */
-  int64_t looked_us;                                     /* when the files were last seen unchanged         */
+enum {
+  CODE_MAX = 16 << 20,
+  SCRIPTS_MAX = 4000,
+  DEEP = 12,
+  FRESH_US = 50000,
+  SOON_S = 2,                                            /* a file's time tells two writes this far apart   */
+  LATEST = 8                                             /* snapshots in which a script is looked for       */
 };
 
 /* ------------------------------------------------------------------ the struct */
@@ -57,7 +33,11 @@ static ln_snapshot *snapshot_new(ln_engine *g, ln_err *err) {
   }
   s->engine = g;
   s->refs = 1;
+  s->taken_s = ln_now_ms(ln_clock_real()) / 1000;
   ln_buf_init(&s->manifest, 4 << 20);
+  s->at = &g->snapshots;
+  if ((s->next = *s->at)) s->next->at = &s->next;
+  *s->at = s;
   return s;
 }
 
@@ -66,17 +46,44 @@ ln_snapshot *ln_snapshot_keep(ln_snapshot *s) {
   return s;
 }
 
-static void script_free(script *c) {
+ln_script *ln_script_keep(ln_script *c) {
+  c->refs++;
+  return c;
+}
+
+void ln_script_drop(ln_script *c) {
+  if (!c || --c->refs > 0) return;
   free(c->module);
   free(c->path);
-  free(c->source);
+  free(atomic_load(&c->source));
   ln_buf_free(&c->code);
   ln_buf_free(&c->seen_through);
+  ln_buf_free(&c->loads);
+  free(c);
+}
+
+/* Copies the texts; its source is to follow, where it is not in the store. */
+static ln_script *script_new(ln_str module, ln_str path, ln_str sha, ln_err *err) {
+  ln_script *c = calloc(1, sizeof *c);
+  if (c && (c->refs = 1) && (c->module = ln_str_dup(module)) && (c->path = ln_str_dup(path))) {
+    memcpy(c->sha, sha.p, 2 * LN_SHA256);
+    ln_buf_init(&c->loads, 1 << 20);
+    return c;
+  }
+  ln_script_drop(c);
+  ln_fail(err, "memory", LN_AGAIN, "no memory for a script");
+  return NULL;
+}
+
+static void set_source(ln_script *c, char *source, size_t n) {
+  c->n = n;
+  atomic_store(&c->source, source);
 }
 
 void ln_snapshot_drop(ln_snapshot *s) {
   if (!s || --s->refs > 0) return;
-  for (size_t i = 0; i < s->n; i++) script_free(&s->v[i]);
+  if ((*s->at = s->next)) s->next->at = s->at;
+  for (size_t i = 0; i < s->n; i++) ln_script_drop(s->v[i].script);
   free(s->v);
   ln_buf_free(&s->manifest);
   free(s);
@@ -84,19 +91,46 @@ void ln_snapshot_drop(ln_snapshot *s) {
 
 const char *ln_snapshot_hash(const ln_snapshot *s) { return s->hash; }
 size_t ln_snapshot_count(const ln_snapshot *s) { return s->n; }
-ln_str ln_snapshot_name(const ln_snapshot *s, size_t i) { return ln_str_of(s->v[i].module); }
-const char *ln_snapshot_path(const ln_snapshot *s, size_t i) { return s->v[i].path; }
+ln_str ln_snapshot_name(const ln_snapshot *s, size_t i) { return ln_str_of(s->v[i].script->module); }
+const char *ln_snapshot_path(const ln_snapshot *s, size_t i) { return s->v[i].script->path; }
 
-static bool add(ln_snapshot *s, script c, ln_err *err) {
+bool ln_snapshot_add(ln_snapshot *s, const ln_place *p, ln_err *err) {
   if (s->n == s->cap) {
     size_t cap = s->cap ? s->cap * 2 : 64;
-    script *v = cap <= SCRIPTS_MAX * 2 ? realloc(s->v, cap * sizeof *v) : NULL;
-    if (!v) return script_free(&c), ln_fail(err, "too_big", LN_FINAL, "more than %d scripts", SCRIPTS_MAX);
+    ln_place *v = cap <= SCRIPTS_MAX * 2 ? reallocarray(s->v, cap, sizeof *v) : NULL;
+    if (!v) {
+      ln_script_drop(p->script);
+      return ln_fail(err, "too_big", LN_FINAL, "more than %d scripts", SCRIPTS_MAX);
+    }
     s->v = v;
     s->cap = cap;
   }
-  s->v[s->n++] = c;
+  s->v[s->n++] = *p;
   return true;
+}
+
+ln_place *ln_snapshot_place(const ln_snapshot *s, ln_str module) {
+  size_t lo = 0, hi = s->n;
+  while (lo < hi) {
+    size_t mid = (lo + hi) / 2;
+    int c = ln_str_cmp(ln_str_of(s->v[mid].script->module), module);
+    if (c == 0) return &s->v[mid];
+    if (c < 0) lo = mid + 1;
+    else hi = mid;
+  }
+  return NULL;
+}
+
+/* The very same, of a snapshot that is in use; the latest are looked through.  Theirs is its source, too. */
+static ln_script *same_script(ln_engine *g, ln_str module, ln_str path, ln_str sha) {
+  ln_snapshot *s = g->snapshots;
+  for (int i = 0; s && i < LATEST; s = s->next, i++) {
+    /* one without a name is not sorted yet */
+    const ln_place *p = s->hash[0] ? ln_snapshot_place(s, module) : NULL;
+    if (p && ln_str_eq(ln_str_of(p->script->sha), sha) && ln_str_eq(ln_str_of(p->script->path), path))
+      return ln_script_keep(p->script);
+  }
+  return NULL;
 }
 
 /* ------------------------------------------------------------------ the index of the last snapshot
@@ -130,7 +164,7 @@ static bool known_file(const struct index *x, const char *path, const struct sta
   const known what = {.path = (char *)(uintptr_t)path};
   const known *k = x && x->n ? bsearch(&what, x->v, x->n, sizeof *x->v, by_path) : NULL;
   if (!k || k->sec != st->st_mtim.tv_sec || k->nsec != st->st_mtim.tv_nsec || k->size != st->st_size ||
-      k->inode != (long long)st->st_ino || k->sec + 2 >= x->written_s)
+      k->inode != (long long)st->st_ino || k->sec + SOON_S >= x->written_s)
     return false;
   memcpy(sha, k->sha, sizeof k->sha);
   return true;
@@ -174,9 +208,10 @@ static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
   ln_buf_init(&text, 4 << 20);
   ln_buf_addf(&text, "%lld %s\n", (long long)(ln_now_ms(ln_clock_real()) / 1000), s->hash);
   for (size_t i = 0; i < s->n; i++) {
-    const script *c = &s->v[i];
-    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", c->path, c->sha, (long long)c->changed.tv_sec,
-                (long long)c->changed.tv_nsec, (long long)c->size, (long long)c->inode);
+    const ln_place *p = &s->v[i];                        /* of size -1: no file is taken for it */
+    ln_buf_addf(&text, "%s\t%s %lld %lld %lld %lld\n", p->script->path, p->script->sha,
+                (long long)p->changed.tv_sec, (long long)p->changed.tv_nsec, (long long)p->size,
+                (long long)p->inode);
   }
   bool ok = ln_buf_ok(&text, err) && ln_tx_hint_put(tx, LN_STR("scripts"), ln_buf_view(&text), err);
   ln_buf_free(&text);
@@ -185,20 +220,28 @@ static bool index_write(ln_tx *tx, const ln_snapshot *s, ln_err *err) {
 
 /* ------------------------------------------------------------------ reading files */
 
-static bool read_file(const char *path, ln_buf *out, ln_err *err) {
-  FILE *f = fopen(path, "rb");
-  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
+static bool read_all(FILE *f, const char *path, ln_buf *out, ln_err *err) {
   char chunk[16384];
   size_t n;
-  ln_buf_init(out, SCRIPT_MAX);
+  ln_buf_init(out, LN_SCRIPT_MAX);
   while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && ln_buf_add(out, (ln_str){chunk, n})) continue;
-  bool ok = !ferror(f) && !ln_buf_failed(out);
+  if (!ferror(f) && !ln_buf_failed(out)) return true;
+  ln_buf_free(out);
+  return ln_fail(err, "too_big", LN_FINAL, "%s is unreadable or larger than 1 MiB", path);
+}
+
+/* False, and with how: *busy, somebody is writing it; *gone, it is not there any more. */
+static bool read_file(const ln_reading *how, const char *path, ln_buf *out, bool *busy, bool *gone,
+                      ln_err *err) {
+  int fd = how ? how->open(how->arg, path, busy) : -1;
+  FILE *f = how ? fd >= 0 ? fdopen(fd, "rb") : NULL : fopen(path, "rb");
+  int why = errno;
+  if (!f && fd >= 0) close(fd);
+  *gone = !f && how && !*busy && why == ENOENT;
+  if (!f) return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", path, strerror(why));
+  bool ok = read_all(f, path, out, err);
   fclose(f);
-  if (!ok) {
-    ln_buf_free(out);
-    return ln_fail(err, "too_big", LN_FINAL, "%s is unreadable or larger than 1 MiB", path);
-  }
-  return true;
+  return ok;
 }
 
 /* "t1059/harden.lua" is module "t1059.harden". */
@@ -210,28 +253,73 @@ static char *module_name(const char *relative) {
   return m;
 }
 
+/* The text's script, which may be one that is there already.  text is taken. */
+static ln_script *script_of_text(ln_snapshot *s, ln_str module, const char *path, ln_buf *text, ln_err *err) {
+  uint8_t raw[LN_SHA256];
+  char sha[2 * LN_SHA256 + 1], *source = NULL;
+  size_t n = 0;
+  ln_script *c = NULL;
+  if (ln_sha256(ln_buf_view(text), raw) && (source = ln_buf_take(text, &n))) {
+    ln_str hex = {sha, 2 * LN_SHA256};
+    ln_hex(raw, sizeof raw, sha);
+    c = same_script(s->engine, module, ln_str_of(path), hex);
+    if (!c) c = script_new(module, ln_str_of(path), hex, err);
+  } else {
+    ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  }
+  ln_buf_free(text);
+  if (c && !atomic_load(&c->source)) set_source(c, source, n);
+  else free(source);
+  return c;
+}
+
+static bool same_file(const ln_place *p, const char *path, const struct stat *st) {
+  return p && strcmp(p->script->path, path) == 0 && p->size == st->st_size &&
+         p->changed.tv_sec == st->st_mtim.tv_sec && p->changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* What the snapshot before has of a file that was not written since; or that is just being written. */
+static bool add_as_before(ln_snapshot *s, const ln_place *was, bool busy, ln_err *err) {
+  ln_place p = *was;
+  ln_script_keep(p.script);
+  if (busy) p.size = -1;
+  return ln_snapshot_add(s, &p, err);
+}
+
+/* One that vanished meanwhile, or that is new and being written, is none of this snapshot's. */
+static bool add_text(ln_snapshot *s, ln_str module, const char *path, ln_place p, ln_err *err) {
+  const ln_reading *how = s->reading;
+  const ln_place *was = how && how->before ? ln_snapshot_place(how->before, module) : NULL;
+  bool busy = false, gone = false;
+  ln_err why = {0};
+  ln_buf text;
+  if (was && was->script->source && was->inode == p.inode &&
+      p.changed.tv_sec + SOON_S < how->before->taken_s &&
+      same_file(was, path, &(struct stat){.st_size = p.size, .st_mtim = p.changed}))
+    return add_as_before(s, was, false, err);
+  s->news = true;
+  if (!read_file(how, path, &text, &busy, &gone, &why)) {
+    if (busy && was) return add_as_before(s, was, true, err);
+    return busy || gone || (*err = why, false);
+  }
+  p.script = script_of_text(s, module, path, &text, err);
+  return p.script && ln_snapshot_add(s, &p, err);
+}
+
 static bool add_file(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
                      ln_err *err) {
-  script c = {.changed = st->st_mtim, .size = st->st_size, .inode = st->st_ino};
-  ln_buf text;
-  uint8_t sha[LN_SHA256];
-  if (known_file(s->index, path, st, c.sha)) {
-    c.module = module_name(relative);
-    c.path = ln_str_dup(ln_str_of(path));
-    if (c.module && c.path) return add(s, c, err);
-    script_free(&c);
-    return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  ln_place p = {.changed = st->st_mtim, .size = st->st_size, .inode = st->st_ino};
+  char sha[2 * LN_SHA256 + 1], *module = module_name(relative);
+  if (!module) return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  bool ok;
+  if (known_file(s->index, path, st, sha)) {
+    p.script = script_new(ln_str_of(module), ln_str_of(path), ln_str_of(sha), err);
+    ok = p.script && ln_snapshot_add(s, &p, err);
+  } else {
+    ok = add_text(s, ln_str_of(module), path, p, err);
   }
-  s->news = true;
-  if (!read_file(path, &text, err)) return false;
-  bool ok = ln_sha256(ln_buf_view(&text), sha);
-  ln_hex(sha, sizeof sha, c.sha);
-  c.source = ln_buf_take(&text, &c.n);
-  c.module = module_name(relative);
-  c.path = ln_str_dup(ln_str_of(path));
-  if (ok && c.source && c.module && c.path) return add(s, c, err);
-  script_free(&c);
-  return ln_fail(err, "memory", LN_AGAIN, "no memory for %s", path);
+  free(module);
+  return ok;
 }
 
 /* What no run loads: simulators, editors' annotations, and what examines scripts in the host state.  And
@@ -276,13 +364,13 @@ static bool walk(ln_snapshot *s, const char *root, const char *relative, int dep
 }
 
 static int by_module(const void *a, const void *b) {
-  return strcmp(((const script *)a)->module, ((const script *)b)->module);
+  return strcmp(((const ln_place *)a)->script->module, ((const ln_place *)b)->script->module);
 }
 
 /* Earlier folders win: the site's scripts over those that ship. */
 static bool has_module(const ln_snapshot *s, size_t upto, const char *module) {
   for (size_t i = 0; i < upto; i++)
-    if (strcmp(s->v[i].module, module) == 0) return true;
+    if (strcmp(s->v[i].script->module, module) == 0) return true;
   return false;
 }
 
@@ -290,7 +378,7 @@ static bool take_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *
   size_t before = s->n, kept = s->n;
   if (!walk(s, root, "", 0, visit, err)) return false;
   for (size_t i = before; i < s->n; i++) {
-    if (has_module(s, before, s->v[i].module)) script_free(&s->v[i]);
+    if (has_module(s, before, s->v[i].script->module)) ln_script_drop(s->v[i].script);
     else s->v[kept++] = s->v[i];
   }
   s->n = kept;
@@ -299,17 +387,24 @@ static bool take_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *
 
 static bool name_snapshot(ln_snapshot *s, ln_err *err) {
   uint8_t sha[LN_SHA256];
-  /* the same files: the same manifest */
-  if (!s->news && s->index && s->index->n == s->n && s->index->hash[0]) {
-    memcpy(s->hash, s->index->hash, sizeof s->hash);
-    return true;
-  }
   ln_buf_addz(&s->manifest, "lunette snapshot 1\n");
   for (size_t i = 0; i < s->n; i++)
-    ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].module, s->v[i].sha, s->v[i].path);
+    ln_buf_addf(&s->manifest, "%s\t%s\t%s\n", s->v[i].script->module, s->v[i].script->sha,
+                s->v[i].script->path);
   if (!ln_buf_ok(&s->manifest, err) || !ln_sha256(ln_buf_view(&s->manifest), sha)) return false;
   memcpy(s->hash, "sha256:", 7);
   ln_hex(sha, sizeof sha, s->hash + 7);
+  return true;
+}
+
+void ln_snapshot_sort(ln_snapshot *s) {
+  if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
+}
+
+bool ln_snapshot_name_it(ln_snapshot *s, ln_err *err) {
+  ln_snapshot_sort(s);
+  if (s->news || !s->index || s->index->n != s->n || !s->index->hash[0]) return name_snapshot(s, err);
+  memcpy(s->hash, s->index->hash, sizeof s->hash);       /* the same files: the same manifest */
   return true;
 }
 
@@ -320,19 +415,12 @@ static const char *base_of(const char *path) {
 
 /* ------------------------------------------------------------------ unchanged files are not read again */
 
-static script *find(ln_snapshot *s, ln_str module);
-
-static bool same_file(const script *c, const char *path, const struct stat *st) {
-  return c && strcmp(c->path, path) == 0 && c->size == st->st_size &&
-         c->changed.tv_sec == st->st_mtim.tv_sec && c->changed.tv_nsec == st->st_mtim.tv_nsec;
-}
-
 /* A shadowed file is none of the snapshot's: it may change. */
 static bool still_same(ln_snapshot *s, const char *path, const char *relative, const struct stat *st,
                        ln_err *err) {
   char *module = module_name(relative);
-  script *c = module ? find(s, ln_str_of(module)) : NULL;
-  bool same = c && (strcmp(c->path, path) != 0 || same_file(c, path, st));
+  const ln_place *p = module ? ln_snapshot_place(s, ln_str_of(module)) : NULL;
+  bool same = p && (strcmp(p->script->path, path) != 0 || same_file(p, path, st));
   free(module);
   if (same) s->seen++;
   (void)err;
@@ -361,15 +449,28 @@ static bool same_connector(ln_snapshot *s, const char *path, const char *relativ
 
 typedef bool (*root_fn)(ln_snapshot *s, const char *root, visit_fn visit, ln_err *err);
 
+/* While people edit, a folder may come later; one that was there and is gone is a fault. */
+static bool may_be_missing(const ln_snapshot *s, ln_str root) {
+  const ln_snapshot *before = s->reading ? s->reading->before : NULL;
+  if (!s->reading || access(root.p, F_OK) == 0) return false;
+  for (size_t i = 0; before && i < before->n; i++) {
+    ln_str path = ln_str_of(before->v[i].script->path);
+    if (before->v[i].size >= 0 && ln_str_starts(path, root) && path.p[root.n] == '/') return false;
+  }
+  return true;
+}
+
 /* Every folder that a snapshot is made of, in the order in which they win.  A folder of connectors may be
 ** missing. */
 static bool each_root(ln_snapshot *s, root_fn fn, visit_fn on_script, visit_fn on_connector, ln_err *err) {
   const ln_config *c = s->engine->config;
   bool ok = true;
   s->in_scripts = true;
-  for (size_t i = 0; ok && i < c->scripts.n; i++) ok = fn(s, c->scripts.v[i].p, on_script, err);
+  for (size_t i = 0; ok && i < c->scripts.n; i++)
+    ok = may_be_missing(s, c->scripts.v[i]) || fn(s, c->scripts.v[i].p, on_script, err);
   s->in_scripts = false;
-  for (size_t i = 0; ok && i < c->stdlib.n; i++) ok = fn(s, c->stdlib.v[i].p, on_script, err);
+  for (size_t i = 0; ok && i < c->stdlib.n; i++)
+    ok = may_be_missing(s, c->stdlib.v[i]) || fn(s, c->stdlib.v[i].p, on_script, err);
   for (size_t i = 0; ok && i < c->connectors_path.n; i++)
     if (access(c->connectors_path.v[i].p, F_OK) == 0)
       ok = fn(s, c->connectors_path.v[i].p, on_connector, err);
@@ -404,10 +505,10 @@ static bool add_extra(ln_snapshot *s, ln_str extra, ln_err *err) {
 }
 
 /* The last snapshot is kept by the engine: runs that start while nothing changes share it. */
-static ln_snapshot *remember(ln_engine *g, ln_snapshot *s) {
+static ln_snapshot *remember(ln_snapshot **slot, ln_snapshot *s) {
   s->looked_us = ln_mono_us(ln_clock_real());
-  ln_snapshot_drop(g->library);
-  g->library = ln_snapshot_keep(s);
+  ln_snapshot_drop(*slot);
+  *slot = ln_snapshot_keep(s);
   return s;
 }
 
@@ -418,45 +519,103 @@ static ln_snapshot *take(ln_engine *g, ln_str extra, const char *first, ln_err *
   bool ok = s != NULL && add_extra(s, extra, err);
   if (ok) s->in_scripts = true;
   ok = ok && (!first || take_root(s, first, add_file, err));
-  ok = ok && each_root(s, take_root, add_file, add_connector, err);
-  if (ok) {
-    if (s->n) qsort(s->v, s->n, sizeof *s->v, by_module);
-    ok = name_snapshot(s, err);
-  }
+  ok = ok && each_root(s, take_root, add_file, add_connector, err) && ln_snapshot_name_it(s, err);
   if (s) index_free(s->index), s->index = NULL;
   if (ok) return s;
   ln_snapshot_drop(s);
   return NULL;
 }
 
+ln_snapshot *ln_snapshot_read(ln_engine *g, const ln_reading *how, ln_err *err) {
+  ln_snapshot *s = snapshot_new(g, err);
+  if (s) s->reading = how;
+  bool ok = s && each_root(s, take_root, add_file, add_connector, err);
+  if (s) s->reading = NULL;
+  if (ok) {
+    ln_snapshot_sort(s);
+    return s;
+  }
+  ln_snapshot_drop(s);
+  return NULL;
+}
+
+/* A file beside the scripts that are kept: those are as they are. */
+static ln_snapshot *take_beside(ln_engine *g, ln_str extra, ln_err *err) {
+  ln_snapshot *s = snapshot_new(g, err);
+  bool ok = s != NULL && add_extra(s, extra, err);
+  for (size_t i = 0; ok && i < g->library->n; i++) {
+    const ln_place *p = &g->library->v[i];
+    if (strcmp(p->script->module, s->v[0].script->module) == 0) continue;
+    ln_script_keep(p->script);
+    ok = ln_snapshot_add(s, p, err);
+  }
+  if (ok && ln_snapshot_name_it(s, err)) return s;
+  ln_snapshot_drop(s);
+  return NULL;
+}
+
+static bool same_beside(ln_engine *g, ln_str extra) {
+  ln_snapshot *s = g->beside;
+  struct stat st;
+  const ln_place *p;
+  if (!s || !ln_str_eq(ln_str_of(s->extra), extra) || stat(s->extra, &st) != 0) return false;
+  char *module = module_name(base_of(s->extra));
+  bool same = module && (p = ln_snapshot_place(s, ln_str_of(module))) && same_file(p, s->extra, &st) &&
+              p->changed.tv_sec + SOON_S < s->taken_s;
+  free(module);
+  return same;
+}
+
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err) {
-  if (g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
-  ln_snapshot *s = take(g, extra, NULL, err);
-  return s ? remember(g, s) : NULL;
+  bool kept = g->library && g->library->kept;
+  if (kept ? !extra.n : g->library && unchanged(g->library, extra)) return ln_snapshot_keep(g->library);
+  if (kept && same_beside(g, extra)) return ln_snapshot_keep(g->beside);
+  ln_snapshot *s = kept ? take_beside(g, extra, err) : take(g, extra, NULL, err);
+  return s ? remember(kept ? &g->beside : &g->library, s) : NULL;
 }
 
 ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err) {
   return take(g, (ln_str){NULL, 0}, folder, err);
 }
 
+void ln_snapshot_set(ln_engine *g, ln_snapshot *s) {
+  ln_snapshot_drop(g->beside);
+  ln_snapshot_drop(g->library);
+  g->beside = NULL;
+  if ((g->library = s)) ln_snapshot_keep(s)->kept = true;
+}
+
+ln_snapshot *ln_snapshot_last(ln_engine *g) {
+  ln_err quiet;
+  struct index *x = index_read(g);
+  ln_snapshot *s = x && x->hash[0] ? ln_snapshot_load(g, ln_str_of(x->hash), &quiet) : NULL;
+  index_free(x);
+  return s;
+}
+
 /* ------------------------------------------------------------------ pinned */
 
 static bool add_line(ln_snapshot *s, ln_str line, ln_err *err) {
   ln_str module, rest, sha, path;
-  script c = {0};
+  ln_place p = {.size = -1};
   if (!ln_str_cut(line, '\t', &module, &rest) || !ln_str_cut(rest, '\t', &sha, &path) ||
       sha.n != 2 * LN_SHA256)
     return ln_fail(err, "store", LN_FINAL, "the manifest of snapshot %s is damaged", s->hash);
-  c.module = ln_str_dup(module);
-  c.path = ln_str_dup(path);
-  memcpy(c.sha, sha.p, sha.n);
-  return add(s, c, err);
+  p.script = same_script(s->engine, module, path, sha);
+  if (!p.script) p.script = script_new(module, path, sha, err);
+  return p.script && ln_snapshot_add(s, &p, err);
+}
+
+static ln_snapshot *in_memory(ln_engine *g, ln_str hash) {
+  for (ln_snapshot *s = g->snapshots; s; s = s->next)
+    if (s->manifest.n && ln_str_eq(ln_str_of(s->hash), hash)) return ln_snapshot_keep(s);
+  return NULL;
 }
 
 ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
-  ln_snapshot *s = snapshot_new(g, err);
+  ln_snapshot *s = in_memory(g, hash);
   ln_str rest, line;
-  if (!s) return NULL;
+  if (s || !(s = snapshot_new(g, err))) return s;
   snprintf(s->hash, sizeof s->hash, "%.*s", LN_STR_ARG(hash));
   bool ok = hash.n > 7 && ln_store_content_get(g->store, (ln_str){hash.p + 7, hash.n - 7}, &s->manifest, err);
   if (!ok) ln_err_prefix(err, "snapshot %s", s->hash);
@@ -474,11 +633,12 @@ static bool pruned(ln_err *err) {
   return ln_fail(err, "store", LN_AGAIN, "the scripts as this process knows them were pruned: try again");
 }
 
-static bool put_source(ln_tx *tx, const script *c, ln_err *err) {
-  ln_content source = {.kind = LN_STR("source"), .bytes = {c->source, c->n}};
+static bool put_source(ln_tx *tx, const ln_script *c, ln_err *err) {
+  const char *text = atomic_load(&c->source);
+  ln_content source = {.kind = LN_STR("source"), .bytes = {text, text ? c->n : 0}};
   bool has = false;
   memcpy(source.sha256, c->sha, sizeof source.sha256);
-  if (c->source) return ln_tx_content_put(tx, &source, err);
+  if (text) return ln_tx_content_put(tx, &source, err);
   return ln_tx_content_has(tx, ln_str_of(c->sha), &has, err) && (has || pruned(err));
 }
 
@@ -491,7 +651,7 @@ static bool put_all(ln_tx *tx, ln_snapshot *s, ln_err *err) {
   if (was) return true; /* its sources went in with it */
   if (!s->manifest.n) return pruned(err);
   for (size_t i = 0; i < s->n; i++)
-    if (!put_source(tx, &s->v[i], err)) return false;
+    if (!put_source(tx, s->v[i].script, err)) return false;
   return ln_tx_content_put(tx, &c, err);
 }
 
@@ -506,6 +666,7 @@ bool ln_snapshot_put(ln_tx *tx, ln_snapshot *s, ln_err *err) {
 void ln_snapshot_stored(ln_snapshot *s) { atomic_store(&s->stored, true); }
 
 void ln_snapshot_forget(ln_engine *g) {
+  if (g->library && g->library->kept) return;            /* it is all in memory */
   ln_snapshot_drop(g->library);
   g->library = NULL;
 }
@@ -539,8 +700,8 @@ bool ln_snapshot_copy(ln_engine *from, ln_str hash, ln_tx *to, ln_err *err) {
   bool ok = true;
   for (size_t i = 0; s && ok && i < s->n; i++) {
     ln_str source, path;
-    ok = ln_snapshot_source(s, ln_str_of(s->v[i].module), &source, &path, err) &&
-         put_source(to, &s->v[i], err);
+    ok = ln_snapshot_source(s, ln_snapshot_name(s, i), &source, &path, err) &&
+         put_source(to, s->v[i].script, err);
   }
   ln_content c = {.kind = LN_STR("manifest"), .bytes = s ? ln_buf_view(&s->manifest) : LN_STR("")};
   if (s) snprintf(c.sha256, sizeof c.sha256, "%s", s->hash + 7);
@@ -549,54 +710,53 @@ bool ln_snapshot_copy(ln_engine *from, ln_str hash, ln_tx *to, ln_err *err) {
   return ok;
 }
 
-static script *find(ln_snapshot *s, ln_str module) {
-  size_t lo = 0, hi = s->n;
-  while (lo < hi) {
-    size_t mid = (lo + hi) / 2;
-    int c = ln_str_cmp(ln_str_of(s->v[mid].module), module);
-    if (c == 0) return &s->v[mid];
-    if (c < 0) lo = mid + 1;
-    else hi = mid;
-  }
-  return NULL;
-}
-
 /* With its source.  NULL: there is none, or it cannot be fetched. */
-static script *script_of(ln_snapshot *s, ln_str module, ln_err *err) {
-  script *c = find(s, module);
+static ln_script *script_of(ln_snapshot *s, ln_str module, ln_err *err) {
+  const ln_place *p = ln_snapshot_place(s, module);
   ln_buf text;
-  if (!c) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module)), NULL;
-  if (c->source) return c;
-  ln_buf_init(&text, SCRIPT_MAX + 1);
+  size_t n;
+  if (!p) return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module)), NULL;
+  ln_script *c = p->script;
+  if (atomic_load(&c->source)) return c;
+  ln_buf_init(&text, LN_SCRIPT_MAX + 1);
   if (!ln_store_content_get(s->engine->store, ln_str_of(c->sha), &text, err)) return ln_buf_free(&text), NULL;
-  if ((c->source = ln_buf_take(&text, &c->n))) return c;
+  char *source = ln_buf_take(&text, &n);
+  if (source) return set_source(c, source, n), c;
   return ln_fail(err, "memory", LN_AGAIN, "no memory for a script"), NULL;
 }
 
 bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
-  script *c = script_of(s, module, err);
+  ln_script *c = script_of(s, module, err);
   if (!c) return false;
-  *source = (ln_str){c->source, c->n};
+  *source = (ln_str){atomic_load(&c->source), c->n};
   *path = ln_str_of(c->path);
   return true;
 }
 
 const char *lnL_pinned_sha(lua_State *L, ln_str module) {
   ln_snapshot *s = lnL_run(L)->scripts;
-  const script *c = s ? find(s, module) : NULL;
-  return c ? c->sha : NULL;
+  const ln_place *p = s ? ln_snapshot_place(s, module) : NULL;
+  return p ? p->script->sha : NULL;
 }
 
 bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err) {
   return ln_snapshot_source(lnL_run(L)->scripts, module, source, path, err);
 }
 
+bool ln_library_pins(const ln_engine *g, ln_str module, const char *sha) {
+  for (const ln_snapshot *s = g->snapshots; s; s = s->next) {
+    const ln_place *p = s->hash[0] ? ln_snapshot_place(s, module) : NULL;
+    if (p && strcmp(p->script->sha, sha) == 0) return true;
+  }
+  return false;
+}
+
 static bool nearest(ln_snapshot *s, ln_str name, ln_str *out) {
   ln_str last;
   for (size_t i = 0; i < s->n; i++) {
-    const char *dot = strrchr(s->v[i].module, '.');
-    last = ln_str_of(dot ? dot + 1 : s->v[i].module);
-    if (ln_str_ieq(last, name) || ln_str_ends(name, last)) return *out = ln_str_of(s->v[i].module), true;
+    const char *module = s->v[i].script->module, *dot = strrchr(module, '.');
+    last = ln_str_of(dot ? dot + 1 : module);
+    if (ln_str_ieq(last, name) || ln_str_ends(name, last)) return *out = ln_str_of(module), true;
   }
   return false;
 }
@@ -610,7 +770,7 @@ bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln
   } else {
     snprintf(out, n, "%.*s", LN_STR_ARG(playbook));
   }
-  if (find(s, ln_str_of(out))) return true;
+  if (ln_snapshot_place(s, ln_str_of(out))) return true;
   if (nearest(s, playbook, &hint))
     return ln_fail(err, "not_found", LN_FINAL, "there is no playbook %s: did you mean %.*s?", out,
                    LN_STR_ARG(hint));
@@ -626,12 +786,12 @@ const char *ln_script_shown(const char *path) {
 
 /* Compiled once: further VMs take what it was compiled to.  A plan, and who goes through a past run with
 ** other scripts, compiles another source. */
-static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
+static bool load_script(lua_State *L, ln_run *r, ln_script *c, ln_err *err) {
   char chunk[300];
   snprintf(chunk, sizeof chunk, "@%s", ln_script_shown(c->path));
   ln_buf *code = ln_replay_sees_opaque(r) ? &c->seen_through : &c->code;
   if (code->n) return ln_vm_load_code(r->vm, L, ln_buf_view(code), chunk, err);
-  if (!lnL_load_script(L, (ln_str){c->source, c->n}, chunk, err)) return false;
+  if (!lnL_load_script(L, (ln_str){atomic_load(&c->source), c->n}, chunk, err)) return false;
   ln_buf_init(code, CODE_MAX);
   if (!ln_vm_code(L, code)) ln_buf_free(code);
   return true;
@@ -640,7 +800,7 @@ static bool load_script(lua_State *L, ln_run *r, script *c, ln_err *err) {
 void lnL_push_chunk(lua_State *L, ln_str module) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
-  script *c = script_of(r->scripts, module, &err);
+  ln_script *c = script_of(r->scripts, module, &err);
   if (!c || !load_script(L, r, c, &err)) lnL_raise(L, &err);
 }
 
@@ -687,7 +847,10 @@ static void open_module(lua_State *L, ln_run *r, ln_str name) {
 int lnL_require(lua_State *L) {
   ln_str name;
   ln_run *r = lnL_run(L);
-  name.p = luaL_checklstring(L, 1, &name.n);
+  if (lua_type(L, 1) != LUA_TSTRING)
+    return lnL_raisef(L, "bad_argument", "require: a module's name is wanted, got %s: write require \"json\"",
+                      luaL_typename(L, 1));
+  name.p = lua_tolstring(L, 1, &name.n);
   lua_settop(L, 1);
   push_loaded(L, r);                                  /* name loaded       */
   lua_pushvalue(L, 1);

@@ -34,7 +34,7 @@ bool ln_snapshot_source(ln_snapshot *s, ln_str module, ln_str *source, ln_str *p
 /* The module that a playbook's name or path means. */
 bool ln_snapshot_module(ln_snapshot *s, ln_str playbook, char *out, size_t n, ln_err *err);
 size_t ln_snapshot_count(const ln_snapshot *s);
-/* A path as people know it: from "scripts/" or "stdlib/" on; a view into it. */
+/* A path as people know it, and chunks are called: from "scripts/" or "stdlib/" on; a view into it. */
 const char *ln_script_shown(const char *path);
 ln_str ln_snapshot_name(const ln_snapshot *s, size_t i); /* module names, sorted */
 const char *ln_snapshot_path(const ln_snapshot *s, size_t i); /* the file that it was */
@@ -43,6 +43,9 @@ const char *ln_snapshot_path(const ln_snapshot *s, size_t i); /* the file that i
 ** source. */
 const char *lnL_pinned_sha(lua_State *L, ln_str module);
 bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path, ln_err *err);
+
+/* Does any snapshot in memory, so any run, have that version of a module? */
+bool ln_library_pins(const ln_engine *g, ln_str module, const char *sha);
 
 /* In a VM: `require NAME` of a playbook: a core module, a connector, or a module of the snapshot. */
 int lnL_require(lua_State *L);

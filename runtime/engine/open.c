@@ -345,6 +345,58 @@ bool ln_run_coerce_again(ln_run *r, ln_err *err) {
   return ok;
 }
 
+/* ------------------------------------------------------------------ looking at any script */
+
+struct checking { ln_run *run; bool runs; ln_buf *loads; };
+
+/* Runs as the root branch, as a script does that is required. */
+static int l_check(lua_State *L) {
+  const struct checking *k = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  lnL_push_chunk(L, ln_str_of(k->run->playbook));            /* chunk      */
+  if (!k->runs) return 0;
+  lua_pushstring(L, k->run->playbook);
+  lua_call(L, 1, 1);                                         /* what it is */
+  if (lua_isnil(L, 1)) return luaL_error(L, "module %s returns nothing", k->run->playbook);
+  if (lnL_is_playbook(L, 1)) lnL_check_inputs(L, 1);
+  return 0;
+}
+
+static int l_push_check(lua_State *L) {
+  struct checking *k = lua_touserdata(L, 1);
+  lua_State *co = k->run->root->co;
+  lua_pushlightuserdata(co, k);
+  lua_pushcclosure(co, l_check, 1);
+  return 0;
+}
+
+static int l_put_loads(lua_State *L) {
+  struct checking *k = lua_touserdata(L, 1);
+  if (k->run->lib_ref == LUA_NOREF) return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, k->run->lib_ref);        /* job loaded     */
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))        /* job loaded k v */
+    if (lua_type(L, -2) == LUA_TSTRING) ln_buf_addf(k->loads, "%s\n", lua_tostring(L, -2));
+  return 0;
+}
+
+bool ln_script_check(ln_engine *g, ln_snapshot *s, ln_str module, bool runs, ln_buf *loads, ln_err *err) {
+  ln_run_options none = {0};
+  ln_err quiet;
+  ln_run *r = ln_run_new(g, &none, err);
+  struct checking k = {.run = r, .runs = runs, .loads = loads};
+  if (!r) return false;
+  r->brief = true;
+  r->scripts = ln_snapshot_keep(s);
+  r->playbook = ln_str_dup(module);
+  bool ok = r->playbook || ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
+  ok = ok && ln_run_begin_vm(r, err) && ln_vm_protect(r->vm, l_push_check, &k, err) &&
+       ln_scratch_turns(r, NULL, err);
+  if (r->vm) ln_vm_protect(r->vm, l_put_loads, &k, &quiet);
+  r->current = NULL;
+  ln_run_free(r);
+  return ok;
+}
+
 static bool take_scripts(ln_run *r, ln_str playbook, ln_err *err) {
   char module[256];
   bool file = ln_str_ends(playbook, LN_STR(".lua"));

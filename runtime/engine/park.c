@@ -63,20 +63,32 @@ static void put(ln_buf *b, const char *key, ln_str text) {
   ln_v_str(b, text);
 }
 
-/* "lunette signal RUN NAME": pasted into a shell as it is. */
-static void put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
+/* A session's next line comes from its prompt. */
+static bool is_for_a_line(const ln_effect *e) {
+  return e->run->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL));
+}
+
+/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is; 0: nothing is to follow it. */
+static int put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
-  if (r->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL))) {
-    snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid);
-    return;
-  }
+  if (is_for_a_line(e)) return snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid), 0;
   ln_buf_init(&name, sizeof w->next - 80);
   bool plain = ln_shell_word(&name, ln_v_get_str(ln_effect_args(e), "name"));
   int n = snprintf(w->next, sizeof w->next, "lunette signal %s %.*s", r->ulid,
                    LN_STR_ARG(plain ? ln_buf_view(&name) : LN_STR("NAME")));
-  if (!r->engine->sched && n > 0) /* else it is woken by it */
-    snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   ln_buf_free(&name);
+  return n;
+}
+
+void ln_park_tell_signals(ln_run *r) {
+  ln_waiting w;
+  for (ln_branch *b = r->branches; b; b = b->next) {
+    ln_effect *e = b->state == LN_B_ASKING ? b->asked : NULL;
+    if (!e || e->finished || e->signal_told || !is_for(e, "signal") || is_for_a_line(e)) continue;
+    e->signal_told = true;
+    put_signal(r, e, &w);
+    ln_run_event(r, "signal", e, ln_str_of(w.next), (ln_str){NULL, 0});
+  }
 }
 
 static void describe(const ln_run *r, ln_waiting *w) {
@@ -90,7 +102,9 @@ static void describe(const ln_run *r, ln_waiting *w) {
   snprintf(w->what, sizeof w->what, "%s", e->waiting_for);
   snprintf(w->step, sizeof w->step, "%s", e->name);
   w->until_ms = due_of(e) == LN_NEVER ? 0 : due_of(e);
-  if (is_for(e, "signal")) put_signal(r, e, w);
+  int n = is_for(e, "signal") ? put_signal(r, e, w) : 0;
+  if (!r->engine->sched && n > 0)                        /* else it is woken by it */
+    snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
 }
 
 void ln_park_encode(const ln_waiting *w, ln_buf *out) {

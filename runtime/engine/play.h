@@ -10,6 +10,10 @@ int lnL_playbook(lua_State *L);
 bool lnL_is_playbook(lua_State *L, int idx);
 ln_play *lnL_play_of(lua_State *L, int idx, ln_err *err); /* its name, stage, uses, d3fend, for a branch */
 
+/* Are the types of the inputs that the playbook at idx declares ones that there are, and their defaults of
+** them?  Raises, naming the input. [-0, +0, e] */
+LN_RAISES void lnL_check_inputs(lua_State *L, int idx);
+
 /* What is done under the play rests on the verdict that its input (at idx) has.  [-0, +0, m] */
 void lnL_play_input(lua_State *L, ln_play *p, int idx);
 

@@ -229,6 +229,7 @@ typedef struct scripts {
   ln_buf unused;
   size_t n;
   int64_t last; /* the last run whose scripts are known to be used */
+  int64_t moves;                                         /* runs that had been moved to others by then      */
   bool ok, more;
   int64_t gone;
 } scripts;
@@ -299,7 +300,10 @@ static bool end_unused(ln_tx *tx, scripts *s, ln_err *err) {
 /* In one transaction: a run that begins finds its scripts there, or puts them again. */
 static bool scripts_apply(ln_tx *tx, void *arg, ln_err *err) {
   scripts *s = arg;
+  int64_t moves;
   ln_buf indexed;
+  if (!ln_tx_moves(tx, &moves, err)) return false;
+  if (moves != s->moves) return s->more = true;          /* some of them may be used by now: once more */
   ln_buf_init(&indexed, 256);
   s->ok = true;
   bool ok = ln_snapshot_indexed(tx, &indexed, err) &&
@@ -317,7 +321,8 @@ static bool end_scripts(pruning *p, ln_err *err) {
     scripts s = {.n = 0};
     ln_buf_init(&s.unused, SNAPSHOTS * NAME + 1);
     s.ok = true;
-    ok = ln_store_snapshots(p->g->store, add_used, &s, &s.last, err) && (s.ok || no_memory(err)) &&
+    ok = ln_store_moves(p->g->store, &s.moves, err) &&
+         ln_store_snapshots(p->g->store, add_used, &s, &s.last, err) && (s.ok || no_memory(err)) &&
          ln_writer_run(p->g->store, scripts_apply, &s, err);
     if (ok) p->out->scripts += s.gone;
     more = s.more;

@@ -63,6 +63,7 @@ void ln_run_tell(ln_run *r, ln_str entries) {
 
 /* ------------------------------------------------------------------ the pump */
 
+enum { BRIEF_US = 200000 };                              /* who only looks at a script gives it no more     */
 enum { TURNS = 256 };                                    /* then others on the loop have theirs             */
 
 static void pump_task(void *arg) {
@@ -181,16 +182,21 @@ static void run_branch(ln_run *r, ln_branch *b) {
 
 /* ------------------------------------------------------------------ deliveries */
 
-static const ln_branch *asking_anew(const ln_run *r) {
-  for (const ln_branch *b = r->branches; b; b = b->next)
-    if (b->state == LN_B_ASKING && b->asked && !b->asked->record) return b;
-  return NULL;
+/* Where the script is instead: at what the journal does not know, if there is such a thing. */
+static const ln_branch *asking(const ln_run *r) {
+  const ln_branch *any = NULL;
+  for (const ln_branch *b = r->branches; b; b = b->next) {
+    if (b->state != LN_B_ASKING || !b->asked || b->asked->finished) continue;
+    if (!b->asked->record) return b;
+    any = b;
+  }
+  return any;
 }
 
 /* The journal knows something that the script does not come to. */
 static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_err err;
-  const ln_branch *b = asking_anew(r);
+  const ln_branch *b = asking(r);
   if (r->replay) ln_replay_diverged(r, rec, b ? b->asked : NULL);
   ln_fail(&err, "divergence", LN_FINAL,
           "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
@@ -232,9 +238,10 @@ bool ln_run_wake_with(ln_run *r, ln_effect *e) {
   return true;
 }
 
-/* It slept until then, or waited in vain. */
+/* It slept until then, or waited in vain; what was denied, or cancelled, ended before. */
 static void note_time(ln_run *r, const ln_effect *e, int64_t due_ms) {
-  if (e->op->cls == LN_WAIT && due_ms && (e->op == &ln_op_sleep || !e->ok)) ln_timing_due(r, due_ms);
+  bool by_time = e->op->cls == LN_WAIT && due_ms && r->now_ms >= due_ms;
+  if (by_time && (e->op == &ln_op_sleep || !e->ok)) ln_timing_due(r, due_ms);
 }
 
 bool ln_run_deliver(ln_run *r, ln_record *rec, ln_effect *e) {
@@ -342,6 +349,7 @@ static void idle(ln_run *r) {
   ln_run_flush(r);
   if (r->broken || r->flushed < r->flushes || r->creating) return;
   tell_waiting(r);
+  ln_park_tell_signals(r);
   ln_park_try(r);
 }
 
@@ -640,6 +648,7 @@ static int l_push_root(lua_State *L) {
 bool ln_run_begin_vm(ln_run *r, ln_err *err) {
   const ln_config *c = r->engine->config;
   ln_vm_limits limits = {.memory = c->memory, .slice_us = c->slice_us, .cpu_us = c->cpu_us};
+  if (r->brief && limits.cpu_us > BRIEF_US) limits.cpu_us = BRIEF_US;
   if (!(r->vm = ln_vm_new(&limits, err))) return false;
   *ln_vm_user(r->vm) = r;
   ln_vm_on_print(r->vm, ln_note_print);

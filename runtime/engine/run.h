@@ -7,9 +7,9 @@
 typedef enum ln_approve { LN_APPROVE_WAIT, LN_APPROVE_ASK, LN_APPROVE_DENY, LN_APPROVE_ALL } ln_approve;
 
 typedef struct ln_event { /* what a terminal shows; fed after the commit, but "asked" */
-  const char *what; /* "asked" "stage" "step" "waiting" "approval" "note" "broken" "end" */
+  const char *what; /* "asked" "stage" "step" "waiting" "approval" "signal" "note" "broken" "end" */
   ln_str name, op, state;                                /* of the step or stage                            */
-  ln_str text;                                           /* why, title                                      */
+  ln_str text; /* why, title, what sends the signal; of "asked" the arguments, an encoded object or "" */
   const char *cls;
   int64_t ms;                                            /* how long it took                                */
   int64_t approval;
@@ -21,6 +21,9 @@ typedef struct ln_run_options {
   bool despite_freeze;                                   /* its writes go on under freeze                   */
   ln_approve approve;
   ln_str assume;                                         /* an encoded object: step name -> value; "" none  */
+  /* of a test: an encoded object, step name -> { ok, state, value }: what it comes to, and nothing is
+  ** asked or done; "" none; lent until the run is closed */
+  ln_str recorded;
   ln_event_fn event;
   void *event_arg;
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */

@@ -203,6 +203,14 @@ static int by_text(const void *a, const void *b) {
   return ln_str_cmp(*(const ln_str *)a, *(const ln_str *)b);
 }
 
+/* What simulators are made of, and what tests see of them. */
+static bool is_no_vendor(ln_str name) {
+  static const char *const others[] = {"kit", "world", "test", "from_run", "new_test", "literal"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (ln_str_eq(name, ln_str_of(others[i]))) return true;
+  return false;
+}
+
 static void find_names(ln_simhost *h) {
   for (size_t i = 0; i < h->n_dirs; i++) {
     char path[4096];
@@ -212,7 +220,7 @@ static void find_names(ln_simhost *h) {
       ln_str name = ln_str_of(f->d_name);
       if (!ln_str_ends(name, LN_STR(".lua")) || f->d_name[0] == '.') continue;
       name.n -= 4;
-      if (ln_str_eq(name, LN_STR("kit")) || ln_str_eq(name, LN_STR("world"))) continue;
+      if (is_no_vendor(name)) continue;
       char *copy = ln_str_dup(name);
       if (copy) h->names[h->n_names++] = (ln_str){copy, name.n};
     }
@@ -354,6 +362,16 @@ bool ln_simhost_start(ln_simhost *h, ln_str name, const char *base, ln_err *err)
   }
   return ok;
 }
+
+lua_State *ln_simhost_state(ln_simhost *h) { return h->L; }
+
+void lnL_simhost_instance(lua_State *L, ln_simhost *h, ln_str name) {
+  const instance *it = find(h, name);
+  if (it) lua_rawgeti(L, LUA_REGISTRYINDEX, it->ref);
+  else lua_pushnil(L);
+}
+
+void lnL_simhost_world(lua_State *L, ln_simhost *h) { lua_rawgeti(L, LUA_REGISTRYINDEX, h->world); }
 
 /* --- looking into one --- */
 

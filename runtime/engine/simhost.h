@@ -40,6 +40,12 @@ bool ln_simhost_truth(ln_simhost *h, ln_str name, ln_buf *facts, ln_buf *facets,
 /* Runs a Lua chunk with the simulator's state and world as its arguments: a test arranges things. */
 bool ln_simhost_do(ln_simhost *h, ln_str name, const char *chunk, ln_err *err);
 
+/* For playbook tests, which share the simulators' Lua state: its state; and pushes the simulator's instance
+** (kit.lua), or nil, and the world. [-0, +1, -] */
+lua_State *ln_simhost_state(ln_simhost *h);
+void lnL_simhost_instance(lua_State *L, ln_simhost *h, ln_str name);
+void lnL_simhost_world(lua_State *L, ln_simhost *h);
+
 typedef enum ln_sim_cut { LN_CUT_NOT, LN_CUT_BEFORE, LN_CUT_AFTER } ln_sim_cut;
 
 typedef struct ln_sim_action {                           /* what the wire shows */

@@ -26,6 +26,8 @@ static bool alive_apply(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_alive_at(tx, ln_now_ms(clock_of(arg)), err);
 }
 
+#define NOT_NOTED INT64_MIN
+
 typedef struct stepping { ln_engine *g; int64_t by_ms, at_ms; } stepping;
 
 /* Whoever comes after this process knows of the step, too; and whoever waits for its end is due with it. */
@@ -38,14 +40,19 @@ static bool stepped_apply(ln_tx *tx, void *arg, ln_err *err) {
 static void stepped_done(void *arg, const ln_err *err) {
   stepping *s = arg;
   if (!err) ln_sched_nudge(s->g->sched);
+  else if (!ln_job_gone(err)) s->g->timing.noted_ms = NOT_NOTED;
   free(s);
 }
 
+/* A step within one that is not over is another one: noted_ms is the one that is on record, or on its way. */
 static void note_step(ln_engine *g) {
   stepping *s = malloc(sizeof *s);
   if (!s) return;                                        /* only those that come after it do not know */
   *s = (stepping){g, g->timing.steps.step_ms, ln_now_ms(clock_of(g))};
-  if (!ln_writer_submit(g->store, g->loop, stepped_apply, stepped_done, s)) free(s);
+  g->timing.noted_ms = s->by_ms;
+  if (ln_writer_submit(g->store, g->loop, stepped_apply, stepped_done, s)) return;
+  g->timing.noted_ms = NOT_NOTED;
+  free(s);
 }
 
 /* When the clock is set back to where it was, those that wait for it are no longer due when they thought. */
@@ -53,7 +60,8 @@ void ln_timing_alive(ln_engine *g) {
   int64_t now = ln_now_ms(clock_of(g));
   bool was_unsure = g->timing.unsure;
   g->timing.unsure = ln_steps_unsure(steps_of(g), clock_of(g));
-  if (g->timing.keeps && was_unsure != g->timing.unsure) note_step(g);
+  bool other = was_unsure != g->timing.unsure || g->timing.noted_ms != g->timing.steps.step_ms;
+  if (g->timing.keeps && other) note_step(g);
   if (!g->timing.keeps || g->timing.unsure || now - g->timing.alive_ms < ALIVE_MS) return;
   g->timing.alive_ms = now;
   ln_writer_submit_unwaited(g->store, NULL, alive_apply, NULL, g); /* if it fails: it is written again */
@@ -67,6 +75,7 @@ bool ln_timing_begin(ln_engine *g, bool keeps, ln_err *err) {
   g->timing.begun = true;
   g->timing.keeps = keeps;
   g->timing.unsure = by != 0;
+  g->timing.noted_ms = by;
   g->timing.alive_ms = 0;
   if (g->timing.steps.newest_ms)
     ln_log(LN_WARN, "clock.back", "it was %lld s later when this store was last used",

@@ -270,8 +270,8 @@ static void check_budget(ln_vm *vm, lua_State *L) {
     die(vm, L, "cancelled", "stopped");
   } else if (vm->limits.cpu_us > 0 && cpu_spent(vm) > vm->limits.cpu_us) {
     double s = (double)vm->limits.cpu_us / 1e6;
-    snprintf(what, sizeof what, "used its CPU budget of %gs %s", s,
-             vm->guest ? "" : "between two effects (limits.cpu)");
+    snprintf(what, sizeof what, "used its CPU budget of %gs%s", s,
+             vm->guest ? "" : " between two effects (limits.cpu)");
     die(vm, L, "cpu", what);
   }
 }
@@ -567,7 +567,6 @@ bool ln_vm_has_guest(const ln_vm *vm) { return vm->guest != NULL; }
 typedef struct apart {
   ln_vm_limits limits;
   ln_watch *watch;
-  ln_turn_of turn;
   lua_State *running, *closing, *held;
   yielding yielding;
   bool dead, cpu_known, aside;
@@ -580,12 +579,13 @@ typedef struct apart {
 } apart;
 
 static apart as_it_is(ln_vm *vm) {
-  return (apart){vm->limits, atomic_load(&vm->watch), vm->turn,      vm->running, vm->closing, vm->held,
-                 vm->yielding, vm->dead,  vm->cpu_known, vm->aside,  vm->death,   vm->link,    vm->blocked,
-                 vm->began,  vm->cpu_start, vm->cpu_used, vm->raised, vm->guest};
+  return (apart){vm->limits,   atomic_load(&vm->watch), vm->running,   vm->closing, vm->held,
+                 vm->yielding, vm->dead,                vm->cpu_known, vm->aside,   vm->death,
+                 vm->link,     vm->blocked,             vm->began,     vm->cpu_start,
+                 vm->cpu_used, vm->raised,              vm->guest};
 }
 
-/* The turn itself is not: whoever watches it has a pointer to it. */
+/* The turn under way is not among it: whoever watches that has a pointer to it. */
 static void put_back(ln_vm *vm, const apart *a) {
   vm->limits = a->limits;
   atomic_store(&vm->watch, a->watch);
@@ -712,6 +712,7 @@ bool ln_vm_load_code(ln_vm *vm, lua_State *L, ln_str code, const char *chunk, ln
 
 /* What the library consists of comes when it is first touched (lib.c): most runs touch little. */
 static int open_library(lua_State *L) {
+  lnL_hide_mode(L);
   lua_createtable(L, 0, 1);                              /* loaded          */
   lua_pushglobaltable(L);
   lua_setfield(L, -2, LUA_GNAME);
@@ -727,6 +728,10 @@ static int panic(lua_State *L) {
   ln_log(LN_ERROR, "vm_panic", "error=\"%s\"", text ? text : luaL_typename(L, -1));
   return 0; /* Lua aborts */
 }
+
+static lua_Hook line_counter;
+
+void ln_vm_watch_lines(lua_Hook fn) { line_counter = fn; }
 
 ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
   ln_vm *vm = calloc(1, sizeof *vm);
@@ -745,6 +750,7 @@ ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
     return NULL;
   }
   lua_gc(vm->main, LUA_GCRESTART);
+  if (line_counter) lua_sethook(vm->main, line_counter, LUA_MASKLINE, 0); /* its coroutines take it over */
   return vm;
 fail:
   ln_vm_free(vm);

@@ -64,6 +64,10 @@ int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
 ** apart.  held: a coroutine that may not yield to whoever resumed it in the author's code; NULL: none. */
 void ln_vm_aside(ln_vm *vm, bool aside, lua_State *held);
 
+/* Every VM made from now on calls fn at each line of Lua that it runs, to count them; its slices do not end
+** meanwhile, nor its CPU budget.  fn must not raise.  NULL: none does. */
+void ln_vm_watch_lines(lua_Hook fn);
+
 /* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table:
 ** 1"; "table: ~1" where a replay does not come by, see ln_vm_aside).  Pushes the text and returns it.  May
 ** call playbook code. [-0, +1, e] */

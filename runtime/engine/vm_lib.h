@@ -43,6 +43,7 @@ extern const luaL_Reg ln_lib_base[], ln_lib_coroutine[], ln_lib_wrapped[], ln_li
 const char *lnL_lib_name(lua_CFunction f);               /* "gsub"; NULL: not of the library */
 const char *lnL_absent(ln_str name);                   /* why a stock global is not there; NULL: it is none */
 int lnL_xpcall_handler(lua_State *L);
+void lnL_hide_mode(lua_State *L);                  /* no table of the state's scripts is weak  [-0, +0, m] */
 void lnL_make_env(lua_State *L);
 void lnL_push_env(lua_State *L);                         /* what playbooks run in  [-0, +1, -]              */
 bool lnL_is_env(lua_State *L, int idx);                  /* the globals, or what playbooks see of them      */

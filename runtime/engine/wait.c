@@ -149,7 +149,8 @@ static void describe(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   w->id[0] = 0;
   if (e->approval && strcmp(e->waiting_for, "approval") == 0) {
     snprintf(w->id, sizeof w->id, "%lld", (long long)e->approval);
-    int n = snprintf(w->next, sizeof w->next, "lunette approve %lld", (long long)e->approval);
+    bool asks = strcmp(e->op->name, "ask") == 0;
+    int n = snprintf(w->next, sizeof w->next, "lunette approve %s%s", w->id, asks ? " --answer TEXT" : "");
     if (!r->engine->sched && n > 0) /* else it is woken by the answer */
       snprintf(w->next + n, sizeof w->next - (size_t)n, " && lunette resume %s", r->ulid);
   } else if (strcmp(e->waiting_for, "frozen") == 0) {
@@ -207,8 +208,9 @@ static bool through_a_child(const ln_run *r, ln_waiting *w, int depth) {
     const ln_run *c =
         b->state == LN_B_ASKING && b->asked && !b->asked->finished ? child_here(r, b->asked) : NULL;
     if (!c || !(ln_run_waiting(c, w) || through_a_child(c, w, depth + 1))) continue;
-    if (w->id[0])
-      snprintf(w->next, sizeof w->next, "lunette approve %s && lunette resume %s", w->id, r->ulid);
+    char *then = w->id[0] ? strstr(w->next, " && ") : NULL;
+    if (then)
+      snprintf(then, sizeof w->next - (size_t)(then - w->next), " && lunette resume %s", r->ulid);
     return true;
   }
   return false;

@@ -11,13 +11,22 @@
 **   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
 **   fork     { run, at, act?, with? }                              → { run }   from a point of it
+**   migrate  { run }                                               → as ln_migrate has it
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
+**   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
+**   library  {}                                      → { snapshot, stale }
+**
+** stale: of what goes on with its last good version, or has none: an array of
+** { at, last, module, since, why }.
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
 #include "debug/travel.h"
+#include "engine/library.h"
+#include "engine/migrate.h"
+#include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
 #include "net/local.h"
@@ -30,6 +39,7 @@ struct ln_server {
   ln_served *served;
   ln_sched *sched;
   ln_local *local;
+  ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
 };
 
 typedef struct asked { ln_server *s; ln_str who, what; ln_buf *answer; } asked;
@@ -218,11 +228,79 @@ static bool do_decide(asked *a, ln_err *err) {
   return ok;
 }
 
+/* ------------------------------------------------------------------ the scripts */
+
+static void put_text(ln_buf *b, const char *key, ln_str v) {
+  ln_v_key(b, ln_str_of(key));
+  ln_v_str(b, v);
+}
+
+static void count_stale(void *arg, const ln_stale *s) {
+  (void)s;
+  ++*(size_t *)arg;
+}
+
+static void put_stale(void *arg, const ln_stale *s) {
+  ln_buf *b = arg;
+  size_t mark = ln_v_begin(b, 'O', 5);
+  put_text(b, "at", s->at);
+  ln_v_key(b, LN_STR("last"));
+  ln_v_bool(b, s->last);
+  put_text(b, "module", s->module);
+  ln_v_key(b, LN_STR("since"));
+  ln_v_int(b, s->since_ms);
+  put_text(b, "why", s->why);
+  ln_v_end(b, mark);
+}
+
+static void put_all_stale(const asked *a, ln_str module) {
+  size_t n = 0;
+  ln_reload_stale(a->s->scripts, module, count_stale, &n);
+  ln_v_key(a->answer, LN_STR("stale"));
+  size_t mark = ln_v_begin(a->answer, 'A', n);
+  ln_reload_stale(a->s->scripts, module, put_stale, a->answer);
+  ln_v_end(a->answer, mark);
+}
+
+static bool do_declared(asked *a, ln_err *err) {
+  ln_declared d;
+  ln_str playbook = ln_v_get_str(a->what, "playbook");
+  bool ok = ln_playbook_declared(a->s->g, playbook, &d, err);
+  if (ok) {
+    size_t mark = ln_v_begin(a->answer, 'O', 4);
+    put_text(a->answer, "alert", ln_str_of(d.alert_input));
+    put_text(a->answer, "name", ln_str_of(d.name));
+    put_all_stale(a, playbook);
+    ln_v_key(a->answer, LN_STR("value"));
+    ln_v_raw(a->answer, ln_buf_view(&d.value));
+    ln_v_end(a->answer, mark);
+  }
+  ln_declared_free(&d);
+  return ok;
+}
+
+static bool do_library(asked *a, ln_err *err) {
+  ln_snapshot *s = ln_snapshot_take(a->s->g, (ln_str){NULL, 0}, err);
+  if (!s) return false;
+  size_t mark = ln_v_begin(a->answer, 'O', 2);
+  put_text(a->answer, "snapshot", ln_str_of(ln_snapshot_hash(s)));
+  put_all_stale(a, (ln_str){NULL, 0});
+  ln_v_end(a->answer, mark);
+  ln_snapshot_drop(s);
+  return true;
+}
+
+/* One run at a time: others have their turn in between. */
+static bool do_migrate(asked *a, ln_err *err) {
+  return ln_migrate(a->s->g, ln_v_get_str(a->what, "run"), a->who, a->answer, err) &&
+         (ln_sched_nudge(a->s->sched), true);
+}
+
 static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doings[] = {
     {"run", do_run},       {"call", do_call},     {"undo", do_undo},     {"release", do_release},
-    {"session", do_session}, {"line", do_line},    {"stop", do_stop},
-    {"fork", do_fork},
-    {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide}};
+    {"session", do_session},   {"line", do_line},       {"stop", do_stop},       {"fork", do_fork},
+    {"resume", do_resume}, {"cancel", do_cancel}, {"signal", do_signal}, {"decide", do_decide},
+    {"declared", do_declared}, {"library", do_library}, {"migrate", do_migrate}};
 
 static bool act(asked *a, ln_err *err) {
   ln_str what = ln_v_get_str(a->what, "do");
@@ -269,14 +347,22 @@ static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
 
 /* ------------------------------------------------------------------ beginning and end */
 
+/* Where the system watches no folders, files are looked at whenever a run begins. */
+static void watch_scripts(ln_server *s) {
+  ln_err err = {0};
+  s->scripts = ln_reload_start(s->g, &err);
+  if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
+}
+
 ln_server *ln_server_start(ln_engine *g, ln_err *err) {
   ln_server *s = calloc(1, sizeof *s);
   char *path = socket_of(g->store);
   ln_sched_opts o = {.warm = 0};
   bool ok = (s && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
   if (ok) s->g = g;
-  ok = ok && (s->served = ln_serve_take(g->store, err)) &&
-       (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
+  ok = ok && (s->served = ln_serve_take(g->store, err));
+  if (ok) watch_scripts(s);
+  ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &o, err));
   free(path);
   if (ok) return s;
@@ -288,6 +374,7 @@ void ln_server_stop(ln_server *s) {
   if (!s) return;
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
+  ln_reload_stop(s->scripts);
   ln_serve_drop(s->served);
   free(s);
 }

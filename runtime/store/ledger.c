@@ -95,10 +95,10 @@ static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
 }
 
 /* What ended there since then ended without the one who asks knowing.  What is said to come from the future
-** was written before the clock went back. */
+** was written before the clock went back; where that was since the look, nobody can tell what came after. */
 static bool is_as_seen(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err) {
-  int64_t later = 0;
-  if (seen_ms &&
+  int64_t later = seen_ms > h->since_ms;
+  if (seen_ms && !later &&
       !ln_conn_ints(tx->c, &later, 1, NULL, err,
                     "SELECT count(*) FROM hold WHERE entity = ? AND facet = ? AND NOT (run = ? AND step = ?)"
                     " AND since_ms > ? AND since_ms <= ?",

@@ -187,6 +187,18 @@ bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln
   return ok;
 }
 
+static bool moves(ln_conn *c, int64_t *n, ln_err *err) {
+  return ln_conn_ints(c, n, 1, NULL, err,
+                      "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM mark WHERE name = 'moves'", "");
+}
+
+bool ln_tx_moves(ln_tx *tx, int64_t *n, ln_err *err) { return moves(tx->c, n, err); }
+
+bool ln_store_moves(ln_store *s, int64_t *n, ln_err *err) {
+  ln_store_lock(s);
+  return ln_store_unlock(s, moves(s->reader, n, err));
+}
+
 bool ln_tx_content_get(ln_tx *tx, ln_str sha256_hex, ln_buf *bytes, bool *found, ln_err *err) {
   return ln_conn_bytes(tx->c, bytes, found, err, "SELECT bytes FROM content WHERE sha256 = ?", "t",
                        sha256_hex);

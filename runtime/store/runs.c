@@ -76,6 +76,18 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was, ln_e
   return one(ok, changed, run, err);
 }
 
+bool ln_tx_run_move(ln_tx *tx, int64_t run, ln_str snapshot, ln_str input, ln_err *err) {
+  int64_t changed = 0;
+  ln_conn *c = tx->c;
+  bool ok = ln_conn_exec(c, NULL, err, "UPDATE run_input SET input = ? WHERE run = ?", "bi", input, run) &&
+            ln_conn_exec(c, NULL, err,
+                         "INSERT INTO mark(name, value) VALUES('moves', '1')"
+                         " ON CONFLICT(name) DO UPDATE SET value = CAST(value AS INTEGER) + 1", "") &&
+            ln_conn_exec(c, &changed, err, "UPDATE run SET snapshot = ?, epoch = epoch + 1 WHERE id = ?",
+                         "ti", snapshot, run);
+  return one(ok, changed, run, err);
+}
+
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err) {
   int64_t same = 0, lost;
   bool found;
@@ -169,35 +181,53 @@ bool ln_store_owners(ln_store *s, ln_name_fn fn, void *arg, ln_err *err) {
   return true;
 }
 
-#define WHICH "id < ? AND created_ms >= ? "
+#define WHICH "id < ? AND id >= ? AND +created_ms >= ? "
 #define NEWEST_FIRST "ORDER BY id DESC"
 
 #define OF_STATE(state) \
-  COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND created_ms >= ?4 "
+  COLUMNS "WHERE state = " state " AND (?2 = '' OR playbook = ?2) AND id < ?3 AND id >= ?4 " \
+          "AND +created_ms >= ?5 "
 #define OR_UNDER_WAY                                                            \
   OF_STATE("?1 AND ?1 NOT IN ('running', 'cancelling')")                        \
   "UNION ALL " OF_STATE("'running'") "UNION ALL " OF_STATE("'cancelling'")
 
+/* Where those since then begin, so that those of before are not looked at; past all: there are none.  A
+** clock may have been set meanwhile, and a run that another began has its ULID of that one's time. */
+static bool first_since(ln_store *s, int64_t since_ms, int64_t *first, ln_err *err) {
+  ln_rows rows;
+  *first = 0;
+  if (since_ms <= 0) return true;
+  /* without the plus SQLite would go through the ids, for it takes the first of them to be near */
+  if (!ln_store_rows(s, &rows, err,
+                     "SELECT min(+id) FROM run INDEXED BY run_created WHERE created_ms >= ?", "i", since_ms))
+    return false;
+  *first = rows.n && rows.row[0][0].i ? rows.row[0][0].i : INT64_MAX;
+  ln_rows_free(&rows);
+  return true;
+}
+
 /* Each by an index that has them in order: however many others there are, the first is found at once. */
-static bool page(ln_store *s, const ln_run_query *q, int64_t before, ln_rows *r, ln_err *err) {
+static bool page(ln_store *s, const ln_run_query *q, int64_t before, int64_t first, ln_rows *r, ln_err *err) {
   if (q->state.n && q->or_under_way)
-    return ln_store_rows(s, r, err, OR_UNDER_WAY "ORDER BY 1 DESC", "ttii", q->state, q->playbook, before,
-                         q->since_ms);
+    return ln_store_rows(s, r, err, OR_UNDER_WAY "ORDER BY 1 DESC", "ttiii", q->state, q->playbook, before,
+                         first, q->since_ms);
   if (q->state.n)
-    return ln_store_rows(s, r, err, OF_STATE("?1") NEWEST_FIRST, "ttii", q->state, q->playbook, before,
-                         q->since_ms);
+    return ln_store_rows(s, r, err, OF_STATE("?1") NEWEST_FIRST, "ttiii", q->state, q->playbook, before,
+                         first, q->since_ms);
   if (q->playbook.n)
-    return ln_store_rows(s, r, err, COLUMNS "WHERE playbook = ? AND " WHICH NEWEST_FIRST, "tii", q->playbook,
-                         before, q->since_ms);
-  return ln_store_rows(s, r, err, COLUMNS "WHERE " WHICH NEWEST_FIRST, "ii", before, q->since_ms);
+    return ln_store_rows(s, r, err, COLUMNS "WHERE playbook = ? AND " WHICH NEWEST_FIRST, "tiii",
+                         q->playbook, before, first, q->since_ms);
+  return ln_store_rows(s, r, err, COLUMNS "WHERE " WHICH NEWEST_FIRST, "iii", before, first, q->since_ms);
 }
 
 bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, ln_err *err) {
   int64_t before = q->before_id ? q->before_id : INT64_MAX, left = q->limit ? q->limit : INT64_MAX;
+  int64_t first;
   bool more = true;
+  if (!first_since(s, q->since_ms, &first, err)) return false;
   while (more && left > 0) {
     ln_rows rows;
-    if (!page(s, q, before, &rows, err)) return false;
+    if (!page(s, q, before, first, &rows, err)) return false;
     more = rows.more;
     for (int i = 0; i < rows.n; i++) {
       ln_run_row r;

@@ -108,6 +108,10 @@ static const char tables3[] =
     " name TEXT NOT NULL, entity TEXT NOT NULL, PRIMARY KEY(name, entity)) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 3;";
 
+/* What version 4 has beyond version 3. */
+static const char tables4[] = "CREATE INDEX run_created ON run(created_ms);"
+                              "PRAGMA user_version = 4;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -143,6 +147,7 @@ static bool make(ln_conn *c, ln_err *err) {
     ok = ln_conn_script(c, "PRAGMA application_id = 0x4C754E31", err) && ln_conn_script(c, tables, err);
   if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
   if (ok && has < 3) ok = ln_conn_script(c, tables3, err);
+  if (ok && has < 4) ok = ln_conn_script(c, tables4, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -85,6 +85,8 @@ bool ln_tx_run_own(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch_was,
 bool ln_tx_run_check(ln_tx *tx, int64_t run, ln_str owner, int64_t epoch, ln_err *err);
 bool ln_tx_run_change(ln_tx *tx, int64_t run, const ln_run_change *c, ln_err *err);
 bool ln_tx_run_died(ln_tx *tx, int64_t run, ln_err *err);                   /* deaths + 1 */
+/* Goes on with another snapshot and input; its epoch grows, its owner stays. */
+bool ln_tx_run_move(ln_tx *tx, int64_t run, ln_str snapshot, ln_str input, ln_err *err);
 bool ln_tx_run_forgive(ln_tx *tx, int64_t run, ln_err *err);                /* deaths 0: it came somewhere */
 
 /* What the dead left: their runs under way are nobody's, and due at once. */
@@ -190,7 +192,7 @@ bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
 /* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
 void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
 /* May h begin, as the one write there?  "busy": another has the turn; "moved": one has ended there after
-** seen_ms, when h began to look (0: it did not). */
+** seen_ms, when h began to look (0: it did not), or the clock went back since. */
 bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err);
 /* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
@@ -357,6 +359,10 @@ bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n
 ** last run that was looked at; of the others a transaction asks.  fn asks nothing of the store. */
 bool ln_tx_manifests(ln_tx *tx, ln_name_fn fn, void *arg, ln_err *err);
 bool ln_store_snapshots(ln_store *s, ln_name_fn fn, void *arg, int64_t *last, ln_err *err);
+/* How many runs were moved to others since the store was made: when it is another number than before the runs
+** were looked at, they have to be looked at again. */
+bool ln_store_moves(ln_store *s, int64_t *n, ln_err *err);
+bool ln_tx_moves(ln_tx *tx, int64_t *n, ln_err *err);
 bool ln_tx_snapshots(ln_tx *tx, int64_t after, ln_name_fn fn, void *arg, ln_err *err);
 bool ln_tx_content_get(ln_tx *tx, ln_str sha256_hex, ln_buf *bytes, bool *found, ln_err *err);
 bool ln_tx_content_remove(ln_tx *tx, ln_str sha256_hex, ln_err *err);

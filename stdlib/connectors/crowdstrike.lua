@@ -300,16 +300,21 @@ operations.sandbox_quota = {
   end,
 }
 
--- The tag is the surest sign of our own submission; where the vendor shows no tags, the time is one.
+-- The tag is the surest sign of our own submission.  Where the vendor shows no tags the time is one: what came after
+-- the send is ours.  Of what came on the day before it cannot be told, for our clock may have been ahead of the
+-- vendor's, or have been set back since: a second submission would spend quota.
 local function our_submission(found, _, ctx)
+  local sent, perhaps = ctx.since or ctx.now, nil
   for _, s in ipairs(found) do
     local tags = type(s.tags) == "table" and s.tags
     for _, tag in ipairs(tags or {}) do
       if tag == ctx.tag then return { id = s.id } end
     end
-    if not tags and s.created and time.parse(s.created) >= ctx.since - 60 then return { id = s.id } end
+    local created = not tags and s.created and time.parse(s.created) or 0
+    if created >= sent - 60 then return { id = s.id } end
+    if created >= sent - 86400 then perhaps = false end
   end
-  return nil
+  return perhaps
 end
 
 operations.submit = {

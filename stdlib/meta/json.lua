@@ -14,10 +14,12 @@ local json = {}
 ---@return string
 function json.encode(value) end
 
----The value of a JSON text.
+---The value of a JSON text. A whole number that Lua's 64 bits do not hold (an unsigned id above 2^63 - 1) is a text of
+---its digits, so that none is lost.
 ---```lua
 ---local v = json.decode('{"id":9007199254740993,"tags":[],"gone":null}')
 ---assert(v.id == 9007199254740993 and v.gone == nil and json.encode(v.tags) == "[]")
+---assert(json.decode("18446744073709551615") == "18446744073709551615")
 ---```
 ---@param text string
 ---@param options? { null?: boolean }  `null = true` keeps members that are null, as `json.null`

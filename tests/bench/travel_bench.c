@@ -1,8 +1,9 @@
-/* travel_bench.c: how quickly one goes back and forth in a past run.  Usage: travel_bench STEPS TIMES; makes a run
-** of so many steps, with ten lines run between two, in the current folder (lunette.db), and prints one JSON
-** object, in milliseconds, each the quickest of so many times: the run gone through once, from its start to its
-** end (`pass_ms`); a line back from there, and one forward (`back_ms`, `next_ms`); to the last breakpoint of many
-** whose condition holds (`reverse_ms`); and to the step in the middle (`goto_ms`). */
+/* travel_bench.c: how quickly one goes back and forth in a past run.  Usage: travel_bench STEPS TIMES;
+** makes a run of so many steps, with ten lines run between two, in the current folder (lunette.db), and
+** prints one JSON object, in milliseconds, each the quickest of so many times: the run gone through once,
+** from its start to its end (`pass_ms`); a line back from there, and one forward (`back_ms`, `next_ms`);
+** to the last breakpoint of many whose condition holds (`reverse_ms`); and to the step in the middle
+** (`goto_ms`). */
 #include "cli/app.h"
 
 #include "debug/travel.h"

@@ -272,7 +272,8 @@ static bool test_mutants(const batch *like) {
 }
 
 static int test(const batch *b) {
-  bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0], mutants = whole && !getenv("SANITIZED");
+  bool ok = test_it(b), whole = !b->one && !b->until_failed && broken[0];
+  bool mutants = whole && !getenv("SANITIZED");
   if (whole) ok = test_peers(b) && ok;
   if (mutants) ok = test_mutants(b) && ok;
   printf("1..%d\n", mutants ? 7 : whole ? 2 : 1);

@@ -108,9 +108,11 @@ end)
 test("report: a question that waits says how it is answered, one that was answered by whom", function()
   local lines = section(report.text(document { approvals = {
     { id = "7", state = "waiting", title = "May I?" },
-    { id = "8", state = "denied", title = "And this?", by = "bob", comment = "a test" } } }), "approvals")
+    { id = "8", state = "denied", title = "And this?", by = "bob", comment = "a test" },
+    { id = "9", kind = "ask", state = "waiting", title = "Whose?" } } }), "approvals")
   eq(lines[1], "7  waiting  May I?  (lunette approve 7)")
   eq(lines[2], "8  denied  And this?  by bob: a test")
+  eq(lines[3], "9  waiting  Whose?  (lunette approve 9 --answer TEXT)")
 end)
 
 test("report: what others wrote is one line, without control characters or markup", function()

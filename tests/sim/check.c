@@ -271,7 +271,7 @@ static bool gives_back(const touched *t) {
   lifted x = {.t = t};
   ln_err err;
   ln_hold_query q = {.entity = ln_str_of(t->entity), .all = true};
-  if (strcmp(t->r->playbook, SIM_UNDO) != 0) return false;
+  if (!sim_takes_back(t->r->playbook)) return false;
   if (!ln_store_holds(here->g->store, &q, see_lifted, &x, &err)) sim_fail("ledger: %s", err.message);
   return x.any && !x.malicious;
 }
@@ -364,7 +364,7 @@ static bool note_hold(void *arg, const ln_hold *h) {
   copy(f->state, sizeof f->state, h->state);
   copy(f->status, sizeof f->status, h->status);
   const sim_run *r = sim_run_of(h->ulid);
-  f->given_back = r && strcmp(r->playbook, SIM_UNDO) == 0 && strcmp(f->status, "released") == 0;
+  f->given_back = r && sim_takes_back(r->playbook) && strcmp(f->status, "released") == 0;
   return true;
 }
 
@@ -382,6 +382,20 @@ static void check_joined(const touched *t) {
     sim_fail("untrue: %s of %s is joined, and the vendor did it for it", t->step, t->r->ulid);
   if (!ln_store_hold_of(here->g->store, ln_str_of(t->r->ulid), ln_str_of(t->step), is_hold, &is, &err) || !is)
     sim_fail("ledger: %s of %s is joined, and holds nothing", t->step, t->r->ulid);
+}
+
+/* A hold ends because somebody takes it back, or wants another state there: not with another one. */
+static bool check_released(void *arg, const ln_hold *h) {
+  (void)arg;
+  if (!ln_str_eq(h->status, LN_STR("released")) || h->lifted_by[0]) return true;
+  for (size_t i = 0; i < n_writes; i++) {
+    const touched *t = &writes[i];
+    bool there = ln_str_eq(h->entity, ln_str_of(t->entity)) && ln_str_eq(h->facet, ln_str_of(t->facet));
+    if (there && !ln_str_eq(h->state, ln_str_of(t->to)) && !sim_takes_back(t->r->playbook)) return true;
+  }
+  sim_fail("ledger: %s of %.*s held %.*s %.*s, and it ended with what was somebody else's", h->ulid,
+           LN_STR_ARG(h->step), LN_STR_ARG(h->entity), LN_STR_ARG(h->facet));
+  return true;
 }
 
 static void ask_vendor(const char *vendor) {
@@ -417,7 +431,9 @@ static void check_ledger(void) {
   static const char *const vendors[] = {"acme", "okta", "visionone", "crowdstrike"};
   ln_hold_query q = {.all = true};
   ln_err err;
-  if (!ln_store_holds(here->g->store, &q, note_hold, NULL, &err)) sim_fail("ledger: %s", err.message);
+  if (!ln_store_holds(here->g->store, &q, note_hold, NULL, &err) ||
+      !ln_store_holds(here->g->store, &q, check_released, NULL, &err))
+    sim_fail("ledger: %s", err.message);
   for (size_t i = 0; i < 4; i++) ask_vendor(vendors[i]);
   for (size_t i = 0; i < n_holds; i++) {
     const fact *h = &holds[i];

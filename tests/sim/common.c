@@ -62,3 +62,7 @@ bool sim_engine(ln_config *config, ln_engine *g, ln_err *err) {
       .config = config, .modules = lnL_modules, .open_words = lnL_open_words, .find_op = find_op};
   return (g->host = ln_host_new(err)) != NULL && ln_connectors_all(g, err);
 }
+
+bool sim_takes_back(const char *playbook) {
+  return strcmp(playbook, SIM_UNDO) == 0 || strcmp(playbook, SIM_RELEASE) == 0;
+}

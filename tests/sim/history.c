@@ -44,6 +44,7 @@ static const choice choices[] = {
     {"t1059.evict", 2, "{\"subject\":" LAUNCHER ",\"device\":" HOST "}"},
     {"t1059.restore", 1, "{\"device\":" HOST ",\"benign_by\":\"ann\"}"},
     {SIM_UNDO, 6, "{}"},                                 /* of an earlier one */
+    {SIM_RELEASE, 3, "{}"},                              /* of what several may hold */
 };
 enum { CHOICES = sizeof choices / sizeof *choices };
 
@@ -73,10 +74,14 @@ static void put_input(const choice *c, sim_run *r) {
   ln_buf_free(&json);
 }
 
-static void plan_run(int64_t from_ms) {
+static const choice *choice_of(const char *playbook) {
+  const choice *c = choices;
+  while (strcmp(c->playbook, playbook) != 0) c++;
+  return c;
+}
+
+static void plan_this(const choice *c, int64_t from_ms) {
   sim_run *r = &here->runs[here->n_planned++];
-  const choice *c = choose();
-  while (here->n_planned == 1 && strcmp(c->playbook, SIM_UNDO) == 0) c = choose();
   *r = (sim_run){.approve = LN_APPROVE_WAIT, .start_ms = from_ms};
   if (here->n_planned > 1) r->undoes = (int)sim_pick(&here->plan, (size_t)here->n_planned - 1);
   snprintf(r->playbook, sizeof r->playbook, "%s", c->playbook);
@@ -86,6 +91,21 @@ static void plan_run(int64_t from_ms) {
   if (sim_chance(&here->plan, 0.5)) r->start_ms += (int64_t)sim_pick(&here->plan, 600000);
   if (sim_chance(&here->plan, here->rare ? 0.4 : 0.12))
     r->cancel_ms = r->start_ms + 1 + (int64_t)sim_pick(&here->plan, 300000);
+}
+
+static void plan_run(int64_t from_ms) {
+  const choice *c = choose();
+  while (here->n_planned == 0 && sim_takes_back(c->playbook)) c = choose();
+  plan_this(c, from_ms);
+}
+
+/* Two that hold the same things; one of them is taken back, and perhaps the other, or all that is held. */
+static void plan_sharers(void) {
+  plan_this(choice_of(SIM_SHARERS), 0);
+  plan_this(choice_of(SIM_SHARERS), 0);
+  plan_this(choice_of(SIM_UNDO), 0);
+  const char *then = sim_chance(&here->plan, 0.5) ? SIM_UNDO : SIM_RELEASE;
+  if (sim_chance(&here->plan, 0.5)) plan_this(choice_of(then), 0);
 }
 
 static void plan(void) {
@@ -104,6 +124,7 @@ static void plan(void) {
   here->grumpy = (int)sim_pick(&here->plan, 30);
   here->want_crashes = 1 + (int)sim_pick(&here->plan, 6);
   int n = 3 + (int)sim_pick(&here->plan, 6);
+  if (sim_chance(&here->plan, 0.2)) plan_sharers();
   while (here->n_planned < n) plan_run(0);
   sim_arm();
 }
@@ -173,19 +194,33 @@ static ln_run_options options_of(const sim_run *r) {
   return (ln_run_options){.approve = r->approve, .event = on_event};
 }
 
-/* What is to be taken back has to be over, and so has what it began: else it is tried again later. */
-static void begin(sim_run *r) {
-  ln_run_options o = options_of(r);
-  ln_err err;
+static ln_run *begin_this(const sim_run *r, ln_err *err) {
+  static const char *const shared[] = {"acme:account:shared-0", "acme:account:shared-1",
+                                       "acme:account:shared-2", "acme:account:shared-3"};
+  const ln_str entity = ln_str_of(shared[r->undoes % 4]);
+  const ln_release release = {.entities = &entity, .n = 1, .why = LN_STR("it is clean")};
   const sim_run *of = &here->runs[r->undoes];
-  bool undo = strcmp(r->playbook, SIM_UNDO) == 0;
-  if (undo && !of->over) return;
+  ln_run_options o = options_of(r);
+  ln_str by = ln_str_of(r->by);
+  if (strcmp(r->playbook, SIM_RELEASE) == 0) return ln_release_start(here->g, &release, &o, by, err);
+  if (sim_takes_back(r->playbook)) return ln_undo_start(here->g, ln_str_of(of->ulid), 0, &o, by, err);
+  return ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o, by, err);
+}
+
+/* What is to be taken back has to be over, and so has what it began: else it is tried again later.  Where
+** nothing is held nothing is released. */
+static void begin(sim_run *r) {
+  ln_err err;
+  bool back = sim_takes_back(r->playbook);
+  if (back && !here->runs[r->undoes].over) return;
   r->known = false;
   r->told[0] = 0;
-  ln_run *run = undo ? ln_undo_start(here->g, ln_str_of(of->ulid), 0, &o, ln_str_of(r->by), &err)
-                     : ln_run_start(here->g, ln_str_of(r->playbook), ln_buf_view(&r->input), &o,
-                                    ln_str_of(r->by), &err);
-  if (!run && undo && ln_err_is(&err, "conflict")) return;
+  ln_run *run = begin_this(r, &err);
+  if (!run && back && ln_err_is(&err, "conflict")) return;
+  if (!run && back && ln_err_is(&err, "not_found")) {
+    r->over = true;
+    return;
+  }
   if (!run) {
     sim_fail("%s does not start: %s", r->playbook, err.message);
     r->over = true;
@@ -370,7 +405,7 @@ static void tend(void *arg) {
   for (int i = 0; i < here->n_runs; i++) {
     sim_run *r = &here->runs[i];
     bool planned = i < here->n_planned;
-    if (planned && !r->ulid[0] && here->now_ms - here->begin_ms >= r->start_ms) begin(r);
+    if (planned && !r->ulid[0] && !r->over && here->now_ms - here->begin_ms >= r->start_ms) begin(r);
     else if (!r->over && (strcmp(r->told, "broken") == 0 || is_gone(r))) go_on(r);
     if (planned) cancel(r);
   }
@@ -501,7 +536,7 @@ static void live(void) {
   take_all_up();
   do {
     tend(NULL);
-    if (!all_over()) here->g->loop->run(here->g->loop);
+    while (!here->failed && !all_over()) here->g->loop->run(here->g->loop);
     here->g->loop->cancel(here->g->loop, &here->tend);
   } while (!here->failed && one_more());
 }

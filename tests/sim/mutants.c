@@ -17,6 +17,8 @@ const char *const sim_mutant_names[MUTANTS] = {
     "the ledger's row is left out",
     "a replay delivers in another order",
     "a person's no is taken for a yes",
+    "who takes back does not look who else holds it",
+    "who joins gets no row in the ledger",
 };
 
 static bool is_on(sim_mutant m) { return here && here->mutant == m; }
@@ -45,6 +47,32 @@ bool __wrap_ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, l
                            int64_t since_ms, int64_t until_ms, ln_err *err) {
   return is_on(MUTANT_NO_LEDGER) ||
          __real_ln_tx_hold_set(tx, run, step, status, before, undo, since_ms, until_ms, err);
+}
+
+bool __real_ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+bool __wrap_ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err);
+bool __wrap_ln_tx_hold_alone(ln_tx *tx, int64_t run, ln_str step, bool *held, int64_t *others, ln_err *err) {
+  bool ok = __real_ln_tx_hold_alone(tx, run, step, held, others, err);
+  if (is_on(MUTANT_ALONE)) *others = 0;
+  return ok;
+}
+
+bool __real_ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others,
+                                ln_err *err);
+bool __wrap_ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others,
+                                ln_err *err);
+bool __wrap_ln_store_hold_alone(ln_store *s, int64_t run, ln_str step, bool *held, int64_t *others,
+                                ln_err *err) {
+  bool ok = __real_ln_store_hold_alone(s, run, step, held, others, err);
+  if (is_on(MUTANT_ALONE)) *others = 0;
+  return ok;
+}
+
+bool __real_ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err);
+bool __wrap_ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err);
+bool __wrap_ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err) {
+  bool ok = __real_ln_tx_hold_so(tx, h, waited, joined, err);
+  return ok && is_on(MUTANT_NO_JOINER) && *joined ? ln_tx_hold_drop(tx, h->run, h->step, err) : ok;
 }
 
 /* ------------------------------------------------------------------ whose run is it? */

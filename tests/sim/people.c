@@ -114,5 +114,6 @@ static void settle_some(void) {
 void sim_people(void) {
   settle_some();
   answer_some();
+  sim_edit_some();
   ln_sched_nudge(here->sched);
 }

@@ -81,4 +81,6 @@ static bool read_alerts(sim_world *w, ln_err *err) {
   return ok;
 }
 
-bool sim_prepare(sim_world *w, ln_err *err) { return make_set(w, err) && read_alerts(w, err); }
+bool sim_prepare(sim_world *w, ln_err *err) {
+  return make_set(w, err) && sim_edits_prepare(w, err) && read_alerts(w, err);
+}

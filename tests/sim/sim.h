@@ -83,6 +83,8 @@ typedef enum sim_mutant {
   MUTANT_NO_LEDGER,
   MUTANT_DISORDER,
   MUTANT_DENIED,
+  MUTANT_ALONE,
+  MUTANT_NO_JOINER,
   MUTANTS
 } sim_mutant;
 extern const char *const sim_mutant_names[MUTANTS];
@@ -94,14 +96,18 @@ typedef struct sim_world {
   ln_simhost *vendors;
   ln_vfs_sim *disk;                                      /* with a store that has the scripts               */
   ln_engine *slot;                                       /* SIM_SLOTS: one a process */
+  struct ln_snapshot *scripts[SIM_SLOTS][2];             /* of each: as they are, and edited                */
   ln_buf input[SIM_INPUTS];                              /* of t1059.respond: encoded, one an alert         */
   const char *folder;                                    /* where histories have folders of their own       */
 } sim_world;
 
 #define SIM_UNDO "ledger.undo"
+#define SIM_RELEASE "ledger.release"
+#define SIM_SHARERS "hostile.turns" /* of which several hold the same things */
 enum { SIM_FOLDER = 100 };
 #define SIM_FILES "/proc/self/fd/100"                    /* a history's own folder, under one name for all  */
 
+bool sim_takes_back(const char *playbook);
 bool sim_prepare(sim_world *w, ln_err *err);
 /* An engine with all connectors loaded; without store, loop and transport. */
 bool sim_engine(ln_config *config, ln_engine *g, ln_err *err);
@@ -113,7 +119,7 @@ typedef struct sim_result {                              /* what it tells its pa
   bool finished, ok;
   char why[SIM_TEXT];                                    /* what is wrong                                   */
   int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels,
-      lives, clock_steps;
+      lives, clock_steps, moves;
   int replayed, states[3];                               /* runs by how they ended                          */
   int jobs[JOBS];                                        /* of the writer, committed or not                 */
   int points[SIM_POINTS], stands[SIM_STANDS];            /* deaths there                                    */
@@ -133,7 +139,7 @@ typedef struct sim_run { /* the planned ones first; then those that they began *
   ln_buf input;
   ln_approve approve;
   int64_t start_ms, cancel_ms;                           /* since the beginning; cancel 0: never            */
-  int undoes;                                            /* of ledger.undo: which run, by its number        */
+  int undoes; /* of ledger.undo: which run, by its number; of ledger.release: what it is begun after */
   char ulid[LN_ULID + 1];                                /* "": not begun                                   */
   bool known;                                            /* its beginning was acknowledged                  */
   bool over, cancelled;
@@ -217,6 +223,10 @@ int sim_acted(const char *ulid, ln_str step);
 ** False: nobody ever asked it anything. */
 bool sim_truth(const char *vendor, ln_buf *rows);
 bool sim_knows(const char *op);                          /* is it on record (here->req) who did this?       */
+
+/* edits.c: playbooks that are edited; runs that wait are moved to them, and back */
+bool sim_edits_prepare(sim_world *w, ln_err *err);
+void sim_edit_some(void);
 
 /* people.c: what people do */
 void sim_people(void);

@@ -90,6 +90,25 @@ sys.test("a playbook that returns nothing has no result", function(t)
   eq(doc.result, nil, "the result")
 end)
 
+sys.test("a word that is used wrongly says what it wanted, where, and how it is written", function(t)
+  for call, said in pairs {
+    ["not_done()"] = "not_done: its first argument must be a text, got no value: write not_done(what, why)",
+    ["not_done('x')"] = "not_done: its second argument must be a text, got no value: write not_done(what, why)",
+    ["evidence('x')"] = "evidence: its second argument must be a value, got no value: write evidence(name, value)",
+    ["step('x', 1)"] = "step: its second argument must be a function, got number: write step(name, fn)",
+    ["map(nil, print)"] = "map: its first argument must be a table, got nil: write map(list, fn, options)",
+    ["random('x')"] = "random: its first argument must be a whole number, got string: write random(m, n)",
+    ["ask()"] = "ask: its first argument must be a table, got no value: write ask { title = TEXT }",
+    ["require()"] = "require: a module's name is wanted, got no value: write require \"json\"",
+  } do
+    t:playbook("wrong", call)
+    local doc = t:expect(1, { "run", "wrong", "--json" }).doc()
+    eq(doc.error.code, "bad_argument", call)
+    eq(doc.error.message, said)
+    has(doc.error.at, "scripts/wrong.lua:")
+  end
+end)
+
 sys.test("a playbook that calls what does not exist is told the nearest", function(t)
   t:sim { "okta", "--speed", "100" }
   t:write("scripts/wrong.lua", [[

@@ -26,6 +26,46 @@ sys.test("the skeleton of a new playbook has nothing to complain of", function(t
   t:expect(0, { "check", "--strict" })
 end)
 
+sys.test("so have those of a connector and of tests, which pass", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, connectors_path = { "site" } }\n')
+  os.execute(("mkdir '%s/scripts' '%s/site'"):format(t.dir, t.dir))
+  t:expect(0, { "new", "playbook", "contain.host" })
+  eq(t:expect(0, { "new", "test", "contain.host" }).out, "scripts/contain/host_test.lua\n")
+  eq(t:expect(0, { "new", "connector", "wiki" }).out, "site/wiki.lua\n")
+  eq(t:expect(0, { "check", "--strict" }).out, "")
+  has(t:expect(0, { "test" }).out, "1 passed, 0 failed")
+  has(t:read "scripts/contain/host_test.lua", 'sim:run("contain.host", { host = "x" })')
+
+  t:playbook("picky", 'fail("refused", "not " .. input.alert.id)', 'input = { alert = "alert", n = "integer" },')
+  t:expect(0, { "new", "test", "picky" })                  -- it says how that run ends
+  has(t:read "scripts/picky_test.lua", 'same(run.state, "failed")')
+  has(t:expect(1, { "new", "test", "picky" }).err, "is there already")
+  has(t:expect(1, { "new", "test", "nobody" }).err, "there is no playbook nobody")
+  has(t:expect(2, { "new", "connector", "a.b" }).err, "a name is")
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }\n')
+  has(t:expect(2, { "new", "connector", "other" }).err, "connectors_path")
+end)
+
+sys.test("--sarif: one log, whose columns count characters", function(t)
+  t:write("a b.lua", 'local s = "ü" mpa(s)\nreturn s\n')
+  local log = t:expect(1, { "check", "--sarif", "a b.lua" }).doc()
+  eq(log.version, "2.1.0")
+  local run = log.runs[1]
+  eq(run.columnKind, "unicodeCodePoints")
+  eq(#run.results, 1)
+  local r = run.results[1]
+  eq(r.ruleId, "unknown-global")
+  eq(r.level, "error")
+  eq(run.tool.driver.rules[r.ruleIndex + 1].id, r.ruleId)
+  has(r.message.text, "unknown name 'mpa'")
+  local at = r.locations[1].physicalLocation
+  eq(at.artifactLocation.uri, "a%20b.lua")
+  eq(at.region.startLine, 1)
+  eq(at.region.startColumn, 15)
+  t:write("c.lua", "return 1\n")
+  eq(t:expect(0, { "check", "--sarif", "c.lua" }).out:match '"results":(%b[])', "[]")
+end)
+
 sys.test("errors and warnings, with their places", function(t)
   t:playbook("bad", [[
     local okta = require "connectors.okta"

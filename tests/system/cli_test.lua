@@ -164,7 +164,9 @@ end)
 sys.test("an ask is answered from elsewhere by one of its options, and nothing else is", function(t)
   t:playbook("asking", [[return ask { title = "whose?", options = { "ours", "theirs" } }.answer]])
   waiting(t)
-  t:expect(3, { "run", "asking" })
+  local asked = t:expect(3, { "run", "asking" })
+  has(asked.err, "waits for approval: lunette approve 1 --answer TEXT && lunette resume ")
+  has(asked.out, "(lunette approve 1 --answer TEXT)")
   has(t:expect(0, { "approvals" }).out, "lunette approve 1 --answer ours | theirs")
   local listed = t:expect(0, { "approvals", "--json" }).doc()
   eq(listed.kind, "ask")
@@ -173,6 +175,11 @@ sys.test("an ask is answered from elsewhere by one of its options, and nothing e
   has(t:expect(2, { "approve", "1", "--answer", "mine" }).err, "none of the options")
   t:expect(3, { "run", "waiting" })
   has(t:expect(2, { "approve", "2", "--answer", "ours" }).err, "takes no answer")
+  t:write("scripts/parent.lua", [[return playbook { name = "parent", summary = "s", uses = { "asking" },
+    run = function() return run_playbook "asking" end }]])
+  local through = t:expect(3, { "run", "parent", "--json" })
+  local next = ("lunette approve 3 --answer TEXT && lunette resume %s\n"):format(through.doc().run)
+  has(through.err, "waits for approval: " .. next)
 end)
 
 sys.test("resume --approve answers what was asked before", function(t)
@@ -252,9 +259,13 @@ sys.test("a signal waits for a run that nobody carries, which says how to send i
   t:playbook("awaits", awaits)
   local job = t:start { "run", "awaits" }
   t:until_true(function() return t:run { "runs" }.out:find "running" end)
+  assert(t:until_true(function() return job.seen "out":find "waits" end), "it says nothing")
   job.kill "INT"
-  eq(job.wait().code, 130)
+  local r = job.wait()
+  eq(r.code, 130)
   local doc = t:expect(0, { "show", "last", "--json" }).doc()
+  has(r.out, ("  waits     await_signal#1 (lunette signal %s go)\n"):format(doc.run))
+  eq(select(2, r.out:gsub("  waits  ", "")), 1, "once")
   eq(doc.waiting["for"], "signal")
   eq(doc.waiting.next, ("lunette signal %s go && lunette resume %s"):format(doc.run, doc.run))
   t:expect(0, { "signal", doc.run, "go", "1" })
@@ -263,6 +274,21 @@ sys.test("a signal waits for a run that nobody carries, which says how to send i
   local result = t:expect(0, { "resume", doc.run, "--json" }).doc().result
   eq(result[1], 1)
   eq(result[2], 3)
+end)
+
+sys.test("who follows a run, or wants the document, is told what signal it waits for", function(t)
+  t:playbook("awaits", [[return await_signal "go"]])
+  local quiet = t:start { "run", "awaits", "--json" }
+  assert(t:until_true(function() return quiet.seen "err":find "lunette signal %S+ go\n" end), quiet.seen "err")
+  t:expect(0, { "signal", quiet.seen "err":match "lunette signal (%S+)", "go", "1" })
+  eq(quiet.wait().doc().result, 1)
+  local server = t:serve()
+  local job = t:start { "run", "awaits" }
+  assert(t:until_true(function() return job.seen "out":find "waits     await_signal#1 %(lunette signal %S+ go%)" end),
+         "it says nothing")
+  t:expect(0, { "signal", job.seen "out":match "lunette signal (%S+)", "go", "2" })
+  eq(job.wait().code, 0)
+  eq(server.stop().code, 0)
 end)
 
 sys.test("a signal goes through the process that serves, and wakes what was put away", function(t)

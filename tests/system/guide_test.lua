@@ -53,9 +53,23 @@ sys.test("the playbook of the guide runs, and check has nothing against it", fun
   t:expect(0, { "check", "--strict", "scripts/soc/triage.lua" })
 end)
 
+sys.test("the tests of the guide pass", function(t)
+  put_playbook(t, "docs/guide.md")
+  local n = 0
+  for _, block in ipairs(blocks("docs/guide.md", "lua")) do
+    if block:find "\ntest " then
+      n = n + 1
+      t:write("scripts/soc/triage_test.lua", block)
+      sys.has(t:expect(0, { "test", "scripts/soc/triage.lua" }).out, "\n2 passed, 0 failed\n")
+      t:expect(0, { "check", "--strict", "scripts/soc/triage_test.lua" })
+    end
+  end
+  eq(n, 1)
+end)
+
 sys.test("the configuration of the guide is one", function(t)
   for _, block in ipairs(blocks("docs/guide.md", "lua")) do
-    if not block:find "playbook {" then
+    if not block:find "playbook {" and not block:find "\ntest " then
       t:write("lunette.conf.lua", block)
       t:expect(0, { "secret", "list" })
     end

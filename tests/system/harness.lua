@@ -12,7 +12,7 @@
 --                                      with texts of their sources replaced first (credentials, say)
 --     t:log()                          what they wrote down: a list of { vendor, request, … } and { vendor, did }
 --     t:wire()                         what reached recorded ones: { vendor, op, method, target, headers, body, answer }
---     t:start { … }                    a run in the background: { pid, kill(signal), wait() → code }
+--     t:start { … }                    a run in the background: { pid, kill(signal), seen("out"|"err"), wait() → code }
 --     t:serve()                        `lunette serve` in the background: the same, and stop()
 --     t:until_true(fn)                 looks again and again, for half a minute
 --   sys.eq(a, b), sys.has(text, part), sys.hasnt(text, part), sys.done()
@@ -157,6 +157,7 @@ function test:start(args)
     p = nil
     return result(tonumber(slurp(base .. ".rc")), slurp(base .. ".out"), slurp(base .. ".err"))
   end
+  function job.seen(which) return slurp(base .. "." .. which) or "" end
   self.jobs[#self.jobs + 1] = job
   return job
 end

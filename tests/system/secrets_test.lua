@@ -261,6 +261,21 @@ sys.test("a private key signs, and stays where it is", function(t)
   nowhere(t, values)
 end)
 
+sys.test("a token with fewer scopes than were asked for is no token, and says which is missing", function(t)
+  os.execute(("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out '%s/key.pem' 2>/dev/null"):format(t.dir))
+  local function ask(scopes)
+    site(t, nil, { speed = "1", okta = 'client_id = "0oaSimulatedClient5d7", private_key = secret "okta_key", scopes = '
+                   .. scopes })
+    t:expect(0, { "secret", "set", "okta_key", stdin = t:read "key.pem" })
+    return run(t, { "call", "okta.users", "login=pgustavo@theshire.example" })
+  end
+  eq(ask('{ "okta.groups.manage", "okta.users.manage" }').code, 0)
+  local r = ask('{ "okta.users.manage", "okta.logs.read" }')
+  eq(r.code, 1)
+  sys.has(r.err, "the token lacks the scope okta.logs.read, which was asked for: have it granted, or take it out of "
+                 .. "connectors.okta.scopes")
+end)
+
 -- Raw http goes to an address that is no connector's: another set of simulators.
 local PLAYBOOK = [[
   local http, crypto, store = require "http", require "crypto", require "store"

@@ -528,6 +528,21 @@ static void test_steps(void **state) {
   assert_int_equal(ln_steps_until(&s, &c, fake_wall), 40 * MINUTE);
   fake_wall -= HOUR;
   assert_false(ln_steps_unsure(&s, &c));
+  fake_wall += HOUR;                                     /* forward, and once more: they add up */
+  assert_true(ln_steps_unsure(&s, &c));
+  live_for(10 * MINUTE);
+  fake_wall += 2 * HOUR;
+  assert_int_equal(ln_steps_until(&s, &c, fake_wall), 3 * HOUR);
+  assert_int_equal(s.step_ms, 3 * HOUR);
+  live_for(10 * MINUTE);
+  ln_steps next;                                         /* the next process is told of the last one */
+  ln_steps_begin(&next, &c, 0);
+  ln_steps_go_on(&next, &c, s.step_ms, fake_wall - 10 * MINUTE);
+  assert_int_equal(ln_steps_until(&next, &c, fake_wall), 3 * HOUR - 10 * MINUTE);
+  fake_wall -= 2 * HOUR;                                 /* half of it back: an hour, from now on */
+  assert_int_equal(ln_steps_until(&next, &c, fake_wall), HOUR);
+  live_for(HOUR);
+  assert_false(ln_steps_unsure(&next, &c));
 }
 
 static void test_clock(void **s) {

@@ -84,6 +84,8 @@ bool __wrap_ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn ap
 
 bool __wrap_ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err) {
   if (here && here->dead) return *err = death, false;
+  void (*hook)(rig *r) = here ? here->on_wait : NULL;
+  if (hook) here->on_wait = NULL, hook(here);
   return __real_ln_writer_run(s, apply, arg, err);
 }
 

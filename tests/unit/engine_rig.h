@@ -69,6 +69,7 @@ struct rig {
   ln_sched *sched;
   /* the writer's jobs */
   void (*on_done)(rig *r);                               /* one was committed, and nobody knows yet         */
+  void (*on_wait)(rig *r);                               /* before one that is waited for; once             */
   bool restored;                                         /* lives to come have the backup for their store   */
   int64_t jobs, kill_at;                                 /* done so far; -1: never                          */
   int64_t jobs_tried;                                    /* applied, whatever became of them                */
@@ -82,7 +83,7 @@ void rig_free(rig *r);                                   /* and the folder      
 rig *rig_around(ln_loop *l);
 void rig_let_be(rig *r);
 void rig_conf(rig *r, const char *lua); /* further lines of the configuration, for lives to come */
-void rig_conf_stdlib(rig *r, const char *lua); /* and where stdlib/ is: wherever the test was built           */
+void rig_conf_stdlib(rig *r, const char *lua); /* and where stdlib/ is, wherever the test was built */
 void rig_script(rig *r, const char *module, const char *source); /* "t.main"; its file is written           */
 /* How the world answers a step, ask by ask ("lost+@5000": after 5 s); then as it is.
 **   read    ok err                       look    ok err =STATE

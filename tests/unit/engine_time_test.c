@@ -280,6 +280,28 @@ static void test_forward_and_back(void **state) {
   }
 }
 
+/* A second step while the first is lived through is on record, too: who comes after it holds for both. */
+static void test_a_step_within_a_step(void **state) {
+  (void)state;
+  for (int restart = 0; restart < 2; restart++) {
+    rig *r = set_up(SLEEPER);
+    start(r, NULL);
+    rig_pass(r, HOUR);
+    step(r, 2 * HOUR);
+    rig_pass(r, 30 * MINUTE);
+    ln_loop_sim_step(r->g.loop, 8 * HOUR);
+    ln_sched_nudge(r->sched);
+    rig_pass(r, MINUTE);
+    if (restart) again(r, 0), rig_pass(r, MINUTE);
+    assert_string_equal(waits_for(r), "clock");
+    rig_pass(r, 6 * HOUR);
+    assert_int_equal(rig_count(r, "send", NULL), 0);
+    rig_pass(r, HOUR);
+    assert_int_equal(rig_count(r, "send", NULL), 1);
+    rig_free(r);
+  }
+}
+
 /* Less than five minutes is no step, and what no timer led to is not held. */
 static void test_what_is_not_held(void **state) {
   (void)state;
@@ -293,6 +315,22 @@ static void test_what_is_not_held(void **state) {
   start(r, NULL);
   rig_pass(r, MINUTE);
   assert_string_equal(rig_thing_is(r, "b"), "held");
+  rig_free(r);
+}
+
+/* What a person denied before its time had come was no timer, whichever process goes on with it. */
+static void test_denied_is_not_in_vain(void **state) {
+  (void)state;
+  rig *r = set_up("local _, no = try(approve, { title = 'x', expires = '8h' }); sleep '10m';"
+                  " fake.set { id = 'a' }; return no.code");
+  start(r, NULL);
+  rig_pass(r, MINUTE);
+  answer(r, false);
+  rig_pass(r, MINUTE);
+  again(r, MINUTE);
+  rig_pass(r, 15 * MINUTE);
+  assert_string_equal(rig_result(r), "\"denied\"");
+  assert_string_equal(rig_thing_is(r, "a"), "held");
   rig_free(r);
 }
 
@@ -355,8 +393,10 @@ int main(void) {
                                      cmocka_unit_test(test_forward),
                                      cmocka_unit_test(test_forward_and_back),
                                      cmocka_unit_test(test_what_is_not_held),
+                                     cmocka_unit_test(test_denied_is_not_in_vain),
                                      cmocka_unit_test(test_backwards_at_start),
                                      cmocka_unit_test(test_a_lease_under_a_step),
+                                     cmocka_unit_test(test_a_step_within_a_step),
                                      cmocka_unit_test(test_a_child_under_a_step)};
   return cmocka_run_group_tests_name("time", tests, NULL, NULL);
 }

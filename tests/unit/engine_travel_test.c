@@ -5,6 +5,7 @@
 
 #include "debug/travel.h"
 #include "engine/library.h"
+#include "engine/replay.h"
 
 static const char script[] =
     "local fake = require \"fake\"\n"       /*  1 */
@@ -19,23 +20,23 @@ static const char script[] =
     "end\n"                                 /* 10 */
     "\n"                                    /* 11 */
     "return playbook { name = \"t.main\", summary = \"a test\", uses = { \"fake\" "
-    "}, run = function()\n"                                                   /* 12 */
-    "  local a = ask \"a\"\n"                                                 /* 13 */
-    "  local text = helper.join(a, \"x\")\n"                                  /* 14 */
-    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n"  /* 15 */
-    "  local made = step(\"make\", function()\n"                              /* 16 */
-    "    return 42\n"                                                         /* 17 */
-    "  end)\n"                                                                /* 18 */
-    "  fake.set { id = \"b\" }\n"                                             /* 19 */
-    "  for i = 1, 3 do\n"                                                     /* 20 */
-    "    list[1] = i * 10\n"                                                  /* 21 */
-    "  end\n"                                                                 /* 22 */
-    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                     /* 23 */
-    "    local s = ask(id)\n"                                                 /* 24 */
-    "    return s .. id\n"                                                    /* 25 */
-    "  end, { name = \"item\", concurrency = 1 })\n"                          /* 26 */
+    "}, run = function()\n"                                                                     /* 12 */
+    "  local a = ask \"a\"\n"                                                                   /* 13 */
+    "  local text = helper.join(a, \"x\")\n"                                                    /* 14 */
+    "  local list = { 1, 2, { deep = \"yes\", bytes = \"\\0\\255end\" } }\n"                    /* 15 */
+    "  local made = step(\"make\", function()\n"                                                /* 16 */
+    "    return 42\n"                                                                           /* 17 */
+    "  end)\n"                                                                                  /* 18 */
+    "  fake.set { id = \"b\" }\n"                                                               /* 19 */
+    "  for i = 1, 3 do\n"                                                                       /* 20 */
+    "    list[1] = i * 10\n"                                                                    /* 21 */
+    "  end\n"                                                                                   /* 22 */
+    "  local outs = map({ \"p\", \"q\" }, function(id)\n"                                       /* 23 */
+    "    local s = ask(id)\n"                                                                   /* 24 */
+    "    return s .. id\n"                                                                      /* 25 */
+    "  end, { name = \"item\", concurrency = 1 })\n"                                            /* 26 */
     "  return { text = text, made = made, n = #outs, roll = random(9), as = tostring(list) }\n" /* 27 */
-    "end }\n";                                                                /* 28 */
+    "end }\n";                                                                                  /* 28 */
 
 static const char helper[] = "local helper = {}\n"            /* 1 */
                              "function helper.join(a, b)\n"   /* 2 */
@@ -718,6 +719,24 @@ static void test_fork_acts(void **state) {
   shut(&k);
 }
 
+static bool same_each(void *arg, ln_str doc, bool same) {
+  (void)doc;
+  *(int *)arg += same;
+  return true;
+}
+
+/* It comes to the same again, alone and beside what its scripts would do now. */
+static void replays(kit *k, const char *ulid, int runs) {
+  char folder[160];
+  bool same = false;
+  int n = 0;
+  need(ln_replay_one(&k->r->g, ln_str_of(ulid), NULL, fresh(k), &same, &err));
+  if (!same) fail_msg("%s", json(k));
+  snprintf(folder, sizeof folder, "%s/scripts", k->r->folder);
+  need(ln_replay_each(&k->r->g, folder, 0, same_each, &n, &err));
+  assert_int_equal(n, runs);
+}
+
 /* A fork can be opened, replayed and forked like any run; one of a plan only as a plan. */
 static void test_fork_of_fork(void **state) {
   kit k = {0};
@@ -737,9 +756,35 @@ static void test_fork_of_fork(void **state) {
   need(ln_travel_goto(k.t, 2, &err));
   forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, again);
   carries(&k, again);
+  replays(&k, ulid, 3);
+  replays(&k, again, 3);
   assert_string_equal(rig_state(k.r), "completed");
   assert_has(rig_doc(k.r), "\"state\":\"planned\"");
   assert_lacks(rig_doc(k.r), "\"state\":\"assumed\"");
+  k.acts = k.r->n_acts;
+  shut(&k);
+}
+
+/* A plan from each point of a real run, also from within what was approved there: none acts, each ends,
+** and each comes to the same again. */
+static void test_fork_anywhere(void **state) {
+  kit k = {0};
+  char ulid[LN_ULID + 1];
+  (void)state;
+  open_body(&k, asking);
+  nothing_held(&k);
+  for (int64_t step = 0; step <= stands(&k).steps; step++) {
+    need(ln_travel_goto(k.t, step, &err));
+    forks(&k, &(ln_fork_options){.by = LN_STR("somebody")}, ulid);
+    carries(&k, ulid);
+    assert_string_equal(rig_state(k.r), "completed");
+    bool same = false;
+    need(ln_replay_one(&k.r->g, ln_str_of(ulid), NULL, fresh(&k), &same, &err));
+    if (!same) fail_msg("%s", json(&k));
+    ln_run_close(k.r->run[1]);
+    k.r->run[1] = NULL;
+    assert_int_equal(rig_count(k.r, "send", NULL), 4);
+  }
   k.acts = k.r->n_acts;
   shut(&k);
 }
@@ -815,7 +860,7 @@ int main(void) {
       cmocka_unit_test(test_diverged),       cmocka_unit_test(test_interrupted),
       cmocka_unit_test(test_large),          cmocka_unit_test(test_no_snapshot),
       cmocka_unit_test(test_fork_plans),     cmocka_unit_test(test_fork_acts),
-      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_edited),
-      cmocka_unit_test(test_fork_dies)};
+      cmocka_unit_test(test_fork_of_fork),   cmocka_unit_test(test_fork_anywhere),
+      cmocka_unit_test(test_fork_edited),    cmocka_unit_test(test_fork_dies)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

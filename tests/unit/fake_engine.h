@@ -366,6 +366,11 @@ bool lnL_pinned_source(lua_State *L, ln_str module, ln_str *source, ln_str *path
   return ln_fail(err, "not_found", LN_FINAL, "there is no module %.*s", LN_STR_ARG(module));
 }
 
+bool ln_library_pins(const ln_engine *g, ln_str module, const char *sha) {
+  (void)g, (void)module, (void)sha;
+  return false;
+}
+
 bool lnL_load_script(lua_State *L, ln_str source, const char *chunk, ln_err *err) {
   if (luaL_loadbufferx(L, source.p, source.n, chunk, "t") == LUA_OK) return true;
   ln_fail(err, "syntax", LN_FINAL, "%s", lua_tostring(L, -1));

@@ -702,6 +702,47 @@ static void random_patterns_match_as_in_lua(void **state) {
   assert_int_equal(wrong, 0);
 }
 
+/* --- no table is weak ----------------------------------------------------------------------------------- */
+
+/* Each makes t weak, or what Lua takes for it, after setmetatable had its look.  Much is thrown away then. */
+static const char *const late_modes[] = {
+    "m.__mode = 'kv'", "m['__mo' .. 'de'] = 'kv'", "rawset(m, '__mode', 'kv')",
+    "local function set(_ENV) __mode = 'kv' end set(m)",
+    "setmetatable(m, {__newindex = function(self, k, v) rawset(self, k, v) end}) m.__mode = 'kv'",
+    "setmetatable(m, m) m.__mode = 'kv'", "m.__mode = false m.__mode = 'kv'",
+    "local p = setmetatable({}, {__newindex = function(_, _, v) m.__mode = v end}) "
+    "table.move({'kv'}, 1, 1, 1, p)",
+    "for k, v in pairs{__mode = 'kv'} do m[k] = v end",
+    "getmetatable(t).__mode = 'kv'", NULL};
+
+static char *with_mode(char *(*in)(const char *), const char *how) {
+  char code[1024];
+  int n = snprintf(code, sizeof code, "local m = {} local t = setmetatable({{}}, m) %s "
+                   "for i = 1, 400 do local s = ('x'):rep(1e5) .. i end return #t", how);
+  assert_true(n > 0 && (size_t)n < sizeof code);
+  return in(code);
+}
+
+static void the_collector_is_never_seen(void **state) {
+  (void)state;
+  for (const char *const *how = late_modes; *how; how++) {
+    char *stock = with_mode(in_stock, *how), *ours = with_mode(in_vm, *how);
+    assert_string_equal(stock, "ok: 0");                 /* so it would have been seen */
+    if (strcmp(ours, "ok: 1") != 0) fail_msg("%s: %s", *how, ours);
+    free(stock);
+    free(ours);
+  }
+}
+
+/* What our own weak tables number is let go. */
+static void what_was_shown_is_let_go(void **state) {
+  (void)state;
+  static const ln_vm_limits small = {1 << 20, 5000, 60000000};
+  char *text = in_vm_with("for i = 1, 99999 do tostring{} end return tostring{}", &small);
+  assert_string_equal(text, "ok: \"table: 100000\"");
+  free(text);
+}
+
 /* --- a storm of turns ----------------------------------------------------------------------------------- */
 
 static atomic_bool calm;
@@ -766,6 +807,7 @@ int main(void) {
       cmocka_unit_test(patterns_match_as_in_lua), cmocka_unit_test(texts_are_made_as_in_lua),
       cmocka_unit_test(tables_behave_as_in_lua),  cmocka_unit_test(errors_behave_as_in_lua),
       cmocka_unit_test(coroutines_behave_as_in_lua), cmocka_unit_test(what_is_ours_says_so),
+      cmocka_unit_test(the_collector_is_never_seen), cmocka_unit_test(what_was_shown_is_let_go),
       cmocka_unit_test(random_patterns_match_as_in_lua), cmocka_unit_test(turns_may_end_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

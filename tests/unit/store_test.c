@@ -53,7 +53,7 @@ static void test_created(void **state) {
   assert_int_equal(stat(path, &st), 0);
   assert_int_equal(st.st_mode & 0777, 0600);
   assert_int_equal(number("PRAGMA application_id"), 0x4C754E31);
-  assert_int_equal(number("PRAGMA user_version"), 3);
+  assert_int_equal(number("PRAGMA user_version"), 4);
   assert_int_equal(number("PRAGMA auto_vacuum"), 2);
   assert_int_equal(number("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
   ln_store *s = open_store();
@@ -93,7 +93,7 @@ static void test_of_others(void **state) {
 static void test_of_a_newer(void **state) {
   (void)state;
   ln_store_close(open_store());
-  sql("PRAGMA user_version = 4");
+  sql("PRAGMA user_version = 5");
   open_fails(uri, false, "made by a newer Lunette");
   open_fails(uri, false, "upgrade");
 }
@@ -360,6 +360,36 @@ static void test_list(void **state) {
   assert_int_equal(count_runs(s, under_way, &got), 20);
   got.stop_after = 3;
   assert_int_equal(count_runs(s, (ln_run_query){.limit = 0}, &got), 3);
+  ln_store_close(s);
+}
+
+/* A clock was set back between the runs, and forward again. */
+static bool create_out_of_order(ln_tx *tx, void *arg, ln_err *err) {
+  static const int64_t at[] = {10, 90, 20, 30, 5, 100, 40};
+  (void)arg;
+  for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+    ln_run_row r = a_run("");
+    snprintf(r.ulid, sizeof r.ulid, "01JD%022zu", i);
+    r.created_ms = at[i];
+    if (!ln_tx_run_create(tx, &r, err)) return false;
+  }
+  return true;
+}
+
+static void test_list_since(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  run_job(s, create_out_of_order, NULL);
+  seen got = {.stop_after = 0};
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 90}, &got), 2);
+  assert_int_equal(got.ids[0], 6);
+  assert_int_equal(got.ids[1], 2);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 35}, &got), 3);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 35, .before_id = 6}, &got), 1);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 35, .state = LN_STR("running")}, &got), 3);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 35, .limit = 2}, &got), 2);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 1}, &got), 7);
+  assert_int_equal(count_runs(s, (ln_run_query){.since_ms = 101}, &got), 0);
   ln_store_close(s);
 }
 
@@ -633,13 +663,14 @@ static void test_of_an_older(void **state) {
   sql("DROP TABLE alias; ALTER TABLE hold DROP COLUMN verdict; ALTER TABLE hold DROP COLUMN move;"
       "ALTER TABLE hold DROP COLUMN lifted_by; DROP INDEX hold_over; ALTER TABLE hold DROP COLUMN ended_ms;"
       "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
+      "DROP INDEX run_created;"
       "PRAGMA user_version = 2");
   s = open_store();
   held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
   assert_int_equal(h.n, 1);
   assert_string_equal(h.status, "pending");
   ln_store_close(s);
-  assert_int_equal(number("PRAGMA user_version"), 3);
+  assert_int_equal(number("PRAGMA user_version"), 4);
 }
 
 static bool hold_reached(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_reached(tx, arg, err); }
@@ -723,6 +754,8 @@ static void test_an_old_look(void **state) {
   run_job(s, may_begin, &b);
   b.since_ms = 50, b.until_ms = 40;
   run_job(s, may_begin, &b);
+  b.until_ms = 60;                                       /* the clock went back after the look */
+  run_job_fails(s, may_begin, &b, "moved");
   ln_store_close(s);
 }
 
@@ -1137,6 +1170,7 @@ int main(void) {
                                      T(test_run),
                                      T(test_ownership),
                                      T(test_list),
+                                     T(test_list_since),
                                      T(test_find),
                                      T(test_values),
                                      T(test_values_listed),

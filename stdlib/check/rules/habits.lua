@@ -133,10 +133,26 @@ end
 
 -- Holes -------------------------------------------------------------------------------------------------
 
+-- Variables in whose table a position is emptied: t[2] = nil.
+local function emptied(f)
+  local out = {}
+  for _, s in ipairs(f.tree.all.Assign or {}) do
+    for i, t in ipairs(s.targets) do
+      local e = s.exprs[i]
+      local position = t.tag == "Index" and t.key.tag == "Number" and t.object.tag == "Name" and t.object.var
+      if position and e and e.tag == "Nil" then out[position] = true end
+    end
+  end
+  return out
+end
+
 local function check_holes(f, report)
+  local made = emptied(f)
   for _, n in ipairs(f.tree.all.Unop or {}) do
     local tbl = n.op == "#" and meaning.settled(n.operand)
-    if tbl and tbl.tag == "Table" then
+    if n.op == "#" and n.operand.tag == "Name" and made[n.operand.var] then
+      report("holes", n, "the length of a table of which a position was emptied differs from run to run")
+    elseif tbl and tbl.tag == "Table" then
       for _, item in ipairs(tbl.items) do
         if not item.key and item.value.tag == "Nil" then
           report("holes", n, "the length of a table with a nil in it differs from run to run")

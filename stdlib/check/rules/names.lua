@@ -14,9 +14,14 @@ names.rules = {
 
 -- Names that a room has besides those of a playbook.
 local MORE = { connector = { connector = true, opaque = true }, playbook = {} }
-local LIKE_LUA = { sim = { sim = true }, host = {} }
+local LIKE_LUA = { sim = { sim = true }, host = {},
+                   test = { test = true, same = true, includes = true, lacks = true } }
+-- What of Lua a test does not have.
+local NOT_IN_TESTS = { os = true, io = true, debug = true, package = true, load = true, loadfile = true,
+                       dofile = true, collectgarbage = true }
 
 local function is_there(world, room, name)
+  if room == "test" and NOT_IN_TESTS[name] then return false end
   if LIKE_LUA[room] then return rawget(_G, name) ~= nil or name == "require" or LIKE_LUA[room][name] end
   return world.known.globals[name] ~= nil or MORE[room][name]
 end

@@ -291,6 +291,53 @@ acme_rule("poll-writes", { 'await_until(function() return @acme.lift { id = "x" 
           { 'await_until(function() return acme.user { id = "x" } end)',
             'await_until(function() return store.get "x" end)' })
 
+-- What may be absent ------------------------------------------------------------------------------------
+
+local function playbook_rule(name, bad, good)
+  local function around(list)
+    local out = {}
+    for i, source in ipairs(list) do
+      out[i] = 'local acme = require "connectors.acme"\nreturn playbook { name = "sample", summary = "s", uses = { "acme" },\n'
+            .. '  input = { alert = "alert", who = "user", hash = "sha256?", sure = "string", some = "string = x" },\n'
+            .. "  run = function(input) local a = input.alert\n" .. source .. "\nend }"
+    end
+    return out
+  end
+  rule(name, around(bad), around(good))
+end
+
+playbook_rule("maybe-absent", {
+  "acme.lift { id = @a.process.pid }",
+  "acme.lift { id = @input.alert.device.hostname }",
+  "local d = a.device acme.block { file = { sha256 = @d.hash } }",
+  "acme.lift { id = @(a.device or {}).agent_id }",
+  "acme.lift { id = @input.hash }",
+  "acme.lift { id = @input.who.email }",
+  "if a.device then acme.lift { id = @a.device.hostname } end",
+  "local _, e = try(acme.lift, { id = @a.user.name }) print(e)",
+}, {
+  "acme.lift { id = a.id }",
+  "acme.lift { id = input.sure, as = input.some }",
+  "acme.user { id = a.process.pid }",
+  'acme.lift { id = a.process.pid or "x" }',
+  "if a.process.pid then acme.lift { id = a.process.pid } end",
+  "if not input.hash then return nil end acme.lift { id = input.hash }",
+  "assert(a.user.name) acme.lift { id = a.user.name }",
+  "acme.lift { id = a.process and a.process.pid }",
+  "local pid = a.process.pid if pid ~= nil then acme.lift { id = pid } end",
+})
+
+playbook_rule("maybe-no-selector", {
+  "return acme.@users { login = input.who.email }",
+  "return acme.@users { login = a.user.name, search = input.hash, status = \"ACTIVE\" }",
+}, {
+  "return acme.users { login = input.sure }",
+  "return acme.users { login = a.user.name, search = input.sure }",
+  'return acme.users { login = input.who.email or "x" }',
+  "if input.who.email then return acme.users { login = input.who.email } end",
+  "return acme.users { login = input.who.email, all = true }",
+})
+
 -- What a write acts on ----------------------------------------------------------------------------------
 
 acme_rule("first-match", {
@@ -344,8 +391,9 @@ acme_rule("stop-writes", { 'parallel { x = function() acme.@lift { id = "x" } ac
             'parallel({ x = function() acme.lift { id = "x" } acme.lift { id = "y" } end }, { on_error = "collect" })',
             'map({}, function() acme.lift { id = "x" } acme.lift { id = "y" } end)' })
 
-rule("holes", { "return @#{ 1, nil, 3 }", "local t = { nil, 2 }\nreturn @#t" }, { "return #{ 1, 2 }",
-  "local t = { a = nil } return #t" })
+rule("holes", { "return @#{ 1, nil, 3 }", "local t = { nil, 2 }\nreturn @#t",
+  "local t = { 1, 2, 3 } t[2] = nil return @#t" }, { "return #{ 1, 2 }",
+  "local t = { a = nil } return #t", "local t = { 1 } t[#t] = nil return #t", "local t = { 1 } t.a = nil return #t" })
 
 -- The whole ---------------------------------------------------------------------------------------------
 

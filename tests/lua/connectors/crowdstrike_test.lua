@@ -277,6 +277,22 @@ test("a submission that was perhaps done is found again by its tag, and not paid
   end
 end)
 
+test("without tags a submission is told by its time, and by a skewed clock it cannot be told", function()
+  local found = falcon().declaration.operations.submit.probe.found
+  local at = 1795600000
+  local function ours(created, tags)
+    local one = { id = "s", created = os.date("!%Y-%m-%dT%H:%M:%SZ", created), tags = tags }
+    return found({ one }, {}, { tag = "t", since = at, now = at })
+  end
+  eq(ours(at + 5).id, "s")
+  eq(ours(at - 30).id, "s")
+  eq(ours(at - 3600), false)                              -- our clock may have been an hour ahead: a person looks
+  eq(ours(at - 2 * 86400), nil)
+  eq(ours(at - 2 * 86400, { "t" }).id, "s")
+  eq(ours(at + 5, { "other" }), nil)
+  eq(found({}, {}, { tag = "t", since = at, now = at }), nil)
+end)
+
 test("a submission that was not done is done, and somebody else's is not taken for it", function()
   local c, _, cs = scene { faults = "crowdstrike.submit#2=reset-before" }
   cs.upload_sample { sample = text_sample "command.ps1" }

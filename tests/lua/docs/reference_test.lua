@@ -104,6 +104,18 @@ test("every word is annotated, and every annotated word is there", function()
   none(gone, "annotated, and no word")
 end)
 
+test("what a test of a playbook can say is annotated", function()
+  local source, missing, n = read "stdlib/sim/test.lua", {}, 0
+  for of, name in source:gmatch "\nfunction (%a+):([%w_]+)%(" do
+    n = n + 1
+    local full = of:lower() .. ":" .. name
+    if not annotated[full] then table.insert(missing, full) end
+  end
+  assert(n > 20, n .. " were found")
+  for _, name in ipairs { "test", "same", "includes", "lacks" } do assert(annotated[name], name) end
+  none(missing, "without an annotation in modules/test.meta.lua")
+end)
+
 test("the words of declarations are annotated", function()
   for word in pairs(registered("modules/connector_host.c", "^own$", {})) do assert(annotated[word], word) end
 end)

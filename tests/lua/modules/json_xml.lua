@@ -1,6 +1,17 @@
 -- json_xml.lua: that the two modules give what the core reads and writes.
 local json, xml = require "json", require "xml"
 
+for _, n in ipairs { "9223372036854775807", "-9223372036854775808", "0", "-1" } do
+  assert(math.type(json.decode(n)) == "integer" and json.encode(json.decode(n)) == n, n)
+end
+for _, n in ipairs { "9223372036854775808", "18446744073709551615", "-9223372036854775809",
+                     "36893488147419103232", ("9"):rep(400) } do
+  local got = json.decode('{"id":[' .. n .. ']}').id[1]
+  assert(got == n, n)
+  assert(json.decode(json.encode(got)) == n)
+end
+assert(math.type(json.decode "18446744073709551615.0") == "float" and math.type(json.decode "1e19") == "float")
+assert(not pcall(json.decode, "1e400"))
 assert(json.encode(json.decode '{"b":[],"a":{"n":9223372036854775807,"x":null}}') == '{"a":{"n":9223372036854775807},"b":[]}')
 assert(json.decode("[null]")[1] == json.null and json.encode { json.null } == "[null]")
 assert(json.encode(json.array { 1 }) == "[1]" and json.encode(json.array()) == "[]" and json.encode {} == "{}")
