@@ -68,7 +68,7 @@ static bool is_for_a_line(const ln_effect *e) {
   return e->run->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL));
 }
 
-/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is; 0: nothing is to follow it. */
+/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is, or 0. */
 static int put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
   if (is_for_a_line(e)) return snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid), 0;
