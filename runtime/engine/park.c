@@ -68,10 +68,10 @@ static bool is_line(const ln_run *r, const ln_effect *e) {
   return r->is_session && ln_str_eq(ln_v_get_str(ln_effect_args(e), "name"), LN_STR(LN_LINE_SIGNAL));
 }
 
-/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is. */
+/* "lunette signal RUN NAME": pasted into a shell as it is.  Returns how long it is, or 0. */
 static int put_signal(const ln_run *r, const ln_effect *e, ln_waiting *w) {
   ln_buf name;
-  if (is_line(r, e)) return snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid);
+  if (is_line(r, e)) return snprintf(w->next, sizeof w->next, "lunette cancel %s", r->ulid), 0;
   ln_buf_init(&name, sizeof w->next - 80);
   bool plain = ln_shell_word(&name, ln_v_get_str(ln_effect_args(e), "name"));
   int n = snprintf(w->next, sizeof w->next, "lunette signal %s %.*s", r->ulid,
