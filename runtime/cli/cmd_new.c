@@ -176,7 +176,8 @@ int ln_cmd_new(int argc, char **argv) {
   if (!good_name(name) || (strcmp(what, "connector") == 0 && strchr(name, '.')))
     return ln_app_usage("%s: a name is letters, digits, _ and, but for a connector's, dots between them",
                         name);
-  static ln_config *c; /* the process's: what a test stands on changes it */
-  c = ln_config_load(config, &err);
-  return c ? make(what, config, c, name) : ln_app_fail(&err);
+  ln_config *c = ln_config_load(config, &err);
+  int code = c ? make(what, config, c, name) : ln_app_fail(&err);
+  ln_config_free(c);
+  return code;
 }

@@ -271,7 +271,7 @@ test "is" (function(sim) same(sim:run("pack.%s", {}).result.is, 1) end)
   local job = t:start { "test", "--watch" }
   local log = (".%d.out"):format(t.turns)
   local function rounds(n)
-    assert(t:until_true(function() return select(2, t:read(log):gsub("passed, ", "")) >= n end), t:read(log))
+    assert(t:until_true(function() return select(2, (t:read(log) or ""):gsub("passed, ", "")) >= n end), t:read(log))
     return t:read(log)
   end
   has(rounds(1), "\n2 passed, 0 failed\n")
