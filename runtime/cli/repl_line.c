@@ -382,7 +382,7 @@ void ln_repl_undo(ln_repl *r) {
   if (err.code[0]) {
     ln_app_fail(&err);
   } else if (!line) {
-    puts("no line of this session did anything that is still to be taken back");
+    puts("no line at this prompt did anything that is still to be taken back");
   } else {
     printf("what line %lld did:\n", (long long)line);
     fflush(stdout);

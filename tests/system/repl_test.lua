@@ -100,7 +100,7 @@ sys.test("writes go through guards and journal, and the last line that wrote is 
   local out = out_of(t, { FIND[1], FIND[2], COUNT, ADD, COUNT, "1", ":undo", COUNT, ":undo" },
                      { "--sim", "--approve", "all" })
   assert(out:find "^0\n.-  done +4/okta%.add_to_group#1\n.-\n1\n1\nwhat line 4 did:\n.-\nplaybook  ledger.undo\n", out)
-  assert(out:find "\n0\nno line of this session did anything that is still to be taken back\n$", out)
+  assert(out:find "\n0\nno line at this prompt did anything that is still to be taken back\n$", out)
   local session = t:expect(0, { "runs", "--playbook", "repl", "--json" }).doc()
   eq(session.state, "completed")
   local shown = t:expect(0, { "show", session.run }).out
