@@ -546,14 +546,12 @@ static bool assumed(lua_State *L, const ln_branch *b, ln_str as) {
 
 static int assume_flow(lua_State *L, ln_branch *b, ln_str as) {
   ln_err err = {0};
-  char where[256];
   ln_effect *e = ln_effect_new(b->run, b, NULL, &err);
   if (!e) return lnL_raise(L, &err);
   ln_effect_keep(e, ln_str_of(lua_tostring(L, 1)), NULL);
   e->own_op = (ln_op){.name = e->kept->bytes, .cls = LN_READ, .start = assumed_start};
   e->op = &e->own_op;
-  lnL_where(L, where, sizeof where);
-  e->where = ln_str_dup(ln_str_of(where));
+  lnL_where(L, e->where, sizeof e->where);
   ln_v_end(&e->args, ln_v_begin(&e->args, 'O', 0));
   if (ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);
   ln_effect_free(e);
@@ -654,7 +652,6 @@ static const ln_op step_op = {.name = "step", .cls = LN_PURE, .start = step_star
 
 static int l_step(lua_State *L) {
   ln_err err = {0};
-  char where[256];
   ln_str name = lnL_want_text(L, 1, "step(name, fn)");
   lnL_want(L, 2, LUA_TFUNCTION, "step(name, fn)");
   lua_settop(L, 2);
@@ -664,8 +661,7 @@ static int l_step(lua_State *L) {
   if (b->in_step) return lnL_raisef(L, "bad_argument", "step inside step");
   ln_effect *e = ln_effect_new(b->run, b, &step_op, &err);
   if (!e) return lnL_raise(L, &err);
-  lnL_where(L, where, sizeof where);
-  e->where = ln_str_dup(ln_str_of(where));
+  lnL_where(L, e->where, sizeof e->where);
   ln_v_str(&e->args, name);
   if (ln_effect_name_step(e, name, &err))
     return ln_run_keeps_turn(b) ? step_go(L, LUA_OK, 0) : lnL_wait(L, 0, step_go);
@@ -743,14 +739,12 @@ static const ln_op approved_op = {.name = "approved", .cls = LN_WAIT, .start = a
 static int ask_for(lua_State *L) {
   ln_branch *b = lnL_here(L);
   ln_err err = {0};
-  char where[256];
   ln_buf shown = *b->fork->plan_into;
   *b->fork->plan_into = (ln_buf){.max = shown.max};
   ln_effect *e = ln_effect_new(b->run, b, &approved_op, &err); /* frees the fork */
   if (!e) return ln_buf_free(&shown), lnL_raise(L, &err);
   e->would = shown;
-  lnL_where(L, where, sizeof where);
-  e->where = ln_str_dup(ln_str_of(where));
+  lnL_where(L, e->where, sizeof e->where);
   lnL_question_args(L, 1, e);
   if (ln_effect_name_it(e, (ln_str){NULL, 0}, &err)) return lnL_wait(L, 0, approved_yes);
   ln_effect_free(e);

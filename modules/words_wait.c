@@ -268,7 +268,6 @@ static int planned_answer(lua_State *L) {
 
 static int question(lua_State *L, const ln_op *op) {
   ln_err err = {0};
-  char where[256];
   ln_branch *b = lnL_here(L);
   lnL_want(L, 1, LUA_TTABLE, op == &approve_op ? "approve { title = TEXT }" : "ask { title = TEXT }");
   lua_settop(L, 1);
@@ -279,8 +278,7 @@ static int question(lua_State *L, const ln_op *op) {
   if (b->cancelled) return lnL_raisef(L, "cancelled", "the branch was cancelled");
   ln_effect *e = ln_effect_new(b->run, b, op, &err);
   if (!e) return lnL_raise(L, &err);
-  lnL_where(L, where, sizeof where);
-  e->where = ln_str_dup(ln_str_of(where));
+  lnL_where(L, e->where, sizeof e->where);
   lnL_question_args(L, 1, e);
   if (ln_effect_name_it(e, (ln_str){NULL, 0}, &err)) return lnL_wait(L, 0, question_answered);
   ln_effect_free(e);

@@ -80,8 +80,8 @@ bool ln_unhex(ln_str hex, uint8_t *out, size_t n) {
 ** the order of their milliseconds. */
 void ln_ulid(ln_rand *r, int64_t wall_ms, char out[LN_ULID + 1]) {
   static const char digit[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  uint64_t ms = wall_ms < 0 ? 0 : (uint64_t)wall_ms;
-  uint64_t hi = ln_rand_u64(r), lo = ln_rand_u64(r);
+  uint64_t ms = wall_ms < 0 ? 0 : (uint64_t)wall_ms, hi, lo;
+  ln_rand_two(r, &hi, &lo);
   for (int i = 9; i >= 0; i--, ms >>= 5) out[i] = digit[ms & 31];
   for (int i = 17; i >= 10; i--, hi >>= 5) out[i] = digit[hi & 31];
   for (int i = 25; i >= 18; i--, lo >>= 5) out[i] = digit[lo & 31];

@@ -66,16 +66,30 @@ void ln_rand_seed(ln_rand *r, uint64_t seed) {
   r->state[1] = splitmix(&seed);
 }
 
-uint64_t ln_rand_u64(ln_rand *r) {
-  unsigned char b[8];
+static void bytes_or_abort(ln_rand *r, unsigned char *b, size_t n) {
   ln_err err;
-  if (!r->bytes(r, b, sizeof b, &err)) {
-    fprintf(stderr, "lunette: %s\n", err.message);
-    abort();
-  }
+  if (r->bytes(r, b, n, &err)) return;
+  fprintf(stderr, "lunette: %s\n", err.message);
+  abort();
+}
+
+static uint64_t number_of(const unsigned char b[8]) {
   uint64_t x = 0;
   for (int i = 7; i >= 0; i--) x = x << 8 | b[i];
   return x;
+}
+
+uint64_t ln_rand_u64(ln_rand *r) {
+  unsigned char b[8];
+  bytes_or_abort(r, b, sizeof b);
+  return number_of(b);
+}
+
+void ln_rand_two(ln_rand *r, uint64_t *first, uint64_t *second) {
+  unsigned char b[16];
+  bytes_or_abort(r, b, sizeof b);
+  *first = number_of(b);
+  *second = number_of(b + 8);
 }
 
 double ln_rand_unit(ln_rand *r) { return (double)(ln_rand_u64(r) >> 11) * 0x1.0p-53; }

@@ -34,14 +34,11 @@ static void replace_over(void *arg);
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   struct slot *s = arg;
   bench *b = s->b;
-  if (e->op.n) {
-    b->steps += strcmp(e->what, "step") == 0;
-    return;
-  }
   bool over =
       strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0 || strcmp(e->what, "waiting") == 0;
   if (!over || s->over || b->over) return;
   if (strcmp(ln_run_state(r), "completed") != 0) b->failed++;
+  b->steps += ln_run_steps(r); /* its end is durable, and all of them before it */
   b->ms[b->ended++] = ln_mono_us(b->app.g.loop->clock) - s->from_us;
   s->over = true; /* freed from the top of the loop: we are inside of its pump */
   ln_post(b->app.g.loop, replace_over, s);
@@ -51,6 +48,7 @@ static bool start(struct slot *s) {
   bench *b = s->b;
   ln_run_options o = {.event = on_event,
                       .event_arg = s,
+                      .ends_only = true,
                       .sim = b->app.sim,
                       .approve = b->app.sim ? LN_APPROVE_ALL : LN_APPROVE_WAIT};
   s->over = false;

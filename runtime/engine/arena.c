@@ -10,7 +10,7 @@
 #if defined __SANITIZE_ADDRESS__
 enum { BLOCK = 0 };                                      /* who looks for faults wants to see each object   */
 #else
-enum { BLOCK = 32 << 10 };
+enum { BLOCK = 64 << 10 };
 #endif
 enum { STEP = 16, FINE = 32, LARGEST = 8 << 10, SPARE_MAX = 64 };
 

@@ -106,18 +106,45 @@ void ln_effect_free(ln_effect *e) {
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
   free(e->told);
   free(e->name);
-  free(e->where);
   give_back(e);
 }
 
-static bool name_and_print(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err) {
+enum { SHORT = 64 };
+
+/* What was asked last on this thread, if it is short, with its fingerprint: loops and polls ask the same again
+** and again, and hashing it takes longer than all else that naming a step does. */
+static _Thread_local struct { size_t op, args; char text[2 * SHORT]; uint8_t print[LN_FINGERPRINT]; } last;
+
+static bool is_last(ln_str op, ln_str args) {
+  return op.n == last.op && args.n == last.args && memcmp(last.text, op.p, op.n) == 0 &&
+         (!args.n || memcmp(last.text + op.n, args.p, args.n) == 0);
+}
+
+static void keep_last(ln_str op, ln_str args, const uint8_t print[LN_FINGERPRINT]) {
+  if (op.n > SHORT || args.n > SHORT) return;
+  last.op = op.n, last.args = args.n;
+  memcpy(last.text, op.p, op.n);
+  if (args.n) memcpy(last.text + op.n, args.p, args.n);
+  memcpy(last.print, print, LN_FINGERPRINT);
+}
+
+static bool fingerprint(ln_effect *e, ln_err *err) {
+  ln_str op = ln_str_of(e->op->name), args = ln_buf_view(&e->args);
   uint8_t full[LN_SHA256];
-  if (!ln_buf_ok(&e->args, err)) return false;
-  if (!(e->name = ln_branch_step_name(e->branch, turn_of, as, err))) return false;
-  if (!ln_sha256_2(ln_str_of(e->op->name), ln_buf_view(&e->args), full))
+  if (is_last(op, args)) {
+    memcpy(e->print, last.print, sizeof e->print);
+    return true;
+  }
+  if (!ln_sha256_2(op, args, full))
     return ln_fail(err, "failed", LN_FINAL, "the fingerprint of %s cannot be computed", e->op->name);
   memcpy(e->print, full, sizeof e->print);
+  keep_last(op, args, e->print);
   return true;
+}
+
+static bool name_and_print(ln_effect *e, ln_str turn_of, ln_str as, ln_err *err) {
+  return ln_buf_ok(&e->args, err) && (e->name = ln_branch_step_name(e->branch, turn_of, as, err)) &&
+         fingerprint(e, err);
 }
 
 /* An author's own name becomes one part of the step's, in which / and % and # have a meaning. */
@@ -253,6 +280,7 @@ bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind) {
   ln_effect_entry(e, kind, &entry);
   if (kind == LN_E_DELIVERED) entry.data = (ln_str){NULL, 0};
   e->run->now_ms = entry.at_ms;
+  e->run->steps++;
   return ln_run_put(e->run, &entry);
 }
 
@@ -378,7 +406,7 @@ static void diverged(ln_effect *e, const ln_record *rec) {
   if (e->run->replay) ln_replay_diverged(e->run, rec, e);
   ln_fail(&err, "divergence", LN_FINAL,
           "%s at %s is not what the journal has: it recorded %.*s%s at %.*s; nothing was sent", e->name,
-          e->where ? e->where : "?", LN_STR_ARG(rec->op),
+          *e->where ? e->where : "?", LN_STR_ARG(rec->op),
           ln_str_eq(rec->op, ln_str_of(e->op->name)) ? " with other arguments" : "", LN_STR_ARG(rec->where));
   ln_run_end_attempt(e->run, &err);
 }
@@ -626,7 +654,6 @@ int lnL_effect_wait(lua_State *L, ln_effect *e) {
 int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_work)(void *work)) {
   ln_err err = {0};
   ln_str as = {NULL, 0};
-  char where[256];
   ln_branch *b = lnL_here(L);
   if (!lnL_can_wait(L)) {
     if (free_work) free_work(work);
@@ -642,8 +669,7 @@ int lnL_effect(lua_State *L, const ln_op *op, int args, void *work, void (*free_
   e->free_work = free_work;
   e->in_close = b->cancelled;
   lnL_tick(L); /* the effect hangs on the branch: a raise from here on leaks nothing */
-  lnL_where(L, where, sizeof where);
-  e->where = ln_str_dup(ln_str_of(where));
+  lnL_where(L, e->where, sizeof e->where);
   if (take_args(L, args, e, &as, &err) && ln_effect_name_it(e, as, &err)) return lnL_effect_wait(L, e);
   ln_effect_free(e);
   return lnL_raise(L, &err);

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, AHEAD = 4 << 20, SPILL = 64 << 10, SOME = 500 };
+enum { PENDING_MAX = 64 << 20, MANY = 256 << 10, AHEAD = 4 << 20, SPILL = 64 << 10, SOME = 4000 };
 
 static const char SPILLED[] = "\x01spilled"; /* the only member of the object that names a value */
 

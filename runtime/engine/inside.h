@@ -134,7 +134,7 @@ struct ln_effect {
   ln_effect *next_ready;
   const ln_op *op;
   ln_op own_op;                                          /* for the engine's own one-off kinds              */
-  char *name, *where;
+  char *name, where[256];                                /* where: FILE:LINE of the script, or ""           */
   uint8_t print[LN_FINGERPRINT];
   ln_buf args;
   int64_t wait_ms, lease_ms, timeout_ms;                 /* wait -1: not given, 0: false                    */
@@ -235,6 +235,7 @@ struct ln_run {
   int64_t shift_ms; /* how far a plan, which waits for nothing, looks ahead */
   int skips;                                             /* waits that it did not wait for                  */
   uint64_t answers;                                      /* handed over to branches, polls' own left out    */
+  uint64_t steps;                                        /* whose outcome this process put into the journal */
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
   size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */

@@ -107,8 +107,9 @@ enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 
 static void set_functions(lua_State *L, const luaL_Reg *lib) { /* library   */
   for (; lib->name; lib++) {
+    lua_pushlstring(L, lib->name, strlen(lib->name));    /* of these no cache of addresses has heard        */
     lua_pushcfunction(L, lib->func);
-    lua_setfield(L, -2, lib->name);
+    lua_rawset(L, -3);
   }
 }
 

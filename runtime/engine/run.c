@@ -23,13 +23,13 @@ static ln_event event_of(const ln_run *r, const char *what, const ln_effect *e, 
   ev.op = ln_str_of(e->op->name);
   ev.state = ln_str_of(e->state);
   ev.cls = ln_class_name(e->op->cls);
-  ev.ms = ln_run_clock_ms(r) - e->asked_ms;
+  ev.ms = e->finished || e->waiting_for ? ln_run_clock_ms(r) - e->asked_ms : 0; /* "asked": it begins */
   ev.approval = e->approval;
   return ev;
 }
 
 static bool is_told(const ln_run *r, const ln_effect *e) {
-  return r->options.event && (!e || ln_effect_logged(e));
+  return r->options.event && (!e || ln_effect_logged(e)) && !(e && r->options.ends_only);
 }
 
 void ln_run_event(ln_run *r, const char *what, ln_effect *e, ln_str text, ln_str more) {
@@ -47,7 +47,8 @@ static const char *told_by(const ln_entry *e) {
 
 void ln_run_tell(ln_run *r, ln_str entries) {
   ln_entry e;
-  while (r->options.event && ln_entry_read(&entries, &e)) {
+  bool told = r->options.event && !r->options.ends_only;
+  while (told && ln_entry_read(&entries, &e)) {
     const char *what = told_by(&e);
     bool step = e.fingerprint.n > 0;
     ln_event ev = {.what = what, .name = step ? e.name : e.op, .text = step ? (ln_str){NULL, 0} : e.data};
@@ -201,7 +202,7 @@ static bool nobody_waits(ln_run *r, const ln_record *rec) {
   ln_fail(&err, "divergence", LN_FINAL,
           "the journal goes on with %.*s (%.*s at %.*s), the script with %s%s%s; nothing was sent",
           LN_STR_ARG(rec->name), LN_STR_ARG(rec->op), LN_STR_ARG(rec->where), b ? b->asked->name : "its end",
-          b && b->asked->where ? " at " : "", b && b->asked->where ? b->asked->where : "");
+          b && *b->asked->where ? " at " : "", b ? b->asked->where : "");
   ln_run_end_attempt(r, &err);
   return false;
 }
@@ -672,6 +673,8 @@ int64_t ln_run_id(const ln_run *r) { return r->id; }
 const ln_err *ln_run_why(const ln_run *r) { return &r->why; }
 bool ln_run_over(const ln_run *r) { return r->ended || r->broken; }
 const char *ln_run_outcome(const ln_run *r) { return r->ended ? outcome_of(r) : ""; }
+
+uint64_t ln_run_steps(const ln_run *r) { return r->steps; }
 
 const char *ln_run_state(const ln_run *r) {
   ln_waiting w;

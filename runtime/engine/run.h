@@ -26,6 +26,7 @@ typedef struct ln_run_options {
   ln_str recorded;
   ln_event_fn event;
   void *event_arg;
+  bool ends_only;                                        /* whoever watches is told of no step or note       */
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
@@ -93,6 +94,7 @@ void ln_runs_look(ln_engine *g);
 const char *ln_run_ulid(const ln_run *r);
 int64_t ln_run_id(const ln_run *r);
 const char *ln_run_state(const ln_run *r); /* "running" "waiting" "completed" "failed" "cancelled" */
+uint64_t ln_run_steps(const ln_run *r);                  /* that this process has carried out of it         */
 const char *ln_run_outcome(const ln_run *r);             /* "" "complete" "partial" "nothing"               */
 const ln_err *ln_run_why(const ln_run *r);
 bool ln_run_over(const ln_run *r);                       /* ended, or its attempt broke                     */

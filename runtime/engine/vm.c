@@ -733,6 +733,10 @@ static lua_Hook line_counter;
 
 void ln_vm_watch_lines(lua_Hook fn) { line_counter = fn; }
 
+/* So much is allocated before garbage is looked for the first time: what a small run leaves fits into the block
+** of its arena, and goes with that. */
+enum { UNCOLLECTED_KIB = 32 };
+
 ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
   ln_vm *vm = calloc(1, sizeof *vm);
   if (!vm) goto fail;
@@ -750,6 +754,7 @@ ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
     return NULL;
   }
   lua_gc(vm->main, LUA_GCRESTART);
+  lua_gc(vm->main, LUA_GCSTEP, -UNCOLLECTED_KIB);
   if (line_counter) lua_sethook(vm->main, line_counter, LUA_MASKLINE, 0); /* its coroutines take it over */
   return vm;
 fail:
