@@ -33,6 +33,7 @@ static const command commands[] = {
     {"new", ln_cmd_new, "a skeleton of a playbook, a connector, a test"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
     {"token", ln_cmd_token, "who may use the HTTP API: add, list, rm"},
+    {"audit", ln_cmd_audit, "what was decided and done: verify, export, checkpoint"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},

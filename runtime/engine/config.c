@@ -213,6 +213,14 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_audit(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"checkpoints", "key", NULL};
+  ln_str a = part(top, "audit");
+  return !a.n || (known_only(a, "audit", known, err) &&
+                  want_text(l, a, "checkpoints", &l->c.audit_checkpoints, err) &&
+                  want_text(l, a, "key", &l->c.audit_key, err));
+}
+
 /* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
 ** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
@@ -345,7 +353,8 @@ static bool each_member(loaded *l, ln_str top, const char *key,
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
-                                      "connectors_path", "approvals", "guards", "stdlib",      NULL};
+                                      "connectors_path", "approvals", "guards", "stdlib",      "audit",
+                                      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -354,7 +363,7 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
+         read_guards(l, top, err) && read_audit(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err);
 }
 

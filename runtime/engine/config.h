@@ -41,6 +41,7 @@ typedef struct ln_config {
   double share;                                          /* 0: none                                         */
   bool approve_destructive;                              /* guards.approve == "destructive" (else "never")  */
   ln_list unasked;
+  ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,

@@ -84,9 +84,9 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 ** "store": a process is at work with what was there before. */
 bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err);
 
-/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
-** first. */
-bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
+/* It is to be cancelled, as somebody wants, which is audited.  *running: whoever runs it, this process or
+** another, was asked to; else whoever takes it over does. */
+bool ln_run_ask_cancel(ln_engine *g, ln_str which, ln_str by, bool *running, ln_err *err);
 /* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal,
 ** another run's end) come, or has another process asked one to cancel? */
 void ln_runs_look(ln_engine *g);
