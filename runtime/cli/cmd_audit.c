@@ -115,6 +115,7 @@ int ln_cmd_audit(int argc, char **argv) {
     else ok = take(&a, opt, &err);
   }
   if (!ok) return ln_buf_free(&a.lines), ln_app_fail(&err);
+  o.looks = optind < argc && strcmp(argv[optind], "checkpoint") != 0; /* what is examined stays as it is */
   int code = ln_app_open(&app, &o, &err) ? do_it(&app, argc - optind, argv + optind, &a) : ln_app_fail(&err);
   ln_app_close(&app);
   ln_buf_free(&a.lines);
