@@ -12,7 +12,8 @@ static const struct option options[] = {{"checkpoint", required_argument, NULL, 
                                         {"raw", no_argument, NULL, OPT_RAW},
                                         LN_COMMON_OPTIONS};
 static const char help[] =
-    "usage: lunette audit verify [--checkpoint FILE]... [--key HEX] | export [--since T] [--raw] | checkpoint\n"
+    "usage: lunette audit verify [--checkpoint FILE]... [--key HEX] | export [--since T] [--raw] | "
+    "checkpoint\n"
     "                     [--config FILE]\n"
     "verify finds whatever was changed, taken out, moved or cut off; FILE is any text with checkpoints that "
     "left\n"
@@ -22,8 +23,8 @@ static const char help[] =
 
 typedef struct asked {
   const char *key, *since;
-  ln_buf lines;                                          /* of all files of checkpoints                     */
-  bool raw, verify, export;                              /* which command the options are of                */
+  ln_buf lines;             /* of all files of checkpoints                     */
+  bool raw, verify, export; /* which command the options are of                */
 } asked;
 
 static void print_fault(void *arg, ln_str what) {
@@ -85,8 +86,9 @@ static int do_it(ln_app *app, int n, char **words, const asked *a) {
 /* One text after the other. */
 static bool add_file(asked *a, const char *path, ln_err *err) {
   ln_buf one;
-  bool ok = ln_app_read(path, &one, err) && ((ln_buf_add(&a->lines, ln_buf_view(&one)) &&
-                                              ln_buf_addc(&a->lines, '\n')) || ln_buf_ok(&a->lines, err));
+  bool ok = ln_app_read(path, &one, err) &&
+            ((ln_buf_add(&a->lines, ln_buf_view(&one)) && ln_buf_addc(&a->lines, '\n')) ||
+             ln_buf_ok(&a->lines, err));
   ln_buf_free(&one);
   return ok;
 }

@@ -41,8 +41,8 @@ bool ln_audit_one(ln_tx *tx, const ln_audit_row *r, const char *key, ln_str valu
   ln_json_open(&j, '{');
   put(&j, key, value);
   ln_json_close(&j, '}');
-  bool ok = ln_buf_ok(&detail, err) &&
-            ln_tx_audit(tx, r->ms, r->what, r->who, r->run, ln_buf_view(&detail), err);
+  bool ok =
+      ln_buf_ok(&detail, err) && ln_tx_audit(tx, r->ms, r->what, r->who, r->run, ln_buf_view(&detail), err);
   ln_buf_free(&detail);
   return ok;
 }

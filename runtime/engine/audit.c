@@ -2,9 +2,9 @@
 **
 ** A checkpoint is an Ed25519 signature of "lunette audit checkpoint 1", the number and the hash of the last
 ** record and the time, each on a line.  It leaves the machine as one line of text, in the log and in a file
-** that somebody carries away: what was signed there can be neither changed nor cut off afterwards, whoever has
-** got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint, so that
-** a log with other things around is as good as the file. */
+** that somebody carries away: what was signed there can be neither changed nor cut off afterwards, whoever
+** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint,
+** so that a log with other things around is as good as the file. */
 #include "engine/audit.h"
 
 #include "base/log.h"
@@ -55,7 +55,7 @@ static bool make_key(const char *path, const char *what, ln_buf *text, ln_err *e
   bool ok = ln_key_new(key, text, err) && ln_keyfile_make(path, what, ln_buf_view(text), &made, err);
   OPENSSL_cleanse(key, sizeof key);
   if (!ok || made) return ok;
-  ln_buf_cut(text, 0);                                   /* another process was first */
+  ln_buf_cut(text, 0); /* another process was first */
   return ln_keyfile_read(path, what, false, text, &missing, err);
 }
 
@@ -78,8 +78,7 @@ static bool get_key(const ln_engine *g, bool make, uint8_t key[LN_KEY], bool *mi
 
 static bool signer_of(const uint8_t key[LN_KEY], char hex[HEX + 1], ln_err *err) {
   uint8_t public[LN_KEY];
-  if (!ln_ed25519_public(key, public))
-    return ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do Ed25519");
+  if (!ln_ed25519_public(key, public)) return ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do Ed25519");
   ln_hex(public, sizeof public, hex);
   return true;
 }
@@ -215,14 +214,18 @@ bool ln_audit_checkpoint(ln_engine *g, ln_buf *line, bool *made, ln_err *err) {
 
 /* ------------------------------------------------------------------ while a store is served */
 
-struct ln_audit_watch { ln_engine *g; ln_timer timer; };
+struct ln_audit_watch {
+  ln_engine *g;
+  ln_timer timer;
+};
 
 static void make_one(ln_engine *g) {
   ln_err err = {0};
   ln_buf line;
   bool made;
   ln_buf_init(&line, LINE_BYTES);
-  if (!ln_audit_checkpoint(g, &line, &made, &err)) ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
+  if (!ln_audit_checkpoint(g, &line, &made, &err))
+    ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
   ln_buf_free(&line);
 }
 
@@ -258,12 +261,16 @@ void ln_audit_watch_stop(ln_audit_watch *w) {
 
 /* Checkpoints in the order of their records are gone through beside the records; those of a text come in any
 ** order, and are sorted first. */
-typedef struct expected { int64_t seq; char hash[HEX + 1]; bool outside; } expected;
+typedef struct expected {
+  int64_t seq;
+  char hash[HEX + 1];
+  bool outside;
+} expected;
 
 typedef struct verifying {
   const ln_audit_checks *how;
   ln_audit_state *out;
-  char signer[HEX + 1];                                  /* whose checkpoints have to be; "": nobody known  */
+  char signer[HEX + 1]; /* whose checkpoints have to be; "": nobody known  */
   expected *v;
   size_t n, cap, at;
   uint8_t before[LN_SHA256];
@@ -333,7 +340,7 @@ static const char *whose(const expected *e) { return e->outside ? "that left" : 
 static void compare(verifying *v, const ln_audit_row *r, const char *hash) {
   for (; v->at < v->n && v->v[v->at].seq <= r->seq; v->at++) {
     const expected *e = &v->v[v->at];
-    if (e->seq < r->seq) continue;                       /* that record is missing, as was said */
+    if (e->seq < r->seq) continue; /* that record is missing, as was said */
     if (strcmp(e->hash, hash) != 0)
       fault(v, "up to record %lld it is not what a checkpoint %s was made of", (long long)e->seq, whose(e));
   }
@@ -342,8 +349,7 @@ static void compare(verifying *v, const ln_audit_row *r, const char *hash) {
 static bool take_record(void *arg, const ln_audit_row *r) {
   verifying *v = arg;
   uint8_t hash[LN_SHA256];
-  if (r->seq > v->next && r->seq == v->next + 1)
-    fault(v, "record %lld is missing", (long long)v->next);
+  if (r->seq > v->next && r->seq == v->next + 1) fault(v, "record %lld is missing", (long long)v->next);
   else if (r->seq > v->next)
     fault(v, "records %lld to %lld are missing", (long long)v->next, (long long)r->seq - 1);
   if (!ln_audit_hash(v->before, r, hash)) return v->no_memory = true, false;
@@ -361,9 +367,10 @@ static bool take_record(void *arg, const ln_audit_row *r) {
 static bool our_signer(ln_engine *g, verifying *v, ln_err *err) {
   uint8_t key[LN_KEY];
   bool missing;
-  if (v->how->signer.n) return snprintf(v->signer, sizeof v->signer, "%.*s", LN_STR_ARG(v->how->signer)), true;
+  if (v->how->signer.n)
+    return snprintf(v->signer, sizeof v->signer, "%.*s", LN_STR_ARG(v->how->signer)), true;
   bool ok = get_key(g, false, key, &missing, err);
-  if (!ok && missing) return true;                       /* then whoever signed first */
+  if (!ok && missing) return true; /* then whoever signed first */
   ok = ok && signer_of(key, v->signer, err);
   OPENSSL_cleanse(key, sizeof key);
   return ok;
@@ -423,10 +430,10 @@ typedef struct exporting {
 static int l_event(lua_State *L) {
   exporting *x = lua_touserdata(L, 1);
   ln_str s;
-  lnL_host_require(L, x->g, "ocsf");                     /* job ocsf */
-  lua_getfield(L, -1, "event");                          /* job ocsf event */
+  lnL_host_require(L, x->g, "ocsf"); /* job ocsf */
+  lua_getfield(L, -1, "event");      /* job ocsf event */
   lnL_decode(L, ln_buf_view(&x->record));
-  lua_call(L, 1, 1);                                     /* job ocsf json */
+  lua_call(L, 1, 1); /* job ocsf json */
   s.p = luaL_checklstring(L, -1, &s.n);
   ln_buf_add(&x->line, s);
   return 0;
@@ -468,7 +475,11 @@ bool ln_audit_export(ln_engine *g, int64_t since_ms, bool raw, ln_audit_line_fn 
 
 /* ------------------------------------------------------------------ the configuration */
 
-typedef struct configured { ln_str by; int64_t ms; ln_buf detail; } configured;
+typedef struct configured {
+  ln_str by;
+  int64_t ms;
+  ln_buf detail;
+} configured;
 
 static bool apply_configured(ln_tx *tx, void *arg, ln_err *err) {
   const configured *c = arg;

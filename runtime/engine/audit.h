@@ -7,8 +7,8 @@
 
 /* Signs how the audit is now, with the key of the configuration (`audit.key`, else STORE.audit.key, which is
 ** made at first use), appends the line to the file of the configuration (`audit.checkpoints`), where one is
-** named, logs it, and keeps it.  line: what was signed and by whom, as one line without its end.  *made false,
-** and true: nothing was recorded since the last one, and line is empty. */
+** named, logs it, and keeps it.  line: what was signed and by whom, as one line without its end.  *made
+** false, and true: nothing was recorded since the last one, and line is empty. */
 bool ln_audit_checkpoint(ln_engine *g, ln_buf *line, bool *made, ln_err *err);
 
 /* While a process serves the store: a checkpoint now, where one is due, then whenever so many records came or

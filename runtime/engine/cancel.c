@@ -4,7 +4,12 @@
 
 #include <stdio.h>
 
-struct asking { const ln_engine *g; ln_str by; int64_t run, epoch; char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16]; };
+struct asking {
+  const ln_engine *g;
+  ln_str by;
+  int64_t run, epoch;
+  char ulid[LN_ULID + 1], owner[LN_ULID + 1], state[16];
+};
 
 static bool read_row(void *arg, const ln_run_row *row) {
   struct asking *a = arg;

@@ -368,7 +368,8 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && read_audit(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
+         read_guards(l, top, err) && read_audit(l, top, err) &&
+         each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err);
 }
 

@@ -1,6 +1,7 @@
-/* audit.c: what was decided, refused and done, only ever added to.  Records have no gaps in their numbers, and
-** each has a hash over the one before it and itself, made in the transaction that it tells of: whoever changes,
-** takes out or swaps any has to make all later hashes anew, which a checkpoint that left the machine gives away.
+/* audit.c: what was decided, refused and done, only ever added to.  Records have no gaps in their numbers,
+** and each has a hash over the one before it and itself, made in the transaction that it tells of: whoever
+** changes, takes out or swaps any has to make all later hashes anew, which a checkpoint that left the
+** machine gives away.
 **
 ** A record's hash is SHA-256 over the hash before it (32 zero bytes before the first), and then, of each of
 ** seq, ms, what, who, run, ulid and detail, its length as 8 bytes, big-endian, and its bytes; numbers are in
@@ -97,7 +98,8 @@ bool ln_schema_chain(ln_conn *c, ln_err *err) {
   bool ok = true, more = true;
   while (ok && more) {
     if (!ln_conn_rows(c, &rows, err,
-                      "SELECT id, ms, what, who, run, detail FROM audit4 WHERE id > ? ORDER BY id", "i", last))
+                      "SELECT id, ms, what, who, run, detail FROM audit4 WHERE id > ? ORDER BY id", "i",
+                      last))
       return false;
     for (int i = 0; ok && i < rows.n; i++) ok = add_old(c, rows.row[i], err), last = rows.row[i][0].i;
     more = rows.more;
@@ -120,8 +122,13 @@ bool ln_store_audit(ln_store *s, int64_t after, int64_t since_ms, ln_audit_fn fn
     more = rows.more;
     for (int i = 0; i < rows.n; i++) {
       const ln_cell *c = rows.row[i];
-      ln_audit_row r = {.seq = after = c[0].i, .ms = c[1].i, .what = c[2].s, .who = c[3].s, .run = c[4].i,
-                        .ulid = c[5].s, .detail = c[6].s};
+      ln_audit_row r = {.seq = after = c[0].i,
+                        .ms = c[1].i,
+                        .what = c[2].s,
+                        .who = c[3].s,
+                        .run = c[4].i,
+                        .ulid = c[5].s,
+                        .detail = c[6].s};
       hash_of(c[7].s, r.hash);
       if (fn(arg, &r)) continue;
       more = false;
@@ -146,9 +153,10 @@ bool ln_store_audit_head(ln_store *s, ln_audit_head *out, ln_err *err) {
 }
 
 bool ln_tx_checkpoint_put(ln_tx *tx, const ln_checkpoint *c, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "INSERT OR IGNORE INTO checkpoint(seq, ms, hash, signer, signature) VALUES(?, ?, ?, ?, ?)",
-                      "iittt", c->seq, c->ms, c->hash, c->signer, c->signature);
+  return ln_conn_exec(
+      tx->c, NULL, err,
+      "INSERT OR IGNORE INTO checkpoint(seq, ms, hash, signer, signature) VALUES(?, ?, ?, ?, ?)", "iittt",
+      c->seq, c->ms, c->hash, c->signer, c->signature);
 }
 
 bool ln_store_checkpoints(ln_store *s, ln_checkpoint_fn fn, void *arg, ln_err *err) {
@@ -163,8 +171,8 @@ bool ln_store_checkpoints(ln_store *s, ln_checkpoint_fn fn, void *arg, ln_err *e
     more = rows.more;
     for (int i = 0; i < rows.n; i++) {
       const ln_cell *v = rows.row[i];
-      ln_checkpoint c = {.seq = after = v[0].i, .ms = v[1].i, .hash = v[2].s, .signer = v[3].s,
-                         .signature = v[4].s};
+      ln_checkpoint c = {
+          .seq = after = v[0].i, .ms = v[1].i, .hash = v[2].s, .signer = v[3].s, .signature = v[4].s};
       if (fn(arg, &c)) continue;
       more = false;
       break;

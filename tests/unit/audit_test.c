@@ -1,5 +1,6 @@
-/* audit_test.c: the chain of the audit: whatever somebody changes in it, takes out of it, swaps or cuts off is
-** found; and what a checkpoint that left the machine has seen cannot be made undone by whoever has the store. */
+/* audit_test.c: the chain of the audit: whatever somebody changes in it, takes out of it, swaps or cuts off
+** is found; and what a checkpoint that left the machine has seen cannot be made undone by whoever has the
+** store. */
 #include "tests/unit/store_help.h"
 
 #include "engine/audit.h"
@@ -67,7 +68,7 @@ static int teardown(void **state) {
   return remove_folder(state);
 }
 
-static char told[4096];                                  /* the faults, one after the other */
+static char told[4096]; /* the faults, one after the other */
 
 static void keep(void *arg, ln_str what) {
   (void)arg;
@@ -102,7 +103,7 @@ static void test_whole(void **state) {
   ln_audit_state s = verify_with(ln_buf_view(&line), NULL);
   assert_int_equal(s.faults, 0);
   assert_int_equal(s.records, RECORDS);
-  assert_int_equal(s.checkpoints, 2);                    /* the kept one, and the line */
+  assert_int_equal(s.checkpoints, 2); /* the kept one, and the line */
   assert_int_equal(strlen(s.signer), 64);
   ln_buf_free(&line);
 }
@@ -110,9 +111,15 @@ static void test_whole(void **state) {
 /* Each field of each record, and its hash. */
 static void test_each_field_of_each_record(void **state) {
   (void)state;
-  static const char *const change[] = {"ms = ms + 1",           "what = 'denied'",     "who = 'ann'",
-                                       "who = who || ' '",      "run = 7",             "ulid = '01'",
-                                       "detail = detail || ' '", "hash = zeroblob(32)", "hash = x'00'",
+  static const char *const change[] = {"ms = ms + 1",
+                                       "what = 'denied'",
+                                       "who = 'ann'",
+                                       "who = who || ' '",
+                                       "run = 7",
+                                       "ulid = '01'",
+                                       "detail = detail || ' '",
+                                       "hash = zeroblob(32)",
+                                       "hash = x'00'",
                                        "what = what || who, who = ''"};
   record(SEEN + 1, RECORDS - SEEN);
   for (int seq = 1; seq <= RECORDS; seq++)
@@ -132,10 +139,12 @@ static void test_taken_out(void **state) {
     sql("CREATE TABLE was AS SELECT * FROM audit WHERE seq = %d; DELETE FROM audit WHERE seq = %d", seq, seq);
     found("missing");
     /* and the gap closed */
-    sql("UPDATE audit SET seq = seq - 1000 WHERE seq > %d; UPDATE audit SET seq = seq + 999 WHERE seq < 0", seq);
+    sql("UPDATE audit SET seq = seq - 1000 WHERE seq > %d; UPDATE audit SET seq = seq + 999 WHERE seq < 0",
+        seq);
     assert_true(faults() > 0);
     sql("UPDATE audit SET seq = seq - 999 WHERE seq >= %d; UPDATE audit SET seq = seq + 1000 WHERE seq < 0;"
-        "INSERT INTO audit SELECT * FROM was; DROP TABLE was", seq);
+        "INSERT INTO audit SELECT * FROM was; DROP TABLE was",
+        seq);
     assert_int_equal(faults(), 0);
   }
 }
@@ -161,7 +170,7 @@ static void test_cut_off(void **state) {
   checkpoint(&line);
   sql("DELETE FROM audit WHERE seq = %d", SEEN);
   found("was cut off");
-  sql("DELETE FROM checkpoint");                         /* whoever has the store has that, too */
+  sql("DELETE FROM checkpoint"); /* whoever has the store has that, too */
   assert_int_equal(faults(), 0);
   assert_int_equal(verify_with(ln_buf_view(&line), NULL).faults, 1);
   assert_non_null(strstr(told, "that left knows record 5: the end was cut off"));
@@ -258,7 +267,8 @@ static void test_it_cannot_leave(void **state) {
 static void test_of_an_older(void **state) {
   (void)state;
   ln_store_close(engine.store);
-  sql("CREATE TABLE old(id INTEGER PRIMARY KEY AUTOINCREMENT, ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT"
+  sql("CREATE TABLE old(id INTEGER PRIMARY KEY AUTOINCREMENT, ms INTEGER NOT NULL, what TEXT NOT NULL, who "
+      "TEXT"
       " NOT NULL, run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"
       "INSERT INTO old SELECT seq * 2, ms, what, who, run, detail FROM audit; DROP TABLE audit;");
   sql("ALTER TABLE old RENAME TO audit; DROP TABLE token; DROP TABLE checkpoint; PRAGMA user_version = 4");
@@ -276,8 +286,13 @@ static void test_its_form(void **state) {
   static const char hex[] = "85eb2daba5ab0fa2277f8b26210cc4d5b8cee45ed81e23d68575ed64ed47b1b6";
   uint8_t zeros[LN_SHA256] = {0}, out[LN_SHA256];
   char is[2 * LN_SHA256 + 1];
-  const ln_audit_row r = {.seq = 1, .ms = 1700000000000, .what = LN_STR("freeze"), .who = LN_STR("jo"),
-                          .run = 0, .ulid = LN_STR(""), .detail = LN_STR("{\"scope\":\"\"}")};
+  const ln_audit_row r = {.seq = 1,
+                          .ms = 1700000000000,
+                          .what = LN_STR("freeze"),
+                          .who = LN_STR("jo"),
+                          .run = 0,
+                          .ulid = LN_STR(""),
+                          .detail = LN_STR("{\"scope\":\"\"}")};
   assert_true(ln_audit_hash(zeros, &r, out));
   ln_hex(out, sizeof out, is);
   assert_string_equal(is, hex);
@@ -285,9 +300,16 @@ static void test_its_form(void **state) {
 
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {
-      T(test_whole),     T(test_each_field_of_each_record), T(test_taken_out),       T(test_swapped),
-      T(test_cut_off),   T(test_made_anew),                 T(test_a_checkpoint_is_signed),
-      T(test_the_key),   T(test_it_cannot_leave),           T(test_of_an_older),     T(test_its_form)};
+  const struct CMUnitTest tests[] = {T(test_whole),
+                                     T(test_each_field_of_each_record),
+                                     T(test_taken_out),
+                                     T(test_swapped),
+                                     T(test_cut_off),
+                                     T(test_made_anew),
+                                     T(test_a_checkpoint_is_signed),
+                                     T(test_the_key),
+                                     T(test_it_cannot_leave),
+                                     T(test_of_an_older),
+                                     T(test_its_form)};
   return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
 }
