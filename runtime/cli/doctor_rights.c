@@ -1,6 +1,6 @@
-/* doctor_rights.c: what vendors grant.  All that can be asked by reading is asked at once; what is told goes by
-** what the playbooks use: a right that is lacking matters to them alone, and one that nobody needs is one too
-** many. */
+/* doctor_rights.c: what vendors grant.  All that can be asked by reading is asked at once; what is told goes
+** by what the playbooks use: a right that is lacking matters to them alone, and one that nobody needs is one
+** too many. */
 #include "cli/doctor.h"
 
 #include "modules/connector.h"
