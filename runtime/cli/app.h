@@ -116,6 +116,7 @@ int ln_cmd_dap(int argc, char **argv);
 int ln_cmd_migrate(int argc, char **argv);
 int ln_cmd_backup(int argc, char **argv);
 int ln_cmd_prune(int argc, char **argv);
+int ln_cmd_doctor(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

@@ -45,6 +45,7 @@ static const command commands[] = {
     {"hold", ln_cmd_hold, "prolongs a lease"},
     {"backup", ln_cmd_backup, "a copy of the store"},
     {"prune", ln_cmd_prune, "old runs go to an archive"},
+    {"doctor", ln_cmd_doctor, "is all in order?"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 
 static int help(FILE *f) {

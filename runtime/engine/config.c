@@ -400,7 +400,8 @@ enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
 static void too_long(lua_State *L, lua_Debug *ar) {
   (void)ar;
   luaL_where(L, 0);
-  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1), STEPS_MOST);
+  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1),
+                  STEPS_MOST);
   lua_error(L);
 }
 

@@ -26,7 +26,7 @@ typedef struct ln_run_options {
   ln_str recorded;
   ln_event_fn event;
   void *event_arg;
-  bool ends_only;                                        /* whoever watches is told of no step or note       */
+  bool ends_only;                                        /* whoever watches is told of no step or note      */
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */

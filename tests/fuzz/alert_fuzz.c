@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   ln_app_opts o = {0};
   ln_err err = {0};
   if (!open) must(open = ln_app_open(&app, &o, &err));
-  if (!ln_intake_normalise(&app.g, fuzz_str(data, n), is_json, &app, &err)) must(err.code[0] && err.message[0]);
+  if (!ln_intake_normalise(&app.g, fuzz_str(data, n), is_json, &app, &err))
+    must(err.code[0] && err.message[0]);
   return 0;
 }
