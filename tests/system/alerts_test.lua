@@ -104,7 +104,7 @@ sys.test("an `on` that fails, or does not end, is a missed trigger, and stops no
   trigger(t, "odd_key", "on = function() return true end, key = function() return {} end,")
   trigger(t, "wants", "on = function() return true end,")
   local job = t:serve()
-  eq(#objects(submit(t, falco(1)))[1].id > 0 and 1, 1)
+  eq(#objects(submit(t, falco(1))), 1)
   all_end(t, 1)
   job.stop()
   local missed = listed(t, "--missed")[1]
@@ -128,7 +128,6 @@ sys.test("key joins a run that is under way: one run, one approval, all alerts",
   local first = objects(submit(t, falco(1)))[1].runs[1]
   for i = 2, 3 do eq(objects(submit(t, falco(i)))[1].runs[1], first) end
   t:until_true(function() return #objects(t:expect(0, { "approvals", "--json" })) == 1 end)
-  t:expect(0, { "run", "joined", "--help" })
   local doc = t:expect(0, { "show", first, "--json" }).doc()
   eq(#doc.alerts, 3)
   eq(doc.alerts[3].id, "u-3")
