@@ -27,6 +27,7 @@ static const command commands[] = {
     {"signal", ln_cmd_signal, "sends something to a run"},
     {"call", ln_cmd_call, "one connector operation"},
     {"alert", ln_cmd_alert, "normalises alerts, or hands them in"},
+    {"triggers", ln_cmd_triggers, "the playbooks that alerts or the clock start"},
     {"alerts", ln_cmd_alerts, "the alerts that came, and what they started"},
     {"sim", ln_cmd_sim, "the vendor simulators as servers"},
     {"check", ln_cmd_check, "examines scripts"},

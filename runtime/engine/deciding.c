@@ -266,7 +266,7 @@ static bool ask_one(decision *x, size_t i, wanted *w) {
               (said == LN_ASKED_YES && !ln_buf_ok(&w->input, &w->why)) ||
               (said == LN_ASKED_YES &&
                !ln_queued_make(&w->run, d->g, ln_triggers_snapshot(d->triggers), ln_str_of(w->module),
-                               ln_buf_view(&w->input), ln_buf_view(&x->by), &w->why));
+                               ln_buf_view(&w->input), ln_buf_view(&x->by), 0, &w->why));
   return said != LN_ASKED_NO;
 }
 

@@ -49,6 +49,8 @@ static int l_declared(lua_State *L) {
   ln_err err = {0};
   if (!load(L, q)) return 0;
   q->t->on = lua_getfield(L, 1, "on") == LUA_TFUNCTION;  /* playbook on            */
+  q->t->key = lua_getfield(L, 1, "key") == LUA_TFUNCTION;
+  lua_settop(L, 2);
   int type = lua_getfield(L, 1, "every");                /* playbook on every      */
   if (type == LUA_TTABLE) {
     lua_getfield(L, 3, "overlap");

@@ -10,7 +10,7 @@ enum { LN_TRIGGER_KEY = 500 /* bytes of a key */ };
 
 typedef struct ln_trigger {
   char *module;
-  bool on;                                               /* it has an `on`                                  */
+  bool on, key;                                          /* it has an `on`, a `key`                         */
   int64_t every_ms;                                      /* 0: it is not scheduled                          */
   bool overlap;                                          /* it starts while its last run goes on            */
   ln_err broken;                                         /* it does not load: it misses every alert         */

@@ -31,6 +31,7 @@
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
+#include "engine/schedule.h"
 #include "net/local.h"
 
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct ln_server {
   ln_served *served;
   ln_sched *sched;
   ln_alerts *alerts;
+  ln_schedules *schedules;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
 };
@@ -381,7 +383,8 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
   ok = ok && (s->served = ln_serve_take(g->store, err));
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
-       (s->sched = ln_sched_start(g, &o, err)) && (s->alerts = ln_alerts_start(g, err));
+       (s->sched = ln_sched_start(g, &o, err)) && (s->alerts = ln_alerts_start(g, err)) &&
+       (s->schedules = ln_schedules_start(g, err));
   free(path);
   if (ok) return s;
   ln_server_stop(s);
@@ -390,6 +393,7 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
 
 void ln_server_stop(ln_server *s) {
   if (!s) return;
+  ln_schedules_stop(s->schedules);
   ln_alerts_stop(s->alerts);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
