@@ -222,6 +222,47 @@ static void test_a_storm_asks(void **state) {
   }
 }
 
+static bool one_cursor(rig *r, const char *value) {
+  ln_buf b;
+  ln_buf_init(&b, 100);
+  assert_true(ln_store_cursor(r->g.store, LN_STR("poll"), &b, &rig_err));
+  bool same = ln_str_eq(ln_buf_view(&b), ln_str_of(value));
+  ln_buf_free(&b);
+  return same;
+}
+
+/* A delivery's mark, and how far a source was read, are on disk with its alerts, or not at all. */
+static void test_marks_and_cursors(void **state) {
+  (void)state;
+  rig *r = set_up(6, ON, "return 1");
+  ln_alerts *a = begin(r);
+  heard h = {.called = false}, again = {.called = false}, other = {.called = false};
+  ln_alert_from from = {.by = LN_STR("edr"), .source = LN_STR("edr"), .mark = LN_STR("m1"),
+                        .mark_until_ms = LN_NEVER, .cursor = LN_STR("poll"), .cursor_value = LN_STR("7")};
+  assert_true(one_cursor(r, ""));
+  assert_true(ln_alerts_take(a, LN_STR("{\"id\":\"a\"}"), &from, hear, &h, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(h.alerts, 1);
+  assert_true(one_cursor(r, "7"));
+  ln_alerts_stop(a);
+  rig_crash(r);
+  ln_vfs_sim_power_cut(r->vfs);
+  a = begin(r);
+  from.cursor_value = LN_STR("8");
+  assert_true(ln_alerts_take(a, LN_STR("{\"id\":\"b\"}"), &from, hear, &again, &rig_err));
+  rig_pass(r, 1000);
+  assert_string_equal(again.err.code, "conflict");
+  assert_int_equal(tally_of(r).n, 1);
+  assert_true(one_cursor(r, "7"));
+  from.mark = LN_STR("m2");
+  assert_true(ln_alerts_take(a, LN_STR("{\"id\":\"b\"}"), &from, hear, &other, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(other.alerts, 1);
+  assert_true(one_cursor(r, "8"));
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
 /* What is too much is refused, before memory is: the first ones are taken all the same. */
 static void test_overload(void **state) {
   (void)state;
@@ -252,6 +293,7 @@ static void test_overload(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
-      cmocka_unit_test(test_key_joins), cmocka_unit_test(test_a_storm_asks), cmocka_unit_test(test_overload)};
+      cmocka_unit_test(test_key_joins), cmocka_unit_test(test_a_storm_asks), cmocka_unit_test(test_overload),
+      cmocka_unit_test(test_marks_and_cursors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
