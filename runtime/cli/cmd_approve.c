@@ -40,7 +40,7 @@ static void print_json(const ln_approval *a) {
   put_value(&j, "options", a->options);
   put_text(&j, "state", a->state);
   put_text(&j, "digest", a->digest);
-  put_text(&j, "expires", ln_str_of(at));
+  put_text(&j, "expires", a->expires_ms ? ln_str_of(at) : (ln_str){NULL, 0});
   put_value(&j, "effects", a->effects);
   ln_json_close(&j, '}');
   ln_app_put(stdout, ln_buf_view(&b), 0);
@@ -82,9 +82,10 @@ static bool print_approval(void *arg, const ln_approval *a) {
     return true;
   }
   ln_format_time(a->expires_ms, at);
-  printf("%-6lld  %s  ", (long long)a->id, a->ulid);
+  printf("%-6lld  %-*s  ", (long long)a->id, LN_ULID, a->run ? a->ulid : "a trigger");
   ln_app_put(stdout, a->title, 0);
-  printf("  (until %s)\n", at);
+  if (a->expires_ms) printf("  (until %s)", at);
+  putchar('\n');
   print_effects(a->effects);
   print_options(a);
   return true;

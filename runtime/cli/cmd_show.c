@@ -96,6 +96,8 @@ static void print_json_row(const ln_run_row *row, ln_str state) {
   ln_json_key(&j, LN_STR("started"));
   ln_format_time(row->created_ms, at);
   ln_json_strz(&j, at);
+  ln_json_key(&j, LN_STR("started_by"));
+  ln_json_str(&j, row->started_by);
   ln_json_key(&j, LN_STR("finished"));
   if (row->finished_ms) ln_format_time(row->finished_ms, at), ln_json_strz(&j, at);
   else ln_json_null(&j);
@@ -117,6 +119,8 @@ static bool print_row(void *arg, const ln_run_row *row) {
   ln_format_time(row->created_ms, at);
   printf("%s  %-10.*s %-9.*s %-24s ", row->ulid, LN_STR_ARG(state), LN_STR_ARG(row->outcome), at);
   ln_app_put(stdout, row->playbook, 0);
+  fputs("  by ", stdout);
+  ln_app_put(stdout, row->started_by, 0);
   putchar('\n');
   return true;
 }

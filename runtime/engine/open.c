@@ -211,7 +211,7 @@ static void copy_field(lua_State *L, int t, const char *key, char *out, size_t n
   lua_pop(L, 1);
 }
 
-static void find_alert_input(lua_State *L, int t, char *out, size_t n) {
+void lnL_alert_input(lua_State *L, int t, char *out, size_t n) {
   if (lua_getfield(L, t, "input") == LUA_TTABLE) {           /* … input */
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))     /* … input k v */
       if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING &&
@@ -262,7 +262,7 @@ static int l_look(lua_State *L) {
     copy_field(L, 1, "name", k->declared->name, sizeof k->declared->name);
     copy_field(L, 1, "summary", k->declared->summary, sizeof k->declared->summary);
     copy_field(L, 1, "stage", k->declared->stage, sizeof k->declared->stage);
-    find_alert_input(L, 1, k->declared->alert_input, sizeof k->declared->alert_input);
+    lnL_alert_input(L, 1, k->declared->alert_input, sizeof k->declared->alert_input);
     push_plain(L, 1);                                        /* playbook copy */
     if (!lnL_encode(L, -1, &k->declared->value, k->err)) return luaL_error(L, "%s", k->err->message);
     lua_settop(L, 1);
@@ -305,9 +305,10 @@ bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_er
   }
 }
 
-ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
+ln_run *ln_scratch_new(ln_engine *g, bool brief, ln_err *err) {
   ln_run_options none = {0};
   ln_run *r = ln_run_new(g, &none, err);
+  if (r) r->brief = brief;
   if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) &&
       ln_run_begin_vm(r, err))
     return r;

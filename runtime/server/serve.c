@@ -12,6 +12,7 @@
 **   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
 **   fork     { run, at, act?, with? }                              → { run }   from a point of it
+**   alert    { text, source? }                 → as alerts.h has it, once durable
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
@@ -24,11 +25,13 @@
 
 #include "base/log.h"
 #include "debug/travel.h"
+#include "engine/alerts.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
+#include "engine/schedule.h"
 #include "net/local.h"
 
 #include <stdio.h>
@@ -38,6 +41,8 @@ struct ln_server {
   ln_engine *g;
   ln_served *served;
   ln_sched *sched;
+  ln_alerts *alerts;
+  ln_schedules *schedules;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
 };
@@ -225,6 +230,7 @@ static bool do_decide(asked *a, ln_err *err) {
                                ln_v_get_bool(a->what, "interactive", false), err);
   if (ok) ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
   ln_sched_nudge(a->s->sched);
+  ln_alerts_nudge(a->s->alerts);                         /* of what a rule held back */
   return ok;
 }
 
@@ -326,6 +332,18 @@ static void answer_now(void *arg, const ln_err *err) {
   free(x);
 }
 
+static void alerts_taken(void *arg, ln_str answer, const ln_err *err) {
+  answering *x = arg;
+  if (!err) ln_buf_add(&x->answer, answer);
+  answer_now(x, err);
+}
+
+/* Answers by itself, when they are on disk. */
+static bool take_alerts(const asked *a, answering *x, ln_err *err) {
+  ln_alert_from from = {.by = a->who, .source = ln_v_get_str(a->what, "source")};
+  return ln_alerts_take(a->s->alerts, ln_v_get_str(a->what, "text"), &from, alerts_taken, x, err);
+}
+
 /* What is answered is durable: the writer takes jobs in order. */
 static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
   ln_server *s = arg;
@@ -336,9 +354,11 @@ static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
     return;
   }
   x->p = p;
-  ln_buf_init(&x->answer, 1 << 20);
+  ln_buf_init(&x->answer, LN_LOCAL_MOST);
   asked a = {.s = s, .who = who, .what = message, .answer = &x->answer};
-  if (!ln_v_check(message, &err) || !act(&a, &err)) answer_now(x, &err);
+  if (ln_v_check(message, &err) && ln_str_eq(ln_v_get_str(message, "do"), LN_STR("alert"))) {
+    if (!take_alerts(&a, x, &err)) answer_now(x, &err);
+  } else if (err.code[0] || !act(&a, &err)) answer_now(x, &err);
   else if (!ln_writer_submit(s->g->store, s->g->loop, nothing, answer_now, x)) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
     answer_now(x, &err);
@@ -363,7 +383,8 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
   ok = ok && (s->served = ln_serve_take(g->store, err));
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
-       (s->sched = ln_sched_start(g, &o, err));
+       (s->sched = ln_sched_start(g, &o, err)) && (s->alerts = ln_alerts_start(g, err)) &&
+       (s->schedules = ln_schedules_start(g, err));
   free(path);
   if (ok) return s;
   ln_server_stop(s);
@@ -372,6 +393,8 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
 
 void ln_server_stop(ln_server *s) {
   if (!s) return;
+  ln_schedules_stop(s->schedules);
+  ln_alerts_stop(s->alerts);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
   ln_reload_stop(s->scripts);
@@ -392,7 +415,8 @@ bool ln_server_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *er
   if (!ok || !ln_v_get(ln_buf_view(answer), LN_STR("error"), &refused)) return ok;
   ln_str code = ln_v_get_str(refused.whole, "code"), message = ln_v_get_str(refused.whole, "message");
   static const char *const codes[] = {"conflict", "not_found", "ambiguous", "usage",        "denied",
-                                      "store",    "config",    "memory",    "bad_argument", "refused"};
+                                      "store",    "config",    "memory",    "bad_argument", "refused",
+                                      "too_big",  "unavailable"};
   const char *known = "failed";
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
     if (ln_str_eq(code, ln_str_of(codes[i]))) known = codes[i];
