@@ -31,13 +31,13 @@ static int serve(ln_app *app) {
   ln_app_catch(SIGINT);
   ln_app_catch(SIGTERM);
   ln_log_level(LN_INFO);
-  ln_server *s = ln_server_start(&app->g, &err);
+  ln_service *s = ln_service_start(&app->g, &err);
   if (!s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   fprintf(stderr, "lunette: serving %s\n", ln_store_path(app->g.store));
   l->timer(l, &look, 50);
   l->run(l);
   l->cancel(l, &look);
-  ln_server_stop(s);
+  ln_service_stop(s);
   fprintf(stderr, "lunette: stopped; the runs wait\n");
   return LN_EXIT_DONE;
 }

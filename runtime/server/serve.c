@@ -34,7 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct ln_server {
+struct ln_service {
   ln_engine *g;
   ln_served *served;
   ln_sched *sched;
@@ -42,7 +42,7 @@ struct ln_server {
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
 };
 
-typedef struct asked { ln_server *s; ln_str who, what; ln_buf *answer; } asked;
+typedef struct asked { ln_service *s; ln_str who, what; ln_buf *answer; } asked;
 
 static char *socket_of(const ln_store *s) {
   ln_buf b;
@@ -328,7 +328,7 @@ static void answer_now(void *arg, const ln_err *err) {
 
 /* What is answered is durable: the writer takes jobs in order. */
 static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
-  ln_server *s = arg;
+  ln_service *s = arg;
   ln_err err = {0};
   answering *x = calloc(1, sizeof *x);
   if (!x) {
@@ -348,14 +348,14 @@ static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
 /* ------------------------------------------------------------------ beginning and end */
 
 /* Where the system watches no folders, files are looked at whenever a run begins. */
-static void watch_scripts(ln_server *s) {
+static void watch_scripts(ln_service *s) {
   ln_err err = {0};
   s->scripts = ln_reload_start(s->g, &err);
   if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
 }
 
-ln_server *ln_server_start(ln_engine *g, ln_err *err) {
-  ln_server *s = calloc(1, sizeof *s);
+ln_service *ln_service_start(ln_engine *g, ln_err *err) {
+  ln_service *s = calloc(1, sizeof *s);
   char *path = socket_of(g->store);
   ln_sched_opts o = {.warm = 0};
   bool ok = (s && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
@@ -366,11 +366,11 @@ ln_server *ln_server_start(ln_engine *g, ln_err *err) {
        (s->sched = ln_sched_start(g, &o, err));
   free(path);
   if (ok) return s;
-  ln_server_stop(s);
+  ln_service_stop(s);
   return NULL;
 }
 
-void ln_server_stop(ln_server *s) {
+void ln_service_stop(ln_service *s) {
   if (!s) return;
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
@@ -381,9 +381,9 @@ void ln_server_stop(ln_server *s) {
 
 /* ------------------------------------------------------------------ the other end */
 
-bool ln_server_there(const ln_store *s) { return ln_serve_held(s); }
+bool ln_service_there(const ln_store *s) { return ln_serve_held(s); }
 
-bool ln_server_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
+bool ln_service_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
   ln_vitem refused;
   char *path = socket_of(s);
   bool ok =
