@@ -105,6 +105,7 @@ int ln_cmd_check(int argc, char **argv);
 int ln_cmd_test(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
+int ln_cmd_token(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
 int ln_cmd_undo(int argc, char **argv);
 int ln_cmd_release(int argc, char **argv);

@@ -32,6 +32,7 @@ static const command commands[] = {
     {"test", ln_cmd_test, "runs tests of playbooks"},
     {"new", ln_cmd_new, "a skeleton of a playbook, a connector, a test"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
+    {"token", ln_cmd_token, "who may use the HTTP API: add, list, rm"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},

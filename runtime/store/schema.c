@@ -112,6 +112,14 @@ static const char tables3[] =
 static const char tables4[] = "CREATE INDEX run_created ON run(created_ms);"
                               "PRAGMA user_version = 4;";
 
+/* What version 5 has beyond version 4. */
+static const char tables5[] =
+    "CREATE TABLE token(" /* handle: the first 16 digits of sha256; expires_ms, used_ms 0: never */
+    " name TEXT PRIMARY KEY, role TEXT NOT NULL, handle TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
+    " used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 5;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -148,6 +156,7 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
   if (ok && has < 3) ok = ln_conn_script(c, tables3, err);
   if (ok && has < 4) ok = ln_conn_script(c, tables4, err);
+  if (ok && has < 5) ok = ln_conn_script(c, tables5, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -382,6 +382,22 @@ bool ln_store_free_some(ln_store *s, bool *more, ln_err *err);
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
                  ln_err *err);
 
+/* --- API tokens (tokens.c): of each only its SHA-256 is kept --- */
+typedef struct ln_token_row {
+  ln_str name, role, sha256;                             /* role: a word; sha256: 64 digits                 */
+  ln_str created_by;
+  int64_t created_ms, expires_ms, used_ms;               /* expires 0: never; used 0: not yet               */
+} ln_token_row;
+typedef bool (*ln_token_row_fn)(void *arg, const ln_token_row *t); /* lent; false stops */
+/* "conflict" when there is one of that name. */
+bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err);
+bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
+/* Notes a use, unless one was noted less than a minute before. */
+bool ln_tx_token_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
+/* Calls fn once, when there is one; compared in constant time. */
+bool ln_store_token(ln_store *s, ln_str sha256, ln_token_row_fn fn, void *arg, ln_err *err);
+bool ln_store_tokens(ln_store *s, ln_token_row_fn fn, void *arg, ln_err *err); /* by name */
+
 /* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
 typedef struct ln_owner ln_owner;
 ln_owner *ln_owner_take(const ln_store *s, ln_rand *rand, int64_t wall_ms, ln_err *err); /* a fresh id     */
