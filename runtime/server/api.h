@@ -55,8 +55,11 @@ void ln_api_say(ln_api *a, const char *name, ln_str value);
 bool ln_api_answer(ln_api *a, ln_str json);
 /* The same, of another media type. */
 bool ln_api_text(ln_api *a, const char *type, ln_str text);
-/* Answers once all that the writer was given before is on disk; what is wrong with it then is the answer. */
-bool ln_api_answer_durable(ln_api *a, ln_str json);
+/* For a handler that answers later: where the server stops before it has, stopped(arg) is called, and a is no
+** more. */
+void ln_api_later(ln_api *a, void (*stopped)(void *arg), void *arg);
+/* Has the service do what an encoded object asks, in the caller's name; answers { "run" } when it is durable. */
+bool ln_api_do(ln_api *a, ln_str request);
 /* Another status than the route's, from here on. */
 void ln_api_status(ln_api *a, int status);
 /* An error as RFC 9457 has it; for handlers that answer later. */

@@ -4,6 +4,11 @@
 
 #include "server/api.h"
 
+/* Of lists: how many a page may have; and the header that leads to the next one: this path with the
+** parameters `keep` (names, NULL-ended) as they are, and `cursor` = at. */
+int64_t ln_api_limit(const ln_api *a);
+void ln_api_link(ln_api *a, const char *path, const char *const *keep, const char *cursor, ln_str at);
+
 /* api_runs.c */
 bool ln_api_run_start(ln_api *a, ln_err *err);
 bool ln_api_run_list(ln_api *a, ln_err *err);

@@ -17,7 +17,6 @@ void ln_http_drain(ln_http *h);
 size_t ln_http_busy(const ln_http *h);                   /* requests under way; of NULL none                */
 /* Reads the certificate again; quiet where there is none.  False: the old one stays. */
 bool ln_http_reload(ln_http *h, ln_err *err);
-bool ln_http_is_draining(const ln_http *h);
 void ln_http_where(const ln_http *h, ln_buf *out);       /* "http://127.0.0.1:7059"                         */
 
 /* --- routes.c --- */

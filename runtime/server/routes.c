@@ -41,7 +41,7 @@ static const ln_field thaw_query[] = {
 static const ln_field entities_query[] = {
     {"entity", "string", false, "vendor:kind:id, or a bare name"},
     {"kind", "string", false, "only entities of that kind"},
-    {"after", "string", false, "only holds after that one: the link to the next page has it"},
+    {"after", "integer", false, "only holds after that one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL}};
 static const ln_field approvals_query[] = {
