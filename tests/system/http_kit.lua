@@ -57,12 +57,12 @@ return function(sys)
     local lines = {}
     for i, c in ipairs(calls) do
       if i > 1 then lines[#lines + 1] = "next" end
-      lines[#lines + 1] = ('url = "%s%s"\nsilent\nmax-time = 2\noutput = "/dev/null"\nwrite-out = "%%{http_code}\\n"')
+      lines[#lines + 1] = ('url = "%s%s"\nsilent\nmax-time = 10\noutput = "/dev/null"\nwrite-out = "%%{http_code}\\n"')
                           :format(self.url, c[2])
       lines[#lines + 1] = c[1] == "HEAD" and "head" or ('request = "%s"'):format(c[1])
       local token = c.token or self.token[c.as]
       if token then lines[#lines + 1] = ('header = "Authorization: Bearer %s"'):format(token) end
-      if c.brief then lines[#lines + 1] = "max-time = 0.2" end
+      if c.brief then lines[#lines + 1] = "max-time = 1" end
     end
     self.t:write("calls", table.concat(lines, "\n") .. "\n")
     local out = {}
