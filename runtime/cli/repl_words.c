@@ -212,20 +212,29 @@ static const ln_repl_word words[] = {
     {":quit", "", "leaves, as Ctrl-D does", do_quit},
     {NULL, NULL, NULL, NULL}};
 
-static void list(const ln_repl_word *w) {
+static void list(const ln_repl_word *w, ln_buf *page) {
+  bool narrow = ln_repl_columns() < 60;
   for (; w->name; w++) {
-    int n = printf("  %s %s", w->name, w->args);
-    printf("%*s%s\n", n < 28 ? 28 - n : 1, "", w->what);
+    size_t end = page->n + 30;
+    ln_buf_addf(page, "  %s %s", w->name, w->args);
+    if (narrow) ln_buf_addz(page, "\n     ");
+    else while (page->n < end) ln_buf_addc(page, ' ');
+    ln_buf_addf(page, " %s\n", w->what);
   }
 }
 
 static void do_help(ln_repl *r, ln_str rest) {
+  ln_buf page;
   (void)rest;
-  puts("Lua, with the words of a playbook; libraries and connectors are there by name; _ is the last value.");
-  list(words);
-  puts(r->travel ? "in the run that is open; Lua is evaluated in the frame:"
-                 : "in a run that is open (:open RUN):");
-  list(ln_repl_travel_words);
+  ln_buf_init(&page, 1 << 16);
+  ln_buf_addz(&page, "Lua, with the words of a playbook; libraries and connectors are there by name; "
+                     "_ is the last value.\n");
+  list(words, &page);
+  ln_buf_addz(&page, r->travel ? "in the run that is open; Lua is evaluated in the frame:\n"
+                               : "in a run that is open (:open RUN):\n");
+  list(ln_repl_travel_words, &page);
+  ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
 }
 
 /* Those that begin so, which are counted; one whose whole name it is counts alone. */
@@ -240,6 +249,17 @@ static const ln_repl_word *find_in(const ln_repl_word *w, ln_str name, size_t *n
 
 static bool is_whole(const ln_repl_word *w, ln_str name) { return w && ln_str_eq(ln_str_of(w->name), name); }
 
+static void say_several(ln_str name) {
+  const ln_repl_word *const lists[] = {words, ln_repl_travel_words};
+  ln_buf b;
+  ln_buf_init(&b, 4096);
+  for (size_t i = 0; i < 2; i++)
+    for (const ln_repl_word *w = lists[i]; w->name; w++)
+      if (ln_str_starts(ln_str_of(w->name), name)) ln_buf_addf(&b, "%s%s", b.n ? ", " : "", w->name);
+  ln_app_usage("%.*s may be %.*s", LN_STR_ARG(name), LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+}
+
 void ln_repl_command(ln_repl *r, ln_str text) {
   ln_str name, rest;
   size_t own = 0, of_run = 0;
@@ -247,8 +267,9 @@ void ln_repl_command(ln_repl *r, ln_str text) {
   const ln_repl_word *w = find_in(words, name, &own), *t = find_in(ln_repl_travel_words, name, &of_run);
   if (is_whole(w, name) || (own == 1 && !of_run)) w->fn(r, ln_str_trim(rest));
   else if ((is_whole(t, name) || (of_run == 1 && !own)) && r->travel) t->fn(r, ln_str_trim(rest));
-  else if (is_whole(t, name)) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
-  else ln_app_usage("there is no %.*s, or several begin so: :help lists what there is", LN_STR_ARG(name));
+  else if (of_run == 1 && !own) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
+  else if (own || of_run) say_several(name);
+  else ln_app_usage("there is no %.*s: :help lists what there is", LN_STR_ARG(name));
   fflush(stdout);
 }
 

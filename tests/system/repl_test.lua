@@ -185,7 +185,7 @@ sys.test("help, annotations, sources, times, runs", function(t)
   for _, part in ipairs { "  :undo ", "  :reverse-continue ", "okta.add_to_group(args)\nPuts a user into a group.\n",
                           "sleep(time)\n", "   1  -- harden.lua", "\n42\n(", "  running ", } do has(r.out, part) end
   for _, part in ipairs { "there is no annotation of nosuch", "there is no script nosuch", ":plan is on or off",
-                          ":goto is for a run that is open", "there is no :nosuch", "there is no :r, or several" } do
+                          ":goto is for a run that is open", "there is no :nosuch", ":r may be :reload, :runs, :reverse-continue" } do
     has(r.err, part)
   end
 end)
@@ -270,10 +270,12 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
                   .. "\n    return b")
   t:expect(0, { "run", "p" })
   local r = typed(t, { ":goto 1", "b", "a", ":next", "b.n = 7", "b", ":continue", "b", "a.b.c", "while true do end",
-                       "store.set('x', 1)", ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
-                       ":answer 1", ":answer", ":unbreak 7", ":up", ":close", "1 + 1", "b" }, { "--run", "last" })
+                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b", ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
+                       ":answer 1", ":answer", ":unbreak 7", ":up", ":diff 0 1", "1 +", "41", ":close", "1 + 1", "b" }, { "--run", "last" })
   assert(r.out:find "step 1/1  scripts/p%.lua:%d+", r.out)
   has(r.out, "{ n = 7 }")
+  has(r.out, "    1  scripts/p.lua:4\n    2  scripts/p.lua:4  if b\n")
+  has(r.out, "step 0: scripts/p.lua:1\nstep 1: scripts/p.lua:4\n  a: (not there)  →  1\n  input: (not there)  →  {}\n42\n")
   for _, part in ipairs { "used its CPU budget", "p.lua:999 has no code", ":break FILE:LINE [if EXPR]", ":fork [act] [with DIR]",
                           "there is no step 99", "there is no breakpoint 7", "there is no frame above" } do has(r.err, part) end
   has(r.out, "\n2\nunknown name 'b'")
