@@ -59,6 +59,7 @@ struct ln_watch {
   int64_t since_ms;                                      /* of the first change; 0: there was none          */
   char *first;                                           /* what that was of                                */
   bool several, touched;
+  bool settles;                                          /* whoever runs the loop waits for the next call   */
 };
 
 static int64_t now_ms(const ln_watch *w) { return ln_mono_us(w->loop->clock) / 1000; }
@@ -192,6 +193,7 @@ static void fire(void *arg) {
   }
   w->since_ms = 0;
   w->changed(w->arg);
+  if (w->settles) w->loop->stop(w->loop);
 }
 
 /* ------------------------------------------------------------------ events */
@@ -258,6 +260,13 @@ static void drain(ln_watch *w) {
 static void on_poll(uv_poll_t *p, int status, int events) {
   (void)status, (void)events;
   drain(p->data);
+}
+
+void ln_watch_settle(ln_watch *w) {
+  drain(w);
+  w->settles = w->since_ms != 0;
+  if (w->settles) w->loop->run(w->loop);
+  w->settles = false;
 }
 
 int ln_watch_open(ln_watch *w, const char *path, bool *busy) {

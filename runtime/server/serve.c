@@ -350,7 +350,7 @@ static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
 /* Where the system watches no folders, files are looked at whenever a run begins. */
 static void watch_scripts(ln_server *s) {
   ln_err err = {0};
-  s->scripts = ln_reload_start(s->g, &err);
+  s->scripts = ln_reload_start(s->g, NULL, &err);
   if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
 }
 

@@ -141,6 +141,41 @@ sys.test("Ctrl-C lets go of what waits, here and within a process that serves", 
   end
 end)
 
+sys.test("a save is active at the next line, and one that is broken keeps what was before", function(t)
+  t:playbook("unused", "return 1")
+  for _, way in ipairs { "alone", "sim", "served" } do
+    t:write("scripts/m.lua", "return { v = 1 }\n")
+    local daemon = way == "served" and t:serve()
+    local term = terminal(t, { "repl", way == "sim" and "--sim" or nil })
+    term.sees(way == "sim" and "ACT" or "plan>")
+    term.line "old = require 'm'"
+    term.line "old.v"
+    term.sees "old.v\n1\n"
+
+    local function save(text)
+      t:write("scripts/m.lua", text)
+      if daemon then os.execute "sleep 0.5" end            -- it has its own eyes, and its own pace
+    end
+    save "return { v = 2 }\n"
+    term.line "require('m').v, old.v"
+    term.sees("scripts as of now" .. (daemon and "" or ": m") .. "\n2\n1\n")
+    save "return {\n  v = \n}\n"
+    term.line "require('m').v + 40"
+    term.sees "m.lua:3: unexpected symbol near '}': the version before it is used"
+    term.sees "\n42\n"
+    term.key "C-l"
+    save "return { v = 3 }\n"
+    term.line "require('m').v"
+    term.sees "\n3\n"
+    hasnt(term.screen(), "unexpected")
+    term.key "C-d"
+    term.sees "exit status 0"
+    term.close()
+    if daemon then daemon.stop() end
+    eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true, way)
+  end
+end)
+
 ---A folder with a copy of the response in which a malicious verdict does not contain the host any more.
 local function edited(t)
   local script = sys.slurp(sys.root .. "/scripts/t1059/respond.lua")
@@ -218,7 +253,7 @@ sys.test("lists of a past run come in pages of rows, on a screen of any width", 
   has(screen, "locals:\n  input = {}\n  long = \"xxxxxxxxxx\n" .. ("x"):rep(20))
   hasnt(screen, "\"\n")                                   -- a page ends within a line that is wider than itself
   narrow.line ""
-  narrow.sees "i = 20"
+  narrow.sees "i = 21"
 end)
 
 sys.done()

@@ -202,7 +202,7 @@ sys.test(":reload takes the scripts as they are now, and keeps what there is", f
   t:write("more", ":reload\nrequire('m').v\nold.v\n")
   os.execute(("cd '%s' && { cat lines; sleep 1; printf 'return { v = 2 }\\n' >scripts/m.lua; cat more; } | ( %s ) >out 2>err")
              :format(t.dir, t:command { "repl" }))
-  eq(t:read "out", "1\nthe scripts are those of now, for what is required from here on\n2\n1\n")
+  eq(t:read "out", "1\nscripts as of now: m\nthe scripts are those of now, for what is required from here on\n2\n1\n")
   eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true)
 end)
 

@@ -97,6 +97,24 @@ static void begin_at(seen *s, const char *rel) {
   begin(s, &one, 1);
 }
 
+/* Whoever runs the loop for nothing else hears of what was saved before, and does not wait for more. */
+static void test_settling(void **state) {
+  (void)state;
+  seen s;
+  begin_at(&s, "a");
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 0);
+  write_file("a/x.lua", "one");
+  write_file("a/y.lua", "two");
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 1);
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 1);
+  write_file("a/x.lua", "told as ever after that");
+  assert_told_once(&s);
+  end(&s);
+}
+
 static void test_ways_of_saving(void **state) {
   (void)state;
   seen s;
@@ -321,7 +339,7 @@ static void test_overflow(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      T(test_ways_of_saving),      T(test_many_at_once),   T(test_half_written),
+      T(test_settling), T(test_ways_of_saving),      T(test_many_at_once),   T(test_half_written),
       T(test_folders_inside),      T(test_root_is_a_link), T(test_root_comes_and_goes),
       T(test_several_roots),       T(test_overflow),       T(test_half_written_of_others)};
   return cmocka_run_group_tests(tests, NULL, NULL);
