@@ -148,6 +148,7 @@ static int run(ln_app *app, const args *a) {
                .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
                .planning = !app->sim && !(app->config->n_connectors && ln_config_all_near(app->config))};
   r.approve = a->approve == LN_APPROVE_ASK && !r.terminal ? LN_APPROVE_WAIT : a->approve;
+  ln_buf_init(&r.assume, 1 << 24);
   if (a->socket && !app->served)
     return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket),
            LN_EXIT_UNUSABLE;
@@ -161,6 +162,7 @@ static int run(ln_app *app, const args *a) {
   ln_repl_end(&r);
   ln_repl_unwatch(&r);
   ln_input_close(r.in);
+  ln_buf_free(&r.assume);
   return r.code;
 }
 

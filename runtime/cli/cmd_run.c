@@ -117,7 +117,7 @@ static int parse_run(int argc, char **argv, run_args *a) {
 
 /* ------------------------------------------------------------------ the values of --set and --assume */
 
-static bool put_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *out, ln_err *err) {
+bool ln_app_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *out, ln_err *err) {
   ln_buf merged, one, value;
   ln_v_end(out, ln_v_begin(out, 'O', 0));
   for (size_t i = 0; i < n; i++) {
@@ -176,7 +176,7 @@ bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, co
   bool ok = true;
   if (file) ok = read_document(app, file, &doc, err) && document_to_input(d, ln_buf_view(&doc), &base);
   else ln_v_end(&base, ln_v_begin(&base, 'O', 0));
-  ok = ok && put_pairs(app, sets, n, false, &over, err);
+  ok = ok && ln_app_pairs(app, sets, n, false, &over, err);
   if (ok && !ln_v_merge(value, ln_buf_view(&base), ln_buf_view(&over)))
     ok = ln_fail(err, "usage", LN_FINAL, "the input must be a JSON object");
   ln_buf_free(&doc);
@@ -300,7 +300,7 @@ static int start_run(ln_app *app, run_args *a) {
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = declared(app, a, &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
-            put_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
+            ln_app_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
   if (!ok) code = ln_app_fail(&err);
   else if (!ln_carry_may_approve(app, a->approve, uses_are_near(app, &d))) code = LN_EXIT_USAGE;
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
@@ -522,7 +522,7 @@ static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err)
   if (a->n_sets == 1 && a->sets[0][0] == '{')
     return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err) ||
            ln_fail(err, "usage", LN_FINAL, "%s is no JSON: %s", a->sets[0], err->message);
-  return put_pairs(app, a->sets, a->n_sets, false, args, err);
+  return ln_app_pairs(app, a->sets, a->n_sets, false, args, err);
 }
 
 static int call_run(ln_app *app, const run_args *a) {

@@ -18,6 +18,7 @@ typedef struct ln_repl {
   int64_t id;             /* of its row                                      */
   int64_t line;           /* how many were sent                              */
   bool planning;          /* writes are only planned                         */
+  ln_buf assume;          /* what answers in a plan, an encoded object; "" none */
   ln_approve approve;
   size_t seen;              /* bytes of the journal that were shown            */
   bool over, ended;         /* what is under way; the session itself           */

@@ -211,9 +211,11 @@ static bool look(ln_repl *r, ln_err *err) {
   return true;
 }
 
-static size_t open_request(ln_repl *r, ln_buf *b, const char *what, size_t more) {
-  ln_buf_init(b, 2 << 20);
-  size_t mark = ln_v_begin(b, 'O', more + (r->ulid[0] != '\0') + 1);
+/* Its keys go on after "do". */
+static size_t open_request(ln_repl *r, ln_buf *b, const char *what, size_t more, ln_str assume) {
+  ln_buf_init(b, (2 << 20) + assume.n);
+  size_t mark = ln_v_begin(b, 'O', more + (assume.n > 0) + (r->ulid[0] != '\0') + 1);
+  if (assume.n) ln_remote_value(b, "assume", assume);
   ln_remote_text(b, "do", ln_str_of(what));
   return mark;
 }
@@ -230,7 +232,7 @@ static bool ask(ln_repl *r, ln_buf *b, size_t mark, ln_err *err) {
 static void ask_to_stop(ln_repl *r) {
   ln_buf b;
   ln_err err = {0};
-  size_t mark = open_request(r, &b, "stop", 0);
+  size_t mark = open_request(r, &b, "stop", 0, (ln_str){NULL, 0});
   ln_remote_text(&b, "run", ln_str_of(r->ulid));
   if (!ask(r, &b, mark, &err)) ln_app_fail(&err);
 }
@@ -263,7 +265,7 @@ static bool begin(ln_repl *r, ln_err *err) {
   ln_buf b;
   ln_run_options o = options_of(r);
   if (r->app->served) {
-    size_t mark = open_request(r, &b, "session", 0);
+    size_t mark = open_request(r, &b, "session", 0, (ln_str){NULL, 0});
     return ask(r, &b, mark, err);
   }
   if (!(r->run = ln_session_start(&r->app->g, &o, ln_str_of(ln_app_user()), err))) return false;
@@ -280,10 +282,11 @@ static bool send(ln_repl *r, const sending *s, ln_err *err) {
   char ulid[LN_ULID + 1];
   ln_str who = ln_str_of(ln_app_user()), which = ln_str_of(r->ulid);
   ln_buf b;
+  ln_line line = {.text = s->text, .plan = r->planning, .assume = ln_buf_view(&r->assume)};
   if (!r->app->served)
     return s->reload ? ln_session_reload(&r->app->g, which, who, ulid, err)
-                     : ln_session_line(&r->app->g, which, s->text, r->planning, who, ulid, err);
-  size_t mark = open_request(r, &b, "line", 1 + (s->reload || s->text.p));
+                     : ln_session_line(&r->app->g, which, &line, who, ulid, err);
+  size_t mark = open_request(r, &b, "line", 1 + (s->reload || s->text.p), line.assume);
   ln_remote_flag(&b, "plan", r->planning);
   if (s->reload) ln_remote_flag(&b, "reload", true);
   ln_remote_text(&b, "run", ln_str_of(r->ulid));

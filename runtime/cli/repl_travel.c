@@ -533,14 +533,15 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
   ln_buf b, about;
   ln_standing s;
   ln_travel_where(r->travel, &s);
-  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&b, (1 << 16) + o->assume.n);
   ln_buf_init(&about, DOC_MAX);
   if (o->with && !realpath(o->with, path))
     return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
                    strerror(errno));
   bool ok = ln_travel_about(r->travel, &about, err);
-  size_t mark = ln_v_begin(&b, 'O', o->with ? 5 : 4);
+  size_t mark = ln_v_begin(&b, 'O', 4 + (o->assume.n > 0) + (o->with != NULL));
   ln_remote_flag(&b, "act", o->act);
+  if (o->assume.n) ln_remote_value(&b, "assume", o->assume);
   ln_v_key(&b, LN_STR("at"));
   ln_v_int(&b, s.at);
   ln_remote_text(&b, "do", LN_STR("fork"));
@@ -562,7 +563,7 @@ static void follow_fork(ln_repl *r, const char *ulid, bool plan) {
 static void do_fork(ln_repl *r, ln_str rest) {
   ln_err err = {0};
   char ulid[LN_ULID + 1], with[PATH_MAX];
-  ln_fork_options o = {.by = ln_str_of(ln_app_user())};
+  ln_fork_options o = {.by = ln_str_of(ln_app_user()), .assume = ln_buf_view(&r->assume)};
   if (!read_fork(rest, &o, with, sizeof with)) {
     ln_app_usage(":fork [act] [with DIR]: planned unless it is to act; DIR's scripts win over the run's own");
     return;

@@ -146,6 +146,7 @@ bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array
 typedef struct ln_fork_options {
   const char *with; /* a folder whose scripts win over the run's own; NULL: its own snapshot */
   bool act;         /* it is no plan: what it writes is written */
+  ln_str assume;    /* what answers in a plan, as of ln_run_options; "" none */
   ln_str by;        /* who wants it, for the audit record */
 } ln_fork_options;
 /* Makes a run that shares the journal up to here: the answers that have come in are taken over; what was

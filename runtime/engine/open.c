@@ -34,7 +34,7 @@ void ln_run_free(ln_run *r) {
   free(r);
 }
 
-static bool set_assume(ln_run *r, ln_str assume) {
+bool ln_run_assume(ln_run *r, ln_str assume) {
   free((char *)(uintptr_t)r->options.assume.p);
   r->options.assume = (ln_str){NULL, 0};
   if (!assume.n) return true;
@@ -57,7 +57,7 @@ ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   ln_buf_init(&r->site, (size_t)16 << 20);
   ln_buf_add(&r->site, g->config->playbooks);
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
-  if (set_assume(r, o->assume)) return r;
+  if (ln_run_assume(r, o->assume)) return r;
   free(r);
   ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   return NULL;
@@ -520,7 +520,7 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
-  bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || set_assume(r, assume.whole);
+  bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || ln_run_assume(r, assume.whole);
   return ok && ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
 }
 

@@ -51,8 +51,13 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
 /* --- a prompt (session.c): a run whose lines are sent to it, one after another --- */
 /* Starts one.  It waits for lines until it is sent an end, or is cancelled. */
 ln_run *ln_session_start(ln_engine *g, const ln_run_options *o, ln_str started_by, ln_err *err);
-/* Sends it a line; plan: its writes are only planned.  text {NULL, 0}: the end.  As ln_run_signal. */
-bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str by, char ulid[LN_ULID + 1],
+typedef struct ln_line {
+  ln_str text;   /* {NULL, 0}: the end                                                 */
+  bool plan;     /* its writes are only planned                                        */
+  ln_str assume; /* … and this answers, as of ln_run_options                           */
+} ln_line;
+/* Sends it a line.  As ln_run_signal. */
+bool ln_session_line(ln_engine *g, ln_str which, const ln_line *line, ln_str by, char ulid[LN_ULID + 1],
                      ln_err *err);
 /* Sends it the scripts as they are now; it counts as a line.  What was made of the old ones stays. */
 bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID + 1], ln_err *err);

@@ -128,6 +128,23 @@ sys.test("what a planned line does not know may not be acted on", function(t)
   eq(out:sub(-10), "nil\n0\n1\n2\n", "what is there at the end")
 end)
 
+sys.test(":assume answers in a plan, at the prompt and in a fork", function(t)
+  t:playbook("p", "local n = store.incr('n')\n    if n > 6 then found { severity = 'low', title = 'many: ' .. n } end\n    return n")
+  t:expect(0, { "run", "p" })
+  for _, served in ipairs { false, true } do
+    local daemon = served and t:serve()
+    local out = out_of(t, { ":assume", ":assume store.incr=7", ":assume other={\"a\":[1,null]}", ":assume", "store.incr('n') + 1",
+                            ":assume store.incr=", "store.incr('n') + 1", ":assume other", ":assume x=1,", ":plan off",
+                            ":assume store.incr=41", "store.incr('m')" })
+    assert(out:find("^nothing is assumed: :assume NAME=JSON\nother = {\"a\":%[1,null%]}\nstore.incr = 7\n8\n.-unknown: the plan "
+                    .. ".-that holds while writes are planned: :plan on\n[12]\n$"), out)
+    local first = t:expect(0, { "runs", "--json", "--playbook", "p" }).out:match "\"run\":\"(%w+)\"[^\n]*\n$"
+    has(out_of(t, { ":goto 0", ":assume store.incr=9", ":fork" }, { "--run", first }), "many: 9")
+    if served then daemon.stop() end
+  end
+  eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true)
+end)
+
 sys.test("at a pipe a question leaves the run to others, and it ends with the answer", function(t)
   t:sim { "--speed", "500" }
   local lines = { FIND[1], FIND[2], ADD, "error 'not reached'" }
