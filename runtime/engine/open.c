@@ -67,9 +67,9 @@ static void run_abandon(ln_run *r);
 
 /* ------------------------------------------------------------------ its options, in its row */
 
-void ln_run_put_options(const ln_run *r, ln_buf *b) {
-  bool assume = r->options.assume.n > 0;
-  size_t more = assume + r->is_session + (r->site.n > 0) + (r->timed_ms > 0);
+void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b) {
+  bool assume = r->options.assume.n > 0, session = r->is_session && !of_child;
+  size_t more = assume + session + (r->site.n > 0) + (r->timed_ms > 0);
   size_t mark = ln_v_begin(b, 'O', 5 + more);
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
@@ -78,12 +78,12 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
     ln_v_raw(b, r->options.assume);
   }
   ln_v_key(b, LN_STR("call"));
-  ln_v_bool(b, r->is_call);
+  ln_v_bool(b, r->is_call && !of_child);
   ln_v_key(b, LN_STR("despite_freeze"));
   ln_v_bool(b, r->options.despite_freeze);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
-  if (r->is_session) ln_v_key(b, LN_STR("session")), ln_v_bool(b, true);
+  if (session) ln_v_key(b, LN_STR("session")), ln_v_bool(b, true);
   ln_v_key(b, LN_STR("sim"));
   ln_v_bool(b, r->options.sim);
   if (r->site.n) {
@@ -179,7 +179,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->epoch = ++r->engine->epochs;
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
-  ln_run_put_options(r, &c->options);
+  ln_run_put_options(r, false, &c->options);
   ln_buf_init(&c->audit, 256);
   ln_buf_init(&c->detail, 1 << 20);
   bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail);

@@ -132,6 +132,9 @@ bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str res
 ** line: of a session that one alone, which has to be over (runs that it began left out); 0: all.
 ** "conflict": it has not ended. */
 bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err);
+/* The runs that a line of a session began, in the order of its steps: fn as in ln_store_runs.  What they did
+** is none of ln_acts_of that line. */
+bool ln_line_runs(ln_engine *g, ln_str which, int64_t line, ln_run_fn fn, void *arg, ln_err *err);
 /* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
 ln_run *ln_undo_start(ln_engine *g, ln_str which, int64_t line, const ln_run_options *o, ln_str by,
                       ln_err *err);

@@ -100,12 +100,34 @@ sys.test("writes go through guards and journal, and the last line that wrote is 
   local out = out_of(t, { FIND[1], FIND[2], COUNT, ADD, COUNT, "1", ":undo", COUNT, ":undo" },
                      { "--sim", "--approve", "all" })
   assert(out:find "^0\n.-  done +4/okta%.add_to_group#1\n.-\n1\n1\nwhat line 4 did:\n.-\nplaybook  ledger.undo\n", out)
-  assert(out:find "\n0\nno line at this prompt did anything that is still to be taken back\n$", out)
+  assert(out:find "\n0\nno line at this prompt did anything itself that is still to be taken back\n$", out)
   local session = t:expect(0, { "runs", "--playbook", "repl", "--json" }).doc()
   eq(session.state, "completed")
   local shown = t:expect(0, { "show", session.run }).out
   has(shown, "okta.add_to_group  " .. USER)
   eq(t:expect(0, { "replay", session.run, "--json" }).doc().same, true)
+end)
+
+sys.test("a line begins runs of playbooks, which :undo names and leaves", function(t)
+  t:sim { "--speed", "500" }
+  t:write("sim.conf.lua", (t:read("sim.conf.lua"):gsub("connectors%s*=",
+          "scripts = { \"scripts\" }, guards = { approve = \"never\" }, connectors =", 1)))
+  t:playbook("adds", "local okta = require 'connectors.okta'\n"
+             .. "local u = only(okta.users { login = '" .. USER .. "' })\n"
+             .. "okta.add_to_group { user = u.id, group = only(okta.groups { name = 'ir-restricted', type = 'OKTA_GROUP' }).id }\n"
+             .. "return { user = u.id }", "uses = { 'okta' },")
+  for _, served in ipairs { false, true } do
+    local daemon = served and t:serve()
+    local out = out_of(t, { "r = run_playbook('adds')", "r.user:sub(1, 3)", "#start('adds')", ":undo" }, nil)
+    has(out, "\"00u\"\n26\n")
+    local first, second = out:match("run (%w+), which line 3 began, is left as it is: lunette undo %w+\n"
+                                    .. "run (%w+), which line 1 began, is left as it is: lunette undo %w+\n"
+                                    .. "no line at this prompt did anything itself")
+    assert(first and second and first ~= second, out)
+    t:expect(0, { "undo", second })
+    eq(t:expect(0, { "show", second, "--json" }).doc().result.user:sub(1, 3), "00u")
+    if served then daemon.stop() end
+  end
 end)
 
 sys.test("a session plans until it is told to act, unless all it could reach is near", function(t)
