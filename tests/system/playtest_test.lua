@@ -205,6 +205,16 @@ return playbook {
   has(lcov, "\nLF:7\nLH:4\nend_of_record\n")
 end)
 
+sys.test("a runaway ends by its budget where lines are counted, too", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, limits = { cpu = "300ms" } }\n')
+  t:playbook("endless", "local n = 0\n    while true do n = n + 1 end")
+  t:playbook("inside", "coroutine.wrap(function()\n    while true do pcall(string.rep, 'x', 10) end end)()")
+  local out = test(t, 0, [[
+test "in a loop" (function(sim) same(sim:run("endless", {}).error.code, "cpu") end)
+test "in a coroutine" (function(sim) same(sim:run("inside", {}).error.code, "cpu") end)]], "--coverage")
+  has(out, "\n2 passed, 0 failed\n")
+end)
+
 sys.test("--faults all goes through the matrix of what the tests run", function(t)
   t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }\n')
   t:write("scripts/good.lua", [[
@@ -283,6 +293,24 @@ test "is" (function(sim) same(sim:run("pack.%s", {}).result.is, 1) end)
   has(rounds(3), "ok 1 - scripts/pack/one_test.lua: is now\n1..1\n")
   job.kill "TERM"
   job.wait()
+end)
+
+sys.test("what a killed process left is removed by the next one, and nothing else is", function(t)
+  local where = io.open("/dev/shm/.", "r") and "/dev/shm" or "/tmp"
+  local function there(name) return os.execute(("test -e %s/%s"):format(where, name)) == true end
+  local tag = t.dir:match "[^.]+$"
+  os.execute(("cd %s && mkdir lunette-test-%sa lunette-test-%sb lunette-test-%sc && touch lunette-test-%sa/file && "
+              .. "touch -d '2 hours ago' lunette-test-%sa lunette-test-%sb"):format(where, tag, tag, tag, tag, tag, tag))
+  local holder = io.popen(("flock %s/lunette-test-%sb sh -c 'cat >/dev/null'"):format(where, tag), "w")
+  assert(t:until_true(function()
+    return not os.execute(("flock -n %s/lunette-test-%sb true"):format(where, tag))
+  end), "it is not locked")
+  test(t, 0, 'test "nothing" (function() end)')
+  eq(there("lunette-test-" .. tag .. "a"), false, "what was left")
+  eq(there("lunette-test-" .. tag .. "b"), true, "what somebody holds")
+  eq(there("lunette-test-" .. tag .. "c"), true, "what is new")
+  holder:close()
+  os.execute(("cd %s && rmdir lunette-test-%sb lunette-test-%sc"):format(where, tag, tag))
 end)
 
 sys.test("wrong usage, and what is not there", function(t)
