@@ -160,6 +160,41 @@ end)
 ]])
 end)
 
+sys.test("leases end by themselves as time passes, and do not make it pass", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }\n')
+  t:playbook("contain", [[
+    local visionone = require "connectors.visionone"
+    local seen = visionone.isolate { host = visionone.endpoint { hostname = "WORKSTATION6" }, lease = "8h" }
+    sleep(input.stay)
+    return { at = now() }]], 'uses = { "visionone" }, input = { verdict = "string?", stay = "duration = 0s" },')
+  local out = test(t, 0, [[
+local function begin(sim, input)
+  sim:approve { title = "isolate" }
+  return sim:run("contain", input or {})
+end
+test "where time passes" (function(sim)
+  local run = begin(sim)
+  assert(sim:now() - run.result.at < 600)
+  sim:pass "7h"
+  sim.visionone:never "end_isolation"
+  sim:pass "2h"
+  sim.visionone:did("end_isolation", 1)
+end)
+test "while the run goes on" (function(sim)
+  same(begin(sim, { stay = "9h" }).state, "completed")
+  sim.visionone:did("end_isolation", 1)
+end)
+test "a person is asked first" (function(sim)
+  begin(sim, { verdict = "malicious" })
+  sim:pass "10h"
+  sim.visionone:never "end_isolation"
+  sim:approve {}
+  sim:pass "1h"
+  sim.visionone:did("end_isolation", 1)
+end)]])
+  has(out, "\n3 passed, 0 failed\n")
+end)
+
 sys.test("a stored report is compared line by line, and stored anew when that is wanted", function(t)
   both(t)
   local text = [[
