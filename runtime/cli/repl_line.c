@@ -388,7 +388,8 @@ static bool keep_begun(void *arg, const ln_run_row *row) {
   return true;
 }
 
-/* They are runs of their own: this takes nothing of them back.  One that is under way may have done anything. */
+/* They are runs of their own: this takes nothing of them back.  One that is under way may have done
+** anything. */
 static bool tell_begun(ln_repl *r, int64_t line, ln_err *err) {
   begun b = {.n = 0};
   if (!ln_line_runs(&r->app->g, ln_str_of(r->ulid), line, keep_begun, &b, err)) return false;
