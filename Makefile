@@ -95,6 +95,17 @@ faults:                       ## every effect of every playbook that ships, hit 
 	@$(MAKE) $(QUIETLY) $(BUILD)/tests/faults_test
 	@$(BUILD)/tests/faults_test --all
 
+# The fuzz targets are made by clang, whose libFuzzer they are linked with.
+FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+fuzz:                         ## FUZZ_SECONDS of libFuzzer, under ASan and UBSan, for each that strangers can talk to
+	@tests/deps build test fuzz
+	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzzers
+	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS)
+fuzzers: $(FUZZ)
+$(BUILD)/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/liblunette.a
+	$(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS) -lcmocka
+
 PARKED  ?= 1000000
 bench:                        ## what things cost, beside limits measured in the same run; writes build/bench.json
 	@tests/deps build test
@@ -125,6 +136,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults sanitize tested bench bench-peers lint reference install clean help
+.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference install clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -117,7 +117,21 @@ static int parse_run(int argc, char **argv, run_args *a) {
 
 /* ------------------------------------------------------------------ the values of --set and --assume */
 
-bool ln_app_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *out, ln_err *err) {
+typedef enum pair_kind { PAIR_TEXT, PAIR_JSON, PAIR_ARGUMENT } pair_kind;
+
+/* What every operation takes has no declared type that would say what a text stands for. */
+static bool is_plain(ln_str name, ln_str text) {
+  if (ln_str_eq(name, LN_STR("limit"))) return text.n && text.p[0] >= '0' && text.p[0] <= '9';
+  bool core = ln_str_eq(name, LN_STR("all")) || ln_str_eq(name, LN_STR("wait"));
+  return core && (ln_str_eq(text, LN_STR("true")) || ln_str_eq(text, LN_STR("false")));
+}
+
+static bool put_value(ln_app *app, pair_kind kind, ln_str name, ln_str text, ln_buf *value, ln_err *err) {
+  bool json = kind == PAIR_JSON || (kind == PAIR_ARGUMENT && is_plain(name, text));
+  return json ? ln_host_json(app->g.host, text, value, err) : ln_v_str(value, text);
+}
+
+static bool put_pairs(ln_app *app, char *const *pairs, size_t n, pair_kind kind, ln_buf *out, ln_err *err) {
   ln_buf merged, one, value;
   ln_v_end(out, ln_v_begin(out, 'O', 0));
   for (size_t i = 0; i < n; i++) {
@@ -127,7 +141,7 @@ bool ln_app_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *
     ln_buf_init(&one, (size_t)16 << 20);
     ln_buf_init(&value, (size_t)16 << 20);
     ln_buf_init(&merged, (size_t)16 << 20);
-    bool ok = json ? ln_host_json(app->g.host, text, &value, err) : ln_v_str(&value, text);
+    bool ok = put_value(app, kind, name, text, &value, err);
     size_t mark = ln_v_begin(&one, 'O', 1);
     ln_v_key(&one, name);
     ln_v_raw(&one, ln_buf_view(&value));
@@ -143,6 +157,10 @@ bool ln_app_pairs(ln_app *app, char *const *pairs, size_t n, bool json, ln_buf *
                           : ln_fail(err, "usage", LN_FINAL, "%s cannot be read", pairs[i]);
   }
   return true;
+}
+
+bool ln_app_assume(ln_app *app, char *const *pairs, size_t n, ln_buf *out, ln_err *err) {
+  return put_pairs(app, pairs, n, PAIR_JSON, out, err);
 }
 
 /* An --input file is the input object; where the playbook takes an alert, it may be the alert's document
@@ -176,7 +194,7 @@ bool ln_app_input(ln_app *app, const char *file, char *const *sets, size_t n, co
   bool ok = true;
   if (file) ok = read_document(app, file, &doc, err) && document_to_input(d, ln_buf_view(&doc), &base);
   else ln_v_end(&base, ln_v_begin(&base, 'O', 0));
-  ok = ok && ln_app_pairs(app, sets, n, false, &over, err);
+  ok = ok && put_pairs(app, sets, n, PAIR_TEXT, &over, err);
   if (ok && !ln_v_merge(value, ln_buf_view(&base), ln_buf_view(&over)))
     ok = ln_fail(err, "usage", LN_FINAL, "the input must be a JSON object");
   ln_buf_free(&doc);
@@ -300,7 +318,7 @@ static int start_run(ln_app *app, run_args *a) {
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = declared(app, a, &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
-            ln_app_pairs(app, a->assumes, a->n_assumes, true, &assume, &err);
+            ln_app_assume(app, a->assumes, a->n_assumes, &assume, &err);
   if (!ok) code = ln_app_fail(&err);
   else if (!ln_carry_may_approve(app, a->approve, uses_are_near(app, &d))) code = LN_EXIT_USAGE;
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
@@ -522,7 +540,7 @@ static bool call_args(ln_app *app, const run_args *a, ln_buf *args, ln_err *err)
   if (a->n_sets == 1 && a->sets[0][0] == '{')
     return ln_host_json(app->g.host, ln_str_of(a->sets[0]), args, err) ||
            ln_fail(err, "usage", LN_FINAL, "%s is no JSON: %s", a->sets[0], err->message);
-  return ln_app_pairs(app, a->sets, a->n_sets, false, args, err);
+  return put_pairs(app, a->sets, a->n_sets, PAIR_ARGUMENT, args, err);
 }
 
 static int call_run(ln_app *app, const run_args *a) {

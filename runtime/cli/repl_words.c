@@ -77,7 +77,7 @@ static void do_assume(ln_repl *r, ln_str rest) {
   ln_buf_init(&one, r->assume.max);
   ln_buf_init(&both, r->assume.max);
   char *text = ln_str_dup(rest);
-  bool ok = text ? ln_app_pairs(r->app, &text, 1, true, &one, &err) : ln_buf_ok(&one, &err);
+  bool ok = text ? ln_app_assume(r->app, &text, 1, &one, &err) : ln_buf_ok(&one, &err);
   ok = ok && (ln_v_merge(&both, ln_buf_view(&r->assume), ln_buf_view(&one)) || ln_buf_ok(&both, &err));
   if (!ok) ln_app_fail(&err);
   else ln_buf_free(&r->assume), r->assume = both, both = (ln_buf){0};

@@ -296,38 +296,43 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   return true;
 }
 
-static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
+static bool fill_credential(loaded *l, ln_credential *k, ln_str value, ln_err *err) {
   static const char *const known[] = {"hosts", "bearer", "basic", "header", "hmac",
                                       "key",   "user",   "value", NULL};
   static const char *const kinds[] = {"bearer", "basic", "header", "hmac", "key"};
-  ln_credential k = {.name = own_str(l, name)};
   char where[100];
-  snprintf(where, sizeof where, "credentials.%s", k.name.p);
-  if (!known_only(value, where, known, err) || !want_list(l, value, "hosts", &k.hosts, err)) return false;
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !k.kind.n; i++) {
+  snprintf(where, sizeof where, "credentials.%s", k->name.p);
+  if (!known_only(value, where, known, err) || !want_list(l, value, "hosts", &k->hosts, err)) return false;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !k->kind.n; i++) {
     ln_str v = part(value, kinds[i]), inner = ln_v_get_str(v, "secret");
     if (!v.n) continue;
-    k.kind = ln_str_of(kinds[i]);
+    k->kind = ln_str_of(kinds[i]);
     if (!inner.n) { /* basic = { user, secret }, header = { "X-Key", secret "name" } */
       ln_vitem a, b, list;
       ln_str rest = v;
       ln_v_read(&rest, &list);
       rest = list.body;
       if (list.tag == 'A' && ln_v_read(&rest, &a) && ln_v_read(&rest, &b) && a.tag == 'S') {
-        *(i == 1 ? &k.user : &k.header) = own_str(l, a.s);
+        *(i == 1 ? &k->user : &k->header) = own_str(l, a.s);
         inner = ln_v_get_str(b.whole, "secret");
       }
     }
-    k.secret = own_str(l, inner);
+    k->secret = own_str(l, inner);
   }
-  if (!k.kind.n || !k.secret.n)
-    return ln_fail(err, "config", LN_FINAL,
-                   "%s: one of bearer, basic, header, hmac, key = secret \"NAME\" is wanted", where);
+  return (k->kind.n && k->secret.n) ||
+         ln_fail(err, "config", LN_FINAL,
+                 "%s: one of bearer, basic, header, hmac, key = secret \"NAME\" is wanted", where);
+}
+
+static bool read_credential(loaded *l, ln_str name, ln_str value, ln_err *err) {
+  ln_credential k = {.name = own_str(l, name)};
   ln_credential *v = realloc(l->c.credentials, (l->c.n_credentials + 1) * sizeof *v);
-  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-  l->c.credentials = v;
-  l->c.credentials[l->c.n_credentials++] = k;
-  return true;
+  if (v) l->c.credentials = v;
+  bool ok = (v || ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration")) &&
+            fill_credential(l, &k, value, err);
+  if (ok) v[l->c.n_credentials++] = k;
+  else free(k.hosts.v);
+  return ok;
 }
 
 static bool each_member(loaded *l, ln_str top, const char *key,
@@ -379,15 +384,41 @@ static int l_env(lua_State *L) {
   return 1;
 }
 
+/* The file is its owner's own, but a slip in it is not to hang every command, or to eat the machine. */
+enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
+
+static void too_long(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  luaL_where(L, 0);
+  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1), STEPS_MOST);
+  lua_error(L);
+}
+
+static void *allocate(void *used, void *p, size_t osize, size_t nsize) {
+  size_t was = p ? osize : 0, *n = used;
+  if (nsize > was && nsize - was > MEMORY_MOST - *n) return NULL;
+  void *q = nsize ? realloc(p, nsize) : NULL;
+  if (!nsize) free(p);
+  if (q || !nsize) *n = *n - was + nsize;
+  return q;
+}
+
 static bool run_file(loaded *l, const char *path, ln_err *err) {
-  lua_State *L = luaL_newstate();
+  size_t used = 0;
+  lua_State *L = lua_newstate(allocate, &used);
   if (!L) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MOST);
   lua_pushcfunction(L, l_secret);
   lua_setglobal(L, "secret");
   lua_pushcfunction(L, l_env);
   lua_setglobal(L, "env");
-  bool ok = luaL_loadfilex(L, path, "t") == LUA_OK && lua_pcall(L, 0, 1, 0) == LUA_OK;
-  if (!ok)
+  int status = luaL_loadfilex(L, path, "t");
+  if (status == LUA_OK) status = lua_pcall(L, 0, 1, 0);
+  bool ok = status == LUA_OK;
+  if (status == LUA_ERRMEM)
+    ln_fail(err, "config", LN_FINAL, "%s needs more than %d MiB: it has only to return a table", path,
+            MEMORY_MOST >> 20);
+  else if (!ok)
     ln_fail(err, "config", LN_FINAL, "%s",
             lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text");
   else if (!lua_istable(L, -1)) ok = ln_fail(err, "config", LN_FINAL, "%s must return a table", path);

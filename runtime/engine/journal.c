@@ -275,6 +275,15 @@ ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err) {
   return NULL;
 }
 
+ln_journal *ln_journal_of(ln_str entries, ln_err *err) {
+  ln_journal *j = ln_journal_empty(err);
+  if (!j) return NULL;
+  if (gather(j, entries) && ln_buf_ok(&j->bytes, err) && index_all(j, err)) return j;
+  if (!err->code[0]) ln_buf_ok(&j->bytes, err);
+  ln_journal_free(j);
+  return NULL;
+}
+
 const ln_forked *ln_journal_forked(const ln_journal *j) { return j->is_fork ? &j->forked : NULL; }
 int64_t ln_journal_restored(const ln_journal *j) { return j->restored_ms; }
 

@@ -84,6 +84,7 @@ typedef struct ln_forked {
 const ln_forked *ln_journal_forked(const ln_journal *j); /* NULL: it was not                                */
 /* Reads all of it.  NULL, "store": it is damaged, or made for versions that this program does not know. */
 ln_journal *ln_journal_load(ln_store *s, int64_t run, ln_err *err);
+ln_journal *ln_journal_of(ln_str entries, ln_err *err);  /* the same, of bytes that one has; copied */
 ln_journal *ln_journal_empty(ln_err *err);
 /* When the run was last restored from a backup; 0: never. */
 int64_t ln_journal_restored(const ln_journal *j);

@@ -158,6 +158,16 @@ static bool too_late(ln_calling *x, const char *why) {
   return ln_fail(&x->err, "timeout", LN_AGAIN, "%s: not sent in time: %s", x->v->name, why);
 }
 
+enum { NOTABLE_MS = 10000 };
+
+/* Whoever waits for long, on a vendor's limit or because it is in trouble, is to know for what: said once for
+** each time until which nothing is sent. */
+static void say_wait(ln_vendor *v, int64_t at, int64_t now) {
+  if (at < now + NOTABLE_MS || now < v->said_until) return;
+  v->said_until = at;
+  ln_log(LN_WARN, "vendor.waits", "vendor=%s ms=%lld", v->name, (long long)(at - now));
+}
+
 /* Can x go?  False: it waits (until *again at the latest), or has ended. */
 static bool may_go(ln_calling *x, int64_t now, int64_t *again) {
   ln_vendor *v = x->v;
@@ -169,6 +179,7 @@ static bool may_go(ln_calling *x, int64_t now, int64_t *again) {
   }
   if (x->rest_until > now) {
     if (x->rest_until < *again) *again = x->rest_until;
+    say_wait(v, x->rest_until, now);
     return false;
   }
   ln_gate gate = ln_breaker_ask(&v->breaker, now);
@@ -182,6 +193,7 @@ static bool may_go(ln_calling *x, int64_t now, int64_t *again) {
   } else {
     int64_t at = ln_limits_when(v->limits, x->c.limit, now);
     if (at > now && at < *again) *again = at;
+    say_wait(v, at, now);
     if (at <= now || at < x->deadline)
       return at <= now && gate == LN_GATE_OPEN && ln_limits_room(v->limits) && lnV_token_ready(v);
     ln_fail(&x->err, "rate_limited", LN_AGAIN,

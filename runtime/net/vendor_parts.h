@@ -38,6 +38,7 @@ struct ln_vendor {
   ln_timer wake;                                         /* when the queue is to be looked at again */
   int64_t due;                                           /* nobody's patience or rest is over before */
   ln_limits *limits;
+  int64_t said_until;                                    /* the log has told of a wait until then */
   ln_breaker breaker;
   ln_budget budget;
   ln_token token;

@@ -13,6 +13,26 @@ sys.test("the written configuration reaches them, and nobody else may read it", 
   eq(r.result[1].name, "ir-restricted")
 end)
 
+sys.test("what every operation takes can be said as k=v", function(t)
+  t:sim { "okta", "--speed", "500" }
+  has(t:expect(1, { "call", "okta.users", "all=true", "limit=1" }).err, "more than 1 items")
+  t:expect(0, { "call", "okta.users", "all=true" })
+  has(t:expect(1, { "call", "okta.users", "all=perhaps" }).out, "all must be true or false")
+end)
+
+sys.test("a vendor's limit that is used up is waited for, and that is said", function(t)
+  t:write("scripts/many.lua", [[
+local okta = require "connectors.okta"
+return playbook { name = "many", summary = "more calls than a minute has", uses = { "okta.users" }, input = {}, run = function()
+  for _ = 1, 310 do okta.users { all = true } end
+  return now()
+end }
+]])
+  local r = t:expect(0, { "run", "scripts/many.lua", "--sim", "--json" })
+  has(r.err, "event=vendor.waits vendor=okta ms=")
+  eq(r.doc().state, "completed")
+end)
+
 sys.test("one vendor alone, on the port that was asked for", function(t)
   local port = 20000 + tonumber(t.dir:byte(-1)) * 100 + tonumber(t.dir:byte(-2))
   t:sim { "okta", "--port", tostring(port) }

@@ -1,0 +1,1 @@
+local t = {} for i = 1, 3 do t[i] = "x" .. i end return { scripts = t, store = env("HOME", "x") }
