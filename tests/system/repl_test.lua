@@ -309,7 +309,8 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
                   .. "\n    return b")
   t:expect(0, { "run", "p" })
   local r = typed(t, { ":goto 1", "b", "a", ":next", "b.n = 7", "b", ":continue", "b", "a.b.c", "while true do end",
-                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b", ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
+                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b",
+                       ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
                        ":answer 1", ":answer", ":unbreak 7", ":up", ":diff 0 1", "1 +", "41", ":close", "1 + 1", "b" }, { "--run", "last" })
   assert(r.out:find "step 1/1  scripts/p%.lua:%d+", r.out)
   has(r.out, "{ n = 7 }")
