@@ -143,7 +143,7 @@ void ln_repl_open(ln_repl *r, ln_str which) {
 static void go(ln_repl *r, ln_go how) {
   ln_err err = {0};
   begin(r);
-  bool ok = ln_travel_go(r->travel, how, &err);
+  bool ok = ln_travel_go(r->travel, how, 0, &err);
   end();
   moved(r, ok, &err);
 }
