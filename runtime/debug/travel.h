@@ -158,5 +158,11 @@ typedef struct ln_fork_options {
 ** "not_found": of the scripts in `with`. */
 bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1],
                     ln_err *err);
+typedef struct ln_fork_point {
+  int64_t step, at; /* as of ln_standing, where somebody stands; at is for the record */
+} ln_fork_point;
+/* The same for one who stands in a run of w's store with another engine: nothing is gone through for it. */
+bool ln_fork_at(ln_engine *w, ln_str which, const ln_fork_point *p, const ln_fork_options *o,
+                char ulid[LN_ULID + 1], ln_err *err);
 
 #endif

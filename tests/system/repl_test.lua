@@ -324,13 +324,17 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
 end)
 
 sys.test("a past run in a store that another process serves: looked at, and forked there", function(t)
-  t:playbook("p", "local a = step('one', function() return 41 end)\n    store.set('n', a + 1)\n    return { n = a + 1 }")
+  t:playbook("p", "local a = store.incr('n', 41)\n"
+             .. "    store.set('n', a + 1)\n    return { n = a + 1 }")
   t:expect(0, { "run", "p" })
   local daemon = t:serve()
   local r = typed(t, { ":goto 1", "a", ":fork act" }, { "--run", "last" })
-  has(r.out, "\n41\n")
+  local a = math.tointeger(r.out:match "\n(%d+)\n")
   has(r.out, "goes on from here\n")
-  eq(t:expect(0, { "show", "last", "--json" }).doc().result.n, 42)
+  local fork = t:expect(0, { "show", "last", "--json" }).doc()
+  eq(a, 41)
+  eq(fork.result.n, 42)                                     -- what had come in is taken over
+  has(t:expect(0, { "replay", "last" }).out, "replayed")
   daemon.stop()
 end)
 
