@@ -11,7 +11,7 @@
 **   session  {}                                                    → { run }   a prompt's
 **   line     { run, text?, plan?, assume?, reload? }               → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
-**   fork     { run, at, act?, assume?, with? }                     → { run }   from a point of it
+**   fork     { run, step, at, act?, assume?, with? }               → { run }   from a point of it
 **   alert    { text, source? }                 → as alerts.h has it, once durable
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
@@ -307,11 +307,9 @@ static bool do_fork(asked *a, ln_err *err) {
       .act = ln_v_get_bool(a->what, "act", false), .assume = part(a, "assume"), .by = a->who};
   snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
   if (folder.n) o.with = with;
-  ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
-  bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
-            ln_travel_fork(t, a->s->g, &o, ulid, err) &&
+  ln_fork_point p = {.step = ln_v_get_int(a->what, "step", 0), .at = ln_v_get_int(a->what, "at", 0)};
+  bool ok = ln_fork_at(a->s->g, ln_v_get_str(a->what, "run"), &p, &o, ulid, err) &&
             ln_sched_want(a->s->sched, ln_str_of(ulid), LN_NOBODY, ulid, err);
-  ln_travel_close(t);
   if (ok) put_run(a->answer, ulid);
   return ok;
 }
