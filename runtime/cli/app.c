@@ -123,6 +123,16 @@ static bool check_connectors(ln_app *a, const ln_app_opts *o, ln_err *err) {
   return true;
 }
 
+/* Who carries runs asks for a passphrase before anything waits for it. */
+static bool open_vault(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  const ln_vault_opts vo = {.key = a->config->secrets_key,
+                            .helper = a->config->secrets_helper.v,
+                            .n_helper = a->config->secrets_helper.n,
+                            .ask = ln_app_passphrase};
+  return (a->g.vault = ln_vault_open(a->g.store, &vo, err)) &&
+         (!o->runs || a->served || ln_vault_ready(a->g.vault, err));
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
   a->g.store = o->store ? ln_app_store(a, o->store, &so, err) : ln_store_open(a->config->store, &so, err);
@@ -133,7 +143,7 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
   if (!check_connectors(a, o, err)) return false;
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
-  if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
+  if (!open_vault(a, o, err)) return false;
   return !o->runs || a->served ||
          ((a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err)) &&
           ln_timing_begin(&a->g, !a->sim, err));

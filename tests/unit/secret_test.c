@@ -9,7 +9,7 @@
 
 static ln_vault *open_vault(ln_store *s) {
   ln_err err;
-  ln_vault *v = ln_vault_open(s, &err);
+  ln_vault *v = ln_vault_open(s, NULL, &err);
   assert_non_null(v);
   return v;
 }
