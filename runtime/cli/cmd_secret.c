@@ -34,9 +34,8 @@ static int set(ln_app *app, const char *name) {
   ln_buf value = {0};
   ln_err err = {0};
   const char *made = NULL;
-  bool ok = read_value(&value, &err) &&
-            ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value), ln_str_of(ln_app_user()), &made,
-                          &err);
+  bool ok = read_value(&value, &err) && ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value),
+                                                      ln_str_of(ln_app_user()), &made, &err);
   ln_buf_wipe(&value);
   if (made)
     fprintf(stderr,

@@ -141,7 +141,7 @@ static ended read_all(int fd, ln_buf *out) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int64_t left = until - now();
     if (left <= 0) return TOO_LATE;
-    if (poll(&p, 1, (int)left) <= 0) continue;           /* interrupted, or over, which the clock tells */
+    if (poll(&p, 1, (int)left) <= 0) continue; /* interrupted, or over, which the clock tells */
     char *to = ln_buf_room(out, 4096);
     ssize_t n = to ? read(fd, to, 4096) : -1;
     if (!to) return TOO_MUCH;

@@ -124,7 +124,10 @@ bool ln_vault_unseal(const uint8_t key[LN_KEY], ln_str sealed, ln_str aad, ln_bu
 
 /* ------------------------------------------------------------------ a key's text */
 
-typedef struct scrypt { int64_t n, r, p; uint8_t salt[SALT]; } scrypt;
+typedef struct scrypt {
+  int64_t n, r, p;
+  uint8_t salt[SALT];
+} scrypt;
 
 static bool number_of(ln_str s, int64_t least, int64_t most, int64_t *out) {
   *out = 0;
@@ -154,7 +157,8 @@ static bool stretch(const scrypt *s, ln_str passphrase, uint8_t key[LN_KEY], ln_
   bool ok = EVP_PBE_scrypt(passphrase.p, passphrase.n, s->salt, SALT, (uint64_t)1 << s->n, (uint64_t)s->r,
                            (uint64_t)s->p, SCRYPT_MEMORY, key, LN_KEY) == 1;
   ERR_clear_error();
-  return ok || ln_fail(err, "memory", LN_AGAIN, "no memory to stretch a passphrase (scrypt, 2^%d)", (int)s->n);
+  return ok ||
+         ln_fail(err, "memory", LN_AGAIN, "no memory to stretch a passphrase (scrypt, 2^%d)", (int)s->n);
 }
 
 static bool ask(ln_vault *v, bool anew, const scrypt *s, uint8_t key[LN_KEY], ln_err *err) {
@@ -208,7 +212,8 @@ static bool read_key(ln_vault *v, const char *path, uint8_t key[LN_KEY], bool *m
 static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   ln_buf text;
   ln_buf_init(&text, TEXT_BYTES);
-  bool ok = ln_key_new(v->key, &text, err) && ln_keyfile_make(v->key_path, WHAT, ln_buf_view(&text), made, err);
+  bool ok =
+      ln_key_new(v->key, &text, err) && ln_keyfile_make(v->key_path, WHAT, ln_buf_view(&text), made, err);
   ln_buf_wipe(&text);
   return ok;
 }
@@ -234,9 +239,10 @@ static bool opens(const uint8_t key[LN_KEY], ln_str check, ln_err *err) {
 static bool wrong_key(const ln_vault *v, ln_err *err) {
   if (v->is_passphrase)
     return ln_fail(err, "store", LN_FINAL, "that is not the passphrase of this vault; nothing was changed");
-  return ln_fail(err, "store", LN_FINAL,
-                 "%s %s is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it",
-                 WHAT, v->key_path);
+  return ln_fail(
+      err, "store", LN_FINAL,
+      "%s %s is not the one that this vault was sealed with: put that back, or set LUNETTE_KEY to it", WHAT,
+      v->key_path);
 }
 
 /* Does the file that a rotation left beside fit?  Then it takes its place. */
@@ -358,7 +364,11 @@ bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err)
 
 /* ------------------------------------------------------------------ another key */
 
-typedef struct resealed { struct resealed *next; ln_buf name, sealed; int64_t ms; } resealed;
+typedef struct resealed {
+  struct resealed *next;
+  ln_buf name, sealed;
+  int64_t ms;
+} resealed;
 
 typedef struct rotating {
   ln_vault *v;
@@ -366,7 +376,7 @@ typedef struct rotating {
   uint8_t old[LN_KEY], fresh[LN_KEY];
   resealed *first;
   bool had_check, had_data;
-  ln_buf old_data;                                       /* the keys of what is not sealed anew             */
+  ln_buf old_data; /* the keys of what is not sealed anew             */
   ln_err *err;
 } rotating;
 
@@ -451,7 +461,8 @@ static bool new_passphrase(ln_vault *v, uint8_t key[LN_KEY], ln_buf *text, ln_er
     return ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes for a salt");
   ln_hex(s.salt, SALT, salt);
   return ask(v, true, &s, key, err) &&
-         (ln_buf_addf(text, "scrypt n=%d r=%d p=1 salt=%s\n", SCRYPT_N, SCRYPT_R, salt) || ln_buf_ok(text, err));
+         (ln_buf_addf(text, "scrypt n=%d r=%d p=1 salt=%s\n", SCRYPT_N, SCRYPT_R, salt) ||
+          ln_buf_ok(text, err));
 }
 
 /* The new key's file, on disk under a name of its own. */
@@ -460,7 +471,7 @@ static bool put_new(rotating *x, const char *path, ln_err *err) {
   ln_buf text;
   bool made, passphrase = x->r->to == LN_KEY_PASSPHRASE || (x->r->to == LN_KEY_AS_IT_IS && v->is_passphrase);
   ln_buf_init(&text, TEXT_BYTES);
-  if (path == v->new_path) unlink(path);                 /* of a rotation that came to nothing */
+  if (path == v->new_path) unlink(path); /* of a rotation that came to nothing */
   bool ok = (passphrase ? new_passphrase(v, x->fresh, &text, err) : ln_key_new(x->fresh, &text, err)) &&
             ln_keyfile_make(path, WHAT, ln_buf_view(&text), &made, err) &&
             (made || ln_fail(err, "usage", LN_FINAL, "%s is there already: name another file", path));
