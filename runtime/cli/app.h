@@ -107,6 +107,8 @@ int ln_cmd_approvals(int argc, char **argv);
 int ln_cmd_approve(int argc, char **argv);               /* and deny */
 int ln_cmd_signal(int argc, char **argv);
 int ln_cmd_alert(int argc, char **argv);
+int ln_cmd_alerts(int argc, char **argv);
+int ln_cmd_triggers(int argc, char **argv);
 int ln_cmd_sim(int argc, char **argv);
 int ln_cmd_check(int argc, char **argv);
 int ln_cmd_test(int argc, char **argv);

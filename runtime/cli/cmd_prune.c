@@ -101,6 +101,7 @@ static void put_json(pruner *p, const ln_pruned *n) {
   put_count(&j, "values", n->values);
   put_count(&j, "scripts", n->scripts);
   put_count(&j, "expired", n->contents);
+  put_count(&j, "alerts", n->alerts);
   ln_json_key(&j, LN_STR("left"));
   ln_json_raw(&j, ln_buf_view(&p->kept));
   ln_json_close(&j, '}');
@@ -120,6 +121,7 @@ static void put_text(const pruner *p, const ln_pruned *n) {
     printf(
         "removed %lld values beside them, %lld scripts that no run needs, %lld contents that had expired\n",
         (long long)n->values, (long long)n->scripts, (long long)n->contents);
+  if (n->alerts) printf("removed what %lld alerts said; that they came stays known\n", (long long)n->alerts);
 }
 
 static int prune(pruner *p) {

@@ -466,6 +466,7 @@ static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct deciding *d = arg;
   int64_t now = ln_now_ms(d->g->loop->clock);
   if (!ln_tx_approval_vote(tx, d->id, d->yes, d->by, d->comment, d->answer, now, err)) return false;
+  if (!d->run && !ln_tx_rule_answered(tx, d->id, d->yes, now, err)) return false;
   ln_buf detail;
   put_decision(d, &detail);
   bool ok = ln_buf_ok(&detail, err) &&
@@ -486,6 +487,7 @@ bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str co
                        .answer = answer};
   if (!ln_store_approval(g->store, id, read_approval, &d, err)) return false;
   if (!d.answers) return *err = d.why, false;
-  if (!ln_store_run_get(g->store, d.run, read_run, &d, err) || !four_eyes(&d, err)) return false;
+  /* what holds back a trigger is no run's */
+  if (d.run && (!ln_store_run_get(g->store, d.run, read_run, &d, err) || !four_eyes(&d, err))) return false;
   return ln_writer_run(g->store, decide_apply, &d, err);
 }

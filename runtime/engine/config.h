@@ -25,9 +25,22 @@ typedef struct ln_credential {                           /* for http's `auth` an
   ln_list hosts;
 } ln_credential;
 
+/* Who hands in alerts by itself: signed by HMAC-SHA-256, or with a token that stays the same. */
+typedef struct ln_source_config {
+  ln_str name, secret;                                   /* secret: its name                                */
+  bool token;                                            /* the header has the secret itself                */
+  ln_str header, prefix;                                 /* where the signature is, and what is before it   */
+  ln_str time, signs;                                    /* the header with the time; "{time}.{body}"       */
+  ln_str challenge;                                      /* the header by which it asks whether it may      */
+  int64_t window_ms;
+} ln_source_config;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
-  ln_str store, listen;
+  ln_str store, listen;                                  /* listen "": no HTTP                              */
+  bool listens;                                          /* it says where; else that is the usual address   */
+  ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
+  bool metrics_open;                                     /* /metrics is for everybody                       */
   ln_list scripts, stdlib, connectors_path, egress, files;
   ln_connector_config *connectors; size_t n_connectors;
   ln_credential *credentials; size_t n_credentials;
@@ -44,6 +57,9 @@ typedef struct ln_config {
   ln_list secrets_helper;                                /* argv; "{name}" is the secret's                  */
   ln_str secrets_key;                                    /* the vault's key file; "": see engine/secret.h   */
   ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
+  ln_source_config *sources; size_t n_sources;
+  ln_str intake_folder;                                  /* "": none is watched                             */
+  ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,

@@ -299,8 +299,11 @@ bool ln_script_check(ln_engine *g, struct ln_snapshot *s, ln_str module, bool ru
 /* Its input as its scripts declare it now; what they do not declare is left out. */
 bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */
+/* The name of the input of type alert that the declaration at t has, or "".  [-0, +0, m] */
+LN_RAISES void lnL_alert_input(lua_State *L, int t, char *out, size_t n);
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
-ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+/* brief: its budget of CPU is that of one who has others to serve. */
+ln_run *ln_scratch_new(ln_engine *g, bool brief, ln_err *err);
 /* until the root returns; `asked` answers an effect, or NULL */
 bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err);
 /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */

@@ -96,7 +96,7 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
 
 /* ------------------------------------------------------------------ creating */
 
-typedef struct creating { ln_run *run; ln_buf options, audit, detail; } creating;
+typedef struct creating { ln_run *run; ln_buf options, audit, detail, key, digest; } creating;
 
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err) {
   ln_buf line;
@@ -140,6 +140,8 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
   return ln_run_log_began(tx, r->id, r->created_ms, err) &&
          (!r->options.lease || ln_tx_lease_ended(tx, r->options.lease, err)) &&
+         (!c->key.n || ln_tx_request_put(tx, ln_buf_view(&c->key), ln_buf_view(&c->digest),
+                                         ln_str_of(r->ulid), r->created_ms, err)) &&
          (!c->audit.n || ln_tx_audit(tx, r->created_ms, ln_buf_view(&c->audit), ln_str_of(r->started_by),
                                      r->id, ln_buf_view(&c->detail), err));
 }
@@ -148,6 +150,8 @@ static void creating_free(creating *c) {
   ln_buf_free(&c->options);
   ln_buf_free(&c->audit);
   ln_buf_free(&c->detail);
+  ln_buf_free(&c->key);
+  ln_buf_free(&c->digest);
   free(c);
 }
 
@@ -182,8 +186,12 @@ static bool create(ln_run *r, ln_err *err) {
   ln_run_put_options(r, &c->options);
   ln_buf_init(&c->audit, 256);
   ln_buf_init(&c->detail, 1 << 20);
-  bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail);
+  ln_buf_init(&c->key, 1024);
+  ln_buf_init(&c->digest, 128);
+  bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail) &&
+               ln_buf_add(&c->key, r->options.key) && ln_buf_add(&c->digest, r->options.key_digest);
   r->options.audit = r->options.audit_detail = (ln_str){NULL, 0}; /* they were lent */
+  r->options.key = r->options.key_digest = (ln_str){NULL, 0};
   if (whole &&
       ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c))
     return true;
@@ -211,7 +219,7 @@ static void copy_field(lua_State *L, int t, const char *key, char *out, size_t n
   lua_pop(L, 1);
 }
 
-static void find_alert_input(lua_State *L, int t, char *out, size_t n) {
+void lnL_alert_input(lua_State *L, int t, char *out, size_t n) {
   if (lua_getfield(L, t, "input") == LUA_TTABLE) {           /* … input */
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))     /* … input k v */
       if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING &&
@@ -262,7 +270,7 @@ static int l_look(lua_State *L) {
     copy_field(L, 1, "name", k->declared->name, sizeof k->declared->name);
     copy_field(L, 1, "summary", k->declared->summary, sizeof k->declared->summary);
     copy_field(L, 1, "stage", k->declared->stage, sizeof k->declared->stage);
-    find_alert_input(L, 1, k->declared->alert_input, sizeof k->declared->alert_input);
+    lnL_alert_input(L, 1, k->declared->alert_input, sizeof k->declared->alert_input);
     push_plain(L, 1);                                        /* playbook copy */
     if (!lnL_encode(L, -1, &k->declared->value, k->err)) return luaL_error(L, "%s", k->err->message);
     lua_settop(L, 1);
@@ -305,9 +313,10 @@ bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_er
   }
 }
 
-ln_run *ln_scratch_new(ln_engine *g, ln_err *err) {
+ln_run *ln_scratch_new(ln_engine *g, bool brief, ln_err *err) {
   ln_run_options none = {0};
   ln_run *r = ln_run_new(g, &none, err);
+  if (r) r->brief = brief;
   if (r && (r->scripts = ln_snapshot_take(g, (ln_str){NULL, 0}, err)) && (r->past = ln_journal_empty(err)) &&
       ln_run_begin_vm(r, err))
     return r;

@@ -19,6 +19,7 @@ typedef struct ln_pruned {
   int64_t runs;                      /* taken, or in a dry one: that would be */
   int64_t kept[LN_KEPT_COUNTED + 1]; /* trees that ended long ago and stay, by why */
   int64_t values, contents, scripts; /* removed: beside journals; expired; sources */
+  int64_t alerts;                    /* of which only that they came is still known */
 } ln_pruned;
 
 /* Each run is in the archive, on disk, before it is removed.  archive may be NULL when it is dry.

@@ -107,6 +107,13 @@ bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, 
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
 
+/* --- requests that have a key (requests.c): whoever asks again is told of the same run --- */
+typedef struct ln_keyed_run { char ulid[LN_ULID + 1], digest[2 * LN_SHA256 + 1]; } ln_keyed_run;
+/* In the transaction that makes the run; a key that is there already: "conflict".  Forgets what is older than
+** 30 days. */
+bool ln_tx_request_put(ln_tx *tx, ln_str key, ln_str digest_hex, ln_str ulid, int64_t ms, ln_err *err);
+bool ln_store_request(ln_store *s, ln_str key, ln_keyed_run *out, bool *found, ln_err *err);
+
 /* --- the journal: the log's tail and the segments.  A run is one that ln_tx_run_create made: ids grow --- */
 /* joined with the batch's others of that run: one row */
 bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);
@@ -338,6 +345,75 @@ bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *e
 ** they are due. */
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err);
 
+/* --- alerts (alerts.c): each once, for ever, by source and name --- */
+typedef struct ln_alert_row {
+  int64_t id, ms;                                        /* ms: when it came */
+  ln_str source, name;                                   /* whose it is, and its id there */
+  /* "new": no trigger was asked yet; "decided"; "kept": nobody knows its format, `why` */
+  ln_str state;
+  ln_str by, title, severity, why;                       /* by: who, or what, handed it in */
+  ln_str sha256;                                         /* of what it said, as content of kind "alert" */
+} ln_alert_row;
+typedef bool (*ln_alert_row_fn)(void *arg, const ln_alert_row *a); /* lent; false stops */
+/* Sets a->id.  *fresh: it was not there; else nothing was written. */
+bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
+/* *was: it was "new".  What came first decides. */
+bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+typedef struct ln_alert_query {
+  ln_str state;                                          /* {NULL, 0}: any */
+  bool missed;                                           /* only where a trigger was missed */
+  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  int64_t limit;                                         /* 0: all */
+} ln_alert_query;
+/* Newest first; of new ones the oldest. */
+bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
+bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
+
+/* What became of an alert with one playbook.  what: "started" "joined" "missed" (why), "paused" (approval:
+** what it waits for), "denied", "released": it was paused, and is to be started now. */
+typedef struct ln_alert_run {
+  int64_t alert, run, approval, ms;
+  char ulid[LN_ULID + 1];                                /* on reading; "": none, or pruned */
+  ln_str playbook, what, why, rule;
+} ln_alert_run;
+typedef bool (*ln_alert_run_fn)(void *arg, const ln_alert_run *r); /* lent; false stops */
+bool ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err);
+bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *arg, ln_err *err);
+/* The alerts of a run, in order of their coming. */
+bool ln_store_run_alerts(ln_store *s, int64_t run, ln_alert_row_fn fn, void *arg, ln_err *err);
+
+/* The run under way that has this key; 0: none.  ulid may be NULL. */
+bool ln_tx_key_run(ln_tx *tx, ln_str playbook, ln_str key, int64_t *run, ln_buf *ulid, ln_err *err);
+bool ln_tx_key_put(ln_tx *tx, ln_str playbook, ln_str key, int64_t run, ln_err *err);
+
+/* How many runs a playbook's trigger started by one rule since then, but not before the rule was let go on.
+** *approval: what it waits for; 0: it is not paused. */
+bool ln_tx_rule_starts(ln_tx *tx, ln_str playbook, ln_str rule, int64_t since_ms, int64_t *starts,
+                       int64_t *approval, ln_err *err);
+bool ln_tx_rule_pause(ln_tx *tx, ln_str playbook, ln_str rule, int64_t approval, ln_err *err);
+/* What was decided of a pause: what it held back is released, or stays undone; quiet when it is none. */
+bool ln_tx_rule_answered(ln_tx *tx, int64_t approval, bool yes, int64_t ms, ln_err *err);
+
+/* --- what starts by time (alerts.c) --- */
+typedef struct ln_schedule {
+  ln_str playbook, why;                                  /* why: it could not be started the last time */
+  int64_t every_ms, at_ms, due_ms, run;
+  char ulid[LN_ULID + 1];                                /* of its last run, on reading */
+  bool under_way;                                        /* that has not ended; on reading */
+} ln_schedule;
+typedef bool (*ln_schedule_fn)(void *arg, const ln_schedule *s); /* lent; false stops */
+bool ln_store_schedules(ln_store *s, ln_schedule_fn fn, void *arg, ln_err *err);
+/* Puts it, if its time is still was_ms (0: if it is not there); else "conflict". */
+bool ln_tx_schedule_put(ln_tx *tx, const ln_schedule *s, int64_t was_ms, ln_err *err);
+bool ln_tx_schedule_drop(ln_tx *tx, ln_str playbook, ln_err *err);
+
+/* A signature that was used until its window is over.  "conflict": it was seen already. */
+bool ln_tx_delivery_put(ln_tx *tx, ln_str source, ln_str mark, int64_t now_ms, int64_t until_ms,
+                        ln_err *err);
+/* How far something was read; nothing is appended when it was not begun. */
+bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *err);
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err);
+
 /* --- retention (prune.c): a run, and all that it began, go together --- */
 typedef enum ln_kept_for { /* why a tree of runs has to stay */
   LN_KEPT_NOT, LN_KEPT_OPEN, LN_KEPT_YOUNG, LN_KEPT_HELD, LN_KEPT_ASKED, LN_KEPT_COUNTED
@@ -358,6 +434,9 @@ bool ln_tx_value_dying(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_store_dying(ln_store *s, ln_name_fn fn, void *arg, ln_err *err); /* fn asks nothing of the store */
 bool ln_tx_value_lives(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_tx_value_end(ln_tx *tx, ln_str sha256_hex, bool *gone, ln_err *err);
+/* What alerts said that came before then, and that no run of theirs needs: 64 at most of those above
+** *after, where to go on from.  Their rows stay. */
+bool ln_tx_alerts_forget(ln_tx *tx, int64_t before_ms, int64_t *after, int64_t *n, ln_err *err);
 /* What has expired, 64 at most: *n were removed.  *after: the id to go on from. */
 bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n, ln_err *err);
 /* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the
