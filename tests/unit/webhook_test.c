@@ -91,7 +91,7 @@ static int set_up(void **state) {
   scratch_make();
   snprintf(uri, sizeof uri, "sqlite:%s", in_scratch("webhook.db"));
   engine.store = ln_store_open(ln_str_of(uri), &o, &err);
-  engine.vault = ln_vault_open(engine.store, &err);
+  engine.vault = ln_vault_open(engine.store, NULL, &err);
   return engine.vault ? 0 : -1;
 }
 
