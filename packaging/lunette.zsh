@@ -4,15 +4,15 @@
 
 local program=${words[1]} command=${words[2]} before=${words[CURRENT-1]}
 if (( CURRENT == 2 )); then
-  local -a commands=(${(f)"$($program --help | sed -n 's/^  \([a-z]*\)  *\(.*\)/\1:\2/p')"})
-  _describe command commands
+  local -a known=(${(f)"$($program --help | sed -n 's/^  \([a-z]*\)  *\(.*\)/\1:\2/p')"})
+  _describe command known
   return
 fi
-local -a options=(${(f)"$($program $command --options </dev/null 2>/dev/null)"})
-if (( ${options[(I)$before=]} )); then
+local -a takes=(${(f)"$($program $command --options </dev/null 2>/dev/null)"})
+if (( ${takes[(I)$before=]} )); then
   _files
 elif [[ $PREFIX == -* ]]; then
-  compadd -- ${options%=}
+  compadd -- ${takes%=}
 else
   case $command in
     (show|resume|cancel|watch|replay|undo|migrate|signal)

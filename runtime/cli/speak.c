@@ -61,7 +61,8 @@ bool ln_app_colour(FILE *f) {
   return isatty(fileno(f)) && !(no && no[0]);
 }
 
-/* For completion in shells, so that none has a list of its own: one a line, with "=" where a value is wanted. */
+/* For completion in shells, so that none has a list of its own: one a line, with "=" where a value is
+** wanted. */
 static void list_options(const struct option *table) {
   for (; table->name; table++)
     printf("--%s%s\n", table->name, table->has_arg == required_argument ? "=" : "");
