@@ -19,7 +19,7 @@ return function(sys)
   local function quoted(s) return "'" .. tostring(s):gsub("'", [['\'']]) .. "'" end
 
   local function parse(text)
-    local at, head = 1, nil
+    local at, head = 1
     repeat                                                -- a "100 Continue" comes first, perhaps
       local first, last = text:find("\r?\n\r?\n", at)
       if not first then return { status = 0, headers = {}, body = "" } end
