@@ -197,24 +197,36 @@ local function describe(document)
   return "an object with " .. table.concat(names, ", ", 1, math.min(#names, 8)) .. more
 end
 
-local function collect(document, out, skipped, where)
-  if type(document) ~= "table" then
-    skipped[#skipped + 1] = where .. describe(document)
-    return
-  end
+---Puts what is in a document into `out`: { known = true, value = alert } for each alert, and
+---{ known = false, value = document, at, why } for what no adapter knows.  `at`: where in the document.
+local function collect(document, out, at)
+  local function unknown(why) out[#out + 1] = { known = false, value = document, at = at, why = why } end
+  if type(document) ~= "table" then return unknown(describe(document)) end
   local adapter, format = adapter_of(document)
   if adapter then
     -- A document so misshapen that its adapter trips over it must not take the others of its page along.
     local ok, a = pcall(normal, document, adapter, format)
-    if ok then out[#out + 1] = a else skipped[#skipped + 1] = where .. "a damaged document of " .. format end
-    return
+    if not ok then return unknown("a damaged document of " .. format) end
+    out[#out + 1] = { known = true, value = a }
+    return nil
   end
   local list = document[1] ~= nil and document or page(document)
-  if list == nil then
-    skipped[#skipped + 1] = where .. describe(document)
-    return
+  if list == nil then return unknown(describe(document)) end
+  for i, element in ipairs(list) do collect(element, out, (at and at .. ": " or "") .. "element " .. i) end
+  return nil
+end
+
+---What is in a decoded document: one alert, a page of an API, or a list of documents (a set), in order.
+---@param document any
+---@return table[] list   of `{ known = true, value = alert }`, the alert normalised, and, of what no adapter
+---knows, `{ known = false, value = document, at?, why }`; an empty page gives none
+function alert.sort(document)
+  local out = {}
+  collect(document, out)
+  for _, one in ipairs(out) do
+    if not one.known then one.why = "no known alert format: " .. one.why end
   end
-  for i, element in ipairs(list) do collect(element, out, skipped, where .. "element " .. i .. ": ") end
+  return out
 end
 
 ---Normalises a decoded document: one alert, a page of an API, or a list of documents (a set), in order.
@@ -223,8 +235,13 @@ end
 ---@return string|string[]|nil why  with nil: why not; else the elements that no adapter knows, or nil when
 ---there are none
 function alert.normalise(document)
-  local out, skipped = {}, {}
-  collect(document, out, skipped, "")
+  local found, out, skipped = {}, {}, {}
+  collect(document, found)
+  for _, one in ipairs(found) do
+    if one.known then out[#out + 1] = one.value
+    else skipped[#skipped + 1] = (one.at and one.at .. ": " or "") .. one.why
+    end
+  end
   if #out == 0 and #skipped > 0 then return nil, "no known alert format: " .. skipped[1] end
   return out, skipped[1] and skipped or nil
 end

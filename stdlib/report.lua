@@ -93,6 +93,14 @@ local function alert_line(doc)
   return listed(parts, ", ")
 end
 
+---How many alerts it stands for, where they are several, and the last that joined it.
+local function alerts_line(doc)
+  local list = doc.alerts or {}
+  local last = list[#list]
+  if #list < 2 then return nil end
+  return ("%d, the last %s at %s"):format(#list, one_line(last.title or last.id), last.received)
+end
+
 ---What the run found to be the matter: a result's `subject`, and its verdict with the reasons.
 local function subject_line(result)
   local s = result.subject
@@ -123,6 +131,7 @@ local function head(doc)
   end
   if doc.forked then add("forked", ("from %s, after %d of its steps"):format(doc.forked.run, doc.forked.step)) end
   add("alert", alert_line(doc))
+  add("alerts", alerts_line(doc))
   if has_verdict(doc) then
     add("subject", subject_line(doc.result))
     add("verdict", verdict_line(doc.result))

@@ -64,6 +64,9 @@ bool ln_app_read(const char *path, ln_buf *out,
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
                   ln_buf *value, ln_err *err);
 
+/* Texts NAME=JSON as an encoded object, for ln_run_options.assume.  "usage", "syntax". */
+bool ln_app_assume(ln_app *a, char *const *pairs, size_t n, ln_buf *out, ln_err *err);
+
 /* The first of these signals is only noted from now on; the second one does what it always does. */
 void ln_app_catch(int sig);
 bool ln_app_interrupted(void);
@@ -100,12 +103,15 @@ int ln_cmd_approvals(int argc, char **argv);
 int ln_cmd_approve(int argc, char **argv);               /* and deny */
 int ln_cmd_signal(int argc, char **argv);
 int ln_cmd_alert(int argc, char **argv);
+int ln_cmd_alerts(int argc, char **argv);
+int ln_cmd_triggers(int argc, char **argv);
 int ln_cmd_sim(int argc, char **argv);
 int ln_cmd_check(int argc, char **argv);
 int ln_cmd_test(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
 int ln_cmd_token(int argc, char **argv);
+int ln_cmd_audit(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
 int ln_cmd_undo(int argc, char **argv);
 int ln_cmd_release(int argc, char **argv);
@@ -115,6 +121,7 @@ int ln_cmd_dap(int argc, char **argv);
 int ln_cmd_migrate(int argc, char **argv);
 int ln_cmd_backup(int argc, char **argv);
 int ln_cmd_prune(int argc, char **argv);
+int ln_cmd_doctor(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

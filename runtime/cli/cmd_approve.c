@@ -56,9 +56,10 @@ static bool print_approval(void *arg, const ln_approval *a) {
     return true;
   }
   ln_format_time(a->expires_ms, at);
-  printf("%-6lld  %s  ", (long long)a->id, a->ulid);
+  printf("%-6lld  %-*s  ", (long long)a->id, LN_ULID, a->run ? a->ulid : "a trigger");
   ln_app_put(stdout, a->title, 0);
-  printf("  (until %s)\n", at);
+  if (a->expires_ms) printf("  (until %s)", at);
+  putchar('\n');
   print_effects(a->effects);
   print_options(a);
   return true;

@@ -101,6 +101,7 @@ static void put_json(pruner *p, const ln_pruned *n) {
   put_count(&j, "values", n->values);
   put_count(&j, "scripts", n->scripts);
   put_count(&j, "expired", n->contents);
+  put_count(&j, "alerts", n->alerts);
   ln_json_key(&j, LN_STR("left"));
   ln_json_raw(&j, ln_buf_view(&p->kept));
   ln_json_close(&j, '}');
@@ -120,13 +121,15 @@ static void put_text(const pruner *p, const ln_pruned *n) {
     printf(
         "removed %lld values beside them, %lld scripts that no run needs, %lld contents that had expired\n",
         (long long)n->values, (long long)n->scripts, (long long)n->contents);
+  if (n->alerts) printf("removed what %lld alerts said; that they came stays known\n", (long long)n->alerts);
 }
 
 static int prune(pruner *p) {
   ln_err err = {0};
   ln_pruned n = {0};
   ln_store *archive = NULL;
-  ln_prune_opts o = {.dry = p->dry, .kept = on_kept, .between = on_between, .arg = p};
+  ln_prune_opts o = {
+      .dry = p->dry, .by = ln_str_of(ln_app_user()), .kept = on_kept, .between = on_between, .arg = p};
   ln_buf_init(&p->kept, (size_t)1 << 30);
   ln_json_init(&p->j, &p->kept);
   ln_json_open(&p->j, '[');

@@ -2,6 +2,7 @@
 #include "cli/remote.h"
 
 #include "base/log.h"
+#include "engine/audit.h"
 #include "server/notify.h"
 #include "server/serve.h"
 
@@ -79,7 +80,12 @@ static int serve(ln_app *app, const ln_service_opts *o) {
   ln_app_catch(SIGTERM);
   sigaction(SIGHUP, &hangup, NULL);
   ln_log_level(LN_INFO);
-  if (!(v.s = ln_service_start(&app->g, o, &err)))
+  ln_audit_watch *audit = NULL;
+  v.s = ln_service_start(&app->g, o, &err);
+  if (v.s && (!ln_audit_configured(&app->g, ln_str_of(ln_app_user()), &err) ||
+              !(audit = ln_audit_watch_start(&app->g, &err))))
+    ln_service_stop(v.s), v.s = NULL;
+  if (!v.s)
     return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   say_where(&v);
   ln_notify("READY=1");
@@ -89,6 +95,7 @@ static int serve(ln_app *app, const ln_service_opts *o) {
   l->cancel(l, &v.look);
   l->cancel(l, &v.watchdog);
   ln_service_stop(v.s);
+  ln_audit_watch_stop(audit);
   fprintf(stderr, "lunette: stopped; the runs wait\n");
   return LN_EXIT_DONE;
 }

@@ -93,6 +93,8 @@ static bool print_row(void *arg, const ln_run_row *row) {
   ln_format_time(row->created_ms, at);
   printf("%s  %-10.*s %-9.*s %-24s ", row->ulid, LN_STR_ARG(state), LN_STR_ARG(row->outcome), at);
   ln_app_put(stdout, row->playbook, 0);
+  fputs("  by ", stdout);
+  ln_app_put(stdout, row->started_by, 0);
   putchar('\n');
   return true;
 }

@@ -16,7 +16,10 @@ static const char help[] =
     "--expires: a time (RFC 3339), or how long from now (\"90d\").\n"
     "One that is removed is refused at once, also by lunette serve.\n";
 
-typedef struct asked { ln_role role; const char *expires; } asked;
+typedef struct asked {
+  ln_role role;
+  const char *expires;
+} asked;
 
 /* A time, or a duration from now; 0: never. */
 static bool expiry(const char *text, int64_t *ms, ln_err *err) {
@@ -39,9 +42,9 @@ static int add(ln_app *app, const char *name, const asked *a) {
   if (a->role == LN_ROLE_NONE)
     return ln_app_usage("token add wants --role: viewer, operator, approver or admin");
   ln_buf_init(&token, LN_TOKEN_TEXT + 1);
-  bool ok = expiry(a->expires, &expires, &err) &&
-            ln_token_add(app->g.store, ln_str_of(name), a->role, expires, ln_str_of(ln_app_user()), &token,
-                         &err);
+  bool ok =
+      expiry(a->expires, &expires, &err) &&
+      ln_token_add(app->g.store, ln_str_of(name), a->role, expires, ln_str_of(ln_app_user()), &token, &err);
   if (ok) {
     printf("%.*s\n", LN_STR_ARG(ln_buf_view(&token)));
     fprintf(stderr, "lunette: keep it now: it is not shown again\n");

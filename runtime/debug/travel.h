@@ -95,9 +95,9 @@ typedef struct ln_break {
   ln_str condition; /* an expression; "": always.  One that raises counts as true: the note says why */
   ln_str log;       /* not empty: it does not stop there, and says this, with {expressions} in it */
 } ln_break;
-/* Its id.  0: "not_found", "ambiguous" (no such script in the snapshot, or several); "no_code": nothing of
-** that line is run, *near is the nearest that is (0: none); "syntax": the condition, or an expression in
-** log. */
+/* Its id; one that was on that line is gone.  0: "not_found", "ambiguous" (no such script in the snapshot, or
+** several); "no_code": nothing of that line is run, *near is the nearest that is (0: none); "syntax": the
+** condition, or an expression in log. */
 int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err);
 bool ln_travel_unbreak(ln_travel *t, int64_t id); /* false: there is none of that id */
 /* An array of { id, path, module, line, condition, log }. */
@@ -146,6 +146,7 @@ bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array
 typedef struct ln_fork_options {
   const char *with; /* a folder whose scripts win over the run's own; NULL: its own snapshot */
   bool act;         /* it is no plan: what it writes is written */
+  ln_str assume;    /* what answers in a plan, as of ln_run_options; "" none */
   ln_str by;        /* who wants it, for the audit record */
 } ln_fork_options;
 /* Makes a run that shares the journal up to here: the answers that have come in are taken over; what was

@@ -149,9 +149,10 @@ static bool fork_apply(ln_tx *tx, void *arg, ln_err *err) {
 /* As the run's own, but a plan, unless it is to act; and asked for what it asks. */
 static bool fill_options(forking *f) {
   ln_buf mine;
-  ln_buf_init(&mine, 256);
-  size_t mark = ln_v_begin(&mine, 'O', 3);
+  ln_buf_init(&mine, 256 + f->o->assume.n);
+  size_t mark = ln_v_begin(&mine, 'O', 3 + (f->o->assume.n > 0));
   ln_v_key(&mine, LN_STR("approve")), ln_v_int(&mine, LN_APPROVE_WAIT);
+  if (f->o->assume.n) ln_v_key(&mine, LN_STR("assume")), ln_v_raw(&mine, f->o->assume);
   ln_v_key(&mine, LN_STR("despite_freeze")), ln_v_bool(&mine, false);
   ln_v_key(&mine, LN_STR("plan")), ln_v_bool(&mine, !f->o->act);
   ln_v_end(&mine, mark);

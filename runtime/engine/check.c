@@ -103,7 +103,7 @@ static int l_names(lua_State *L) {
 }
 
 bool ln_check_names(ln_engine *g, ln_buf *out, ln_err *err) {
-  struct naming n = {.run = ln_scratch_new(g, err), .out = out, .err = err};
+  struct naming n = {.run = ln_scratch_new(g, false, err), .out = out, .err = err};
   if (!n.run) return false;
   bool ok = ln_vm_protect(n.run->vm, l_names, &n, err) && n.ok;
   ln_scratch_free(n.run);

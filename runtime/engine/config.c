@@ -235,6 +235,14 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_audit(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"checkpoints", "key", NULL};
+  ln_str a = part(top, "audit");
+  return !a.n || (known_only(a, "audit", known, err) &&
+                  want_text(l, a, "checkpoints", &l->c.audit_checkpoints, err) &&
+                  want_text(l, a, "key", &l->c.audit_key, err));
+}
+
 /* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
 ** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
@@ -369,11 +377,54 @@ static bool each_member(loaded *l, ln_str top, const char *key,
   return true;
 }
 
+/* One of `secret` (it signs) and `token`, with the header that carries it. */
+static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *err) {
+  static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
+                                      "signs",  "window", "challenge", NULL};
+  char where[100];
+  ln_str signs = ln_v_get_str(part(value, "secret"), "secret"), token = ln_v_get_str(part(value, "token"), "secret");
+  int64_t us = s->window_ms * 1000;
+  snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
+  if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
+      !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
+      !want_text(l, value, "signs", &s->signs, err) || !want_text(l, value, "challenge", &s->challenge, err) ||
+      !want_us(value, "window", &us, err))
+    return false;
+  s->window_ms = us / 1000;
+  s->token = token.n > 0;
+  s->secret = own_str(l, token.n ? token : signs);
+  if ((signs.n > 0) == (token.n > 0) || !s->header.n)
+    return ln_fail(err, "config", LN_FINAL,
+                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its header",
+                   where);
+  return !s->signs.n || ln_str_find(s->signs, LN_STR("{body}")) >= 0 ||
+         ln_fail(err, "config", LN_FINAL, "%s: signs without {body} would let in any text", where);
+}
+
+static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
+  enum { WINDOW_MS = 300000 };
+  ln_source_config s = {.name = own_str(l, name), .window_ms = WINDOW_MS};
+  if (!fill_source(l, &s, value, err)) return false;
+  ln_source_config *v = realloc(l->c.sources, (l->c.n_sources + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  l->c.sources = v;
+  v[l->c.n_sources++] = s;
+  return true;
+}
+
+static bool read_intake(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"folder", "poll", "sources", NULL};
+  ln_str i = part(top, "intake");
+  if (!i.n) return true;
+  return known_only(i, "intake", known, err) && want_text(l, i, "folder", &l->c.intake_folder, err) &&
+         want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
+}
+
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
-                                      "connectors_path", "approvals", "guards", "stdlib",      "tls",
-                                      "metrics",         NULL};
+                                      "connectors_path", "approvals", "guards", "stdlib",      "audit",
+                                      "intake",          "tls",       "metrics", NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -382,8 +433,9 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
-         each_member(l, top, "credentials", read_credential, err);
+         read_guards(l, top, err) && read_audit(l, top, err) &&
+         each_member(l, top, "connectors", read_connector, err) &&
+         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -413,7 +465,8 @@ enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
 static void too_long(lua_State *L, lua_Debug *ar) {
   (void)ar;
   luaL_where(L, 0);
-  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1), STEPS_MOST);
+  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1),
+                  STEPS_MOST);
   lua_error(L);
 }
 
@@ -523,13 +576,14 @@ void ln_config_free(ln_config *c) {
   loaded *l = (loaded *)c;
   if (!l) return;
   ln_list *lists[] = {&c->scripts, &c->stdlib, &c->connectors_path, &c->egress, &c->files, &c->allow_sha256,
-                      &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked};
+                      &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked,    &c->intake_poll};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
   for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);
   free(l->texts);
   free(c->connectors);
   free(c->credentials);
+  free(c->sources);
   ln_buf_free(&l->value);
   free(l);
 }

@@ -25,6 +25,16 @@ typedef struct ln_credential {                           /* for http's `auth` an
   ln_list hosts;
 } ln_credential;
 
+/* Who hands in alerts by itself: signed by HMAC-SHA-256, or with a token that stays the same. */
+typedef struct ln_source_config {
+  ln_str name, secret;                                   /* secret: its name                                */
+  bool token;                                            /* the header has the secret itself                */
+  ln_str header, prefix;                                 /* where the signature is, and what is before it   */
+  ln_str time, signs;                                    /* the header with the time; "{time}.{body}"       */
+  ln_str challenge;                                      /* the header by which it asks whether it may      */
+  int64_t window_ms;
+} ln_source_config;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
@@ -44,6 +54,10 @@ typedef struct ln_config {
   double share;                                          /* 0: none                                         */
   bool approve_destructive;                              /* guards.approve == "destructive" (else "never")  */
   ln_list unasked;
+  ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
+  ln_source_config *sources; size_t n_sources;
+  ln_str intake_folder;                                  /* "": none is watched                             */
+  ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,

@@ -299,8 +299,11 @@ bool ln_script_check(ln_engine *g, struct ln_snapshot *s, ln_str module, bool ru
 /* Its input as its scripts declare it now; what they do not declare is left out. */
 bool ln_run_coerce_again(ln_run *r, ln_err *err);
 void ln_run_leave(ln_run *r); /* open.c: a closed one is freed when nothing of it is under way */
+/* The name of the input of type alert that the declaration at t has, or "".  [-0, +0, m] */
+LN_RAISES void lnL_alert_input(lua_State *L, int t, char *out, size_t n);
 /* open.c: a scratch run: a VM with words and scripts, no row, no journal; for declarations and triggers. */
-ln_run *ln_scratch_new(ln_engine *g, ln_err *err);
+/* brief: its budget of CPU is that of one who has others to serve. */
+ln_run *ln_scratch_new(ln_engine *g, bool brief, ln_err *err);
 /* until the root returns; `asked` answers an effect, or NULL */
 bool ln_scratch_turns(ln_run *r, bool (*asked)(ln_effect *e, ln_err *err), ln_err *err);
 /* a fresh VM, after a turn that did not return; false: r->vm may be NULL */
@@ -360,6 +363,8 @@ bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err); /* its ok, stat
 void ln_effect_durable(ln_effect *e);                    /* that was committed: it is finished with them    */
 /* child.c */
 extern const ln_op ln_op_start, ln_op_run_playbook;      /* args { input, playbook }                        */
+/* Of the run that a step (start, run_playbook) of a run began, which is no fork. */
+bool ln_child_ulid(const ln_run_row *parent, ln_str step, char ulid[LN_ULID + 1], ln_err *err);
 bool ln_child_is(const ln_run *r, ln_str key);           /* is that the key of its end?                     */
 void ln_child_ended(ln_run *r);                          /* whoever waits for it here learns of it          */
 int lnL_child(lua_State *L, const ln_op *op, int args);  /* ends in the effect                              */
@@ -426,6 +431,12 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks        
 /* "rival", "moved": the last member may be another by now */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err);
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                          */
+/* act.c: what came of a write, for the audit; empty: it is not said */
+typedef struct ln_act { ln_str outcome, code, rule; } ln_act;
+void ln_act_describe(const ln_effect *e, const ln_act *a, ln_buf *out); /* as JSON */
+/* A record whose detail is one member; of r: ms, what, who, run. */
+bool ln_audit_one(ln_tx *tx, const ln_audit_row *r, const char *key, ln_str value, ln_err *err);
+bool ln_act_audit(ln_tx *tx, const ln_effect *e, const ln_act *a, ln_err *err); /* of one that was sent */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                   */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up           */
 /* sysfile.c */
@@ -441,6 +452,7 @@ int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has i
 void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
 bool ln_plan_pass_time(ln_run *r); /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
+bool ln_run_assume(ln_run *r, ln_str assume); /* copies: as of ln_run_options; false: no memory              */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
@@ -465,7 +477,8 @@ void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, s
 void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
-void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */
+/* As its row has them, or that of a run which it begins: that one is a playbook's, whatever r is. */
+void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b);
 /* An entry about the whole run, which no step waits for. */
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err);
 /* The journal's first entry: the versions that it is made for. */

@@ -1,15 +1,37 @@
-/* intake.h: alerts of any known product, normalised, with the playbooks that they would start. */
+/* intake.h: documents of any known product, read as normalised alerts. */
 #ifndef LN_INTAKE_H
 #define LN_INTAKE_H
 
 #include "engine/engine.h"
 
-/* Called with each alert as JSON, in order; false stops. */
-typedef bool (*ln_alert_fn)(void *arg, ln_str json);
+typedef struct ln_intake ln_intake;                      /* a scratch VM with the adapters                  */
 
-/* `text`: one document, an array, a page of some API, or JSON lines.  Every alert gets `triggers`: the
-** playbooks whose `on` says so.  An `on` that fails is a missed trigger: it is named in `missed`, and stops
-** nothing.  Fails "bad_argument" with the reason when no adapter knows the text. */
-bool ln_intake_normalise(ln_engine *g, ln_str text, ln_alert_fn fn, void *arg, ln_err *err);
+/* What a text holds, one after another, in order. */
+typedef struct ln_document {
+  bool known;
+  ln_str value;                                          /* an encoded value: the normalised alert; of what
+                                                         ** is not known the document, or its text          */
+  ln_str at;                                             /* "line 3", "" : where it stands                  */
+  ln_str why;                                            /* why it is not known                             */
+} ln_document;
+typedef bool (*ln_document_fn)(void *arg, const ln_document *d); /* lent; false stops                       */
+
+ln_intake *ln_intake_new(ln_engine *g, ln_err *err);
+/* The name of the scripts that a new one would have its adapters from: a view, until they change.  NULL: they
+** cannot be read. */
+const char *ln_intake_scripts(ln_engine *g, ln_err *err);
+void ln_intake_free(ln_intake *in);                      /* NULL is welcome                                 */
+/* `text`: one document, an array, a page of some API, or JSON lines.  What no adapter knows, and what is no
+** JSON, is given as well.  False: fn stopped (err is its own), or "memory". */
+bool ln_intake_read(ln_intake *in, ln_str text, ln_document_fn fn, void *arg, ln_err *err);
+
+/* For people: each document as JSON, with `triggers`, the playbooks whose `on` wants it.  An `on` that fails
+** is a missed trigger: it is named in `missed`, and stops nothing.  What is not known goes to `unknown`. */
+typedef struct ln_alert_show {
+  bool (*alert)(void *arg, ln_str json);                 /* false stops                                     */
+  void (*unknown)(void *arg, const ln_document *d);
+  void *arg;
+} ln_alert_show;
+bool ln_intake_show(ln_engine *g, ln_str text, const ln_alert_show *to, ln_err *err);
 
 #endif

@@ -13,11 +13,13 @@ static const field fields[] = {
     {"name", LUA_TSTRING, true},    {"summary", LUA_TSTRING, false}, {"stage", LUA_TSTRING, false},
     {"attack", LUA_TTABLE, false},  {"d3fend", LUA_TTABLE, false},  {"uses", LUA_TTABLE, false},
     {"input", LUA_TTABLE, false},   {"on", LUA_TFUNCTION, false},   {"key", LUA_TFUNCTION, false},
-    {"every", LUA_TSTRING, false},  {"run", LUA_TFUNCTION, true}};
+    {"run", LUA_TFUNCTION, true}};
 
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 static const field *field_named(const char *name) {
+  static const field every = {"every", LUA_TSTRING, false}; /* or { "1h", overlap = true }: check_every */
+  if (name && strcmp(name, every.name) == 0) return &every;
   for (size_t i = 0; name && i < FIELDS; i++)
     if (strcmp(fields[i].name, name) == 0) return &fields[i];
   return NULL;
@@ -39,6 +41,30 @@ static void check_texts(lua_State *L, const char *name) {
   lua_settop(L, 1);
 }
 
+/* "1h", or { "1h", overlap = true }. */
+static void check_every(lua_State *L) {
+  enum { LEAST_MS = 1000 };
+  ln_err err = {0};
+  int64_t ms = 0;
+  int type = lua_getfield(L, 1, "every");              /* playbook every */
+  if (type == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+      bool first = lua_isinteger(L, 3) && lua_tointeger(L, 3) == 1;
+      const char *key = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : "";
+      if (!first && (strcmp(key, "overlap") != 0 || !lua_isboolean(L, 4)))
+        luaL_error(L, "playbook: 'every' is \"1h\", or { \"1h\", overlap = true }");
+    }
+    lua_rawgeti(L, 2, 1);
+    lua_replace(L, 2);
+  }
+  size_t n = 0;
+  const char *text = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;
+  if (type != LUA_TNIL && (!text || !ln_parse_duration((ln_str){text, n}, &ms, &err)))
+    luaL_error(L, "playbook: 'every' must be a duration such as \"1h\"%s%s", text ? ": " : "", err.message);
+  if (type != LUA_TNIL && ms < LEAST_MS) luaL_error(L, "playbook: 'every' must be a second at least");
+  lua_settop(L, 1);
+}
+
 int lnL_playbook(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -47,6 +73,7 @@ int lnL_playbook(lua_State *L) {
     if (!field_named(key)) return luaL_error(L, "playbook: there is no field '%s'", key ? key : "[…]");
   }
   for (size_t i = 0; i < FIELDS; i++) check_field(L, &fields[i]);
+  check_every(L);
   check_texts(L, "uses");
   check_texts(L, "d3fend");
   check_texts(L, "attack");

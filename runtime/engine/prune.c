@@ -102,6 +102,12 @@ static bool remove_one(ln_tx *tx, const item *it, ln_err *err) {
   return ln_tx_run_remove(tx, it->run, err);
 }
 
+static bool put_removed(ln_tx *tx, const chunk *c, ln_err *err) {
+  char runs[LN_INT_TEXT];
+  const ln_audit_row r = {.ms = c->p->now_ms, .what = LN_STR("pruned"), .who = c->p->o->by};
+  return !c->removed || ln_audit_one(tx, &r, "runs", ln_str_int(c->removed, runs), err);
+}
+
 /* From the end: who began another goes after it. */
 static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
   chunk *c = arg;
@@ -116,7 +122,7 @@ static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
     if (!remove_one(tx, it, err)) return false;
     c->removed++;
   }
-  return true;
+  return put_removed(tx, c, err);
 }
 
 static bool take(pruning *p, ln_err *err) {
@@ -355,6 +361,24 @@ static bool end_expired(pruning *p, ln_err *err) {
   return true;
 }
 
+typedef struct forgetting { int64_t before_ms, after, n; } forgetting;
+
+static bool forget_apply(ln_tx *tx, void *arg, ln_err *err) {
+  forgetting *f = arg;
+  return ln_tx_alerts_forget(tx, f->before_ms, &f->after, &f->n, err);
+}
+
+/* What old alerts said, whose runs are gone: who hands one in again still finds it there. */
+static bool forget_alerts(pruning *p, ln_err *err) {
+  forgetting f = {.before_ms = p->o->before_ms, .n = PAGE};
+  while (f.n == PAGE) {
+    if (!ln_writer_run(p->g->store, forget_apply, &f, err)) return false;
+    p->out->alerts += f.n;
+    between(p);
+  }
+  return true;
+}
+
 static bool give_space_back(pruning *p, ln_err *err) {
   bool more = true, ok = true;
   while (ln_store_tidy(p->g->store)) between(p);
@@ -371,7 +395,7 @@ bool ln_prune(ln_engine *g, ln_store *archive, const ln_prune_opts *o, ln_pruned
   bool ok = take_trees(&p, err);
   if (!o->dry)
     ok = ok && sweep_values(&p, err) && end_scripts(&p, err) && end_expired(&p, err) &&
-         give_space_back(&p, err);
+         forget_alerts(&p, err) && give_space_back(&p, err);
   clear(&p);
   free(p.v);
   return ok;

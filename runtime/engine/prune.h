@@ -8,6 +8,7 @@
 typedef struct ln_prune_opts {
   int64_t before_ms; /* runs that ended before then */
   bool dry;          /* only says what it would take */
+  ln_str by;         /* who wants it, for the audit */
   /* Told of each tree of runs that has to stay, by its first run. */
   void (*kept)(void *arg, const char *ulid, ln_kept_for why);
   void (*between)(void *arg); /* between two transactions: others get a turn */
@@ -18,6 +19,7 @@ typedef struct ln_pruned {
   int64_t runs;                      /* taken, or in a dry one: that would be */
   int64_t kept[LN_KEPT_COUNTED + 1]; /* trees that ended long ago and stay, by why */
   int64_t values, contents, scripts; /* removed: beside journals; expired; sources */
+  int64_t alerts;                    /* of which only that they came is still known */
 } ln_pruned;
 
 /* Each run is in the archive, on disk, before it is removed.  archive may be NULL when it is dry.

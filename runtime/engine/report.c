@@ -16,7 +16,7 @@ typedef struct report {
   int64_t run;
   char ulid[LN_ULID + 1], owner[LN_ULID + 1];
   ln_buf row;                                            /* texts copied from the row                       */
-  ln_str playbook, snapshot, state, outcome, input, result, error, waiting;
+  ln_str playbook, snapshot, state, outcome, input, result, error, waiting, by;
   int64_t created_ms, finished_ms;
   bool plan, failed;                                     /* failed: no memory                               */
   ln_str own_stage;                                      /* the one that the playbook is by itself          */
@@ -72,9 +72,9 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   memcpy(r->ulid, row->ulid, sizeof r->ulid);
   memcpy(r->owner, row->owner, sizeof r->owner);
   ln_str *to[] = {&r->playbook, &r->snapshot, &r->state, &r->outcome,
-                  &r->input,    &r->result,   &r->error, &r->waiting};
+                  &r->input,    &r->result,   &r->error, &r->waiting, &r->by};
   ln_str from[] = {row->playbook, row->snapshot, row->state, row->outcome,
-                   row->input,    row->result,   row->error, row->waiting};
+                   row->input,    row->result,   row->error, row->waiting, row->started_by};
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) *to[i] = keep(r, from[i]);
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) stand(r, to[i]);
   return false;
@@ -130,6 +130,28 @@ static void put_forked(report *r) {
   ln_json_close(r->out, '}');
 }
 
+typedef struct alerts_put { report *r; int n; } alerts_put;
+
+static bool put_alert(void *arg, const ln_alert_row *a) {
+  alerts_put *p = arg;
+  report *r = p->r;
+  if (!p->n++) key(r, "alerts"), ln_json_open(r->out, '[');
+  ln_json_open(r->out, '{');
+  text(r, "source", a->source);
+  text(r, "id", a->name);
+  moment(r, "received", a->ms);
+  text(r, "title", a->title);
+  ln_json_close(r->out, '}');
+  return true;
+}
+
+/* Only of a run that alerts began, or joined. */
+static void put_alerts(report *r) {
+  alerts_put p = {.r = r};
+  ln_store_run_alerts(r->g->store, r->run, put_alert, &p, r->err);
+  if (p.n) ln_json_close(r->out, ']');
+}
+
 static void put_head(report *r) {
   text(r, "run", ln_str_of(r->ulid));
   text(r, "playbook", r->playbook);
@@ -143,8 +165,10 @@ static void put_head(report *r) {
   value(r, "error", r->error);
   put_waiting(r);
   moment(r, "started", r->created_ms);
+  text(r, "started_by", r->by);
   moment(r, "finished", r->finished_ms);
   put_forked(r);
+  put_alerts(r);
 }
 
 /* ------------------------------------------------------------------ stages */

@@ -59,6 +59,7 @@ void ln_run_row_json(const ln_store *s, const ln_run_row *row, ln_json *j) {
   text(j, "state", ln_run_true_state(s, row));
   text_or_null(j, "outcome", row->outcome);
   moment(j, "started", row->created_ms);
+  text(j, "started_by", row->started_by);
   moment(j, "finished", row->finished_ms);
   ln_json_close(j, '}');
 }

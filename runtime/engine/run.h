@@ -26,7 +26,7 @@ typedef struct ln_run_options {
   ln_str recorded;
   ln_event_fn event;
   void *event_arg;
-  bool ends_only;                                        /* whoever watches is told of no step or note       */
+  bool ends_only;                                        /* whoever watches is told of no step or note      */
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   /* at its start: who asks with that key again is to be told of this run; digest: of what was asked */
@@ -53,8 +53,13 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
 /* --- a prompt (session.c): a run whose lines are sent to it, one after another --- */
 /* Starts one.  It waits for lines until it is sent an end, or is cancelled. */
 ln_run *ln_session_start(ln_engine *g, const ln_run_options *o, ln_str started_by, ln_err *err);
-/* Sends it a line; plan: its writes are only planned.  text {NULL, 0}: the end.  As ln_run_signal. */
-bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str by, char ulid[LN_ULID + 1],
+typedef struct ln_line {
+  ln_str text;   /* {NULL, 0}: the end                                                 */
+  bool plan;     /* its writes are only planned                                        */
+  ln_str assume; /* … and this answers, as of ln_run_options                           */
+} ln_line;
+/* Sends it a line.  As ln_run_signal. */
+bool ln_session_line(ln_engine *g, ln_str which, const ln_line *line, ln_str by, char ulid[LN_ULID + 1],
                      ln_err *err);
 /* Sends it the scripts as they are now; it counts as a line.  What was made of the old ones stays. */
 bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID + 1], ln_err *err);
@@ -86,9 +91,9 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 ** "store": a process is at work with what was there before. */
 bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err);
 
-/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
-** first. */
-bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
+/* It is to be cancelled, as somebody wants, which is audited.  *running: whoever runs it, this process or
+** another, was asked to; else whoever takes it over does. */
+bool ln_run_ask_cancel(ln_engine *g, ln_str which, ln_str by, bool *running, ln_err *err);
 /* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal,
 ** another run's end) come, or has another process asked one to cancel? */
 void ln_runs_look(ln_engine *g);
@@ -129,6 +134,9 @@ bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str res
 ** line: of a session that one alone, which has to be over (runs that it began left out); 0: all.
 ** "conflict": it has not ended. */
 bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err);
+/* The runs that a line of a session began, in the order of its steps: fn as in ln_store_runs.  What they did
+** is none of ln_acts_of that line. */
+bool ln_line_runs(ln_engine *g, ln_str which, int64_t line, ln_run_fn fn, void *arg, ln_err *err);
 /* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
 ln_run *ln_undo_start(ln_engine *g, ln_str which, int64_t line, const ln_run_options *o, ln_str by,
                       ln_err *err);

@@ -9,9 +9,10 @@
 **   signal   { run, name, value? }                                 → { run }
 **   migrate  { run }                                               → as ln_migrate has it
 **   session  {}                                                    → { run }   a prompt's
-**   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
+**   line     { run, text?, plan?, assume?, reload? }               → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
-**   fork     { run, at, act?, with? }                              → { run }   from a point of it
+**   fork     { run, at, act?, assume?, with? }                     → { run }   from a point of it
+**   alert    { text, source? }                 → as alerts.h has it, once durable
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
@@ -25,11 +26,13 @@
 
 #include "base/log.h"
 #include "debug/travel.h"
+#include "engine/alerts.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
+#include "engine/schedule.h"
 #include "net/local.h"
 #include "server/events.h"
 #include "server/http.h"
@@ -44,6 +47,8 @@ struct ln_service {
   ln_engine *g;
   ln_served *served;
   ln_sched *sched;
+  ln_alerts *alerts;
+  ln_schedules *schedules;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -248,14 +253,14 @@ static bool do_resume(asked *a, ln_err *err) {
       !ln_run_settle(a->s->g, which, ln_v_get_str(a->what, "step"), ln_v_get_bool(a->what, "did", false),
                      part(a, "result"), a->who, err))
     return false;
-  if (!ln_sched_want(a->s->sched, which, false, ulid, err)) return false;
+  if (!ln_sched_want(a->s->sched, which, LN_NOBODY, ulid, err)) return false;
   put_run(a->answer, ulid);
   return true;
 }
 
 static bool do_cancel(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1];
-  if (!ln_sched_want(a->s->sched, ln_v_get_str(a->what, "run"), true, ulid, err)) return false;
+  if (!ln_sched_want(a->s->sched, ln_v_get_str(a->what, "run"), a->who, ulid, err)) return false;
   put_run(a->answer, ulid);
   return true;
 }
@@ -276,11 +281,13 @@ static bool do_session(asked *a, ln_err *err) {
 
 static bool do_line(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1];
-  ln_str run = ln_v_get_str(a->what, "run"), text = ln_v_get_str(a->what, "text");
-  bool plan = ln_v_get_bool(a->what, "plan", true);
+  ln_str run = ln_v_get_str(a->what, "run");
+  ln_line line = {.text = ln_v_get_str(a->what, "text"),
+                  .plan = ln_v_get_bool(a->what, "plan", true),
+                  .assume = part(a, "assume")};
   bool ok = ln_v_get_bool(a->what, "reload", false)
                 ? ln_session_reload(a->s->g, run, a->who, ulid, err)
-                : ln_session_line(a->s->g, run, text, plan, a->who, ulid, err);
+                : ln_session_line(a->s->g, run, &line, a->who, ulid, err);
   if (ok) put_run(a->answer, ulid);
   return ok;
 }
@@ -296,13 +303,14 @@ static bool do_stop(asked *a, ln_err *err) {
 static bool do_fork(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1], with[4096];
   ln_str folder = ln_v_get_str(a->what, "with");
-  ln_fork_options o = {.act = ln_v_get_bool(a->what, "act", false), .by = a->who};
+  ln_fork_options o = {
+      .act = ln_v_get_bool(a->what, "act", false), .assume = part(a, "assume"), .by = a->who};
   snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
   if (folder.n) o.with = with;
   ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
   bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
             ln_travel_fork(t, a->s->g, &o, ulid, err) &&
-            ln_sched_want(a->s->sched, ln_str_of(ulid), false, ulid, err);
+            ln_sched_want(a->s->sched, ln_str_of(ulid), LN_NOBODY, ulid, err);
   ln_travel_close(t);
   if (ok) put_run(a->answer, ulid);
   return ok;
@@ -330,6 +338,7 @@ static bool do_decide(asked *a, ln_err *err) {
     ln_store_approval(a->s->g->store, ln_v_get_int(a->what, "id", 0), tell_decided, a, &quiet);
   }
   ln_sched_nudge(a->s->sched);
+  ln_alerts_nudge(a->s->alerts);                         /* of what a rule held back */
   return ok;
 }
 
@@ -439,6 +448,18 @@ static void over(doing *d, const ln_err *err) {
   free(d);
 }
 
+static void alerts_taken(void *arg, ln_str answer, const ln_err *err) {
+  doing *d = arg;
+  if (!err) ln_buf_add(&d->answer, answer);
+  over(d, err);
+}
+
+/* Answers by itself, when they are on disk. */
+static bool take_alerts(const asked *a, ln_err *err) {
+  ln_alert_from from = {.by = a->who, .source = ln_v_get_str(a->what, "source")};
+  return ln_alerts_take(a->s->alerts, ln_v_get_str(a->what, "text"), &from, alerts_taken, a->d, err);
+}
+
 /* The row of a run that was begun may have been in a batch that failed, and this job in the next one. */
 static bool is_there(ln_tx *tx, void *arg, ln_err *err) {
   const doing *d = arg;
@@ -460,9 +481,11 @@ void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done
   *d = (doing){.s = s, .done = done, .arg = arg, .next = s->under_way};
   s->under_way = d;
   snprintf(d->who, sizeof d->who, "%.*s", LN_STR_ARG(who));
-  ln_buf_init(&d->answer, 1 << 20);
+  ln_buf_init(&d->answer, LN_LOCAL_MOST);
   asked a = {.s = s, .who = who, .what = request, .d = d, .answer = &d->answer};
-  if (!ln_v_check(request, &err) || !act(&a, &err)) over(d, &err);
+  if (ln_v_check(request, &err) && ln_str_eq(ln_v_get_str(request, "do"), LN_STR("alert"))) {
+    if (!take_alerts(&a, &err)) over(d, &err);
+  } else if (err.code[0] || !act(&a, &err)) over(d, &err);
   else if (!ln_writer_submit(s->g->store, s->g->loop, is_there, is_durable, d)) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
     over(d, &err);
@@ -531,7 +554,7 @@ static void on_scripts(void *arg) {
 /* Where the system watches no folders, files are looked at whenever a run begins. */
 static void watch_scripts(ln_service *s) {
   ln_err err = {0};
-  s->scripts = ln_reload_start(s->g, &err);
+  s->scripts = ln_reload_start(s->g, NULL, &err);
   if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
   else ln_reload_told(s->scripts, on_scripts, s);
 }
@@ -546,7 +569,8 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
        (s->tallies = ln_tallies_new(err));
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
-       (s->sched = ln_sched_start(g, &so, err)) && ln_http_start(s, g, o->fd, &s->http, err);
+       (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
+       (s->schedules = ln_schedules_start(g, err)) && ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
   ln_service_stop(s);
@@ -557,6 +581,8 @@ void ln_service_stop(ln_service *s) {
   if (!s) return;
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
   for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
+  ln_schedules_stop(s->schedules);
+  ln_alerts_stop(s->alerts);
   if (s->events) ln_events_end(s->events);
   ln_http_stop(s->http);
   ln_local_close(s->local);
@@ -621,7 +647,8 @@ bool ln_service_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *e
   if (!ok || !ln_v_get(ln_buf_view(answer), LN_STR("error"), &refused)) return ok;
   ln_str code = ln_v_get_str(refused.whole, "code"), message = ln_v_get_str(refused.whole, "message");
   static const char *const codes[] = {"conflict", "not_found", "ambiguous", "usage",        "denied",
-                                      "store",    "config",    "memory",    "bad_argument", "refused"};
+                                      "store",    "config",    "memory",    "bad_argument", "refused",
+                                      "too_big",  "unavailable"};
   const char *known = "failed";
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
     if (ln_str_eq(code, ln_str_of(codes[i]))) known = codes[i];

@@ -70,9 +70,8 @@ static bool make(ln_buf *out, ln_err *err) {
   uint8_t raw[BITS + SUM];
   bool ok = RAND_bytes(raw, BITS) == 1 && checksum(raw, raw + BITS);
   if (!ok) ln_fail(err, "store", LN_FINAL, "OpenSSL has no random bytes for a token");
-  ok = ok &&
-       ((ln_buf_add(out, PREFIX) && ln_base64url((ln_str){(const char *)raw, sizeof raw}, out)) ||
-        ln_buf_ok(out, err));
+  ok = ok && ((ln_buf_add(out, PREFIX) && ln_base64url((ln_str){(const char *)raw, sizeof raw}, out)) ||
+              ln_buf_ok(out, err));
   OPENSSL_cleanse(raw, sizeof raw);
   return ok;
 }
@@ -154,7 +153,7 @@ bool ln_token_rm(ln_store *s, ln_str name, ln_str by, bool *was, ln_err *err) {
 /* ------------------------------------------------------------------ what is noted, and nobody waits for */
 
 typedef struct note {
-  bool refused;                                          /* else: used                                      */
+  bool refused; /* else: used                                      */
   char name[NAME_MOST + 1], sha256[HEX + 1], detail[100];
   int64_t ms;
 } note;

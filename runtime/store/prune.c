@@ -92,6 +92,7 @@ bool ln_tx_run_remove(ln_tx *tx, int64_t run, ln_err *err) {
       "DELETE FROM wait WHERE run = ?",
       "DELETE FROM signal WHERE run = ?",
       "DELETE FROM lock WHERE run = ?",
+      "DELETE FROM run_key WHERE run = ?",
       "DELETE FROM run_input WHERE run = ?",
       "DELETE FROM run WHERE id = ?"};
   for (size_t i = 0; i < sizeof from / sizeof *from; i++)

@@ -118,7 +118,52 @@ static const char tables5[] =
     " name TEXT PRIMARY KEY, role TEXT NOT NULL, handle TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL,"
     " created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
     " used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "PRAGMA user_version = 5;";
+    "ALTER TABLE audit RENAME TO audit4;" /* chained below */
+    "CREATE TABLE audit(" /* audit.c says what hash is over */
+    " seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,"
+    " run INTEGER NOT NULL, ulid TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "CREATE TABLE checkpoint("
+    " seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, hash TEXT NOT NULL, signer TEXT NOT NULL,"
+    " signature TEXT NOT NULL) STRICT;";
+static const char end5[] = "DROP TABLE audit4; PRAGMA user_version = 5;";
+
+/* What version 6 has beyond those before it.  An alert's row stays for ever; what it said is content, as long
+** as something needs it. */
+static const char tables6[] =
+    "CREATE TABLE alert("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, name TEXT NOT NULL,"
+    " state TEXT NOT NULL," /* "new": no trigger was asked yet; "decided"; "kept": nobody knows its format */
+    " ms INTEGER NOT NULL, by TEXT NOT NULL, title TEXT NOT NULL, severity TEXT NOT NULL, why TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL, UNIQUE(source, name)) STRICT;"
+    "CREATE INDEX alert_new ON alert(id) WHERE state = 'new';"
+    "CREATE INDEX alert_kept ON alert(id) WHERE state = 'kept';"
+    "CREATE INDEX alert_content ON alert(sha256);"
+    "CREATE TABLE alert_run(" /* what became of an alert with a playbook whose `on` wanted it, or failed */
+    " alert INTEGER NOT NULL, playbook TEXT NOT NULL, what TEXT NOT NULL, why TEXT NOT NULL,"
+    " run INTEGER NOT NULL, approval INTEGER NOT NULL, rule TEXT NOT NULL, ms INTEGER NOT NULL,"
+    " PRIMARY KEY(alert, playbook)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX alert_run_run ON alert_run(run) WHERE run <> 0;"
+    "CREATE INDEX alert_run_held ON alert_run(approval) WHERE approval <> 0;"
+    "CREATE INDEX alert_run_rule ON alert_run(playbook, rule, ms) WHERE what = 'started';"
+    "CREATE INDEX alert_run_missed ON alert_run(alert) WHERE what = 'missed';"
+    "CREATE TABLE run_key("
+    " playbook TEXT NOT NULL, key TEXT NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(playbook, key))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX run_key_run ON run_key(run);"
+    "CREATE TABLE trigger_rule(" /* a trigger's starts by one rule count from since_ms; approval <> 0: paused */
+    " playbook TEXT NOT NULL, rule TEXT NOT NULL, since_ms INTEGER NOT NULL, approval INTEGER NOT NULL,"
+    " PRIMARY KEY(playbook, rule)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX trigger_rule_approval ON trigger_rule(approval) WHERE approval <> 0;"
+    "CREATE TABLE schedule(" /* at_ms: on the schedule's own grid; due_ms: with its jitter */
+    " playbook TEXT PRIMARY KEY, every_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
+    " run INTEGER NOT NULL, why TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE delivery(" /* signatures that were seen, until their window is over */
+    " source TEXT NOT NULL, mark TEXT NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY(source, mark))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX delivery_until ON delivery(until_ms);"
+    "CREATE TABLE cursor(name TEXT PRIMARY KEY, value BLOB NOT NULL, ms INTEGER NOT NULL) STRICT,"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 6;";
 
 /* What version 7 has beyond those before it. */
 static const char tables7[] =
@@ -164,7 +209,9 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
   if (ok && has < 3) ok = ln_conn_script(c, tables3, err);
   if (ok && has < 4) ok = ln_conn_script(c, tables4, err);
-  if (ok && has < 5) ok = ln_conn_script(c, tables5, err);
+  if (ok && has < 5)
+    ok = ln_conn_script(c, tables5, err) && ln_schema_chain(c, err) && ln_conn_script(c, end5, err);
+  if (ok && has < 6) ok = ln_conn_script(c, tables6, err);
   if (ok && has < 7) ok = ln_conn_script(c, tables7, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);

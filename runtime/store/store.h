@@ -301,6 +301,7 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes,
                           ln_err *err); /* "not_found"          */
+bool ln_store_content_has(ln_store *s, ln_str sha256_hex, bool *has, ln_err *err);
 
 /* --- hints: what is only there for speed, and may be lost --- */
 bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
@@ -340,6 +341,75 @@ bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *e
 ** they are due. */
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err);
 
+/* --- alerts (alerts.c): each once, for ever, by source and name --- */
+typedef struct ln_alert_row {
+  int64_t id, ms;                                        /* ms: when it came */
+  ln_str source, name;                                   /* whose it is, and its id there */
+  /* "new": no trigger was asked yet; "decided"; "kept": nobody knows its format, `why` */
+  ln_str state;
+  ln_str by, title, severity, why;                       /* by: who, or what, handed it in */
+  ln_str sha256;                                         /* of what it said, as content of kind "alert" */
+} ln_alert_row;
+typedef bool (*ln_alert_row_fn)(void *arg, const ln_alert_row *a); /* lent; false stops */
+/* Sets a->id.  *fresh: it was not there; else nothing was written. */
+bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
+/* *was: it was "new".  What came first decides. */
+bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+typedef struct ln_alert_query {
+  ln_str state;                                          /* {NULL, 0}: any */
+  bool missed;                                           /* only where a trigger was missed */
+  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  int64_t limit;                                         /* 0: all */
+} ln_alert_query;
+/* Newest first; of new ones the oldest. */
+bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
+bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
+
+/* What became of an alert with one playbook.  what: "started" "joined" "missed" (why), "paused" (approval:
+** what it waits for), "denied", "released": it was paused, and is to be started now. */
+typedef struct ln_alert_run {
+  int64_t alert, run, approval, ms;
+  char ulid[LN_ULID + 1];                                /* on reading; "": none, or pruned */
+  ln_str playbook, what, why, rule;
+} ln_alert_run;
+typedef bool (*ln_alert_run_fn)(void *arg, const ln_alert_run *r); /* lent; false stops */
+bool ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err);
+bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *arg, ln_err *err);
+/* The alerts of a run, in order of their coming. */
+bool ln_store_run_alerts(ln_store *s, int64_t run, ln_alert_row_fn fn, void *arg, ln_err *err);
+
+/* The run under way that has this key; 0: none.  ulid may be NULL. */
+bool ln_tx_key_run(ln_tx *tx, ln_str playbook, ln_str key, int64_t *run, ln_buf *ulid, ln_err *err);
+bool ln_tx_key_put(ln_tx *tx, ln_str playbook, ln_str key, int64_t run, ln_err *err);
+
+/* How many runs a playbook's trigger started by one rule since then, but not before the rule was let go on.
+** *approval: what it waits for; 0: it is not paused. */
+bool ln_tx_rule_starts(ln_tx *tx, ln_str playbook, ln_str rule, int64_t since_ms, int64_t *starts,
+                       int64_t *approval, ln_err *err);
+bool ln_tx_rule_pause(ln_tx *tx, ln_str playbook, ln_str rule, int64_t approval, ln_err *err);
+/* What was decided of a pause: what it held back is released, or stays undone; quiet when it is none. */
+bool ln_tx_rule_answered(ln_tx *tx, int64_t approval, bool yes, int64_t ms, ln_err *err);
+
+/* --- what starts by time (alerts.c) --- */
+typedef struct ln_schedule {
+  ln_str playbook, why;                                  /* why: it could not be started the last time */
+  int64_t every_ms, at_ms, due_ms, run;
+  char ulid[LN_ULID + 1];                                /* of its last run, on reading */
+  bool under_way;                                        /* that has not ended; on reading */
+} ln_schedule;
+typedef bool (*ln_schedule_fn)(void *arg, const ln_schedule *s); /* lent; false stops */
+bool ln_store_schedules(ln_store *s, ln_schedule_fn fn, void *arg, ln_err *err);
+/* Puts it, if its time is still was_ms (0: if it is not there); else "conflict". */
+bool ln_tx_schedule_put(ln_tx *tx, const ln_schedule *s, int64_t was_ms, ln_err *err);
+bool ln_tx_schedule_drop(ln_tx *tx, ln_str playbook, ln_err *err);
+
+/* A signature that was used until its window is over.  "conflict": it was seen already. */
+bool ln_tx_delivery_put(ln_tx *tx, ln_str source, ln_str mark, int64_t now_ms, int64_t until_ms,
+                        ln_err *err);
+/* How far something was read; nothing is appended when it was not begun. */
+bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *err);
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err);
+
 /* --- retention (prune.c): a run, and all that it began, go together --- */
 typedef enum ln_kept_for { /* why a tree of runs has to stay */
   LN_KEPT_NOT, LN_KEPT_OPEN, LN_KEPT_YOUNG, LN_KEPT_HELD, LN_KEPT_ASKED, LN_KEPT_COUNTED
@@ -360,6 +430,9 @@ bool ln_tx_value_dying(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_store_dying(ln_store *s, ln_name_fn fn, void *arg, ln_err *err); /* fn asks nothing of the store */
 bool ln_tx_value_lives(ln_tx *tx, ln_str sha256_hex, ln_err *err);
 bool ln_tx_value_end(ln_tx *tx, ln_str sha256_hex, bool *gone, ln_err *err);
+/* What alerts said that came before then, and that no run of theirs needs: 64 at most of those above
+** *after, where to go on from.  Their rows stay. */
+bool ln_tx_alerts_forget(ln_tx *tx, int64_t before_ms, int64_t *after, int64_t *n, ln_err *err);
 /* What has expired, 64 at most: *n were removed.  *after: the id to go on from. */
 bool ln_tx_contents_expire(ln_tx *tx, int64_t now_ms, int64_t *after, int64_t *n, ln_err *err);
 /* The names of all manifests; those that runs were begun with, a name perhaps more than once.  *last: the
@@ -378,9 +451,32 @@ bool ln_tx_hint(ln_tx *tx, ln_str key, ln_buf *value, ln_err *err); /* as ln_sto
 bool ln_store_tidy(ln_store *s);                         /* true: there may be more                         */
 bool ln_store_free_some(ln_store *s, bool *more, ln_err *err);
 
-/* --- audit: what was refused or decided, append-only --- */
+/* --- audit: what was decided, refused and done, append-only and chained by hashes (audit.c) --- */
+/* run 0: none.  In the transaction of what it tells. */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
                  ln_err *err);
+typedef struct ln_audit_row {
+  int64_t seq, ms, run;                                  /* seq: 1, 2, 3 …                                  */
+  ln_str what, who, ulid, detail;                        /* ulid "": of no run; detail: JSON                */
+  uint8_t hash[LN_SHA256];                               /* zeros: what is kept is none                     */
+} ln_audit_row;
+/* The hash that a record has after the one with the hash `before` (zeros: it is the first). */
+bool ln_audit_hash(const uint8_t before[LN_SHA256], const ln_audit_row *r, uint8_t out[LN_SHA256]);
+typedef bool (*ln_audit_fn)(void *arg, const ln_audit_row *r); /* lent; false stops */
+/* In order of their numbers, those above `after` and not older than since_ms; fn may ask the store. */
+bool ln_store_audit(ln_store *s, int64_t after, int64_t since_ms, ln_audit_fn fn, void *arg, ln_err *err);
+
+/* A signature of how the audit was up to a record; texts in hexadecimal digits. */
+typedef struct ln_checkpoint { int64_t seq, ms; ln_str hash, signer, signature; } ln_checkpoint;
+typedef bool (*ln_checkpoint_fn)(void *arg, const ln_checkpoint *c); /* lent; false stops */
+bool ln_tx_checkpoint_put(ln_tx *tx, const ln_checkpoint *c, ln_err *err); /* quiet if there is one */
+bool ln_store_checkpoints(ln_store *s, ln_checkpoint_fn fn, void *arg, ln_err *err); /* in order */
+typedef struct ln_audit_head {
+  int64_t seq;                                           /* of the last record; 0: none                     */
+  uint8_t hash[LN_SHA256];
+  int64_t checked_seq, checked_ms;                       /* the last checkpoint's; 0: none                  */
+} ln_audit_head;
+bool ln_store_audit_head(ln_store *s, ln_audit_head *out, ln_err *err);
 
 /* --- API tokens (tokens.c): of each only its SHA-256 is kept --- */
 typedef struct ln_token_row {

@@ -5,9 +5,7 @@
 
 enum { HANDLE = 16, NOTED_MS = 60000 };
 
-static ln_str handle_of(ln_str sha256) {
-  return (ln_str){sha256.p, sha256.n < HANDLE ? sha256.n : HANDLE};
-}
+static ln_str handle_of(ln_str sha256) { return (ln_str){sha256.p, sha256.n < HANDLE ? sha256.n : HANDLE}; }
 
 bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err) {
   int64_t one;
@@ -42,20 +40,19 @@ bool ln_tx_token_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err) {
 
 static ln_token_row token_of(const ln_cell *c) {
   return (ln_token_row){.name = c[0].s,
-                    .role = c[1].s,
-                    .sha256 = c[2].s,
-                    .created_ms = c[3].i,
-                    .created_by = c[4].s,
-                    .expires_ms = c[5].i,
-                    .used_ms = c[6].i};
+                        .role = c[1].s,
+                        .sha256 = c[2].s,
+                        .created_ms = c[3].i,
+                        .created_by = c[4].s,
+                        .expires_ms = c[5].i,
+                        .used_ms = c[6].i};
 }
 
 #define COLUMNS "name, role, sha256, created_ms, created_by, expires_ms, used_ms"
 
 bool ln_store_token(ln_store *s, ln_str sha256, ln_token_row_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
-  if (!ln_store_rows(s, &rows, err, "SELECT " COLUMNS " FROM token WHERE handle = ?", "t",
-                     handle_of(sha256)))
+  if (!ln_store_rows(s, &rows, err, "SELECT " COLUMNS " FROM token WHERE handle = ?", "t", handle_of(sha256)))
     return false;
   for (int i = 0; i < rows.n; i++) {
     ln_token_row t = token_of(rows.row[i]);
@@ -71,8 +68,8 @@ bool ln_store_tokens(ln_store *s, ln_token_row_fn fn, void *arg, ln_err *err) {
   bool ok = true, more = true;
   for (int p = 0; more; p ^= 1) {
     ln_rows_free(&rows[p]);
-    if (!(ok = ln_store_rows(s, &rows[p], err,
-                             "SELECT " COLUMNS " FROM token WHERE name > ? ORDER BY name", "t", last)))
+    if (!(ok = ln_store_rows(s, &rows[p], err, "SELECT " COLUMNS " FROM token WHERE name > ? ORDER BY name",
+                             "t", last)))
       break;
     more = rows[p].more;
     for (int i = 0; i < rows[p].n; i++) {

@@ -615,25 +615,38 @@ static void test_large(void **state) {
 
 static bool forget(ln_tx *tx, void *sha, ln_err *e) { return ln_tx_content_remove(tx, ln_str_of(sha), e); }
 
+/* The hash of the first script that a manifest names. */
+static void first_script(kit *k, const char *manifest, char sha[80]) {
+  ln_str line, rest, module;
+  need(ln_store_content_get(k->r->g.store, ln_str_of(manifest), fresh(k), &err));
+  ln_str_cut(ln_buf_view(&k->doc), '\n', &line, &rest);
+  ln_str_cut(rest, '\t', &module, &rest);
+  snprintf(sha, 80, "%.64s", rest.p);
+}
+
 static void test_no_snapshot(void **state) {
   kit k = {0};
-  char sha[80];
+  char sha[80], source[80];
   (void)state;
   open_body(&k, "return playbook { name = 't.main', summary = 's', run = function() return 1 end }\n");
   assert_null(ln_travel_open(&k.r->g, LN_STR("nothing"), &err));
   assert_string_equal(err.code, "not_found");
   assert_non_null(strstr(rig_doc(k.r), "\"snapshot\":\"sha256:"));
   snprintf(sha, sizeof sha, "%.64s", strstr(rig_doc(k.r), "\"snapshot\":\"sha256:") + 19);
-  need(ln_writer_run(k.r->g.store, forget, sha, &err));
-  goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
-  ln_travel_close(k.t);
-  k.t = NULL;
-  rig_down(k.r);
-  rig_up(k.r);
-  k.acts = k.r->n_acts;
-  assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
-  assert_string_equal(err.code, "not_found");
-  assert_has(err.message, "snapshot sha256:");
+  first_script(&k, sha, source);
+  const char *lost[] = {source, sha};
+  for (int i = 0; i < 2; i++) {
+    need(ln_writer_run(k.r->g.store, forget, (void *)(uintptr_t)lost[i], &err));
+    if (k.t) goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
+    ln_travel_close(k.t);
+    k.t = NULL;
+    rig_down(k.r);
+    rig_up(k.r);
+    k.acts = k.r->n_acts;
+    assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
+    assert_string_equal(err.code, "store");
+    assert_has(err.message, i ? "has lost the manifest of snapshot sha256:" : ".lua of snapshot sha256:");
+  }
   shut(&k);
 }
 

@@ -183,8 +183,8 @@ static void test_who_guesses_fills_no_disk(void **state) {
 
 static void test_names(void **state) {
   (void)state;
-  static const char *const bad[] = {"", "a b", "a/b", "a\n", "é",
-                                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+  static const char *const bad[] = {
+      "", "a b", "a/b", "a\n", "é", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_string_equal(add(bad[i], LN_ROLE_VIEWER, 0), "");
   assert_string_not_equal(add("ann@acme.example", LN_ROLE_VIEWER, 0), "");
@@ -210,9 +210,14 @@ static void test_roles(void **state) {
 
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {
-      T(test_its_form),         T(test_only_its_hash_is_kept), T(test_whose_it_is), T(test_what_is_refused),
-      T(test_until_it_expires), T(test_its_last_use),          T(test_who_guesses_fills_no_disk),
-      T(test_names),            cmocka_unit_test(test_roles)};
+  const struct CMUnitTest tests[] = {T(test_its_form),
+                                     T(test_only_its_hash_is_kept),
+                                     T(test_whose_it_is),
+                                     T(test_what_is_refused),
+                                     T(test_until_it_expires),
+                                     T(test_its_last_use),
+                                     T(test_who_guesses_fills_no_disk),
+                                     T(test_names),
+                                     cmocka_unit_test(test_roles)};
   return cmocka_run_group_tests_name("tokens", tests, NULL, NULL);
 }
