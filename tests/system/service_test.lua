@@ -40,7 +40,11 @@ sys.test("TLS: renewed without a restart; a bad renewal changes nothing", functi
   eq(status "old", 200)
   has(http:call("GET", "/healthz", { cacert = t.dir .. "/old.pem" }).headers["strict-transport-security"], "max-age")
   eq(status "new", 0)
-  has(shell(t, "curl -sv --tls-max 1.1 --cacert old.pem " .. http.url .. "/healthz"), "alert")
+  local function spoken(most)
+    return shell(t, ("curl -s -o /dev/null -w '%%{http_code}' --tls-max %s --cacert old.pem %s/healthz"):format(most, http.url))
+  end
+  eq(spoken "1.1", "000")
+  eq(spoken "1.2", "200")
   use(t, "new")
   eq(status "old", 200)                                   -- nobody has said so yet
   renew "event=serve.reloaded"
@@ -84,9 +88,13 @@ sys.test("a certificate that cannot be used is said at the start, with its file"
   fails("a.key", "a.key", "a.key")
 end)
 
+-- Writes down what comes to a socket.
+local LISTEN = [[$| = 1; my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "notify") or die;
+  my $said; while (defined $s->recv($said, 4096)) { print $said, "\n" }]]
+
 sys.test("the service manager hears READY, RELOADING and STOPPING, and that the loop turns", function(t)
   t:write("lunette.conf.lua", 'return { listen = "127.0.0.1:0" }')
-  local ear = io.popen(("nc -luU '%s/notify' >'%s/heard' & echo $!"):format(t.dir, t.dir))
+  local ear = io.popen(("cd '%s' && { perl -MIO::Socket::UNIX -e '%s' >heard & echo $!; }"):format(t.dir, LISTEN))
   local pid = ear:read "l"
   ear:close()
   assert(t:until_true(function() return os.execute(("test -S '%s/notify'"):format(t.dir)) end))
