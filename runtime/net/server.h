@@ -70,7 +70,7 @@ bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, si
 typedef struct ln_stream ln_stream;
 ln_stream *ln_exchange_stream(ln_exchange *x, int status, const ln_header *headers, size_t n, size_t most,
                               void (*gone)(void *arg), void *arg);
-bool ln_stream_send(ln_stream *t, ln_str piece);         /* copies all; false: too much waits, none was added */
+bool ln_stream_send(ln_stream *t, ln_str piece);         /* copies all; false: too much waits: none    */
 /* What waits is forgotten, but for what was half taken: `last` comes instead, and the end.  gone is not
 ** called; the stream is the server's. */
 void ln_stream_end(ln_stream *t, ln_str last);

@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 
-typedef struct health { bool store, frozen, scripts, stopping; } health; /* what is wrong                  */
+typedef struct health {
+  bool store, frozen, scripts, stopping;
+} health; /* what is wrong                  */
 
 static bool is_frozen(void *arg, const ln_freeze *f) {
   (void)f;
@@ -28,8 +30,10 @@ static health look(const ln_api *a) {
 }
 
 static bool answer(ln_api *a, const health *h, ln_err *err) {
-  const struct { const char *name; bool wrong; } all[] = {
-      {"store", h->store}, {"frozen", h->frozen}, {"scripts", h->scripts}, {"stopping", h->stopping}};
+  const struct {
+    const char *name;
+    bool wrong;
+  } all[] = {{"store", h->store}, {"frozen", h->frozen}, {"scripts", h->scripts}, {"stopping", h->stopping}};
   bool wrong = false;
   ln_buf b;
   ln_json j;
@@ -68,10 +72,12 @@ bool ln_api_ready(ln_api *a, ln_err *err) {
 static void put_writer(ln_engine *g, ln_buf *out) {
   ln_writer_stats w;
   ln_writer_stats_get(g->store, &w);
-  const struct { const char *name, *help; uint64_t n; } all[] = {
-      {"lunette_store_commits", "Transactions of the store's writer.", w.commits},
-      {"lunette_store_jobs", "Jobs that those transactions did.", w.jobs},
-      {"lunette_store_bytes", "Bytes of journal written.", w.bytes}};
+  const struct {
+    const char *name, *help;
+    uint64_t n;
+  } all[] = {{"lunette_store_commits", "Transactions of the store's writer.", w.commits},
+             {"lunette_store_jobs", "Jobs that those transactions did.", w.jobs},
+             {"lunette_store_bytes", "Bytes of journal written.", w.bytes}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     ln_buf_addf(out, "# TYPE %s counter\n# HELP %s %s\n%s_total %llu\n", all[i].name, all[i].name,
                 all[i].help, all[i].name, (unsigned long long)all[i].n);

@@ -4,7 +4,13 @@
 
 #include "engine/engine.h"
 
-typedef enum ln_role { LN_ROLE_NONE, LN_ROLE_VIEWER, LN_ROLE_OPERATOR, LN_ROLE_APPROVER, LN_ROLE_ADMIN } ln_role;
+typedef enum ln_role {
+  LN_ROLE_NONE,
+  LN_ROLE_VIEWER,
+  LN_ROLE_OPERATOR,
+  LN_ROLE_APPROVER,
+  LN_ROLE_ADMIN
+} ln_role;
 
 typedef struct ln_caller {
   ln_role role;

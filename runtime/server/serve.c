@@ -20,8 +20,8 @@
 ** stale: of what goes on with its last good version, or has none: an array of
 ** { at, last, module, since, why }.
 **
-** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their token),
-** not by the message. */
+** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their
+** token), not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
@@ -59,7 +59,7 @@ struct ln_service {
   struct { int64_t until_ms; void (*done)(void *arg); void *arg; ln_timer look; } drain; /* done NULL: none */
 };
 
-struct doing {                                           /* what was asked, until what came of it is durable */
+struct doing { /* what was asked, until what came of it is durable */
   ln_service *s;                                         /* NULL: it is no more                             */
   ln_service_fn done;
   void *arg;                                             /* NULL: nobody wants to know any more             */
@@ -580,7 +580,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
 void ln_service_stop(ln_service *s) {
   if (!s) return;
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
-  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
+  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer still has them */
   ln_schedules_stop(s->schedules);
   ln_alerts_stop(s->alerts);
   if (s->events) ln_events_end(s->events);

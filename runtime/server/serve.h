@@ -13,7 +13,7 @@ typedef struct ln_events ln_events;                      /* server/events.h     
 typedef struct ln_tallies ln_tallies;                    /* server/tallies.h                                */
 
 typedef struct ln_service_opts {
-  int fd;                                                /* listens for HTTP already; 0: none was handed over */
+  int fd;                                                /* listens for HTTP already; 0: none          */
 } ln_service_opts;
 
 /* Takes the store ("conflict": another serves it), takes up what is due and what the dead have left, and

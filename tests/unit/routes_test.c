@@ -3,11 +3,11 @@
 #include "server/http.h"
 #include "server/notify.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +24,23 @@ static ln_found found(const char *method, const char *path) {
 
 static void test_paths(void **s) {
   (void)s;
-  static const char *const none[] = {"/", "/v1", "/v1/", "/v1/runs/", "//v1/runs", "/v1//runs", "/v1/./runs",
-                                     "/v1/../v1/runs", "/V1/runs", "/v1/runs/a/b", "/v1/runs;x", "/v1%2fruns",
-                                     "/v1/runs/x/cancel/", "/v1/runs//cancel"};
-  static const char *const bad[] = {"/v1/runs/%", "/v1/runs/%2", "/v1/runs/%zz", "/v1/runs/%00", "/v1/runs/a%0d",
-                                    "/v1/runs/.", "/v1/runs/..", "/v1/runs/%2e%2E", "/v1/runs/%ff",
-                                    "/v1/runs/%c0%af", "/v1/runs/%7f", "/v1/runs/\xff"};
+  static const char *const none[] = {"/",
+                                     "/v1",
+                                     "/v1/",
+                                     "/v1/runs/",
+                                     "//v1/runs",
+                                     "/v1//runs",
+                                     "/v1/./runs",
+                                     "/v1/../v1/runs",
+                                     "/V1/runs",
+                                     "/v1/runs/a/b",
+                                     "/v1/runs;x",
+                                     "/v1%2fruns",
+                                     "/v1/runs/x/cancel/",
+                                     "/v1/runs//cancel"};
+  static const char *const bad[] = {"/v1/runs/%",    "/v1/runs/%2",     "/v1/runs/%zz", "/v1/runs/%00",
+                                    "/v1/runs/a%0d", "/v1/runs/.",      "/v1/runs/..",  "/v1/runs/%2e%2E",
+                                    "/v1/runs/%ff",  "/v1/runs/%c0%af", "/v1/runs/%7f", "/v1/runs/\xff"};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++)
     if (found("GET", none[i]) != LN_NO_PATH && found("POST", none[i]) != LN_NO_PATH) fail_msg("%s", none[i]);
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -45,12 +56,13 @@ static void test_paths(void **s) {
 static void test_parts(void **s) {
   (void)s;
   ln_match m;
-  assert_int_equal(ln_route_find(LN_STR("POST"), LN_STR("/v1/runs/01AB/signals/a%2Fb%20c+%c3%a9"), &m), LN_FOUND);
+  assert_int_equal(ln_route_find(LN_STR("POST"), LN_STR("/v1/runs/01AB/signals/a%2Fb%20c+%c3%a9"), &m),
+                   LN_FOUND);
   assert_string_equal(m.part[0].p, "01AB");
   assert_string_equal(m.part[1].p, "a/b c+\xc3\xa9");
   free(m.texts);
   assert_int_equal(ln_route_find(LN_STR("POST"), LN_STR("/v1/entities/a%3Ab:c%252e/release"), &m), LN_FOUND);
-  assert_string_equal(m.part[0].p, "a:b:c%2e");          /* decoded once                                  */
+  assert_string_equal(m.part[0].p, "a:b:c%2e"); /* decoded once                                  */
   free(m.texts);
   assert_int_equal(ln_route_find(LN_STR("PATCH"), LN_STR("/v1/freeze"), &m), LN_NO_METHOD);
   assert_string_equal(m.allow, "GET, HEAD, POST, DELETE");
@@ -108,7 +120,7 @@ static void test_manager(void **s) {
   (void)s;
   char path[] = "/tmp/lunette-notify-XXXXXX", heard[64] = "", pid[24];
   struct sockaddr_un sa = {.sun_family = AF_UNIX};
-  ln_notify("READY=1");                                  /* nobody manages us                             */
+  ln_notify("READY=1"); /* nobody manages us                             */
   assert_non_null(mkdtemp(path));
   snprintf(sa.sun_path, sizeof sa.sun_path, "%s/s", path);
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -120,11 +132,11 @@ static void test_manager(void **s) {
   unlink(sa.sun_path);
   rmdir(path);
   close(fd);
-  ln_notify("STOPPING=1");                               /* nobody is there any more: quiet               */
+  ln_notify("STOPPING=1"); /* nobody is there any more: quiet               */
   unsetenv("NOTIFY_SOCKET");
   setenv("LISTEN_FDS", "1", 1);
   setenv("LISTEN_PID", "1", 1);
-  assert_int_equal(ln_notify_socket(), 0);               /* it is for another process                     */
+  assert_int_equal(ln_notify_socket(), 0); /* it is for another process                     */
   snprintf(pid, sizeof pid, "%d", (int)getpid());
   setenv("LISTEN_FDS", "1", 1);
   setenv("LISTEN_PID", pid, 1);
