@@ -1,7 +1,8 @@
 /* http.c: the HTTP side of the process that serves a store.
 **
 ** What is outside is looked at in one order: the address's rate, the path, the method, who it is and what
-** they may do, the query, the body.  Only then is a handler called, so that none has to look at any of that again.
+** they may do, the query, the body.  Only then is a handler called, so that none has to look at any of that
+** again.
 ** A refusal is an RFC 9457 document.  Nothing of a request but its route goes to the log: not its query, not
 ** its headers, not its body. */
 #include "server/http.h"
