@@ -14,7 +14,7 @@ static const struct option options[] = {{"kept", no_argument, NULL, OPT_KEPT},
                                         LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette alerts [ALERT] [--kept|--missed] [--since T] [--json] [--config FILE]\n"
-    "The alerts that came in, newest first, and what each started.  With ALERT, its number: all of that one,\n"
+    "The alerts that came in, newest first, and what each started.  With ALERT, its number: all of it,\n"
     "with what it said.  --kept: what no adapter knows; --missed: where a trigger failed.\n";
 
 typedef struct listing { ln_app *app; bool json, whole, ok; ln_err *err; } listing;

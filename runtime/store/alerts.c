@@ -130,7 +130,8 @@ bool ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err) {
                       "INSERT INTO alert_run(alert, playbook, what, why, run, approval, rule, ms)"
                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(alert, playbook) DO UPDATE SET"
                       " what = ?3, why = ?4, run = ?5, approval = ?6, rule = ?7, ms = ?8",
-                      "itttiiti", r->alert, r->playbook, r->what, r->why, r->run, r->approval, r->rule, r->ms);
+                      "itttiiti", r->alert, r->playbook, r->what, r->why, r->run, r->approval, r->rule,
+                      r->ms);
 }
 
 bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *arg, ln_err *err) {
@@ -138,7 +139,8 @@ bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *a
   bool go_on = true;
   if (!ln_store_rows(s, &rows, err,
                      "SELECT a.run, a.approval, a.ms, coalesce(r.ulid, ''), a.playbook, a.what, a.why, a.rule"
-                     " FROM alert_run a LEFT JOIN run r ON r.id = a.run WHERE a.alert = ? ORDER BY a.playbook",
+                     " FROM alert_run a LEFT JOIN run r ON r.id = a.run WHERE a.alert = ?"
+                     " ORDER BY a.playbook",
                      "i", alert))
     return false;
   for (int i = 0; go_on && i < rows.n; i++) {

@@ -32,7 +32,8 @@ static void test_headers(void **state) {
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ln_signature s;
     ln_err err = {.code = ""};
-    if (!ln_signature_read(ln_str_of(good[i].header), &s, &err)) fail_msg("%s: %s", good[i].header, err.message);
+    if (!ln_signature_read(ln_str_of(good[i].header), &s, &err))
+      fail_msg("%s: %s", good[i].header, err.message);
     assert_int_equal(s.n, good[i].n);
     assert_true(ln_str_eq(s.time, ln_str_of(good[i].time)));
     for (size_t k = 0; k < LN_MAC; k++) assert_int_equal(s.mac[0][k], k);
@@ -178,7 +179,8 @@ static void test_token(void **state) {
   ln_webhook w;
   ln_source_config s = {.name = {"hooks", 5}, .secret = {"hook", 4}, .header = {"Authorization", 13},
                         .token = true, .challenge = {"X-Challenge", 11}};
-  sent right = {{"authorization", "x-challenge"}, {KEY, "say this"}}, wrong = {{"Authorization"}, {"a secret"}};
+  sent right = {{"authorization", "x-challenge"}, {KEY, "say this"}};
+  sent wrong = {{"Authorization"}, {"a secret"}};
   assert_true(let_in(&s, &right, BODY, &w));
   assert_string_equal(w.mark, "");
   assert_false(let_in(&s, &wrong, BODY, &w));
