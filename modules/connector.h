@@ -37,7 +37,7 @@ typedef struct ln_op_info {                              /* lives as long as the
   bool list;
   ln_list select;                                        /* of a list: one of these, or all = true */
   ln_str one_by;                                         /* "": one item only */
-  ln_list uses;                                          /* of a flow: full names of its operations */
+  ln_list uses; /* full names: a flow's operations, the reads that an operation makes by itself */
 } ln_op_info;
 /* One operation or flow by its full name; loads its connector.  "not_found" names the nearest. */
 bool ln_connectors_info(ln_engine *g, ln_str full, ln_op_info *out, ln_err *err);
@@ -50,6 +50,21 @@ bool ln_connectors_each(ln_engine *g, ln_str connector, bool (*fn)(void *arg, co
 /* What takes a write back: appends { args, op } to out, from what its look kept as `undo` and from its
 ** result. "not_found": it cannot be taken back, and why. */
 bool ln_connectors_undo(ln_engine *g, ln_str undo, ln_str result, ln_buf *out, ln_err *err);
+
+/* --- what a vendor has to grant (connector_rights.c) --- */
+typedef struct ln_right {                                /* lives as long as the registry */
+  ln_str name;                                           /* as the vendor calls it: "okta.groups.read" */
+  ln_list operations;                                    /* that need it, without the connector's name */
+  bool tried;                                            /* a read shows whether it is there */
+} ln_right;
+/* Those of one connector, which it loads; NULL with *n 0: it declares none, or err says why it cannot
+** load. */
+const ln_right *ln_connectors_rights(ln_engine *g, ln_str connector, size_t *n, ln_err *err);
+/* Asks the vendor what shows whether a right is there; nothing of it is kept.  done is called once, later:
+** NULL: it is.  False: it cannot be asked, and why. */
+typedef void (*ln_tried_fn)(void *arg, const ln_err *err);
+bool ln_connectors_try(ln_engine *g, ln_str connector, size_t right, ln_tried_fn done, void *arg,
+                       ln_err *err);
 
 /* --- in a run's VM --- */
 /* Pushes the table of `require "connectors.NAME"`: one function an operation or flow. [-0, +1, e] */

@@ -9,7 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILE_MAX_BYTES = 2 << 20, MAX_OPS = 500, MAX_ITEMS = 64, PATH_MAX_TEXT = 160 };
+enum {
+  FILE_MAX_BYTES = 2 << 20,
+  ARGS_MAX = 64 << 10,
+  MAX_OPS = 500,
+  USES_MOST = 16,
+  MAX_ITEMS = 64,
+  PATH_MAX_TEXT = 160
+};
 
 /* --- the arena --- */
 
@@ -45,6 +52,7 @@ typedef struct reader {
   lua_State *L;
   lnC_connector *c;
   char where[PATH_MAX_TEXT];
+  lnC_operation *asks;                                   /* whose reads are looked at; NULL: nobody's       */
 } reader;
 
 static void at(reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -465,6 +473,14 @@ lnC_operation *lnC_find(const lnC_connector *c, ln_str name) {
   return NULL;
 }
 
+/* A read that the operation at hand makes by itself. */
+static void note_use(reader *r, const lnC_operation *read) {
+  lnC_operation *o = r->asks;
+  if (!o || o->uses.n == USES_MOST) return;
+  if (!o->uses.v) o->uses.v = keep_room(r->L, r->c, USES_MOST, sizeof *o->uses.v);
+  o->uses.v[o->uses.n++] = ln_str_of(read->full);
+}
+
 /* The op on top must be a text that names a read of this connector, a function, or a list of parts with
 ** such. */
 static void check_op(reader *r, const char *key, bool lists) {
@@ -474,6 +490,7 @@ static void check_op(reader *r, const char *key, bool lists) {
     const lnC_operation *o = lnC_find(r->c, (ln_str){p, n});
     if (!o || o->flow || o->write)
       bad(r, key, lua_pushfstring(r->L, "names '%s', which is no read of this connector", p));
+    else note_use(r, o);
   } else if (lists && lua_istable(r->L, -1)) {
     lua_Integer m = luaL_len(r->L, -1);
     for (lua_Integer i = 1; i <= m; i++) {
@@ -488,6 +505,7 @@ static void check_op(reader *r, const char *key, bool lists) {
 }
 
 static void check_refers(reader *r, lnC_operation *o) {
+  r->asks = o;
   static const char *const parts[] = {"state", "resolve", "probe", "follow", NULL};
   at(r, "operations.%.60s", o->name);
   lnC_field(r->L, o, "first");
@@ -614,13 +632,65 @@ static void read_endpoints(reader *r) {
   r->c->endpoints = o;
 }
 
+/* --- rights --- */
+
+/* What is asked to see whether a right is there: a read, and arguments that find nothing. */
+static void read_try(reader *r, ln_right *right, lnC_right *own) {
+  ln_err err;
+  ln_str name = text(r, "try", false);
+  own->op = name.n ? lnC_find(r->c, name) : NULL;
+  if (name.n && (!own->op || own->op->flow || own->op->write))
+    bad(r, "try", "must name a read of this connector");
+  right->tried = own->op != NULL;
+  if (!own->op) return;
+  ln_buf *given = lnL_new_buf(r->L, ARGS_MAX), *checked = lnL_new_buf(r->L, ARGS_MAX); /* owners */
+  if (lua_getfield(r->L, -3, "args") != LUA_TTABLE) bad(r, "args", "must be a table");
+  lnC_encode(r->L, -1, given, "args");
+  if (!ln_params_check(&own->op->params, own->op->full, ln_buf_view(given), NULL, checked, &err))
+    luaL_error(r->L, "%s.args: %s", r->where, err.message);
+  const char *kept_args = keep(r->c, ln_buf_view(checked));
+  own->args = (ln_str){kept_args, kept_args ? checked->n : 0};
+  if (!kept_args) luaL_error(r->L, "no memory");
+  lua_pop(r->L, 3);
+}
+
+static void read_right(reader *r, ln_right *right, lnC_right *own) {
+  known_keys(r, "name try args operations");
+  right->name = text(r, "name", true);
+  right->operations = texts(r, "operations");
+  for (size_t i = 0; i < right->operations.n; i++)
+    if (!lnC_find(r->c, right->operations.v[i])) bad(r, "operations", "names what is no operation");
+  if (!right->operations.n) bad(r, "operations", "must say which operations need it");
+  read_try(r, right, own);
+}
+
+/* What the vendor has to grant, and which operations need it. */
+static void read_rights(reader *r) {
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->c->self);      /* decl */
+  of_kind(r, "rights", "t", false);
+  lua_Integer n = lua_getfield(r->L, -1, "rights") == LUA_TTABLE ? luaL_len(r->L, -1) : 0; /* decl rights */
+  if (n > MAX_ITEMS) bad(r, "rights", "is too long");
+  r->c->rights = keep_room(r->L, r->c, (size_t)n + 1, sizeof *r->c->rights);
+  r->c->own_rights = keep_room(r->L, r->c, (size_t)n + 1, sizeof *r->c->own_rights);
+  for (lua_Integer i = 1; i <= n; i++) {
+    at(r, "rights[%d]", (int)i);
+    if (lua_geti(r->L, -1, i) != LUA_TTABLE) bad(r, "", "must be a table");
+    read_right(r, &r->c->rights[i - 1], &r->c->own_rights[i - 1]);
+    lua_pop(r->L, 1);
+    r->c->n_rights++;
+  }
+  at(r, "%s", "");
+  lua_pop(r->L, 2);
+}
+
 static int l_declare(lua_State *L) {
   lnC_connector *c = lua_touserdata(L, 1);
   reader r = {.L = L, .c = c};
   const char *chunk = lua_pushfstring(L, "@%s", c->file); /* job chunk */
   lnC_load(L, c->engine, (ln_str){c->source, c->source_n}, chunk); /* job chunk decl */
   if (!lua_istable(L, -1)) return luaL_error(L, "it must return connector { … }");
-  known_keys(&r, "name summary config auth headers body fault limit concurrency endpoints operations flows");
+  known_keys(&r, "name summary config auth headers body fault limit concurrency endpoints rights operations "
+                 "flows");
   ln_str name = text(&r, "name", true);
   if (!ln_str_eq(name, ln_str_of(c->name))) bad(&r, "name", "must be the file's own name");
   lua_pushvalue(L, -1);
@@ -637,6 +707,7 @@ static int l_declare(lua_State *L) {
     if (!c->ops[i].flow) check_refers(&r, &c->ops[i]);
   at(&r, "%s", "");
   read_endpoints(&r);
+  read_rights(&r);
   return 0;
 }
 

@@ -35,6 +35,11 @@ typedef struct lnC_operation {
   struct lnC_operation *follow;                          /* the read that follow asks; NULL: none */
 } lnC_operation;
 
+typedef struct lnC_right {                               /* how it is tried */
+  lnC_operation *op;                                     /* NULL: no read shows it */
+  ln_str args;                                           /* checked, encoded */
+} lnC_right;
+
 struct lnC_connector {
   ln_engine *engine;
   char *name, *file;
@@ -51,6 +56,7 @@ struct lnC_connector {
   size_t n_ops;
   int64_t concurrency;
   lnC_operation *endpoints;                              /* the read that counts them; NULL: none */
+  ln_right *rights; lnC_right *own_rights; size_t n_rights;
   int64_t n_endpoints, count_after_ms;                   /* what it said (0: nothing yet), and till when */
   /* what the configuration makes of it, at first use */
   const ln_connector_config *site;

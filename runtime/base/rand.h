@@ -16,7 +16,8 @@ struct ln_rand {
 ln_rand *ln_rand_real(void);                             /* static, any thread                            */
 void ln_rand_seed(ln_rand *r, uint64_t seed);            /* makes *r a repeatable one, for one thread     */
 uint64_t ln_rand_u64(ln_rand *r);                        /* real: aborts only if the generator is broken  */
-void ln_rand_two(ln_rand *r, uint64_t *first, uint64_t *second); /* as two calls would, by one of the kernel's */
+/* What two calls would give, by one of the kernel's. */
+void ln_rand_two(ln_rand *r, uint64_t *first, uint64_t *second);
 double ln_rand_unit(ln_rand *r);                         /* 0 <= x < 1                                    */
 
 #endif

@@ -176,6 +176,14 @@ bool ln_sign(ln_str alg, ln_str key, ln_str data, ln_buf *signature, ln_err *err
          ln_fail(err, "failed", LN_FINAL, "OpenSSL could not sign with %s", a->name);
 }
 
+bool ln_ed25519_public(const uint8_t key[ED_RAW], uint8_t out[ED_RAW]) {
+  size_t n = ED_RAW;
+  EVP_PKEY *k = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, key, ED_RAW);
+  bool ok = k && EVP_PKEY_get_raw_public_key(k, out, &n) == 1 && n == ED_RAW;
+  EVP_PKEY_free(k);
+  return ok;
+}
+
 bool ln_verify(ln_str alg, ln_str key, ln_str data, ln_str signature, bool *valid, ln_err *err) {
   const alg_row *a = row_of(alg, err);
   EVP_PKEY *k = a ? fitting_key(a, key, false, err) : NULL;

@@ -15,6 +15,8 @@
 bool ln_sign(ln_str alg, ln_str key, ln_str data, ln_buf *signature, ln_err *err);
 /* False: alg or key cannot be used; else *valid says whether the signature is that key's of that data. */
 bool ln_verify(ln_str alg, ln_str key, ln_str data, ln_str signature, bool *valid, ln_err *err);
+/* The public half of an Ed25519 key, 32 raw bytes each.  False: OpenSSL cannot do it. */
+bool ln_ed25519_public(const uint8_t key[32], uint8_t out[32]);
 /* Does signing the same data twice give two signatures?  Unknown algorithms: false. */
 bool ln_sign_is_random(ln_str alg);
 

@@ -107,6 +107,8 @@ int ln_cmd_check(int argc, char **argv);
 int ln_cmd_test(int argc, char **argv);
 int ln_cmd_new(int argc, char **argv);
 int ln_cmd_secret(int argc, char **argv);
+int ln_cmd_token(int argc, char **argv);
+int ln_cmd_audit(int argc, char **argv);
 int ln_cmd_entity(int argc, char **argv);
 int ln_cmd_undo(int argc, char **argv);
 int ln_cmd_release(int argc, char **argv);
@@ -116,6 +118,7 @@ int ln_cmd_dap(int argc, char **argv);
 int ln_cmd_migrate(int argc, char **argv);
 int ln_cmd_backup(int argc, char **argv);
 int ln_cmd_prune(int argc, char **argv);
+int ln_cmd_doctor(int argc, char **argv);
 int ln_cmd_bench(int argc, char **argv);
 
 #endif

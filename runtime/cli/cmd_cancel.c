@@ -65,7 +65,8 @@ static int take_and_cancel(ln_app *app, const char *which, bool json) {
   ln_err err = {0};
   bool running = false;
   if (app->served) return ask_to_cancel(app, which, json);
-  if (!ln_run_ask_cancel(&app->g, ln_str_of(which), &running, &err)) return ln_app_fail(&err);
+  if (!ln_run_ask_cancel(&app->g, ln_str_of(which), ln_str_of(ln_app_user()), &running, &err))
+    return ln_app_fail(&err);
   if (running)
     return printf("asked the process that runs it; lunette show %s says when it has ended\n", which),
            LN_EXIT_DONE;

@@ -128,7 +128,8 @@ static int prune(pruner *p) {
   ln_err err = {0};
   ln_pruned n = {0};
   ln_store *archive = NULL;
-  ln_prune_opts o = {.dry = p->dry, .kept = on_kept, .between = on_between, .arg = p};
+  ln_prune_opts o = {
+      .dry = p->dry, .by = ln_str_of(ln_app_user()), .kept = on_kept, .between = on_between, .arg = p};
   ln_buf_init(&p->kept, (size_t)1 << 30);
   ln_json_init(&p->j, &p->kept);
   ln_json_open(&p->j, '[');

@@ -55,7 +55,8 @@ static int set(ln_app *app, const char *name) {
   ln_err err = {0};
   const char *made = NULL;
   bool ok = read_value(&value, &err) &&
-            ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value), &made, &err);
+            ln_secret_set(app->g.vault, ln_str_of(name), ln_buf_view(&value), ln_str_of(ln_app_user()), &made,
+                          &err);
   ln_buf_wipe(&value);
   if (made)
     fprintf(stderr,
@@ -81,7 +82,8 @@ static int do_it(ln_app *app, int n, char **words) {
   if (n == 1 && strcmp(words[0], "list") == 0)
     return ln_store_secrets(app->g.store, print_name, NULL, &err) ? LN_EXIT_DONE : ln_app_fail(&err);
   if (n != 2 || strcmp(words[0], "rm") != 0) return ln_app_usage("secret takes set NAME, list, or rm NAME");
-  if (!ln_secret_rm(app->g.vault, ln_str_of(words[1]), &was, &err)) return ln_app_fail(&err);
+  if (!ln_secret_rm(app->g.vault, ln_str_of(words[1]), ln_str_of(ln_app_user()), &was, &err))
+    return ln_app_fail(&err);
   if (was) return LN_EXIT_DONE;
   ln_app_usage("the vault has no %s: lunette secret list says what it has", words[1]);
   return LN_EXIT_FAILED;

@@ -2,6 +2,7 @@
 #include "cli/remote.h"
 
 #include "base/log.h"
+#include "engine/audit.h"
 #include "server/serve.h"
 
 #include <signal.h>
@@ -31,13 +32,18 @@ static int serve(ln_app *app) {
   ln_app_catch(SIGINT);
   ln_app_catch(SIGTERM);
   ln_log_level(LN_INFO);
+  ln_audit_watch *audit = NULL;
   ln_server *s = ln_server_start(&app->g, &err);
+  if (s && (!ln_audit_configured(&app->g, ln_str_of(ln_app_user()), &err) ||
+            !(audit = ln_audit_watch_start(&app->g, &err))))
+    ln_server_stop(s), s = NULL;
   if (!s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   fprintf(stderr, "lunette: serving %s\n", ln_store_path(app->g.store));
   l->timer(l, &look, 50);
   l->run(l);
   l->cancel(l, &look);
   ln_server_stop(s);
+  ln_audit_watch_stop(audit);
   fprintf(stderr, "lunette: stopped; the runs wait\n");
   return LN_EXIT_DONE;
 }

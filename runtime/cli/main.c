@@ -34,6 +34,8 @@ static const command commands[] = {
     {"test", ln_cmd_test, "runs tests of playbooks"},
     {"new", ln_cmd_new, "a skeleton of a playbook, a connector, a test"},
     {"secret", ln_cmd_secret, "the vault: set, list, rm"},
+    {"token", ln_cmd_token, "who may use the HTTP API: add, list, rm"},
+    {"audit", ln_cmd_audit, "what was decided and done: verify, export, checkpoint"},
     {"freeze", ln_cmd_freeze, "stops all writes"},
     {"thaw", ln_cmd_freeze, "lets them go on"},
     {"replay", ln_cmd_replay, "past runs gone through again, from their journals"},
@@ -45,6 +47,7 @@ static const command commands[] = {
     {"hold", ln_cmd_hold, "prolongs a lease"},
     {"backup", ln_cmd_backup, "a copy of the store"},
     {"prune", ln_cmd_prune, "old runs go to an archive"},
+    {"doctor", ln_cmd_doctor, "is all in order?"},
     {"bench", ln_cmd_bench, "load: many runs of a playbook"}};
 
 static int help(FILE *f) {

@@ -448,14 +448,32 @@ static bool four_eyes(const struct deciding *d, ln_err *err) {
                  d->starter);
 }
 
+/* For the audit. */
+static void put_decision(const struct deciding *d, ln_buf *out) {
+  ln_json j;
+  ln_buf_init(out, (size_t)1 << 20);
+  ln_json_init(&j, out);
+  ln_json_open(&j, '{');
+  if (d->answer.n) ln_json_key(&j, LN_STR("answer")), ln_json_str(&j, d->answer);
+  ln_json_key(&j, LN_STR("approval"));
+  ln_json_int(&j, d->id);
+  if (d->comment.n) ln_json_key(&j, LN_STR("comment")), ln_json_str(&j, d->comment);
+  if (ln_str_eq(ln_str_of(d->starter), d->by)) ln_json_key(&j, LN_STR("self")), ln_json_bool(&j, true);
+  ln_json_close(&j, '}');
+}
+
 static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct deciding *d = arg;
   int64_t now = ln_now_ms(d->g->loop->clock);
   if (!ln_tx_approval_vote(tx, d->id, d->yes, d->by, d->comment, d->answer, now, err)) return false;
   if (!d->run && !ln_tx_rule_answered(tx, d->id, d->yes, now, err)) return false;
-  bool self = ln_str_eq(ln_str_of(d->starter), d->by);
-  return ln_tx_audit(tx, now, d->yes ? LN_STR("approved") : LN_STR("denied"), d->by, d->run,
-                     self ? LN_STR("{\"self\":true}") : LN_STR("{}"), err);
+  ln_buf detail;
+  put_decision(d, &detail);
+  bool ok = ln_buf_ok(&detail, err) &&
+            ln_tx_audit(tx, now, d->yes ? LN_STR("approved") : LN_STR("denied"), d->by, d->run,
+                        ln_buf_view(&detail), err);
+  ln_buf_free(&detail);
+  return ok;
 }
 
 bool ln_approval_decide(ln_engine *g, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,

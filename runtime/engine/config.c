@@ -213,6 +213,14 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_audit(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"checkpoints", "key", NULL};
+  ln_str a = part(top, "audit");
+  return !a.n || (known_only(a, "audit", known, err) &&
+                  want_text(l, a, "checkpoints", &l->c.audit_checkpoints, err) &&
+                  want_text(l, a, "key", &l->c.audit_key, err));
+}
+
 /* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
 ** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
@@ -395,8 +403,8 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
-                                      "connectors_path", "approvals", "guards", "stdlib",      "intake",
-                                      NULL};
+                                      "connectors_path", "approvals", "guards", "stdlib",      "audit",
+                                      "intake",          NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -405,9 +413,9 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && each_member(l, top, "connectors", read_connector, err) &&
-         each_member(l, top, "credentials", read_credential, err) &&
-         read_intake(l, top, err);
+         read_guards(l, top, err) && read_audit(l, top, err) &&
+         each_member(l, top, "connectors", read_connector, err) &&
+         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -437,7 +445,8 @@ enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
 static void too_long(lua_State *L, lua_Debug *ar) {
   (void)ar;
   luaL_where(L, 0);
-  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1), STEPS_MOST);
+  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1),
+                  STEPS_MOST);
   lua_error(L);
 }
 

@@ -51,6 +51,7 @@ typedef struct ln_config {
   double share;                                          /* 0: none                                         */
   bool approve_destructive;                              /* guards.approve == "destructive" (else "never")  */
   ln_list unasked;
+  ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */

@@ -111,8 +111,8 @@ void ln_effect_free(ln_effect *e) {
 
 enum { SHORT = 64 };
 
-/* What was asked last on this thread, if it is short, with its fingerprint: loops and polls ask the same again
-** and again, and hashing it takes longer than all else that naming a step does. */
+/* What was asked last on this thread, if it is short, with its fingerprint: loops and polls ask the same
+** again and again, and hashing it takes longer than all else that naming a step does. */
 static _Thread_local struct { size_t op, args; char text[2 * SHORT]; uint8_t print[LN_FINGERPRINT]; } last;
 
 static bool is_last(ln_str op, ln_str args) {

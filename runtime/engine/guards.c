@@ -228,24 +228,13 @@ static void refusal_done(void *arg, const ln_err *err) {
   if (err && r) ln_run_end_attempt(r, err);
 }
 
-static void put_member(ln_json *j, const char *key, const char *value) {
-  ln_json_key(j, ln_str_of(key));
-  ln_json_strz(j, value);
-}
-
 void ln_guard_audit(ln_effect *e, const ln_err *refused) {
-  ln_json j;
+  const ln_act act = {.rule = ln_str_of(refused->rule)};
   refusal *f = calloc(1, sizeof *f);
   if (!f) return;
   f->run = e->run;
   ln_buf_init(&f->detail, (size_t)64 << 20);
-  ln_json_init(&j, &f->detail);
-  ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("entity"));
-  ln_json_str(&j, e->w.entity);
-  put_member(&j, "rule", refused->rule);
-  put_member(&j, "step", e->name);
-  ln_json_close(&j, '}');
+  ln_act_describe(e, &act, &f->detail);
   if (ln_run_flush_with(e->run, refusal_apply, refusal_done, f)) return;
   ln_buf_free(&f->detail);
   free(f);

@@ -429,6 +429,12 @@ bool ln_guard_caps(ln_tx *tx, const ln_effect *e, ln_err *err); /* looks        
 /* "rival", "moved": the last member may be another by now */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err);
 bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err); /* it is one more                          */
+/* act.c: what came of a write, for the audit; empty: it is not said */
+typedef struct ln_act { ln_str outcome, code, rule; } ln_act;
+void ln_act_describe(const ln_effect *e, const ln_act *a, ln_buf *out); /* as JSON */
+/* A record whose detail is one member; of r: ms, what, who, run. */
+bool ln_audit_one(ln_tx *tx, const ln_audit_row *r, const char *key, ln_str value, ln_err *err);
+bool ln_act_audit(ln_tx *tx, const ln_effect *e, const ln_act *a, ln_err *err); /* of one that was sent */
 void ln_guard_audit(ln_effect *e, const ln_err *refused); /* a record of what was refused                   */
 void ln_permit_take(ln_effect *e);                       /* an approval that covers it is used up           */
 /* sysfile.c */

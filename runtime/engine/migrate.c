@@ -99,6 +99,7 @@ static bool move_apply(ln_tx *tx, void *arg, ln_err *err) {
   const ln_run_row *row = &m->past.row;
   ln_str to = ln_str_of(ln_snapshot_hash(m->newest)), input = ln_buf_view(&m->run->input);
   int64_t now = ln_now_ms(m->g->loop->clock);
+  const ln_audit_row r = {.ms = now, .what = LN_STR("migrated"), .who = m->by, .run = row->id};
   ln_buf fact;
   if (!ln_tx_run_check(tx, row->id, ln_str_of(row->owner), row->epoch, err)) return false;
   ln_buf_init(&fact, (size_t)64 << 20);
@@ -107,7 +108,7 @@ static bool move_apply(ln_tx *tx, void *arg, ln_err *err) {
             ln_tx_run_move(tx, row->id, to, input, err) &&
             ln_run_log_fact(tx, row->id, LN_STR("run.migrated"), now, ln_buf_view(&fact), err) &&
             ln_tx_segment(tx, row->id, err) && (!goes_on(m) || ln_tx_wait_call_run(tx, row->id, err)) &&
-            ln_tx_audit(tx, now, LN_STR("migrated"), m->by, row->id, LN_STR("{}"), err);
+            ln_audit_one(tx, &r, "snapshot", to, err);
   ln_buf_free(&fact);
   return ok;
 }

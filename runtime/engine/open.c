@@ -256,7 +256,8 @@ static int l_look(lua_State *L) {
   lua_settop(L, 0);
   lnL_push_chunk(L, ln_str_of(r->playbook));                 /* chunk    */
   lua_call(L, 0, 1);                                         /* playbook */
-  if (!lnL_is_playbook(L, 1)) return luaL_error(L, "%s returns no playbook { … }", r->playbook);
+  if (!lnL_is_playbook(L, 1))
+    return lnL_raisef(L, "no_playbook", "%s returns no playbook { … }", r->playbook);
   if (k->declared) {
     copy_field(L, 1, "name", k->declared->name, sizeof k->declared->name);
     copy_field(L, 1, "summary", k->declared->summary, sizeof k->declared->summary);

@@ -102,6 +102,12 @@ static bool remove_one(ln_tx *tx, const item *it, ln_err *err) {
   return ln_tx_run_remove(tx, it->run, err);
 }
 
+static bool put_removed(ln_tx *tx, const chunk *c, ln_err *err) {
+  char runs[LN_INT_TEXT];
+  const ln_audit_row r = {.ms = c->p->now_ms, .what = LN_STR("pruned"), .who = c->p->o->by};
+  return !c->removed || ln_audit_one(tx, &r, "runs", ln_str_int(c->removed, runs), err);
+}
+
 /* From the end: who began another goes after it. */
 static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
   chunk *c = arg;
@@ -116,7 +122,7 @@ static bool remove_apply(ln_tx *tx, void *arg, ln_err *err) {
     if (!remove_one(tx, it, err)) return false;
     c->removed++;
   }
-  return true;
+  return put_removed(tx, c, err);
 }
 
 static bool take(pruning *p, ln_err *err) {

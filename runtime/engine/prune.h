@@ -8,6 +8,7 @@
 typedef struct ln_prune_opts {
   int64_t before_ms; /* runs that ended before then */
   bool dry;          /* only says what it would take */
+  ln_str by;         /* who wants it, for the audit */
   /* Told of each tree of runs that has to stay, by its first run. */
   void (*kept)(void *arg, const char *ulid, ln_kept_for why);
   void (*between)(void *arg); /* between two transactions: others get a turn */

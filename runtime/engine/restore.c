@@ -39,8 +39,9 @@ static bool restore_apply(ln_tx *tx, void *arg, ln_err *err) {
   int64_t now = ln_now_ms(r->g->loop->clock);
   if (!ln_tx_restore(tx, ln_buf_view(&r->waiting), now, r->why, err)) return false;
   ln_str why = ln_buf_view(r->why), by = LN_STR("lunette");
+  const ln_audit_row record = {.ms = now, .what = LN_STR("restored"), .who = by};
   return !why.n || (ln_tx_freeze(tx, (ln_str){NULL, 0}, why, by, now, err) &&
-                    ln_tx_audit(tx, now, LN_STR("restored"), by, 0, LN_STR("{}"), err));
+                    ln_audit_one(tx, &record, "why", why, err));
 }
 
 bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err) {

@@ -26,7 +26,7 @@ typedef struct ln_run_options {
   ln_str recorded;
   ln_event_fn event;
   void *event_arg;
-  bool ends_only;                                        /* whoever watches is told of no step or note       */
+  bool ends_only;                                        /* whoever watches is told of no step or note      */
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
@@ -84,9 +84,9 @@ bool ln_render(ln_engine *g, ln_str json, const char *format, ln_buf *out, ln_er
 ** "store": a process is at work with what was there before. */
 bool ln_restore(ln_engine *g, ln_buf *why, ln_err *err);
 
-/* Asks whoever runs it, this process or another, to cancel it.  *running: somebody does; else take it over
-** first. */
-bool ln_run_ask_cancel(ln_engine *g, ln_str which, bool *running, ln_err *err);
+/* It is to be cancelled, as somebody wants, which is audited.  *running: whoever runs it, this process or
+** another, was asked to; else whoever takes it over does. */
+bool ln_run_ask_cancel(ln_engine *g, ln_str which, ln_str by, bool *running, ln_err *err);
 /* To be called when the store changed (ln_store_changed): has what the runs here wait for (a lock, a signal,
 ** another run's end) come, or has another process asked one to cancel? */
 void ln_runs_look(ln_engine *g);

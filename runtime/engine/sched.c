@@ -189,6 +189,7 @@ typedef struct wanted {
   ln_sched *s;
   int64_t run, epoch;
   char *ulid, owner[LN_ULID + 1];
+  ln_str by;                                             /* who wants it stopped                            */
   bool cancel, over, sim;
 } wanted;
 
@@ -221,7 +222,9 @@ static bool want_apply(ln_tx *tx, void *arg, ln_err *err) {
   static const ln_run_change cancelling = {.state = {"cancelling", 10}};
   return ln_tx_run_check(tx, w->run, ln_str_of(w->owner), w->epoch, err) &&
          ln_tx_run_forgive(tx, w->run, err) &&
-         (!w->cancel || ln_tx_run_change(tx, w->run, &cancelling, err)) &&
+         (!w->cancel || (ln_tx_run_change(tx, w->run, &cancelling, err) &&
+                         ln_tx_audit(tx, ln_now_ms(w->s->g->loop->clock), LN_STR("cancel"), w->by, w->run,
+                                     LN_STR("{}"), err))) &&
          (w->owner[0] || due_now(tx, w, err));
 }
 
@@ -239,14 +242,14 @@ static bool want(wanted *w, ln_str which, ln_err *err) {
   return ln_writer_run(g->store, want_apply, w, err);
 }
 
-bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err) {
-  wanted w = {.s = s, .ulid = ulid, .cancel = cancel};
+bool ln_sched_want(ln_sched *s, ln_str which, ln_str cancel_by, char ulid[LN_ULID + 1], ln_err *err) {
+  wanted w = {.s = s, .ulid = ulid, .by = cancel_by, .cancel = cancel_by.p != NULL};
   bool ok = want(&w, which, err);
   /* it was woken, or put away, since its row was read: just now somebody answered it, say */
   for (int i = 1; !ok && i < WANT_TRIES && ln_err_is(err, "stale"); i++) ok = want(&w, which, err);
   if (!ok) return false;
   ln_run *r = find(s, w.run);
-  if (r && cancel) ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
+  if (r && w.cancel) ln_run_cancel(r, LN_STR("cancelled by lunette cancel"));
   ln_sched_nudge(s);
   return true;
 }

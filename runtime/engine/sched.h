@@ -19,9 +19,11 @@ typedef struct ln_sched_opts {
 ln_sched *ln_sched_start(ln_engine *g, const ln_sched_opts *o, ln_err *err);
 /* Looks at nothing any more, and gives all runs up: another process may take them. */
 void ln_sched_stop(ln_sched *s);
-/* A person wants a run to go on now (or, cancel, to be stopped): one that is put away is due at once,
-** whatever it waits for, and however often it died.  "conflict": it has ended, or another process runs it. */
-bool ln_sched_want(ln_sched *s, ln_str which, bool cancel, char ulid[LN_ULID + 1], ln_err *err);
+#define LN_NOBODY ((ln_str){NULL, 0})
+/* A person wants a run to go on now (or to be stopped, by whom: that is audited): one that is put away is due
+** at once, whatever it waits for, and however often it died.  "conflict": it has ended, or another process
+** runs it. */
+bool ln_sched_want(ln_sched *s, ln_str which, ln_str cancel_by, char ulid[LN_ULID + 1], ln_err *err);
 /* Something was committed that may have made runs due.  On the loop's thread. */
 void ln_sched_nudge(ln_sched *s);
 

@@ -8,6 +8,8 @@
 ** known before anything is sealed with it, and a vault never comes to hold values of two keys. */
 #include "engine/secret.h"
 
+#include "engine/inside.h"
+
 #include "base/folder.h"
 #include "base/gcm.h"
 
@@ -322,17 +324,19 @@ bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
 }
 
 typedef struct put_job {
-  ln_str name, sealed, check;
+  ln_str name, sealed, check, by;
   int64_t ms;
 } put_job;
 
 static bool apply_put(ln_tx *tx, void *arg, ln_err *err) {
   put_job *p = arg;
+  const ln_audit_row r = {.ms = p->ms, .what = LN_STR("secret set"), .who = p->by};
   return ln_tx_secret_put(tx, p->name, p->sealed, p->ms, err) &&
-         (!p->check.n || ln_tx_secret_put(tx, CHECK, p->check, p->ms, err));
+         (!p->check.n || ln_tx_secret_put(tx, CHECK, p->check, p->ms, err)) &&
+         ln_audit_one(tx, &r, "name", p->name, err);
 }
 
-bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, const char **made_key, ln_err *err) {
+bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, ln_str by, const char **made_key, ln_err *err) {
   uint8_t key[KEY];
   bool made = false;
   *made_key = NULL;
@@ -344,7 +348,7 @@ bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, const char **made_key
   bool ok = key_for(v, true, &made, key, err);
   if (made) *made_key = v->key_path;
   ok = ok && seal(key, value, name, &sealed, err) && seal(key, LN_STR("lunette"), CHECK, &check, err);
-  put_job p = {name, ln_buf_view(&sealed), ln_buf_view(&check), ln_now_ms(ln_clock_real())};
+  put_job p = {name, ln_buf_view(&sealed), ln_buf_view(&check), by, ln_now_ms(ln_clock_real())};
   ok = ok && ln_writer_run(v->store, apply_put, &p, err);
   OPENSSL_cleanse(key, sizeof key);
   ln_buf_free(&sealed);
@@ -353,17 +357,19 @@ bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, const char **made_key
 }
 
 typedef struct rm_job {
-  ln_str name;
+  ln_str name, by;
   bool was;
 } rm_job;
 
 static bool apply_rm(ln_tx *tx, void *arg, ln_err *err) {
   rm_job *r = arg;
-  return ln_tx_secret_rm(tx, r->name, &r->was, err);
+  const ln_audit_row row = {.ms = ln_now_ms(ln_clock_real()), .what = LN_STR("secret removed"), .who = r->by};
+  return ln_tx_secret_rm(tx, r->name, &r->was, err) &&
+         (!r->was || ln_audit_one(tx, &row, "name", r->name, err));
 }
 
-bool ln_secret_rm(ln_vault *v, ln_str name, bool *was, ln_err *err) {
-  rm_job r = {.name = name, .was = false};
+bool ln_secret_rm(ln_vault *v, ln_str name, ln_str by, bool *was, ln_err *err) {
+  rm_job r = {.name = name, .by = by};
   if (!check_name(name, err)) return false;
   bool ok = ln_writer_run(v->store, apply_rm, &r, err);
   *was = r.was;

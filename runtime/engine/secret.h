@@ -15,8 +15,8 @@ void ln_vault_free(ln_vault *v);
 bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out,
                    ln_err *err); /* wipe out with ln_buf_wipe; "not_found" names the three places */
 /* *made_key: path of a key file made just now, or NULL */
-bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, const char **made_key, ln_err *err);
-bool ln_secret_rm(ln_vault *v, ln_str name, bool *was, ln_err *err);
+bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, ln_str by, const char **made_key, ln_err *err);
+bool ln_secret_rm(ln_vault *v, ln_str name, ln_str by, bool *was, ln_err *err); /* by: for the audit        */
 bool ln_seal(ln_vault *v, ln_str plain, ln_str aad, ln_buf *out, ln_err *err);  /* for blobs */
 bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err);
 

@@ -63,14 +63,17 @@ static bool settle_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct settling *s = arg;
   ln_buf line;
   int64_t now = ln_now_ms(s->g->loop->clock);
+  const ln_audit_row r = {.ms = now,
+                          .what = s->did ? LN_STR("settled: did") : LN_STR("settled: did not"),
+                          .who = s->by,
+                          .run = s->run};
   if (!may_write(s, tx, err)) return false;
   ln_buf_init(&line, 32 << 20);
   ln_entry e = {
       .kind = LN_E_SETTLED, .name = s->record->name, .at_ms = now, .ok = true, .data = ln_buf_view(&s->said)};
   bool ok = ln_entry_put(&line, &e) && ln_tx_log(tx, s->run, ln_buf_view(&line), err) &&
             ln_tx_wait_call_run(tx, s->run, err) &&
-            ln_tx_audit(tx, now, s->did ? LN_STR("settled: did") : LN_STR("settled: did not"), s->by, s->run,
-                        LN_STR("{}"), err);
+            ln_audit_one(tx, &r, "step", s->record->name, err);
   ln_buf_free(&line);
   return ok;
 }

@@ -21,18 +21,9 @@ static bool read_row(void *arg, const ln_run_row *row) {
 static bool send_apply(ln_tx *tx, void *arg, ln_err *err) {
   struct sending *s = arg;
   int64_t now = ln_now_ms(s->g->loop->clock);
-  ln_buf detail;
-  ln_json j;
-  ln_buf_init(&detail, 4096);
-  ln_json_init(&j, &detail);
-  ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("name"));
-  ln_json_str(&j, s->name);
-  ln_json_close(&j, '}');
-  bool ok = ln_tx_signal_send(tx, s->run, s->name, s->value, s->by, now, err) &&
-            ln_tx_audit(tx, now, LN_STR("signal"), s->by, s->run, ln_buf_view(&detail), err);
-  ln_buf_free(&detail);
-  return ok;
+  const ln_audit_row r = {.ms = now, .what = LN_STR("signal"), .who = s->by, .run = s->run};
+  return ln_tx_signal_send(tx, s->run, s->name, s->value, s->by, now, err) &&
+         ln_audit_one(tx, &r, "name", s->name, err);
 }
 
 static void call_those_here(const struct sending *s) {

@@ -733,8 +733,8 @@ static lua_Hook line_counter;
 
 void ln_vm_watch_lines(lua_Hook fn) { line_counter = fn; }
 
-/* So much is allocated before garbage is looked for the first time: what a small run leaves fits into the block
-** of its arena, and goes with that. */
+/* So much is allocated before garbage is looked for the first time: what a small run leaves fits into the
+** block of its arena, and goes with that. */
 enum { UNCOLLECTED_KIB = 32 };
 
 ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {

@@ -164,10 +164,19 @@ static bool take_turn_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
          ln_guard_caps(tx, e, err) && begin_hold(tx, e, err) && ln_guard_count(tx, e, err);
 }
 
+/* What may have changed something outside is on record, with what is known of it. */
+static bool put_on_record(ln_tx *tx, const write_job *j, ln_err *err) {
+  bool doubt = j->entry.kind == LN_E_DOUBT, over = j->entry.kind == LN_E_RESULT && j->effect->first_sent_ms;
+  ln_act a = {.outcome = doubt ? LN_STR("doubt") : j->entry.state};
+  if (over && !j->entry.ok) a.code = ln_v_get_str(ln_buf_view(&j->data), "code");
+  return (!doubt && !over) || ln_act_audit(tx, j->effect, &a, err);
+}
+
 static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   write_job *j = arg;
   ln_buf line;
   if (j->intent ? !take_turn_in(tx, j->effect, err) : !change(tx, j, err)) return false;
+  if (!put_on_record(tx, j, err)) return false;
   if (j->spill && !ln_tx_content_put(tx, &j->spill->content, err)) return false;
   ln_buf_init(&line, (size_t)64 << 20);
   bool ok = (ln_entry_put(&line, &j->entry) || ln_buf_ok(&line, err)) &&

@@ -164,14 +164,14 @@ static bool do_resume(asked *a, ln_err *err) {
       !ln_run_settle(a->s->g, which, ln_v_get_str(a->what, "step"), ln_v_get_bool(a->what, "did", false),
                      part(a, "result"), a->who, err))
     return false;
-  if (!ln_sched_want(a->s->sched, which, false, ulid, err)) return false;
+  if (!ln_sched_want(a->s->sched, which, LN_NOBODY, ulid, err)) return false;
   put_run(a->answer, ulid);
   return true;
 }
 
 static bool do_cancel(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1];
-  if (!ln_sched_want(a->s->sched, ln_v_get_str(a->what, "run"), true, ulid, err)) return false;
+  if (!ln_sched_want(a->s->sched, ln_v_get_str(a->what, "run"), a->who, ulid, err)) return false;
   put_run(a->answer, ulid);
   return true;
 }
@@ -218,7 +218,7 @@ static bool do_fork(asked *a, ln_err *err) {
   ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
   bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
             ln_travel_fork(t, a->s->g, &o, ulid, err) &&
-            ln_sched_want(a->s->sched, ln_str_of(ulid), false, ulid, err);
+            ln_sched_want(a->s->sched, ln_str_of(ulid), LN_NOBODY, ulid, err);
   ln_travel_close(t);
   if (ok) put_run(a->answer, ulid);
   return ok;

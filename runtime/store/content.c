@@ -1,5 +1,4 @@
-/* content.c: what the store keeps whole: bytes addressed by their SHA-256, the vault's sealed values, and
-** the audit, which is only ever added to. */
+/* content.c: what the store keeps whole: bytes addressed by their SHA-256, and the vault's sealed values. */
 #include "store/inside.h"
 
 /* --- by content --- */
@@ -83,14 +82,6 @@ bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err) {
   ln_rows_free(&rows[0]);
   ln_rows_free(&rows[1]);
   return ok;
-}
-
-/* --- audit --- */
-
-bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
-                 ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "INSERT INTO audit(ms, what, who, run, detail) VALUES(?, ?, ?, ?, ?)",
-                      "ittit", ms, what, who, run, detail_json);
 }
 
 /* --- hints --- */

@@ -112,6 +112,20 @@ static const char tables3[] =
 static const char tables4[] = "CREATE INDEX run_created ON run(created_ms);"
                               "PRAGMA user_version = 4;";
 
+/* What version 5 has beyond version 4. */
+static const char tables5[] =
+    "CREATE TABLE token(" /* handle: the first 16 digits of sha256; expires_ms, used_ms 0: never */
+    " name TEXT PRIMARY KEY, role TEXT NOT NULL, handle TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
+    " used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE audit RENAME TO audit4;" /* chained below */
+    "CREATE TABLE audit(" /* audit.c says what hash is over */
+    " seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,"
+    " run INTEGER NOT NULL, ulid TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "CREATE TABLE checkpoint("
+    " seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, hash TEXT NOT NULL, signer TEXT NOT NULL,"
+    " signature TEXT NOT NULL) STRICT;";
+static const char end5[] = "DROP TABLE audit4; PRAGMA user_version = 5;";
 /* What version 6 has beyond those before it.  An alert's row stays for ever; what it said is content, as long
 ** as something needs it. */
 static const char tables6[] =
@@ -186,6 +200,8 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has < 2) ok = ln_conn_script(c, tables2, err);
   if (ok && has < 3) ok = ln_conn_script(c, tables3, err);
   if (ok && has < 4) ok = ln_conn_script(c, tables4, err);
+  if (ok && has < 5)
+    ok = ln_conn_script(c, tables5, err) && ln_schema_chain(c, err) && ln_conn_script(c, end5, err);
   if (ok && has < 6) ok = ln_conn_script(c, tables6, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);

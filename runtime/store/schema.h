@@ -15,6 +15,8 @@ enum {
 bool ln_schema_open(ln_conn *c, ln_err *err);
 /* Refuses what is no store of ours, and changes nothing: also one of an older version stays what it is. */
 bool ln_schema_look(ln_conn *c, ln_err *err);
+/* Copies the records of audit4 into the chain, in order (audit.c). */
+bool ln_schema_chain(ln_conn *c, ln_err *err);
 bool ln_schema_connect(ln_conn *c, ln_err *err);         /* what each connection sets for itself */
 
 #endif

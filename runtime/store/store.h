@@ -443,9 +443,48 @@ bool ln_tx_hint(ln_tx *tx, ln_str key, ln_buf *value, ln_err *err); /* as ln_sto
 bool ln_store_tidy(ln_store *s);                         /* true: there may be more                         */
 bool ln_store_free_some(ln_store *s, bool *more, ln_err *err);
 
-/* --- audit: what was refused or decided, append-only --- */
+/* --- audit: what was decided, refused and done, append-only and chained by hashes (audit.c) --- */
+/* run 0: none.  In the transaction of what it tells. */
 bool ln_tx_audit(ln_tx *tx, int64_t ms, ln_str what, ln_str who, int64_t run, ln_str detail_json,
                  ln_err *err);
+typedef struct ln_audit_row {
+  int64_t seq, ms, run;                                  /* seq: 1, 2, 3 …                                  */
+  ln_str what, who, ulid, detail;                        /* ulid "": of no run; detail: JSON                */
+  uint8_t hash[LN_SHA256];                               /* zeros: what is kept is none                     */
+} ln_audit_row;
+/* The hash that a record has after the one with the hash `before` (zeros: it is the first). */
+bool ln_audit_hash(const uint8_t before[LN_SHA256], const ln_audit_row *r, uint8_t out[LN_SHA256]);
+typedef bool (*ln_audit_fn)(void *arg, const ln_audit_row *r); /* lent; false stops */
+/* In order of their numbers, those above `after` and not older than since_ms; fn may ask the store. */
+bool ln_store_audit(ln_store *s, int64_t after, int64_t since_ms, ln_audit_fn fn, void *arg, ln_err *err);
+
+/* A signature of how the audit was up to a record; texts in hexadecimal digits. */
+typedef struct ln_checkpoint { int64_t seq, ms; ln_str hash, signer, signature; } ln_checkpoint;
+typedef bool (*ln_checkpoint_fn)(void *arg, const ln_checkpoint *c); /* lent; false stops */
+bool ln_tx_checkpoint_put(ln_tx *tx, const ln_checkpoint *c, ln_err *err); /* quiet if there is one */
+bool ln_store_checkpoints(ln_store *s, ln_checkpoint_fn fn, void *arg, ln_err *err); /* in order */
+typedef struct ln_audit_head {
+  int64_t seq;                                           /* of the last record; 0: none                     */
+  uint8_t hash[LN_SHA256];
+  int64_t checked_seq, checked_ms;                       /* the last checkpoint's; 0: none                  */
+} ln_audit_head;
+bool ln_store_audit_head(ln_store *s, ln_audit_head *out, ln_err *err);
+
+/* --- API tokens (tokens.c): of each only its SHA-256 is kept --- */
+typedef struct ln_token_row {
+  ln_str name, role, sha256;                             /* role: a word; sha256: 64 digits                 */
+  ln_str created_by;
+  int64_t created_ms, expires_ms, used_ms;               /* expires 0: never; used 0: not yet               */
+} ln_token_row;
+typedef bool (*ln_token_row_fn)(void *arg, const ln_token_row *t); /* lent; false stops */
+/* "conflict" when there is one of that name. */
+bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err);
+bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
+/* Notes a use, unless one was noted less than a minute before. */
+bool ln_tx_token_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
+/* Calls fn once, when there is one; compared in constant time. */
+bool ln_store_token(ln_store *s, ln_str sha256, ln_token_row_fn fn, void *arg, ln_err *err);
+bool ln_store_tokens(ln_store *s, ln_token_row_fn fn, void *arg, ln_err *err); /* by name */
 
 /* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
 typedef struct ln_owner ln_owner;

@@ -1512,6 +1512,27 @@ flows.analyse = {
   end,
 }
 
+-- The scopes of the API client (1.6).  Nobody has such a host or file: the answer is empty.
+local NOTHING = ("0"):rep(63) .. "1"
+local RIGHTS = {
+  { name = "Hosts: read", try = "hosts", args = { hostname = "nobody.lunette.invalid" },
+    operations = { "hosts", "endpoint_count", "host_details", "host_states" } },
+  { name = "IOC Management: read", try = "iocs", args = { sha256 = NOTHING },
+    operations = { "iocs", "iocs_by_id", "ioc_hosts" } },
+  { name = "IOC Management: write", operations = { "create_ioc", "delete_iocs" } },
+  { name = "Sandbox: read", try = "submissions", args = { sha256 = NOTHING },
+    operations = { "reports", "report", "submissions", "analysis_status", "sandbox_quota", "samples_known" } },
+  { name = "Sandbox: write", operations = { "submit", "upload_sample" } },
+  { name = "Real time response: read",
+    operations = { "rtr_session", "rtr_refresh", "rtr_close", "rtr_output", "rtr_check_hash", "rtr_processes" } },
+  { name = "Real time response: write",
+    operations = { "rtr_command", "rtr_rm", "rtr_kill", "rtr_get", "rtr_files", "rtr_host_files", "rtr_download",
+                   "rtr_delete_file" } },
+  { name = "Sample uploads: read", try = "archive_status", args = { archive = NOTHING },
+    operations = { "archive_status", "extraction_status" } },
+  { name = "Sample uploads: write", operations = { "upload_archive", "extract", "delete_archive" } },
+}
+
 return connector {
   name = "crowdstrike",
   config = { client_id = "string", client_secret = "secret", region = "string?" },
@@ -1523,6 +1544,7 @@ return connector {
   headers = { Accept = "application/json" },
   body = "json",
   endpoints = "endpoint_count",
+  rights = RIGHTS,
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

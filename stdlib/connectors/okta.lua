@@ -346,6 +346,16 @@ return connector {
   limit = limit,
   concurrency = 16,                                  -- of the 75 (35 on free orgs) that all clients share
 
+  -- As the sheet's table of operations has them.  Nobody is called so: the answer is an empty list.
+  rights = {
+    { name = "okta.users.read", try = "users", args = { login = "nobody@lunette.invalid" },
+      operations = { "users", "user", "user_groups", "me" } },
+    { name = "okta.groups.read", try = "groups", args = { name = "nobody (Lunette looks whether it may)" },
+      operations = { "groups", "group", "members", "first_members" } },
+    { name = "okta.groups.manage", operations = { "add_to_group", "remove_from_group" } },
+    { name = "okta.users.manage", operations = { "clear_sessions", "expire_password" } },
+  },
+
   operations = {
     users = {
       summary = "Lists the users of a login, e-mail, id, status or account name, or that a search finds.",

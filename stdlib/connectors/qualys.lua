@@ -636,6 +636,15 @@ return connector {
   limit = limit,
   -- the standard tier's, which all clients of the customer share
   concurrency = 2,
+  -- By the user's role (11): Qualys has no finer rights.  Nothing is so new, or called so: the answer is empty.
+  rights = {
+    { name = "VM: hosts and detections (Reader or better)", try = "scanned_hosts",
+      args = { vm_scan_since = "2099-01-01T00:00:00Z" }, operations = { "scanned_hosts", "host_detections" } },
+    { name = "VM: knowledge base (any role but Auditor)", try = "knowledge", args = { qids = { 1 } },
+      operations = { "knowledge" } },
+    { name = "VM: scans (Scanner or better)", try = "scan_list", args = { ref = "scan/0000000000.00000" },
+      operations = { "scan_list", "scan_status", "recent_scans", "scan_results", "launch_scan", "cancel_scan" } },
+  },
 
   operations = {
     scanned_hosts = {

@@ -927,6 +927,23 @@ flows.endpoint = {
   end,
 }
 
+-- The permissions of the key's role (12).  Nobody has such a host or file: the answer is empty.
+local NOTHING = ("0"):rep(63) .. "1"
+local RIGHTS = {
+  { name = "Endpoint Inventory: View", try = "endpoints", args = { hostname = "nobody.lunette.invalid" },
+    operations = { "endpoints", "endpoint_count", "isolation" } },
+  { name = "Response Management: View, filter, and search", try = "tasks", args = { status = "queued" },
+    operations = { "task", "tasks", "isolation_progress", "block_progress" } },
+  { name = "Response Management: Isolate endpoint", operations = { "isolate", "end_isolation" } },
+  { name = "Response Management: Terminate process", operations = { "terminate_process" } },
+  { name = "Response Management: Add to block list", operations = { "block", "unblock" } },
+  { name = "Suspicious Object Management: View, filter, and search", try = "suspicious_objects",
+    args = { sha256 = NOTHING }, operations = { "suspicious_objects", "exceptions" } },
+  { name = "Suspicious Object Management: Manage lists and configure settings",
+    operations = { "block", "unblock", "add_suspicious_object", "watch", "remove_suspicious_object",
+                   "add_exception", "remove_exception" } },
+}
+
 return connector {
   name = "visionone",
   config = { token = "secret" },
@@ -935,6 +952,7 @@ return connector {
   body = "json",
   concurrency = 8,
   endpoints = "endpoint_count",
+  rights = RIGHTS,
   fault = fault, limit = limit,
   operations = operations, flows = flows,
 }

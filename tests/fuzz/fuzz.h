@@ -1,5 +1,6 @@
-/* fuzz.h: what the targets share.  Each is a function of some bytes that a stranger could have sent; libFuzzer
-** (tests/fuzz/run) calls it with what leads somewhere new.  What must hold whatever comes is held with must. */
+/* fuzz.h: what the targets share.  Each is a function of some bytes that a stranger could have sent;
+** libFuzzer (tests/fuzz/run) calls it with what leads somewhere new.  What must hold whatever comes is held
+** with must. */
 #ifndef LN_FUZZ_H
 #define LN_FUZZ_H
 

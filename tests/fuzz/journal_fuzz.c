@@ -3,9 +3,7 @@
 #include "engine/journal.h"
 #include "tests/fuzz/fuzz.h"
 
-static bool is_found(void *arg, const ln_entry *e) {
-  return ln_journal_find(arg, e->name) != NULL;
-}
+static bool is_found(void *arg, const ln_entry *e) { return ln_journal_find(arg, e->name) != NULL; }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   ln_err err = {0};

@@ -1,19 +1,25 @@
-/* request_fuzz.c: arguments into a connector's request.  Whatever they hold, they stay within the place that the
-** template gives them: one part of the path, one value of the query, one header, one text of the JSON. */
+/* request_fuzz.c: arguments into a connector's request.  Whatever they hold, they stay within the place that
+** the template gives them: one part of the path, one value of the query, one header, one text of the JSON. */
 #include "tests/unit/fake_engine.h"
 
 #include "modules/connector_parts.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char ACME[] =
-    "return connector { name = 'acme', config = { token = 'secret' }, auth = { kind = 'header', secret = 'token' },\n"
+    "return connector { name = 'acme', config = { token = 'secret' }, auth = { kind = 'header', secret = "
+    "'token' },\n"
     "  operations = {\n"
     "    get = { class = 'read', params = { id = 'string', q = 'string?', n = 'integer?' }, method = 'GET',\n"
-    "      path = '/users/{id}/groups', query = { q = 'name eq \"{q}\"', n = '{n}' }, headers = { ['X-Q'] = '{q}' } },\n"
-    "    set = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string', q = 'table?' },\n"
-    "      method = 'POST', path = '/users/{id}', json = { q = '{q}', id = '{id}' }, entity = 'acme:user:{id}' },\n"
-    "    form = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string', q = 'string?' },\n"
-    "      method = 'POST', path = '/form', form = { id = '{id}', q = '{q}' }, entity = 'acme:user:{id}' } } }\n";
+    "      path = '/users/{id}/groups', query = { q = 'name eq \"{q}\"', n = '{n}' }, headers = { ['X-Q'] = "
+    "'{q}' } },\n"
+    "    set = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string', q = 'table?' "
+    "},\n"
+    "      method = 'POST', path = '/users/{id}', json = { q = '{q}', id = '{id}' }, entity = "
+    "'acme:user:{id}' },\n"
+    "    form = { class = 'write', idempotent = true, effect = 'note', params = { id = 'string', q = "
+    "'string?' },\n"
+    "      method = 'POST', path = '/form', form = { id = '{id}', q = '{q}' }, entity = 'acme:user:{id}' } } "
+    "}\n";
 
 static fake *f;
 static lnC_connector *acme;
@@ -48,8 +54,9 @@ static void ask(const char *op, ln_str args) {
   lnC_request r;
   lnC_ctx ctx = {.tag = LN_STR("tag")};
   const lnC_operation *o = lnC_find(acme, ln_str_of(op));
-  ln_str path = strcmp(op, "get") == 0 ? LN_STR("/users/x/groups")
-                : strcmp(op, "set") == 0 ? LN_STR("/users/x") : LN_STR("/form");
+  ln_str path = strcmp(op, "get") == 0   ? LN_STR("/users/x/groups")
+                : strcmp(op, "set") == 0 ? LN_STR("/users/x")
+                                         : LN_STR("/form");
   ln_buf_init(&checked, 1 << 20);
   lnC_request_init(&r);
   if (ln_params_check(&o->params, op, args, core, &checked, &err) &&

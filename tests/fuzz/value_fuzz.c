@@ -1,5 +1,5 @@
-/* value_fuzz.c: encoded values, as journals, rows and sockets hold them.  What passes the check can be read to
-** its last item, and written as a text; what does not is never read beyond its end. */
+/* value_fuzz.c: encoded values, as journals, rows and sockets hold them.  What passes the check can be read
+** to its last item, and written as a text; what does not is never read beyond its end. */
 #include "base/json.h"
 #include "engine/value.h"
 #include "tests/fuzz/fuzz.h"
@@ -10,7 +10,8 @@ static void look(ln_str v) {
   while (v.n && ln_v_read(&v, &item)) {
     if (item.tag == 'A') look(item.body);
     if (item.tag != 'O') continue;
-    for (ln_str rest = item.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);) look(item.whole);
+    for (ln_str rest = item.body; rest.n && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);)
+      look(item.whole);
   }
 }
 

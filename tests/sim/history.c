@@ -338,7 +338,7 @@ static void cancel(sim_run *r) {
   ln_run *run = here->sched ? NULL : sim_carried(r->ulid);
   if (!r->cancel_ms || r->cancelled || r->over || !r->ulid[0] || here->now_ms - here->begin_ms < r->cancel_ms)
     return;
-  if (here->sched && !ln_sched_want(here->sched, ln_str_of(r->ulid), true, ulid, &err)) return;
+  if (here->sched && !ln_sched_want(here->sched, ln_str_of(r->ulid), LN_STR("somebody"), ulid, &err)) return;
   if (!here->sched && !run) return;
   if (run) ln_run_cancel(run, LN_STR("somebody thought better of it"));
   sim_trace("cancel", ln_str_of(r->ulid));

@@ -84,7 +84,7 @@ static void settle(const char *ulid) {
                      &err)) {
     if (!ln_err_is(&err, "store") && !ln_err_is(&err, "conflict"))
       sim_fail("a doubt cannot be settled: %s", err.message);
-  } else if (here->sched && !ln_sched_want(here->sched, ln_str_of(ulid), false, same, &err) &&
+  } else if (here->sched && !ln_sched_want(here->sched, ln_str_of(ulid), LN_NOBODY, same, &err) &&
              !ln_err_is(&err, "store")) {
     sim_fail("what was settled does not go on: %s", err.message);
   }

@@ -330,7 +330,7 @@ static void test_asking_another_process(void **state) {
   r->stop_each = true;
   while (!r->told[0][0]) rig_go(r);
   assert_string_equal(rig_state(r), "cancelled");
-  assert_false(ln_run_ask_cancel(&r->g, LN_STR("last"), &running, &rig_err));
+  assert_false(ln_run_ask_cancel(&r->g, LN_STR("last"), LN_STR("jo"), &running, &rig_err));
   assert_string_equal(rig_err.code, "conflict");
   assert_string_equal(rig_state(r), "cancelled");
   rig_free(r);

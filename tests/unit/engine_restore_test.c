@@ -332,7 +332,7 @@ static void test_served(void **state) {
   rig_pass(r, 2 * 3600000);
   assert_int_equal(rig_runs(r, "waiting"), 2);
   char ulid[LN_ULID + 1];
-  assert_true(ln_sched_want(r->sched, LN_STR("last"), false, ulid, &rig_err));
+  assert_true(ln_sched_want(r->sched, LN_STR("last"), LN_NOBODY, ulid, &rig_err));
   rig_pass(r, 60000);
   assert_int_equal(rig_runs(r, "completed"), 2);
   rig_free(r);

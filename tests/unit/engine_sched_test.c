@@ -301,12 +301,12 @@ static void test_cancelled_in_doubt(void **state) {
   rig_say_(r, "fake.blind#1", "send", "lost+");
   start(r, 1);
   rig_pass(r, HOUR);
-  assert_true(ln_sched_want(r->sched, LN_STR("last"), true, ulid, &rig_err));
+  assert_true(ln_sched_want(r->sched, LN_STR("last"), LN_STR("jo"), ulid, &rig_err));
   rig_pass(r, HOUR);
   assert_int_equal(rig_runs(r, "waiting"), 1);
   assert_has(rig_doc(r), "\"for\":\"doubt\"");
   if (!rig_settle(r, "fake.blind#1", true, NULL)) fail_msg("%s", rig_err.message);
-  assert_true(ln_sched_want(r->sched, LN_STR("last"), false, ulid, &rig_err));
+  assert_true(ln_sched_want(r->sched, LN_STR("last"), LN_NOBODY, ulid, &rig_err));
   rig_pass(r, HOUR);
   assert_string_equal(rig_state(r), "cancelled");
   assert_int_equal(rig_acted(r, NULL), 1);

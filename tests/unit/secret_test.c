@@ -17,7 +17,7 @@ static ln_vault *open_vault(ln_store *s) {
 static const char *set(ln_vault *v, const char *name, const char *value) {
   ln_err err = {.code = ""};
   const char *made;
-  bool ok = ln_secret_set(v, ln_str_of(name), ln_str_of(value), &made, &err);
+  bool ok = ln_secret_set(v, ln_str_of(name), ln_str_of(value), LN_STR("jo"), &made, &err);
   if (!ok) print_message("%s\n", err.message);
   assert_true(ok);
   return made;
@@ -26,7 +26,7 @@ static const char *set(ln_vault *v, const char *name, const char *value) {
 static void set_fails(ln_vault *v, const char *name, const char *code, const char *says) {
   ln_err err = {.code = ""};
   const char *made;
-  assert_false(ln_secret_set(v, ln_str_of(name), LN_STR("x"), &made, &err));
+  assert_false(ln_secret_set(v, ln_str_of(name), LN_STR("x"), LN_STR("jo"), &made, &err));
   assert_string_equal(err.code, code);
   assert_non_null(strstr(err.message, says));
   assert_null(made);
@@ -113,9 +113,9 @@ static void test_set_and_get(void **state) {
   assert_true(on_disk("okta_token")); /* the look does find what is there */
   bool was;
   ln_err err;
-  assert_true(ln_secret_rm(v, LN_STR("other"), &was, &err));
+  assert_true(ln_secret_rm(v, LN_STR("other"), LN_STR("jo"), &was, &err));
   assert_true(was);
-  assert_true(ln_secret_rm(v, LN_STR("other"), &was, &err));
+  assert_true(ln_secret_rm(v, LN_STR("other"), LN_STR("jo"), &was, &err));
   assert_false(was);
   get_fails(v, "other", "not_found", "vault");
   ln_vault_free(v);
@@ -298,9 +298,9 @@ static void test_too_big(void **state) {
   ln_err err;
   const char *made;
   char *big = calloc(1, (64 << 10) + 1);
-  assert_false(ln_secret_set(v, LN_STR("a"), (ln_str){big, (64 << 10) + 1}, &made, &err));
+  assert_false(ln_secret_set(v, LN_STR("a"), (ln_str){big, (64 << 10) + 1}, LN_STR("jo"), &made, &err));
   assert_string_equal(err.code, "too_big");
-  assert_true(ln_secret_set(v, LN_STR("a"), (ln_str){big, 64 << 10}, &made, &err));
+  assert_true(ln_secret_set(v, LN_STR("a"), (ln_str){big, 64 << 10}, LN_STR("jo"), &made, &err));
   free(big);
   ln_buf out;
   ln_buf_init(&out, 1 << 20);

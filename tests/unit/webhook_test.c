@@ -3,15 +3,7 @@
 
 #include "base/digest.h"
 #include "base/signature.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "tests/unit/store_help.h"
 
 /* ------------------------------------------------------------------ headers */
 
@@ -83,21 +75,20 @@ static ln_engine engine;
 
 static int set_up(void **state) {
   static ln_err err;
-  (void)state;
+  if (make_folder(state) != 0) return -1;
   setenv("LUNETTE_SECRET_HOOK", KEY, 1);
   engine.loop = ln_loop_sim(1, NOW_S * INT64_C(1000), &err);
   ln_store_opts o = {.clock = engine.loop->clock};
-  engine.store = ln_store_open(LN_STR("sqlite::memory:"), &o, &err);
+  engine.store = ln_store_open(ln_str_of(uri), &o, &err);
   engine.vault = ln_vault_open(engine.store, &err);
   return engine.vault ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-  (void)state;
   ln_vault_free(engine.vault);
   ln_store_close(engine.store);
   engine.loop->free(engine.loop);
-  return 0;
+  return remove_folder(state);
 }
 
 static const ln_source_config signs = {.name = {"edr", 3}, .secret = {"hook", 4}, .header = {"X-Sign", 6},
