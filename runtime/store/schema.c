@@ -126,6 +126,7 @@ static const char tables5[] =
     " seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, hash TEXT NOT NULL, signer TEXT NOT NULL,"
     " signature TEXT NOT NULL) STRICT;";
 static const char end5[] = "DROP TABLE audit4; PRAGMA user_version = 5;";
+
 /* What version 6 has beyond those before it.  An alert's row stays for ever; what it said is content, as long
 ** as something needs it. */
 static const char tables6[] =
@@ -149,7 +150,7 @@ static const char tables6[] =
     " playbook TEXT NOT NULL, key TEXT NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(playbook, key))"
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX run_key_run ON run_key(run);"
-    "CREATE TABLE trigger_rule(" /* a trigger's starts by one rule count from since_ms; approval: paused */
+    "CREATE TABLE trigger_rule(" /* a trigger's starts by one rule count from since_ms; approval <> 0: paused */
     " playbook TEXT NOT NULL, rule TEXT NOT NULL, since_ms INTEGER NOT NULL, approval INTEGER NOT NULL,"
     " PRIMARY KEY(playbook, rule)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX trigger_rule_approval ON trigger_rule(approval) WHERE approval <> 0;"

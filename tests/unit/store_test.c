@@ -663,11 +663,11 @@ static void test_of_an_older(void **state) {
   sql("DROP TABLE alias; ALTER TABLE hold DROP COLUMN verdict; ALTER TABLE hold DROP COLUMN move;"
       "ALTER TABLE hold DROP COLUMN lifted_by; DROP INDEX hold_over; ALTER TABLE hold DROP COLUMN ended_ms;"
       "CREATE INDEX hold_until ON hold(until_ms) WHERE until_ms > 0 AND status = 'held';"
-      "DROP TABLE alert; DROP TABLE alert_run; DROP TABLE run_key; DROP TABLE trigger_rule;"
-      "DROP TABLE schedule; DROP TABLE delivery; DROP TABLE cursor;"
       "DROP INDEX run_created; DROP TABLE token; DROP TABLE checkpoint; DROP TABLE audit;"
       "CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, ms INTEGER NOT NULL, what TEXT NOT NULL, who "
       "TEXT NOT NULL, run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"
+      "DROP TABLE alert; DROP TABLE alert_run; DROP TABLE run_key; DROP TABLE trigger_rule;"
+      "DROP TABLE schedule; DROP TABLE delivery; DROP TABLE cursor;"
       "PRAGMA user_version = 2");
   s = open_store();
   held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
