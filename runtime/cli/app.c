@@ -128,7 +128,7 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->g.store = o->store ? ln_app_store(a, o->store, &so, err) : ln_store_open(a->config->store, &so, err);
   if (!a->g.store) return false;
   if (!o->looks && !restore(a, err)) return false;
-  a->served = !o->sim && ln_server_there(a->g.store);
+  a->served = !o->sim && ln_service_there(a->g.store);
   if (a->served && o->alone)
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
   if (!check_connectors(a, o, err)) return false;

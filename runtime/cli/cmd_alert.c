@@ -76,7 +76,7 @@ static bool ask(ln_app *app, ln_str text, ln_str source, showing *s, ln_err *err
   ln_remote_text(&b, "source", source);
   ln_remote_text(&b, "text", text);
   ln_v_end(&b, mark);
-  bool ok = ln_buf_ok(&b, err) && ln_server_ask(app->g.store, ln_buf_view(&b), &answer, err);
+  bool ok = ln_buf_ok(&b, err) && ln_service_ask(app->g.store, ln_buf_view(&b), &answer, err);
   if (ok) say_taken(s, ln_buf_view(&answer), NULL);
   ln_buf_free(&b);
   ln_buf_free(&answer);

@@ -3,6 +3,7 @@
 #include "cli/remote.h"
 
 #include "base/units.h"
+#include "engine/rows.h"
 
 #include <stdlib.h>
 
@@ -10,39 +11,12 @@ enum { OPT_COMMENT = 256, OPT_ANSWER };
 
 static const struct option list_options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
 
-static void put_text(ln_json *j, const char *key, ln_str v) {
-  ln_json_key(j, ln_str_of(key));
-  if (v.n) ln_json_str(j, v);
-  else ln_json_null(j);
-}
-
-static void put_value(ln_json *j, const char *key, ln_str v) {
-  ln_json_key(j, ln_str_of(key));
-  if (v.n) ln_v_to_json(v, j);
-  else ln_json_null(j);
-}
-
 static void print_json(const ln_approval *a) {
   ln_buf b;
   ln_json j;
-  char at[LN_TIME_TEXT], id[24];
-  snprintf(id, sizeof id, "%lld", (long long)a->id);
-  ln_format_time(a->expires_ms, at);
   ln_buf_init(&b, 32 << 20);
   ln_json_init(&j, &b);
-  ln_json_open(&j, '{');
-  put_text(&j, "id", ln_str_of(id));
-  put_text(&j, "run", ln_str_of(a->ulid));
-  put_text(&j, "kind", a->kind);
-  put_text(&j, "step", a->step);
-  put_text(&j, "title", a->title);
-  put_value(&j, "detail", a->detail);
-  put_value(&j, "options", a->options);
-  put_text(&j, "state", a->state);
-  put_text(&j, "digest", a->digest);
-  put_text(&j, "expires", a->expires_ms ? ln_str_of(at) : (ln_str){NULL, 0});
-  put_value(&j, "effects", a->effects);
-  ln_json_close(&j, '}');
+  ln_approval_json(a, &j);
   ln_app_put(stdout, ln_buf_view(&b), 0);
   putchar('\n');
   ln_buf_free(&b);

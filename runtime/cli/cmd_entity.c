@@ -2,6 +2,7 @@
 #include "cli/app.h"
 
 #include "base/units.h"
+#include "engine/rows.h"
 
 enum { OPT_KIND = 256, OPT_ALL };
 
@@ -19,25 +20,9 @@ struct listing { bool json, foreign; size_t n; };
 static void print_json(const ln_hold *h) {
   ln_buf b;
   ln_json j;
-  char at[LN_TIME_TEXT];
-  const struct {
-    const char *key;
-    ln_str v;
-  } texts[] = {{"entity", h->entity}, {"facet", h->facet},         {"state", h->state}, {"before", h->before},
-               {"status", h->status}, {"run", ln_str_of(h->ulid)}, {"step", h->step}};
   ln_buf_init(&b, 1 << 20);
   ln_json_init(&j, &b);
-  ln_json_open(&j, '{');
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    ln_json_key(&j, ln_str_of(texts[i].key)), ln_json_str(&j, texts[i].v);
-  ln_json_key(&j, LN_STR("since"));
-  ln_format_time(h->since_ms, at);
-  ln_json_strz(&j, at);
-  ln_json_key(&j, LN_STR("until"));
-  if (h->until_ms) ln_format_time(h->until_ms, at), ln_json_strz(&j, at);
-  else ln_json_null(&j);
-  if (h->lifted_by[0]) ln_json_key(&j, LN_STR("lifted_by")), ln_json_strz(&j, h->lifted_by);
-  ln_json_close(&j, '}');
+  ln_hold_json(h, &j);
   ln_app_put(stdout, ln_buf_view(&b), 0);
   putchar('\n');
   ln_buf_free(&b);

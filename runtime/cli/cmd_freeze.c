@@ -3,6 +3,7 @@
 #include "cli/app.h"
 
 #include "base/units.h"
+#include "engine/freeze.h"
 
 enum { OPT_WHY = 256, OPT_CONNECTOR, OPT_PLAYBOOK };
 
@@ -20,28 +21,7 @@ static const char thaw_help[] =
     "usage: lunette thaw [--connector C] [--playbook P] [--config FILE]\n"
     "Ends a freeze: all of them, or that of a connector or a playbook.  What waited asks its gates again.\n";
 
-typedef struct freezing { ln_app app; bool thaw; const char *why; char scope[160]; int64_t n; } freezing;
-
-static bool apply(ln_tx *tx, void *arg, ln_err *err) {
-  freezing *f = arg;
-  ln_str scope = ln_str_of(f->scope), by = ln_str_of(ln_app_user());
-  int64_t now = ln_now_ms(ln_clock_real());
-  ln_buf detail;
-  ln_json j;
-  ln_buf_init(&detail, 1 << 16);
-  ln_json_init(&j, &detail);
-  ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("scope"));
-  ln_json_str(&j, scope);
-  if (!f->thaw) ln_json_key(&j, LN_STR("why")), ln_json_strz(&j, f->why);
-  ln_json_close(&j, '}');
-  bool ok = f->thaw ? ln_tx_thaw(tx, f->scope[0] ? &scope : NULL, &f->n, err)
-                    : ln_tx_freeze(tx, scope, ln_str_of(f->why), by, now, err);
-  ok = ok &&
-       ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), by, 0, ln_buf_view(&detail), err);
-  ln_buf_free(&detail);
-  return ok;
-}
+typedef struct freezing { ln_app app; bool thaw; const char *why; char scope[LN_SCOPE_TEXT]; int64_t n; } freezing;
 
 static bool print_one(void *arg, const ln_freeze *f) {
   char at[LN_TIME_TEXT];
@@ -59,7 +39,10 @@ static int act(freezing *f) {
     if (!f->n) printf("nothing is frozen\n");
     return LN_EXIT_DONE;
   }
-  if (!ln_writer_run(f->app.g.store, apply, f, &err)) return ln_app_fail(&err);
+  ln_str by = ln_str_of(ln_app_user());
+  if (!(f->thaw ? ln_freeze_lift(&f->app.g, f->scope, by, &f->n, &err)
+                : ln_freeze_put(&f->app.g, f->scope, ln_str_of(f->why), by, &err)))
+    return ln_app_fail(&err);
   const char *what = f->scope[0] ? f->scope : "everything";
   if (!f->thaw)
     printf("%s is frozen in %s: writes wait for lunette thaw\n", what, ln_store_path(f->app.g.store));
@@ -72,8 +55,7 @@ static bool take(freezing *f, int opt) {
   const char *kind = opt == OPT_CONNECTOR ? "connector" : "playbook";
   if (opt == OPT_WHY) return f->why = optarg, true;
   if (f->scope[0]) return false;
-  int n = snprintf(f->scope, sizeof f->scope, "%s:%s", kind, optarg);
-  return n > 0 && (size_t)n < sizeof f->scope;
+  return optarg[0] && ln_freeze_scope(kind, ln_str_of(optarg), f->scope);
 }
 
 int ln_cmd_freeze(int argc, char **argv) {

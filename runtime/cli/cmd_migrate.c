@@ -76,7 +76,7 @@ static bool ask(ln_app *app, const char *run, ln_buf *doc, ln_err *err) {
   ln_remote_text(&b, "do", LN_STR("migrate"));
   ln_remote_text(&b, "run", ln_str_of(run));
   ln_v_end(&b, mark);
-  bool ok = ln_buf_ok(&b, err) && ln_server_ask(app->g.store, ln_buf_view(&b), doc, err);
+  bool ok = ln_buf_ok(&b, err) && ln_service_ask(app->g.store, ln_buf_view(&b), doc, err);
   ln_buf_free(&b);
   return ok;
 }

@@ -2,6 +2,7 @@
 #include "cli/app.h"
 
 #include "base/units.h"
+#include "engine/rows.h"
 
 #include <stdlib.h>
 
@@ -69,39 +70,12 @@ static const char runs_help[] =
 
 struct listing { ln_app *app; bool json; ln_str state; };
 
-/* A run whose owner is dead is not running: it waits to be resumed. */
-static ln_str true_state(ln_app *app, const ln_run_row *row) {
-  bool running = ln_str_eq(row->state, LN_STR("running")) || ln_str_eq(row->state, LN_STR("cancelling"));
-  if (running && (!row->owner[0] || !ln_owner_alive(app->g.store, ln_str_of(row->owner))))
-    return LN_STR("waiting");
-  return running ? LN_STR("running") : row->state;
-}
-
-static void print_json_row(const ln_run_row *row, ln_str state) {
-  char at[LN_TIME_TEXT];
+static void print_json_row(const ln_store *store, const ln_run_row *row) {
   ln_buf b;
   ln_json j;
   ln_buf_init(&b, 1 << 16);
   ln_json_init(&j, &b);
-  ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("run"));
-  ln_json_strz(&j, row->ulid);
-  ln_json_key(&j, LN_STR("playbook"));
-  ln_json_str(&j, row->playbook);
-  ln_json_key(&j, LN_STR("state"));
-  ln_json_str(&j, state);
-  ln_json_key(&j, LN_STR("outcome"));
-  if (row->outcome.n) ln_json_str(&j, row->outcome);
-  else ln_json_null(&j);
-  ln_json_key(&j, LN_STR("started"));
-  ln_format_time(row->created_ms, at);
-  ln_json_strz(&j, at);
-  ln_json_key(&j, LN_STR("started_by"));
-  ln_json_str(&j, row->started_by);
-  ln_json_key(&j, LN_STR("finished"));
-  if (row->finished_ms) ln_format_time(row->finished_ms, at), ln_json_strz(&j, at);
-  else ln_json_null(&j);
-  ln_json_close(&j, '}');
+  ln_run_row_json(store, row, &j);
   ln_app_put(stdout, ln_buf_view(&b), 0);
   putchar('\n');
   ln_buf_free(&b);
@@ -110,10 +84,10 @@ static void print_json_row(const ln_run_row *row, ln_str state) {
 static bool print_row(void *arg, const ln_run_row *row) {
   struct listing *l = arg;
   char at[LN_TIME_TEXT];
-  ln_str state = true_state(l->app, row);
+  ln_str state = ln_run_true_state(l->app->g.store, row);
   if (l->state.n && !ln_str_eq(l->state, state)) return true;
   if (l->json) {
-    print_json_row(row, state);
+    print_json_row(l->app->g.store, row);
     return true;
   }
   ln_format_time(row->created_ms, at);
@@ -123,19 +97,6 @@ static bool print_row(void *arg, const ln_run_row *row) {
   ln_app_put(stdout, row->started_by, 0);
   putchar('\n');
   return true;
-}
-
-/* What a person calls running or waiting depends on whether its owner lives. */
-static void narrow(ln_run_query *q, ln_str state) {
-  q->state = state;
-  q->or_under_way = ln_str_eq(state, LN_STR("running")) || ln_str_eq(state, LN_STR("waiting"));
-}
-
-static bool is_state(ln_str s) {
-  static const char *const states[] = {"running", "waiting", "completed", "failed", "cancelled"};
-  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-    if (ln_str_eq(s, ln_str_of(states[i]))) return true;
-  return false;
 }
 
 int ln_cmd_runs(int argc, char **argv) {
@@ -152,13 +113,13 @@ int ln_cmd_runs(int argc, char **argv) {
     if (opt == '?') return LN_EXIT_USAGE;
     if (opt == LN_OPT_CONFIG) o.config = optarg;
     if (opt == LN_OPT_JSON) l.json = true;
-    if (opt == OPT_STATE) narrow(&q, l.state = ln_str_of(optarg));
+    if (opt == OPT_STATE) ln_run_query_state(&q, l.state = ln_str_of(optarg));
     if (opt == OPT_PLAYBOOK) q.playbook = ln_str_of(optarg);
     if (opt == OPT_SINCE) since = optarg;
     if (opt == OPT_STORE) o.store = optarg, o.looks = true;
   }
   if (optind != argc) return ln_app_usage("runs takes options only: lunette runs --help");
-  if (l.state.n && !is_state(l.state))
+  if (l.state.n && !ln_run_is_state(l.state))
     return ln_app_usage("--state: running, waiting, completed, failed or cancelled is wanted, not %s",
                         l.state.p);
   bool ok = ln_app_open(&app, &o, &err) &&

@@ -334,7 +334,8 @@ static void look_for_signal(void *arg) {
 }
 
 static bool listen_one(sim *s, vendor *v, ln_err *err) {
-  static const ln_server_limits limits = {(size_t)256 << 20, 1000, 60000};
+  static const ln_server_limits limits = {
+      .max_body = (size_t)256 << 20, .max_connections = 1000, .whole_ms = 60000};
   uint16_t port = s->port ? (uint16_t)(s->port + (v - s->v)) : 0;
   v->s = s;
   if (!(v->server = ln_server_mhd(s->loop, "127.0.0.1", port, &limits, handle, v, err))) return false;

@@ -36,7 +36,7 @@ void ln_remote_value(ln_buf *b, const char *key, ln_str encoded) {
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err) {
   ln_buf answer;
   ln_buf_init(&answer, 64 << 20);
-  bool ok = ln_server_ask(app->g.store, request, &answer, err);
+  bool ok = ln_service_ask(app->g.store, request, &answer, err);
   ln_str run = ok ? ln_v_get_str(ln_buf_view(&answer), "run") : (ln_str){NULL, 0};
   snprintf(ulid, LN_ULID + 1, "%.*s", LN_STR_ARG(run));
   ln_buf_free(&answer);
@@ -69,7 +69,7 @@ bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *er
   ln_remote_text(&b, "do", LN_STR("declared"));
   ln_remote_text(&b, "playbook", playbook);
   ln_v_end(&b, mark);
-  bool ok = ln_buf_ok(&b, err) && ln_server_ask(app->g.store, ln_buf_view(&b), &answer, err);
+  bool ok = ln_buf_ok(&b, err) && ln_service_ask(app->g.store, ln_buf_view(&b), &answer, err);
   ln_str a = ln_buf_view(&answer);
   if (ok && ln_v_get(a, LN_STR("value"), &value)) {
     snprintf(d->name, sizeof d->name, "%.*s", LN_STR_ARG(ln_v_get_str(a, "name")));
@@ -90,7 +90,7 @@ void ln_remote_say_stale(ln_app *app) {
   size_t mark = ln_v_begin(&b, 'O', 1);
   ln_remote_text(&b, "do", LN_STR("library"));
   ln_v_end(&b, mark);
-  if (ln_server_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
+  if (ln_service_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
   ln_buf_free(&b);
   ln_buf_free(&answer);
 }

@@ -244,7 +244,7 @@ static void follow(ln_repl *r) {
     if (ln_app_interrupt_taken()) ask_to_stop(r);
     nanosleep(&nap, NULL);
     if (ln_store_changed(r->app->g.store)) ok = look(r, &err);
-    else lives = ln_server_there(r->app->g.store);
+    else lives = ln_service_there(r->app->g.store);
   }
   if (!ok) r->code = ln_app_fail(&err);
   if (!lives) ln_app_usage("the process that served the store is gone: lunette show %s", r->ulid);

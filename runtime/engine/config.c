@@ -200,6 +200,28 @@ static bool read_allow(loaded *l, ln_str top, ln_err *err) {
                   want_list(l, a, "path", &l->c.allow_path, err));
 }
 
+static bool read_tls(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"cert", "key", NULL};
+  ln_str t = part(top, "tls");
+  if (!t.n) return true;
+  if (!known_only(t, "tls", known, err) || !want_text(l, t, "cert", &l->c.tls_cert, err) ||
+      !want_text(l, t, "key", &l->c.tls_key, err))
+    return false;
+  return (l->c.tls_cert.n && l->c.tls_key.n) ||
+         ln_fail(err, "config", LN_FINAL, "tls: both `cert` and `key` are wanted: the paths of PEM files");
+}
+
+/* Whether it listens beyond this machine is looked at where it listens. */
+static bool read_doors(loaded *l, ln_str top, ln_err *err) {
+  ln_vitem v;
+  ln_str metrics = ln_v_get_str(top, "metrics");
+  l->c.listens = ln_v_get(top, LN_STR("listen"), &v);
+  l->c.metrics_open = ln_str_eq(metrics, LN_STR("open"));
+  if (ln_v_get(top, LN_STR("metrics"), &v) && !l->c.metrics_open && !ln_str_eq(metrics, LN_STR("viewer")))
+    return ln_fail(err, "config", LN_FINAL, "metrics is \"viewer\" or \"open\"");
+  return want_text(l, top, "listen", &l->c.listen, err) && read_tls(l, top, err);
+}
+
 static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   static const char *const known[] = {"self", NULL};
   ln_str a = part(top, "approvals");
@@ -404,11 +426,11 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          NULL};
+                                      "intake",          "tls",       "metrics", NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
-  return want_text(l, top, "store", &l->c.store, err) && want_text(l, top, "listen", &l->c.listen, err) &&
+  return want_text(l, top, "store", &l->c.store, err) && read_doors(l, top, err) &&
          want_list(l, top, "scripts", &l->c.scripts, err) && want_list(l, top, "stdlib", &l->c.stdlib, err) &&
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&

@@ -37,7 +37,10 @@ typedef struct ln_source_config {
 
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
-  ln_str store, listen;
+  ln_str store, listen;                                  /* listen "": no HTTP                              */
+  bool listens;                                          /* it says where; else that is the usual address   */
+  ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
+  bool metrics_open;                                     /* /metrics is for everybody                       */
   ln_list scripts, stdlib, connectors_path, egress, files;
   ln_connector_config *connectors; size_t n_connectors;
   ln_credential *credentials; size_t n_credentials;

@@ -1,5 +1,7 @@
 /* freeze.c: the kill switch, as a write's gates ask it: is everything frozen, or its connector, or the
-** playbook that it stands in, or that of its run? */
+** playbook that it stands in, or that of its run?  And how it is turned. */
+#include "engine/freeze.h"
+
 #include "engine/inside.h"
 
 #include <stdio.h>
@@ -40,4 +42,48 @@ bool ln_freeze_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
   if (e->run->options.despite_freeze) return true;
   scopes_of(e, &s);
   return ln_tx_frozen(tx, s.v, found, &a, err) && !a.frozen;
+}
+
+/* ------------------------------------------------------------------ turning it */
+
+typedef struct turning { ln_engine *g; const char *scope; ln_str why, by; bool thaw; int64_t n; } turning;
+
+static bool turn_apply(ln_tx *tx, void *arg, ln_err *err) {
+  turning *f = arg;
+  ln_str scope = ln_str_of(f->scope);
+  int64_t now = ln_now_ms(f->g->loop->clock);
+  ln_buf detail;
+  ln_json j;
+  ln_buf_init(&detail, 1 << 16);
+  ln_json_init(&j, &detail);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("scope"));
+  ln_json_str(&j, scope);
+  if (!f->thaw) ln_json_key(&j, LN_STR("why")), ln_json_str(&j, f->why);
+  ln_json_close(&j, '}');
+  bool ok = ln_buf_ok(&detail, err) && (f->thaw ? ln_tx_thaw(tx, scope.n ? &scope : NULL, &f->n, err)
+                                                : ln_tx_freeze(tx, scope, f->why, f->by, now, err));
+  ok = ok && ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), f->by, 0,
+                         ln_buf_view(&detail), err);
+  ln_buf_free(&detail);
+  return ok;
+}
+
+bool ln_freeze_scope(const char *kind, ln_str name, char out[LN_SCOPE_TEXT]) {
+  out[0] = '\0';
+  if (!name.n) return true;
+  int n = snprintf(out, LN_SCOPE_TEXT, "%s:%.*s", kind, LN_STR_ARG(name));
+  return n > 0 && n < LN_SCOPE_TEXT;
+}
+
+bool ln_freeze_put(ln_engine *g, const char *scope, ln_str why, ln_str by, ln_err *err) {
+  turning f = {.g = g, .scope = scope, .why = why, .by = by};
+  return ln_writer_run(g->store, turn_apply, &f, err);
+}
+
+bool ln_freeze_lift(ln_engine *g, const char *scope, ln_str by, int64_t *n, ln_err *err) {
+  turning f = {.g = g, .scope = scope, .by = by, .thaw = true};
+  bool ok = ln_writer_run(g->store, turn_apply, &f, err);
+  *n = f.n;
+  return ok;
 }

@@ -96,7 +96,7 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
 
 /* ------------------------------------------------------------------ creating */
 
-typedef struct creating { ln_run *run; ln_buf options, audit, detail; } creating;
+typedef struct creating { ln_run *run; ln_buf options, audit, detail, key, digest; } creating;
 
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err) {
   ln_buf line;
@@ -140,6 +140,8 @@ static bool create_apply(ln_tx *tx, void *arg, ln_err *err) {
   r->id = r->root_id = row.id; /* read by later jobs on this thread, and by the loop only after done */
   return ln_run_log_began(tx, r->id, r->created_ms, err) &&
          (!r->options.lease || ln_tx_lease_ended(tx, r->options.lease, err)) &&
+         (!c->key.n || ln_tx_request_put(tx, ln_buf_view(&c->key), ln_buf_view(&c->digest),
+                                         ln_str_of(r->ulid), r->created_ms, err)) &&
          (!c->audit.n || ln_tx_audit(tx, r->created_ms, ln_buf_view(&c->audit), ln_str_of(r->started_by),
                                      r->id, ln_buf_view(&c->detail), err));
 }
@@ -148,6 +150,8 @@ static void creating_free(creating *c) {
   ln_buf_free(&c->options);
   ln_buf_free(&c->audit);
   ln_buf_free(&c->detail);
+  ln_buf_free(&c->key);
+  ln_buf_free(&c->digest);
   free(c);
 }
 
@@ -182,8 +186,12 @@ static bool create(ln_run *r, ln_err *err) {
   ln_run_put_options(r, &c->options);
   ln_buf_init(&c->audit, 256);
   ln_buf_init(&c->detail, 1 << 20);
-  bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail);
+  ln_buf_init(&c->key, 1024);
+  ln_buf_init(&c->digest, 128);
+  bool whole = ln_buf_add(&c->audit, r->options.audit) && ln_buf_add(&c->detail, r->options.audit_detail) &&
+               ln_buf_add(&c->key, r->options.key) && ln_buf_add(&c->digest, r->options.key_digest);
   r->options.audit = r->options.audit_detail = (ln_str){NULL, 0}; /* they were lent */
+  r->options.key = r->options.key_digest = (ln_str){NULL, 0};
   if (whole &&
       ln_writer_submit_unwaited(r->engine->store, r->engine->loop, create_apply, create_done, c))
     return true;

@@ -36,6 +36,8 @@ struct ln_reload {
   ln_snapshot *now;
   stale *v;
   size_t n, cap;
+  void (*told)(void *arg);                               /* NULL: nobody wants to know                      */
+  void *told_arg;
 };
 
 typedef struct sifting {
@@ -313,8 +315,19 @@ static bool renew(ln_reload *r, ln_err *err) {
 }
 
 static void on_change(void *arg) {
+  ln_reload *r = arg;
   ln_err err = {0};
-  if (!renew(arg, &err)) ln_log(LN_ERROR, "scripts.unread", "error=%s", err.message);
+  if (!renew(r, &err)) ln_log(LN_ERROR, "scripts.unread", "error=%s", err.message);
+  if (r->told) r->told(r->told_arg);
+}
+
+void ln_reload_told(ln_reload *r, void (*fn)(void *arg), void *arg) {
+  r->told = fn;
+  r->told_arg = arg;
+}
+
+void ln_reload_again(ln_reload *r) {
+  if (r) on_change(r);
 }
 
 /* ------------------------------------------------------------------ beginning and end */

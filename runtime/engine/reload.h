@@ -12,6 +12,9 @@ typedef struct ln_reload ln_reload;
 ** where a script is broken then, the version that the store has of it is its last good one.  Files are no
 ** longer looked at when a run begins.  "unavailable": the system does not watch. */
 ln_reload *ln_reload_start(ln_engine *g, ln_err *err);
+/* Calls fn from the top of the loop whenever the folders were read again because something changed there. */
+void ln_reload_told(ln_reload *r, void (*fn)(void *arg), void *arg);
+void ln_reload_again(ln_reload *r);                      /* reads them now, changed or not; NULL is welcome */
 void ln_reload_stop(ln_reload *r);                       /* NULL is welcome                                 */
 
 typedef struct ln_stale {                                /* a file that is not in the snapshot as it is     */

@@ -29,6 +29,8 @@ typedef struct ln_run_options {
   bool ends_only;                                        /* whoever watches is told of no step or note      */
   int64_t lease; /* of the hold with that id: from its start on somebody looks after its end; 0: none */
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
+  /* at its start: who asks with that key again is to be told of this run; digest: of what was asked */
+  ln_str key, key_digest;
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 

@@ -13,20 +13,47 @@ typedef struct ln_server_request {                       /* lent until the excha
   const ln_header *headers;
   size_t n_headers;
   ln_str body;
+  ln_str peer;                                           /* its address without the port; "": a local one  */
 } ln_server_request;
 
 typedef void (*ln_handler_fn)(void *arg, ln_exchange *x, const ln_server_request *r);
 
-typedef struct ln_server_limits {
+typedef struct ln_server_limits {                        /* of what may be 0: 0 is no limit               */
   size_t max_body, max_connections;
-  int64_t whole_ms;                                      /* header and body must have come by then          */
+  int64_t whole_ms;                                      /* the header must have come by then             */
+  int64_t body_ms;                                       /* and the body so long after it; 0: with it     */
+  int64_t send_ms;                                       /* an answer must have been taken by then; or 0  */
+  size_t max_header;                                     /* bytes of line and headers; or 0               */
+  size_t per_client;                                     /* connections of one address; or 0              */
 } ln_server_limits;
 
-/* Listens on an IPv4 or IPv6 address; `l` is a loop of loop_uv.c.  handle is called from the top of the loop
-** for each whole request, and each is to be replied to or cut, at once or later, on the loop's thread.
-** Port 0: any that is free.  NULL: "bad_argument", or "unavailable" (the address is in use). */
+/* --- TLS: one identity a process --- */
+typedef struct ln_server_tls ln_server_tls;
+/* PEM files: a chain, the server's own first, and its key.  NULL: "config", naming the file. */
+ln_server_tls *ln_server_tls_load(const char *cert, const char *key, ln_err *err);
+/* Reads them again, for the handshakes that come.  False: they stay as they were. */
+bool ln_server_tls_reload(ln_server_tls *t, ln_err *err);
+void ln_server_tls_free(ln_server_tls *t);               /* after the server; NULL is welcome             */
+
+typedef struct ln_server_door {
+  const char *address;                                   /* an IPv4 or IPv6 address                       */
+  uint16_t port;                                         /* 0: any that is free                           */
+  int fd;                                                /* > 0: this one, which listens already, instead;
+                                                            the server's from then on                     */
+  ln_server_tls *tls;                                    /* NULL: none; lent                              */
+} ln_server_door;
+
+/* Listens; `l` is a loop of loop_uv.c.  handle is called from the top of the loop for each whole request, and
+** each is to be replied to, streamed to or cut, at once or later, on the loop's thread.
+** NULL: "bad_argument", or "unavailable" (the address is in use). */
+ln_server *ln_server_open(ln_loop *l, const ln_server_door *door, const ln_server_limits *limits,
+                          ln_handler_fn handle, void *arg, ln_err *err);
+/* The same on an address, without TLS. */
 ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
                          ln_handler_fn handle, void *arg, ln_err *err);
+/* Takes no more connections, and hangs up on each that is open once its request is answered. */
+void ln_server_drain(ln_server *s);
+size_t ln_server_busy(const ln_server *s);               /* requests under way, streams among them         */
 uint16_t ln_server_port(const ln_server *s);
 /* Cuts what is open; no exchange may be touched afterwards.  Not within handle; before the loop's free. */
 void ln_server_free(ln_server *s);
@@ -37,7 +64,16 @@ bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, siz
 /* The same, with the body (not empty) so often in a row: an answer of any size, of which one copy is held. */
 bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body,
                         uint64_t times);
-/* Sends those raw bytes and hangs up; without any, resets the connection. */
+/* An answer whose body comes piece by piece.  `most` bytes at most wait for the peer to take them.  When the
+** peer has gone, gone(arg) is called from the top of the loop, and the stream is no more.  NULL: as reply. */
+typedef struct ln_stream ln_stream;
+ln_stream *ln_exchange_stream(ln_exchange *x, int status, const ln_header *headers, size_t n, size_t most,
+                              void (*gone)(void *arg), void *arg);
+bool ln_stream_send(ln_stream *t, ln_str piece);         /* copies all; false: too much waits, none was added */
+/* What waits is forgotten, but for what was half taken: `last` comes instead, and the end.  gone is not
+** called; the stream is the server's. */
+void ln_stream_end(ln_stream *t, ln_str last);
+/* Sends those raw bytes and hangs up; without any, and with TLS, resets the connection. */
 void ln_exchange_cut(ln_exchange *x, ln_str partial);
 
 #endif

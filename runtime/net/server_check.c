@@ -68,13 +68,22 @@ static const ln_header *only(const ln_server_request *r, const char *name, size_
   return found;
 }
 
-ln_refusal ln_server_check(const ln_server_request *r, const char *version, size_t max_body) {
+/* What a header took on the wire, nearly. */
+static size_t header_size(const ln_server_request *r) {
+  size_t n = r->method.n + r->path.n + r->query.n;
+  for (size_t i = 0; i < r->n_headers; i++) n += r->headers[i].name.n + r->headers[i].value.n + 4;
+  return n;
+}
+
+ln_refusal ln_server_check(const ln_server_request *r, const char *version, const ln_server_limits *most) {
   size_t lengths, encodings, hosts;
   const ln_header *length = only(r, "Content-Length", &lengths);
   const ln_header *encoding = only(r, "Transfer-Encoding", &encodings);
   bool new = strcmp(version, "HTTP/1.1") == 0;
   only(r, "Host", &hosts);
   if (!new && strcmp(version, "HTTP/1.0") != 0) return (ln_refusal){505, "HTTP/1.1 is spoken here"};
+  if (most->max_header && header_size(r) > most->max_header)
+    return (ln_refusal){431, "the header is too large"};
   for (size_t i = 0; i < r->n_headers; i++) {
     if (!ln_header_name_ok(r->headers[i].name)) return (ln_refusal){400, "a header has no proper name"};
     if (!ln_header_value_ok(r->headers[i].value))
@@ -87,7 +96,7 @@ ln_refusal ln_server_check(const ln_server_request *r, const char *version, size
   if (encoding && !ln_str_ieq(encoding->value, LN_STR("chunked")))
     return (ln_refusal){501, "no Transfer-Encoding but chunked is known"};
   if (length && !digits(length->value)) return (ln_refusal){400, "Content-Length is not a number"};
-  if (length && exceeds(length->value, max_body)) return (ln_refusal){413, "the body is too large"};
+  if (length && exceeds(length->value, most->max_body)) return (ln_refusal){413, "the body is too large"};
   if (r->path.n == 0 || (r->path.p[0] != '/' && !ln_str_eq(r->path, LN_STR("*"))))
     return (ln_refusal){400, "the path must begin with a slash"};
   return (ln_refusal){0, NULL};

@@ -6,19 +6,20 @@
 ** followed by a turn, since libmicrohttpd looks at it no sooner.
 **
 ** Its own time-out is of inactivity, and one byte a second defeats that: a timer of ours on each connection
-** bounds header and body together. */
+** bounds the header, then the body, then the sending of the answer.
+**
+** A stream sleeps, suspended, whenever it has nothing to say; that its peer has gone is noticed when it next
+** says something. */
 #include "net/server_mhd.h"
 
 #include "base/log.h"
-#include "net/addr.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { IDLE_S = 75, POOL = 64 * 1024, BLOCK = 64 * 1024, BACKLOG = 511 };
+enum { IDLE_S = 75, POOL = 64 * 1024, BLOCK = 64 * 1024 };
 
 typedef enum state {
   FRESH,                                                 /* its line was read                             */
@@ -35,6 +36,7 @@ typedef struct conn {                                    /* one connection      
   int fd;
   ln_timer deadline;
   bool idle;                                             /* between two requests                          */
+  char peer[LN_PEER_TEXT];
   ln_exchange *x;                                        /* the request under way                         */
   struct conn *prev, *next;
 } conn;
@@ -49,8 +51,21 @@ struct ln_exchange {
   ln_refusal refusal;
   struct MHD_Response *response;
   unsigned status;
+  ln_stream *stream;                                     /* the response's, or NULL                       */
   ln_cut *cut;
   ln_exchange *next;                                     /* in the queue                                  */
+};
+
+struct ln_stream {                                        /* its response's: gone when that is             */
+  ln_server *s;
+  ln_exchange *x;                                        /* NULL: over                                    */
+  ln_buf waits;
+  size_t taken;                                          /* bytes of it that went out                     */
+  size_t spare;                                          /* how many more `last` may have                 */
+  bool asleep, ended;
+  void (*gone)(void *arg);                               /* NULL: nobody wants to know                    */
+  void *arg;
+  ln_stream *next;                                       /* in the list of those that are gone            */
 };
 
 struct ln_server {
@@ -60,6 +75,8 @@ struct ln_server {
   uv_timer_t timer;                                      /* when it wants to be looked after              */
   int open_handles;
   bool turning, closed;                                  /* closed: a connection was, in this turn         */
+  bool draining, tls;
+  ln_stream *gone;                                       /* whoever has them has not been told yet        */
   ln_exchange *first, **last;                            /* the queue of READY                            */
   conn *conns;
   ln_server_limits limits;
@@ -70,8 +87,20 @@ struct ln_server {
 
 /* --- turns --- */
 
+/* Below TLS nothing can be said by hand; there a refusal closes the connection behind it, too, but is only
+** told when it comes before the body. */
+static void refuse_encrypted(ln_exchange *x) {
+  const ln_header close = {LN_STR("Connection"), LN_STR("close")};
+  if (!ln_exchange_reply(x, x->refusal.status, &close, 1, ln_str_of(x->refusal.why)))
+    ln_exchange_cut(x, (ln_str){NULL, 0});
+}
+
 static void refuse_now(ln_exchange *x) {
   char text[256];
+  if (x->k->s->tls) {
+    refuse_encrypted(x);
+    return;
+  }
   int n = snprintf(text, sizeof text,
                    "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
                    "Connection: close\r\n\r\n%s\n",
@@ -90,6 +119,15 @@ static void hand_over(ln_server *s) {
     x->state = HELD;
     if (x->refusal.status) refuse_now(x);
     else s->handle(s->arg, x, &x->r);
+  }
+}
+
+static void tell_gone(ln_server *s) {
+  while (s->gone) {
+    ln_stream *t = s->gone;
+    s->gone = t->next;
+    if (t->gone) t->gone(t->arg);
+    free(t);
   }
 }
 
@@ -116,6 +154,7 @@ static void turn(ln_server *s) {
     MHD_run(s->daemon); /* what was replied to at once goes out at once */
   }
   s->turning = false;
+  tell_gone(s);
   /* At its limit libmicrohttpd stops accepting, and begins again only in the turn after one was closed. */
   if (s->first || s->closed) uv_timer_start(&s->timer, on_timer, 0, 0);
   else if (MHD_get_timeout(s->daemon, &ms) == MHD_YES) uv_timer_start(&s->timer, on_timer, ms, 0);
@@ -143,6 +182,7 @@ static void set_deadline(conn *k, int64_t ms) {
 static void exchange_free(ln_exchange *x) {
   if (!x) return;
   ln_cut_stop(x->cut);
+  if (x->stream) x->stream->x = NULL;
   if (x->response) MHD_destroy_response(x->response);
   free(x->uri);
   free(x->headers);
@@ -189,11 +229,17 @@ static void begin(ln_exchange *x, const char *method, const char *version) {
     return;
   }
   x->r.headers = x->headers;
+  x->r.peer = ln_str_of(x->k->peer);
   x->r.method = ln_str_of(method);
   ln_str_cut(ln_str_of(x->uri), '?', &x->r.path, &x->r.query);
-  ln_refusal no = ln_server_check(&x->r, version, x->k->s->limits.max_body);
-  if (no.status) refuse(x, no.status, no.why);
-  else x->state = READING;
+  const ln_server_limits *most = &x->k->s->limits;
+  ln_refusal no = ln_server_check(&x->r, version, most);
+  if (no.status) {
+    refuse(x, no.status, no.why);
+    return;
+  }
+  x->state = READING;
+  if (most->body_ms) set_deadline(x->k, most->body_ms);
 }
 
 static void go_on(ln_exchange *x, const char *data, size_t *n) {
@@ -237,6 +283,7 @@ static void conn_open(ln_server *s, struct MHD_Connection *c, void **context) {
   *context = k; /* without one its requests are closed unread */
   if (!k) return;
   *k = (conn){.s = s, .c = c, .fd = i->connect_fd, .next = s->conns};
+  ln_listen_peer(k->fd, k->peer);
   k->deadline = (ln_timer){.fn = on_deadline, .arg = k};
   if (s->conns) s->conns->prev = k;
   s->conns = k;
@@ -275,6 +322,10 @@ static void resume(ln_exchange *x, state to) {
   turn_soon(x->k->s);
 }
 
+static bool will_close(const ln_server *s, struct MHD_Response *p) {
+  return !s->draining || MHD_add_response_header(p, "Connection", "close") == MHD_YES;
+}
+
 static bool add_header(struct MHD_Response *p, const ln_header *h) {
   if (ln_str_ieq(h->name, LN_STR("Content-Length")) || ln_str_ieq(h->name, LN_STR("Transfer-Encoding")))
     return true;
@@ -292,12 +343,13 @@ static bool reply_with(ln_exchange *x, int status, const ln_header *headers, siz
   if (!p) return false;
   bool ok = x->state == HELD && status >= 200 && status <= 599;
   for (size_t i = 0; ok && i < n; i++) ok = add_header(p, &headers[i]);
-  if (!ok) {
+  if (!ok || !will_close(x->k->s, p)) {
     MHD_destroy_response(p);
     return false;
   }
   x->response = p;
   x->status = (unsigned)status;
+  if (x->k->s->limits.send_ms && !x->stream) set_deadline(x->k, x->k->s->limits.send_ms);
   resume(x, REPLIED);
   return true;
 }
@@ -332,6 +384,75 @@ bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, si
   return reply_with(x, status, headers, n, p);
 }
 
+/* --- streams --- */
+
+static ssize_t read_stream(void *arg, uint64_t at, char *out, size_t max) {
+  (void)at;
+  ln_stream *t = arg;
+  size_t left = t->waits.n - t->taken, n = left < max ? left : max;
+  if (n) {
+    memcpy(out, t->waits.p + t->taken, n);
+    t->taken += n;
+    if (t->taken == t->waits.n) ln_buf_cut(&t->waits, t->taken = 0);
+    return (ssize_t)n;
+  }
+  if (t->ended || !t->x) return MHD_CONTENT_READER_END_OF_STREAM;
+  t->asleep = true;
+  MHD_suspend_connection(t->x->k->c);
+  return 0;
+}
+
+static void on_stream_over(void *arg) {
+  ln_stream *t = arg;
+  ln_buf_free(&t->waits);
+  if (t->x) t->x->stream = NULL;
+  t->x = NULL;
+  t->next = t->s->gone;
+  t->s->gone = t;
+  turn_soon(t->s);
+}
+
+ln_stream *ln_exchange_stream(ln_exchange *x, int status, const ln_header *headers, size_t n, size_t most,
+                              void (*gone)(void *arg), void *arg) {
+  ln_stream *t = calloc(1, sizeof *t);
+  if (!t) return NULL;
+  *t = (ln_stream){.s = x->k->s, .x = x, .spare = most / 8};
+  ln_buf_init(&t->waits, most);
+  struct MHD_Response *p =
+      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, t, on_stream_over);
+  if (!p) {
+    free(t);
+    return NULL;
+  }
+  x->stream = t;
+  if (!reply_with(x, status, headers, n, p)) return NULL; /* t went with p; nobody wants to know */
+  t->gone = gone;
+  t->arg = arg;
+  return t;
+}
+
+static void wake(ln_stream *t) {
+  if (!t->asleep || !t->x) return;
+  t->asleep = false;
+  resume(t->x, REPLIED);
+}
+
+bool ln_stream_send(ln_stream *t, ln_str piece) {
+  if (t->waits.n + piece.n + t->spare > t->waits.max || !ln_buf_add(&t->waits, piece)) return false;
+  wake(t);
+  return true;
+}
+
+void ln_stream_end(ln_stream *t, ln_str last) {
+  t->gone = NULL;
+  t->ended = true;
+  if (t->taken == 0) ln_buf_cut(&t->waits, 0);
+  ln_buf_add(&t->waits, last);
+  wake(t);
+}
+
+/* --- cut by hand --- */
+
 static void on_cut(void *arg) {
   ln_exchange *x = arg;
   x->cut = NULL;
@@ -341,7 +462,7 @@ static void on_cut(void *arg) {
 void ln_exchange_cut(ln_exchange *x, ln_str partial) {
   if (x->state != HELD) return;
   x->state = CUT;
-  if (partial.n) x->cut = ln_cut_start(x->k->s->loop, x->k->fd, partial, on_cut, x);
+  if (partial.n && !x->k->s->tls) x->cut = ln_cut_start(x->k->s->loop, x->k->fd, partial, on_cut, x);
   if (x->cut) return;
   ln_cut_reset(x->k->fd);
   resume(x, CUT);
@@ -349,48 +470,21 @@ void ln_exchange_cut(ln_exchange *x, ln_str partial) {
 
 /* --- the server --- */
 
-static bool where(int fd, uint16_t *port) {
-  struct sockaddr_storage sa = {0};
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-  socklen_t n = sizeof sa;
-  if (getsockname(fd, (struct sockaddr *)&sa, &n)) return false;
-  memcpy(&v4, &sa, sizeof v4);
-  memcpy(&v6, &sa, sizeof v6);
-  *port = ntohs(sa.ss_family == AF_INET ? v4.sin_port : v6.sin6_port);
-  return true;
-}
-
-static int listen_on(const char *address, uint16_t port, uint16_t *got, ln_err *err) {
-  struct sockaddr_storage sa;
-  socklen_t n;
-  int on = 1;
-  if (!ln_addr_parse(address, port, &sa, &n)) {
-    ln_fail(err, "bad_argument", LN_FINAL, "\"%.60s\" is not an address to listen on, such as 127.0.0.1",
-            address);
-    return -1;
-  }
-  int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0) {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (sa.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, BACKLOG) == 0 && where(fd, got)) return fd;
-  }
-  int e = errno;
-  if (fd >= 0) close(fd);
-  ln_fail(err, "unavailable", LN_AGAIN, "cannot listen on %s port %u: %s", address, port,
-          e == EADDRINUSE ? "it is in use: choose another port" : strerror(e));
-  return -1;
-}
-
 static struct MHD_Daemon *start(ln_server *s, int fd) {
+  struct MHD_OptionItem tls[] = {
+      {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)ln_tls_pick, NULL},
+      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)LN_TLS_PRIORITIES},
+      {MHD_OPTION_END, 0, NULL}};
+  struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
   return MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
-      MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-      MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->limits.max_connections,
-      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
-      MHD_OPTION_URI_LOG_CALLBACK, on_line, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-      MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (s->tls ? MHD_USE_TLS : 0), 0, NULL,
+      NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+      (MHD_socket)fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)s->limits.max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+      (unsigned)s->limits.per_client, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
+      MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+      MHD_OPTION_ARRAY, s->tls ? tls : none, MHD_OPTION_END);
 }
 
 static bool watch(ln_server *s, ln_err *err) {
@@ -405,35 +499,53 @@ static bool watch(ln_server *s, ln_err *err) {
   return true;
 }
 
-ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
-                         ln_handler_fn handle, void *arg, ln_err *err) {
+ln_server *ln_server_open(ln_loop *l, const ln_server_door *door, const ln_server_limits *limits,
+                          ln_handler_fn handle, void *arg, ln_err *err) {
   ln_server *s = calloc(1, sizeof *s);
+  int fd = -1;
   if (!s) {
     ln_fail(err, "memory", LN_AGAIN, "no memory for a server");
-    return NULL;
+    goto fail;
   }
-  *s = (ln_server){.loop = l, .limits = *limits, .handle = handle, .arg = arg};
+  *s = (ln_server){.loop = l, .limits = *limits, .handle = handle, .arg = arg, .tls = door->tls != NULL};
   s->last = &s->first;
-  int fd = listen_on(address, port, &s->port, err);
-  if (fd < 0) {
-    free(s);
-    return NULL;
-  }
+  if ((fd = ln_listen(door, &s->port, err)) < 0) goto fail;
   if (!(s->daemon = start(s, fd))) {
-    close(fd);
-    free(s);
     ln_fail(err, "unavailable", LN_AGAIN, "cannot start an HTTP server");
-    return NULL;
+    goto fail;
   }
-  if (!watch(s, err)) {
-    MHD_stop_daemon(s->daemon);
-    free(s);
-    return NULL;
-  }
-  return s;
+  fd = -1;                                               /* the daemon's                                  */
+  if (watch(s, err)) return s;
+  MHD_stop_daemon(s->daemon);
+fail:
+  if (fd >= 0) close(fd);
+  free(s);
+  return NULL;
+}
+
+ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
+                         ln_handler_fn handle, void *arg, ln_err *err) {
+  const ln_server_door door = {.address = address, .port = port};
+  return ln_server_open(l, &door, limits, handle, arg, err);
 }
 
 uint16_t ln_server_port(const ln_server *s) { return s->port; }
+
+size_t ln_server_busy(const ln_server *s) {
+  size_t n = 0;
+  for (const conn *k = s->conns; k; k = k->next) n += k->x != NULL;
+  return n;
+}
+
+void ln_server_drain(ln_server *s) {
+  if (s->draining) return;
+  s->draining = true;
+  MHD_socket fd = MHD_quiesce_daemon(s->daemon);
+  if (fd != MHD_INVALID_SOCKET) close(fd);
+  for (conn *k = s->conns; k; k = k->next)
+    if (!k->x) shutdown(k->fd, SHUT_RDWR);
+  turn_soon(s);
+}
 
 static void on_handle_closed(uv_handle_t *h) {
   ln_server *s = h->data;
@@ -446,6 +558,7 @@ void ln_server_free(ln_server *s) {
   s->turning = true; /* no more turns */
   for (conn *k = s->conns; k; k = k->next) {
     ln_exchange *x = k->x;
+    if (x && x->stream) wake(x->stream);
     if (!x || x->state < READY || x->state == REPLIED) continue;
     ln_cut_stop(x->cut);
     x->cut = NULL;
@@ -455,4 +568,5 @@ void ln_server_free(ln_server *s) {
   uv_close((uv_handle_t *)&s->poll, on_handle_closed);
   uv_close((uv_handle_t *)&s->timer, on_handle_closed);
   MHD_stop_daemon(s->daemon);
+  tell_gone(s);
 }

@@ -1,6 +1,6 @@
 /* serve.c: what commands may ask of the process that serves a store:
 **
-**   run      { playbook, input?, assume?, plan?, approve? }        → { run }
+**   run      { playbook, input?, assume?, plan?, approve?, key? }  → { run }   the one that the key has begun
 **   call     { op, args?, plan?, approve? }                        → { run }
 **   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
@@ -20,7 +20,8 @@
 ** stale: of what goes on with its last good version, or has none: an array of
 ** { at, last, module, since, why }.
 **
-** A refusal is { error = { code, message } }.  Who asks is told by the kernel, not by the message. */
+** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their token),
+** not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
@@ -33,11 +34,16 @@
 #include "engine/sched.h"
 #include "engine/schedule.h"
 #include "net/local.h"
+#include "server/events.h"
+#include "server/http.h"
+#include "server/tallies.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct ln_server {
+typedef struct doing doing;
+
+struct ln_service {
   ln_engine *g;
   ln_served *served;
   ln_sched *sched;
@@ -45,9 +51,27 @@ struct ln_server {
   ln_schedules *schedules;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
+  ln_http *http;                                         /* NULL: nobody listens                            */
+  ln_events *events;
+  ln_tallies *tallies;
+  ln_shelf shelf;
+  doing *under_way;
+  struct { int64_t until_ms; void (*done)(void *arg); void *arg; ln_timer look; } drain; /* done NULL: none */
 };
 
-typedef struct asked { ln_server *s; ln_str who, what; ln_buf *answer; } asked;
+struct doing {                                           /* what was asked, until what came of it is durable */
+  ln_service *s;                                         /* NULL: it is no more                             */
+  ln_service_fn done;
+  void *arg;                                             /* NULL: nobody wants to know any more             */
+  char *key;                                             /* NULL: none                                      */
+  char begun[LN_ULID + 1], digest[2 * LN_SHA256 + 1];    /* the run that it began, and what it asked for    */
+  char who[128], of[128];
+  bool anew;                                             /* it was not begun before                         */
+  ln_buf answer;
+  doing *next;
+};
+
+typedef struct asked { ln_service *s; ln_str who, what; doing *d; ln_buf *answer; } asked;
 
 static char *socket_of(const ln_store *s) {
   ln_buf b;
@@ -57,6 +81,24 @@ static char *socket_of(const ln_store *s) {
 }
 
 /* ------------------------------------------------------------------ answers */
+
+typedef struct member { const char *key; ln_str v; } member;
+
+/* Tells whoever watches; members: of one JSON object. */
+static void tell(ln_service *s, const char *kind, const member *v, size_t n) {
+  ln_buf b;
+  ln_json j;
+  ln_buf_init(&b, 1 << 17);
+  ln_json_init(&j, &b);
+  ln_json_open(&j, '{');
+  for (size_t i = 0; i < n; i++) {
+    ln_json_key(&j, ln_str_of(v[i].key));
+    ln_json_str(&j, v[i].v);
+  }
+  ln_json_close(&j, '}');
+  if (!ln_buf_failed(&b)) ln_events_add(s->events, kind, ln_buf_view(&b));
+  ln_buf_free(&b);
+}
 
 static void put_run(ln_buf *out, const char *ulid) {
   size_t mark = ln_v_begin(out, 'O', 1);
@@ -105,7 +147,9 @@ static bool is_near(const asked *a, ln_err *err) {
 
 static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
   ln_str approve = ln_v_get_str(a->what, "approve");
-  *o = (ln_run_options){.plan = ln_v_get_bool(a->what, "plan", false),
+  *o = (ln_run_options){.event = ln_service_on_event,
+                        .event_arg = a->s,
+                        .plan = ln_v_get_bool(a->what, "plan", false),
                         .despite_freeze = ln_v_get_bool(a->what, "despite_freeze", false),
                         .assume = part(a, "assume")};
   if (ln_str_eq(approve, LN_STR("deny"))) o->approve = LN_APPROVE_DENY;
@@ -117,30 +161,75 @@ static bool options_of(const asked *a, ln_run_options *o, ln_err *err) {
                  "--approve all works only against simulators, or where every connector is on loopback");
 }
 
-static bool begin(const asked *a, ln_run *r) {
-  if (r) put_run(a->answer, ln_run_ulid(r));
-  return r != NULL;
+static bool begin(const asked *a, ln_run *r, ln_str of) {
+  if (!r) return false;
+  put_run(a->answer, ln_run_ulid(r));
+  memcpy(a->d->begun, ln_run_ulid(r), sizeof a->d->begun);
+  snprintf(a->d->of, sizeof a->d->of, "%.*s", LN_STR_ARG(of));
+  a->d->anew = true;
+  return true;
+}
+
+/* Of the request before that had that key, be it under way or long ago; *found: there was one. */
+static bool find_keyed(const asked *a, ln_keyed_run *was, bool *found, ln_err *err) {
+  for (const doing *d = a->s->under_way; d; d = d->next) {
+    if (d == a->d || !d->key || strcmp(d->key, a->d->key) != 0 || !d->begun[0]) continue;
+    memcpy(was->ulid, d->begun, sizeof was->ulid);
+    memcpy(was->digest, d->digest, sizeof was->digest);
+    return *found = true;
+  }
+  return ln_store_request(a->s->g->store, ln_str_of(a->d->key), was, found, err);
+}
+
+/* Keys are each caller's own.  *done: the answer is the run that the key has begun. */
+static bool look_for_key(const asked *a, ln_str key, bool *done, ln_err *err) {
+  doing *d = a->d;
+  ln_keyed_run was;
+  ln_buf b;
+  uint8_t sha[LN_SHA256] = {0};
+  ln_buf_init(&b, (size_t)300 << 20);
+  ln_buf_addf(&b, "%.*s\n%.*s", LN_STR_ARG(a->who), LN_STR_ARG(key));
+  d->key = ln_buf_take(&b, NULL);
+  if (!d->key) return ln_fail(err, "memory", LN_AGAIN, "no memory for a key");
+  ln_buf_addf(&b, "%.*s\n%d\n", LN_STR_ARG(ln_v_get_str(a->what, "playbook")),
+              ln_v_get_bool(a->what, "plan", false));
+  ln_buf_add(&b, part(a, "input"));
+  bool ok = ln_buf_ok(&b, err) && ln_sha256(ln_buf_view(&b), sha) && find_keyed(a, &was, done, err);
+  ln_buf_free(&b);
+  ln_hex(sha, sizeof sha, d->digest);
+  if (!ok || !*done) return ok;
+  if (strcmp(was.digest, d->digest) != 0)
+    return ln_fail(err, "conflict", LN_FINAL, "that key has begun run %s with another request", was.ulid);
+  put_run(a->answer, was.ulid);
+  memcpy(d->begun, was.ulid, sizeof d->begun);
+  return true;
 }
 
 static bool do_run(asked *a, ln_err *err) {
   ln_run_options o;
+  ln_str key = ln_v_get_str(a->what, "key"), playbook = ln_v_get_str(a->what, "playbook");
+  bool done = false;
+  if (key.n && !look_for_key(a, key, &done, err)) return false;
+  if (done) return true;
   if (!options_of(a, &o, err)) return false;
+  if (a->d->key) o.key = ln_str_of(a->d->key), o.key_digest = ln_str_of(a->d->digest);
   o.despite_freeze = false;                              /* that is for taking back */
-  return begin(a, ln_run_start(a->s->g, ln_v_get_str(a->what, "playbook"),
-                                                         part(a, "input"), &o, a->who, err));
+  return begin(a, ln_run_start(a->s->g, playbook, part(a, "input"), &o, a->who, err), playbook);
 }
 
 static bool do_call(asked *a, ln_err *err) {
   ln_run_options o;
+  ln_str op = ln_v_get_str(a->what, "op");
   return options_of(a, &o, err) &&
-         begin(a, ln_run_call(a->s->g, ln_v_get_str(a->what, "op"), part(a, "args"), &o, a->who, err));
+         begin(a, ln_run_call(a->s->g, op, part(a, "args"), &o, a->who, err), op);
 }
 
 static bool do_undo(asked *a, ln_err *err) {
   ln_run_options o;
   return options_of(a, &o, err) &&
          begin(a, ln_undo_start(a->s->g, ln_v_get_str(a->what, "run"), ln_v_get_int(a->what, "line", 0), &o,
-                                a->who, err));
+                                a->who, err),
+               LN_STR("ledger.undo"));
 }
 
 static bool do_release(asked *a, ln_err *err) {
@@ -153,7 +242,7 @@ static bool do_release(asked *a, ln_err *err) {
   for (ln_str rest = ok ? list.body : (ln_str){NULL, 0}; rest.n && what.n < MOST && ln_v_read(&rest, &one);)
     if (one.tag == 'S') entities[what.n++] = one.s;
   if (ok && !what.n) ok = ln_fail(err, "usage", LN_FINAL, "release wants the name of something");
-  return ok && begin(a, ln_release_start(a->s->g, &what, &o, a->who, err));
+  return ok && begin(a, ln_release_start(a->s->g, &what, &o, a->who, err), LN_STR("ledger.release"));
 }
 
 static bool do_resume(asked *a, ln_err *err) {
@@ -186,8 +275,8 @@ static bool do_signal(asked *a, ln_err *err) {
 }
 
 static bool do_session(asked *a, ln_err *err) {
-  ln_run_options o = {.plan = false};
-  return begin(a, ln_session_start(a->s->g, &o, a->who, err));
+  ln_run_options o = {.event = ln_service_on_event, .event_arg = a->s};
+  return begin(a, ln_session_start(a->s->g, &o, a->who, err), LN_STR("repl"));
 }
 
 static bool do_line(asked *a, ln_err *err) {
@@ -224,11 +313,27 @@ static bool do_fork(asked *a, ln_err *err) {
   return ok;
 }
 
+static bool tell_decided(void *arg, const ln_approval *q) {
+  const asked *a = arg;
+  char id[LN_INT_TEXT];
+  const member v[] = {{"id", ln_str_int(q->id, id)},
+                      {"run", ln_str_of(q->ulid)},
+                      {"state", q->state},
+                      {"by", a->who},
+                      {"title", q->title}};
+  tell(a->s, "approval", v, sizeof v / sizeof *v);
+  return false;
+}
+
 static bool do_decide(asked *a, ln_err *err) {
+  ln_err quiet = {0};
   bool ok = ln_approval_decide(a->s->g, ln_v_get_int(a->what, "id", 0), ln_v_get_bool(a->what, "yes", false),
                                a->who, ln_v_get_str(a->what, "comment"), ln_v_get_str(a->what, "answer"),
                                ln_v_get_bool(a->what, "interactive", false), err);
-  if (ok) ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
+  if (ok) {
+    ln_v_end(a->answer, ln_v_begin(a->answer, 'O', 0));
+    ln_store_approval(a->s->g->store, ln_v_get_int(a->what, "id", 0), tell_decided, a, &quiet);
+  }
   ln_sched_nudge(a->s->sched);
   ln_alerts_nudge(a->s->alerts);                         /* of what a rule held back */
   return ok;
@@ -317,96 +422,220 @@ static bool act(asked *a, ln_err *err) {
                  what.n > 40 ? 40 : (int)what.n, what.p);
 }
 
-typedef struct answering { ln_peer *p; ln_buf answer; } answering;
+/* ------------------------------------------------------------------ when it is durable */
 
-static bool nothing(ln_tx *tx, void *arg, ln_err *err) {
-  (void)tx, (void)arg, (void)err;
-  return true;
+static void tell_begun(const doing *d) {
+  const member v[] = {{"run", ln_str_of(d->begun)},
+                      {"playbook", ln_str_of(d->of)},
+                      {"state", LN_STR("running")},
+                      {"by", ln_str_of(d->who)}};
+  tell(d->s, "run", v, sizeof v / sizeof *v);
 }
 
-static void answer_now(void *arg, const ln_err *err) {
-  answering *x = arg;
-  if (err) put_error(&x->answer, err);
-  ln_peer_answer(x->p, ln_buf_view(&x->answer));
-  ln_buf_free(&x->answer);
-  free(x);
+static void over(doing *d, const ln_err *err) {
+  for (doing **at = d->s ? &d->s->under_way : NULL; at && *at; at = &(*at)->next)
+    if (*at == d) {
+      *at = d->next;
+      break;
+    }
+  if (!err && d->anew && d->s) tell_begun(d);
+  if (d->arg) d->done(d->arg, ln_buf_view(&d->answer), err);
+  ln_buf_free(&d->answer);
+  free(d->key);
+  free(d);
 }
 
 static void alerts_taken(void *arg, ln_str answer, const ln_err *err) {
-  answering *x = arg;
-  if (!err) ln_buf_add(&x->answer, answer);
-  answer_now(x, err);
+  doing *d = arg;
+  if (!err) ln_buf_add(&d->answer, answer);
+  over(d, err);
 }
 
 /* Answers by itself, when they are on disk. */
-static bool take_alerts(const asked *a, answering *x, ln_err *err) {
+static bool take_alerts(const asked *a, ln_err *err) {
   ln_alert_from from = {.by = a->who, .source = ln_v_get_str(a->what, "source")};
-  return ln_alerts_take(a->s->alerts, ln_v_get_str(a->what, "text"), &from, alerts_taken, x, err);
+  return ln_alerts_take(a->s->alerts, ln_v_get_str(a->what, "text"), &from, alerts_taken, a->d, err);
 }
 
-/* What is answered is durable: the writer takes jobs in order. */
-static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
-  ln_server *s = arg;
+/* The row of a run that was begun may have been in a batch that failed, and this job in the next one. */
+static bool is_there(ln_tx *tx, void *arg, ln_err *err) {
+  const doing *d = arg;
+  int64_t run;
+  if (!d->anew || ln_tx_run_called(tx, ln_str_of(d->begun), &run, err)) return true;
+  return ln_fail(err, "store", LN_AGAIN, "the run could not be written down: nothing was begun");
+}
+
+static void is_durable(void *arg, const ln_err *err) { over(arg, err); }
+
+void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done, void *arg) {
   ln_err err = {0};
-  answering *x = calloc(1, sizeof *x);
-  if (!x) {
-    ln_peer_answer(p, (ln_str){NULL, 0});
+  doing *d = calloc(1, sizeof *d);
+  if (!d) {
+    ln_fail(&err, "memory", LN_AGAIN, "no memory for a request");
+    done(arg, (ln_str){NULL, 0}, &err);
     return;
   }
-  x->p = p;
-  ln_buf_init(&x->answer, LN_LOCAL_MOST);
-  asked a = {.s = s, .who = who, .what = message, .answer = &x->answer};
-  if (ln_v_check(message, &err) && ln_str_eq(ln_v_get_str(message, "do"), LN_STR("alert"))) {
-    if (!take_alerts(&a, x, &err)) answer_now(x, &err);
-  } else if (err.code[0] || !act(&a, &err)) answer_now(x, &err);
-  else if (!ln_writer_submit(s->g->store, s->g->loop, nothing, answer_now, x)) {
+  *d = (doing){.s = s, .done = done, .arg = arg, .next = s->under_way};
+  s->under_way = d;
+  snprintf(d->who, sizeof d->who, "%.*s", LN_STR_ARG(who));
+  ln_buf_init(&d->answer, LN_LOCAL_MOST);
+  asked a = {.s = s, .who = who, .what = request, .d = d, .answer = &d->answer};
+  if (ln_v_check(request, &err) && ln_str_eq(ln_v_get_str(request, "do"), LN_STR("alert"))) {
+    if (!take_alerts(&a, &err)) over(d, &err);
+  } else if (err.code[0] || !act(&a, &err)) over(d, &err);
+  else if (!ln_writer_submit(s->g->store, s->g->loop, is_there, is_durable, d)) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
-    answer_now(x, &err);
+    over(d, &err);
   }
+}
+
+void ln_service_forget(ln_service *s, void *arg) {
+  for (doing *d = s->under_way; d; d = d->next)
+    if (d->arg == arg) d->arg = NULL;
+}
+
+static void answer_peer(void *arg, ln_str answer, const ln_err *err) {
+  ln_buf b;
+  ln_buf_init(&b, 1 << 14);
+  if (err) put_error(&b, err);
+  ln_peer_answer(arg, err ? ln_buf_view(&b) : answer);
+  ln_buf_free(&b);
+}
+
+static void on_message(void *arg, ln_peer *p, ln_str who, ln_str message) {
+  ln_service_do(arg, who, message, answer_peer, p);
 }
 
 /* ------------------------------------------------------------------ beginning and end */
 
+void ln_service_on_event(void *arg, ln_run *r, const ln_event *e) {
+  ln_service *s = arg;
+  if (!ln_run_id(r)) return;                             /* it has no row: it never was                     */
+  ln_tallies_of_run(s->tallies, r, e);
+  ln_events_of_run(s->events, r, e);
+}
+
+static void json_stale(void *arg, const ln_stale *x) {
+  ln_json *j = arg;
+  ln_json_open(j, '{');
+  ln_json_key(j, LN_STR("module"));
+  ln_json_str(j, x->module);
+  ln_json_key(j, LN_STR("at"));
+  ln_json_str(j, x->at);
+  ln_json_key(j, LN_STR("why"));
+  ln_json_str(j, x->why);
+  ln_json_close(j, '}');
+}
+
+static void on_scripts(void *arg) {
+  ln_service *s = arg;
+  ln_buf b;
+  ln_json j;
+  ln_err quiet = {0};
+  ln_snapshot *now = ln_snapshot_take(s->g, (ln_str){NULL, 0}, &quiet);
+  ln_buf_init(&b, 1 << 17);
+  ln_json_init(&j, &b);
+  ln_json_open(&j, '{');
+  ln_json_key(&j, LN_STR("snapshot"));
+  ln_json_strz(&j, now ? ln_snapshot_hash(now) : NULL);
+  ln_json_key(&j, LN_STR("stale"));
+  ln_json_open(&j, '[');
+  ln_reload_stale(s->scripts, (ln_str){NULL, 0}, json_stale, &j);
+  ln_json_close(&j, ']');
+  ln_json_close(&j, '}');
+  if (!ln_buf_failed(&b)) ln_events_add(s->events, "library", ln_buf_view(&b));
+  ln_buf_free(&b);
+  ln_snapshot_drop(now);
+}
+
 /* Where the system watches no folders, files are looked at whenever a run begins. */
-static void watch_scripts(ln_server *s) {
+static void watch_scripts(ln_service *s) {
   ln_err err = {0};
   s->scripts = ln_reload_start(s->g, &err);
   if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
+  else ln_reload_told(s->scripts, on_scripts, s);
 }
 
-ln_server *ln_server_start(ln_engine *g, ln_err *err) {
-  ln_server *s = calloc(1, sizeof *s);
+ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err) {
+  ln_service *s = calloc(1, sizeof *s);
   char *path = socket_of(g->store);
-  ln_sched_opts o = {.warm = 0};
+  ln_sched_opts so = {.event = ln_service_on_event, .event_arg = s};
   bool ok = (s && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
-  if (ok) s->g = g;
-  ok = ok && (s->served = ln_serve_take(g->store, err));
+  if (ok) s->g = g, ln_buf_init(&s->shelf.playbooks, (size_t)64 << 20);
+  ok = ok && (s->served = ln_serve_take(g->store, err)) && (s->events = ln_events_new(g, err)) &&
+       (s->tallies = ln_tallies_new(err));
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
-       (s->sched = ln_sched_start(g, &o, err)) && (s->alerts = ln_alerts_start(g, err)) &&
-       (s->schedules = ln_schedules_start(g, err));
+       (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
+       (s->schedules = ln_schedules_start(g, err)) && ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
-  ln_server_stop(s);
+  ln_service_stop(s);
   return NULL;
 }
 
-void ln_server_stop(ln_server *s) {
+void ln_service_stop(ln_service *s) {
   if (!s) return;
   ln_schedules_stop(s->schedules);
   ln_alerts_stop(s->alerts);
+  if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
+  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
+  if (s->events) ln_events_end(s->events);
+  ln_http_stop(s->http);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
   ln_reload_stop(s->scripts);
+  ln_events_free(s->events);
+  ln_buf_free(&s->shelf.playbooks);
+  ln_tallies_free(s->tallies);
   ln_serve_drop(s->served);
   free(s);
 }
 
+void ln_service_where(const ln_service *s, ln_buf *out) {
+  if (s->http) ln_http_where(s->http, out);
+}
+
+/* ------------------------------------------------------------------ the end in order, and reading again */
+
+enum { LOOK_MS = 20 };
+
+static void look_drained(void *arg) {
+  ln_service *s = arg;
+  ln_loop *l = s->g->loop;
+  bool late = ln_mono_us(l->clock) / 1000 >= s->drain.until_ms;
+  if (late) ln_log(LN_WARN, "http.drain", "unanswered=%zu", ln_http_busy(s->http));
+  if (late || (!ln_http_busy(s->http) && !s->under_way)) s->drain.done(s->drain.arg);
+  else l->timer(l, &s->drain.look, LOOK_MS);
+}
+
+void ln_service_drain(ln_service *s, int64_t bound_ms, void (*done)(void *arg), void *arg) {
+  s->drain.until_ms = ln_mono_us(s->g->loop->clock) / 1000 + bound_ms;
+  s->drain.done = done;
+  s->drain.arg = arg;
+  s->drain.look = (ln_timer){.loop = s->g->loop, .fn = look_drained, .arg = s};
+  ln_http_drain(s->http);
+  ln_events_end(s->events);
+  look_drained(s);
+}
+
+bool ln_service_reload(ln_service *s, ln_err *err) {
+  ln_reload_again(s->scripts);
+  return ln_http_reload(s->http, err);
+}
+
+ln_shelf *ln_service_shelf(ln_service *s) { return &s->shelf; }
+ln_events *ln_service_events(const ln_service *s) { return s->events; }
+ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
+const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }
+bool ln_service_is_draining(const ln_service *s) { return s->drain.done != NULL; }
+void ln_service_nudge(ln_service *s) { ln_sched_nudge(s->sched); }
+
 /* ------------------------------------------------------------------ the other end */
 
-bool ln_server_there(const ln_store *s) { return ln_serve_held(s); }
+bool ln_service_there(const ln_store *s) { return ln_serve_held(s); }
 
-bool ln_server_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
+bool ln_service_ask(const ln_store *s, ln_str request, ln_buf *answer, ln_err *err) {
   ln_vitem refused;
   char *path = socket_of(s);
   bool ok =

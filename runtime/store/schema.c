@@ -165,6 +165,14 @@ static const char tables6[] =
     " WITHOUT ROWID;"
     "PRAGMA user_version = 6;";
 
+/* What version 7 has beyond those before it. */
+static const char tables7[] =
+    "CREATE TABLE request(" /* that came with a key: it is not done again */
+    " key TEXT PRIMARY KEY, digest TEXT NOT NULL, ulid TEXT NOT NULL, ms INTEGER NOT NULL) STRICT, WITHOUT "
+    "ROWID;"
+    "CREATE INDEX request_ms ON request(ms);"
+    "PRAGMA user_version = 7;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -204,6 +212,7 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has < 5)
     ok = ln_conn_script(c, tables5, err) && ln_schema_chain(c, err) && ln_conn_script(c, end5, err);
   if (ok && has < 6) ok = ln_conn_script(c, tables6, err);
+  if (ok && has < 7) ok = ln_conn_script(c, tables7, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -107,6 +107,13 @@ bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, 
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
 
+/* --- requests that have a key (requests.c): whoever asks again is told of the same run --- */
+typedef struct ln_keyed_run { char ulid[LN_ULID + 1], digest[2 * LN_SHA256 + 1]; } ln_keyed_run;
+/* In the transaction that makes the run; a key that is there already: "conflict".  Forgets what is older than
+** 30 days. */
+bool ln_tx_request_put(ln_tx *tx, ln_str key, ln_str digest_hex, ln_str ulid, int64_t ms, ln_err *err);
+bool ln_store_request(ln_store *s, ln_str key, ln_keyed_run *out, bool *found, ln_err *err);
+
 /* --- the journal: the log's tail and the segments.  A run is one that ln_tx_run_create made: ids grow --- */
 /* joined with the batch's others of that run: one row */
 bool ln_tx_log(ln_tx *tx, int64_t run, ln_str entries, ln_err *err);

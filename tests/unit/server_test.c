@@ -87,7 +87,7 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
 }
 
 static void setup(fixture *f, const ln_server_limits *limits) {
-  static const ln_server_limits usual = {1000, 10, 10000};
+  static const ln_server_limits usual = {.max_body = 1000, .max_connections = 10, .whole_ms = 10000};
   ln_err err;
   *f = (fixture){.loop = ln_loop_uv(&err)};
   assert_non_null(f->loop);
@@ -310,7 +310,7 @@ static void test_head(void **s) {
 /* Whoever sends a byte now and then never seems idle: the whole has a time of its own. */
 static void test_slow(void **s) {
   (void)s;
-  static const ln_server_limits hasty = {1000, 10, 30};
+  static const ln_server_limits hasty = {.max_body = 1000, .max_connections = 10, .whole_ms = 30};
   static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: x\r\n",
                                       "POST / HTTP/1.1\r\n" HEAD "Content-Length: 9\r\n\r\na", ""};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -326,7 +326,7 @@ static void test_slow(void **s) {
 /* A second connection waits its turn when there may be only one. */
 static void test_limit(void **s) {
   (void)s;
-  static const ln_server_limits one = {1000, 1, 10000};
+  static const ln_server_limits one = {.max_body = 1000, .max_connections = 1, .whole_ms = 10000};
   fixture f;
   setup(&f, &one);
   int first = dial(ln_server_port(f.server));
@@ -365,7 +365,7 @@ static void test_repeated(void **s) {
 
 static void test_addresses(void **s) {
   (void)s;
-  static const ln_server_limits usual = {1000, 10, 10000};
+  static const ln_server_limits usual = {.max_body = 1000, .max_connections = 10, .whole_ms = 10000};
   fixture f;
   ln_err err;
   setup(&f, NULL);

@@ -463,7 +463,7 @@ static void serve(void *arg, ln_exchange *x, const ln_server_request *r) {
 
 static void test_own_server(void **s) {
   (void)s;
-  static const ln_server_limits limits = {3000, 10, 10000};
+  static const ln_server_limits limits = {.max_body = 3000, .max_connections = 10, .whole_ms = 10000};
   fixture f;
   ln_err err;
   int handled = 0;
