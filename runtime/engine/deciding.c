@@ -343,7 +343,7 @@ static bool decide_one(void *arg, const ln_alert_row *row) {
 
 static bool decide_next(ln_deciding *d, bool *found, ln_err *err) {
   next n = {.d = d, .err = err};
-  ln_alert_query q = {.state = LN_STR("new"), .after_id = d->at, .limit = 1};
+  ln_alert_query q = {.state = LN_STR("new"), .oldest_first = true, .after_id = d->at, .limit = 1};
   *found = false;
   if (!renew_triggers(d, err) || !ln_store_alerts(d->g->store, &q, decide_one, &n, err)) return false;
   *found = n.found;

@@ -625,6 +625,7 @@ bool ln_service_reload(ln_service *s, ln_err *err) {
 }
 
 ln_shelf *ln_service_shelf(ln_service *s) { return &s->shelf; }
+struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }

@@ -70,7 +70,6 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
   return ok;
 }
 
-/* The oldest first: what is new, to be decided. */
 static bool page_up(ln_store *s, const ln_alert_query *q, int64_t after, ln_rows *rows, ln_err *err) {
   return ln_store_rows(s, rows, err,
                        COLUMNS "FROM alert a WHERE a.id > ? AND a.state = ? ORDER BY a.id LIMIT ?", "iti",
@@ -104,7 +103,7 @@ static bool count_one(void *arg, const ln_alert_row *a) {
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
   counting c = {fn, arg, q->limit ? q->limit : INT64_MAX};
-  bool up = ln_str_eq(q->state, LN_STR("new")), more = true;
+  bool up = q->oldest_first, more = true;
   int64_t at = up ? q->after_id : q->before_id ? q->before_id : INT64_MAX;
   while (more) {
     if (!(up ? page_up(s, q, at, &rows, err) : page_down(s, q, at, &rows, err))) return false;
