@@ -177,4 +177,88 @@ sys.test("kill -9 under posts: every 202 is there once, and its run was begun on
   job.stop()
 end)
 
+-- A folder ------------------------------------------------------------------------------------------------
+
+local function drop(t, name, text)
+  t:write("spool/." .. name, text)                        -- names with a dot are passed over
+  assert(os.rename(t.dir .. "/spool/." .. name, t.dir .. "/spool/" .. name))
+end
+
+local function goes_to(t, name)
+  local where
+  t:until_true(function()
+    for _, sub in ipairs { "done", "refused" } do
+      if t:read("spool/" .. sub .. "/" .. name) then where = sub end
+    end
+    return where
+  end)
+  eq(t:read("spool/" .. name), nil)
+  return where
+end
+
+local function spool(t)
+  trigger(t)
+  t:write("lunette.conf.lua", ("return { scripts = { 'scripts' }, intake = { folder = %q } }"):format(t.dir .. "/spool"))
+end
+
+local function count(t) return select(2, t:expect(0, { "alerts", "--json" }).out:gsub("\n", "")) end
+
+sys.test("a folder: files are handed in and moved, with the reason beside", function(t)
+  spool(t)
+  t:write("spool/before.json", alert "a")                 -- it was there before us
+  local job = t:serve()
+  eq(goes_to(t, "before.json"), "done")
+  drop(t, "lines.json", alert "b" .. "\n" .. alert "c" .. "\n")
+  eq(goes_to(t, "lines.json"), "done")
+  drop(t, "odd.json", '{"odd":1}')
+  eq(goes_to(t, "odd.json"), "refused")
+  has(t:read "spool/refused/odd.json.why", "an object with odd")
+  drop(t, "half.json", "[" .. alert "d" .. ',{"odd":2}]')
+  eq(goes_to(t, "half.json"), "done")
+  has(t:read "spool/done/half.json.why", "element 2: no known alert format")
+  drop(t, "lines.json", alert "e")                        -- a name that was there before
+  eq(goes_to(t, "lines.json.1"), "done")
+  eq(t:read("spool/done/lines.json"), alert "b" .. "\n" .. alert "c" .. "\n")
+  os.execute(("ln -s /etc/passwd '%s/spool/link.json'"):format(t.dir))
+  drop(t, "last.json", alert "f")
+  eq(goes_to(t, "last.json"), "done")
+  eq(t:read "spool/done/link.json", nil)
+  eq(count(t), 8)
+  job.stop()
+end)
+
+sys.test("a file that is being written is not read", function(t)
+  spool(t)
+  t:write("spool/.keep", "")
+  local job = t:serve()
+  local f = assert(io.open(t.dir .. "/spool/slow.json", "w"))
+  f:write(alert "a", "\n", alert("b"):sub(1, 20))
+  f:flush()
+  drop(t, "other.json", alert "x")
+  eq(goes_to(t, "other.json"), "done")                    -- we have looked around meanwhile
+  eq(count(t), 1)
+  f:write(alert("b"):sub(21), "\n")
+  f:close()
+  eq(goes_to(t, "slow.json"), "done")
+  eq(t:read "spool/done/slow.json.why", nil)
+  eq(count(t), 3)
+  job.stop()
+end)
+
+sys.test("killed among files, each alert of theirs is there once", function(t)
+  spool(t)
+  for i = 1, 60 do t:write(("spool/%d.json"):format(i), alert("u" .. i, "R" .. ("x"):rep(i))) end
+  for _ = 1, 3 do
+    local job = t:serve()
+    t:until_true(function() return t:read "lunette.db" end)
+    os.execute "sleep 0.05"
+    job.kill "KILL"
+    job.wait()
+  end
+  local job = t:serve()
+  for i = 1, 60 do eq(goes_to(t, i .. ".json"), "done") end
+  eq(count(t), 60)
+  job.stop()
+end)
+
 sys.done()
