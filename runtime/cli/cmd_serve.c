@@ -85,7 +85,8 @@ static int serve(ln_app *app, const ln_service_opts *o) {
   if (v.s && (!ln_audit_configured(&app->g, ln_str_of(ln_app_user()), &err) ||
               !(audit = ln_audit_watch_start(&app->g, &err))))
     ln_service_stop(v.s), v.s = NULL;
-  if (!v.s) return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
+  if (!v.s)
+    return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   say_where(&v);
   ln_notify("READY=1");
   ln_notify_watchdog(l, &v.watchdog);

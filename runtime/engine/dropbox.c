@@ -1,5 +1,5 @@
-/* dropbox.c: see dropbox.h.  A file is moved only when its alerts are on disk; whoever dies in between finds it
-** again, and its alerts there already.  What could not be taken now stays, and is tried again. */
+/* dropbox.c: see dropbox.h.  A file is moved only when its alerts are on disk; whoever dies in between finds
+** it again, and its alerts there already.  What could not be taken now stays, and is tried again. */
 #include "engine/dropbox.h"
 
 #include "base/log.h"

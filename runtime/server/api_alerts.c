@@ -14,8 +14,10 @@ static ln_str header(void *arg, const char *name) { return ln_api_header(arg, na
 /* Why it is refused is for our own log: whoever guesses is told nothing. */
 static bool refuse(const ln_err *why, ln_err *err) {
   ln_log(LN_WARN, "intake.refused", "code=%s error=%s", why->code, why->message);
-  if (!ln_err_is(why, "unauthorised")) return ln_fail(err, "unavailable", LN_AGAIN, "it cannot be checked now");
-  return ln_fail(err, "unauthorised", LN_FINAL, "a token, or the signature of a configured source, is wanted");
+  if (!ln_err_is(why, "unauthorised"))
+    return ln_fail(err, "unavailable", LN_AGAIN, "it cannot be checked now");
+  return ln_fail(err, "unauthorised", LN_FINAL,
+                 "a token, or the signature of a configured source, is wanted");
 }
 
 static const ln_source_config *source_of(const ln_api *a) {
@@ -44,8 +46,8 @@ static bool all_unknown(ln_str taken, ln_err *err) {
   ln_str rest = unknown.body;
   ln_v_read(&rest, &first);
   ln_str at = ln_v_get_str(first.whole, "at"), why = ln_v_get_str(first.whole, "why");
-  return !ln_fail(err, "unknown_format", LN_FINAL, "%.*s%s%.*s (it is kept: lunette alerts --kept)", LN_STR_ARG(at),
-                  at.n ? ": " : "", LN_STR_ARG(why));
+  return !ln_fail(err, "unknown_format", LN_FINAL, "%.*s%s%.*s (it is kept: lunette alerts --kept)",
+                  LN_STR_ARG(at), at.n ? ": " : "", LN_STR_ARG(why));
 }
 
 static void taken(void *arg, ln_str made, const ln_err *refused) {
@@ -82,7 +84,8 @@ static bool answer_challenge(ln_api *a, const ln_source_config *s, ln_str word, 
   ln_err why = {0};
   ln_buf b;
   ln_json j;
-  if (s->token && !ln_webhook_check(ln_api_engine(a), s, header, a, LN_STR(""), &w, &why)) return refuse(&why, err);
+  if (s->token && !ln_webhook_check(ln_api_engine(a), s, header, a, LN_STR(""), &w, &why))
+    return refuse(&why, err);
   ln_buf_init(&b, 1 << 16);
   ln_json_init(&j, &b);
   ln_json_open(&j, '{');

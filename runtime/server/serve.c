@@ -574,7 +574,8 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
-       (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) && ln_http_start(s, g, o->fd, &s->http, err);
+       (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
+       ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
   ln_service_stop(s);
