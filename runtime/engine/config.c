@@ -393,20 +393,22 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
                                       "signs",  "window", "challenge", NULL};
   char where[100];
-  ln_str signs = ln_v_get_str(part(value, "secret"), "secret"), token = ln_v_get_str(part(value, "token"), "secret");
+  ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
+  ln_str token = ln_v_get_str(part(value, "token"), "secret");
   int64_t us = s->window_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
-      !want_text(l, value, "signs", &s->signs, err) || !want_text(l, value, "challenge", &s->challenge, err) ||
-      !want_us(value, "window", &us, err))
+      !want_text(l, value, "signs", &s->signs, err) ||
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
     return false;
   s->window_ms = us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
     return ln_fail(err, "config", LN_FINAL,
-                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its header",
+                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its "
+                   "header",
                    where);
   return !s->signs.n || ln_str_find(s->signs, LN_STR("{body}")) >= 0 ||
          ln_fail(err, "config", LN_FINAL, "%s: signs without {body} would let in any text", where);

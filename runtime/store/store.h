@@ -363,10 +363,10 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */
-  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  bool oldest_first;                                     /* of a state, after after_id; else newest first */
+  int64_t after_id, before_id, since_ms;                 /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_alert_query;
-/* Newest first; of new ones the oldest. */
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
 bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
 
