@@ -76,7 +76,8 @@ static void free_folder(const folder *f) {
 /* A folder is in the list once for each way in which it counts.  For want of memory, or of watches, it is
 ** passed over: whoever has too many of them is told at the start. */
 static bool same_folder(const folder *a, const folder *b) {
-  bool only = a->only == b->only || (a->linked && b->linked && strcmp(a->only, b->only) == 0);
+  bool linked = a->linked && b->linked && a->only && b->only;
+  bool only = a->only == b->only || (linked && strcmp(a->only, b->only) == 0);
   return a->wd == b->wd && only && strcmp(a->path, b->path) == 0;
 }
 

@@ -75,6 +75,13 @@ void ln_app_catch_interrupts(void (*fn)(void));
 bool ln_app_interrupt_taken(void);                       /* was there one?  It is forgotten then */
 bool ln_app_await_input(void); /* false: a signal came before there was anything on standard input */
 
+/* A secret: from a prompt without echo on a terminal, else all of standard input; one line end at its end is
+** dropped.  Wipe out in any case.  "interrupted", "too_big". */
+bool ln_app_secret(const char *what, ln_buf *out, ln_err *err);
+/* The vault's passphrase, as ln_passphrase_fn: a line of the descriptor $LUNETTE_PASSPHRASE_FD, else from a
+** terminal. */
+bool ln_app_passphrase(void *arg, bool anew, ln_buf *out, ln_err *err);
+
 /* The next of a command's options, as getopt_long has it, from 256 on; -1: no more; '?': one that is wrong,
 ** as was said.  Those that all commands share come last in its table. */
 int ln_app_option(int argc, char **argv, const struct option *table);

@@ -143,7 +143,7 @@ void ln_repl_open(ln_repl *r, ln_str which) {
 static void go(ln_repl *r, ln_go how) {
   ln_err err = {0};
   begin(r);
-  bool ok = ln_travel_go(r->travel, how, &err);
+  bool ok = ln_travel_go(r->travel, how, 0, &err);
   end();
   moved(r, ok, &err);
 }
@@ -539,13 +539,15 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
     return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
                    strerror(errno));
   bool ok = ln_travel_about(r->travel, &about, err);
-  size_t mark = ln_v_begin(&b, 'O', 4 + (o->assume.n > 0) + (o->with != NULL));
+  size_t mark = ln_v_begin(&b, 'O', 5 + (o->assume.n > 0) + (o->with != NULL));
   ln_remote_flag(&b, "act", o->act);
   if (o->assume.n) ln_remote_value(&b, "assume", o->assume);
   ln_v_key(&b, LN_STR("at"));
   ln_v_int(&b, s.at);
   ln_remote_text(&b, "do", LN_STR("fork"));
   ln_remote_text(&b, "run", ln_v_get_str(ln_buf_view(&about), "run"));
+  ln_v_key(&b, LN_STR("step"));
+  ln_v_int(&b, s.step);
   if (o->with) ln_remote_text(&b, "with", ln_str_of(path));
   ln_v_end(&b, mark);
   ok = ok && ln_buf_ok(&b, err) && ln_remote(r->app, ln_buf_view(&b), ulid, err);

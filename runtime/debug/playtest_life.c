@@ -139,8 +139,8 @@ static bool is_still(void) {
 
 static void on_lease(void *arg);
 
-/* A lease ends by itself, as in a process that serves.  But nobody waits for that: time does not go on because
-** of a lease alone, unless the test lets it pass. */
+/* A lease ends by itself, as in a process that serves.  But nobody waits for that: time does not go on
+** because of a lease alone, unless the test lets it pass. */
 static void watch_leases(void) {
   ln_loop *l = life.g->loop;
   ln_err err;

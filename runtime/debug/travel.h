@@ -75,10 +75,11 @@ typedef enum ln_go {
   LN_GO_CONTINUE,  /* to the next breakpoint, or the end */
   LN_GO_REVERSE    /* to the last breakpoint before here, or the start */
 } ln_go;
-/* Where the branch ends, it goes on with whichever line is run next.  At the start there is nothing before,
+/* `thread`: of which branch (ln_travel_threads); 0, or one that is not there: of the one that runs.  Where
+** the branch ends, it goes on with whichever line is run next.  At the start there is nothing before,
 ** and at the end nothing after: it stays, and the note says so.  False: "memory", "store"; it stands at the
 ** start then. */
-bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err);
+bool ln_travel_go(ln_travel *t, ln_go how, int64_t thread, ln_err *err);
 /* To the first line that is run after answer `step` came in; 0: the first line of all.  "not_found". */
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err);
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end */
@@ -157,5 +158,11 @@ typedef struct ln_fork_options {
 ** "not_found": of the scripts in `with`. */
 bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1],
                     ln_err *err);
+typedef struct ln_fork_point {
+  int64_t step, at; /* as of ln_standing, where somebody stands; at is for the record */
+} ln_fork_point;
+/* The same for one who stands in a run of w's store with another engine: nothing is gone through for it. */
+bool ln_fork_at(ln_engine *w, ln_str which, const ln_fork_point *p, const ln_fork_options *o,
+                char ulid[LN_ULID + 1], ln_err *err);
 
 #endif

@@ -452,7 +452,7 @@ int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has i
 void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
 bool ln_plan_pass_time(ln_run *r); /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
-bool ln_run_assume(ln_run *r, ln_str assume); /* copies: as of ln_run_options; false: no memory              */
+bool ln_run_assume(ln_run *r, ln_str assume); /* copies: as of ln_run_options; false: no memory          */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */

@@ -61,6 +61,20 @@ bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err) {
   return ok;
 }
 
+bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err) {
+  return ln_conn_bytes(tx->c, sealed, found, err, "SELECT sealed FROM secret WHERE name = ?", "t", name);
+}
+
+bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err) {
+  bool row = false, ok = true;
+  sqlite3_stmt *q = ln_conn_start(tx->c, err, "SELECT name, sealed, ms FROM secret ORDER BY name", "");
+  if (!q) return false;
+  while (ok && (ok = ln_conn_step(tx->c, q, &row, err)) && row)
+    ok = fn(arg, ln_column(q, 0), ln_column(q, 1), sqlite3_column_int64(q, 2));
+  ln_conn_end(q);
+  return ok;
+}
+
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed, ln_err *err) {
   bool found;
   if (!get(s, name, "SELECT sealed FROM secret WHERE name = ?", sealed, &found, err)) return false;

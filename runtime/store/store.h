@@ -313,6 +313,11 @@ bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err 
 bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed,
                          ln_err *err); /* "not_found"               */
+/* As the transaction has it; nothing is appended when there is none. */
+bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err);
+/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it failed. */
+typedef bool (*ln_sealed_fn)(void *arg, ln_str name, ln_str sealed, int64_t ms);
+bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err);
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
 
@@ -358,10 +363,10 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */
-  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  bool oldest_first;                                     /* of a state, after after_id; else newest first */
+  int64_t after_id, before_id, since_ms;                 /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_alert_query;
-/* Newest first; of new ones the oldest. */
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
 bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
 

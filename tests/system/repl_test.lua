@@ -309,7 +309,8 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
                   .. "\n    return b")
   t:expect(0, { "run", "p" })
   local r = typed(t, { ":goto 1", "b", "a", ":next", "b.n = 7", "b", ":continue", "b", "a.b.c", "while true do end",
-                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b", ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
+                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b",
+                       ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
                        ":answer 1", ":answer", ":unbreak 7", ":up", ":diff 0 1", "1 +", "41", ":close", "1 + 1", "b" }, { "--run", "last" })
   assert(r.out:find "step 1/1  scripts/p%.lua:%d+", r.out)
   has(r.out, "{ n = 7 }")
@@ -323,13 +324,17 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
 end)
 
 sys.test("a past run in a store that another process serves: looked at, and forked there", function(t)
-  t:playbook("p", "local a = step('one', function() return 41 end)\n    store.set('n', a + 1)\n    return { n = a + 1 }")
+  t:playbook("p", "local a = store.incr('n', 41)\n"
+             .. "    store.set('n', a + 1)\n    return { n = a + 1 }")
   t:expect(0, { "run", "p" })
   local daemon = t:serve()
   local r = typed(t, { ":goto 1", "a", ":fork act" }, { "--run", "last" })
-  has(r.out, "\n41\n")
+  local a = math.tointeger(r.out:match "\n(%d+)\n")
   has(r.out, "goes on from here\n")
-  eq(t:expect(0, { "show", "last", "--json" }).doc().result.n, 42)
+  local fork = t:expect(0, { "show", "last", "--json" }).doc()
+  eq(a, 41)
+  eq(fork.result.n, 42)                                     -- what had come in is taken over
+  has(t:expect(0, { "replay", "last" }).out, "replayed")
   daemon.stop()
 end)
 

@@ -109,7 +109,8 @@ static void test_dropped_lines(void **state) {
     ln_run *run = begin(r);
     assert_true(line(r, run, "x = 1"));
     if (how) {
-      assert_true(sends(r, ln_run_ulid(run), (ln_line){.text = LN_STR("x = 2 fake.set { id = 'a' } sleep '1h'")}));
+      ln_line waits = {.text = LN_STR("x = 2 fake.set { id = 'a' } sleep '1h'")};
+      assert_true(sends(r, ln_run_ulid(run), waits));
       rig_pass(r, 60 * (int64_t)SECOND);
       assert_false(over);
       ln_session_stop(run);
@@ -198,7 +199,8 @@ static void test_assumes(void **state) {
   rig *r = set_up(9);
   ln_run *run = begin(r);
   ln_buf_init(&assume, 4096);
-  assert_true(ln_host_json(r->g.host, LN_STR("{\"fake.set\":{\"made\":\"up\",\"list\":[]}}"), &assume, &rig_err));
+  ln_str made = LN_STR("{\"fake.set\":{\"made\":\"up\",\"list\":[]}}");
+  assert_true(ln_host_json(r->g.host, made, &assume, &rig_err));
   ln_line set = {LN_STR("v = fake.set { id = 'a' } if v.made then x = v.made .. #v.list end"),
                  .assume = ln_buf_view(&assume)};
   set.plan = true;
@@ -222,7 +224,8 @@ static void test_plans_and_acts(void **state) {
   (void)state;
   rig *r = set_up(8);
   ln_run *run = begin(r);
-  assert_true(sends(r, ln_run_ulid(run), (ln_line){.text = LN_STR("v = fake.set { id = 'a' }"), .plan = true}));
+  ln_line planned = {.text = LN_STR("v = fake.set { id = 'a' }"), .plan = true};
+  assert_true(sends(r, ln_run_ulid(run), planned));
   rig_pass(r, 60 * (int64_t)SECOND);
   assert_int_equal(rig_acted(r, NULL), 0);
   assert_true(line(r, run, "fake.set { id = 'b' }"));

@@ -124,7 +124,7 @@ static const char *where(kit *k) {
 }
 
 static void goes(kit *k, ln_go how, const char *to) {
-  need(ln_travel_go(k->t, how, &err));
+  need(ln_travel_go(k->t, how, 0, &err));
   assert_string_equal(where(k), to);
 }
 
@@ -270,7 +270,7 @@ static void test_breakpoints(void **state) {
   goes(&k, LN_GO_REVERSE, "7");
   goes(&k, LN_GO_REVERSE, "start");
   need(ln_travel_goto(k.t, 0, &err));
-  for (int i = 0; i < 7; i++) need(ln_travel_go(k.t, LN_GO_NEXT, &err));
+  for (int i = 0; i < 7; i++) need(ln_travel_go(k.t, LN_GO_NEXT, 0, &err));
   assert_string_equal(where(&k), "13");
   goes(&k, LN_GO_NEXT, "7"); /* a breakpoint stops whoever steps over it */
   shut(&k);
@@ -367,6 +367,14 @@ static void test_threads(void **state) {
   need(ln_travel_frames(k.t, 1, fresh(&k), &err));
   assert_has(json(&k), "\"line\":23,\"module\":\"t.main\"");
   assert_false(ln_travel_frames(k.t, 77, fresh(&k), &err));
+
+  need(ln_travel_go(k.t, LN_GO_BACK, 1, &err)); /* of a branch that waits, not of the one that runs */
+  assert_string_equal(where(&k), "23");
+  goes(&k, LN_GO_CONTINUE, "25 item/q");
+  need(ln_travel_go(k.t, LN_GO_NEXT, 1, &err));
+  assert_string_equal(where(&k), "27");
+  need(ln_travel_go(k.t, LN_GO_BACK, 77, &err)); /* one that is not there */
+  assert_string_equal(where(&k), "23");
   shut(&k);
 }
 

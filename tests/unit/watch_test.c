@@ -372,7 +372,8 @@ static void test_overflow(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      T(test_settling), T(test_links_outside), T(test_ways_of_saving),      T(test_many_at_once),   T(test_half_written),
+      T(test_settling),       T(test_links_outside),
+      T(test_ways_of_saving),      T(test_many_at_once),   T(test_half_written),
       T(test_folders_inside),      T(test_root_is_a_link), T(test_root_comes_and_goes),
       T(test_several_roots),       T(test_overflow),       T(test_half_written_of_others)};
   return cmocka_run_group_tests(tests, NULL, NULL);
