@@ -1,6 +1,6 @@
 /* auth.h: who is at an outward door, and what they may do.  token.c fills it. */
-#ifndef LN_AUTH_H
-#define LN_AUTH_H
+#ifndef LN_SERVER_AUTH_H
+#define LN_SERVER_AUTH_H
 
 #include "engine/engine.h"
 

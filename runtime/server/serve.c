@@ -639,6 +639,7 @@ struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }
+const ln_sched *ln_service_sched(const ln_service *s) { return s->sched; }
 bool ln_service_is_draining(const ln_service *s) { return s->drain.done != NULL; }
 void ln_service_nudge(ln_service *s) { ln_sched_nudge(s->sched); }
 

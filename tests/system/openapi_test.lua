@@ -119,7 +119,18 @@ sys.test("every route answers as it is described", function(t)
   assert(t:until_true(function() return #http:call("GET", "/v1/playbooks", look).doc().stale > 0 end))
   call(200, "GET", "/v1/playbooks", look)
   call(200, "GET", "/v1/coverage", look)
-  call(200, "GET", "/metrics", {})
+  local metrics = call(200, "GET", "/metrics", {}).body
+  for _, line in ipairs { 'lunette_vendor_calls_total{vendor="okta"} ', 'lunette_vendor_breaker_open{vendor="okta"} 0',
+                          'lunette_runs{state="waiting"} ', "lunette_store_commit_seconds_sum ", "# EOF\n" } do
+    sys.has(metrics, line)
+  end
+  local told = {}
+  for line in metrics:gmatch "[^\n]+" do               -- each sample belongs to what was described just before
+    local name = line:match "^# TYPE (%S+)"
+    if name then assert(not told[name], name .. " twice") end
+    if name then told[name], told.now = true, name end
+    assert(line:find "^#" or line:sub(1, #told.now) == told.now, line)
+  end
   call(200, "GET", "/v1/openapi.json", look)
   call(202, "POST", "/v1/alerts", { as = act, body = sys.slurp "tests/fixtures/alerts/crowdstrike/alert_v2_partial_git_fetch.json" })
   call(422, "POST", "/v1/alerts", { as = act, body = '{"what":"nobody knows"}' })
