@@ -444,9 +444,19 @@ static bool split(ln_str listen, char address[64], uint16_t *port, ln_err *err) 
   return true;
 }
 
+/* Where it will listen, or the socket that was handed over does; what is no internet address is on this
+** machine, or is refused by whoever listens. */
+static ln_addr_kind kind_of(const ln_server_door *door) {
+  struct sockaddr_storage sa = {0};
+  socklen_t n = sizeof sa;
+  bool known = door->fd > 0 ? getsockname(door->fd, (struct sockaddr *)&sa, &n) == 0
+                            : ln_addr_parse(door->address, door->port, &sa, &n);
+  return known && sa.ss_family != AF_UNIX ? ln_addr_kind_of((struct sockaddr *)&sa) : LN_ADDR_LOOPBACK;
+}
+
 /* A token that goes over the network in the clear is everybody's. */
-static bool is_safe(const ln_config *c, const char *address, ln_err *err) {
-  if (c->tls_cert.n || ln_addr_kind_of_text(address) == LN_ADDR_LOOPBACK) return true;
+static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err) {
+  if (c->tls_cert.n || kind_of(door) == LN_ADDR_LOOPBACK) return true;
   return ln_fail(err, "config", LN_FINAL,
                  "listen: beyond this machine tokens need TLS: set tls = { cert = …, key = … }, or listen on "
                  "127.0.0.1 behind a proxy that has it");
@@ -455,8 +465,7 @@ static bool is_safe(const ln_config *c, const char *address, ln_err *err) {
 static bool listen_at(ln_http *h, int fd, ln_err *err) {
   const ln_config *c = h->g->config;
   ln_server_door door = {.address = h->address, .fd = fd};
-  if (fd <= 0 && (!split(c->listen, h->address, &door.port, err) || !is_safe(c, h->address, err)))
-    return false;
+  if ((fd <= 0 && !split(c->listen, h->address, &door.port, err)) || !is_safe(c, &door, err)) return false;
   if (c->tls_cert.n && !(h->tls = ln_server_tls_load(c->tls_cert.p, c->tls_key.p, err))) return false;
   door.tls = h->tls;
   return (h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err)) != NULL;

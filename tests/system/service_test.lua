@@ -113,13 +113,13 @@ sys.test("the service manager hears READY, RELOADING and STOPPING, and that the 
 end)
 
 -- Opens a socket, and becomes lunette serve with it as descriptor 3.
-local HAND_OVER = [[$^F = 9; my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1:0") or die;
+local HAND_OVER = [[$^F = 9; my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => $ENV{AT}) or die;
   die "not 3" unless $s->fileno == 3; print STDERR "port ", $s->sockport, "\n"; $ENV{LISTEN_PID} = $$;
   $ENV{LISTEN_FDS} = 1; exec @ARGV]]
 
 sys.test("a socket that was handed over is the door", function(t)
   t:write("lunette.conf.lua", 'return { listen = "127.0.0.1:1" }') -- nobody may listen there
-  local p = io.popen(("cd '%s' && { perl -MIO::Socket::INET -e '%s' '%s' serve 2>log >/dev/null </dev/null & echo $!; }")
+  local p = io.popen(("cd '%s' && { AT=127.0.0.1:0 perl -MIO::Socket::INET -e '%s' '%s' serve 2>log >/dev/null </dev/null & echo $!; }")
                      :format(t.dir, HAND_OVER, sys.binary))
   local pid = p:read "l"
   local job = { kill = function(signal) os.execute(("kill -%s %s 2>/dev/null"):format(signal, pid)) end,
@@ -134,6 +134,7 @@ sys.test("a socket that was handed over is the door", function(t)
   job.kill "TERM"
   assert(t:until_true(function() return t:read "log":find "stopped" end))
   p:close()
+  has(shell(t, ("AT=0.0.0.0:0 perl -MIO::Socket::INET -e '%s' '%s' serve"):format(HAND_OVER, sys.binary)), "TLS")
 end)
 
 sys.test("reloading has edited scripts, and no run under way is touched", function(t)
