@@ -55,9 +55,6 @@ void ln_api_say(ln_api *a, const char *name, ln_str value);
 bool ln_api_answer(ln_api *a, ln_str json);
 /* The same, of another media type. */
 bool ln_api_text(ln_api *a, const char *type, ln_str text);
-/* For a handler that answers later: where the server stops before it has, stopped(arg) is called, and a is no
-** more. */
-void ln_api_later(ln_api *a, void (*stopped)(void *arg), void *arg);
 /* Has the service do what an encoded object asks, in the caller's name; answers { "run" } when that is
 ** durable. */
 bool ln_api_do(ln_api *a, ln_str request);

@@ -54,8 +54,6 @@ struct ln_api {
   } said[SAID_MOST];
   size_t n_said;
   int status;
-  void (*stopped)(void *arg); /* NULL: nobody has to know                        */
-  void *stopped_arg;
   ln_api *next;
 };
 
@@ -221,11 +219,6 @@ ln_stream *ln_api_stream(ln_api *a, const char *type, size_t most, void (*gone)(
   count(a, a->status);
   api_free(a);
   return t;
-}
-
-void ln_api_later(ln_api *a, void (*stopped)(void *arg), void *arg) {
-  a->stopped = stopped;
-  a->stopped_arg = arg;
 }
 
 /* ------------------------------------------------------------------ query and body */
@@ -493,7 +486,6 @@ void ln_http_stop(ln_http *h) {
   if (!h) return;
   for (ln_api *a = h->under_way, *next; a; a = next) {
     next = a->next;
-    if (a->stopped) a->stopped(a->stopped_arg);
     api_free(a);
   }
   ln_server_free(h->server);

@@ -68,7 +68,7 @@ struct doing { /* what was asked, until what came of it is durable */
   char *key;                                             /* NULL: none                                      */
   char begun[LN_ULID + 1], digest[2 * LN_SHA256 + 1];    /* the run that it began, and what it asked for    */
   char who[128], of[128];
-  bool anew;                                             /* it was not begun before                         */
+  bool anew, on_its_way;                                 /* it was not begun before; nor durable then       */
   ln_buf answer;
   doing *next;
 };
@@ -168,7 +168,7 @@ static bool begin(const asked *a, ln_run *r, ln_str of) {
   put_run(a->answer, ln_run_ulid(r));
   memcpy(a->d->begun, ln_run_ulid(r), sizeof a->d->begun);
   snprintf(a->d->of, sizeof a->d->of, "%.*s", LN_STR_ARG(of));
-  a->d->anew = true;
+  a->d->anew = a->d->on_its_way = true;
   return true;
 }
 
@@ -178,7 +178,7 @@ static bool find_keyed(const asked *a, ln_keyed_run *was, bool *found, ln_err *e
     if (d == a->d || !d->key || strcmp(d->key, a->d->key) != 0 || !d->begun[0]) continue;
     memcpy(was->ulid, d->begun, sizeof was->ulid);
     memcpy(was->digest, d->digest, sizeof was->digest);
-    return *found = true;
+    return *found = a->d->on_its_way = true;
   }
   return ln_store_request(a->s->g->store, ln_str_of(a->d->key), was, found, err);
 }
@@ -464,7 +464,7 @@ static bool take_alerts(const asked *a, ln_err *err) {
 static bool is_there(ln_tx *tx, void *arg, ln_err *err) {
   const doing *d = arg;
   int64_t run;
-  if (!d->anew || ln_tx_run_called(tx, ln_str_of(d->begun), &run, err)) return true;
+  if (!d->on_its_way || ln_tx_run_called(tx, ln_str_of(d->begun), &run, err)) return true;
   return ln_fail(err, "store", LN_AGAIN, "the run could not be written down: nothing was begun");
 }
 
@@ -490,11 +490,6 @@ void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
     over(d, &err);
   }
-}
-
-void ln_service_forget(ln_service *s, void *arg) {
-  for (doing *d = s->under_way; d; d = d->next)
-    if (d->arg == arg) d->arg = NULL;
 }
 
 static void answer_peer(void *arg, ln_str answer, const ln_err *err) {

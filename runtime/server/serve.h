@@ -33,7 +33,6 @@ bool ln_service_reload(ln_service *s, ln_err *err);
 ** done, perhaps at once, when what came of it is durable: answer is an encoded object, lent; or err. */
 typedef void (*ln_service_fn)(void *arg, ln_str answer, const ln_err *err);
 void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done, void *arg);
-void ln_service_forget(ln_service *s, void *arg);        /* done will not be called with that            */
 typedef struct ln_shelf { char snapshot[80]; ln_buf playbooks; } ln_shelf; /* as engine/shelf.h has them    */
 ln_shelf *ln_service_shelf(ln_service *s);               /* api_library.c's                                */
 struct ln_alerts *ln_service_alerts(const ln_service *s);
