@@ -35,6 +35,7 @@
 #include "engine/sched.h"
 #include "engine/schedule.h"
 #include "net/local.h"
+#include "net/vendor.h"
 #include "server/events.h"
 #include "server/http.h"
 #include "server/tallies.h"
@@ -605,12 +606,28 @@ void ln_service_where(const ln_service *s, ln_buf *out) {
 
 enum { LOOK_MS = 20 };
 
+static void add_writing(void *arg, const char *name, const ln_vendor *v) {
+  (void)name;
+  ln_vendor_stats stats;
+  ln_vendor_stats_get(v, &stats);
+  *(int64_t *)arg += stats.writing;
+}
+
+/* A write whose answer nobody heard would be in doubt. */
+static int64_t writing(ln_service *s) {
+  int64_t n = 0;
+  if (s->g->each_vendor) s->g->each_vendor(s->g, add_writing, &n);
+  return n;
+}
+
 static void look_drained(void *arg) {
   ln_service *s = arg;
   ln_loop *l = s->g->loop;
+  size_t unanswered = ln_http_busy(s->http);
+  int64_t unheard = writing(s);
   bool late = ln_mono_us(l->clock) / 1000 >= s->drain.until_ms;
-  if (late) ln_log(LN_WARN, "http.drain", "unanswered=%zu", ln_http_busy(s->http));
-  if (late || (!ln_http_busy(s->http) && !s->under_way)) s->drain.done(s->drain.arg);
+  if (late) ln_log(LN_WARN, "serve.drain", "unanswered=%zu writes=%lld", unanswered, (long long)unheard);
+  if (late || (!unanswered && !unheard && !s->under_way)) s->drain.done(s->drain.arg);
   else l->timer(l, &s->drain.look, LOOK_MS);
 }
 

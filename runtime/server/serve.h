@@ -23,7 +23,8 @@ typedef struct ln_service_opts {
 ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err);
 void ln_service_stop(ln_service *s);                     /* gives all runs up, in order; NULL is welcome */
 void ln_service_where(const ln_service *s, ln_buf *out); /* "http://127.0.0.1:7059"; nothing: no HTTP    */
-/* Takes no more requests; calls done(arg) once those under way are answered, or after bound_ms. */
+/* Takes no more requests; calls done(arg) once those under way, and the writes on the wire, are answered, or
+** after bound_ms. */
 void ln_service_drain(ln_service *s, int64_t bound_ms, void (*done)(void *arg), void *arg);
 /* Reads scripts and the TLS certificate again.  False: the certificate stays as it was, err says why. */
 bool ln_service_reload(ln_service *s, ln_err *err);

@@ -137,6 +137,27 @@ sys.test("a socket that was handed over is the door", function(t)
   has(shell(t, ("AT=0.0.0.0:0 perl -MIO::Socket::INET -e '%s' '%s' serve"):format(HAND_OVER, sys.binary)), "TLS")
 end)
 
+sys.test("the end in order hears what a write on the wire came to", function(t)
+  t:sim { "--faults", "okta.clear_sessions#1=slow:3" }
+  t:playbook("p", [[ local okta = require "connectors.okta"
+    okta.clear_sessions { user = only(okta.users { login = "pgustavo@theshire.example" }).id }
+    sleep "1h" ]], 'uses = { "okta" },')
+  t:write("lunette.conf.lua", (t:read "sim.conf.lua":gsub("return {", 'return { listen = "127.0.0.1:0", scripts = { "scripts" },'
+          .. ' guards = { unasked = { "okta.clear_sessions" } },', 1)))
+  t.conf = nil
+  local job, http = kit.serve(t, { keep = true })
+  local run = http:call("POST", "/v1/runs", { as = "operator", json = { playbook = "p" } }).doc().run
+  local function write()
+    for _, step in ipairs(t:expect(0, { "show", run, "--json" }).doc().steps) do
+      if step.op == "okta.clear_sessions" then return step.state end
+    end
+  end
+  assert(t:until_true(function() return write() == "running" and t:did "okta.clear_sessions" == 1 end), "it is not sent")
+  eq(job.stop().code, 0)
+  eq(write(), "done")
+  hasnt(job.seen "err", "serve.drain")
+end)
+
 sys.test("reloading has edited scripts, and no run under way is touched", function(t)
   t:playbook("p", 'sleep "400ms"; return 1')
   local job, http = kit.serve(t)
