@@ -64,6 +64,9 @@ bool ln_app_read(const char *path, ln_buf *out,
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
                   ln_buf *value, ln_err *err);
 
+/* Texts NAME=JSON as an encoded object, for ln_run_options.assume.  "usage", "syntax". */
+bool ln_app_assume(ln_app *a, char *const *pairs, size_t n, ln_buf *out, ln_err *err);
+
 /* The first of these signals is only noted from now on; the second one does what it always does. */
 void ln_app_catch(int sig);
 bool ln_app_interrupted(void);

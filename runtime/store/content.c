@@ -37,6 +37,14 @@ bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err 
          ln_fail(err, "not_found", LN_FINAL, "the store has no content " LN_STR_FMT, LN_STR_ARG(sha256_hex));
 }
 
+bool ln_store_content_has(ln_store *s, ln_str sha256_hex, bool *has, ln_err *err) {
+  ln_buf one = {0};
+  ln_buf_init(&one, 16);
+  bool ok = get(s, sha256_hex, "SELECT x'01' FROM content WHERE sha256 = ?", &one, has, err);
+  ln_buf_free(&one);
+  return ok;
+}
+
 /* --- the vault --- */
 
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err) {

@@ -301,6 +301,7 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes,
                           ln_err *err); /* "not_found"          */
+bool ln_store_content_has(ln_store *s, ln_str sha256_hex, bool *has, ln_err *err);
 
 /* --- hints: what is only there for speed, and may be lost --- */
 bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);

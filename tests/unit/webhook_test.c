@@ -1,5 +1,6 @@
 /* webhook_test.c: deliveries that sources sign: what is let in, and what is not. */
 #include "engine/webhook.h"
+#include "tests/unit/scratch.h"
 
 #include "base/digest.h"
 #include "base/signature.h"
@@ -82,11 +83,14 @@ static ln_engine engine;
 
 static int set_up(void **state) {
   static ln_err err;
+  char uri[4300];
   (void)state;
   setenv("LUNETTE_SECRET_HOOK", KEY, 1);
   engine.loop = ln_loop_sim(1, NOW_S * INT64_C(1000), &err);
   ln_store_opts o = {.clock = engine.loop->clock};
-  engine.store = ln_store_open(LN_STR("sqlite::memory:"), &o, &err);
+  scratch_make();
+  snprintf(uri, sizeof uri, "sqlite:%s", in_scratch("webhook.db"));
+  engine.store = ln_store_open(ln_str_of(uri), &o, &err);
   engine.vault = ln_vault_open(engine.store, NULL, &err);
   return engine.vault ? 0 : -1;
 }
@@ -96,6 +100,7 @@ static int tear_down(void **state) {
   ln_vault_free(engine.vault);
   ln_store_close(engine.store);
   engine.loop->free(engine.loop);
+  scratch_drop();
   return 0;
 }
 
