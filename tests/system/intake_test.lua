@@ -8,6 +8,12 @@ local function alert(id, rule)
     :format(rule or "Shell in a container", id)
 end
 
+local function event(n)
+  return ('{"uuid":"ev-%s","eventType":"user.session.start","published":"2026-03-02T09:10:44.120Z","severity":"WARN",'
+    .. '"displayMessage":"User login","actor":{"id":"00u1","type":"User","alternateId":"a@b.example"},'
+    .. '"outcome":{"result":"FAILURE"}}'):format(n)
+end
+
 local function trigger(t)
   t:playbook("wants", "store.incr('n') return input.alert.id",
              'uses = { "store" }, input = { alert = "alert" }, on = function() return true end,')
@@ -119,9 +125,14 @@ sys.test("a source with a token, and its question whether it may", function(t)
   local r = ask(right)
   eq(r.status, 200)
   eq(r.doc().verification, "say this")
-  eq(ask(wrong).status, 401)
-  right["X-Challenge"], wrong["X-Challenge"] = nil, nil
-  eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = right }).status, 202)
+  eq(ask({}).status, 200)                                 -- who it is it says with its deliveries
+  right["X-Challenge"] = nil
+  local hook = '{"eventType":"com.okta.event_hook","eventId":"e1","data":{"events":[' .. event "1" .. "," .. event "2" .. "]}}"
+  r = http:call("POST", "/v1/alerts?source=hooks", { body = hook, headers = right })
+  eq(r.status, 200)
+  eq(#r.doc().alerts, 2)
+  eq(#http:call("POST", "/v1/alerts?source=hooks", { body = hook, headers = right }).doc().alerts, 2)
+  eq(#listed(http), 2)
   eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "b", headers = wrong }).status, 401)
   eq(http:call("GET", "/v1/alerts").status, 401)
   job.stop()
