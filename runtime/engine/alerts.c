@@ -100,9 +100,10 @@ static void put_alert(taking *t, const taken *d, ln_buf *out) {
 }
 
 static void put_unknown(const taken *d, ln_buf *out) {
-  size_t mark = ln_v_begin(out, 'O', 3);
+  size_t mark = ln_v_begin(out, 'O', 4);
   put_text(out, "at", ln_str_of(d->where));
   put_text(out, "id", ln_str_of(d->name));
+  ln_v_key(out, LN_STR("new")), ln_v_bool(out, d->fresh);
   put_text(out, "why", ln_str_of(d->why));
   ln_v_end(out, mark);
 }
