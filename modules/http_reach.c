@@ -142,6 +142,7 @@ static bool put_hmac(ln_str key, ln_str body, ln_buf *value, ln_err *err) {
 static bool put_basic(const ln_credential *c, ln_str secret, ln_buf *value) {
   ln_buf pair;
   ln_buf_init(&pair, SECRET_MAX);
+  ln_buf_secret(&pair);
   bool ok = ln_buf_add(&pair, c->user) && ln_buf_addc(&pair, ':') && ln_buf_add(&pair, secret) &&
             ln_buf_addz(value, "Basic ") && ln_base64(ln_buf_view(&pair), value);
   ln_buf_wipe(&pair);
@@ -175,6 +176,7 @@ bool lnH_credential(ln_engine *g, ln_str name, const lnH_url *u, ln_str body, ln
     return refuse(err, "credential", u->host, "is not among the hosts that this credential is for");
   ln_buf secret;
   ln_buf_init(&secret, SECRET_MAX);
+  ln_buf_secret(value);
   bool ok = secret_of(g, c, &secret, err) && put_value(c, ln_buf_view(&secret), body, header, value, err);
   ln_buf_wipe(&secret);
   if (!ok && !err->code[0]) ln_fail(err, "memory", LN_AGAIN, "no memory for a credential");

@@ -174,11 +174,24 @@ static int line_done(lua_State *L, int status, lua_KContext n) {
   return next_line(L, n);
 }
 
+/* What a plan takes for granted in this line, and in no other one. */
+static bool take_assume(lua_State *L, ln_run *r, ln_err *err) {
+  ln_buf *b = lnL_new_buf(L, SKETCH_MAX);
+  bool some = lua_getfield(L, 2, "assume") == LUA_TTABLE;
+  bool ok = (!some || lnL_encode(L, -1, b, err)) &&
+            (ln_run_assume(r, ln_buf_view(b)) || ln_fail(err, "memory", LN_AGAIN, "no memory for a line"));
+  lua_pop(L, 1);
+  ln_buf_free(b);
+  lua_pop(L, 1);
+  return ok;
+}
+
 /* env line: it begins, as a branch named by its number. */
 static int begin_line(lua_State *L, lua_KContext n) {
   ln_run *r = lnL_run(L);
   ln_err err = {0};
   char name[LN_INT_TEXT];
+  if (!take_assume(L, r, &err)) return lnL_raise(L, &err);
   ln_fork *f = lnL_fork_new(L, 1, &err);
   if (!f || !(f->names[0] = ln_str_dup(ln_str_int(n, name)))) {
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a line");

@@ -7,6 +7,16 @@
 
 void ln_buf_init(ln_buf *b, size_t max) { *b = (ln_buf){.max = max}; }
 
+/* What realloc leaves behind is nobody's, and readable. */
+static char *moved(ln_buf *b, size_t cap) {
+  char *p = malloc(cap);
+  if (!p) return NULL;
+  if (b->n) memcpy(p, b->p, b->n);
+  if (b->p) explicit_bzero(b->p, b->cap);
+  free(b->p);
+  return p;
+}
+
 char *ln_buf_more(ln_buf *b, size_t n) {
   if (b->failed) return NULL;
   if (n > b->max - b->n) {
@@ -19,7 +29,7 @@ char *ln_buf_more(ln_buf *b, size_t n) {
     cap *= 2;
   }
   if (cap > b->max && b->max < SIZE_MAX) cap = b->max + 1;
-  char *p = realloc(b->p, cap);
+  char *p = b->secret ? moved(b, cap) : realloc(b->p, cap);
   if (!p) goto fail;
   b->p = p;
   b->cap = cap;
@@ -32,7 +42,9 @@ fail:
 void ln_buf_grew(ln_buf *b, size_t n) { b->n += n; }
 
 void ln_buf_cut(ln_buf *b, size_t n) {
-  if (n < b->n) b->n = n;
+  if (n >= b->n) return;
+  if (b->secret) explicit_bzero(b->p + n, b->n - n);
+  b->n = n;
 }
 
 bool ln_buf_addz(ln_buf *b, const char *z) { return ln_buf_add(b, ln_str_of(z)); }
@@ -80,7 +92,10 @@ char *ln_buf_take(ln_buf *b, size_t *n) {
   return p;
 }
 
+void ln_buf_secret(ln_buf *b) { b->secret = true; }
+
 void ln_buf_free(ln_buf *b) {
+  if (b->secret && b->p) explicit_bzero(b->p, b->cap);
   free(b->p);
   ln_buf_init(b, b->max);
 }

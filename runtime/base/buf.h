@@ -12,6 +12,7 @@ typedef struct ln_buf {
   char *p;
   size_t n, cap, max;
   bool failed, full;                                     /* full: because of max, else for want of memory  */
+  bool secret;                                           /* wiped wherever it has been                      */
 } ln_buf;
 
 void ln_buf_init(ln_buf *b, size_t max);                 /* empty; nothing is allocated yet             */
@@ -40,5 +41,7 @@ bool ln_buf_ok(const ln_buf *b, ln_err *err);            /* false and "too_big"/
 char *ln_buf_take(ln_buf *b, size_t *n);
 void ln_buf_free(ln_buf *b);                             /* may be used again                           */
 void ln_buf_wipe(ln_buf *b);                             /* overwrites, then frees: for secrets         */
+/* From now on what it holds is wiped also when it grows, is cut or freed. */
+void ln_buf_secret(ln_buf *b);
 
 #endif

@@ -21,6 +21,9 @@ typedef struct ln_watch_opts {
 ** watch, then read.  Names that begin with a dot are passed over.  "unavailable": the system watches no
 ** more.  The options are copied. */
 ln_watch *ln_watch_start(ln_loop *l, const ln_watch_opts *o, ln_err *err);
+/* Of what was saved before this call `changed` has been told when it returns: for a loop that runs for
+** nothing else; it takes 1.5 s at most. */
+void ln_watch_settle(ln_watch *w);
 void ln_watch_stop(ln_watch *w);                         /* NULL is welcome                                 */
 
 /* A descriptor to read a file by, unless somebody has it open for writing: then -1, *busy, and `changed` is

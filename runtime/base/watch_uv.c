@@ -2,7 +2,7 @@
 ** are walked through anew, and so are they when the kernel's queue overflowed: adding a watch that is there
 ** already costs nothing, and nothing has to be kept in step with what exactly happened.  The folder above
 ** each of those that are watched is watched, too, for that one name: it may be a link that is changed, or
-** come later.
+** come later.  So is the folder that a link to a file leads to, for that file: it may lie anywhere.
 **
 ** A file that is open for writing is half written.  The kernel says so to whoever wants a read lease on a
 ** file of its own; where it gives none, what was written and not yet closed is known from the events. */
@@ -26,7 +26,8 @@ enum {
   ONE_MS = 20,                                           /* of quiet, after one file                        */
   MANY_MS = 200,                                         /* after several, or a removal: more will follow   */
   MOST_MS = 1500,                                        /* after the first                                 */
-  DEEP = 12
+  DEEP = 12,
+  HOPS = 8                                               /* of links that lead to links                     */
 };
 
 enum {
@@ -39,6 +40,7 @@ typedef struct folder {
   int wd;
   char *path;
   const char *only;                                      /* the one name that counts there; NULL: all do    */
+  bool linked;                                           /* that of a file a link leads to: `only` is ours  */
   bool seen;                                             /* by the walk that goes on                        */
 } folder;
 
@@ -59,20 +61,33 @@ struct ln_watch {
   int64_t since_ms;                                      /* of the first change; 0: there was none          */
   char *first;                                           /* what that was of                                */
   bool several, touched;
+  bool settles;                                          /* whoever runs the loop waits for the next call   */
 };
 
 static int64_t now_ms(const ln_watch *w) { return ln_mono_us(w->loop->clock) / 1000; }
 
 /* ------------------------------------------------------------------ the folders */
 
+static void free_folder(const folder *f) {
+  free(f->path);
+  if (f->linked) free((char *)(uintptr_t)f->only);
+}
+
 /* A folder is in the list once for each way in which it counts.  For want of memory, or of watches, it is
 ** passed over: whoever has too many of them is told at the start. */
-static bool add(ln_watch *w, const char *path, const char *only) {
-  int wd = inotify_add_watch(w->fd, path, only ? (COMES | GOES | IN_MASK_ADD | IN_ONLYDIR) : INSIDE);
+static bool same_folder(const folder *a, const folder *b) {
+  bool linked = a->linked && b->linked && a->only && b->only;
+  bool only = a->only == b->only || (linked && strcmp(a->only, b->only) == 0);
+  return a->wd == b->wd && only && strcmp(a->path, b->path) == 0;
+}
+
+static bool add(ln_watch *w, const char *path, const char *only, bool linked) {
+  uint32_t of_name = COMES | GOES | IN_MASK_ADD | IN_ONLYDIR | (linked ? IN_CLOSE_WRITE : 0);
+  int wd = inotify_add_watch(w->fd, path, only ? of_name : INSIDE);
+  folder f = {wd, (char *)(uintptr_t)path, only, linked, true};
   if (wd < 0) return errno != ENOSPC && errno != ENOMEM;
   for (size_t i = 0; i < w->n; i++)
-    if (w->v[i].wd == wd && w->v[i].only == only && strcmp(w->v[i].path, path) == 0)
-      return w->v[i].seen = true;
+    if (same_folder(&w->v[i], &f)) return w->v[i].seen = true;
   if (w->n == w->cap) {
     size_t cap = w->cap ? 2 * w->cap : 32;
     folder *v = reallocarray(w->v, cap, sizeof *v);
@@ -80,8 +95,34 @@ static bool add(ln_watch *w, const char *path, const char *only) {
     w->v = v;
     w->cap = cap;
   }
-  w->v[w->n] = (folder){wd, ln_str_dup(ln_str_of(path)), only, true};
-  return w->v[w->n].path && ++w->n;
+  f.path = ln_str_dup(ln_str_of(path));
+  if (linked) f.only = ln_str_dup(ln_str_of(only));
+  w->v[w->n] = f;
+  if (f.path && (f.only || !linked)) return ++w->n;
+  free_folder(&f);
+  return false;
+}
+
+/* Where a link to a script leads, and the links on the way. */
+static bool add_linked(ln_watch *w, const char *link) {
+  char path[PATH_MAX], to[PATH_MAX], next[PATH_MAX];
+  bool ok = true;
+  snprintf(path, sizeof path, "%s", link);
+  for (int hop = 0; ok && hop < HOPS; hop++) {
+    ssize_t n = readlink(path, to, sizeof to - 1);
+    if (n <= 0) return true;
+    to[n] = 0;
+    char *slash = strrchr(path, '/');
+    int all = to[0] == '/' || !slash ? snprintf(next, sizeof next, "%s", to)
+                                     : snprintf(next, sizeof next, "%.*s/%s", (int)(slash - path), path, to);
+    if (all < 0 || (size_t)all >= sizeof next) return true;
+    memcpy(path, next, sizeof path);
+    if (!(slash = strrchr(path, '/')) || !slash[1]) return true;
+    *slash = 0;
+    ok = add(w, slash == path ? "/" : path, slash + 1, true);
+    *slash = '/';
+  }
+  return ok;
 }
 
 /* The watch comes before the look: what is made in between is seen by either. */
@@ -90,12 +131,13 @@ static bool walk(ln_watch *w, const char *path, int depth) {
   struct dirent *d;
   struct stat st;
   DIR *dir;
-  bool ok = depth >= DEEP || add(w, path, NULL);
+  bool ok = depth >= DEEP || add(w, path, NULL, false);
   if (!ok || depth >= DEEP || !(dir = opendir(path))) return ok;
   while (ok && (d = readdir(dir))) {
     if (d->d_name[0] == '.' || d->d_type == DT_REG) continue;
     if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below) continue;
     if (stat(below, &st) == 0 && S_ISDIR(st.st_mode)) ok = walk(w, below, depth + 1);
+    else if (ln_str_ends(ln_str_of(below), ln_str_of(w->suffix))) ok = add_linked(w, below);
   }
   closedir(dir);
   return ok;
@@ -112,14 +154,14 @@ static bool add_above(ln_watch *w, const char *root) {
     const char *name = slash ? root + (slash - path) + 1 : root;
     if (slash) *slash = 0;
     const char *above = !slash ? "." : slash == path ? "/" : path;
-    if (stat(above, &st) == 0) return add(w, above, name);
+    if (stat(above, &st) == 0) return add(w, above, name, false);
     if (!slash || slash == path) return true;
   }
 }
 
 static void drop(ln_watch *w, size_t i) {
   int wd = w->v[i].wd;
-  free(w->v[i].path);
+  free_folder(&w->v[i]);
   w->v[i] = w->v[--w->n];
   for (size_t k = 0; k < w->n; k++)
     if (w->v[k].wd == wd) return;
@@ -192,6 +234,7 @@ static void fire(void *arg) {
   }
   w->since_ms = 0;
   w->changed(w->arg);
+  if (w->settles) w->loop->stop(w->loop);
 }
 
 /* ------------------------------------------------------------------ events */
@@ -210,7 +253,13 @@ static bool is_being_made(const char *path) {
   return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
 }
 
+static bool is_link(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static void on_file(ln_watch *w, const char *path, uint32_t mask) {
+  w->stale |= (mask & COMES) && is_link(path);
   if ((mask & IN_MODIFY) || ((mask & IN_CREATE) && is_being_made(path))) note_written(w, path);
   else forget_written(w, path);
   touch(w, path, mask & IN_DELETE);                      /* a checkout removes a file, and makes it anew    */
@@ -219,6 +268,11 @@ static void on_file(ln_watch *w, const char *path, uint32_t mask) {
 static void on_name(ln_watch *w, const folder *f, const struct inotify_event *e) {
   char path[PATH_MAX];
   size_t n = strlen(e->name);
+  if (f->linked) {
+    if (strcmp(f->only, e->name) == 0 && !(e->mask & IN_MODIFY)) touch(w, f->only, e->mask & GOES);
+    w->stale |= (e->mask & (COMES | GOES)) && strcmp(f->only, e->name) == 0;
+    return;
+  }
   if (f->only) {
     w->stale |= strncmp(f->only, e->name, n) == 0 && (!f->only[n] || f->only[n] == '/');
     return;
@@ -260,6 +314,13 @@ static void on_poll(uv_poll_t *p, int status, int events) {
   drain(p->data);
 }
 
+void ln_watch_settle(ln_watch *w) {
+  drain(w);
+  w->settles = w->since_ms != 0;
+  if (w->settles) w->loop->run(w->loop);
+  w->settles = false;
+}
+
 int ln_watch_open(ln_watch *w, const char *path, bool *busy) {
   *busy = false;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -282,7 +343,7 @@ static void on_closed(uv_handle_t *h) {
 }
 
 static void free_lists(ln_watch *w) {
-  for (size_t i = 0; i < w->n; i++) free(w->v[i].path);
+  for (size_t i = 0; i < w->n; i++) free_folder(&w->v[i]);
   for (size_t i = 0; i < w->n_written; i++) free(w->written[i]);
   for (size_t i = 0; w->roots && i < w->n_roots; i++) free(w->roots[i]);
   free(w->v);

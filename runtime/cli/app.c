@@ -19,6 +19,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,16 @@ static bool check_connectors(ln_app *a, const ln_app_opts *o, ln_err *err) {
   return true;
 }
 
+/* Who carries runs asks for a passphrase before anything waits for it. */
+static bool open_vault(ln_app *a, const ln_app_opts *o, ln_err *err) {
+  const ln_vault_opts vo = {.key = a->config->secrets_key,
+                            .helper = a->config->secrets_helper.v,
+                            .n_helper = a->config->secrets_helper.n,
+                            .ask = ln_app_passphrase};
+  return (a->g.vault = ln_vault_open(a->g.store, &vo, err)) &&
+         (!o->runs || o->sim || a->served || ln_vault_ready(a->g.vault, err));
+}
+
 static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   ln_store_opts so = {.must_exist = o->must_exist, .looks = o->looks, .clock = a->g.loop->clock};
   a->g.store = o->store ? ln_app_store(a, o->store, &so, err) : ln_store_open(a->config->store, &so, err);
@@ -133,18 +144,21 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
     return ln_fail(err, "store", LN_FINAL, "`lunette serve` has this store: name another, or stop it first");
   if (!check_connectors(a, o, err)) return false;
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
-  if (!(a->g.vault = ln_vault_open(a->g.store, err))) return false;
+  if (!open_vault(a, o, err)) return false;
   return !o->runs || a->served ||
          ((a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err)) &&
           ln_timing_begin(&a->g, !a->sim, err));
 }
 
-/* A core would hold secrets; and who carries runs does not die with somebody whom it has something to tell: a
+/* A core would hold secrets, and so does what a debugger reads; the checker for leaks is one itself.  And who carries runs does not die with somebody whom it has something to tell: a
 ** reader of its output, a command that it serves, a peer. */
 static void set_up_process(const ln_app_opts *o) {
   const struct rlimit none = {0, 0};
   const struct sigaction ignore = {.sa_handler = SIG_IGN};
   setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
   if (o->runs) sigaction(SIGPIPE, &ignore, NULL);
 }
 

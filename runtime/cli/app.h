@@ -64,6 +64,9 @@ bool ln_app_read(const char *path, ln_buf *out,
 bool ln_app_input(ln_app *a, const char *json_file, char *const *sets, size_t n, const ln_declared *d,
                   ln_buf *value, ln_err *err);
 
+/* Texts NAME=JSON as an encoded object, for ln_run_options.assume.  "usage", "syntax". */
+bool ln_app_assume(ln_app *a, char *const *pairs, size_t n, ln_buf *out, ln_err *err);
+
 /* The first of these signals is only noted from now on; the second one does what it always does. */
 void ln_app_catch(int sig);
 bool ln_app_interrupted(void);
@@ -71,6 +74,13 @@ bool ln_app_interrupted(void);
 void ln_app_catch_interrupts(void (*fn)(void));
 bool ln_app_interrupt_taken(void);                       /* was there one?  It is forgotten then */
 bool ln_app_await_input(void); /* false: a signal came before there was anything on standard input */
+
+/* A secret: from a prompt without echo on a terminal, else all of standard input; one line end at its end is
+** dropped.  Wipe out in any case.  "interrupted", "too_big". */
+bool ln_app_secret(const char *what, ln_buf *out, ln_err *err);
+/* The vault's passphrase, as ln_passphrase_fn: a line of the descriptor $LUNETTE_PASSPHRASE_FD, else from a
+** terminal. */
+bool ln_app_passphrase(void *arg, bool anew, ln_buf *out, ln_err *err);
 
 /* The next of a command's options, as getopt_long has it, from 256 on; -1: no more; '?': one that is wrong,
 ** as was said.  Those that all commands share come last in its table. */

@@ -114,7 +114,8 @@ static bool migrate_all(ln_app *app, tally *t, bool json, ln_err *err) {
 static int carry_out(ln_app *app, const char *run, bool json) {
   tally t = {0};
   ln_err err = {0};
-  if (app->served) ln_remote_say_stale(app);
+  char snapshot[LN_SNAPSHOT_TEXT];
+  if (app->served) ln_remote_say_stale(app, &(int64_t){0}, snapshot);
   if (!(run ? migrate(app, run, &t, json, &err) : migrate_all(app, &t, json, &err))) return ln_app_fail(&err);
   if (!run && !json)
     printf("%zu waiting: %zu moved, %zu had the newest scripts, %zu diverge, %zu under way\n", t.n, t.moved,

@@ -125,6 +125,8 @@ static void loop(ln_repl *r) {
   while (!r->ended && read_chunk(r, &chunk, &prompt)) {
     ln_str text = ln_str_trim(ln_buf_view(&chunk));
     if (!text.n) continue;
+    if (!r->travel) ln_repl_catch_up(r);
+    if (r->ended) break;
     if (text.p[0] == ':') ln_repl_command(r, text);
     else if (r->travel) ln_repl_travel_eval(r, text);
     else ln_repl_run(r, text);
@@ -146,17 +148,21 @@ static int run(ln_app *app, const args *a) {
                .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
                .planning = !app->sim && !(app->config->n_connectors && ln_config_all_near(app->config))};
   r.approve = a->approve == LN_APPROVE_ASK && !r.terminal ? LN_APPROVE_WAIT : a->approve;
+  ln_buf_init(&r.assume, 1 << 24);
   if (a->socket && !app->served)
     return ln_app_usage("nobody serves at %s: lunette serve does, or leave --connect out", a->socket),
            LN_EXIT_UNUSABLE;
   if (!ln_carry_may_approve(app, r.approve, ln_config_all_near(app->config))) return LN_EXIT_USAGE;
   if (!(r.in = ln_input_open(&r, &err))) return ln_app_fail(&err);
   greet(&r);
+  ln_repl_watch(&r);
   if (a->run) ln_repl_open(&r, ln_str_of(a->run));
   if (!a->run || r.travel) loop(&r);
   ln_repl_close_travel(&r);
   ln_repl_end(&r);
+  ln_repl_unwatch(&r);
   ln_input_close(r.in);
+  ln_buf_free(&r.assume);
   return r.code;
 }
 

@@ -220,7 +220,9 @@ static int replay_all(ln_app *app, const args *a) {
   ln_err err = {0};
   struct counting c = {.json = a->json};
   if (!ln_replay_each(&app->g, a->with, a->last, print_compared, &c, &err)) return ln_app_fail(&err);
-  if (!a->json) printf("%zu runs: %zu the same, %zu different\n", c.n, c.n - c.different, c.different);
+  if (!a->json)
+    printf("%zu run%s: %zu the same, %zu different\n", c.n, c.n == 1 ? "" : "s", c.n - c.different,
+           c.different);
   return c.different ? LN_EXIT_FAILED : LN_EXIT_DONE;
 }
 

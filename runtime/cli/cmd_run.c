@@ -159,6 +159,10 @@ static bool put_pairs(ln_app *app, char *const *pairs, size_t n, pair_kind kind,
   return true;
 }
 
+bool ln_app_assume(ln_app *app, char *const *pairs, size_t n, ln_buf *out, ln_err *err) {
+  return put_pairs(app, pairs, n, PAIR_JSON, out, err);
+}
+
 /* An --input file is the input object; where the playbook takes an alert, it may be the alert's document
 ** itself. */
 static bool document_to_input(const ln_declared *d, ln_str doc, ln_buf *out) {
@@ -314,7 +318,7 @@ static int start_run(ln_app *app, run_args *a) {
   ln_buf_init(&assume, (size_t)16 << 20);
   bool ok = declared(app, a, &d, &err) &&
             ln_app_input(app, a->input, a->sets, a->n_sets, &d, &input, &err) &&
-            put_pairs(app, a->assumes, a->n_assumes, PAIR_JSON, &assume, &err);
+            ln_app_assume(app, a->assumes, a->n_assumes, &assume, &err);
   if (!ok) code = ln_app_fail(&err);
   else if (!ln_carry_may_approve(app, a->approve, uses_are_near(app, &d))) code = LN_EXIT_USAGE;
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));

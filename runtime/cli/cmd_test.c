@@ -9,9 +9,14 @@
 
 #include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -198,6 +203,8 @@ static bool tell_coverage(const ln_coverage *c, const char *path, ln_err *err) {
 
 /* ------------------------------------------------------------------ the folder for playbooks' files */
 
+#define FOLDER "lunette-test-"
+enum { FOLDER_AGE_S = 60 };
 static char folder[64];
 static pid_t folders_process;
 
@@ -210,14 +217,47 @@ static void remove_folder(void) {
   if (folder[0] && folders_process == getpid()) nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* The process that made it, and those forked from that one, hold its lock. */
+static int lock_folder(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+/* One that is younger may not have been locked yet. */
+static bool is_left(const char *path, int *fd) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+         st.st_mtime + FOLDER_AGE_S < time(NULL) && (*fd = lock_folder(path)) >= 0;
+}
+
+/* Of processes that were killed. */
+static void remove_left(const char *above) {
+  char path[300];
+  struct dirent *d;
+  DIR *dir = opendir(above);
+  while (dir && (d = readdir(dir))) {
+    int fd;
+    if (strncmp(d->d_name, FOLDER, sizeof FOLDER - 1) != 0) continue;
+    snprintf(path, sizeof path, "%s/%s", above, d->d_name);
+    if (!is_left(path, &fd)) continue;
+    nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    close(fd);
+  }
+  if (dir) closedir(dir);
+}
+
 const char *ln_test_folder(ln_err *err) {
-  snprintf(folder, sizeof folder, "%s/lunette-test-XXXXXX",
-           access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  const char *above = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  remove_left(above);
+  snprintf(folder, sizeof folder, "%s/" FOLDER "XXXXXX", above);
   if (!mkdtemp(folder)) {
     folder[0] = 0;
     ln_fail(err, "failed", LN_FINAL, "no folder for files: %s", strerror(errno));
     return NULL;
   }
+  lock_folder(folder); /* until the process ends */
   folders_process = getpid();
   atexit(remove_folder);
   return folder;

@@ -6,101 +6,79 @@
 ** what is no script (a connector, a library) touches all. */
 #include "cli/cmd_test.h"
 
-#include <dirent.h>
+#include "base/hash.h"
+#include "base/watch.h"
+
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { QUIET_MS = 50, FOLDERS = 4096, CHANGED = 512, DEEP = 12, TEXT_MAX = 1 << 20 };
+typedef struct file { /* as it was in the round before */
+  char *real;
+  uint8_t sha[LN_SHA256];
+  bool there, changed;
+} file;
 
 typedef struct watching {
   const ln_test_args *a;
   ln_config *config;
-  int fd;
-  char *folder[FOLDERS]; /* by inotify's number */
-  char *changed[CHANGED];
-  size_t n;
-  bool all; /* something that touches all, or too much */
+  ln_loop *loop;
+  file *v;
+  size_t n, cap;
+  bool all; /* something that touches all */
 } watching;
 
-/* ------------------------------------------------------------------ folders */
+/* ------------------------------------------------------------------ what was saved */
 
-static bool watch_folder(watching *w, const char *path, int depth, ln_err *err) {
-  char below[PATH_MAX];
-  struct dirent *d;
-  struct stat st;
-  DIR *dir = depth < DEEP ? opendir(path) : NULL;
-  if (!dir)
-    return depth > 0 || ln_fail(err, "usage", LN_FINAL, "%s cannot be read: %s", path, strerror(errno));
-  int wd =
-      inotify_add_watch(w->fd, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE);
-  bool ok = wd >= 0 && wd < FOLDERS;
-  if (ok) {
-    free(w->folder[wd]);
-    w->folder[wd] = ln_str_dup(ln_str_of(path));
-  } else {
-    ln_fail(err, "failed", LN_FINAL, "%s cannot be watched: %s", path, strerror(errno));
+static file *file_of(watching *w, const char *real) {
+  for (size_t i = 0; i < w->n; i++)
+    if (strcmp(w->v[i].real, real) == 0) return &w->v[i];
+  if (w->n == w->cap) {
+    size_t cap = w->cap ? 2 * w->cap : 128;
+    file *v = reallocarray(w->v, cap, sizeof *v);
+    if (!v) return NULL;
+    w->v = v;
+    w->cap = cap;
   }
-  while (ok && (d = readdir(dir))) {
-    if (d->d_name[0] == '.' || snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below)
-      continue;
-    if (stat(below, &st) == 0 && S_ISDIR(st.st_mode)) ok = watch_folder(w, below, depth + 1, err);
-  }
-  closedir(dir);
-  return ok;
+  w->v[w->n] = (file){.real = ln_str_dup(ln_str_of(real))};
+  return w->v[w->n].real ? &w->v[w->n++] : NULL;
 }
 
-static bool watch_all(watching *w, ln_err *err) {
-  const ln_list *lists[] = {&w->config->scripts, &w->config->stdlib, &w->config->connectors_path};
-  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-    for (size_t k = 0; k < lists[i]->n; k++)
-      if (!watch_folder(w, lists[i]->v[k].p, 0, err)) return false;
+/* That something changed is told, not what. */
+static bool note_file(watching *w, const char *real, ln_str text, ln_err *err) {
+  uint8_t sha[LN_SHA256];
+  file *f = file_of(w, real);
+  if (!f || !ln_sha256(text, sha)) return ln_fail(err, "memory", LN_AGAIN, "no memory for scripts");
+  f->changed |= !f->there || memcmp(sha, f->sha, sizeof sha) != 0;
+  f->there = true;
+  memcpy(f->sha, sha, sizeof sha);
   return true;
 }
 
-/* ------------------------------------------------------------------ events */
-
-static void note_change(watching *w, const char *path) {
-  char real[PATH_MAX];
-  if (!realpath(path, real) || w->n == CHANGED || !(w->changed[w->n] = ln_str_dup(ln_str_of(real))))
-    w->all = true;
-  else w->n++;
-}
-
-static void note(watching *w, const struct inotify_event *e) {
-  char path[PATH_MAX];
-  ln_err quiet;
-  if (e->mask & IN_Q_OVERFLOW) w->all = true;
-  if (e->wd < 0 || e->wd >= FOLDERS || !w->folder[e->wd] || !e->len || e->name[0] == '.') return;
-  if (snprintf(path, sizeof path, "%s/%s", w->folder[e->wd], e->name) >= (int)sizeof path) return;
-  if (e->mask & IN_ISDIR) {
-    w->all = true;
-    if (e->mask & (IN_CREATE | IN_MOVED_TO)) watch_folder(w, path, 1, &quiet);
-  } else if (ln_str_ends(ln_str_of(e->name), LN_STR(".lua")) && !(e->mask & IN_CREATE)) {
-    note_change(w, path);
+static void forget_gone(watching *w, const ln_sources *s) {
+  for (size_t i = 0; i < w->n; i++) {
+    bool there = false;
+    for (size_t k = 0; k < s->n && !there; k++) there = strcmp(w->v[i].real, s->v[k].real) == 0;
+    w->all |= w->v[i].there && !there;
+    w->v[i].there = there;
   }
 }
 
-/* Until something changed, and it is quiet again. */
-static bool wait_for_change(watching *w) {
-  char room[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
-  for (;;) {
-    struct pollfd p = {.fd = w->fd, .events = POLLIN};
-    int ready = poll(&p, 1, w->n || w->all ? QUIET_MS : -1);
-    if (ready == 0) return true;
-    ssize_t got = ready > 0 ? read(w->fd, room, sizeof room) : -1;
-    if (got < 0 && errno != EINTR) return false;
-    for (ssize_t at = 0; at < got;) {
-      const struct inotify_event *e = (const void *)(room + at);
-      note(w, e);
-      at += (ssize_t)(sizeof *e + e->len);
-    }
-  }
+static void on_change(void *loop) { ((ln_loop *)loop)->stop(loop); }
+
+/* All that is saved from here on ends the loop. */
+static ln_watch *watch_all(watching *w, ln_err *err) {
+  const ln_list *lists[] = {&w->config->scripts, &w->config->stdlib, &w->config->connectors_path};
+  ln_str *folders = calloc(lists[0]->n + lists[1]->n + lists[2]->n + 1, sizeof *folders);
+  ln_watch_opts o = {.folders = folders, .suffix = ".lua", .changed = on_change, .arg = w->loop};
+  if (!folders) return ln_fail(err, "memory", LN_AGAIN, "no memory to watch folders"), NULL;
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    for (size_t k = 0; k < lists[i]->n; k++) folders[o.n++] = lists[i]->v[k];
+  ln_watch *watch = ln_watch_start(w->loop, &o, err);
+  free(folders);
+  return watch;
 }
 
 /* ------------------------------------------------------------------ what a change touches */
@@ -138,13 +116,12 @@ static void reach(graph *g, size_t from) {
       reach(g, i);
 }
 
-static bool is_changed(const watching *w, const ln_source *f) {
-  for (size_t i = 0; i < w->n; i++)
-    if (strcmp(w->changed[i], f->real) == 0) return true;
-  return false;
+static bool is_changed(watching *w, const ln_source *s) {
+  const file *f = file_of(w, s->real);
+  return f && f->changed;
 }
 
-static bool is_touched(const watching *w, graph *g, size_t test) {
+static bool is_touched(watching *w, graph *g, size_t test) {
   memset(g->reached, 0, g->s->n * sizeof *g->reached);
   reach(g, test);
   for (size_t i = 0; i < g->s->n; i++)
@@ -165,7 +142,7 @@ static bool is_below(const ln_config *c, const char *path) {
 /* The tests to go through, of those that were asked for: argv for ln_test_once. */
 static int choose(watching *w, const ln_sources *s, graph *g, char **out) {
   int n = 0;
-  for (size_t i = 0; i < w->n; i++) w->all |= !is_below(w->config, w->changed[i]);
+  for (size_t i = 0; i < w->n; i++) w->all |= w->v[i].changed && !is_below(w->config, w->v[i].real);
   for (size_t i = 0; i < s->n; i++)
     if (s->v[i].report && ln_source_is_test(&s->v[i]) && (w->all || is_touched(w, g, i)))
       out[n++] = s->v[i].path;
@@ -182,42 +159,51 @@ static void run_round(const ln_test_args *a) {
   fflush(stdout);
 }
 
-static bool read_texts(graph *g, const ln_sources *s, ln_err *err) {
+static bool read_texts(watching *w, graph *g, const ln_sources *s, ln_err *err) {
   *g = (graph){
       .s = s, .text = calloc(s->n + 1, sizeof *g->text), .reached = calloc(s->n + 1, sizeof *g->reached)};
   if (!g->text || !g->reached) return ln_fail(err, "memory", LN_AGAIN, "no memory for scripts");
+  forget_gone(w, s);
   for (size_t i = 0; i < s->n; i++)
-    if (!ln_app_read(s->v[i].real, &g->text[i], err)) return false;
+    if (!ln_app_read(s->v[i].real, &g->text[i], err) ||
+        !note_file(w, s->v[i].real, ln_buf_view(&g->text[i]), err))
+      return false;
   return true;
 }
 
-static void touched_round(watching *w, ln_err *err) {
+/* first: that is how things are, and nobody has to be told. */
+static bool touched_round(watching *w, bool first, ln_err *err) {
   ln_sources s = {NULL, 0, 0};
   graph g = {.text = NULL};
   ln_test_args again = *w->a;
-  bool ok = ln_test_files(w->config, w->a, &s, err) && read_texts(&g, &s, err);
-  char **paths = ok ? calloc(s.n + 1, sizeof *paths) : NULL;
+  bool ok = ln_test_files(w->config, w->a, &s, err) && read_texts(w, &g, &s, err);
+  char **paths = ok && !first ? calloc(s.n + 1, sizeof *paths) : NULL;
   again.paths = paths;
   again.n = paths ? choose(w, &s, &g, paths) : 0;
   if (again.n) run_round(&again);
-  else if (!ok) ln_app_fail(err); /* a file that is half there, or gone: the next save tells more */
+  for (size_t i = 0; ok && i < w->n; i++) w->v[i].changed = false;
+  w->all &= !ok; /* what could not be read is told next time */
   for (size_t i = 0; g.text && i < s.n; i++) ln_buf_free(&g.text[i]);
   free(g.text);
   free(g.reached);
   free(paths);
   ln_sources_free(&s);
-  for (; w->n; w->n--) free(w->changed[w->n - 1]);
-  w->all = false;
+  return ok;
+}
+
+static int watch_it(watching *w, ln_err *err) {
+  ln_watch *watch = watch_all(w, err);
+  if (!watch || !touched_round(w, true, err)) return ln_watch_stop(watch), ln_app_fail(err);
+  run_round(w->a);
+  for (;;) {
+    w->loop->run(w->loop);
+    if (!touched_round(w, false, err)) ln_app_fail(err); /* a file that is gone: the next save tells more */
+  }
 }
 
 int ln_test_watch(const ln_test_args *a) {
-  static watching w;
+  watching w = {.a = a};
   ln_err err = {0};
-  w.a = a;
-  w.fd = inotify_init1(IN_CLOEXEC);
-  if (w.fd < 0) return ln_app_usage("--watch: %s", strerror(errno));
-  if (!(w.config = ln_config_load(a->config, &err)) || !watch_all(&w, &err)) return ln_app_fail(&err);
-  run_round(a);
-  while (wait_for_change(&w)) touched_round(&w, &err);
-  return ln_app_usage("--watch: %s", strerror(errno));
+  if (!(w.config = ln_config_load(a->config, &err)) || !(w.loop = ln_loop_uv(&err))) return ln_app_fail(&err);
+  return watch_it(&w, &err);
 }

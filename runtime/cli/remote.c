@@ -43,19 +43,29 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
   return ok;
 }
 
-static void say_stale(ln_str answer) {
+void ln_app_say_stale(const ln_stale *s) {
+  fputs("lunette: ", stderr);
+  ln_app_put(stderr, s->at, 0);
+  fputs(": ", stderr);
+  ln_app_put(stderr, s->why, 0);
+  fputs(s->last ? ": the version before it is used: lunette check\n" : ": it cannot be used: lunette check\n",
+        stderr);
+}
+
+/* What became so after *since, which is then when the last of it did. */
+static void say_stale(ln_str answer, int64_t *since) {
   ln_vitem list, one;
+  int64_t newest = *since;
   if (!ln_v_get(answer, LN_STR("stale"), &list)) return;
   for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &one);) {
-    ln_str at = ln_v_get_str(one.whole, "at"), why = ln_v_get_str(one.whole, "why");
-    fputs("lunette: ", stderr);
-    ln_app_put(stderr, at, 0);
-    fputs(": ", stderr);
-    ln_app_put(stderr, why, 0);
-    fputs(ln_v_get_bool(one.whole, "last", false) ? ": the version before it is used: lunette check\n"
-                                                  : ": it cannot be used: lunette check\n",
-          stderr);
+    ln_stale s = {.at = ln_v_get_str(one.whole, "at"),
+                  .why = ln_v_get_str(one.whole, "why"),
+                  .last = ln_v_get_bool(one.whole, "last", false),
+                  .since_ms = ln_v_get_int(one.whole, "since", 0)};
+    if (s.since_ms > *since) ln_app_say_stale(&s);
+    if (s.since_ms > newest) newest = s.since_ms;
   }
+  *since = newest;
 }
 
 bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err) {
@@ -75,14 +85,14 @@ bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *er
     snprintf(d->name, sizeof d->name, "%.*s", LN_STR_ARG(ln_v_get_str(a, "name")));
     snprintf(d->alert_input, sizeof d->alert_input, "%.*s", LN_STR_ARG(ln_v_get_str(a, "alert")));
     ok = ln_buf_add(&d->value, value.whole) || ln_buf_ok(&d->value, err);
-    say_stale(a);
+    say_stale(a, &(int64_t){0});
   }
   ln_buf_free(&b);
   ln_buf_free(&answer);
   return ok;
 }
 
-void ln_remote_say_stale(ln_app *app) {
+void ln_remote_say_stale(ln_app *app, int64_t *since, char snapshot[LN_SNAPSHOT_TEXT]) {
   ln_buf b, answer;
   ln_err quiet;
   ln_buf_init(&b, 256);
@@ -90,7 +100,10 @@ void ln_remote_say_stale(ln_app *app) {
   size_t mark = ln_v_begin(&b, 'O', 1);
   ln_remote_text(&b, "do", LN_STR("library"));
   ln_v_end(&b, mark);
-  if (ln_service_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) say_stale(ln_buf_view(&answer));
+  if (ln_service_ask(app->g.store, ln_buf_view(&b), &answer, &quiet)) {
+    say_stale(ln_buf_view(&answer), since);
+    snprintf(snapshot, LN_SNAPSHOT_TEXT, "%.*s", LN_STR_ARG(ln_v_get_str(ln_buf_view(&answer), "snapshot")));
+  }
   ln_buf_free(&b);
   ln_buf_free(&answer);
 }

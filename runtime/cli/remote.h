@@ -5,6 +5,7 @@
 
 #include "cli/app.h"
 #include "engine/journal.h"
+#include "engine/reload.h"
 
 typedef struct ln_following {
   bool json, quiet;
@@ -28,8 +29,13 @@ bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err)
 /* What a playbook declares, as the process that serves the store has it: its scripts may be others than those
 ** on the disk.  That some of them are, is said on standard error.  Free d by ln_declared_free in any case. */
 bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err);
-/* Says on standard error what the process that serves the store has not got as it is on the disk. */
-void ln_remote_say_stale(ln_app *app);
+/* A script that is not used as it is on the disk, on standard error. */
+void ln_app_say_stale(const ln_stale *s);
+enum { LN_SNAPSHOT_TEXT = 80 };
+/* Says so of all that the process that serves the store has not got since *since (in milliseconds since 1970;
+** 0: ever), which becomes the time of the last of these; and with what its next run would begin.  Both stay
+** as they are where nobody answers. */
+void ln_remote_say_stale(ln_app *app, int64_t *since, char snapshot[LN_SNAPSHOT_TEXT]);
 /* A person's answer to a question, by this process where nobody serves; "conflict", "denied", "not_found". */
 bool ln_remote_decide(ln_app *app, int64_t id, bool yes, ln_str comment, ln_str answer, ln_err *err);
 /* Parts of a request, in the order of their keys. */

@@ -18,6 +18,7 @@ typedef struct ln_repl {
   int64_t id;             /* of its row                                      */
   int64_t line;           /* how many were sent                              */
   bool planning;          /* writes are only planned                         */
+  ln_buf assume;          /* what answers in a plan, an encoded object; "" none */
   ln_approve approve;
   size_t seen;              /* bytes of the journal that were shown            */
   bool over, ended;         /* what is under way; the session itself           */
@@ -26,6 +27,10 @@ typedef struct ln_repl {
   struct ln_travel *travel; /* a past run that is open; NULL: none             */
   int frame;                /* of it: which one is looked at                   */
   int code;                 /* the exit status                                 */
+  ln_loop *watching;        /* of scripts, for nothing else; NULL: not here    */
+  ln_reload *scripts;
+  char snapshot[LN_SNAPSHOT_TEXT]; /* of the process that serves: as last seen */
+  int64_t stale_ms;         /* … and how far it said what is broken            */
 } ln_repl;
 
 /* --- repl_input.c: where lines come from --- */
@@ -43,6 +48,13 @@ void ln_repl_run(ln_repl *r, ln_str text); /* a line, until it is over; shows wh
 void ln_repl_end(ln_repl *r);              /* of the session                                  */
 void ln_repl_reload(ln_repl *r);
 void ln_repl_undo(ln_repl *r); /* the last line of which something is left        */
+
+/* --- repl_scripts.c: the scripts that people edit meanwhile --- */
+void ln_repl_watch(ln_repl *r); /* where the system watches no folders they are as they were when it began */
+/* What was saved until now is what lines require from here on; what became broken is told.  The session hears
+** of it by a line of its own. */
+void ln_repl_catch_up(ln_repl *r);
+void ln_repl_unwatch(ln_repl *r);
 
 /* --- repl_words.c: what begins with ":" --- */
 void ln_repl_command(ln_repl *r, ln_str text);

@@ -229,15 +229,27 @@ int ln_repl_columns(void) {
   return window(&w) ? w.ws_col : n > 0 && n <= COLUMNS_MOST ? (int)n : COLUMNS;
 }
 
-/* The next n lines of rest go to standard output. */
-static void put_lines(ln_str *rest, int n) {
-  size_t at = 0;
-  for (; n > 0 && at < rest->n; n--) {
-    while (at < rest->n && rest->p[at] != '\n') at++;
-    at += at < rest->n;
+/* Where the first `rows` rows of a screen end: a line takes as many as it needs. */
+static size_t page_end(ln_str s, int rows, int columns) {
+  int column = 0;
+  for (size_t i = 0; i < s.n; i++) {
+    bool begins = ((unsigned char)s.p[i] & 0xc0) != 0x80; /* a character, not its further bytes */
+    if (s.p[i] == '\n') {
+      if (--rows == 0) return i + 1;
+      column = 0;
+    } else if (begins && column++ == columns) {
+      if (--rows == 0) return i;
+      column = 1;
+    }
   }
-  ln_app_put_lines(stdout, (ln_str){rest->p, at});
-  *rest = (ln_str){rest->p + at, rest->n - at};
+  return s.n;
+}
+
+static void put_page(ln_str *rest, int rows, int columns) {
+  size_t n = page_end(*rest, rows, columns);
+  ln_app_put_lines(stdout, (ln_str){rest->p, n});
+  *rest = (ln_str){rest->p + n, rest->n - n};
+  if (rest->n && n && rest->p[-1] != '\n') putchar('\n'); /* within a line that is wider than the screen */
 }
 
 static size_t count_lines(ln_str s) {
@@ -247,9 +259,9 @@ static size_t count_lines(ln_str s) {
 }
 
 /* Enter shows the next page, anything else ends. */
-static bool wants_more(size_t lines) {
+static bool wants_more(size_t lines, int columns) {
   char answer[64];
-  printf("-- %zu more lines: Enter shows them, q leaves --", lines);
+  printf("-- %zu more lines%s --", lines, columns < 60 ? "" : ": Enter shows them, q leaves");
   fflush(stdout);
   return ln_app_await_input() && fgets(answer, sizeof answer, stdin) && answer[0] == '\n';
 }
@@ -258,8 +270,9 @@ void ln_repl_put(const ln_repl *r, ln_str text) {
   struct winsize w;
   bool paged = r->terminal && window(&w) && w.ws_row > 3;
   if (!text.n) return;
-  put_lines(&text, paged ? w.ws_row - 2 : LINES_MOST);
-  while (paged && text.n && wants_more(count_lines(text))) put_lines(&text, w.ws_row - 2);
+  if (paged) put_page(&text, w.ws_row - 2, w.ws_col);
+  else put_page(&text, LINES_MOST, INT_MAX);
+  while (paged && text.n && wants_more(count_lines(text), w.ws_col)) put_page(&text, w.ws_row - 2, w.ws_col);
   if (text.n && !paged) printf("… %zu more lines: look at a part of it\n", count_lines(text));
   fflush(stdout);
 }

@@ -211,9 +211,11 @@ static bool look(ln_repl *r, ln_err *err) {
   return true;
 }
 
-static size_t open_request(ln_repl *r, ln_buf *b, const char *what, size_t more) {
-  ln_buf_init(b, 2 << 20);
-  size_t mark = ln_v_begin(b, 'O', more + (r->ulid[0] != '\0') + 1);
+/* Its keys go on after "do". */
+static size_t open_request(ln_repl *r, ln_buf *b, const char *what, size_t more, ln_str assume) {
+  ln_buf_init(b, (2 << 20) + assume.n);
+  size_t mark = ln_v_begin(b, 'O', more + (assume.n > 0) + (r->ulid[0] != '\0') + 1);
+  if (assume.n) ln_remote_value(b, "assume", assume);
   ln_remote_text(b, "do", ln_str_of(what));
   return mark;
 }
@@ -230,7 +232,7 @@ static bool ask(ln_repl *r, ln_buf *b, size_t mark, ln_err *err) {
 static void ask_to_stop(ln_repl *r) {
   ln_buf b;
   ln_err err = {0};
-  size_t mark = open_request(r, &b, "stop", 0);
+  size_t mark = open_request(r, &b, "stop", 0, (ln_str){NULL, 0});
   ln_remote_text(&b, "run", ln_str_of(r->ulid));
   if (!ask(r, &b, mark, &err)) ln_app_fail(&err);
 }
@@ -263,7 +265,7 @@ static bool begin(ln_repl *r, ln_err *err) {
   ln_buf b;
   ln_run_options o = options_of(r);
   if (r->app->served) {
-    size_t mark = open_request(r, &b, "session", 0);
+    size_t mark = open_request(r, &b, "session", 0, (ln_str){NULL, 0});
     return ask(r, &b, mark, err);
   }
   if (!(r->run = ln_session_start(&r->app->g, &o, ln_str_of(ln_app_user()), err))) return false;
@@ -280,10 +282,11 @@ static bool send(ln_repl *r, const sending *s, ln_err *err) {
   char ulid[LN_ULID + 1];
   ln_str who = ln_str_of(ln_app_user()), which = ln_str_of(r->ulid);
   ln_buf b;
+  ln_line line = {.text = s->text, .plan = r->planning, .assume = ln_buf_view(&r->assume)};
   if (!r->app->served)
     return s->reload ? ln_session_reload(&r->app->g, which, who, ulid, err)
-                     : ln_session_line(&r->app->g, which, s->text, r->planning, who, ulid, err);
-  size_t mark = open_request(r, &b, "line", 1 + (s->reload || s->text.p));
+                     : ln_session_line(&r->app->g, which, &line, who, ulid, err);
+  size_t mark = open_request(r, &b, "line", 1 + (s->reload || s->text.p), line.assume);
   ln_remote_flag(&b, "plan", r->planning);
   if (s->reload) ln_remote_flag(&b, "reload", true);
   ln_remote_text(&b, "run", ln_str_of(r->ulid));
@@ -361,17 +364,53 @@ static void undo_there(ln_repl *r, int64_t line) {
   else ln_follow(r->app, ulid, &how, NULL);
 }
 
-/* The last line that did something, and of which something is left to take back. */
+/* How much of a run, or of one line of a session, is left to take back; -1: err. */
+static int64_t left(ln_repl *r, const char *ulid, int64_t line, ln_err *err) {
+  ln_buf acts;
+  ln_vitem list = {0};
+  ln_buf_init(&acts, SHOWN_MAX);
+  bool ok = ln_acts_of(&r->app->g, ln_str_of(ulid), line, &acts, err);
+  ln_str rest = ln_buf_view(&acts);
+  int64_t n = !ok ? -1 : ln_v_read(&rest, &list) ? (int64_t)list.count : 0;
+  ln_buf_free(&acts);
+  return n;
+}
+
+enum { BEGUN_TOLD = 16 };
+typedef struct begun { /* the runs that a line began: the first of them, and how many */
+  char ulid[BEGUN_TOLD][LN_ULID + 1];
+  int n;
+} begun;
+
+static bool keep_begun(void *arg, const ln_run_row *row) {
+  begun *b = arg;
+  if (b->n++ < BEGUN_TOLD) memcpy(b->ulid[b->n - 1], row->ulid, sizeof b->ulid[0]);
+  return true;
+}
+
+/* They are runs of their own: this takes nothing of them back.  One that is under way may have done
+** anything. */
+static bool tell_begun(ln_repl *r, int64_t line, ln_err *err) {
+  begun b = {.n = 0};
+  if (!ln_line_runs(&r->app->g, ln_str_of(r->ulid), line, keep_begun, &b, err)) return false;
+  for (int i = 0; i < b.n && i < BEGUN_TOLD; i++) {
+    ln_err why = {0};
+    if (left(r, b.ulid[i], 0, &why) != 0)
+      printf("run %s, which line %lld began, is left as it is: lunette undo %s\n", b.ulid[i], (long long)line,
+             b.ulid[i]);
+  }
+  if (b.n > BEGUN_TOLD)
+    printf("and %d more runs, which line %lld began: lunette runs\n", b.n - BEGUN_TOLD, (long long)line);
+  return true;
+}
+
+/* The last line that did something, and of which something is left to take back; 0: none, or err.  Runs that
+** it and later ones began are told. */
 static int64_t last_that_acted(ln_repl *r, ln_err *err) {
   for (int64_t line = r->line; line > 0; line--) {
-    ln_buf acts;
-    ln_vitem list = {0};
-    ln_buf_init(&acts, SHOWN_MAX);
-    bool ok = ln_acts_of(&r->app->g, ln_str_of(r->ulid), line, &acts, err);
-    ln_str rest = ln_buf_view(&acts);
-    size_t n = ok && ln_v_read(&rest, &list) ? list.count : 0;
-    ln_buf_free(&acts);
-    if (!ok || n) return ok ? line : 0;
+    int64_t n = left(r, r->ulid, line, err);
+    if (n < 0 || !tell_begun(r, line, err)) return 0;
+    if (n > 0) return line;
   }
   return 0;
 }
@@ -382,7 +421,7 @@ void ln_repl_undo(ln_repl *r) {
   if (err.code[0]) {
     ln_app_fail(&err);
   } else if (!line) {
-    puts("no line at this prompt did anything that is still to be taken back");
+    puts("no line at this prompt did anything itself that is still to be taken back");
   } else {
     printf("what line %lld did:\n", (long long)line);
     fflush(stdout);

@@ -3,6 +3,7 @@
 ** fork makes a run of its own. */
 #include "cli/repl.h"
 
+#include "base/plain.h"
 #include "debug/travel.h"
 
 #include <errno.h>
@@ -19,18 +20,30 @@ static void interrupt(void) {
 
 /* ------------------------------------------------------------------ documents */
 
-typedef bool (*walk_fn)(ln_repl *r, ln_str item, size_t i);
+typedef void (*walk_fn)(const ln_repl *r, ln_str item, size_t i, ln_buf *page);
 
-static void each(ln_repl *r, const ln_buf *doc, walk_fn fn) {
+static void each(const ln_repl *r, const ln_buf *doc, walk_fn fn, ln_buf *page) {
   ln_str all = ln_buf_view(doc), rest;
   ln_vitem list, one;
   size_t i = 0;
   if (!ln_v_read(&all, &list)) return;
-  for (rest = list.body; rest.n && ln_v_read(&rest, &one) && fn(r, one.whole, i); i++) continue;
+  for (rest = list.body; rest.n && ln_v_read(&rest, &one); i++) fn(r, one.whole, i, page);
 }
 
-static void put(ln_str item, const char *key, int width) {
-  ln_app_put(stdout, ln_v_get_str(item, key), width);
+/* All of a list, page by page. */
+static void show_each(const ln_repl *r, const ln_buf *doc, walk_fn fn) {
+  ln_buf page;
+  ln_buf_init(&page, DOC_MAX);
+  each(r, doc, fn, &page);
+  ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
+}
+
+/* What follows stands `width` further on, where there is room. */
+static void put(ln_buf *page, ln_str item, const char *key, size_t width) {
+  size_t end = page->n + width;
+  ln_plain(page, ln_v_get_str(item, key), false);
+  while (page->n < end && ln_buf_addc(page, ' ')) continue;
 }
 
 /* ------------------------------------------------------------------ where it stands */
@@ -115,12 +128,11 @@ void ln_repl_open(ln_repl *r, ln_str which) {
   ln_buf doc;
   ln_buf_init(&doc, DOC_MAX);
   if (ln_travel_about(t, &doc, &err)) {
-    put(ln_buf_view(&doc), "run", 0);
-    fputs("  ", stdout);
-    put(ln_buf_view(&doc), "playbook", 0);
-    fputs("  ", stdout);
-    put(ln_buf_view(&doc), "state", 0);
-    putchar('\n');
+    static const char *const parts[] = {"run", "playbook", "state"};
+    for (int i = 0; i < 3; i++) {
+      ln_app_put(stdout, ln_v_get_str(ln_buf_view(&doc), parts[i]), 0);
+      fputs(i < 2 ? "  " : "\n", stdout);
+    }
   }
   ln_buf_free(&doc);
   moved(r, ok, &err);
@@ -131,7 +143,7 @@ void ln_repl_open(ln_repl *r, ln_str which) {
 static void go(ln_repl *r, ln_go how) {
   ln_err err = {0};
   begin(r);
-  bool ok = ln_travel_go(r->travel, how, &err);
+  bool ok = ln_travel_go(r->travel, how, 0, &err);
   end();
   moved(r, ok, &err);
 }
@@ -174,42 +186,67 @@ static void do_goto(ln_repl *r, ln_str rest) {
 
 /* ------------------------------------------------------------------ steps */
 
-static bool print_step(ln_repl *r, ln_str item, size_t i) {
-  (void)r, (void)i;
-  printf("%5lld  ", (long long)ln_v_get_int(item, "n", 0));
-  put(item, "state", 10);
-  put(item, "name", 0);
-  fputs("  ", stdout);
-  put(item, "where", 0);
-  putchar('\n');
-  return true;
+static int64_t step_of(const ln_repl *r) {
+  ln_standing s;
+  ln_travel_where(r->travel, &s);
+  return s.step;
+}
+
+static void add_step(const ln_repl *r, ln_str item, size_t i, ln_buf *page) {
+  int64_t n = ln_v_get_int(item, "n", 0);
+  (void)i;
+  ln_buf_addf(page, "%s%4lld  ", n == step_of(r) ? "*" : " ", (long long)n);
+  put(page, item, "state", 10);
+  put(page, item, "name", 0);
+  ln_buf_addz(page, "  ");
+  put(page, item, "where", 0);
+  ln_buf_addc(page, '\n');
+}
+
+/* The lines of `all` that have `part` in them. */
+static void keep_lines(ln_str all, ln_str part, ln_buf *page) {
+  ln_str line;
+  while (all.n) {
+    ln_str_cut(all, '\n', &line, &all);
+    if (ln_str_find(line, part) >= 0) ln_buf_add(page, line), ln_buf_addc(page, '\n');
+  }
 }
 
 static void do_steps(ln_repl *r, ln_str rest) {
-  ln_buf doc;
+  ln_buf doc, all, page;
   ln_err err = {0};
-  (void)rest;
   ln_buf_init(&doc, DOC_MAX);
-  if (ln_travel_steps(r->travel, &doc, &err)) each(r, &doc, print_step);
-  else ln_app_fail(&err);
+  ln_buf_init(&all, DOC_MAX);
+  ln_buf_init(&page, DOC_MAX);
+  if (ln_travel_steps(r->travel, &doc, &err)) {
+    each(r, &doc, add_step, &all);
+    keep_lines(ln_buf_view(&all), rest, &page);
+    if (rest.n && !page.n) puts("no step has that in its name, state or line");
+    ln_repl_put(r, ln_buf_view(&page));
+  } else {
+    ln_app_fail(&err);
+  }
+  ln_buf_free(&page);
+  ln_buf_free(&all);
   ln_buf_free(&doc);
 }
 
 static void do_answer(ln_repl *r, ln_str rest) {
-  ln_buf doc, text;
+  ln_buf doc, page;
   ln_err err = {0};
   int64_t step;
   if (!number(&rest, ":answer N, a step's number", &step)) return;
   ln_buf_init(&doc, DOC_MAX);
-  ln_buf_init(&text, DOC_MAX);
+  ln_buf_init(&page, DOC_MAX);
   if (ln_travel_answer(r->travel, step, &doc, &err)) {
-    put(ln_buf_view(&doc), "text", 0);
-    putchar('\n');
+    put(&page, ln_buf_view(&doc), "text", 0);
+    ln_buf_addc(&page, '\n');
+    ln_repl_put(r, ln_buf_view(&page));
   } else {
     ln_app_fail(&err);
   }
+  ln_buf_free(&page);
   ln_buf_free(&doc);
-  ln_buf_free(&text);
 }
 
 /* ------------------------------------------------------------------ breakpoints */
@@ -233,21 +270,20 @@ static bool read_break(ln_str rest, ln_break *b) {
   return b->condition.n > 0;
 }
 
-static bool print_break(ln_repl *r, ln_str item, size_t i) {
+static void add_break(const ln_repl *r, ln_str item, size_t i, ln_buf *page) {
   (void)r, (void)i;
-  printf("%5lld  ", (long long)ln_v_get_int(item, "id", 0));
-  put(item, "path", 0);
-  printf(":%lld", (long long)ln_v_get_int(item, "line", 0));
-  if (ln_v_get_str(item, "condition").n) fputs("  if ", stdout), put(item, "condition", 0);
-  putchar('\n');
-  return true;
+  ln_buf_addf(page, "%5lld  ", (long long)ln_v_get_int(item, "id", 0));
+  put(page, item, "path", 0);
+  ln_buf_addf(page, ":%lld", (long long)ln_v_get_int(item, "line", 0));
+  if (ln_v_get_str(item, "condition").n) ln_buf_addz(page, "  if "), put(page, item, "condition", 0);
+  ln_buf_addc(page, '\n');
 }
 
 static void list_breaks(ln_repl *r) {
   ln_buf doc;
   ln_err err = {0};
   ln_buf_init(&doc, DOC_MAX);
-  if (ln_travel_breaks(r->travel, &doc, &err)) each(r, &doc, print_break);
+  if (ln_travel_breaks(r->travel, &doc, &err)) show_each(r, &doc, add_break);
   else ln_app_fail(&err);
   ln_buf_free(&doc);
 }
@@ -260,7 +296,6 @@ static void do_break(ln_repl *r, ln_str rest) {
     ln_app_usage(":break FILE:LINE [if EXPR]; without anything: lists them");
   } else if (rest.n && !ln_travel_break(r->travel, &b, &near, &err)) {
     ln_app_fail(&err);
-    if (near) printf("the nearest line with code is %lld\n", (long long)near);
   } else {
     list_breaks(r);
   }
@@ -274,13 +309,12 @@ static void do_unbreak(ln_repl *r, ln_str rest) {
 
 /* ------------------------------------------------------------------ frames, and what is in them */
 
-static bool print_frame(ln_repl *r, ln_str item, size_t i) {
-  printf("%s %2zu  ", (int)i == r->frame ? "*" : " ", i);
-  put(item, "path", 0);
-  printf(":%lld  ", (long long)ln_v_get_int(item, "line", 0));
-  put(item, "name", 0);
-  putchar('\n');
-  return true;
+static void add_frame(const ln_repl *r, ln_str item, size_t i, ln_buf *page) {
+  ln_buf_addf(page, "%s %2zu  ", (int)i == r->frame ? "*" : " ", i);
+  put(page, item, "path", 0);
+  ln_buf_addf(page, ":%lld  ", (long long)ln_v_get_int(item, "line", 0));
+  put(page, item, "name", 0);
+  ln_buf_addc(page, '\n');
 }
 
 static bool frames(ln_repl *r, ln_buf *doc) {
@@ -297,7 +331,7 @@ static void do_where(ln_repl *r, ln_str rest) {
   (void)rest;
   ln_travel_where(r->travel, &s);
   put_standing(&s);
-  if (frames(r, &doc)) each(r, &doc, print_frame);
+  if (frames(r, &doc)) show_each(r, &doc, add_frame);
   ln_buf_free(&doc);
 }
 
@@ -328,7 +362,7 @@ static void climb(ln_repl *r, int by) {
   int last = (int)count(&doc) - 1, to = r->frame + by;
   if (to < 0 || to > last) ln_app_usage("there is no frame %s this one", by > 0 ? "above" : "below");
   else r->frame = to;
-  each(r, &doc, print_frame);
+  show_each(r, &doc, add_frame);
   ln_buf_free(&doc);
 }
 
@@ -342,35 +376,39 @@ static void do_down(ln_repl *r, ln_str rest) {
   climb(r, -1);
 }
 
-static bool print_value(ln_repl *r, ln_str item, size_t i) {
+static void add_value(const ln_repl *r, ln_str item, size_t i, ln_buf *page) {
   (void)r, (void)i;
-  fputs("  ", stdout);
-  put(item, "name", 0);
-  fputs(" = ", stdout);
-  put(item, "text", 0);
-  putchar('\n');
-  return true;
+  ln_buf_addz(page, "  ");
+  put(page, item, "name", 0);
+  ln_buf_addz(page, " = ");
+  put(page, item, "text", 0);
+  ln_buf_addc(page, '\n');
 }
 
-static void print_scope(ln_repl *r, ln_scope which, const char *title) {
+static bool add_scope(ln_repl *r, ln_scope which, const char *title, ln_buf *page) {
   ln_buf doc;
   ln_err err = {0};
   ln_buf_init(&doc, DOC_MAX);
-  if (!ln_travel_scope(r->travel, frame_id(r), which, &doc, &err)) {
+  bool ok = ln_travel_scope(r->travel, frame_id(r), which, &doc, &err);
+  if (!ok) {
     ln_app_fail(&err);
   } else if (count(&doc)) {
-    puts(title);
-    each(r, &doc, print_value);
+    ln_buf_addz(page, title);
+    each(r, &doc, add_value, page);
   } else if (which == LN_LOCALS) {
-    puts("no locals here");
+    ln_buf_addz(page, "no locals here\n");
   }
   ln_buf_free(&doc);
+  return ok;
 }
 
 static void do_locals(ln_repl *r, ln_str rest) {
+  ln_buf page;
   (void)rest;
-  print_scope(r, LN_LOCALS, "locals:");
-  print_scope(r, LN_UPVALUES, "upvalues:");
+  ln_buf_init(&page, DOC_MAX);
+  if (add_scope(r, LN_LOCALS, "locals:\n", &page)) add_scope(r, LN_UPVALUES, "upvalues:\n", &page);
+  ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
 }
 
 static void show_result(ln_repl *r, ln_str doc) {
@@ -405,47 +443,54 @@ void ln_repl_travel_eval(ln_repl *r, ln_str text) {
 
 /* ------------------------------------------------------------------ two points */
 
-static bool print_difference(ln_repl *r, ln_str item, size_t i) {
+static void add_difference(const ln_repl *r, ln_str item, size_t i, ln_buf *page) {
   static const char *const sides[] = {"before", "after"};
   (void)r, (void)i;
-  fputs("  ", stdout);
-  put(item, "name", 0);
+  ln_buf_addz(page, "  ");
+  put(page, item, "name", 0);
   for (int k = 0; k < 2; k++) {
-    ln_str side = ln_v_get_str(item, sides[k]);
-    fputs(k ? "  →  " : ": ", stdout);
-    if (side.p) ln_app_put(stdout, side, 0);
-    else fputs("(not there)", stdout);
+    ln_buf_addz(page, k ? "  →  " : ": ");
+    if (ln_v_get_str(item, sides[k]).p) put(page, item, sides[k], 0);
+    else ln_buf_addz(page, "(not there)");
   }
-  putchar('\n');
-  return true;
+  ln_buf_addc(page, '\n');
 }
 
-static bool point_of(ln_repl *r, int64_t step, int64_t *at, ln_err *err) {
+/* Goes there, and says on the page where that is. */
+static bool point_of(ln_repl *r, int64_t step, int64_t *at, ln_buf *page, ln_err *err) {
   ln_standing s;
   if (!ln_travel_goto(r->travel, step, err)) return false;
   ln_travel_where(r->travel, &s);
   *at = s.at;
+  ln_buf_addf(page, "step %lld: ", (long long)step);
+  ln_plain(page, s.branch, false);
+  ln_buf_addz(page, s.branch.n ? "  " : "");
+  ln_plain(page, s.path, false);
+  ln_buf_addf(page, ":%lld\n", (long long)s.line);
   return true;
 }
 
 static void do_diff(ln_repl *r, ln_str rest) {
   static const char usage[] = ":diff A B, the numbers of two steps (:steps lists them)";
   ln_standing s;
-  ln_buf doc;
+  ln_buf doc, page;
   ln_err err = {0}, quiet;
   int64_t a, b, from = 0, to = 0;
   if (!number(&rest, usage, &a) || !number(&rest, usage, &b)) return;
   ln_travel_where(r->travel, &s);
   int64_t stood = s.at;
   ln_buf_init(&doc, DOC_MAX);
+  ln_buf_init(&page, DOC_MAX);
   begin(r);
-  bool ok = point_of(r, a, &from, &err) && point_of(r, b, &to, &err);
+  bool ok = point_of(r, a, &from, &page, &err) && point_of(r, b, &to, &page, &err);
   ok = ln_travel_at(r->travel, stood, ok ? &err : &quiet) && ok &&
        ln_travel_diff(r->travel, from, to, &doc, &err);
   end();
   if (!ok) ln_app_fail(&err);
-  else if (!count(&doc)) puts("nothing differs in the innermost frames");
-  else each(r, &doc, print_difference);
+  else if (!count(&doc)) ln_buf_addz(&page, "nothing differs in the innermost frames\n");
+  else each(r, &doc, add_difference, &page);
+  if (ok) ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
   ln_buf_free(&doc);
 }
 
@@ -488,18 +533,21 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
   ln_buf b, about;
   ln_standing s;
   ln_travel_where(r->travel, &s);
-  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&b, (1 << 16) + o->assume.n);
   ln_buf_init(&about, DOC_MAX);
   if (o->with && !realpath(o->with, path))
     return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
                    strerror(errno));
   bool ok = ln_travel_about(r->travel, &about, err);
-  size_t mark = ln_v_begin(&b, 'O', o->with ? 5 : 4);
+  size_t mark = ln_v_begin(&b, 'O', 5 + (o->assume.n > 0) + (o->with != NULL));
   ln_remote_flag(&b, "act", o->act);
+  if (o->assume.n) ln_remote_value(&b, "assume", o->assume);
   ln_v_key(&b, LN_STR("at"));
   ln_v_int(&b, s.at);
   ln_remote_text(&b, "do", LN_STR("fork"));
   ln_remote_text(&b, "run", ln_v_get_str(ln_buf_view(&about), "run"));
+  ln_v_key(&b, LN_STR("step"));
+  ln_v_int(&b, s.step);
   if (o->with) ln_remote_text(&b, "with", ln_str_of(path));
   ln_v_end(&b, mark);
   ok = ok && ln_buf_ok(&b, err) && ln_remote(r->app, ln_buf_view(&b), ulid, err);
@@ -517,7 +565,7 @@ static void follow_fork(ln_repl *r, const char *ulid, bool plan) {
 static void do_fork(ln_repl *r, ln_str rest) {
   ln_err err = {0};
   char ulid[LN_ULID + 1], with[PATH_MAX];
-  ln_fork_options o = {.by = ln_str_of(ln_app_user())};
+  ln_fork_options o = {.by = ln_str_of(ln_app_user()), .assume = ln_buf_view(&r->assume)};
   if (!read_fork(rest, &o, with, sizeof with)) {
     ln_app_usage(":fork [act] [with DIR]: planned unless it is to act; DIR's scripts win over the run's own");
     return;
@@ -540,7 +588,7 @@ static void do_close(ln_repl *r, ln_str rest) {
 }
 
 const ln_repl_word ln_repl_travel_words[] = {
-    {":steps", "", "the answers that came in, in their order", do_steps},
+    {":steps", "[TEXT]", "the answers that came in, in their order; with TEXT in them", do_steps},
     {":answer", "N", "what step N answered", do_answer},
     {":goto", "N|end", "to the first line after step N's answer", do_goto},
     {":next", "", "to the next line of this branch", do_next},

@@ -1,6 +1,7 @@
 /* repl_words.c: the prompt's own commands. */
 #include "cli/repl.h"
 
+#include "base/plain.h"
 #include "base/units.h"
 #include "cli/known.h"
 #include "cli/sources.h"
@@ -21,6 +22,69 @@ static void do_plan(ln_repl *r, ln_str rest) {
     return;
   }
   puts(r->planning ? "plan: writes are looked at, guarded and shown, not made" : "ACT: writes are made");
+}
+
+static void list_assumed(const ln_repl *r) {
+  ln_str rest = ln_buf_view(&r->assume), key;
+  ln_vitem all, v;
+  ln_json j;
+  ln_buf page;
+  ln_buf_init(&page, KNOWN_MAX);
+  if (rest.n && ln_v_read(&rest, &all))
+    for (rest = all.body; ln_v_read_key(&rest, &key) && ln_v_read(&rest, &v);) {
+      ln_plain(&page, key, false);
+      ln_buf_addz(&page, " = ");
+      ln_json_init(&j, &page);
+      ln_v_to_json(v.whole, &j);
+      ln_buf_addc(&page, '\n');
+    }
+  if (!page.n) puts("nothing is assumed: :assume NAME=JSON");
+  ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
+}
+
+/* All but one of them. */
+static void forget_assumed(ln_repl *r, ln_str name) {
+  ln_buf left;
+  ln_str rest = ln_buf_view(&r->assume), key;
+  ln_vitem all, v;
+  size_t n = 0;
+  ln_buf_init(&left, r->assume.max);
+  if (!rest.n || !ln_v_read(&rest, &all)) return;
+  size_t mark = ln_v_begin(&left, 'O', all.count - (ln_v_get(all.whole, name, &v) ? 1 : 0));
+  for (rest = all.body; ln_v_read_key(&rest, &key) && ln_v_read(&rest, &v);)
+    if (!ln_str_eq(key, name)) ln_v_key(&left, key), ln_v_raw(&left, v.whole), n++;
+  ln_v_end(&left, mark);
+  if (!n) ln_buf_cut(&left, 0);
+  ln_buf_free(&r->assume);
+  r->assume = left;
+}
+
+/* NAME=JSON: what a plan takes for the answer of a step, an operation or a flow, from here on. */
+static void do_assume(ln_repl *r, ln_str rest) {
+  ln_buf one, both;
+  ln_err err = {0};
+  ln_str name, value = {NULL, 0};
+  bool pair = ln_str_cut(rest, '=', &name, &value);
+  if (!rest.n) {
+    list_assumed(r);
+    return;
+  }
+  if (pair && !value.n) {
+    forget_assumed(r, name);
+    return;
+  }
+  ln_buf_init(&one, r->assume.max);
+  ln_buf_init(&both, r->assume.max);
+  char *text = ln_str_dup(rest);
+  bool ok = text ? ln_app_assume(r->app, &text, 1, &one, &err) : ln_buf_ok(&one, &err);
+  ok = ok && (ln_v_merge(&both, ln_buf_view(&r->assume), ln_buf_view(&one)) || ln_buf_ok(&both, &err));
+  if (!ok) ln_app_fail(&err);
+  else ln_buf_free(&r->assume), r->assume = both, both = (ln_buf){0};
+  if (ok && !r->planning && !r->travel) puts("that holds while writes are planned: :plan on");
+  ln_buf_free(&both);
+  ln_buf_free(&one);
+  free(text);
 }
 
 static int64_t mono_ms(void) {
@@ -203,6 +267,7 @@ static const ln_repl_word words[] = {
     {":doc", "NAME", "the annotation of a word, a library's function, an operation", do_doc},
     {":source", "NAME", "a script, by module or path", do_source},
     {":plan", "on|off", "are writes only planned?", do_plan},
+    {":assume", "[NAME=JSON]", "what answers in a plan; NAME= forgets it; nothing: lists them", do_assume},
     {":time", "EXPR", "runs it, and says how long that took", do_time},
     {":undo", "", "takes back what the last line did that did anything", do_undo},
     {":reload", "", "the scripts as they are now, for what is required from here on", do_reload},
@@ -212,20 +277,29 @@ static const ln_repl_word words[] = {
     {":quit", "", "leaves, as Ctrl-D does", do_quit},
     {NULL, NULL, NULL, NULL}};
 
-static void list(const ln_repl_word *w) {
+static void list(const ln_repl_word *w, ln_buf *page) {
+  bool narrow = ln_repl_columns() < 60;
   for (; w->name; w++) {
-    int n = printf("  %s %s", w->name, w->args);
-    printf("%*s%s\n", n < 28 ? 28 - n : 1, "", w->what);
+    size_t end = page->n + 30;
+    ln_buf_addf(page, "  %s %s", w->name, w->args);
+    if (narrow) ln_buf_addz(page, "\n     ");
+    else while (page->n < end) ln_buf_addc(page, ' ');
+    ln_buf_addf(page, " %s\n", w->what);
   }
 }
 
 static void do_help(ln_repl *r, ln_str rest) {
+  ln_buf page;
   (void)rest;
-  puts("Lua, with the words of a playbook; libraries and connectors are there by name; _ is the last value.");
-  list(words);
-  puts(r->travel ? "in the run that is open; Lua is evaluated in the frame:"
-                 : "in a run that is open (:open RUN):");
-  list(ln_repl_travel_words);
+  ln_buf_init(&page, 1 << 16);
+  ln_buf_addz(&page, "Lua, with the words of a playbook; libraries and connectors are there by name; "
+                     "_ is the last value.\n");
+  list(words, &page);
+  ln_buf_addz(&page, r->travel ? "in the run that is open; Lua is evaluated in the frame:\n"
+                               : "in a run that is open (:open RUN):\n");
+  list(ln_repl_travel_words, &page);
+  ln_repl_put(r, ln_buf_view(&page));
+  ln_buf_free(&page);
 }
 
 /* Those that begin so, which are counted; one whose whole name it is counts alone. */
@@ -240,6 +314,17 @@ static const ln_repl_word *find_in(const ln_repl_word *w, ln_str name, size_t *n
 
 static bool is_whole(const ln_repl_word *w, ln_str name) { return w && ln_str_eq(ln_str_of(w->name), name); }
 
+static void say_several(ln_str name) {
+  const ln_repl_word *const lists[] = {words, ln_repl_travel_words};
+  ln_buf b;
+  ln_buf_init(&b, 4096);
+  for (size_t i = 0; i < 2; i++)
+    for (const ln_repl_word *w = lists[i]; w->name; w++)
+      if (ln_str_starts(ln_str_of(w->name), name)) ln_buf_addf(&b, "%s%s", b.n ? ", " : "", w->name);
+  ln_app_usage("%.*s may be %.*s", LN_STR_ARG(name), LN_STR_ARG(ln_buf_view(&b)));
+  ln_buf_free(&b);
+}
+
 void ln_repl_command(ln_repl *r, ln_str text) {
   ln_str name, rest;
   size_t own = 0, of_run = 0;
@@ -247,8 +332,9 @@ void ln_repl_command(ln_repl *r, ln_str text) {
   const ln_repl_word *w = find_in(words, name, &own), *t = find_in(ln_repl_travel_words, name, &of_run);
   if (is_whole(w, name) || (own == 1 && !of_run)) w->fn(r, ln_str_trim(rest));
   else if ((is_whole(t, name) || (of_run == 1 && !own)) && r->travel) t->fn(r, ln_str_trim(rest));
-  else if (is_whole(t, name)) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
-  else ln_app_usage("there is no %.*s, or several begin so: :help lists what there is", LN_STR_ARG(name));
+  else if (of_run == 1 && !own) ln_app_usage("%s is for a run that is open: :open RUN", t->name);
+  else if (own || of_run) say_several(name);
+  else ln_app_usage("there is no %.*s: :help lists what there is", LN_STR_ARG(name));
   fflush(stdout);
 }
 

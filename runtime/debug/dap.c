@@ -175,7 +175,7 @@ static void go(dap *d, ln_go how) {
     end_session(d, strcmp(s.end, "completed") == 0 || strcmp(s.end, "waits") == 0 ? 0 : 1);
     return;
   }
-  bool sets = sets_out(d), ok = !sets || ln_travel_go(d->t, how, &err);
+  bool sets = sets_out(d), ok = !sets || ln_travel_go(d->t, how, d->thread, &err);
   arrives(d);
   went(d, ok, sets ? "step" : "pause", &err);
 }
@@ -386,6 +386,7 @@ static void serve_request(dap *d, dap_request *q) {
   ln_json_close(&q->body, '}');
   ok = ok && ln_buf_ok(&body, q->err);
   answer(d, q, ok ? ln_buf_view(&body) : ln_buf_view(&none), ok ? NULL : q->err);
+  d->thread = ln_v_get_int(q->args, "threadId", 0);
   if (ok && c->then) c->then(d);
   ln_buf_free(&body);
   ln_buf_free(&none);

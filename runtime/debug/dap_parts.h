@@ -24,6 +24,7 @@ typedef struct dap {
   bool lines_at_0, stop_on_entry, at_end, configured;
   bool over, gone, failed; /* gone: disconnected; failed: nobody reads any more */
   int64_t at_step;
+  int64_t thread; /* that the request at hand is about; 0: none */
   dap_ref *refs; /* ids are 1 … */
   size_t n_refs, cap_refs;
 } dap;

@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/units.h"
 #include "engine/run.h"
+#include "engine/timing.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -34,8 +35,10 @@ static struct life {
   begun run[RUNS];
   size_t runs;
   int timers; /* of the test, that have not gone off */
-  ln_timer people, look;
-  bool stopped, passed, raised, running;
+  ln_timer people, look, lease;
+  ln_lease_watch leases;
+  int64_t lease_at; /* when the next one ends; 0: to be looked up */
+  bool stopped, passing, raised, running;
 } life;
 
 static const char HOOKS, RAISED; /* their addresses: keys of the registry */
@@ -129,6 +132,40 @@ static void call_people(void) {
   life.g->loop->timer(life.g->loop, &life.people, PAUSE_MS);
 }
 
+/* Is there anything that this process, or the test, will still do? */
+static bool is_still(void) {
+  return ln_runs_still(life.g) && !life.people.impl && !life.look.impl && life.timers == 0;
+}
+
+static void on_lease(void *arg);
+
+/* A lease ends by itself, as in a process that serves.  But nobody waits for that: time does not go on
+** because of a lease alone, unless the test lets it pass. */
+static void watch_leases(void) {
+  ln_loop *l = life.g->loop;
+  ln_err err;
+  int64_t now = ln_now_ms(l->clock);
+  if (now >= life.lease_at && !ln_leases_look(&life.leases, &life.lease_at, &err))
+    life.lease_at = now + PAUSE_MS;
+  if (life.lease_at == LN_NEVER) return;
+  int64_t wait = life.lease_at > now ? life.lease_at - now : 0;
+  life.lease = (ln_timer){.loop = l, .impl = life.lease.impl, .fn = on_lease};
+  l->timer(l, &life.lease, !life.passing && wait > NOTICED_MS ? NOTICED_MS : wait);
+}
+
+static void on_lease(void *arg) {
+  (void)arg;
+  if (life.passing || !is_still()) watch_leases();
+}
+
+/* What was just written may have one. */
+static void look_at_leases(void) {
+  ln_loop *l = life.g->loop;
+  life.lease_at = 0;
+  life.lease = (ln_timer){.loop = l, .impl = life.lease.impl, .fn = on_lease};
+  l->timer(l, &life.lease, 0);
+}
+
 static void on_event(void *arg, ln_run *r, const ln_event *e) {
   (void)arg;
   bool asked = strcmp(e->what, "asked") == 0, step = strcmp(e->what, "step") == 0;
@@ -141,6 +178,7 @@ static void on_event(void *arg, ln_run *r, const ln_event *e) {
         .value = asked ? e->text : (ln_str){NULL, 0}};
     tell(&t);
   }
+  if (step && e->cls && strcmp(e->cls, "write") == 0) look_at_leases();
   if (strcmp(e->what, "approval") == 0 || waiting) call_people();
   if (waiting || strcmp(e->what, "end") == 0 || strcmp(e->what, "broken") == 0) stop();
 }
@@ -229,7 +267,10 @@ bool ln_playtest_be_born(const char *folder, ln_err *err) {
   if (!make_vendors(err) || !ln_simset_files(life.set, folder, err)) return false;
   if (!(g->loop = ln_loop_sim(life.o->seed, BEGIN_MS, err))) return false;
   life.set->behind = g->loop->clock;
-  return (g->transport = make_network(g->loop, err)) && ln_simset_open(life.set, 0, &life.rand, NULL, err);
+  if (!(g->transport = make_network(g->loop, err)) || !ln_simset_open(life.set, 0, &life.rand, NULL, err))
+    return false;
+  ln_leases_watch(&life.leases, g, &(ln_run_options){.event = on_event});
+  return true;
 }
 
 /* ------------------------------------------------------------------ runs */
@@ -311,17 +352,14 @@ static void run_loop(lua_State *L) {
   lua_pop(L, 1);
   life.stopped = false;
   life.running = true;
+  life.lease_at = 0;
+  watch_leases();
   l->timer(l, &t, TOO_LONG_MS);
   l->run(l);
   life.running = false;
   l->cancel(l, &t);
   raise_again(L);
   if (stuck) luaL_error(L, "nothing came of it within 400 days");
-}
-
-/* Is there anything that this process, or the test, will still do? */
-static bool is_still(void) {
-  return ln_runs_still(life.g) && !life.people.impl && !life.look.impl && life.timers == 0;
 }
 
 /* carry(ulid): until it has ended, or waits for somebody who does not come. */
@@ -348,7 +386,7 @@ static int64_t check_ms(lua_State *L, int idx) {
 
 static void on_passed(void *arg) {
   (void)arg;
-  life.passed = true;
+  life.passing = false;
   stop();
 }
 
@@ -356,9 +394,9 @@ static void on_passed(void *arg) {
 static int l_pass(lua_State *L) {
   static ln_timer t;
   t = (ln_timer){.fn = on_passed};
-  life.passed = false;
   if (!life.g->loop->timer(life.g->loop, &t, check_ms(L, 1))) return luaL_error(L, "no memory for a timer");
-  while (!life.passed) run_loop(L);
+  life.passing = true;
+  while (life.passing) run_loop(L);
   return 0;
 }
 

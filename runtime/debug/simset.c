@@ -103,6 +103,6 @@ bool ln_simset_open(ln_simset *s, size_t n, ln_rand *rand, const ln_store_watch 
   g->rand = rand;
   s->behind = g->loop->clock;
   return (g->store = ln_store_open(STORE, &o, err)) && ln_writer_start(g->store, g->loop, err) &&
-         (g->vault = ln_vault_open(g->store, err)) &&
+         (g->vault = ln_vault_open(g->store, NULL, err)) &&
          (g->owner = ln_owner_take(g->store, rand, ln_now_ms(g->loop->clock), err));
 }

@@ -312,8 +312,14 @@ bool ln_travel_end(ln_travel *t, ln_err *err) {
   return end_call(t, go(t, (travel_goal){.aim = AIM_END}, false, err));
 }
 
-static bool forwards(ln_travel *t, ln_go how, ln_err *err) {
-  const ln_branch *b = travel_current(t);
+/* The branch of that thread; one that is not there: whichever runs. */
+static const ln_branch *meant(ln_travel *t, int64_t thread) {
+  const ln_branch *b = travel_branch(t, thread);
+  return b ? b : travel_current(t);
+}
+
+static bool forwards(ln_travel *t, ln_go how, int64_t thread, ln_err *err) {
+  const ln_branch *b = meant(t, thread);
   travel_goal goal = {.aim = how == LN_GO_CONTINUE ? AIM_BREAK : AIM_LINE, .deep = SIZE_MAX, .stops = true};
   begin_call(t, true);
   if (t->over) return leave(t), travel_note(t, "this is the end: there is nothing after it"), true;
@@ -336,13 +342,13 @@ static travel_goal backwards_from_end(ln_travel *t, const ln_branch *b) {
   return (travel_goal){.aim = AIM_LINE, .thread = travel_thread_of(t, b), .deep = travel_depth_of(t, b)};
 }
 
-static travel_goal backwards_goal(ln_travel *t, ln_go how) {
-  const ln_branch *b = travel_current(t);
+static travel_goal backwards_goal(ln_travel *t, ln_go how, int64_t thread) {
+  const ln_branch *b = meant(t, thread);
   travel_goal goal = {.aim = AIM_AT, .at = t->at - !t->over};
   if (how == LN_GO_REVERSE) return (travel_goal){.aim = AIM_BREAK, .stops = true};
   if (how == LN_GO_BACK_INTO || (!b && !t->over)) return goal;
   if (t->over) goal = backwards_from_end(t, b);
-  else goal = (travel_goal){.aim = AIM_LINE, .thread = travel_thread_of(t, b), .deep = travel_depth(t)};
+  else goal = (travel_goal){.aim = AIM_LINE, .thread = travel_thread_of(t, b), .deep = travel_depth_of(t, b)};
   if (how == LN_GO_BACK_OUT && goal.aim == AIM_LINE && goal.deep) goal.deep--;
   return goal;
 }
@@ -353,8 +359,8 @@ static bool back_to(ln_travel *t, int64_t at, int64_t stop, ln_err *err) {
   return true;
 }
 
-static bool backwards(ln_travel *t, ln_go how, ln_err *err) {
-  travel_goal goal = backwards_goal(t, how);
+static bool backwards(ln_travel *t, ln_go how, int64_t thread, ln_err *err) {
+  travel_goal goal = backwards_goal(t, how, thread);
   begin_call(t, false);
   if (t->at == 0 || goal.at < 0)
     return leave(t), travel_note(t, "this is the start: there is nothing before it"), true;
@@ -370,10 +376,10 @@ static bool backwards(ln_travel *t, ln_go how, ln_err *err) {
   return true;
 }
 
-bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err) {
+bool ln_travel_go(ln_travel *t, ln_go how, int64_t thread, ln_err *err) {
   if (!t->r && !begin_pass(t, err)) return false;
   bool ahead = how < LN_GO_BACK || how == LN_GO_CONTINUE;
-  return end_call(t, ahead ? forwards(t, how, err) : backwards(t, how, err));
+  return end_call(t, ahead ? forwards(t, how, thread, err) : backwards(t, how, thread, err));
 }
 
 bool ln_travel_output(ln_travel *t, ln_buf *out, ln_err *err) {

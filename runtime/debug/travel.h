@@ -75,10 +75,11 @@ typedef enum ln_go {
   LN_GO_CONTINUE,  /* to the next breakpoint, or the end */
   LN_GO_REVERSE    /* to the last breakpoint before here, or the start */
 } ln_go;
-/* Where the branch ends, it goes on with whichever line is run next.  At the start there is nothing before,
+/* `thread`: of which branch (ln_travel_threads); 0, or one that is not there: of the one that runs.  Where
+** the branch ends, it goes on with whichever line is run next.  At the start there is nothing before,
 ** and at the end nothing after: it stays, and the note says so.  False: "memory", "store"; it stands at the
 ** start then. */
-bool ln_travel_go(ln_travel *t, ln_go how, ln_err *err);
+bool ln_travel_go(ln_travel *t, ln_go how, int64_t thread, ln_err *err);
 /* To the first line that is run after answer `step` came in; 0: the first line of all.  "not_found". */
 bool ln_travel_goto(ln_travel *t, int64_t step, ln_err *err);
 bool ln_travel_at(ln_travel *t, int64_t at, ln_err *err); /* to a point; past the end: to the end */
@@ -95,9 +96,9 @@ typedef struct ln_break {
   ln_str condition; /* an expression; "": always.  One that raises counts as true: the note says why */
   ln_str log;       /* not empty: it does not stop there, and says this, with {expressions} in it */
 } ln_break;
-/* Its id.  0: "not_found", "ambiguous" (no such script in the snapshot, or several); "no_code": nothing of
-** that line is run, *near is the nearest that is (0: none); "syntax": the condition, or an expression in
-** log. */
+/* Its id; one that was on that line is gone.  0: "not_found", "ambiguous" (no such script in the snapshot, or
+** several); "no_code": nothing of that line is run, *near is the nearest that is (0: none); "syntax": the
+** condition, or an expression in log. */
 int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err);
 bool ln_travel_unbreak(ln_travel *t, int64_t id); /* false: there is none of that id */
 /* An array of { id, path, module, line, condition, log }. */
@@ -146,6 +147,7 @@ bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array
 typedef struct ln_fork_options {
   const char *with; /* a folder whose scripts win over the run's own; NULL: its own snapshot */
   bool act;         /* it is no plan: what it writes is written */
+  ln_str assume;    /* what answers in a plan, as of ln_run_options; "" none */
   ln_str by;        /* who wants it, for the audit record */
 } ln_fork_options;
 /* Makes a run that shares the journal up to here: the answers that have come in are taken over; what was
@@ -156,5 +158,11 @@ typedef struct ln_fork_options {
 ** "not_found": of the scripts in `with`. */
 bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1],
                     ln_err *err);
+typedef struct ln_fork_point {
+  int64_t step, at; /* as of ln_standing, where somebody stands; at is for the record */
+} ln_fork_point;
+/* The same for one who stands in a run of w's store with another engine: nothing is gone through for it. */
+bool ln_fork_at(ln_engine *w, ln_str which, const ln_fork_point *p, const ln_fork_options *o,
+                char ulid[LN_ULID + 1], ln_err *err);
 
 #endif

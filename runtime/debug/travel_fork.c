@@ -14,7 +14,8 @@
 enum { BATCH = 1 << 20 };
 
 typedef struct forking {
-  ln_travel *t;
+  const ln_past *past;
+  int64_t at;
   ln_engine *w;
   const ln_fork_options *o;
   ln_snapshot *scripts;
@@ -84,7 +85,7 @@ static bool put_answer(forking *f, const ln_record *rec) {
 }
 
 static bool is_taken(const forking *f, const ln_entry *e) {
-  const ln_record *rec = ln_journal_find(f->t->past.journal, e->name);
+  const ln_record *rec = ln_journal_find(f->past->journal, e->name);
   return rec && rec->seq > 0 && rec->seq <= f->steps;
 }
 
@@ -94,7 +95,7 @@ static bool take_entry(void *arg, const ln_entry *e) {
   switch (e->kind) {
   case LN_E_DONE:
   case LN_E_DELIVERED:
-    f->ok = put_answer(f, ln_journal_delivery(f->t->past.journal, (size_t)f->seen++));
+    f->ok = put_answer(f, ln_journal_delivery(f->past->journal, (size_t)f->seen++));
     break;
   case LN_E_NOTE:
   case LN_E_STAGE: f->ok = put(f, e); break;
@@ -108,20 +109,20 @@ static bool take_entry(void *arg, const ln_entry *e) {
 /* ------------------------------------------------------------------ its row */
 
 static int64_t plan_from(const forking *f) {
-  const ln_forked *was = ln_journal_forked(f->t->past.journal);
-  if (!ln_v_get_bool(f->t->past.row.options, "plan", false)) return f->steps;
+  const ln_forked *was = ln_journal_forked(f->past->journal);
+  if (!ln_v_get_bool(f->past->row.options, "plan", false)) return f->steps;
   return !was ? 0 : was->plan_from < f->steps ? was->plan_from : f->steps;
 }
 
 static bool put_forked(forking *f) {
-  const ln_forked *was = ln_journal_forked(f->t->past.journal);
+  const ln_forked *was = ln_journal_forked(f->past->journal);
   ln_buf data;
   ln_buf_init(&data, 512);
   size_t mark = ln_v_begin(&data, 'O', 5);
-  ln_v_key(&data, LN_STR("at")), ln_v_int(&data, f->t->at);
-  ln_v_key(&data, LN_STR("began_ms")), ln_v_int(&data, was ? was->began_ms : f->t->past.row.created_ms);
+  ln_v_key(&data, LN_STR("at")), ln_v_int(&data, f->at);
+  ln_v_key(&data, LN_STR("began_ms")), ln_v_int(&data, was ? was->began_ms : f->past->row.created_ms);
   ln_v_key(&data, LN_STR("plan_from")), ln_v_int(&data, plan_from(f));
-  ln_v_key(&data, LN_STR("run")), ln_v_str(&data, ln_str_of(f->t->past.row.ulid));
+  ln_v_key(&data, LN_STR("run")), ln_v_str(&data, ln_str_of(f->past->row.ulid));
   ln_v_key(&data, LN_STR("step")), ln_v_int(&data, f->steps);
   ln_v_end(&data, mark);
   bool ok = ln_buf_ok(&data, f->err) &&
@@ -141,7 +142,7 @@ static bool fork_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (!ln_snapshot_put(tx, f->scripts, err) || !ln_tx_run_create(tx, &f->row, err) ||
       !ln_run_log_began(tx, f->row.id, f->now_ms, err))
     return false;
-  if (f->steps > 0) ln_journal_each(f->t->past.journal, take_entry, f);
+  if (f->steps > 0) ln_journal_each(f->past->journal, take_entry, f);
   return f->ok && flush(f) && put_forked(f) &&
          ln_tx_audit(tx, f->now_ms, LN_STR("forked"), f->o->by, f->row.id, ln_buf_view(&f->detail), err);
 }
@@ -149,20 +150,21 @@ static bool fork_apply(ln_tx *tx, void *arg, ln_err *err) {
 /* As the run's own, but a plan, unless it is to act; and asked for what it asks. */
 static bool fill_options(forking *f) {
   ln_buf mine;
-  ln_buf_init(&mine, 256);
-  size_t mark = ln_v_begin(&mine, 'O', 3);
+  ln_buf_init(&mine, 256 + f->o->assume.n);
+  size_t mark = ln_v_begin(&mine, 'O', 3 + (f->o->assume.n > 0));
   ln_v_key(&mine, LN_STR("approve")), ln_v_int(&mine, LN_APPROVE_WAIT);
+  if (f->o->assume.n) ln_v_key(&mine, LN_STR("assume")), ln_v_raw(&mine, f->o->assume);
   ln_v_key(&mine, LN_STR("despite_freeze")), ln_v_bool(&mine, false);
   ln_v_key(&mine, LN_STR("plan")), ln_v_bool(&mine, !f->o->act);
   ln_v_end(&mine, mark);
-  bool ok = ln_v_merge(&f->options, f->t->past.row.options, ln_buf_view(&mine)) ||
+  bool ok = ln_v_merge(&f->options, f->past->row.options, ln_buf_view(&mine)) ||
             ln_fail(f->err, "memory", LN_AGAIN, "no memory for a run");
   ln_buf_free(&mine);
   return ok;
 }
 
 static bool fill_row(forking *f) {
-  const ln_run_row *was = &f->t->past.row;
+  const ln_run_row *was = &f->past->row;
   ln_json j;
   f->now_ms = ln_now_ms(f->w->loop->clock);
   f->row = (ln_run_row){.epoch = ++f->w->epochs,
@@ -199,26 +201,58 @@ static bool scripts_of(forking *f) {
   const char *with = f->o->with;
   char module[256];
   f->scripts =
-      with ? ln_snapshot_with(f->w, with, f->err) : ln_snapshot_load(f->w, f->t->past.row.snapshot, f->err);
+      with ? ln_snapshot_with(f->w, with, f->err) : ln_snapshot_load(f->w, f->past->row.snapshot, f->err);
   return f->scripts &&
-         (!with || ln_v_get_bool(f->t->past.row.options, "call", false) ||
-          ln_snapshot_module(f->scripts, f->t->past.row.playbook, module, sizeof module, f->err));
+         (!with || ln_v_get_bool(f->past->row.options, "call", false) ||
+          ln_snapshot_module(f->scripts, f->past->row.playbook, module, sizeof module, f->err));
+}
+
+static bool fork_it(forking *f, char ulid[LN_ULID + 1]) {
+  ln_buf_init(&f->options, (size_t)64 << 20);
+  ln_buf_init(&f->detail, 4096);
+  ln_buf_init(&f->waiting, 4096);
+  ln_buf_init(&f->batch, (size_t)256 << 20);
+  bool ok = may_act(f) && scripts_of(f) && fill_options(f) && fill_row(f) &&
+            ln_writer_run(f->w->store, fork_apply, f, f->err);
+  if (ok) memcpy(ulid, f->row.ulid, LN_ULID + 1);
+  ln_snapshot_drop(f->scripts);
+  ln_buf_free(&f->options);
+  ln_buf_free(&f->detail);
+  ln_buf_free(&f->waiting);
+  ln_buf_free(&f->batch);
+  return ok;
 }
 
 bool ln_travel_fork(ln_travel *t, ln_engine *w, const ln_fork_options *o, char ulid[LN_ULID + 1],
                     ln_err *err) {
-  forking f = {.t = t, .w = w, .o = o, .err = err, .steps = t->r ? (int64_t)t->r->past_at : 0};
-  ln_buf_init(&f.options, (size_t)64 << 20);
-  ln_buf_init(&f.detail, 4096);
-  ln_buf_init(&f.waiting, 4096);
-  ln_buf_init(&f.batch, (size_t)256 << 20);
-  bool ok = may_act(&f) && scripts_of(&f) && fill_options(&f) && fill_row(&f) &&
-            ln_writer_run(w->store, fork_apply, &f, err);
-  if (ok) memcpy(ulid, f.row.ulid, LN_ULID + 1);
-  ln_snapshot_drop(f.scripts);
-  ln_buf_free(&f.options);
-  ln_buf_free(&f.detail);
-  ln_buf_free(&f.waiting);
-  ln_buf_free(&f.batch);
+  forking f = {.past = &t->past, .at = t->at, .w = w, .o = o, .err = err};
+  f.steps = t->r ? (int64_t)t->r->past_at : 0;
+  return fork_it(&f, ulid);
+}
+
+typedef struct loading {
+  ln_past past;
+  ln_store *store;
+  bool ok;
+  ln_err *err;
+} loading;
+
+static bool load(void *arg, const ln_run_row *row) {
+  loading *l = arg;
+  l->ok = ln_past_load(&l->past, l->store, row, l->err);
+  return false;
+}
+
+bool ln_fork_at(ln_engine *w, ln_str which, const ln_fork_point *p, const ln_fork_options *o,
+                char ulid[LN_ULID + 1], ln_err *err) {
+  loading l = {.store = w->store, .err = err};
+  bool ok = ln_store_run_find(w->store, which, load, &l, err) && l.ok;
+  int64_t steps = ok ? (int64_t)ln_journal_deliveries(l.past.journal) : 0;
+  if (ok && (p->step < 0 || p->step > steps))
+    ok = ln_fail(err, "not_found", LN_FINAL, "there is no step %lld: the journal has %lld",
+                 (long long)p->step, (long long)steps);
+  forking f = {.past = &l.past, .at = p->at, .w = w, .o = o, .err = err, .steps = p->step};
+  ok = ok && fork_it(&f, ulid);
+  ln_past_free(&l.past);
   return ok;
 }

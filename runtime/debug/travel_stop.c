@@ -87,15 +87,6 @@ static bool add_stop(ln_travel *t, const ln_break *b, size_t script, ln_err *err
   return ln_fail(err, "memory", LN_AGAIN, "no memory for a breakpoint");
 }
 
-int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err) {
-  size_t script = 0;
-  *near = 0;
-  if (!travel_script(t, b->file, &script, err) || !has_code(t, script, b->line, near, err) ||
-      !check_texts(b, err) || !add_stop(t, b, script, err))
-    return 0;
-  return t->last_id;
-}
-
 bool ln_travel_unbreak(ln_travel *t, int64_t id) {
   for (size_t i = 0; i < t->n_stops; i++) {
     if (t->stops[i].id != id) continue;
@@ -104,6 +95,24 @@ bool ln_travel_unbreak(ln_travel *t, int64_t id) {
     return true;
   }
   return false;
+}
+
+/* Of the last one's line: 0: there is no other. */
+static int64_t same_line(const ln_travel *t) {
+  const travel_stop *last = &t->stops[t->n_stops - 1];
+  for (const travel_stop *s = t->stops; s < last; s++)
+    if (s->line == last->line && strcmp(s->module, last->module) == 0) return s->id;
+  return 0;
+}
+
+int64_t ln_travel_break(ln_travel *t, const ln_break *b, int64_t *near, ln_err *err) {
+  size_t script = 0;
+  *near = 0;
+  if (!travel_script(t, b->file, &script, err) || !has_code(t, script, b->line, near, err) ||
+      !check_texts(b, err) || !add_stop(t, b, script, err))
+    return 0;
+  ln_travel_unbreak(t, same_line(t));
+  return t->last_id;
 }
 
 bool ln_travel_breaks(ln_travel *t, ln_buf *doc, ln_err *err) {

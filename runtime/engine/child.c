@@ -7,6 +7,7 @@
 ** itself. */
 #include "engine/inside.h"
 
+#include "engine/library.h"
 #include "engine/play.h"
 #include "engine/sched.h"
 
@@ -30,26 +31,35 @@ bool ln_child_is(const ln_run *r, ln_str key) {
 
 /* ------------------------------------------------------------------ its row */
 
-/* Chance that belongs to the step: a run's seed and a name give one child.  A fork has the seed of the run
-** that it was forked from, but not its children. */
-static bool chance_of(const ln_effect *e, uint8_t out[LN_SHA256], ln_err *err) {
-  ln_str seed = {(const char *)e->run->seed, sizeof e->run->seed};
-  if (e->run->forked) seed = ln_str_of(e->run->ulid);
-  return ln_sha256_2(seed, ln_str_of(e->name), out) ||
-         ln_fail(err, "failed", LN_FINAL, "the id of a run cannot be computed");
-}
-
-static bool name_child(const ln_effect *e, child *c, ln_run_row *row, ln_err *err) {
+/* Chance that belongs to the step: a run's seed and a name give one child. */
+static bool name_row(ln_str seed, ln_str step, int64_t created_ms, ln_run_row *row, ln_err *err) {
   uint8_t sha[LN_SHA256];
   uint64_t chance;
   ln_rand rand;
-  if (!chance_of(e, sha, err)) return false;
+  if (!ln_sha256_2(seed, step, sha))
+    return ln_fail(err, "failed", LN_FINAL, "the id of a run cannot be computed");
   memcpy(&chance, sha, sizeof chance);
   memcpy(row->seed, sha + sizeof chance, sizeof row->seed);
   row->epoch = 1 + (int64_t)(chance >> 34);
   ln_rand_seed(&rand, chance);
-  ln_ulid(&rand, e->run->created_ms, row->ulid);         /* the same, too, in a store that was restored */
+  ln_ulid(&rand, created_ms, row->ulid);                 /* the same, too, in a store that was restored */
+  return true;
+}
+
+/* A fork has the seed of the run that it was forked from, but not its children. */
+static bool name_child(const ln_effect *e, child *c, ln_run_row *row, ln_err *err) {
+  const ln_run *p = e->run;
+  ln_str seed = p->forked ? ln_str_of(p->ulid) : (ln_str){(const char *)p->seed, sizeof p->seed};
+  if (!name_row(seed, ln_str_of(e->name), p->created_ms, row, err)) return false;
   memcpy(c->ulid, row->ulid, sizeof c->ulid);
+  return true;
+}
+
+bool ln_child_ulid(const ln_run_row *parent, ln_str step, char ulid[LN_ULID + 1], ln_err *err) {
+  ln_run_row row = {.id = 0};
+  ln_str seed = {(const char *)parent->seed, sizeof parent->seed};
+  if (!name_row(seed, step, parent->created_ms, &row, err)) return false;
+  memcpy(ulid, row.ulid, sizeof row.ulid);
   return true;
 }
 
@@ -62,18 +72,18 @@ static bool not_too_deep(ln_tx *tx, const ln_run *r, ln_err *err) {
 
 /* Due at once for whoever serves the store; one against simulators only for its parent's process. */
 static bool make_child(ln_tx *tx, const ln_effect *e, child *c, ln_err *err) {
-  const ln_run *p = e->run;
+  const ln_run *p = e->run; /* a session may have newer scripts than its row says */
   ln_vitem input;
   ln_buf options;
   ln_run_row row = {.parent = p->id,
                     .root = p->root_id,
                     .playbook = ln_v_get_str(ln_buf_view(&e->args), "playbook"),
-                    .snapshot = ln_str_of(p->snapshot),
+                    .snapshot = ln_str_of(ln_snapshot_hash(p->scripts)),
                     .state = LN_STR("waiting"),
                     .started_by = ln_str_of(p->started_by),
                     .created_ms = e->asked_ms};
   ln_buf_init(&options, (size_t)64 << 20);
-  ln_run_put_options(p, &options);
+  ln_run_put_options(p, true, &options);
   row.options = ln_buf_view(&options);
   if (ln_v_get(ln_buf_view(&e->args), LN_STR("input"), &input)) row.input = input.whole;
   bool ok = ln_buf_ok(&options, err) && not_too_deep(tx, p, err) && name_child(e, c, &row, err) &&

@@ -243,6 +243,17 @@ static bool read_audit(loaded *l, ln_str top, ln_err *err) {
                   want_text(l, a, "key", &l->c.audit_key, err));
 }
 
+static bool read_secrets(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"helper", "key", NULL};
+  ln_str s = part(top, "secrets");
+  if (!s.n) return true;
+  if (!known_only(s, "secrets", known, err) || !want_text(l, s, "key", &l->c.secrets_key, err) ||
+      !want_list(l, s, "helper", &l->c.secrets_helper, err))
+    return false;
+  return !l->c.secrets_helper.n || l->c.secrets_helper.v[0].p[0] == '/' ||
+         ln_fail(err, "config", LN_FINAL, "secrets.helper is a list whose first is the path of a program");
+}
+
 /* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
 ** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
 static ln_str host_of(ln_str url) {
@@ -426,7 +437,7 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          "tls",       "metrics", NULL};
+                                      "intake",          "tls",       "metrics", "secrets",   NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -435,7 +446,7 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && read_audit(l, top, err) &&
+         read_guards(l, top, err) && read_audit(l, top, err) && read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
@@ -578,7 +589,8 @@ void ln_config_free(ln_config *c) {
   loaded *l = (loaded *)c;
   if (!l) return;
   ln_list *lists[] = {&c->scripts, &c->stdlib, &c->connectors_path, &c->egress, &c->files, &c->allow_sha256,
-                      &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked,    &c->intake_poll};
+                      &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked, &c->intake_poll,
+                      &c->secrets_helper};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
   for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);

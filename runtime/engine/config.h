@@ -54,6 +54,8 @@ typedef struct ln_config {
   double share;                                          /* 0: none                                         */
   bool approve_destructive;                              /* guards.approve == "destructive" (else "never")  */
   ln_list unasked;
+  ln_list secrets_helper;                                /* argv; "{name}" is the secret's                  */
+  ln_str secrets_key;                                    /* the vault's key file; "": see engine/secret.h   */
   ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */

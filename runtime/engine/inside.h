@@ -363,6 +363,8 @@ bool ln_effect_log_result(ln_tx *tx, ln_effect *e, ln_err *err); /* its ok, stat
 void ln_effect_durable(ln_effect *e);                    /* that was committed: it is finished with them    */
 /* child.c */
 extern const ln_op ln_op_start, ln_op_run_playbook;      /* args { input, playbook }                        */
+/* Of the run that a step (start, run_playbook) of a run began, which is no fork. */
+bool ln_child_ulid(const ln_run_row *parent, ln_str step, char ulid[LN_ULID + 1], ln_err *err);
 bool ln_child_is(const ln_run *r, ln_str key);           /* is that the key of its end?                     */
 void ln_child_ended(ln_run *r);                          /* whoever waits for it here learns of it          */
 int lnL_child(lua_State *L, const ln_op *op, int args);  /* ends in the effect                              */
@@ -450,6 +452,7 @@ int64_t ln_run_clock_ms(const ln_run *r);                /* the time as it has i
 void ln_plan_wait(ln_effect *e, int64_t due_ms, int64_t until_ms, uint64_t seen, ln_task_fn fn);
 bool ln_plan_pass_time(ln_run *r); /* to the first of those; false: somebody does something */
 void ln_plan_answer(ln_effect *e, const ln_err *refused); /* a planned write, answered without being sent   */
+bool ln_run_assume(ln_run *r, ln_str assume); /* copies: as of ln_run_options; false: no memory          */
 bool ln_plan_assumed(ln_effect *e);                      /* answered by --assume                            */
 bool ln_plan_unasked(ln_effect *e); /* a read with what is not known yet: so is its answer */
 void ln_plan_local(ln_effect *e); /* a change of the store, answered without being made */
@@ -474,7 +477,8 @@ void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, s
 void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
-void ln_run_put_options(const ln_run *r, ln_buf *b);     /* as its row has them                             */
+/* As its row has them, or that of a run which it begins: that one is a playbook's, whatever r is. */
+void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b);
 /* An entry about the whole run, which no step waits for. */
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err);
 /* The journal's first entry: the versions that it is made for. */

@@ -612,17 +612,34 @@ static ln_snapshot *in_memory(ln_engine *g, ln_str hash) {
   return NULL;
 }
 
+static bool lost(const ln_snapshot *s, const char *what, ln_err *err) {
+  return ln_fail(err, "store", LN_FINAL,
+                 "the store has lost %s of snapshot %.19s…, which the run began with: a backup may have it",
+                 what, s->hash);
+}
+
+/* Before a script is run that would load it: half a snapshot is none. */
+static bool has_sources(ln_snapshot *s, ln_err *err) {
+  for (size_t i = 0; i < s->n; i++) {
+    ln_script *c = s->v[i].script;
+    bool has = atomic_load(&c->source) != NULL;
+    if (!has && !ln_store_content_has(s->engine->store, ln_str_of(c->sha), &has, err)) return false;
+    if (!has) return lost(s, c->path, err);
+  }
+  return true;
+}
+
 ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err) {
   ln_snapshot *s = in_memory(g, hash);
   ln_str rest, line;
   if (s || !(s = snapshot_new(g, err))) return s;
   snprintf(s->hash, sizeof s->hash, "%.*s", LN_STR_ARG(hash));
   bool ok = hash.n > 7 && ln_store_content_get(g->store, (ln_str){hash.p + 7, hash.n - 7}, &s->manifest, err);
-  if (!ok) ln_err_prefix(err, "snapshot %s", s->hash);
+  if (!ok && ln_err_is(err, "not_found")) lost(s, "the manifest", err);
   rest = ln_buf_view(&s->manifest);
   if (ok) ln_str_cut(rest, '\n', &line, &rest);
   while (ok && rest.n && ln_str_cut(rest, '\n', &line, &rest)) ok = add_line(s, line, err);
-  if (ok) return s;
+  if (ok && has_sources(s, err)) return s;
   ln_snapshot_drop(s);
   return NULL;
 }

@@ -14,7 +14,8 @@ typedef struct ln_snapshot ln_snapshot;
 ln_snapshot *ln_snapshot_take(ln_engine *g, ln_str extra, ln_err *err);
 /* The same with a folder whose scripts win over all others.  Not the one that later runs share. */
 ln_snapshot *ln_snapshot_with(ln_engine *g, const char *folder, ln_err *err);
-ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err); /* as pinned, from the store */
+/* As pinned, from the store.  "store": it has lost some of it. */
+ln_snapshot *ln_snapshot_load(ln_engine *g, ln_str hash, ln_err *err);
 ln_snapshot *ln_snapshot_keep(ln_snapshot *s);
 void ln_snapshot_drop(ln_snapshot *s);
 const char *ln_snapshot_hash(const ln_snapshot *s); /* "sha256:…"                                        */

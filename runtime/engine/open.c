@@ -34,7 +34,7 @@ void ln_run_free(ln_run *r) {
   free(r);
 }
 
-static bool set_assume(ln_run *r, ln_str assume) {
+bool ln_run_assume(ln_run *r, ln_str assume) {
   free((char *)(uintptr_t)r->options.assume.p);
   r->options.assume = (ln_str){NULL, 0};
   if (!assume.n) return true;
@@ -57,7 +57,7 @@ ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   ln_buf_init(&r->site, (size_t)16 << 20);
   ln_buf_add(&r->site, g->config->playbooks);
   r->created_ms = r->now_ms = ln_now_ms(g->loop->clock);
-  if (set_assume(r, o->assume)) return r;
+  if (ln_run_assume(r, o->assume)) return r;
   free(r);
   ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   return NULL;
@@ -67,9 +67,9 @@ static void run_abandon(ln_run *r);
 
 /* ------------------------------------------------------------------ its options, in its row */
 
-void ln_run_put_options(const ln_run *r, ln_buf *b) {
-  bool assume = r->options.assume.n > 0;
-  size_t more = assume + r->is_session + (r->site.n > 0) + (r->timed_ms > 0);
+void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b) {
+  bool assume = r->options.assume.n > 0, session = r->is_session && !of_child;
+  size_t more = assume + session + (r->site.n > 0) + (r->timed_ms > 0);
   size_t mark = ln_v_begin(b, 'O', 5 + more);
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
@@ -78,12 +78,12 @@ void ln_run_put_options(const ln_run *r, ln_buf *b) {
     ln_v_raw(b, r->options.assume);
   }
   ln_v_key(b, LN_STR("call"));
-  ln_v_bool(b, r->is_call);
+  ln_v_bool(b, r->is_call && !of_child);
   ln_v_key(b, LN_STR("despite_freeze"));
   ln_v_bool(b, r->options.despite_freeze);
   ln_v_key(b, LN_STR("plan"));
   ln_v_bool(b, r->options.plan);
-  if (r->is_session) ln_v_key(b, LN_STR("session")), ln_v_bool(b, true);
+  if (session) ln_v_key(b, LN_STR("session")), ln_v_bool(b, true);
   ln_v_key(b, LN_STR("sim"));
   ln_v_bool(b, r->options.sim);
   if (r->site.n) {
@@ -183,7 +183,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->epoch = ++r->engine->epochs;
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
-  ln_run_put_options(r, &c->options);
+  ln_run_put_options(r, false, &c->options);
   ln_buf_init(&c->audit, 256);
   ln_buf_init(&c->detail, 1 << 20);
   ln_buf_init(&c->key, 1024);
@@ -530,7 +530,7 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
   if (ln_v_get(row->options, LN_STR("site"), &site)) ln_buf_add(&r->site, site.whole);
-  bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || set_assume(r, assume.whole);
+  bool ok = !ln_v_get(row->options, LN_STR("assume"), &assume) || ln_run_assume(r, assume.whole);
   return ok && ln_buf_add(&r->input, row->input) && r->playbook && r->snapshot && r->started_by;
 }
 

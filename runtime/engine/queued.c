@@ -10,7 +10,7 @@ static bool put_options(ln_engine *g, int64_t due_ms, ln_buf *out, ln_err *err) 
   ln_run *r = ln_run_new(g, &none, err);
   if (!r) return false;
   if (due_ms) ln_timing_due(r, due_ms);
-  ln_run_put_options(r, out);
+  ln_run_put_options(r, false, out);
   ln_run_free(r);
   return ln_buf_ok(out, err);
 }

@@ -32,6 +32,7 @@ typedef struct stale {
 
 struct ln_reload {
   ln_engine *g;
+  ln_reload_opts o;                                      /* without active and broken: they are logged      */
   ln_watch *watch;
   ln_snapshot *now;
   stale *v;
@@ -91,6 +92,12 @@ static stale *new_stale(ln_reload *r, ln_str module) {
   return r->v[r->n].module ? &r->v[r->n++] : NULL;
 }
 
+static void say_broken(ln_reload *r, const ln_stale *s) {
+  if (r->o.broken) r->o.broken(r->o.arg, s);
+  else ln_log(LN_WARN, "scripts.broken", "at=%.*s kept=%s error=%.*s", LN_STR_ARG(s->at),
+              s->last ? "the version before" : "none", LN_STR_ARG(s->why));
+}
+
 /* Said once for each content of a file. */
 static void tell(ln_reload *r, const ln_script *c, bool last, const char *message) {
   ln_str module = ln_str_of(c->module), why;
@@ -107,8 +114,7 @@ static void tell(ln_reload *r, const ln_script *c, bool last, const char *messag
     x->why = ln_str_dup(why);
     memcpy(x->sha, c->sha, sizeof x->sha);
     x->since_ms = ln_now_ms(r->g->loop->clock);
-    ln_log(LN_WARN, "scripts.broken", "at=%s kept=%s error=%.*s", x->at ? x->at : "",
-           last ? "the version before" : "none", LN_STR_ARG(why));
+    say_broken(r, &(ln_stale){module, ln_str_of(x->at), why, last, x->since_ms});
   }
   if (x) x->last = last, x->seen = true;
   ln_buf_free(&at);
@@ -305,8 +311,10 @@ static bool renew(ln_reload *r, ln_err *err) {
   size_t others = ok ? count_others(&x, names) : 0;
   if (ok && (others || x.first) && (ok = ln_snapshot_name_it(x.s, err))) {
     set(r, x.s);
-    ln_log(LN_INFO, "scripts.active", "snapshot=%s changed=%zu%s%s", ln_snapshot_hash(x.s), others,
-           x.first ? "" : " modules=", x.first ? "" : names);
+    if (!r->o.active)
+      ln_log(LN_INFO, "scripts.active", "snapshot=%s changed=%zu%s%s", ln_snapshot_hash(x.s), others,
+             x.first ? "" : " modules=", x.first ? "" : names);
+    else if (!x.first) r->o.active(r->o.arg, names);
   }
   ln_snapshot_drop(x.s);
   ln_snapshot_drop(last);
@@ -339,20 +347,23 @@ static ln_watch *watch(ln_reload *r, ln_err *err) {
   ln_watch_opts o = {.folders = v, .suffix = ".lua", .changed = on_change, .arg = r};
   for (size_t i = 0; v && i < sizeof all / sizeof *all; i++)
     for (size_t k = 0; k < all[i]->n; k++) v[o.n++] = all[i]->v[k];
-  ln_watch *w = v ? ln_watch_start(r->g->loop, &o, err) : NULL;
+  ln_watch *w = v ? ln_watch_start(r->o.loop, &o, err) : NULL;
   if (!v) ln_fail(err, "memory", LN_AGAIN, "no memory to watch scripts");
   free(v);
   return w;
 }
 
-ln_reload *ln_reload_start(ln_engine *g, ln_err *err) {
+ln_reload *ln_reload_start(ln_engine *g, const ln_reload_opts *o, ln_err *err) {
   ln_reload *r = calloc(1, sizeof *r);
   if (!r) return ln_fail(err, "memory", LN_AGAIN, "no memory to watch scripts"), NULL;
   r->g = g;
+  r->o = o ? *o : (ln_reload_opts){.loop = g->loop};
   if ((r->watch = watch(r, err))) return on_change(r), r;
   free(r);
   return NULL;
 }
+
+void ln_reload_settle(ln_reload *r) { ln_watch_settle(r->watch); }
 
 void ln_reload_stop(ln_reload *r) {
   if (!r) return;

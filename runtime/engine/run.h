@@ -53,8 +53,13 @@ ln_run *ln_run_call(ln_engine *g, ln_str op, ln_str args, const ln_run_options *
 /* --- a prompt (session.c): a run whose lines are sent to it, one after another --- */
 /* Starts one.  It waits for lines until it is sent an end, or is cancelled. */
 ln_run *ln_session_start(ln_engine *g, const ln_run_options *o, ln_str started_by, ln_err *err);
-/* Sends it a line; plan: its writes are only planned.  text {NULL, 0}: the end.  As ln_run_signal. */
-bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str by, char ulid[LN_ULID + 1],
+typedef struct ln_line {
+  ln_str text;   /* {NULL, 0}: the end                                                 */
+  bool plan;     /* its writes are only planned                                        */
+  ln_str assume; /* … and this answers, as of ln_run_options                           */
+} ln_line;
+/* Sends it a line.  As ln_run_signal. */
+bool ln_session_line(ln_engine *g, ln_str which, const ln_line *line, ln_str by, char ulid[LN_ULID + 1],
                      ln_err *err);
 /* Sends it the scripts as they are now; it counts as a line.  What was made of the old ones stays. */
 bool ln_session_reload(ln_engine *g, ln_str which, ln_str by, char ulid[LN_ULID + 1], ln_err *err);
@@ -129,6 +134,9 @@ bool ln_run_settle(ln_engine *g, ln_str which, ln_str step, bool did, ln_str res
 ** line: of a session that one alone, which has to be over (runs that it began left out); 0: all.
 ** "conflict": it has not ended. */
 bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *err);
+/* The runs that a line of a session began, in the order of its steps: fn as in ln_store_runs.  What they did
+** is none of ln_acts_of that line. */
+bool ln_line_runs(ln_engine *g, ln_str which, int64_t line, ln_run_fn fn, void *arg, ln_err *err);
 /* Starts the run that takes all of that back (stdlib/ledger/undo.lua), on record with who wants it. */
 ln_run *ln_undo_start(ln_engine *g, ln_str which, int64_t line, const ln_run_options *o, ln_str by,
                       ln_err *err);

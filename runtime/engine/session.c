@@ -24,16 +24,17 @@ static bool send_line(ln_engine *g, ln_str which, ln_buf *value, ln_str by, char
   return ok;
 }
 
-bool ln_session_line(ln_engine *g, ln_str which, ln_str text, bool plan, ln_str by, char ulid[LN_ULID + 1],
+bool ln_session_line(ln_engine *g, ln_str which, const ln_line *line, ln_str by, char ulid[LN_ULID + 1],
                      ln_err *err) {
   ln_buf value;
-  ln_buf_init(&value, LINE_MAX_BYTES + 64);
-  if (text.p) {
-    size_t mark = ln_v_begin(&value, 'O', 2);
+  ln_buf_init(&value, LINE_MAX_BYTES + 64 + line->assume.n);
+  if (line->text.p) {
+    size_t mark = ln_v_begin(&value, 'O', 2 + (line->assume.n > 0));
+    if (line->assume.n) ln_v_key(&value, LN_STR("assume")), ln_v_raw(&value, line->assume);
     ln_v_key(&value, LN_STR("plan"));
-    ln_v_bool(&value, plan);
+    ln_v_bool(&value, line->plan);
     ln_v_key(&value, LN_STR("text"));
-    ln_v_str(&value, text);
+    ln_v_str(&value, line->text);
     ln_v_end(&value, mark);
   }
   return send_line(g, which, &value, by, ulid, err);

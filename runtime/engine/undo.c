@@ -211,6 +211,41 @@ bool ln_acts_of(ln_engine *g, ln_str which, int64_t line, ln_buf *out, ln_err *e
   return ok;
 }
 
+/* ------------------------------------------------------------------ the runs that a line began */
+
+typedef struct line_runs {
+  acts of;                                               /* which line                                      */
+  ln_run_row row;                                        /* of the session; its texts are gone              */
+  ln_run_fn fn;
+  void *arg;
+} line_runs;
+
+static bool keep_session(void *arg, const ln_run_row *r) {
+  ((line_runs *)arg)->row = *r;
+  return false;
+}
+
+static bool begins_a_run(const line_runs *x, const ln_record *c) {
+  return c->has_result && !c->planned && is_of_line(&x->of, c->name) &&
+         (ln_str_eq(c->op, LN_STR("start")) || ln_str_eq(c->op, LN_STR("run_playbook")));
+}
+
+bool ln_line_runs(ln_engine *g, ln_str which, int64_t line, ln_run_fn fn, void *arg, ln_err *err) {
+  line_runs x = {.of = {.line = line}, .fn = fn, .arg = arg};
+  char ulid[LN_ULID + 1];
+  ln_journal *j = NULL;
+  bool ok = ln_store_run_find(g->store, which, keep_session, &x, err) &&
+            (j = ln_journal_load(g->store, x.row.id, err)) != NULL;
+  for (size_t i = 0; ok && i < ln_journal_records(j); i++) {
+    const ln_record *c = ln_journal_record(j, i);
+    if (!begins_a_run(&x, c)) continue;
+    ok = ln_child_ulid(&x.row, c->name, ulid, err) &&
+         ln_store_run_find(g->store, ln_str_of(ulid), x.fn, x.arg, err);
+  }
+  ln_journal_free(j);
+  return ok;
+}
+
 /* ------------------------------------------------------------------ the runs that take back */
 
 static ln_run *start(ln_engine *g, const char *playbook, ln_str input, const ln_run_options *o,

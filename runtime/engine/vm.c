@@ -526,16 +526,20 @@ bool ln_vm_protect(ln_vm *vm, lua_CFunction fn, void *arg, ln_err *err) {
 
 enum { LINE_COSTS = 8 };                                 /* times what it costs unwatched, at most          */
 
-/* Nothing yields here but what is dead: before Lua 5.4.7 a coroutine that yielded in a line hook tells the
-** wrong line.  So a slice passes unnoticed, and a long loop is stopped by its lines. */
-static void line_hook(lua_State *L, lua_Debug *ar) {
-  ln_vm *vm = ln_vm_of(L);
-  if (!vm->running) return;
-  if (!vm->guest && !vm->dead) vm->line(L, ar->currentline, vm->line_arg);
+/* In a hook of lines.  Nothing yields here but what is dead: before Lua 5.4.7 a coroutine that yielded in a
+** line hook tells the wrong line.  So a slice passes unnoticed, and a long loop is stopped by its lines. */
+static void look_at_line(ln_vm *vm, lua_State *L) {
   if (!vm->dead && !is_stopped(vm) && !atomic_load_explicit(&vm->look, memory_order_relaxed)) return;
   atomic_store(&vm->look, false);
   if (!vm->dead) check_budget(vm, L);
   if (vm->dead) leave(vm, L);
+}
+
+static void line_hook(lua_State *L, lua_Debug *ar) {
+  ln_vm *vm = ln_vm_of(L);
+  if (!vm->running) return;
+  if (!vm->guest && !vm->dead) vm->line(L, ar->currentline, vm->line_arg);
+  look_at_line(vm, L);
 }
 
 void ln_vm_on_line(ln_vm *vm, ln_line_fn fn, void *arg) {
@@ -733,6 +737,12 @@ static lua_Hook line_counter;
 
 void ln_vm_watch_lines(lua_Hook fn) { line_counter = fn; }
 
+static void counting_hook(lua_State *L, lua_Debug *ar) {
+  ln_vm *vm = ln_vm_of(L);
+  line_counter(L, ar);
+  if (vm->running) look_at_line(vm, L);
+}
+
 /* So much is allocated before garbage is looked for the first time: what a small run leaves fits into the
 ** block of its arena, and goes with that. */
 enum { UNCOLLECTED_KIB = 32 };
@@ -755,7 +765,7 @@ ln_vm *ln_vm_new(const ln_vm_limits *l, ln_err *err) {
   }
   lua_gc(vm->main, LUA_GCRESTART);
   lua_gc(vm->main, LUA_GCSTEP, -UNCOLLECTED_KIB);
-  if (line_counter) lua_sethook(vm->main, line_counter, LUA_MASKLINE, 0); /* its coroutines take it over */
+  if (line_counter) lua_sethook(vm->main, counting_hook, LUA_MASKLINE, 0); /* its coroutines take it over */
   return vm;
 fail:
   ln_vm_free(vm);

@@ -65,7 +65,7 @@ int lnL_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
 void ln_vm_aside(ln_vm *vm, bool aside, lua_State *held);
 
 /* Every VM made from now on calls fn at each line of Lua that it runs, to count them; its slices do not end
-** meanwhile, nor its CPU budget.  fn must not raise.  NULL: none does. */
+** meanwhile.  fn must not raise.  NULL: none does. */
 void ln_vm_watch_lines(lua_Hook fn);
 
 /* What tostring gives: __tostring and __name count, objects are numbered in order of first showing ("table:

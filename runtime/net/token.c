@@ -41,6 +41,7 @@ static bool header_token(ln_vendor *v, ln_buf *out, ln_err *err) {
 static bool header_basic(ln_vendor *v, ln_buf *out, ln_err *err) {
   ln_buf pair;
   ln_buf_init(&pair, SECRET_MAX);
+  ln_buf_secret(&pair);
   bool ok = value_of(v, v->auth->user, &pair, err) && ln_buf_addc(&pair, ':') &&
             value_of(v, v->auth->secret, &pair, err) && ln_buf_add(out, LN_STR("Basic ")) &&
             ln_base64(ln_buf_view(&pair), out);
@@ -82,7 +83,7 @@ static bool add_assertion(ln_vendor *v, ln_str url, ln_buf *body, ln_err *err) {
   const ln_auth *a = v->auth;
   ln_buf client, kid, key, jwt;
   ln_buf *all[] = {&client, &kid, &key, &jwt};
-  for (size_t i = 0; i < 4; i++) ln_buf_init(all[i], SECRET_MAX);
+  for (size_t i = 0; i < 4; i++) ln_buf_init(all[i], SECRET_MAX), ln_buf_secret(all[i]);
   uint8_t raw[16];
   char jti[2 * sizeof raw + 1];
   bool ok = v->rand->bytes(v->rand, raw, sizeof raw, err) && value_of(v, a->user, &client, err) &&
@@ -103,6 +104,7 @@ static bool add_assertion(ln_vendor *v, ln_str url, ln_buf *body, ln_err *err) {
 static bool add_value(ln_vendor *v, const char *field, ln_str key, ln_buf *body, ln_err *err) {
   ln_buf b;
   ln_buf_init(&b, SECRET_MAX);
+  ln_buf_secret(&b);
   bool ok =
       value_of(v, key, &b, err) && one_line(&b, err) && ln_form_add(body, ln_str_of(field), ln_buf_view(&b));
   ln_buf_wipe(&b);
@@ -161,6 +163,7 @@ static void fetched(ln_vendor *v, const ln_answer *a) {
   ln_err err = {0};
   ln_buf fresh;
   ln_buf_init(&fresh, TOKEN_MAX);
+  ln_buf_secret(&fresh);
   int want = v->auth->expect;
   if (!v->read_token(v->arg, a, &fresh, &life_s, &err) ||
       (want ? a->status != want : a->status != 200 && a->status != 201) || !fresh.n) {
@@ -239,6 +242,7 @@ static bool send_token_call(ln_vendor *v, ln_err *err) {
   ln_buf url, body;
   ln_buf_init(&url, 4096);
   ln_buf_init(&body, SECRET_MAX);
+  ln_buf_secret(&body);
   bool ok = ln_buf_addz(&url, v->base) && ln_buf_add(&url, v->auth->path) &&
             token_body(v, ln_buf_view(&url), &body, err);
   if (ok) {

@@ -131,6 +131,7 @@ static bool dispatch(ln_calling *x, int64_t now) {
   ln_buf url, secret;
   ln_buf_init(&url, MAX_URL);
   ln_buf_init(&secret, MAX_URL);
+  ln_buf_secret(&secret);
   ln_str name;
   bool ok = lnV_credentials(v, &name, &secret, &x->err);
   if (ok && ln_buf_addz(&url, v->base) && ln_buf_add(&url, x->c.path)) {

@@ -9,9 +9,9 @@
 **   signal   { run, name, value? }                                 → { run }
 **   migrate  { run }                                               → as ln_migrate has it
 **   session  {}                                                    → { run }   a prompt's
-**   line     { run, text?, plan?, reload? }                        → { run }   with none of these: its end
+**   line     { run, text?, plan?, assume?, reload? }               → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
-**   fork     { run, at, act?, with? }                              → { run }   from a point of it
+**   fork     { run, step, at, act?, assume?, with? }               → { run }   from a point of it
 **   alert    { text, source? }                 → as alerts.h has it, once durable
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
 **   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
@@ -285,11 +285,13 @@ static bool do_session(asked *a, ln_err *err) {
 
 static bool do_line(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1];
-  ln_str run = ln_v_get_str(a->what, "run"), text = ln_v_get_str(a->what, "text");
-  bool plan = ln_v_get_bool(a->what, "plan", true);
+  ln_str run = ln_v_get_str(a->what, "run");
+  ln_line line = {.text = ln_v_get_str(a->what, "text"),
+                  .plan = ln_v_get_bool(a->what, "plan", true),
+                  .assume = part(a, "assume")};
   bool ok = ln_v_get_bool(a->what, "reload", false)
                 ? ln_session_reload(a->s->g, run, a->who, ulid, err)
-                : ln_session_line(a->s->g, run, text, plan, a->who, ulid, err);
+                : ln_session_line(a->s->g, run, &line, a->who, ulid, err);
   if (ok) put_run(a->answer, ulid);
   return ok;
 }
@@ -305,14 +307,13 @@ static bool do_stop(asked *a, ln_err *err) {
 static bool do_fork(asked *a, ln_err *err) {
   char ulid[LN_ULID + 1], with[4096];
   ln_str folder = ln_v_get_str(a->what, "with");
-  ln_fork_options o = {.act = ln_v_get_bool(a->what, "act", false), .by = a->who};
+  ln_fork_options o = {
+      .act = ln_v_get_bool(a->what, "act", false), .assume = part(a, "assume"), .by = a->who};
   snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
   if (folder.n) o.with = with;
-  ln_travel *t = ln_travel_open(a->s->g, ln_v_get_str(a->what, "run"), err);
-  bool ok = t && ln_travel_at(t, ln_v_get_int(a->what, "at", 0), err) &&
-            ln_travel_fork(t, a->s->g, &o, ulid, err) &&
+  ln_fork_point p = {.step = ln_v_get_int(a->what, "step", 0), .at = ln_v_get_int(a->what, "at", 0)};
+  bool ok = ln_fork_at(a->s->g, ln_v_get_str(a->what, "run"), &p, &o, ulid, err) &&
             ln_sched_want(a->s->sched, ln_str_of(ulid), LN_NOBODY, ulid, err);
-  ln_travel_close(t);
   if (ok) put_run(a->answer, ulid);
   return ok;
 }
@@ -555,7 +556,7 @@ static void on_scripts(void *arg) {
 /* Where the system watches no folders, files are looked at whenever a run begins. */
 static void watch_scripts(ln_service *s) {
   ln_err err = {0};
-  s->scripts = ln_reload_start(s->g, &err);
+  s->scripts = ln_reload_start(s->g, NULL, &err);
   if (!s->scripts) ln_log(LN_WARN, "scripts.unwatched", "error=%s", err.message);
   else ln_reload_told(s->scripts, on_scripts, s);
 }

@@ -37,6 +37,14 @@ bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes, ln_err 
          ln_fail(err, "not_found", LN_FINAL, "the store has no content " LN_STR_FMT, LN_STR_ARG(sha256_hex));
 }
 
+bool ln_store_content_has(ln_store *s, ln_str sha256_hex, bool *has, ln_err *err) {
+  ln_buf one = {0};
+  ln_buf_init(&one, 16);
+  bool ok = get(s, sha256_hex, "SELECT x'01' FROM content WHERE sha256 = ?", &one, has, err);
+  ln_buf_free(&one);
+  return ok;
+}
+
 /* --- the vault --- */
 
 bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err *err) {
@@ -50,6 +58,20 @@ bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err) {
   int64_t changed = 0;
   bool ok = ln_conn_exec(tx->c, &changed, err, "DELETE FROM secret WHERE name = ?", "t", name);
   *was = ok && changed > 0;
+  return ok;
+}
+
+bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err) {
+  return ln_conn_bytes(tx->c, sealed, found, err, "SELECT sealed FROM secret WHERE name = ?", "t", name);
+}
+
+bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err) {
+  bool row = false, ok = true;
+  sqlite3_stmt *q = ln_conn_start(tx->c, err, "SELECT name, sealed, ms FROM secret ORDER BY name", "");
+  if (!q) return false;
+  while (ok && (ok = ln_conn_step(tx->c, q, &row, err)) && row)
+    ok = fn(arg, ln_column(q, 0), ln_column(q, 1), sqlite3_column_int64(q, 2));
+  ln_conn_end(q);
   return ok;
 }
 

@@ -301,6 +301,7 @@ bool ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);
 bool ln_tx_content_has(ln_tx *tx, ln_str sha256_hex, bool *has, ln_err *err);
 bool ln_store_content_get(ln_store *s, ln_str sha256_hex, ln_buf *bytes,
                           ln_err *err); /* "not_found"          */
+bool ln_store_content_has(ln_store *s, ln_str sha256_hex, bool *has, ln_err *err);
 
 /* --- hints: what is only there for speed, and may be lost --- */
 bool ln_tx_hint_put(ln_tx *tx, ln_str key, ln_str value, ln_err *err);
@@ -312,6 +313,11 @@ bool ln_tx_secret_put(ln_tx *tx, ln_str name, ln_str sealed, int64_t ms, ln_err 
 bool ln_tx_secret_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
 bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed,
                          ln_err *err); /* "not_found"               */
+/* As the transaction has it; nothing is appended when there is none. */
+bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err);
+/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it failed. */
+typedef bool (*ln_sealed_fn)(void *arg, ln_str name, ln_str sealed, int64_t ms);
+bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err);
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
 bool ln_store_secrets(ln_store *s, ln_secret_fn fn, void *arg, ln_err *err);
 

@@ -57,9 +57,9 @@ end
 ---@param text string
 ---@return boolean
 function session.incomplete(text)
-  if load("return " .. text, "=line", "t") then return false end
+  local as_value, why = load("return " .. text, "=line", "t")
   local chunk, problem = load(text, "=line", "t")
-  return not chunk and problem:find "<eof>$" ~= nil
+  return not as_value and not chunk and (why:find "<eof>$" or problem:find "<eof>$") ~= nil
 end
 
 return session

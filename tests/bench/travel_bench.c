@@ -78,13 +78,13 @@ static void back_and_forth(ln_travel *t, long steps, quickest *s) {
   need(ln_travel_end(t, &err));
   note(&s->pass, from);
   from = now_ms();
-  need(ln_travel_go(t, LN_GO_BACK, &err));
+  need(ln_travel_go(t, LN_GO_BACK, 0, &err));
   note(&s->back, from);
   from = now_ms();
-  need(ln_travel_go(t, LN_GO_NEXT, &err));
+  need(ln_travel_go(t, LN_GO_NEXT, 0, &err));
   note(&s->next, from);
   from = now_ms();
-  need(ln_travel_go(t, LN_GO_REVERSE, &err));
+  need(ln_travel_go(t, LN_GO_REVERSE, 0, &err));
   note(&s->reverse, from);
   from = now_ms();
   need(ln_travel_goto(t, steps / 2, &err));

@@ -160,6 +160,41 @@ end)
 ]])
 end)
 
+sys.test("leases end by themselves as time passes, and do not make it pass", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }\n')
+  t:playbook("contain", [[
+    local visionone = require "connectors.visionone"
+    local seen = visionone.isolate { host = visionone.endpoint { hostname = "WORKSTATION6" }, lease = "8h" }
+    sleep(input.stay)
+    return { at = now() }]], 'uses = { "visionone" }, input = { verdict = "string?", stay = "duration = 0s" },')
+  local out = test(t, 0, [[
+local function begin(sim, input)
+  sim:approve { title = "isolate" }
+  return sim:run("contain", input or {})
+end
+test "where time passes" (function(sim)
+  local run = begin(sim)
+  assert(sim:now() - run.result.at < 600)
+  sim:pass "7h"
+  sim.visionone:never "end_isolation"
+  sim:pass "2h"
+  sim.visionone:did("end_isolation", 1)
+end)
+test "while the run goes on" (function(sim)
+  same(begin(sim, { stay = "9h" }).state, "completed")
+  sim.visionone:did("end_isolation", 1)
+end)
+test "a person is asked first" (function(sim)
+  begin(sim, { verdict = "malicious" })
+  sim:pass "10h"
+  sim.visionone:never "end_isolation"
+  sim:approve {}
+  sim:pass "1h"
+  sim.visionone:did("end_isolation", 1)
+end)]])
+  has(out, "\n3 passed, 0 failed\n")
+end)
+
 sys.test("a stored report is compared line by line, and stored anew when that is wanted", function(t)
   both(t)
   local text = [[
@@ -203,6 +238,16 @@ return playbook {
   has(lcov, "\nDA:2,0\n")
   has(lcov, "\nDA:9,1\n")
   has(lcov, "\nLF:7\nLH:4\nend_of_record\n")
+end)
+
+sys.test("a runaway ends by its budget where lines are counted, too", function(t)
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" }, limits = { cpu = "300ms" } }\n')
+  t:playbook("endless", "local n = 0\n    while true do n = n + 1 end")
+  t:playbook("inside", "coroutine.wrap(function()\n    while true do pcall(string.rep, 'x', 10) end end)()")
+  local out = test(t, 0, [[
+test "in a loop" (function(sim) same(sim:run("endless", {}).error.code, "cpu") end)
+test "in a coroutine" (function(sim) same(sim:run("inside", {}).error.code, "cpu") end)]], "--coverage")
+  has(out, "\n2 passed, 0 failed\n")
 end)
 
 sys.test("--faults all goes through the matrix of what the tests run", function(t)
@@ -283,6 +328,24 @@ test "is" (function(sim) same(sim:run("pack.%s", {}).result.is, 1) end)
   has(rounds(3), "ok 1 - scripts/pack/one_test.lua: is now\n1..1\n")
   job.kill "TERM"
   job.wait()
+end)
+
+sys.test("what a killed process left is removed by the next one, and nothing else is", function(t)
+  local where = io.open("/dev/shm/.", "r") and "/dev/shm" or "/tmp"
+  local function there(name) return os.execute(("test -e %s/%s"):format(where, name)) == true end
+  local tag = t.dir:match "[^.]+$"
+  os.execute(("cd %s && mkdir lunette-test-%sa lunette-test-%sb lunette-test-%sc && touch lunette-test-%sa/file && "
+              .. "touch -d '2 hours ago' lunette-test-%sa lunette-test-%sb"):format(where, tag, tag, tag, tag, tag, tag))
+  local holder = io.popen(("flock %s/lunette-test-%sb sh -c 'cat >/dev/null'"):format(where, tag), "w")
+  assert(t:until_true(function()
+    return not os.execute(("flock -n %s/lunette-test-%sb true"):format(where, tag))
+  end), "it is not locked")
+  test(t, 0, 'test "nothing" (function() end)')
+  eq(there("lunette-test-" .. tag .. "a"), false, "what was left")
+  eq(there("lunette-test-" .. tag .. "b"), true, "what somebody holds")
+  eq(there("lunette-test-" .. tag .. "c"), true, "what is new")
+  holder:close()
+  os.execute(("cd %s && rmdir lunette-test-%sb lunette-test-%sc"):format(where, tag, tag))
 end)
 
 sys.test("wrong usage, and what is not there", function(t)

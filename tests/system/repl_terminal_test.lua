@@ -141,7 +141,50 @@ sys.test("Ctrl-C lets go of what waits, here and within a process that serves", 
   end
 end)
 
-sys.test("an incident, stepped back from its end to the verdict", function(t)
+sys.test("a save is active at the next line, and one that is broken keeps what was before", function(t)
+  t:playbook("unused", "return 1")
+  for _, way in ipairs { "alone", "sim", "served" } do
+    t:write("scripts/m.lua", "return { v = 1 }\n")
+    local daemon = way == "served" and t:serve()
+    local term = terminal(t, { "repl", way == "sim" and "--sim" or nil })
+    term.sees(way == "sim" and "ACT" or "plan>")
+    term.line "old = require 'm'"
+    term.line "old.v"
+    term.sees "old.v\n1\n"
+
+    local function save(text)
+      t:write("scripts/m.lua", text)
+      if daemon then os.execute "sleep 0.5" end            -- it has its own eyes, and its own pace
+    end
+    save "return { v = 2 }\n"
+    term.line "require('m').v, old.v"
+    term.sees("scripts as of now" .. (daemon and "" or ": m") .. "\n2\n1\n")
+    save "return {\n  v = \n}\n"
+    term.line "require('m').v + 40"
+    term.sees "m.lua:3: unexpected symbol near '}': the version before it is used"
+    term.sees "\n42\n"
+    term.key "C-l"
+    save "return { v = 3 }\n"
+    term.line "require('m').v"
+    term.sees "\n3\n"
+    hasnt(term.screen(), "unexpected")
+    term.key "C-d"
+    term.sees "exit status 0"
+    term.close()
+    if daemon then daemon.stop() end
+    eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true, way)
+  end
+end)
+
+---A folder with a copy of the response in which a malicious verdict does not contain the host any more.
+local function edited(t)
+  local script = sys.slurp(sys.root .. "/scripts/t1059/respond.lua")
+  local from, to = script:find("if is \"malicious\" or is \"benign\" then return true end", 1, true)
+  t:write("edited/t1059/respond.lua", script:sub(1, from - 1) .. "if is \"benign\" then return true end"
+                                      .. script:sub(to + 1))
+end
+
+sys.test("an incident: back from its end to the verdict, changed, compared, forked", function(t)
   t:run { "run", "t1059.respond", "--sim", "--approve", "all", "--quiet", "--set", "confirmed_by=alice", "--input", ALERT }
   local term = terminal(t, { "repl", "--sim", "--run", "last" }, 140, 50)
   term.sees "the end: completed"
@@ -162,12 +205,55 @@ sys.test("an incident, stepped back from its end to the verdict", function(t)
   term.line ":next"
   term.line "verdict .. '!'"
   term.sees "\"malicious!\""
+  term.key "C-l"
   term.line ":fork"
   term.sees "would not be done"
+  has(term.screen(), "visionone.isolate  WORKSTATION5")
+
+  edited(t)
+  local compared = t:expect(1, { "replay", "--all", "--last", "9", "--with", "edited" }).out
+  has(compared, "gone     host/isolate/approved/visionone.isolate#1")
+  term.key "C-l"
+  term.line ":fork with edited"
+  term.sees "contain WORKSTATION5.theshire.local: the verdict is malicious: a person decides"
+  hasnt(term.screen(), "visionone.isolate  WORKSTATION5")
   term.line ":close"
   term.sees "ACT crowdstrike"
   term.key "C-d"
   term.sees "exit status 0"
+end)
+
+sys.test("lists of a past run come in pages of rows, on a screen of any width", function(t)
+  t:playbook("p", "local long = ('x'):rep(300)\n"
+                  .. "for i = 1, 40 do step('part ' .. i, function() return i end) end\nreturn 1")
+  t:expect(0, { "run", "p" })
+  local wide = terminal(t, { "repl", "--run", "last" }, 140, 24)
+  wide.sees "40/40>"
+  wide.line ":steps"
+  wide.sees "-- 18 more lines: Enter shows them, q leaves --"
+  has(wide.screen(), "\n    1  done      part 1#1  scripts/p.lua:4\n")
+  wide.line ""
+  wide.sees "*  40  done      part 40#1"
+  wide.line ":steps part 39"
+  wide.sees ":steps part 39\n   39  done      part 39#1  scripts/p.lua:4\n40/40>"
+  wide.line ":steps nowhere"
+  wide.sees "no step has that"
+  wide.line ":help"
+  wide.sees "more lines: Enter"
+  wide.line "q"
+  wide.close()
+
+  local narrow = terminal(t, { "repl", "--run", "last" }, 20, 12)
+  narrow.sees "40/40>"
+  narrow.line ":goto 20"
+  narrow.sees "20/40>"
+  narrow.line ":locals"
+  narrow.sees "more lines --"
+  local screen = narrow.screen()
+  has(screen, "locals:\n  input = {}\n  long = \"xxxxxxxxxx\n" .. ("x"):rep(20))
+  hasnt(screen, "\"\n")                                   -- a page ends within a line that is wider than itself
+  narrow.line ""
+  narrow.sees "i = 21"
 end)
 
 sys.done()

@@ -100,12 +100,34 @@ sys.test("writes go through guards and journal, and the last line that wrote is 
   local out = out_of(t, { FIND[1], FIND[2], COUNT, ADD, COUNT, "1", ":undo", COUNT, ":undo" },
                      { "--sim", "--approve", "all" })
   assert(out:find "^0\n.-  done +4/okta%.add_to_group#1\n.-\n1\n1\nwhat line 4 did:\n.-\nplaybook  ledger.undo\n", out)
-  assert(out:find "\n0\nno line at this prompt did anything that is still to be taken back\n$", out)
+  assert(out:find "\n0\nno line at this prompt did anything itself that is still to be taken back\n$", out)
   local session = t:expect(0, { "runs", "--playbook", "repl", "--json" }).doc()
   eq(session.state, "completed")
   local shown = t:expect(0, { "show", session.run }).out
   has(shown, "okta.add_to_group  " .. USER)
   eq(t:expect(0, { "replay", session.run, "--json" }).doc().same, true)
+end)
+
+sys.test("a line begins runs of playbooks, which :undo names and leaves", function(t)
+  t:sim { "--speed", "500" }
+  t:write("sim.conf.lua", (t:read("sim.conf.lua"):gsub("connectors%s*=",
+          "scripts = { \"scripts\" }, guards = { approve = \"never\" }, connectors =", 1)))
+  t:playbook("adds", "local okta = require 'connectors.okta'\n"
+             .. "local u = only(okta.users { login = '" .. USER .. "' })\n"
+             .. "okta.add_to_group { user = u.id, group = only(okta.groups { name = 'ir-restricted', type = 'OKTA_GROUP' }).id }\n"
+             .. "return { user = u.id }", "uses = { 'okta' },")
+  for _, served in ipairs { false, true } do
+    local daemon = served and t:serve()
+    local out = out_of(t, { "r = run_playbook('adds')", "r.user:sub(1, 3)", "#start('adds')", ":undo" }, nil)
+    has(out, "\"00u\"\n26\n")
+    local first, second = out:match("run (%w+), which line 3 began, is left as it is: lunette undo %w+\n"
+                                    .. "run (%w+), which line 1 began, is left as it is: lunette undo %w+\n"
+                                    .. "no line at this prompt did anything itself")
+    assert(first and second and first ~= second, out)
+    t:expect(0, { "undo", second })
+    eq(t:expect(0, { "show", second, "--json" }).doc().result.user:sub(1, 3), "00u")
+    if served then daemon.stop() end
+  end
 end)
 
 sys.test("a session plans until it is told to act, unless all it could reach is near", function(t)
@@ -126,6 +148,23 @@ sys.test("what a planned line does not know may not be acted on", function(t)
                           "store.set('a', d)", "store.get 'a'", "store.incr('n')", "x" }, { "--sim" })
   eq(select(2, out:gsub("unknown: the plan cannot know the answer before 1/store.incr#1 is done", "")), 2)
   eq(out:sub(-10), "nil\n0\n1\n2\n", "what is there at the end")
+end)
+
+sys.test(":assume answers in a plan, at the prompt and in a fork", function(t)
+  t:playbook("p", "local n = store.incr('n')\n    if n > 6 then found { severity = 'low', title = 'many: ' .. n } end\n    return n")
+  t:expect(0, { "run", "p" })
+  for _, served in ipairs { false, true } do
+    local daemon = served and t:serve()
+    local out = out_of(t, { ":assume", ":assume store.incr=7", ":assume other={\"a\":[1,null]}", ":assume", "store.incr('n') + 1",
+                            ":assume store.incr=", "store.incr('n') + 1", ":assume other", ":assume x=1,", ":plan off",
+                            ":assume store.incr=41", "store.incr('m')" })
+    assert(out:find("^nothing is assumed: :assume NAME=JSON\nother = {\"a\":%[1,null%]}\nstore.incr = 7\n8\n.-unknown: the plan "
+                    .. ".-that holds while writes are planned: :plan on\n[12]\n$"), out)
+    local first = t:expect(0, { "runs", "--json", "--playbook", "p" }).out:match "\"run\":\"(%w+)\"[^\n]*\n$"
+    has(out_of(t, { ":goto 0", ":assume store.incr=9", ":fork" }, { "--run", first }), "many: 9")
+    if served then daemon.stop() end
+  end
+  eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true)
 end)
 
 sys.test("at a pipe a question leaves the run to others, and it ends with the answer", function(t)
@@ -185,7 +224,7 @@ sys.test("help, annotations, sources, times, runs", function(t)
   for _, part in ipairs { "  :undo ", "  :reverse-continue ", "okta.add_to_group(args)\nPuts a user into a group.\n",
                           "sleep(time)\n", "   1  -- harden.lua", "\n42\n(", "  running ", } do has(r.out, part) end
   for _, part in ipairs { "there is no annotation of nosuch", "there is no script nosuch", ":plan is on or off",
-                          ":goto is for a run that is open", "there is no :nosuch", "there is no :r, or several" } do
+                          ":goto is for a run that is open", "there is no :nosuch", ":r may be :reload, :runs, :reverse-continue" } do
     has(r.err, part)
   end
 end)
@@ -202,7 +241,7 @@ sys.test(":reload takes the scripts as they are now, and keeps what there is", f
   t:write("more", ":reload\nrequire('m').v\nold.v\n")
   os.execute(("cd '%s' && { cat lines; sleep 1; printf 'return { v = 2 }\\n' >scripts/m.lua; cat more; } | ( %s ) >out 2>err")
              :format(t.dir, t:command { "repl" }))
-  eq(t:read "out", "1\nthe scripts are those of now, for what is required from here on\n2\n1\n")
+  eq(t:read "out", "1\nscripts as of now: m\nthe scripts are those of now, for what is required from here on\n2\n1\n")
   eq(t:expect(0, { "replay", "last", "--json" }).doc().same, true)
 end)
 
@@ -270,10 +309,13 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
                   .. "\n    return b")
   t:expect(0, { "run", "p" })
   local r = typed(t, { ":goto 1", "b", "a", ":next", "b.n = 7", "b", ":continue", "b", "a.b.c", "while true do end",
-                       "store.set('x', 1)", ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
-                       ":answer 1", ":answer", ":unbreak 7", ":up", ":close", "1 + 1", "b" }, { "--run", "last" })
+                       "store.set('x', 1)", ":break p.lua:4", ":break p.lua:4 if b",
+                       ":break p.lua:999", ":break p.lua", ":break p.lua:4 if", ":fork maybe", ":goto 99",
+                       ":answer 1", ":answer", ":unbreak 7", ":up", ":diff 0 1", "1 +", "41", ":close", "1 + 1", "b" }, { "--run", "last" })
   assert(r.out:find "step 1/1  scripts/p%.lua:%d+", r.out)
   has(r.out, "{ n = 7 }")
+  has(r.out, "    1  scripts/p.lua:4\n    2  scripts/p.lua:4  if b\n")
+  has(r.out, "step 0: scripts/p.lua:1\nstep 1: scripts/p.lua:4\n  a: (not there)  →  1\n  input: (not there)  →  {}\n42\n")
   for _, part in ipairs { "used its CPU budget", "p.lua:999 has no code", ":break FILE:LINE [if EXPR]", ":fork [act] [with DIR]",
                           "there is no step 99", "there is no breakpoint 7", "there is no frame above" } do has(r.err, part) end
   has(r.out, "\n2\nunknown name 'b'")
@@ -282,13 +324,17 @@ sys.test("a past run touches nothing, and a session beside it is another thing",
 end)
 
 sys.test("a past run in a store that another process serves: looked at, and forked there", function(t)
-  t:playbook("p", "local a = step('one', function() return 41 end)\n    store.set('n', a + 1)\n    return { n = a + 1 }")
+  t:playbook("p", "local a = store.incr('n', 41)\n"
+             .. "    store.set('n', a + 1)\n    return { n = a + 1 }")
   t:expect(0, { "run", "p" })
   local daemon = t:serve()
   local r = typed(t, { ":goto 1", "a", ":fork act" }, { "--run", "last" })
-  has(r.out, "\n41\n")
+  local a = math.tointeger(r.out:match "\n(%d+)\n")
   has(r.out, "goes on from here\n")
-  eq(t:expect(0, { "show", "last", "--json" }).doc().result.n, 42)
+  local fork = t:expect(0, { "show", "last", "--json" }).doc()
+  eq(a, 41)
+  eq(fork.result.n, 42)                                     -- what had come in is taken over
+  has(t:expect(0, { "replay", "last" }).out, "replayed")
   daemon.stop()
 end)
 

@@ -152,7 +152,7 @@ sys.test("beside one that serves: what is under way there is gone through as far
     os.execute "sleep 0.05"
   end
   has(looked(t, 0, { run }).out, "entries: completed")
-  has(looked(t, 0, { "--all", "--with", "scripts" }).out, "1 runs: 1 the same")
+  has(looked(t, 0, { "--all", "--with", "scripts" }).out, "1 run: 1 the same")
   job.stop()
 end)
 

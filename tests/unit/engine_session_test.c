@@ -56,13 +56,15 @@ static ln_run *begin(rig *r) {
   return ln_writer_run(r->g.store, nothing, NULL, &rig_err) && !r->dead ? run : NULL;
 }
 
-/* Sends a line, and carries the run until it is over.  False: it was not sent. */
-static bool line(rig *r, const ln_run *run, const char *text) {
+static bool sends(rig *r, const char *run, ln_line line) {
   char ulid[LN_ULID + 1];
   over = false;
-  if (!ln_session_line(&r->g, ln_str_of(ln_run_ulid(run)), text ? ln_str_of(text) : (ln_str){NULL, 0}, false,
-                       LN_STR("alice"), ulid, &rig_err))
-    return false;
+  return ln_session_line(&r->g, ln_str_of(run), &line, LN_STR("alice"), ulid, &rig_err);
+}
+
+/* Sends a line, and carries the run until it is over.  False: it was not sent. */
+static bool line(rig *r, const ln_run *run, const char *text) {
+  if (!sends(r, ln_run_ulid(run), (ln_line){.text = ln_str_of(text)})) return false;
   rig_pass(r, 60 * (int64_t)SECOND);
   return true;
 }
@@ -107,11 +109,8 @@ static void test_dropped_lines(void **state) {
     ln_run *run = begin(r);
     assert_true(line(r, run, "x = 1"));
     if (how) {
-      char ulid[LN_ULID + 1];
-      over = false;
-      assert_true(ln_session_line(&r->g, ln_str_of(ln_run_ulid(run)),
-                                  LN_STR("x = 2 fake.set { id = 'a' } sleep '1h'"), false, LN_STR("alice"),
-                                  ulid, &rig_err));
+      ln_line waits = {.text = LN_STR("x = 2 fake.set { id = 'a' } sleep '1h'")};
+      assert_true(sends(r, ln_run_ulid(run), waits));
       rig_pass(r, 60 * (int64_t)SECOND);
       assert_false(over);
       ln_session_stop(run);
@@ -184,8 +183,7 @@ static void test_left_alone(void **state) {
   snprintf(ulid, sizeof ulid, "%s", ln_run_ulid(run));
   ln_run_close(run);
   r->run[0] = NULL;
-  assert_true(ln_session_line(&r->g, ln_str_of(ulid), LN_STR("fake.set { id = 'a' .. x }"), false,
-                              LN_STR("alice"), ulid, &rig_err));
+  assert_true(sends(r, ulid, (ln_line){.text = LN_STR("fake.set { id = 'a' .. x }")}));
   assert_non_null(rig_resume(r, ulid));
   rig_go(r);
   assert_string_equal(rig_state(r), "completed");
@@ -194,14 +192,40 @@ static void test_left_alone(void **state) {
   rig_free(r);
 }
 
+/* What is taken for granted holds for one line, and only where it is planned; and a replay takes it, too. */
+static void test_assumes(void **state) {
+  (void)state;
+  ln_buf assume;
+  rig *r = set_up(9);
+  ln_run *run = begin(r);
+  ln_buf_init(&assume, 4096);
+  ln_str made = LN_STR("{\"fake.set\":{\"made\":\"up\",\"list\":[]}}");
+  assert_true(ln_host_json(r->g.host, made, &assume, &rig_err));
+  ln_line set = {LN_STR("v = fake.set { id = 'a' } if v.made then x = v.made .. #v.list end"),
+                 .assume = ln_buf_view(&assume)};
+  set.plan = true;
+  assert_true(sends(r, ln_run_ulid(run), set));
+  rig_pass(r, 60 * (int64_t)SECOND);
+  run = again(r, run);
+  assert_true(line(r, run, "fake.set { id = x }"));
+  assert_string_equal(rig_thing_is(r, "up0"), "held");
+  set.plan = false;
+  set.text = LN_STR("fake.set { id = 'b' }");
+  assert_true(sends(r, ln_run_ulid(run), set));
+  rig_pass(r, 60 * (int64_t)SECOND);
+  assert_string_equal(rig_thing_is(r, "a"), "absent");
+  assert_string_equal(rig_thing_is(r, "b"), "held");
+  assert_has(rig_entries(r), "assumed");
+  ln_buf_free(&assume);
+  end(r, run);
+}
+
 static void test_plans_and_acts(void **state) {
   (void)state;
-  char ulid[LN_ULID + 1];
   rig *r = set_up(8);
   ln_run *run = begin(r);
-  over = false;
-  assert_true(ln_session_line(&r->g, ln_str_of(ln_run_ulid(run)), LN_STR("v = fake.set { id = 'a' }"), true,
-                              LN_STR("alice"), ulid, &rig_err));
+  ln_line planned = {.text = LN_STR("v = fake.set { id = 'a' }"), .plan = true};
+  assert_true(sends(r, ln_run_ulid(run), planned));
   rig_pass(r, 60 * (int64_t)SECOND);
   assert_int_equal(rig_acted(r, NULL), 0);
   assert_true(line(r, run, "fake.set { id = 'b' }"));
@@ -219,6 +243,7 @@ int main(void) {
       cmocka_unit_test(test_dropped_lines),
       cmocka_unit_test(test_dies_at_every_job),
       cmocka_unit_test(test_left_alone),
+      cmocka_unit_test(test_assumes),
       cmocka_unit_test(test_plans_and_acts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

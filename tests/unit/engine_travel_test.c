@@ -124,7 +124,7 @@ static const char *where(kit *k) {
 }
 
 static void goes(kit *k, ln_go how, const char *to) {
-  need(ln_travel_go(k->t, how, &err));
+  need(ln_travel_go(k->t, how, 0, &err));
   assert_string_equal(where(k), to);
 }
 
@@ -270,7 +270,7 @@ static void test_breakpoints(void **state) {
   goes(&k, LN_GO_REVERSE, "7");
   goes(&k, LN_GO_REVERSE, "start");
   need(ln_travel_goto(k.t, 0, &err));
-  for (int i = 0; i < 7; i++) need(ln_travel_go(k.t, LN_GO_NEXT, &err));
+  for (int i = 0; i < 7; i++) need(ln_travel_go(k.t, LN_GO_NEXT, 0, &err));
   assert_string_equal(where(&k), "13");
   goes(&k, LN_GO_NEXT, "7"); /* a breakpoint stops whoever steps over it */
   shut(&k);
@@ -367,6 +367,14 @@ static void test_threads(void **state) {
   need(ln_travel_frames(k.t, 1, fresh(&k), &err));
   assert_has(json(&k), "\"line\":23,\"module\":\"t.main\"");
   assert_false(ln_travel_frames(k.t, 77, fresh(&k), &err));
+
+  need(ln_travel_go(k.t, LN_GO_BACK, 1, &err)); /* of a branch that waits, not of the one that runs */
+  assert_string_equal(where(&k), "23");
+  goes(&k, LN_GO_CONTINUE, "25 item/q");
+  need(ln_travel_go(k.t, LN_GO_NEXT, 1, &err));
+  assert_string_equal(where(&k), "27");
+  need(ln_travel_go(k.t, LN_GO_BACK, 77, &err)); /* one that is not there */
+  assert_string_equal(where(&k), "23");
   shut(&k);
 }
 
@@ -615,25 +623,38 @@ static void test_large(void **state) {
 
 static bool forget(ln_tx *tx, void *sha, ln_err *e) { return ln_tx_content_remove(tx, ln_str_of(sha), e); }
 
+/* The hash of the first script that a manifest names. */
+static void first_script(kit *k, const char *manifest, char sha[80]) {
+  ln_str line, rest, module;
+  need(ln_store_content_get(k->r->g.store, ln_str_of(manifest), fresh(k), &err));
+  ln_str_cut(ln_buf_view(&k->doc), '\n', &line, &rest);
+  ln_str_cut(rest, '\t', &module, &rest);
+  snprintf(sha, 80, "%.64s", rest.p);
+}
+
 static void test_no_snapshot(void **state) {
   kit k = {0};
-  char sha[80];
+  char sha[80], source[80];
   (void)state;
   open_body(&k, "return playbook { name = 't.main', summary = 's', run = function() return 1 end }\n");
   assert_null(ln_travel_open(&k.r->g, LN_STR("nothing"), &err));
   assert_string_equal(err.code, "not_found");
   assert_non_null(strstr(rig_doc(k.r), "\"snapshot\":\"sha256:"));
   snprintf(sha, sizeof sha, "%.64s", strstr(rig_doc(k.r), "\"snapshot\":\"sha256:") + 19);
-  need(ln_writer_run(k.r->g.store, forget, sha, &err));
-  goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
-  ln_travel_close(k.t);
-  k.t = NULL;
-  rig_down(k.r);
-  rig_up(k.r);
-  k.acts = k.r->n_acts;
-  assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
-  assert_string_equal(err.code, "not_found");
-  assert_has(err.message, "snapshot sha256:");
+  first_script(&k, sha, source);
+  const char *lost[] = {source, sha};
+  for (int i = 0; i < 2; i++) {
+    need(ln_writer_run(k.r->g.store, forget, (void *)(uintptr_t)lost[i], &err));
+    if (k.t) goes(&k, LN_GO_CONTINUE, "end completed"); /* what is open has it */
+    ln_travel_close(k.t);
+    k.t = NULL;
+    rig_down(k.r);
+    rig_up(k.r);
+    k.acts = k.r->n_acts;
+    assert_null(ln_travel_open(&k.r->g, LN_STR("last"), &err));
+    assert_string_equal(err.code, "store");
+    assert_has(err.message, i ? "has lost the manifest of snapshot sha256:" : ".lua of snapshot sha256:");
+  }
   shut(&k);
 }
 

@@ -144,7 +144,7 @@ HELPER void fake_store(ln_engine *g) {
   ln_vfs_sim *disk = ln_vfs_sim_new(name, 1, &err);
   ln_store_opts o = {.vfs = name, .clock = g->loop->clock};
   if (!disk || !(g->store = ln_store_open(ln_str_of(uri), &o, &err)) ||
-      !ln_writer_start(g->store, g->loop, &err) || !(g->vault = ln_vault_open(g->store, &err)))
+      !ln_writer_start(g->store, g->loop, &err) || !(g->vault = ln_vault_open(g->store, NULL, &err)))
     fail_msg("%s", err.message);
   g->state = disk;                                       /* kept for fake_store_free */
 }

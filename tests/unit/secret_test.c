@@ -5,11 +5,14 @@
 #include "engine/secret.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static ln_vault *open_vault(ln_store *s) {
   ln_err err;
-  ln_vault *v = ln_vault_open(s, &err);
+  ln_vault *v = ln_vault_open(s, NULL, &err);
   assert_non_null(v);
   return v;
 }
@@ -53,6 +56,18 @@ static void get_fails(ln_vault *v, const char *name, const char *code, const cha
   if (!strstr(err.message, says)) print_message("%s\n", err.message);
   assert_non_null(strstr(err.message, says));
   ln_buf_free(&out);
+}
+
+static int64_t number(const char *sql) {
+  sqlite3 *db;
+  sqlite3_stmt *q;
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+  int64_t n = sqlite3_column_int64(q, 0);
+  sqlite3_finalize(q);
+  sqlite3_close(db);
+  return n;
 }
 
 static char *key_path(void) {
@@ -327,14 +342,390 @@ static void test_simulated(void **state) {
   ln_vfs_sim_free(sim);
 }
 
+/* --- another key --- */
+
+static void rotate_to(ln_vault *v, ln_key_kind to, int64_t n) {
+  ln_err err = {.code = ""};
+  ln_rotation r = {.to = to, .by = LN_STR("jo")};
+  bool ok = ln_vault_rotate(v, &r, &err);
+  if (!ok) print_message("%s\n", err.message);
+  assert_true(ok);
+  assert_int_equal(r.n, n);
+  assert_string_equal(r.path, key_path());
+}
+
+static void read_text(const char *name, char out[200]) {
+  FILE *f = fopen(name, "r");
+  assert_non_null(f);
+  size_t n = fread(out, 1, 199, f);
+  out[n] = '\0';
+  fclose(f);
+}
+
+static const char *new_path(void) {
+  static char name[210];
+  snprintf(name, sizeof name, "%s.new", key_path());
+  return name;
+}
+
+static void seal_blob(ln_vault *v, const char *text, ln_buf *sealed) {
+  ln_err err = {.code = ""};
+  ln_buf_init(sealed, 1000);
+  assert_true(ln_seal(v, ln_str_of(text), LN_STR("sha"), sealed, &err));
+}
+
+static void blob_is(ln_vault *v, const ln_buf *sealed, const char *text) {
+  ln_err err = {.code = ""};
+  ln_buf plain;
+  ln_buf_init(&plain, 1000);
+  assert_true(ln_unseal(v, ln_buf_view(sealed), LN_STR("sha"), &plain, &err));
+  assert_str(ln_buf_view(&plain), text);
+  ln_buf_free(&plain);
+}
+
+/* What was there before is read with the new key alone: by who changed it, by who knew the old one, and by who
+** comes. */
+static void test_rotation(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s), *other = open_vault(s);
+  char was[200], is_now[200];
+  ln_buf before, between, after;
+  set(v, "a", "one");
+  set(v, "b", "two");
+  is(other, "a", "one");
+  seal_blob(other, "a blob", &before);
+  read_text(key_path(), was);
+  rotate_to(v, LN_KEY_AS_IT_IS, 2);
+  read_text(key_path(), is_now);
+  assert_string_not_equal(was, is_now);
+  assert_int_equal(access(new_path(), F_OK), -1);
+  seal_blob(other, "with what it knows", &between); /* it has not looked since */
+  ln_vault *all[] = {v, other, open_vault(s)};
+  for (int i = 0; i < 3; i++) {
+    is(all[i], "a", "one");
+    is(all[i], "b", "two");
+    blob_is(all[i], &before, "a blob");
+    blob_is(all[i], &between, "with what it knows");
+  }
+  set(other, "c", "three");
+  rotate_to(other, LN_KEY_RANDOM, 3);
+  set(v, "a", "renewed"); /* who knew the one before */
+  seal_blob(v, "new", &after);
+  for (int i = 0; i < 3; i++) {
+    is(all[i], "c", "three");
+    is(all[i], "a", "renewed");
+    blob_is(all[i], &before, "a blob");
+    blob_is(all[i], &after, "new");
+    ln_vault_free(all[i]);
+  }
+  write_file(key_path(), was, 0600); /* the old one opens nothing any more */
+  v = open_vault(s);
+  get_fails(v, "a", "store", "not the one");
+  ln_vault_free(v);
+  ln_buf_free(&before);
+  ln_buf_free(&between);
+  ln_buf_free(&after);
+  ln_store_close(s);
+}
+
+/* Dead before the commit, and dead before the new file took the old one's place. */
+static void test_rotation_cut_short(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  char old[200], fresh[200], now[200];
+  set(v, "a", "one");
+  write_file(new_path(), "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 0600);
+  ln_vault_free(v);
+  v = open_vault(s);
+  is(v, "a", "one");
+  read_text(key_path(), old);
+  rotate_to(v, LN_KEY_AS_IT_IS, 1);
+  ln_vault_free(v);
+  read_text(key_path(), fresh);
+  assert_int_equal(rename(key_path(), new_path()), 0);
+  write_file(key_path(), old, 0600);
+  v = open_vault(s);
+  is(v, "a", "one");
+  read_text(key_path(), now);
+  assert_string_equal(now, fresh);
+  assert_int_equal(access(new_path(), F_OK), -1);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* At any instant. */
+static void test_rotation_killed(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  ln_buf blob;
+  unsigned seed = 7;
+  set(v, "a", "one");
+  set(v, "b", "two");
+  seal_blob(v, "a blob", &blob);
+  ln_vault_free(v);
+  ln_store_close(s);
+  for (int i = 0; i < 60; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      ln_err err;
+      ln_rotation r = {.by = LN_STR("jo")};
+      if (!(s = ln_store_open(ln_str_of(uri), NULL, &err)) || !(v = ln_vault_open(s, NULL, &err))) _exit(1);
+      while (ln_vault_rotate(v, &r, &err)) continue;
+      _exit(2);
+    }
+    int status;
+    usleep(1000 + (useconds_t)(rand_r(&seed) % 20000));
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status)); /* it did not end by itself: no rotation failed */
+    s = open_store();
+    v = open_vault(s);
+    is(v, "a", "one");
+    is(v, "b", "two");
+    blob_is(v, &blob, "a blob");
+    ln_vault_free(v);
+    ln_store_close(s);
+  }
+  assert_true(number("SELECT count(*) FROM audit WHERE what = 'secrets rotated'") > 0);
+  ln_buf_free(&blob);
+}
+
+static void test_rotation_refused(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  char was[200], now[200];
+  ln_err err = {.code = ""};
+  ln_rotation r = {.by = LN_STR("jo")};
+  put p = {"b", LN_STR("\1 this was never sealed by anybody")};
+  set(v, "a", "one");
+  run_job(s, apply_put, &p);
+  read_text(key_path(), was);
+  assert_false(ln_vault_rotate(v, &r, &err));
+  assert_non_null(strstr(err.message, "'b' in the vault was changed"));
+  read_text(key_path(), now);
+  assert_string_equal(was, now);
+  assert_int_equal(access(new_path(), F_OK), -1);
+  is(v, "a", "one");
+  r.into = key_path(); /* never over a file */
+  assert_false(ln_vault_rotate(v, &r, &err));
+  assert_string_equal(err.code, "usage");
+  read_text(key_path(), now);
+  assert_string_equal(was, now);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+static const char *typed; /* NULL: nobody is there */
+static int asked;
+
+static bool answer(void *arg, bool anew, ln_buf *out, ln_err *err) {
+  (void)arg, (void)anew;
+  asked++;
+  if (!typed) return ln_fail(err, "store", LN_FINAL, "nobody is there");
+  return ln_buf_addz(out, typed);
+}
+
+static ln_vault *vault_that_asks(ln_store *s) {
+  static const ln_vault_opts o = {.ask = answer};
+  ln_err err;
+  ln_vault *v = ln_vault_open(s, &o, &err);
+  assert_non_null(v);
+  return v;
+}
+
+static void test_passphrase(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = vault_that_asks(s);
+  char text[200];
+  ln_err err = {.code = ""};
+  typed = "correct horse";
+  set(v, "a", "one");
+  rotate_to(v, LN_KEY_PASSPHRASE, 1);
+  read_text(key_path(), text);
+  assert_int_equal(strncmp(text, "scrypt n=17 r=8 p=1 salt=", 25), 0);
+  assert_false(on_disk("correct horse"));
+  ln_vault_free(v);
+  v = vault_that_asks(s);
+  asked = 0;
+  is(v, "a", "one");
+  set(v, "b", "two");
+  is(v, "b", "two");
+  assert_int_equal(asked, 1); /* once a process */
+  ln_vault_free(v);
+  typed = "correct house";
+  v = vault_that_asks(s);
+  assert_false(ln_vault_ready(v, &err));
+  assert_non_null(strstr(err.message, "not the passphrase"));
+  set_fails(v, "c", "store", "not the passphrase");
+  typed = NULL;
+  get_fails(v, "a", "store", "nobody is there");
+  ln_vault_free(v);
+  v = open_vault(s);
+  get_fails(v, "a", "store", "nobody can be asked");
+  ln_vault_free(v);
+  v = vault_that_asks(s);
+  typed = "correct horse";
+  is(v, "a", "one");
+  get_fails(v, "c", "not_found", "vault"); /* nothing was changed */
+  rotate_to(v, LN_KEY_RANDOM, 2);
+  ln_vault_free(v);
+  v = open_vault(s);
+  is(v, "b", "two");
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+static void test_passphrase_parameters(void **state) {
+  (void)state;
+  static const char *const bad[] = {"scrypt n=31 r=8 p=1 salt=00112233445566778899aabbccddeeff\n",
+                                    "scrypt n=17 r=8 p=1 salt=0011\n",
+                                    "scrypt n=17 r=8 p=1\n",
+                                    "scrypt n=0 r=8 p=1 salt=00112233445566778899aabbccddeeff\n",
+                                    "scrypt n=17 r=99 p=1 salt=00112233445566778899aabbccddeeff\n",
+                                    "scrypt \n"};
+  ln_store *s = open_store();
+  ln_vault *v = vault_that_asks(s);
+  set(v, "a", "one");
+  ln_vault_free(v);
+  typed = "x";
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    write_file(key_path(), bad[i], 0600);
+    v = vault_that_asks(s);
+    get_fails(v, "a", "store", "64 hexadecimal");
+    ln_vault_free(v);
+  }
+  ln_store_close(s);
+}
+
+/* The service manager's credential is read, whatever its mode, and never replaced. */
+static void test_key_as_credential(void **state) {
+  (void)state;
+  char name[200], into[200], text[200];
+  ln_store *s = open_store();
+  ln_err err = {.code = ""};
+  ln_rotation r = {.by = LN_STR("jo")};
+  snprintf(name, sizeof name, "%s/lunette.key", folder);
+  snprintf(into, sizeof into, "%s/next.key", folder);
+  write_file(name, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", 0440);
+  setenv("CREDENTIALS_DIRECTORY", folder, 1);
+  ln_vault *v = open_vault(s);
+  assert_null(set(v, "a", "one"));
+  assert_int_equal(access(key_path(), F_OK), -1);
+  assert_false(ln_vault_rotate(v, &r, &err));
+  assert_non_null(strstr(err.message, "--into FILE"));
+  r.into = into;
+  assert_true(ln_vault_rotate(v, &r, &err));
+  assert_string_equal(r.path, into);
+  is(v, "a", "one");
+  ln_vault_free(v);
+  v = open_vault(s);
+  get_fails(v, "a", "store", "not the one");
+  ln_vault_free(v);
+  read_text(into, text);
+  write_file(name, text, 0600);
+  v = open_vault(s);
+  is(v, "a", "one");
+  ln_vault_free(v);
+  unsetenv("CREDENTIALS_DIRECTORY");
+  ln_store_close(s);
+}
+
+/* --- the helper --- */
+
+static ln_vault *vault_with_helper(ln_store *s, const char *script) {
+  static char name[200];
+  static ln_str argv[3];
+  static ln_vault_opts o;
+  ln_err err;
+  snprintf(name, sizeof name, "%s/helper", folder);
+  write_file(name, script, 0700);
+  argv[0] = ln_str_of(name);
+  argv[1] = LN_STR("for");
+  argv[2] = LN_STR("secret/{name}/{name}");
+  o = (ln_vault_opts){.helper = argv, .n_helper = 3};
+  ln_vault *v = ln_vault_open(s, &o, &err);
+  assert_non_null(v);
+  return v;
+}
+
+static void test_helper(void **state) {
+  (void)state;
+  char told[200], text[200];
+  ln_store *s = open_store();
+  setenv("LUNETTE_SECRET_OTHER", "ours alone", 1);
+  snprintf(told, sizeof told, "%s/told", folder);
+  char script[1200];
+  snprintf(
+      script, sizeof script,
+      "#!/bin/sh\necho \"$1 $2\" >>%s\nenv | grep -c LUNETTE_ >>%s\ncat >>%s\nls /proc/self/fd | wc -l >>%s\n"
+      "echo noise >&2\necho 'from $elsewhere'\n",
+      told, told, told, told);
+  ln_vault *v = vault_with_helper(s, script);
+  is(v, "far-away", "from $elsewhere");
+  is(v, "far-away", "from $elsewhere"); /* kept: asked once */
+  read_text(told, text);
+  assert_string_equal(text, "for secret/far-away/far-away\n0\n4\n"); /* 0, 1, 2, and ls's own */
+  is(v, "other", "ours alone");
+  set(v, "own", "in the vault");
+  is(v, "own", "in the vault");
+  unsetenv("LUNETTE_SECRET_OTHER");
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+static void test_helper_fails(void **state) {
+  (void)state;
+  static const struct {
+    const char *script, *code, *says;
+  } cases[] = {{"#!/bin/sh\necho sEcret; exit 3\n", "not_found", "ended with status 3"},
+               {"#!/bin/sh\nexit 0\n", "not_found", "printed nothing"},
+               {"#!/nowhere/at/all\n", "unavailable", "cannot be started"},
+               {"#!/bin/sh\nwhile :; do echo sEcret-sEcret-sEcret; done\n", "too_big", "more than 64 KiB"},
+               {"#!/bin/sh\necho sEcret; exec 1>&-; sleep 1000 & wait\n", "unavailable", "did not end"},
+               {"#!/bin/sh\nkill -9 $$\n", "not_found", "status 137"}};
+  ln_store *s = open_store();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ln_vault *v = vault_with_helper(s, cases[i].script);
+    ln_err err = {.code = ""};
+    ln_buf out;
+    ln_buf_init(&out, 1 << 20);
+    assert_false(ln_secret_get(v, LN_STR("x"), &out, &err));
+    assert_string_equal(err.code, cases[i].code);
+    assert_non_null(strstr(err.message, cases[i].says));
+    assert_null(strstr(err.message, "sEcret"));
+    assert_int_equal(out.n, 0);
+    ln_buf_wipe(&out);
+    ln_vault_free(v);
+  }
+  ln_store_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
   unsetenv("LUNETTE_KEY");
   unsetenv("CREDENTIALS_DIRECTORY");
-  const struct CMUnitTest tests[] = {T(test_set_and_get), T(test_names),     T(test_where_it_is_looked_for),
-                                     T(test_keys),        T(test_tampering), T(test_blobs),
+  const struct CMUnitTest tests[] = {T(test_set_and_get),
+                                     T(test_names),
+                                     T(test_where_it_is_looked_for),
+                                     T(test_keys),
+                                     T(test_tampering),
+                                     T(test_blobs),
                                      T(test_too_big),
-                                     T(test_simulated)};
+                                     T(test_simulated),
+                                     T(test_rotation),
+                                     T(test_rotation_cut_short),
+                                     T(test_rotation_killed),
+                                     T(test_rotation_refused),
+                                     T(test_passphrase),
+                                     T(test_passphrase_parameters),
+                                     T(test_key_as_credential),
+                                     T(test_helper),
+                                     T(test_helper_fails)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,57 @@ static void begin_at(seen *s, const char *rel) {
   begin(s, &one, 1);
 }
 
+/* A link to a script that lies elsewhere: what is saved there counts, of that file alone. */
+static void test_links_outside(void **state) {
+  (void)state;
+  seen s;
+  make("b");
+  make("c");
+  write_file("b/real.lua", "1");
+  assert_int_equal(symlink("../b/between.lua", in_scratch("a/linked.lua")), 0);
+  assert_int_equal(symlink("real.lua", in_scratch("b/between.lua")), 0);
+  begin_at(&s, "a");
+  write_file("b/other.lua", "no link leads here");
+  assert_int_equal(wait_for(&s, 300), 0);
+  write_file("b/real.lua", "in place");
+  assert_told_once(&s);
+  write_file("b/new", "2");
+  move("b/new", "b/real.lua");
+  assert_told_once(&s);
+  write_file("c/third.lua", "3");
+  assert_int_equal(wait_for(&s, 300), 0);
+  assert_int_equal(unlink(in_scratch("b/between.lua")), 0);
+  assert_int_equal(symlink("../c/third.lua", in_scratch("b/between.lua")), 0);
+  assert_told_once(&s);
+  write_file("c/third.lua", "it leads here now");
+  assert_told_once(&s);
+  write_file("a/made.lua", "and a new link");
+  assert_told_once(&s);
+  assert_int_equal(symlink("../b/other.lua", in_scratch("a/late.lua")), 0);
+  assert_told_once(&s);
+  write_file("b/other.lua", "a link leads here now");
+  assert_told_once(&s);
+  end(&s);
+}
+
+/* Whoever runs the loop for nothing else hears of what was saved before, and does not wait for more. */
+static void test_settling(void **state) {
+  (void)state;
+  seen s;
+  begin_at(&s, "a");
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 0);
+  write_file("a/x.lua", "one");
+  write_file("a/y.lua", "two");
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 1);
+  ln_watch_settle(s.watch);
+  assert_int_equal(s.calls, 1);
+  write_file("a/x.lua", "told as ever after that");
+  assert_told_once(&s);
+  end(&s);
+}
+
 static void test_ways_of_saving(void **state) {
   (void)state;
   seen s;
@@ -321,6 +372,7 @@ static void test_overflow(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
+      T(test_settling),       T(test_links_outside),
       T(test_ways_of_saving),      T(test_many_at_once),   T(test_half_written),
       T(test_folders_inside),      T(test_root_is_a_link), T(test_root_comes_and_goes),
       T(test_several_roots),       T(test_overflow),       T(test_half_written_of_others)};

@@ -80,7 +80,7 @@ static int set_up(void **state) {
   engine.loop = ln_loop_sim(1, NOW_S * INT64_C(1000), &err);
   ln_store_opts o = {.clock = engine.loop->clock};
   engine.store = ln_store_open(ln_str_of(uri), &o, &err);
-  engine.vault = ln_vault_open(engine.store, &err);
+  engine.vault = ln_vault_open(engine.store, NULL, &err);
   return engine.vault ? 0 : -1;
 }
 
