@@ -30,6 +30,7 @@
 #include "engine/dropbox.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
+#include "engine/poll.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
@@ -52,6 +53,7 @@ struct ln_service {
   ln_alerts *alerts;
   ln_schedules *schedules;
   ln_dropbox *folder;                                    /* NULL: none is configured                        */
+  ln_polls *polls;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -572,6 +574,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
+       (s->polls = ln_polls_start(g, s->alerts, err)) &&
        ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
@@ -583,6 +586,7 @@ void ln_service_stop(ln_service *s) {
   if (!s) return;
   ln_schedules_stop(s->schedules);
   ln_dropbox_stop(s->folder);
+  ln_polls_stop(s->polls);
   ln_alerts_stop(s->alerts);
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
   for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer still has them */
@@ -590,6 +594,7 @@ void ln_service_stop(ln_service *s) {
   ln_http_stop(s->http);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
+  ln_polls_free(s->polls);
   ln_reload_stop(s->scripts);
   ln_events_free(s->events);
   ln_buf_free(&s->shelf.playbooks);
