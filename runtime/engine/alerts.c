@@ -258,7 +258,8 @@ static bool renew_intake(ln_alerts *a, ln_err *err) {
 }
 
 static bool read_text(ln_alerts *a, taking *t) {
-  return renew_intake(a, &t->err) && ln_intake_read(a->intake, ln_buf_view(&t->text), add_document, t, &t->err);
+  return renew_intake(a, &t->err) &&
+         ln_intake_read(a->intake, ln_buf_view(&t->text), add_document, t, &t->err);
 }
 
 static void read_next(void *arg);
@@ -278,7 +279,8 @@ static taking *unqueue(ln_alerts *a) {
 }
 
 static void read_next(void *arg) {
-  static const ln_err full = {.code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
+  static const ln_err full = {
+      .code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
   ln_alerts *a = arg;
   a->posted = false;
   if (!a->queue) return;
@@ -297,7 +299,8 @@ static void read_next(void *arg) {
 
 static bool has_room(const ln_alerts *a, size_t n, ln_err *err) {
   if (a->stopping) return ln_fail(err, "unavailable", LN_AGAIN, "this process is stopping");
-  if (a->queued < QUEUE_MOST && a->queued_bytes + n <= QUEUE_BYTES && a->unanswered < ANSWERS_MOST) return true;
+  if (a->queued < QUEUE_MOST && a->queued_bytes + n <= QUEUE_BYTES && a->unanswered < ANSWERS_MOST)
+    return true;
   return ln_fail(err, "unavailable", LN_AGAIN, "too many alerts are on their way: hand it in again later");
 }
 
@@ -390,7 +393,8 @@ ln_alerts *ln_alerts_start(ln_engine *g, ln_err *err) {
 static void stop_loop(void *arg) { ((ln_loop *)arg)->stop(arg); }
 
 void ln_alerts_stop(ln_alerts *a) {
-  static const ln_err stopping = {.code = "unavailable", .message = "this process is stopping", .retry = LN_AGAIN};
+  static const ln_err stopping = {
+      .code = "unavailable", .message = "this process is stopping", .retry = LN_AGAIN};
   if (!a) return;
   ln_loop *l = a->g->loop;
   a->stopping = true;

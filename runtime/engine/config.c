@@ -235,6 +235,21 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_log(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"format", "level", NULL};
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  ln_str s = part(top, "log"), format = ln_v_get_str(s, "format"), level = ln_v_get_str(s, "level");
+  if (!s.n) return true;
+  if (!known_only(s, "log", known, err)) return false;
+  l->c.log_json = ln_str_eq(format, LN_STR("json"));
+  if (format.n && !l->c.log_json && !ln_str_eq(format, LN_STR("logfmt")))
+    return ln_fail(err, "config", LN_FINAL, "log.format is \"logfmt\" or \"json\"");
+  for (int i = 0; i < 4; i++)
+    if (ln_str_eq(level, ln_str_of(levels[i]))) l->c.log_level = i;
+  return !level.n || l->c.log_level >= 0 ||
+         ln_fail(err, "config", LN_FINAL, "log.level is one of debug, info, warn, error");
+}
+
 static bool read_audit(loaded *l, ln_str top, ln_err *err) {
   static const char *const known[] = {"checkpoints", "key", NULL};
   ln_str a = part(top, "audit");
@@ -393,20 +408,22 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
                                       "signs",  "window", "challenge", NULL};
   char where[100];
-  ln_str signs = ln_v_get_str(part(value, "secret"), "secret"), token = ln_v_get_str(part(value, "token"), "secret");
+  ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
+  ln_str token = ln_v_get_str(part(value, "token"), "secret");
   int64_t us = s->window_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
-      !want_text(l, value, "signs", &s->signs, err) || !want_text(l, value, "challenge", &s->challenge, err) ||
-      !want_us(value, "window", &us, err))
+      !want_text(l, value, "signs", &s->signs, err) ||
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
     return false;
   s->window_ms = us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
     return ln_fail(err, "config", LN_FINAL,
-                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its header",
+                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its "
+                   "header",
                    where);
   return !s->signs.n || ln_str_find(s->signs, LN_STR("{body}")) >= 0 ||
          ln_fail(err, "config", LN_FINAL, "%s: signs without {body} would let in any text", where);
@@ -435,7 +452,8 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          "tls",       "metrics", "secrets",   NULL};
+                                      "intake",          "tls",       "metrics", "secrets",   "log",
+                                      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -444,7 +462,8 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && read_audit(l, top, err) && read_secrets(l, top, err) &&
+         read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
+         read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
@@ -553,6 +572,7 @@ static void set_defaults(loaded *l) {
   l->c.per_run = 20;
   l->c.per_hour = 100;
   l->c.approve_destructive = true;
+  l->c.log_level = -1;
 }
 
 static const char *find_file(const char *given) {

@@ -17,11 +17,17 @@ SHAPE(problem, {"type", "string"}, {"title", "string"}, {"status", "integer"}, {
       {"code", "string"});
 SHAPE(started, {"run", "string"});
 SHAPE(run_row, {"run", "string"}, {"playbook", "string"}, {"state", "string"}, {"outcome", "string?"},
-      {"started", "string"}, {"finished", "string?"});
+      {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
+SHAPE(taken, {"alerts", "[object]"}, {"unknown", "[object]"});
+SHAPE(alert, {"alert", "integer"}, {"source", "string"}, {"id", "string"}, {"state", "string"},
+      {"received", "string"}, {"by*", "string"}, {"severity*", "string"}, {"title*", "string"},
+      {"why*", "string"}, {"runs", "[object]"});
+SHAPE(alerts, {"alerts", "[@Alert]"});
 SHAPE(runs, {"runs", "[@RunRow]"});
 SHAPE(run, {"run", "string"}, {"playbook", "string"}, {"snapshot", "string?"}, {"state", "string"},
       {"outcome", "string?"}, {"plan", "boolean"}, {"input", "any"}, {"result", "any"}, {"error", "object?"},
-      {"waiting", "object?"}, {"started", "string?"}, {"finished", "string?"}, {"forked*", "object"},
+      {"waiting", "object?"}, {"started", "string?"}, {"started_by", "string?"}, {"finished", "string?"},
+      {"forked*", "object"}, {"alerts*", "[object]"},
       {"stages", "[object]"}, {"steps", "[object]"}, {"found", "[object]"}, {"not_done", "[object]"},
       {"approvals", "[object]"}, {"holds", "[object]"}, {"evidence", "[object]"}, {"log*", "[object]"},
       {"unknown*", "[object]"});
@@ -51,6 +57,7 @@ static const schema schemas[] = {{"Problem", problem},     {"Started", started},
                                  {"Holds", holds},         {"Approval", approval},   {"Approvals", approvals},
                                  {"Freeze", freeze},       {"Freezes", freezes},     {"Stale", stale},
                                  {"Playbooks", playbooks}, {"Coverage", coverage},   {"Health", health},
+                                 {"Taken", taken},         {"Alert", alert},         {"Alerts", alerts},
                                  {"Record", record},       {"Audit", audit},         {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */

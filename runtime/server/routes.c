@@ -57,7 +57,23 @@ static const ln_field audit_query[] = {
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+static const ln_field take_query[] = {
+    {"source", "string", false, "whose they are: of a source that signs its deliveries its configured name"},
+    {NULL, NULL, false, NULL}};
+static const ln_field alerts_query[] = {
+    {"state", "new|decided|kept", false, "only alerts in that state; kept: in no known format"},
+    {"source", "string", false, "of a source that asks whether its deliveries are wanted: its name"},
+    {"before", "integer", false, "only alerts that came before that one: the link to the next page has it"},
+    {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
+    {NULL, NULL, false, NULL}};
+
 const ln_route ln_routes[] = {
+    {"POST", "/v1/alerts", LN_ROLE_OPERATOR, true, ln_api_alerts_take,
+     "takes alerts in any known format: one, an array, a page, or JSON lines, also gzip; answers when they "
+     "are durable",
+     take_query, NULL, true, 202, "Taken", NULL},
+    {"GET", "/v1/alerts", LN_ROLE_VIEWER, true, ln_api_alerts_list,
+     "lists alerts, newest first, and what each started", alerts_query, NULL, false, 200, "Alerts", NULL},
     {"POST", "/v1/runs", LN_ROLE_OPERATOR, false, ln_api_run_start,
      "starts a run; with an Idempotency-Key the same request starts none again", NULL, start_body, false, 202,
      "Started", NULL},

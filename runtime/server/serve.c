@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "debug/travel.h"
 #include "engine/alerts.h"
+#include "engine/dropbox.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
 #include "engine/reload.h"
@@ -49,6 +50,7 @@ struct ln_service {
   ln_sched *sched;
   ln_alerts *alerts;
   ln_schedules *schedules;
+  ln_dropbox *folder;                                    /* NULL: none is configured                        */
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -557,6 +559,11 @@ static void watch_scripts(ln_service *s) {
   else ln_reload_told(s->scripts, on_scripts, s);
 }
 
+static bool watch_folder(ln_service *s, ln_err *err) {
+  ln_str folder = s->g->config->intake_folder;
+  return !folder.n || (s->folder = ln_dropbox_start(s->g, s->alerts, folder, err));
+}
+
 ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err) {
   ln_service *s = calloc(1, sizeof *s);
   char *path = socket_of(g->store);
@@ -568,7 +575,8 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
-       (s->schedules = ln_schedules_start(g, err)) && ln_http_start(s, g, o->fd, &s->http, err);
+       (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
+       ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
   ln_service_stop(s);
@@ -577,10 +585,11 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
 
 void ln_service_stop(ln_service *s) {
   if (!s) return;
+  ln_schedules_stop(s->schedules);
+  ln_dropbox_stop(s->folder);
+  ln_alerts_stop(s->alerts);
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
   for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
-  ln_schedules_stop(s->schedules);
-  ln_alerts_stop(s->alerts);
   if (s->events) ln_events_end(s->events);
   ln_http_stop(s->http);
   ln_local_close(s->local);
@@ -626,6 +635,7 @@ bool ln_service_reload(ln_service *s, ln_err *err) {
 }
 
 ln_shelf *ln_service_shelf(ln_service *s) { return &s->shelf; }
+struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }

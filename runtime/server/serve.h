@@ -10,6 +10,7 @@
 
 typedef struct ln_service ln_service;
 typedef struct ln_events ln_events;                      /* server/events.h                                 */
+struct ln_alerts;                                        /* engine/alerts.h                                 */
 typedef struct ln_tallies ln_tallies;                    /* server/tallies.h                                */
 
 typedef struct ln_service_opts {
@@ -34,6 +35,7 @@ void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done
 void ln_service_forget(ln_service *s, void *arg);        /* done will not be called with that            */
 typedef struct ln_shelf { char snapshot[80]; ln_buf playbooks; } ln_shelf; /* as engine/shelf.h has them    */
 ln_shelf *ln_service_shelf(ln_service *s);               /* api_library.c's                                */
+struct ln_alerts *ln_service_alerts(const ln_service *s);
 ln_events *ln_service_events(const ln_service *s);
 ln_tallies *ln_service_tallies(const ln_service *s);
 const ln_reload *ln_service_scripts(const ln_service *s); /* NULL: they are not watched                   */

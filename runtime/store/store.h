@@ -281,7 +281,8 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err); /* sets id; one
 ** expired by ms, or this person has voted.  Then `by` names those who decided ("ann, bob"). */
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                          int64_t ms, ln_err *err);
-/* What somebody has denied meanwhile stays denied. */
+/* What somebody has denied meanwhile stays denied; what somebody has approved stays so where it would lapse
+** (decided_ms 0: what was approved before the store was restored counts no more). */
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
 bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
@@ -363,10 +364,10 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */
-  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  bool oldest_first;                                     /* of a state, after after_id; else newest first */
+  int64_t after_id, before_id, since_ms;                 /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_alert_query;
-/* Newest first; of new ones the oldest. */
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
 bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
 

@@ -5,6 +5,7 @@ local eq, has, hasnt = sys.eq, sys.has, sys.hasnt
 
 -- Who may do what, said once more here: a route that the program has and this does not know fails.
 local RULES = {
+  ["POST /v1/alerts"] = "operator", ["GET /v1/alerts"] = "viewer",
   ["POST /v1/runs"] = "operator", ["GET /v1/runs"] = "viewer", ["GET /v1/runs/{run}"] = "viewer",
   ["POST /v1/runs/{run}/cancel"] = "operator", ["POST /v1/runs/{run}/undo"] = "operator",
   ["POST /v1/runs/{run}/signals/{name}"] = "operator", ["GET /v1/entities"] = "viewer",

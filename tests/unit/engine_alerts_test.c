@@ -94,14 +94,16 @@ static tally tally_of(rig *r) {
 }
 
 #define ON "on = function(a) return a.title ~= 'no' end,"
-#define THREE "{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n{\"id\":\"c\",\"title\":\"two\"}\n"
+static const char THREE[] = "{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n"
+                            "{\"id\":\"c\",\"title\":\"two\"}\n";
 
 static void test_answered_with_runs(void **state) {
   (void)state;
   rig *r = set_up(1, ON, "return fake.set { id = input.alert.id }.state");
   ln_alerts *a = begin(r);
   heard h;
-  take(a, THREE "{\"odd\":1}", &h);
+  take(a, "{\"odd\":1}\n{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n"
+          "{\"id\":\"c\",\"title\":\"two\"}\n", &h);
   rig_pass(r, 10000);
   assert_true(h.called);
   assert_int_equal(h.alerts, 3);
@@ -167,7 +169,7 @@ static void test_key_joins(void **state) {
   char first[LN_ULID + 1];
   memcpy(first, h.last, sizeof first);
   ln_alerts_stop(a);
-  rig_crash(r);                                          /* the run is put away, and the key is in the store */
+  rig_crash(r);                                          /* the run is put away, its key is in the store */
   a = begin(r);
   take(a, THREE, &h);
   rig_pass(r, 60000);
