@@ -3,6 +3,7 @@
 ** a writer whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
+#include "base/log.h"
 #include "base/units.h"
 
 #include "engine/library.h"
@@ -167,6 +168,8 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->sim = o->sim;
   set_up_process(o);
   if (!(a->config = ln_config_load(o->config, err))) return false;
+  ln_log_json(a->config->log_json);
+  if (a->config->log_level >= 0) ln_log_level((ln_level)a->config->log_level);
   a->g.config = a->config;
   a->g.modules = lnL_modules;
   a->g.open_words = lnL_open_words;

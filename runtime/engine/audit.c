@@ -189,7 +189,9 @@ static bool publish(ln_engine *g, making *m, ln_buf *line, ln_err *err) {
   ln_str file = g->config ? g->config->audit_checkpoints : (ln_str){NULL, 0};
   put_line(&m->c, line);
   if (!ln_buf_ok(line, err)) return false;
-  ln_log(LN_INFO, "audit.checkpoint", "%.*s", (int)(line->n - WORD.n), line->p + WORD.n);
+  ln_log(LN_INFO, "audit.checkpoint", "seq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s",
+         (long long)m->c.seq, LN_STR_ARG(m->c.hash), (long long)m->c.ms, LN_STR_ARG(m->c.signer),
+         LN_STR_ARG(m->c.signature));
   return (!file.n || append(file, ln_buf_view(line), err)) && ln_writer_run(g->store, apply_kept, m, err);
 }
 

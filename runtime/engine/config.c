@@ -235,6 +235,21 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_log(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"format", "level", NULL};
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  ln_str s = part(top, "log"), format = ln_v_get_str(s, "format"), level = ln_v_get_str(s, "level");
+  if (!s.n) return true;
+  if (!known_only(s, "log", known, err)) return false;
+  l->c.log_json = ln_str_eq(format, LN_STR("json"));
+  if (format.n && !l->c.log_json && !ln_str_eq(format, LN_STR("logfmt")))
+    return ln_fail(err, "config", LN_FINAL, "log.format is \"logfmt\" or \"json\"");
+  for (int i = 0; i < 4; i++)
+    if (ln_str_eq(level, ln_str_of(levels[i]))) l->c.log_level = i;
+  return !level.n || l->c.log_level >= 0 ||
+         ln_fail(err, "config", LN_FINAL, "log.level is one of debug, info, warn, error");
+}
+
 static bool read_audit(loaded *l, ln_str top, ln_err *err) {
   static const char *const known[] = {"checkpoints", "key", NULL};
   ln_str a = part(top, "audit");
@@ -437,7 +452,8 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          "tls",       "metrics", "secrets",   NULL};
+                                      "intake",          "tls",       "metrics", "secrets",   "log",
+                                      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -446,7 +462,8 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && read_audit(l, top, err) && read_secrets(l, top, err) &&
+         read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
+         read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
@@ -555,6 +572,7 @@ static void set_defaults(loaded *l) {
   l->c.per_run = 20;
   l->c.per_hour = 100;
   l->c.approve_destructive = true;
+  l->c.log_level = -1;
 }
 
 static const char *find_file(const char *given) {

@@ -311,7 +311,7 @@ static void on_log(void *arg, const char *fmt, va_list ap) {
   (void)arg;
   char text[256];
   vsnprintf(text, sizeof text, fmt, ap);
-  ln_log(LN_DEBUG, "http.server", "text=\"%s\"", text);
+  ln_log(LN_DEBUG, "http.server", "text=%s", text);
 }
 
 /* --- replies --- */

@@ -34,6 +34,8 @@ bool ln_api_coverage(ln_api *a, ln_err *err);
 bool ln_api_openapi(ln_api *a, ln_err *err);
 /* api_events.c */
 bool ln_api_events(ln_api *a, ln_err *err);
+/* api_audit.c */
+bool ln_api_audit(ln_api *a, ln_err *err);
 /* api_health.c */
 bool ln_api_health(ln_api *a, ln_err *err);
 bool ln_api_ready(ln_api *a, ln_err *err);

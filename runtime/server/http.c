@@ -413,7 +413,7 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   a->status = route->status;
   if (!let_in(a, &err) || !read_query(a, &err) || !read_body(a, &err) || !route->fn(a, &err)) {
     if (!ln_err_is(&err, "forbidden") && ln_api_status_of(&err) >= 500)
-      ln_log(LN_WARN, "http.failed", "route=\"%s %s\" code=%s", route->method, route->path, err.code);
+      ln_log(LN_WARN, "http.failed", "route=%s %s code=%s", route->method, route->path, err.code);
     ln_api_problem(a, &err);
   }
 }
@@ -466,7 +466,7 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
   if (listen_at(h, fd, err)) return *out = h, true;
   ln_http_stop(h);
   if (g->config->listens || fd > 0 || !ln_err_is(err, "unavailable")) return false;
-  ln_log(LN_WARN, "http.none", "error=\"%s\"", err->message);
+  ln_log(LN_WARN, "http.none", "error=%s", err->message);
   ln_err_clear(err);
   return true;
 }

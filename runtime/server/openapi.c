@@ -47,6 +47,9 @@ SHAPE(playbooks, {"snapshot", "string"}, {"playbooks", "[object]"}, {"stale", "[
 SHAPE(coverage, {"ontology", "any"}, {"attack", "any"}, {"countermeasures", "[object]"}, {"covered", "integer"},
       {"total", "integer"}, {"related", "[object]"}, {"by_tactic", "[object]"}, {"retired", "any"},
       {"unknown", "any"});
+SHAPE(record, {"seq", "integer"}, {"time", "string"}, {"ms", "integer"}, {"what", "string"}, {"who", "string"},
+      {"run", "string"}, {"run_id", "integer"}, {"detail", "string"}, {"hash", "string"});
+SHAPE(audit, {"audit", "[@Record]"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
 static const schema schemas[] = {{"Problem", problem},     {"Started", started},     {"RunRow", run_row},
@@ -55,7 +58,7 @@ static const schema schemas[] = {{"Problem", problem},     {"Started", started},
                                  {"Freeze", freeze},       {"Freezes", freezes},     {"Stale", stale},
                                  {"Playbooks", playbooks}, {"Coverage", coverage},   {"Health", health},
                                  {"Taken", taken},         {"Alert", alert},         {"Alerts", alerts},
-                                 {"Description", NULL}};
+                                 {"Record", record},       {"Audit", audit},         {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 

@@ -49,6 +49,11 @@ static const ln_field approvals_query[] = {
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL}};
 
+static const ln_field audit_query[] = {
+    {"after", "integer", false, "only records after that one: the link to the next page has it"},
+    {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
+    {NULL, NULL, false, NULL}};
+
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -102,6 +107,9 @@ const ln_route ln_routes[] = {
      200, "Playbooks", NULL},
     {"GET", "/v1/coverage", LN_ROLE_VIEWER, false, ln_api_coverage,
      "D3FEND countermeasures against the playbooks that are loaded", NULL, NULL, false, 200, "Coverage", NULL},
+    {"GET", "/v1/audit", LN_ROLE_ADMIN, false, ln_api_audit,
+     "what was decided, refused and done, in order; detail is JSON in a text, as it is chained", audit_query,
+     NULL, false, 200, "Audit", NULL},
     {"GET", "/v1/events", LN_ROLE_VIEWER, false, ln_api_events,
      "what happens, as it is committed: run, step, approval, library; Last-Event-ID is honoured", NULL, NULL,
      false, 200, NULL, EVENTS},

@@ -281,7 +281,8 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err); /* sets id; one
 ** expired by ms, or this person has voted.  Then `by` names those who decided ("ann, bob"). */
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                          int64_t ms, ln_err *err);
-/* What somebody has denied meanwhile stays denied. */
+/* What somebody has denied meanwhile stays denied; what somebody has approved stays so where it would lapse
+** (decided_ms 0: what was approved before the store was restored counts no more). */
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
 bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
