@@ -79,8 +79,8 @@ bool ln_api_alerts_take(ln_api *a, ln_err *err) {
 
 /* ------------------------------------------------------------------ GET */
 
-/* A source that asks whether its deliveries are wanted hears its own word again, and nothing else: it need not
-** have said yet who it is. */
+/* A source that asks whether its deliveries are wanted hears its own word again, and nothing else: it need
+** not have said yet who it is. */
 static bool answer_challenge(ln_api *a, ln_str word, ln_err *err) {
   ln_buf b;
   ln_json j;
