@@ -116,7 +116,8 @@ static bool check_connector(ln_engine *g, ln_str name, const char *file, ln_str 
   return c != NULL;
 }
 
-static void each_vendor(ln_engine *g, void (*fn)(void *arg, const char *name, const ln_vendor *v), void *arg) {
+static void each_vendor(ln_engine *g, void (*fn)(void *arg, const char *name, const ln_vendor *v),
+                        void *arg) {
   const lnC_registry *r = registry(g);
   for (size_t i = 0; r && i < r->n; i++)
     if (r->v[i].c && r->v[i].c->vendor) fn(arg, r->v[i].name, r->v[i].c->vendor);

@@ -2,8 +2,8 @@
 **
 ** A look is a run of one operation, so that its tokens, limits, retries and pages are those of any.  How far
 ** a source was read is a cursor in the store, written with the alerts of that look, or not at all; the next
-** look begins an overlap before it, since vendors show some alerts late, and that an alert is kept once makes
-** it exact.  A look that finds too much is made again for half of its time, and goes on piece by piece.
+** look begins an overlap before it, since vendors show some alerts late, and that an alert is kept once
+** makes it exact.  A look that finds too much is made again for half of its time, and goes on piece by piece.
 **
 ** What a look found is with the alerts; the run of one that found nothing new, or failed, is removed again,
 ** and a failure is in the log. */

@@ -320,7 +320,8 @@ bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed,
                          ln_err *err); /* "not_found"               */
 /* As the transaction has it; nothing is appended when there is none. */
 bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err);
-/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it failed. */
+/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it
+** failed. */
 typedef bool (*ln_sealed_fn)(void *arg, ln_str name, ln_str sealed, int64_t ms);
 bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err);
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
