@@ -112,7 +112,7 @@ static bool one_text(ln_reading *r, ln_str text) {
   say_at(r);
   if (!ln_host_json(r->in->g->host, text, &r->value, &bad)) return no_json(r, text, bad.message);
   ln_str rest = ln_buf_view(&r->value);
-  if (!ln_v_read(&rest, &v) || v.tag != 'A' || !v.count) return one_document(r, ln_buf_view(&r->value));
+  if (!ln_v_read(&rest, &v) || v.tag != 'A') return one_document(r, ln_buf_view(&r->value));
   r->elements = v.body;
   return true;
 }

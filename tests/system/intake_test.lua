@@ -79,6 +79,7 @@ sys.test("what no adapter knows is 422 with why, and kept; half of it known is 2
   eq(r.status, 422)
   has(r.doc().detail, "no known alert format: an object with odd")
   eq(http:call("POST", "/v1/alerts", { as = "operator", body = "not JSON" }).status, 422)
+  eq(http:call("POST", "/v1/alerts", { as = "operator", body = "[]" }).status, 202)
   r = http:call("POST", "/v1/alerts", { as = "operator", body = '[{"odd":2},' .. alert "a" .. "]" })
   eq(r.status, 202)
   eq(#r.doc().unknown, 1)
