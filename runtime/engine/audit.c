@@ -133,8 +133,8 @@ static bool read_line(ln_str line, ln_checkpoint *c, bool *damaged) {
   *c = (ln_checkpoint){.hash = member(rest, "hash"),
                        .signer = member(rest, "signer"),
                        .signature = member(rest, "signature")};
-  *damaged = !number_of(member(rest, "seq"), &c->seq) || !number_of(member(rest, "ms"), &c->ms) || c->seq < 1 ||
-             c->hash.n != HEX || c->signer.n != HEX || c->signature.n != 2 * SIGNATURE;
+  *damaged = !number_of(member(rest, "seq"), &c->seq) || !number_of(member(rest, "ms"), &c->ms) ||
+             c->seq < 1 || c->hash.n != HEX || c->signer.n != HEX || c->signature.n != 2 * SIGNATURE;
   return !*damaged;
 }
 

@@ -317,7 +317,8 @@ static void test_overload(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
-      cmocka_unit_test(test_decided_once), cmocka_unit_test(test_key_joins), cmocka_unit_test(test_a_storm_asks), cmocka_unit_test(test_overload),
+      cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
+      cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
       cmocka_unit_test(test_marks_and_cursors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
