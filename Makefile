@@ -126,10 +126,30 @@ reference:                    ## writes docs/reference and stdlib/meta from anno
 	lua5.4 docs/generate/record.lua
 	lua5.4 docs/reference.lua
 
-install: $(BIN)               ## PREFIX= DESTDIR=
+man:                          ## the manual's pages, from docs/; in build/man
+	@tests/deps build package
+	@$(MAKE) $(QUIETLY) $(BIN)
+	@lua5.4 packaging/man.lua $(BIN) $(BUILD)/man
+
+SHARE    = $(DESTDIR)$(PREFIX)/share
+install: man                  ## PREFIX= DESTDIR=: program, scripts, manual, completion, unit
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lunette
-	cd stdlib && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/stdlib/{}' ';'
-	cd scripts && find . -name '*.lua' ! -name '*_test.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/lunette/scripts/{}' ';'
+	cd stdlib && find . -name '*.lua' -exec install -D -m 644 '{}' '$(abspath $(SHARE))/lunette/stdlib/{}' ';'
+	cd scripts && find . -name '*.lua' ! -name '*_test.lua' -exec install -D -m 644 '{}' '$(abspath $(SHARE))/lunette/scripts/{}' ';'
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/doc/lunette $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(BUILD)/man/*.1 $(SHARE)/man/man1
+	install -m 644 $(BUILD)/man/*.5 $(SHARE)/man/man5
+	install -m 644 LICENSE README.md docs/*.md $(SHARE)/doc/lunette
+	install -D -m 644 packaging/lunette.bash $(SHARE)/bash-completion/completions/lunette
+	install -D -m 644 packaging/lunette.zsh $(SHARE)/zsh/site-functions/_lunette
+	install -D -m 644 packaging/lunette.fish $(SHARE)/fish/vendor_completions.d/lunette.fish
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/lunette.conf.lua >$(SHARE)/doc/lunette/lunette.conf.lua
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/lunette.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/lunette.service
+
+deb:                          ## a Debian package, in build/
+	@tests/deps build package
+	@$(MAKE) $(QUIETLY) $(BIN)
+	@packaging/deb $(BUILD)
 
 clean:                        ## removes build/
 	rm -rf $(BUILD)
@@ -137,6 +157,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference install clean help
+.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

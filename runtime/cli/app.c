@@ -151,8 +151,9 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
           ln_timing_begin(&a->g, !a->sim, err));
 }
 
-/* A core would hold secrets, and so does what a debugger reads; the checker for leaks is one itself.  And who carries runs does not die with somebody whom it has something to tell: a
-** reader of its output, a command that it serves, a peer. */
+/* A core would hold secrets, and so does what a debugger reads; the checker for leaks is one itself.  And
+** who carries runs does not die with somebody whom it has something to tell: a reader of its output, a
+** command that it serves, a peer. */
 static void set_up_process(const ln_app_opts *o) {
   const struct rlimit none = {0, 0};
   const struct sigaction ignore = {.sa_handler = SIG_IGN};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static size_t put_plain(FILE *f, ln_str text, bool lines) {
@@ -60,8 +61,19 @@ bool ln_app_colour(FILE *f) {
   return isatty(fileno(f)) && !(no && no[0]);
 }
 
+/* For completion in shells, so that none has a list of its own: one a line, with "=" where a value is
+** wanted. */
+static void list_options(const struct option *table) {
+  for (; table->name; table++)
+    printf("--%s%s\n", table->name, table->has_arg == required_argument ? "=" : "");
+}
+
 int ln_app_option(int argc, char **argv, const struct option *table) {
   const char *command = argv[0];
+  if (argc == 2 && strcmp(argv[1], "--options") == 0) {
+    list_options(table);
+    exit(fflush(stdout) == 0 ? LN_EXIT_DONE : LN_EXIT_FAILED);
+  }
   opterr = 0;
   int opt = getopt_long(argc, argv, ":", table, NULL);
   if (opt == ':') {

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct loaded {                                  /* the configuration and what its texts point into */
@@ -490,14 +491,18 @@ static int l_env(lua_State *L) {
 }
 
 /* The file is its owner's own, but a slip in it is not to hang every command, or to eat the machine. */
-enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
+enum { STEPS = 1000, CPU_MOST_S = 1, MEMORY_MOST = 64 << 20 };
 
 static void too_long(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  luaL_where(L, 0);
-  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1),
-                  STEPS_MOST);
-  lua_error(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, "began");
+  if (clock() - (clock_t)lua_tointeger(L, -1) > (clock_t)CPU_MOST_S * CLOCKS_PER_SEC) {
+    luaL_where(L, 0);
+    lua_pushfstring(L, "%sit runs for more than %d s: it has only to return a table", lua_tostring(L, -1),
+                    CPU_MOST_S);
+    lua_error(L);
+  }
+  lua_pop(L, 1);
 }
 
 static void *allocate(void *used, void *p, size_t osize, size_t nsize) {
@@ -513,7 +518,9 @@ static bool run_file(loaded *l, const char *path, ln_err *err) {
   size_t used = 0;
   lua_State *L = lua_newstate(allocate, &used);
   if (!L) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-  lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MOST);
+  lua_pushinteger(L, (lua_Integer)clock());
+  lua_setfield(L, LUA_REGISTRYINDEX, "began");
+  lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS);
   lua_pushcfunction(L, l_secret);
   lua_setglobal(L, "secret");
   lua_pushcfunction(L, l_env);

@@ -89,6 +89,9 @@ void ln_vendor_drop(ln_calling *x);                      /* done will not be cal
 
 typedef struct ln_vendor_stats {
   uint64_t calls, attempts, retries, tokens;             /* tokens: token calls sent */
+  int64_t waiting, in_flight;                            /* calls now: for their turn, and on the wire */
+  int64_t remaining;                                   /* as the vendor last said of all calls; -1: nothing */
+  int64_t wait_ms;                                       /* nobody is sent before, by its limits; 0: now */
   bool open;                                             /* the breaker lets nobody through */
 } ln_vendor_stats;
 void ln_vendor_stats_get(const ln_vendor *v, ln_vendor_stats *out);

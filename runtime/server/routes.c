@@ -9,45 +9,57 @@ static const ln_field start_body[] = {
     {"playbook", "string", true, "its name, such as t1059.respond"},
     {"input", "object", false, "values for its declared inputs"},
     {"plan", "boolean", false, "only say which writes it would make"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field list_query[] = {
     {"state", "running|waiting|completed|failed|cancelled", false, "only runs in that state"},
     {"playbook", "string", false, "only runs of that playbook"},
     {"before", "string", false, "only runs that began before this one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field plan_body[] = {
-    {"plan", "boolean", false, "only say what it would take back"}, {NULL, NULL, false, NULL}};
+    {"plan", "boolean", false, "only say what it would take back"},
+    {NULL, NULL, false, NULL},
+};
 static const ln_field signal_body[] = {
-    {"value", "any", false, "what await_signal returns"}, {NULL, NULL, false, NULL}};
+    {"value", "any", false, "what await_signal returns"},
+    {NULL, NULL, false, NULL},
+};
 static const ln_field release_body[] = {
     {"why", "string", true, "for the record"},
     {"plan", "boolean", false, "only say what it would lift"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field decide_body[] = {
     {"decision", "approve|deny", true, "the answer"},
     {"comment", "string", false, "for the record"},
     {"answer", "string", false, "which of the answers that an `ask` offers"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field freeze_body[] = {
     {"why", "string", true, "for the record"},
     {"connector", "string", false, "only writes of that connector"},
     {"playbook", "string", false, "only writes of that playbook"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field thaw_query[] = {
     {"connector", "string", false, "only what was frozen for that connector"},
     {"playbook", "string", false, "only what was frozen for that playbook"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field entities_query[] = {
     {"entity", "string", false, "vendor:kind:id, or a bare name"},
     {"kind", "string", false, "only entities of that kind"},
     {"after", "integer", false, "only holds after that one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field approvals_query[] = {
     {"after", "integer", false, "only questions after that one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 
 static const ln_field audit_query[] = {
     {"after", "integer", false, "only records after that one: the link to the next page has it"},
@@ -106,7 +118,8 @@ const ln_route ln_routes[] = {
      "the playbooks that are loaded, and the scripts that are not as they are on the disk", NULL, NULL, false,
      200, "Playbooks", NULL},
     {"GET", "/v1/coverage", LN_ROLE_VIEWER, false, ln_api_coverage,
-     "D3FEND countermeasures against the playbooks that are loaded", NULL, NULL, false, 200, "Coverage", NULL},
+     "D3FEND countermeasures against the playbooks that are loaded", NULL, NULL, false, 200, "Coverage",
+     NULL},
     {"GET", "/v1/audit", LN_ROLE_ADMIN, false, ln_api_audit,
      "what was decided, refused and done, in order; detail is JSON in a text, as it is chained", audit_query,
      NULL, false, 200, "Audit", NULL},
@@ -118,11 +131,12 @@ const ln_route ln_routes[] = {
     {"GET", "/healthz", LN_ROLE_NONE, false, ln_api_health,
      "is all well? 503 when frozen, or when the newest scripts cannot be used", NULL, NULL, false, 200,
      "Health", NULL},
-    {"GET", "/readyz", LN_ROLE_NONE, false, ln_api_ready, "the same, and 503 while it stops", NULL, NULL, false,
-     200, "Health", NULL},
+    {"GET", "/readyz", LN_ROLE_NONE, false, ln_api_ready, "the same, and 503 while it stops", NULL, NULL,
+     false, 200, "Health", NULL},
     {"GET", "/metrics", LN_ROLE_VIEWER, true, ln_api_metrics,
      "OpenMetrics; without a token where the configuration opens it", NULL, NULL, false, 200, NULL, METRICS},
-    {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL}};
+    {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL},
+};
 
 /* ------------------------------------------------------------------ texts of an address */
 

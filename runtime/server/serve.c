@@ -20,8 +20,8 @@
 ** stale: of what goes on with its last good version, or has none: an array of
 ** { at, last, module, since, why }.
 **
-** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their token),
-** not by the message. */
+** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their
+** token), not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
@@ -30,6 +30,7 @@
 #include "engine/dropbox.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
+#include "engine/poll.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
@@ -51,6 +52,7 @@ struct ln_service {
   ln_alerts *alerts;
   ln_schedules *schedules;
   ln_dropbox *folder;                                    /* NULL: none is configured                        */
+  ln_polls *polls;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -61,7 +63,7 @@ struct ln_service {
   struct { int64_t until_ms; void (*done)(void *arg); void *arg; ln_timer look; } drain; /* done NULL: none */
 };
 
-struct doing {                                           /* what was asked, until what came of it is durable */
+struct doing { /* what was asked, until what came of it is durable */
   ln_service *s;                                         /* NULL: it is no more                             */
   ln_service_fn done;
   void *arg;                                             /* NULL: nobody wants to know any more             */
@@ -576,6 +578,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
+       (s->polls = ln_polls_start(g, s->alerts, err)) &&
        ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
@@ -587,13 +590,15 @@ void ln_service_stop(ln_service *s) {
   if (!s) return;
   ln_schedules_stop(s->schedules);
   ln_dropbox_stop(s->folder);
+  ln_polls_stop(s->polls);
   ln_alerts_stop(s->alerts);
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
-  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
+  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer still has them */
   if (s->events) ln_events_end(s->events);
   ln_http_stop(s->http);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
+  ln_polls_free(s->polls);
   ln_reload_stop(s->scripts);
   ln_events_free(s->events);
   ln_buf_free(&s->shelf.playbooks);
@@ -639,6 +644,7 @@ struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }
+const ln_sched *ln_service_sched(const ln_service *s) { return s->sched; }
 bool ln_service_is_draining(const ln_service *s) { return s->drain.done != NULL; }
 void ln_service_nudge(ln_service *s) { ln_sched_nudge(s->sched); }
 

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/reload.h"
 #include "engine/run.h"
+#include "engine/sched.h"
 
 typedef struct ln_service ln_service;
 typedef struct ln_events ln_events;                      /* server/events.h                                 */
@@ -14,7 +15,7 @@ struct ln_alerts;                                        /* engine/alerts.h     
 typedef struct ln_tallies ln_tallies;                    /* server/tallies.h                                */
 
 typedef struct ln_service_opts {
-  int fd;                                                /* listens for HTTP already; 0: none was handed over */
+  int fd;                                                /* listens for HTTP already; 0: none          */
 } ln_service_opts;
 
 /* Takes the store ("conflict": another serves it), takes up what is due and what the dead have left, and
@@ -39,6 +40,7 @@ struct ln_alerts *ln_service_alerts(const ln_service *s);
 ln_events *ln_service_events(const ln_service *s);
 ln_tallies *ln_service_tallies(const ln_service *s);
 const ln_reload *ln_service_scripts(const ln_service *s); /* NULL: they are not watched                   */
+const ln_sched *ln_service_sched(const ln_service *s);
 bool ln_service_is_draining(const ln_service *s);
 void ln_service_on_event(void *arg, ln_run *r, const ln_event *e); /* what any run of it tells              */
 void ln_service_nudge(ln_service *s);                    /* something was committed that runs wait for   */

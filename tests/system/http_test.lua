@@ -365,6 +365,13 @@ end)
 sys.test("beyond this machine it wants TLS", function(t)
   t:write("lunette.conf.lua", 'return { scripts = {}, listen = "0.0.0.0:0" }')
   has(t:expect(4, { "serve" }).err, "TLS")
+  t:write("lunette.conf.lua", 'return { scripts = {}, listen = "[::]:0" }')
+  has(t:expect(4, { "serve" }).err, "TLS")
+  for _, where in ipairs { "localhost:7059", "7059", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":7059" } do
+    t:write("lunette.conf.lua", ("return { scripts = {}, listen = %q }"):format(where))
+    local r = t:run { "serve" }
+    assert(r.code > 0 and r.err:find("127.0.0.1", 1, true) and not r.err:find "TLS", where .. ": " .. r.err)
+  end
 end)
 
 sys.test("an address that is taken is said, and is fatal where it was asked for", function(t)

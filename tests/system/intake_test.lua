@@ -8,6 +8,12 @@ local function alert(id, rule)
     :format(rule or "Shell in a container", id)
 end
 
+local function event(n)
+  return ('{"uuid":"ev-%s","eventType":"user.session.start","published":"2026-03-02T09:10:44.120Z","severity":"WARN",'
+    .. '"displayMessage":"User login","actor":{"id":"00u1","type":"User","alternateId":"a@b.example"},'
+    .. '"outcome":{"result":"FAILURE"}}'):format(n)
+end
+
 local function trigger(t)
   t:playbook("wants", "store.incr('n') return input.alert.id",
              'uses = { "store" }, input = { alert = "alert" }, on = function() return true end,')
@@ -119,9 +125,14 @@ sys.test("a source with a token, and its question whether it may", function(t)
   local r = ask(right)
   eq(r.status, 200)
   eq(r.doc().verification, "say this")
-  eq(ask(wrong).status, 401)
-  right["X-Challenge"], wrong["X-Challenge"] = nil, nil
-  eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = right }).status, 202)
+  eq(ask({}).status, 200)                                 -- who it is it says with its deliveries
+  right["X-Challenge"] = nil
+  local hook = '{"eventType":"com.okta.event_hook","eventId":"e1","data":{"events":[' .. event "1" .. "," .. event "2" .. "]}}"
+  r = http:call("POST", "/v1/alerts?source=hooks", { body = hook, headers = right })
+  eq(r.status, 200)
+  eq(#r.doc().alerts, 2)
+  eq(#http:call("POST", "/v1/alerts?source=hooks", { body = hook, headers = right }).doc().alerts, 2)
+  eq(#listed(http), 2)
   eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "b", headers = wrong }).status, 401)
   eq(http:call("GET", "/v1/alerts").status, 401)
   job.stop()
@@ -259,6 +270,71 @@ sys.test("killed among files, each alert of theirs is there once", function(t)
   for i = 1, 60 do eq(goes_to(t, i .. ".json"), "done") end
   eq(count(t), 60)
   job.stop()
+end)
+
+-- Polling -------------------------------------------------------------------------------------------------
+
+sys.test("alerts are asked for: each once, whatever dies, and the cursor moves with them", function(t)
+  trigger(t)
+  t:sim { "--speed", "600" }
+  local conf = t:read "sim.conf.lua"
+  t:write("sim.conf.lua", (conf:gsub("return {", 'return { intake = { poll = { "crowdstrike", "visionone" } }, '
+                                     .. 'scripts = { "scripts" },', 1)))
+  local function all()
+    local out = {}
+    for line in t:expect(0, { "alerts", "--json" }).out:gmatch "[^\n]+" do out[#out + 1] = sys.decode(line) end
+    return out
+  end
+  local function looks()
+    local n = 0
+    for _, r in ipairs(t:log()) do n = n + (r.request and tostring(r.op):find "alerts" and 1 or 0) end
+    return n
+  end
+  local job = t:serve()
+  assert(t:until_true(function()
+    local of = {}
+    for _, a in ipairs(all()) do of[a.source] = true end
+    return of.crowdstrike and of.trend_vision_one
+  end), job.seen "err")
+  local n = #all()
+  job.kill "KILL"
+  job.wait()
+  job = t:serve()
+  local before = looks()
+  t:until_true(function() return looks() > before + 4 end) -- they are asked again, and told again
+  eq(#all(), n)
+  local kept = select(2, t:expect(0, { "runs", "--json" }).out:gsub("%.alerts\"", ""))
+  assert(kept <= 4, kept .. " looks are kept that found nothing new")
+  for _, a in ipairs(all()) do
+    eq(a.by, "poll")
+    eq(a.runs[1].what, "started")
+  end
+  job.stop()
+end)
+
+sys.test("a look that finds too much is made again for half of its time", function(t)
+  t:playbook("none", "return 1")
+  local one = "state.alerts[#state.alerts + 1] = alert_of(state, e, e.processes[#e.processes], now - 60)"
+  t:record { visionone = { { one, "for k = 1, 280 do for _ = 1, 3 do "
+    .. one:gsub("now %- 60", "now - k") .. " end end" } } }
+  t:sim { "--speed", "600" }
+  t:write("sim.conf.lua", (t:read "sim.conf.lua":gsub("return {", 'return { intake = { poll = { "visionone" } }, '
+                                                      .. 'scripts = { "scripts" },', 1)))
+  local job = t:serve()
+  local n
+  t:until_true(function()
+    n = select(2, t:expect(0, { "alerts", "--json" }).out:gsub("\n", ""))
+    return n >= 1680
+  end)
+  eq(n, 1680)
+  eq(#t:expect(0, { "alerts", "--kept" }).out, 0)
+  has(job.seen "err", "code=too_many")
+  job.stop()
+end)
+
+sys.test("a connector that cannot be polled is said", function(t)
+  t:write("lunette.conf.lua", 'return { intake = { poll = { "crowdstrike" } } }')
+  has(t:expect(4, { "serve" }).err, "the connector crowdstrike is not configured")
 end)
 
 sys.done()
