@@ -116,6 +116,13 @@ static bool check_connector(ln_engine *g, ln_str name, const char *file, ln_str 
   return c != NULL;
 }
 
+static void each_vendor(ln_engine *g, void (*fn)(void *arg, const char *name, const ln_vendor *v),
+                        void *arg) {
+  const lnC_registry *r = registry(g);
+  for (size_t i = 0; r && i < r->n; i++)
+    if (r->v[i].c && r->v[i].c->vendor) fn(arg, r->v[i].name, r->v[i].c->vendor);
+}
+
 bool ln_connectors_open(ln_engine *g, ln_err *err) {
   lnC_registry *r = calloc(1, sizeof *r);
   if (!r) return ln_fail(err, "memory", LN_AGAIN, "no memory for the connectors");
@@ -123,6 +130,7 @@ bool ln_connectors_open(ln_engine *g, ln_err *err) {
   g->connectors = r;
   g->open_connector = lnL_connector_open;
   g->check_connector = check_connector;
+  g->each_vendor = each_vendor;
   if (add_folders(r, err)) return true;
   ln_connectors_close(g);
   return false;

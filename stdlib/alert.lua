@@ -176,6 +176,7 @@ end
 local function page(document)
   if type(document.reply) == "table" then return page(document.reply) end
   if type(document.hits) == "table" and document.hits.hits then return page(document.hits) end
+  if type(document.data) == "table" and document.eventType then return document.data.events end -- a hook's delivery
   for _, p in ipairs(PAGES) do
     local list, mark = document[p[1]], p[2]
     if type(list) == "table" and (mark == nil or document[mark] ~= nil)

@@ -46,7 +46,8 @@ local function base(r, class, name, category, category_name, activity, activity_
     category_uid = category, category_name = category_name, class_uid = class, class_name = name,
     activity_id = activity, activity_name = activity_name, type_uid = class * 100 + activity,
     type_name = name .. ": " .. activity_name, time = r.ms, severity_id = INFORMATIONAL, severity = "Informational",
-    metadata = { version = VERSION, uid = r.hash, sequence = r.seq, event_code = r.what, profiles = json.array { "host" },
+    metadata = { version = VERSION, uid = r.hash, sequence = r.seq, event_code = r.what,
+                 profiles = json.array { "host" },
                  product = { name = "Lunette", vendor_name = "Lunette" } },
   }
 end

@@ -3,6 +3,7 @@
 ** a writer whose jobs are tasks of the same queue. */
 #include "cli/app.h"
 
+#include "base/log.h"
 #include "base/units.h"
 
 #include "engine/library.h"
@@ -150,8 +151,9 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
           ln_timing_begin(&a->g, !a->sim, err));
 }
 
-/* A core would hold secrets, and so does what a debugger reads; the checker for leaks is one itself.  And who carries runs does not die with somebody whom it has something to tell: a
-** reader of its output, a command that it serves, a peer. */
+/* A core would hold secrets, and so does what a debugger reads; the checker for leaks is one itself.  And
+** who carries runs does not die with somebody whom it has something to tell: a reader of its output, a
+** command that it serves, a peer. */
 static void set_up_process(const ln_app_opts *o) {
   const struct rlimit none = {0, 0};
   const struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -167,6 +169,8 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->sim = o->sim;
   set_up_process(o);
   if (!(a->config = ln_config_load(o->config, err))) return false;
+  ln_log_json(a->config->log_json);
+  if (a->config->log_level >= 0) ln_log_level((ln_level)a->config->log_level);
   a->g.config = a->config;
   a->g.modules = lnL_modules;
   a->g.open_words = lnL_open_words;

@@ -2,6 +2,7 @@
 #include "cli/app.h"
 
 #include "base/units.h"
+#include "engine/rows.h"
 
 #include <stdlib.h>
 
@@ -14,32 +15,12 @@ static const struct option options[] = {{"kept", no_argument, NULL, OPT_KEPT},
                                         LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette alerts [ALERT] [--kept|--missed] [--since T] [--json] [--config FILE]\n"
-    "The alerts that came in, newest first, and what each started.  With ALERT, its number: all of that one,\n"
+    "The alerts that came in, newest first, and what each started.  With ALERT, its number: all of it,\n"
     "with what it said.  --kept: what no adapter knows; --missed: where a trigger failed.\n";
 
 typedef struct listing { ln_app *app; bool json, whole, ok; ln_err *err; } listing;
 
 /* ------------------------------------------------------------------ as JSON */
-
-static void put(ln_json *j, const char *key, ln_str v) {
-  if (!v.n) return;
-  ln_json_key(j, ln_str_of(key));
-  ln_json_str(j, v);
-}
-
-static bool put_run(void *arg, const ln_alert_run *r) {
-  ln_json *j = arg;
-  char id[24];
-  ln_json_open(j, '{');
-  put(j, "playbook", r->playbook);
-  put(j, "what", r->what);
-  put(j, "run", ln_str_of(r->ulid));
-  put(j, "why", r->why);
-  snprintf(id, sizeof id, "%lld", (long long)r->approval);
-  if (r->approval) put(j, "approval", ln_str_of(id));
-  ln_json_close(j, '}');
-  return true;
-}
 
 static bool put_document(const listing *l, const ln_alert_row *a, ln_json *j) {
   ln_buf value;
@@ -53,26 +34,12 @@ static bool put_document(const listing *l, const ln_alert_row *a, ln_json *j) {
 }
 
 static bool print_json(const listing *l, const ln_alert_row *a) {
-  char at[LN_TIME_TEXT];
   ln_buf b;
   ln_json j;
   ln_buf_init(&b, (size_t)256 << 20);
   ln_json_init(&j, &b);
   ln_json_open(&j, '{');
-  ln_json_key(&j, LN_STR("alert")), ln_json_int(&j, a->id);
-  put(&j, "source", a->source);
-  put(&j, "id", a->name);
-  put(&j, "state", a->state);
-  ln_format_time(a->ms, at);
-  put(&j, "received", ln_str_of(at));
-  put(&j, "by", a->by);
-  put(&j, "severity", a->severity);
-  put(&j, "title", a->title);
-  put(&j, "why", a->why);
-  ln_json_key(&j, LN_STR("runs")), ln_json_open(&j, '[');
-  bool ok = ln_store_alert_runs(l->app->g.store, a->id, put_run, &j, l->err);
-  ln_json_close(&j, ']');
-  ok = ok && (!l->whole || put_document(l, a, &j));
+  bool ok = ln_alert_row_members(l->app->g.store, a, &j, l->err) && (!l->whole || put_document(l, a, &j));
   ln_json_close(&j, '}');
   ok = ok && ln_buf_ok(&b, l->err);
   if (ok) ln_app_put(stdout, ln_buf_view(&b), 0), putchar('\n');

@@ -21,7 +21,13 @@ static const char thaw_help[] =
     "usage: lunette thaw [--connector C] [--playbook P] [--config FILE]\n"
     "Ends a freeze: all of them, or that of a connector or a playbook.  What waited asks its gates again.\n";
 
-typedef struct freezing { ln_app app; bool thaw; const char *why; char scope[LN_SCOPE_TEXT]; int64_t n; } freezing;
+typedef struct freezing {
+  ln_app app;
+  bool thaw;
+  const char *why;
+  char scope[LN_SCOPE_TEXT];
+  int64_t n;
+} freezing;
 
 static bool print_one(void *arg, const ln_freeze *f) {
   char at[LN_TIME_TEXT];

@@ -1,5 +1,5 @@
-/* cmd_secret.c: lunette secret set, list, rm, rotate: the vault.  A value is never an argument: it comes from a
-** prompt without echo, or from standard input. */
+/* cmd_secret.c: lunette secret set, list, rm, rotate: the vault.  A value is never an argument: it comes
+** from a prompt without echo, or from standard input. */
 #include "cli/app.h"
 
 #include "base/units.h"

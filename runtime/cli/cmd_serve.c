@@ -43,8 +43,8 @@ static void reload(serving *v) {
   hung_up = 0;
   ln_notify_reloading(v->app->g.loop->clock);
   if (ln_service_reload(v->s, &err))
-    ln_log(LN_INFO, "serve.reloaded", "what=scripts,certificate rest=\"needs a restart\"");
-  else ln_log(LN_ERROR, "serve.reload", "error=\"%s\"", err.message);
+    ln_log(LN_INFO, "serve.reloaded", "what=scripts,certificate rest=needs a restart");
+  else ln_log(LN_ERROR, "serve.reload", "error=%s", err.message);
   ln_notify("READY=1");
 }
 
@@ -79,7 +79,7 @@ static int serve(ln_app *app, const ln_service_opts *o) {
   ln_app_catch(SIGINT);
   ln_app_catch(SIGTERM);
   sigaction(SIGHUP, &hangup, NULL);
-  ln_log_level(LN_INFO);
+  if (app->config->log_level < 0) ln_log_level(LN_INFO);
   ln_audit_watch *audit = NULL;
   v.s = ln_service_start(&app->g, o, &err);
   if (v.s && (!ln_audit_configured(&app->g, ln_str_of(ln_app_user()), &err) ||

@@ -1,4 +1,4 @@
-/* cmd_triggers.c: lunette triggers: which playbooks alerts or the clock start, and when the clock does next. */
+/* cmd_triggers.c: lunette triggers: which playbooks alerts or the clock start, and when it does next. */
 #include "cli/app.h"
 
 #include "base/units.h"
@@ -7,11 +7,16 @@
 static const struct option options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette triggers [--json] [--config FILE]\n"
-    "The playbooks that alerts (`on`) or the clock (`every`) start; of these also when they are due, and their\n"
-    "last run.\n";
+    "The playbooks that alerts (`on`) or the clock (`every`) start; of these also when they are due, and\n"
+    "their last run.\n";
 
 /* A schedule's row, if `lunette serve` has made one already. */
-typedef struct due { const char *playbook; bool there, under_way; int64_t due_ms; char run[LN_ULID + 1], why[LN_ERR_TEXT]; } due;
+typedef struct due {
+  const char *playbook;
+  bool there, under_way;
+  int64_t due_ms;
+  char run[LN_ULID + 1], why[LN_ERR_TEXT];
+} due;
 
 static bool see(void *arg, const ln_schedule *s) {
   due *d = arg;

@@ -16,8 +16,9 @@
 #include <stdlib.h>
 
 enum {
-  QUEUE_BYTES = 64 << 20,                                /* of texts that wait to be read                   */
+  QUEUE_BYTES = 64 << 20,                                /* of all that is on its way to the disk           */
   QUEUE_MOST = 4096,
+  STEP = 32,                                             /* documents that are read in a turn of the loop   */
   ANSWERS_MOST = 16384,                                  /* on their way to disk, or waiting for triggers   */
   NAME_MOST = 512, TITLE_MOST = 300, WHY_MOST = 300      /* bytes that a row keeps                          */
 };
@@ -27,7 +28,7 @@ typedef struct taken {                                   /* one document of a te
   bool known, fresh, decided;
   size_t at, n;                                          /* its value, in `values`                          */
   int64_t id;
-  char name[NAME_MOST + 1], where[64], *why;
+  char name[NAME_MOST + 1], source[64], where[64], *why;
 } taken;
 
 typedef struct taking {
@@ -49,7 +50,9 @@ struct ln_alerts {
   char snapshot[96];                                     /* whose adapters the intake has                   */
   ln_deciding *deciding;
   taking *queue, **queue_end, *answers;
-  size_t queued, queued_bytes, with_writer, unanswered;
+  taking *being_read;                                    /* taken off the queue; NULL: none                 */
+  ln_reading *reading;
+  size_t queued, bytes, with_writer, unanswered;         /* bytes: of texts, and of values for the writer   */
   bool posted, stopping;
 };
 
@@ -80,8 +83,6 @@ static bool put_run(void *arg, const ln_alert_run *r) {
   return true;
 }
 
-static ln_str value_of(const taking *t, const taken *d) { return (ln_str){t->values.p + d->at, d->n}; }
-
 static void put_alert(taking *t, const taken *d, ln_buf *out) {
   counted c = {0, out};
   ln_err quiet;
@@ -94,14 +95,15 @@ static void put_alert(taking *t, const taken *d, ln_buf *out) {
   list = ln_v_begin(out, 'A', c.n);
   ln_store_alert_runs(s, d->id, put_run, &c, &quiet);
   ln_v_end(out, list);
-  put_text(out, "source", ln_v_get_str(value_of(t, d), "source"));
+  put_text(out, "source", ln_str_of(d->source));
   ln_v_end(out, mark);
 }
 
 static void put_unknown(const taken *d, ln_buf *out) {
-  size_t mark = ln_v_begin(out, 'O', 3);
+  size_t mark = ln_v_begin(out, 'O', 4);
   put_text(out, "at", ln_str_of(d->where));
   put_text(out, "id", ln_str_of(d->name));
+  ln_v_key(out, LN_STR("new")), ln_v_bool(out, d->fresh);
   put_text(out, "why", ln_str_of(d->why));
   ln_v_end(out, mark);
 }
@@ -167,11 +169,13 @@ static ln_str cut(ln_str s, size_t most) {
   return (ln_str){s.p, most};
 }
 
+static ln_str value_of(const taking *t, const taken *d) { return (ln_str){t->values.p + d->at, d->n}; }
+
 static bool add_one(ln_tx *tx, taking *t, taken *d, int64_t now_ms, ln_err *err) {
   ln_str value = value_of(t, d);
   ln_alert_row row = {.ms = now_ms, .by = ln_buf_view(&t->by), .name = ln_str_of(d->name)};
   if (d->known) {
-    row.source = ln_v_get_str(value, "source");
+    row.source = ln_str_of(d->source);
     row.state = LN_STR("new");
     row.title = cut(ln_v_get_str(value, "title"), TITLE_MOST);
     row.severity = ln_v_get_str(value, "severity");
@@ -201,6 +205,8 @@ static void taken_down(void *arg, const ln_err *err) {
   ln_loop *l = a->g->loop;
   size_t fresh = 0;
   a->with_writer--;
+  a->bytes -= t->values.n;
+  ln_buf_free(&t->values);
   for (size_t i = 0; !err && i < t->n; i++) fresh += t->v[i].known && t->v[i].fresh;
   t->undecided = fresh;
   if (fresh) ln_deciding_soon(a->deciding);
@@ -237,6 +243,8 @@ static bool add_document(void *arg, const ln_document *d) {
   if (!ln_buf_add(&t->values, d->value)) return ln_buf_ok(&t->values, &t->err);
   if (!d->known && !(one->why = ln_str_dup(cut(d->why, WHY_MOST))))
     return ln_fail(&t->err, "memory", LN_AGAIN, "no memory for alerts");
+  if (d->known)
+    snprintf(one->source, sizeof one->source, "%.*s", LN_STR_ARG(ln_v_get_str(d->value, "source")));
   snprintf(one->where, sizeof one->where, "%.*s", LN_STR_ARG(cut(d->at, sizeof one->where - 1)));
   if (id.n && id.n <= NAME_MOST && !memchr(id.p, '\0', id.n)) memcpy(one->name, id.p, id.n);
   else name_by_content(d->value, one->name);
@@ -258,13 +266,14 @@ static bool renew_intake(ln_alerts *a, ln_err *err) {
 }
 
 static bool read_text(ln_alerts *a, taking *t) {
-  return renew_intake(a, &t->err) && ln_intake_read(a->intake, ln_buf_view(&t->text), add_document, t, &t->err);
+  return renew_intake(a, &t->err) &&
+         ln_intake_read(a->intake, ln_buf_view(&t->text), add_document, t, &t->err);
 }
 
 static void read_next(void *arg);
 
 static void read_soon(ln_alerts *a) {
-  if (!a->posted && a->queue) a->posted = ln_post(a->g->loop, read_next, a);
+  if (!a->posted && (a->queue || a->being_read)) a->posted = ln_post(a->g->loop, read_next, a);
 }
 
 static taking *unqueue(ln_alerts *a) {
@@ -273,23 +282,38 @@ static taking *unqueue(ln_alerts *a) {
   if (!a->queue) a->queue_end = &a->queue;
   t->next = NULL;
   a->queued--;
-  a->queued_bytes -= t->text.n;
   return t;
 }
 
+static bool begin_next(ln_alerts *a) {
+  taking *t = a->being_read = unqueue(a);
+  return renew_intake(a, &t->err) && (a->reading = ln_reading_new(a->intake, ln_buf_view(&t->text), &t->err));
+}
+
+/* It was read, or cannot be. */
+static void end_reading(ln_alerts *a, bool ok) {
+  static const ln_err full = {
+      .code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
+  taking *t = a->being_read;
+  ln_reading_free(a->reading);
+  a->reading = NULL;
+  a->being_read = NULL;
+  a->bytes -= t->text.n;
+  ln_buf_free(&t->text);
+  if (!ok) answer(t, &t->err);
+  else if (!ln_writer_submit(a->g->store, a->g->loop, take_apply, taken_down, t)) answer(t, &full);
+  else a->with_writer++, a->bytes += t->values.n;
+}
+
+/* So many documents a turn of the loop: it has others to serve. */
 static void read_next(void *arg) {
-  static const ln_err full = {.code = "memory", .message = "no memory for a job of the writer", .retry = LN_AGAIN};
   ln_alerts *a = arg;
+  bool more = true, ok = true;
   a->posted = false;
-  if (!a->queue) return;
-  taking *t = unqueue(a);
-  if (!read_text(a, t)) {
-    answer(t, &t->err);
-  } else {
-    ln_buf_free(&t->text);
-    if (ln_writer_submit(a->g->store, a->g->loop, take_apply, taken_down, t)) a->with_writer++;
-    else answer(t, &full);
-  }
+  if (!a->being_read && !a->queue) return;
+  if (!a->being_read) ok = begin_next(a);
+  ok = ok && ln_reading_step(a->reading, STEP, add_document, a->being_read, &more, &a->being_read->err);
+  if (!ok || !more) end_reading(a, ok);
   read_soon(a);
 }
 
@@ -297,7 +321,8 @@ static void read_next(void *arg) {
 
 static bool has_room(const ln_alerts *a, size_t n, ln_err *err) {
   if (a->stopping) return ln_fail(err, "unavailable", LN_AGAIN, "this process is stopping");
-  if (a->queued < QUEUE_MOST && a->queued_bytes + n <= QUEUE_BYTES && a->unanswered < ANSWERS_MOST) return true;
+  if (a->queued < QUEUE_MOST && a->bytes + n <= QUEUE_BYTES && a->unanswered < ANSWERS_MOST)
+    return true;
   return ln_fail(err, "unavailable", LN_AGAIN, "too many alerts are on their way: hand it in again later");
 }
 
@@ -347,7 +372,7 @@ bool ln_alerts_take(ln_alerts *a, ln_str text, const ln_alert_from *from, ln_ale
   a->queue_end = &t->next;
   a->queued++;
   a->unanswered++;
-  a->queued_bytes += t->text.n;
+  a->bytes += t->text.n;
   read_soon(a);
   return true;
 }
@@ -390,11 +415,13 @@ ln_alerts *ln_alerts_start(ln_engine *g, ln_err *err) {
 static void stop_loop(void *arg) { ((ln_loop *)arg)->stop(arg); }
 
 void ln_alerts_stop(ln_alerts *a) {
-  static const ln_err stopping = {.code = "unavailable", .message = "this process is stopping", .retry = LN_AGAIN};
+  static const ln_err stopping = {
+      .code = "unavailable", .message = "this process is stopping", .retry = LN_AGAIN};
   if (!a) return;
   ln_loop *l = a->g->loop;
   a->stopping = true;
-  while (a->queue) answer(unqueue(a), &stopping);
+  if (a->being_read) a->being_read->err = stopping, end_reading(a, false);
+  while (a->queue) answer(unqueue(a), &stopping);        /* bytes count no more */
   while (a->answers) answer(a->answers, NULL);
   while ((a->with_writer || a->posted) && ln_post(l, stop_loop, l)) l->run(l);
   ln_deciding_stop(a->deciding);

@@ -22,8 +22,8 @@ typedef struct ln_alert_from {
   ln_str cursor, cursor_value;                           /* cursor: its name; empty: none                   */
 } ln_alert_from;
 
-/* answer: an encoded { alerts = { { id, new, runs, source } … }, unknown = { { at, id, why } … } }, in order;
-** runs: those of the alert so far; lent.  err: nothing was taken: "store", "memory", "conflict": that
+/* answer: an encoded { alerts = { { id, new, runs, source } … }, unknown = { { at, id, new, why } … } }, in
+** order; runs: those of the alert so far; lent.  err: nothing was taken: "store", "memory", "conflict": that
 ** delivery was seen before. */
 typedef void (*ln_alerts_fn)(void *arg, ln_str answer, const ln_err *err);
 

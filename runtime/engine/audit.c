@@ -3,8 +3,8 @@
 ** A checkpoint is an Ed25519 signature of "lunette audit checkpoint 1", the number and the hash of the last
 ** record and the time, each on a line.  It leaves the machine as one line of text, in the log and in a file
 ** that somebody carries away: what was signed there can be neither changed nor cut off afterwards, whoever
-** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint,
-** so that a log with other things around is as good as the file. */
+** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint
+** (or is JSON), so that a log with other things around is as good as the file. */
 #include "engine/audit.h"
 
 #include "base/log.h"
@@ -13,6 +13,7 @@
 #include "engine/hostlib.h"
 #include "engine/keyfile.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -31,7 +32,7 @@ enum {
   LOOK_MS = 60000
 };
 
-#define WORD LN_STR("audit.checkpoint ")
+#define WORD LN_STR("audit.checkpoint")
 
 /* ------------------------------------------------------------------ the key */
 
@@ -92,7 +93,7 @@ static void put_signed(const ln_checkpoint *c, ln_buf *out) {
 }
 
 static void put_line(const ln_checkpoint *c, ln_buf *out) {
-  ln_buf_addf(out, "%.*sseq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s", LN_STR_ARG(WORD),
+  ln_buf_addf(out, "%.*s seq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s", LN_STR_ARG(WORD),
               (long long)c->seq, LN_STR_ARG(c->hash), (long long)c->ms, LN_STR_ARG(c->signer),
               LN_STR_ARG(c->signature));
 }
@@ -107,28 +108,33 @@ static bool number_of(ln_str s, int64_t *out) {
   return !*end && !errno && *out >= 0;
 }
 
+/* The digits of a member: name=DIGITS, or, where the log is JSON, "name":DIGITS or "name":"DIGITS". */
+static ln_str member(ln_str line, const char *name) {
+  char forms[2][24];
+  snprintf(forms[0], sizeof forms[0], " %s=", name);
+  snprintf(forms[1], sizeof forms[1], "\"%s\":", name);
+  for (int i = 0; i < 2; i++) {
+    ptrdiff_t at = ln_str_find(line, ln_str_of(forms[i]));
+    if (at < 0) continue;
+    size_t from = (size_t)at + strlen(forms[i]), n = 0;
+    if (from < line.n && line.p[from] == '"') from++;
+    while (from + n < line.n && isxdigit((unsigned char)line.p[from + n])) n++;
+    return (ln_str){line.p + from, n};
+  }
+  return (ln_str){NULL, 0};
+}
+
 /* False: the line has none, or something that looks like one and is none (*damaged). */
 static bool read_line(ln_str line, ln_checkpoint *c, bool *damaged) {
   ptrdiff_t at = ln_str_find(line, WORD);
-  ln_str rest, pair, key, value;
-  bool ok = true;
-  int known = 0;
   *damaged = false;
   if (at < 0) return false;
-  *c = (ln_checkpoint){.seq = 0};
-  rest = (ln_str){line.p + at + WORD.n, line.n - (size_t)at - WORD.n};
-  while (ok && rest.n) {
-    ln_str_cut(rest, ' ', &pair, &rest);
-    if (!ln_str_cut(ln_str_trim(pair), '=', &key, &value)) continue;
-    known++;
-    if (ln_str_eq(key, LN_STR("seq"))) ok = number_of(value, &c->seq);
-    else if (ln_str_eq(key, LN_STR("ms"))) ok = number_of(value, &c->ms);
-    else if (ln_str_eq(key, LN_STR("hash"))) c->hash = value;
-    else if (ln_str_eq(key, LN_STR("signer"))) c->signer = value;
-    else if (ln_str_eq(key, LN_STR("signature"))) c->signature = value;
-    else known--;
-  }
-  *damaged = !ok || known != 5 || c->seq < 1;
+  ln_str rest = {line.p + at + WORD.n, line.n - (size_t)at - WORD.n};
+  *c = (ln_checkpoint){.hash = member(rest, "hash"),
+                       .signer = member(rest, "signer"),
+                       .signature = member(rest, "signature")};
+  *damaged = !number_of(member(rest, "seq"), &c->seq) || !number_of(member(rest, "ms"), &c->ms) ||
+             c->seq < 1 || c->hash.n != HEX || c->signer.n != HEX || c->signature.n != 2 * SIGNATURE;
   return !*damaged;
 }
 
@@ -189,7 +195,9 @@ static bool publish(ln_engine *g, making *m, ln_buf *line, ln_err *err) {
   ln_str file = g->config ? g->config->audit_checkpoints : (ln_str){NULL, 0};
   put_line(&m->c, line);
   if (!ln_buf_ok(line, err)) return false;
-  ln_log(LN_INFO, "audit.checkpoint", "%.*s", (int)(line->n - WORD.n), line->p + WORD.n);
+  ln_log(LN_INFO, "audit.checkpoint", "seq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s",
+         (long long)m->c.seq, LN_STR_ARG(m->c.hash), (long long)m->c.ms, LN_STR_ARG(m->c.signer),
+         LN_STR_ARG(m->c.signature));
   return (!file.n || append(file, ln_buf_view(line), err)) && ln_writer_run(g->store, apply_kept, m, err);
 }
 
@@ -320,14 +328,17 @@ static bool take_kept(void *arg, const ln_checkpoint *c) { return take_checkpoin
 static void take_lines(verifying *v) {
   ln_str rest = v->how->lines, line;
   ln_checkpoint c;
-  bool damaged;
+  bool damaged, some = false;
   int64_t n = 0;
   while (rest.n) {
     ln_str_cut(rest, '\n', &line, &rest);
     n++;
     if (read_line(line, &c, &damaged)) take_checkpoint(v, &c, true);
     else if (damaged) fault(v, "line %lld of the checkpoints is damaged", (long long)n);
+    else continue;
+    some = true;
   }
+  if (v->how->lines.n && !some) fault(v, "there is no checkpoint in what was given as such");
 }
 
 static int by_seq(const void *a, const void *b) {

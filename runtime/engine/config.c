@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct loaded {                                  /* the configuration and what its texts point into */
@@ -235,6 +236,21 @@ static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
   return true;
 }
 
+static bool read_log(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"format", "level", NULL};
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  ln_str s = part(top, "log"), format = ln_v_get_str(s, "format"), level = ln_v_get_str(s, "level");
+  if (!s.n) return true;
+  if (!known_only(s, "log", known, err)) return false;
+  l->c.log_json = ln_str_eq(format, LN_STR("json"));
+  if (format.n && !l->c.log_json && !ln_str_eq(format, LN_STR("logfmt")))
+    return ln_fail(err, "config", LN_FINAL, "log.format is \"logfmt\" or \"json\"");
+  for (int i = 0; i < 4; i++)
+    if (ln_str_eq(level, ln_str_of(levels[i]))) l->c.log_level = i;
+  return !level.n || l->c.log_level >= 0 ||
+         ln_fail(err, "config", LN_FINAL, "log.level is one of debug, info, warn, error");
+}
+
 static bool read_audit(loaded *l, ln_str top, ln_err *err) {
   static const char *const known[] = {"checkpoints", "key", NULL};
   ln_str a = part(top, "audit");
@@ -393,20 +409,22 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
                                       "signs",  "window", "challenge", NULL};
   char where[100];
-  ln_str signs = ln_v_get_str(part(value, "secret"), "secret"), token = ln_v_get_str(part(value, "token"), "secret");
+  ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
+  ln_str token = ln_v_get_str(part(value, "token"), "secret");
   int64_t us = s->window_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
-      !want_text(l, value, "signs", &s->signs, err) || !want_text(l, value, "challenge", &s->challenge, err) ||
-      !want_us(value, "window", &us, err))
+      !want_text(l, value, "signs", &s->signs, err) ||
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
     return false;
   s->window_ms = us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
     return ln_fail(err, "config", LN_FINAL,
-                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its header",
+                   "%s: secret = secret \"NAME\" (it signs) or token = secret \"NAME\" is wanted, and its "
+                   "header",
                    where);
   return !s->signs.n || ln_str_find(s->signs, LN_STR("{body}")) >= 0 ||
          ln_fail(err, "config", LN_FINAL, "%s: signs without {body} would let in any text", where);
@@ -435,7 +453,8 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          "tls",       "metrics", "secrets",   NULL};
+                                      "intake",          "tls",       "metrics", "secrets",   "log",
+                                      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -444,7 +463,8 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "connectors_path", &l->c.connectors_path, err) &&
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
-         read_guards(l, top, err) && read_audit(l, top, err) && read_secrets(l, top, err) &&
+         read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
+         read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
 }
@@ -471,14 +491,18 @@ static int l_env(lua_State *L) {
 }
 
 /* The file is its owner's own, but a slip in it is not to hang every command, or to eat the machine. */
-enum { STEPS_MOST = 10000000, MEMORY_MOST = 64 << 20 };
+enum { STEPS = 1000, CPU_MOST_S = 1, MEMORY_MOST = 64 << 20 };
 
 static void too_long(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  luaL_where(L, 0);
-  lua_pushfstring(L, "%sit runs for %d steps: it has only to return a table", lua_tostring(L, -1),
-                  STEPS_MOST);
-  lua_error(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, "began");
+  if (clock() - (clock_t)lua_tointeger(L, -1) > (clock_t)CPU_MOST_S * CLOCKS_PER_SEC) {
+    luaL_where(L, 0);
+    lua_pushfstring(L, "%sit runs for more than %d s: it has only to return a table", lua_tostring(L, -1),
+                    CPU_MOST_S);
+    lua_error(L);
+  }
+  lua_pop(L, 1);
 }
 
 static void *allocate(void *used, void *p, size_t osize, size_t nsize) {
@@ -494,7 +518,9 @@ static bool run_file(loaded *l, const char *path, ln_err *err) {
   size_t used = 0;
   lua_State *L = lua_newstate(allocate, &used);
   if (!L) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
-  lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MOST);
+  lua_pushinteger(L, (lua_Integer)clock());
+  lua_setfield(L, LUA_REGISTRYINDEX, "began");
+  lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS);
   lua_pushcfunction(L, l_secret);
   lua_setglobal(L, "secret");
   lua_pushcfunction(L, l_env);
@@ -553,6 +579,7 @@ static void set_defaults(loaded *l) {
   l->c.per_run = 20;
   l->c.per_hour = 100;
   l->c.approve_destructive = true;
+  l->c.log_level = -1;
 }
 
 static const char *find_file(const char *given) {

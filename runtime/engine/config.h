@@ -40,6 +40,8 @@ typedef struct ln_config {
   ln_str store, listen;                                  /* listen "": no HTTP                              */
   bool listens;                                          /* it says where; else that is the usual address   */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
+  bool log_json;                                         /* log.format = "json"                             */
+  int log_level;                                         /* of log.level, as ln_level; -1: not said         */
   bool metrics_open;                                     /* /metrics is for everybody                       */
   ln_list scripts, stdlib, connectors_path, egress, files;
   ln_connector_config *connectors; size_t n_connectors;

@@ -200,10 +200,13 @@ static void tell_run(ln_engine *g, const wanted *w) {
 }
 
 static void log_one(const decision *x, const wanted *w) {
+  const char *of = w->module;
   long long alert = (long long)x->alert;
-  if (w->missed) ln_log(LN_WARN, "trigger.missed", "alert=%lld playbook=%s error=%s", alert, w->module, w->why.message);
-  else if (w->started) ln_log(LN_INFO, "trigger.started", "alert=%lld playbook=%s run=%s", alert, w->module, w->run.row.ulid);
-  else if (!w->joined) ln_log(LN_WARN, "trigger.paused", "alert=%lld playbook=%s", alert, w->module);
+  if (w->missed)
+    ln_log(LN_WARN, "trigger.missed", "alert=%lld playbook=%s error=%s", alert, of, w->why.message);
+  else if (w->started)
+    ln_log(LN_INFO, "trigger.started", "alert=%lld playbook=%s run=%s", alert, of, w->run.row.ulid);
+  else if (!w->joined) ln_log(LN_WARN, "trigger.paused", "alert=%lld playbook=%s", alert, of);
 }
 
 static void look(void *arg);
@@ -225,7 +228,7 @@ static void decided(void *arg, const ln_err *err) {
   }
   if (!err && !d->stopping) ln_sched_nudge(d->g->sched), d->decided(d->arg, x->alert);
   decision_free(x);
-  if (d->under_way == 0) d->at = 0;                      /* what failed, or was released, is looked for again */
+  if (d->under_way == 0) d->at = 0;                      /* what failed, or was released, comes again */
   if (!d->failed) ln_deciding_soon(d);
   else if (!d->stopping) d->g->loop->timer(d->g->loop, &d->again, AGAIN_MS);
 }
@@ -340,7 +343,7 @@ static bool decide_one(void *arg, const ln_alert_row *row) {
 
 static bool decide_next(ln_deciding *d, bool *found, ln_err *err) {
   next n = {.d = d, .err = err};
-  ln_alert_query q = {.state = LN_STR("new"), .after_id = d->at, .limit = 1};
+  ln_alert_query q = {.state = LN_STR("new"), .oldest_first = true, .after_id = d->at, .limit = 1};
   *found = false;
   if (!renew_triggers(d, err) || !ln_store_alerts(d->g->store, &q, decide_one, &n, err)) return false;
   *found = n.found;

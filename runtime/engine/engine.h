@@ -14,6 +14,8 @@ typedef struct ln_module {                               /* what `require NAME` 
   lua_CFunction open;                                    /* pushes the module's table; once a VM            */
 } ln_module;
 
+struct ln_vendor;                                        /* net/vendor.h                                    */
+
 struct ln_engine {
   ln_loop *loop;                                         /* its clock is the engine's                       */
   ln_rand *rand;
@@ -29,6 +31,9 @@ struct ln_engine {
   const ln_op *(*find_op)(ln_engine *g, ln_str name);    /* modules/connector.c; NULL: no such operation    */
   /* modules/connector.c: is that text of the connector one that can be used?  "bad_connector". */
   bool (*check_connector)(ln_engine *g, ln_str name, const char *file, ln_str source, ln_err *err);
+  /* modules/connector.c: tells of each vendor that something was asked of. */
+  void (*each_vendor)(ln_engine *g, void (*fn)(void *arg, const char *name, const struct ln_vendor *v),
+                      void *arg);
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   struct ln_snapshot *beside;                            /* the last one with a file given by its path      */

@@ -71,7 +71,12 @@ static void keep(ln_vault *v, ln_str name, ln_str value) {
 
 /* ------------------------------------------------------------------ the command */
 
-/* argv, with the name in its place; free each and all.  NULL: no memory. */
+static void free_argv(char **argv, size_t n) {
+  for (size_t i = 0; argv && i < n; i++) free(argv[i]);
+  free(argv);
+}
+
+/* argv, with the name in its place.  NULL: no memory. */
 static char **argv_of(const ln_vault *v, ln_str name) {
   char **argv = calloc(v->o.n_helper + 1, sizeof *argv);
   for (size_t i = 0; argv && i < v->o.n_helper; i++) {
@@ -86,13 +91,9 @@ static char **argv_of(const ln_vault *v, ln_str name) {
     }
     ln_buf_add(&b, rest);
     argv[i] = ln_buf_take(&b, NULL);
+    if (!argv[i]) return free_argv(argv, i), NULL;
   }
   return argv;
-}
-
-static void free_argv(char **argv, size_t n) {
-  for (size_t i = 0; argv && i < n; i++) free(argv[i]);
-  free(argv);
 }
 
 static bool is_ours(const char *var) {

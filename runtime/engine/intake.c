@@ -15,22 +15,26 @@ enum { DOCUMENT_MAX = 64 << 20 };
 
 struct ln_intake { ln_engine *g; ln_run *run; };
 
-/* Reading one text: `at` of the documents, and whom to give them to. */
-typedef struct reading {
+struct ln_reading {
   ln_intake *in;
-  ln_str doc;
-  ln_buf *out, *why;                                     /* of the call into Lua under way */
+  ln_str rest;                                           /* of the text                                     */
+  bool lines;                                            /* each line is a text                             */
+  size_t line, element;                                  /* so many were read                               */
+  ln_buf value;                                          /* of a set                                        */
+  ln_str elements;                                       /* that are left of it                             */
+  ln_str doc;                                            /* of the call into Lua under way                  */
+  ln_buf *out;
   ln_document_fn fn;
   void *arg;
   ln_err *err;
-  char at[64];
-} reading;
+  char at[64];                                           /* of the document under way                       */
+};
 
 /* ------------------------------------------------------------------ normalising */
 
 /* Puts { alerts, documents that nobody knows, why each } of one document. */
 static int l_normalise(lua_State *L) {
-  reading *r = lua_touserdata(L, lua_upvalueindex(1));
+  ln_reading *r = lua_touserdata(L, lua_upvalueindex(1));
   ln_err err = {0};
   lua_pushcfunction(L, lnL_require);
   lua_pushliteral(L, "alert");
@@ -42,13 +46,13 @@ static int l_normalise(lua_State *L) {
   return 0;
 }
 
-static bool give(reading *r, bool known, ln_str value, ln_str at, ln_str why) {
+static bool give(ln_reading *r, bool known, ln_str value, ln_str at, ln_str why) {
   ln_document d = {.known = known, .value = value, .at = at.n ? at : ln_str_of(r->at), .why = why};
   return r->fn(r->arg, &d);
 }
 
 /* What the adapters made of it: an array of { known, value, at?, why? }. */
-static bool give_all(reading *r, ln_str sorted) {
+static bool give_all(ln_reading *r, ln_str sorted) {
   ln_vitem v, item, value;
   ln_buf at;
   bool ok = true;
@@ -68,7 +72,7 @@ static bool give_all(reading *r, ln_str sorted) {
 }
 
 /* A document that takes its VM down (too large, say) is one that nobody can read. */
-static bool one_document(reading *r, ln_str doc) {
+static bool one_document(ln_reading *r, ln_str doc) {
   ln_buf sorted;
   ln_err bad = {0};
   ln_buf_init(&sorted, DOCUMENT_MAX);
@@ -83,7 +87,7 @@ static bool one_document(reading *r, ln_str doc) {
 
 /* ------------------------------------------------------------------ a text: JSON, or JSON lines */
 
-static bool no_json(reading *r, ln_str text, const char *why) {
+static bool no_json(ln_reading *r, ln_str text, const char *why) {
   ln_buf value;
   ln_buf_init(&value, VALUE_MAX);
   bool ok = (ln_v_str(&value, text) || ln_buf_ok(&value, r->err)) &&
@@ -92,44 +96,43 @@ static bool no_json(reading *r, ln_str text, const char *why) {
   return ok;
 }
 
-/* Of a set each element is looked at by itself: within limits that are those of one. */
-static bool one_text(reading *r, ln_str text) {
-  ln_buf value;
-  ln_vitem v, item;
-  ln_err bad = {0};
-  char line[sizeof r->at];
-  bool ok = true;
-  ln_buf_init(&value, VALUE_MAX);
-  ln_str rest;
-  if (!ln_host_json(r->in->g->host, text, &value, &bad)) {
-    ln_buf_free(&value);
-    return no_json(r, text, bad.message);
-  }
-  rest = ln_buf_view(&value);
-  if (ln_v_read(&rest, &v) && v.tag == 'A' && v.count) {
-    size_t n = 0;
-    memcpy(line, r->at, sizeof line);
-    for (rest = v.body; ok && rest.n && ln_v_read(&rest, &item);) {
-      snprintf(r->at, sizeof r->at, "%.32s%selement %zu", line, line[0] ? ", " : "", ++n);
-      ok = one_document(r, item.whole);
-    }
-    memcpy(r->at, line, sizeof line);
-  } else {
-    ok = one_document(r, ln_buf_view(&value));
-  }
-  ln_buf_free(&value);
-  return ok;
+static void say_at(ln_reading *r) {
+  char line[32] = "", element[32] = "";
+  if (r->lines) snprintf(line, sizeof line, "line %zu", r->line);
+  if (r->element) snprintf(element, sizeof element, "element %zu", r->element);
+  snprintf(r->at, sizeof r->at, "%s%s%s", line, line[0] && element[0] ? ", " : "", element);
 }
 
-static bool lines(reading *r, ln_str text) {
-  ln_str line;
-  for (size_t n = 1; text.n; n++) {
-    ln_str_cut(text, '\n', &line, &text);
-    line = ln_str_trim(line);
-    snprintf(r->at, sizeof r->at, "line %zu", n);
-    if (line.n && !one_text(r, line)) return false;
-  }
+/* Of a set each element is looked at by itself: within limits that are those of one. */
+static bool one_text(ln_reading *r, ln_str text) {
+  ln_vitem v;
+  ln_err bad = {0};
+  ln_buf_cut(&r->value, 0);
+  r->element = 0;
+  say_at(r);
+  if (!ln_host_json(r->in->g->host, text, &r->value, &bad)) return no_json(r, text, bad.message);
+  ln_str rest = ln_buf_view(&r->value);
+  if (!ln_v_read(&rest, &v) || v.tag != 'A') return one_document(r, ln_buf_view(&r->value));
+  r->elements = v.body;
   return true;
+}
+
+static bool one_element(ln_reading *r) {
+  ln_vitem item;
+  if (!ln_v_read(&r->elements, &item)) return r->elements.n = 0, true;
+  r->element++;
+  say_at(r);
+  return one_document(r, item.whole);
+}
+
+static bool next(ln_reading *r) {
+  ln_str text = r->rest;
+  if (r->elements.n) return one_element(r);
+  if (r->lines) ln_str_cut(text, '\n', &text, &r->rest);
+  else r->rest.n = 0;
+  r->line++;
+  text = ln_str_trim(text);
+  return (r->lines && !text.n) || one_text(r, text);
 }
 
 /* JSON lines: a first line that is a whole value, and something after it. */
@@ -144,9 +147,43 @@ static bool is_lines(ln_engine *g, ln_str text) {
   return whole;
 }
 
+ln_reading *ln_reading_new(ln_intake *in, ln_str text, ln_err *err) {
+  ln_reading *r = calloc(1, sizeof *r);
+  if (!r) {
+    ln_fail(err, "memory", LN_AGAIN, "no memory to read alerts");
+    return NULL;
+  }
+  r->in = in;
+  r->rest = text;
+  r->lines = is_lines(in->g, text);
+  ln_buf_init(&r->value, VALUE_MAX);
+  return r;
+}
+
+bool ln_reading_step(ln_reading *r, size_t most, ln_document_fn fn, void *arg, bool *more, ln_err *err) {
+  bool ok = true;
+  r->fn = fn;
+  r->arg = arg;
+  r->err = err;
+  *more = true;
+  for (size_t i = 0; ok && *more && i < most; i++) {
+    ok = next(r);
+    *more = r->elements.n || r->rest.n;
+  }
+  return ok;
+}
+
+void ln_reading_free(ln_reading *r) {
+  if (r) ln_buf_free(&r->value);
+  free(r);
+}
+
 bool ln_intake_read(ln_intake *in, ln_str text, ln_document_fn fn, void *arg, ln_err *err) {
-  reading r = {.in = in, .fn = fn, .arg = arg, .err = err};
-  return is_lines(in->g, text) ? lines(&r, text) : one_text(&r, text);
+  bool more;
+  ln_reading *r = ln_reading_new(in, text, err);
+  bool ok = r && ln_reading_step(r, SIZE_MAX, fn, arg, &more, err);
+  ln_reading_free(r);
+  return ok;
 }
 
 ln_intake *ln_intake_new(ln_engine *g, ln_err *err) {

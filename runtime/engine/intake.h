@@ -25,6 +25,13 @@ void ln_intake_free(ln_intake *in);                      /* NULL is welcome     
 ** JSON, is given as well.  False: fn stopped (err is its own), or "memory". */
 bool ln_intake_read(ln_intake *in, ln_str text, ln_document_fn fn, void *arg, ln_err *err);
 
+/* The same, some documents at a time: of a long text, while others want the loop.  text and in outlive it. */
+typedef struct ln_reading ln_reading;
+ln_reading *ln_reading_new(ln_intake *in, ln_str text, ln_err *err);
+/* At most so many; *more: it is not through.  False: as above. */
+bool ln_reading_step(ln_reading *r, size_t most, ln_document_fn fn, void *arg, bool *more, ln_err *err);
+void ln_reading_free(ln_reading *r);                     /* NULL is welcome                                 */
+
 /* For people: each document as JSON, with `triggers`, the playbooks whose `on` wants it.  An `on` that fails
 ** is a missed trigger: it is named in `missed`, and stops nothing.  What is not known goes to `unknown`. */
 typedef struct ln_alert_show {

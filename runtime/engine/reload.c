@@ -312,8 +312,8 @@ static bool renew(ln_reload *r, ln_err *err) {
   if (ok && (others || x.first) && (ok = ln_snapshot_name_it(x.s, err))) {
     set(r, x.s);
     if (!r->o.active)
-      ln_log(LN_INFO, "scripts.active", "snapshot=%s changed=%zu%s%s", ln_snapshot_hash(x.s), others,
-             x.first ? "" : " modules=", x.first ? "" : names);
+      ln_log(LN_INFO, "scripts.active", "snapshot=%s changed=%zu modules=%s", ln_snapshot_hash(x.s), others,
+             x.first ? "" : names);
     else if (!x.first) r->o.active(r->o.arg, names);
   }
   ln_snapshot_drop(x.s);

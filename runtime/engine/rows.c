@@ -64,6 +64,50 @@ void ln_run_row_json(const ln_store *s, const ln_run_row *row, ln_json *j) {
   ln_json_close(j, '}');
 }
 
+/* ------------------------------------------------------------------ alerts */
+
+static void text_if(ln_json *j, const char *key, ln_str v) {
+  if (v.n) text(j, key, v);
+}
+
+static bool put_alert_run(void *arg, const ln_alert_run *r) {
+  ln_json *j = arg;
+  char id[LN_INT_TEXT];
+  ln_json_open(j, '{');
+  text(j, "playbook", r->playbook);
+  text(j, "what", r->what);
+  text_if(j, "run", ln_str_of(r->ulid));
+  text_if(j, "why", r->why);
+  if (r->approval) text(j, "approval", ln_str_int(r->approval, id));
+  ln_json_close(j, '}');
+  return true;
+}
+
+bool ln_alert_row_members(ln_store *s, const ln_alert_row *a, ln_json *j, ln_err *err) {
+  ln_json_key(j, LN_STR("alert"));
+  ln_json_int(j, a->id);
+  text(j, "source", a->source);
+  text(j, "id", a->name);
+  text(j, "state", a->state);
+  moment(j, "received", a->ms);
+  text_if(j, "by", a->by);
+  text_if(j, "severity", a->severity);
+  text_if(j, "title", a->title);
+  text_if(j, "why", a->why);
+  ln_json_key(j, LN_STR("runs"));
+  ln_json_open(j, '[');
+  bool ok = ln_store_alert_runs(s, a->id, put_alert_run, j, err);
+  ln_json_close(j, ']');
+  return ok;
+}
+
+bool ln_alert_row_json(ln_store *s, const ln_alert_row *a, ln_json *j, ln_err *err) {
+  ln_json_open(j, '{');
+  bool ok = ln_alert_row_members(s, a, j, err);
+  ln_json_close(j, '}');
+  return ok;
+}
+
 /* ------------------------------------------------------------------ holds, questions */
 
 void ln_hold_json(const ln_hold *h, ln_json *j) {

@@ -18,4 +18,9 @@ void ln_hold_json(const ln_hold *h, ln_json *j);
 /* { id, run, kind, step, title, detail, options, state, digest, expires, effects } */
 void ln_approval_json(const ln_approval *a, ln_json *j);
 
+/* { alert, source, id, state, received, by?, severity?, title?, why?, runs }, with what became of it; or only
+** its members, within an object that the caller opened.  False: the store failed. */
+bool ln_alert_row_json(ln_store *s, const ln_alert_row *a, ln_json *j, ln_err *err);
+bool ln_alert_row_members(ln_store *s, const ln_alert_row *a, ln_json *j, ln_err *err);
+
 #endif

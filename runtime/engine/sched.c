@@ -254,6 +254,13 @@ bool ln_sched_want(ln_sched *s, ln_str which, ln_str cancel_by, char ulid[LN_ULI
   return true;
 }
 
+void ln_sched_count(const ln_sched *s, int64_t *under_way, int64_t *parked) {
+  int64_t n = 0;
+  for (const ln_run *r = s->g->state; r; r = r->next) n++;
+  *parked = (int64_t)s->warm;
+  *under_way = n - *parked;
+}
+
 /* ------------------------------------------------------------------ what runs tell */
 
 static void unlink_warm(ln_sched *s, ln_run *r) {

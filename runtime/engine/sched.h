@@ -24,6 +24,8 @@ void ln_sched_stop(ln_sched *s);
 ** at once, whatever it waits for, and however often it died.  "conflict": it has ended, or another process
 ** runs it. */
 bool ln_sched_want(ln_sched *s, ln_str which, ln_str cancel_by, char ulid[LN_ULID + 1], ln_err *err);
+/* What it carries: runs in memory that are under way, and parked ones whose VM is kept. */
+void ln_sched_count(const ln_sched *s, int64_t *under_way, int64_t *parked);
 /* Something was committed that may have made runs due.  On the loop's thread. */
 void ln_sched_nudge(ln_sched *s);
 

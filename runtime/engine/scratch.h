@@ -4,9 +4,9 @@
 
 #include "engine/inside.h"
 
-/* Runs fn as the root branch, within a fresh budget: its first upvalue is `job`, a light userdata.  It may ask
-** store.get, and nothing else that leaves.  False: err is what it raised, or why it was ended; the next call
-** gets a fresh VM. */
+/* Runs fn as the root branch, within a fresh budget: its first upvalue is `job`, a light userdata.  It may
+** ask store.get, and nothing else that leaves.  False: err is what it raised, or why it was ended; the next
+** call gets a fresh VM. */
 bool ln_scratch_call(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err);
 
 #endif

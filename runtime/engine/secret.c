@@ -1,5 +1,5 @@
-/* secret.c: secrets by name, and where they are looked for.  vault.c has the key and the sealing, helper.c what
-** another program knows.  A value found by one way is never looked for by the next. */
+/* secret.c: secrets by name, and where they are looked for.  vault.c has the key and the sealing, helper.c
+** what another program knows.  A value found by one way is never looked for by the next. */
 #include "engine/inside.h"
 #include "engine/vault.h"
 
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SEALED_MORE = 64 };                               /* more than a sealed value is longer than its text */
+enum { SEALED_MORE = 64 };                              /* more than a sealed value is longer than its text */
 
 static bool check_name(ln_str name, ln_err *err) {
   bool ok = name.n >= 1 && name.n <= LN_SECRET_NAME, dots = true;

@@ -1,6 +1,6 @@
 /* secret.h: secrets by name: $LUNETTE_SECRET_NAME, then $CREDENTIALS_DIRECTORY/name, then the vault in the
-** store, whose values are AES-256-GCM under a key of its own, then the site's helper command.  Values are wiped
-** after use and never enter Lua. */
+** store, whose values are AES-256-GCM under a key of its own, then the site's helper command.  Values are
+** wiped after use and never enter Lua. */
 #ifndef LN_SECRET_H
 #define LN_SECRET_H
 
@@ -14,14 +14,14 @@ typedef bool (*ln_passphrase_fn)(void *arg, bool anew, ln_buf *out, ln_err *err)
 
 typedef struct ln_vault_opts {                           /* lent as long as the vault                       */
   ln_str key;                                            /* the key's file; "": beside the store            */
-  const ln_str *helper;                                  /* argv, where "{name}" is the secret's; NULL: none */
+  const ln_str *helper;                                 /* argv, where "{name}" is the secret's; NULL: none */
   size_t n_helper;
   ln_passphrase_fn ask;                                  /* NULL: nobody can be asked                       */
   void *arg;
 } ln_vault_opts;
 
-/* The key is looked for at first need: $LUNETTE_KEY, else the file of the options, else the systemd credential
-** lunette.key, else STORE.key.  o NULL: nothing. */
+/* The key is looked for at first need: $LUNETTE_KEY, else the file of the options, else the systemd
+** credential lunette.key, else STORE.key.  o NULL: nothing. */
 ln_vault *ln_vault_open(ln_store *s, const ln_vault_opts *o, ln_err *err);
 void ln_vault_free(ln_vault *v);
 /* For who is about to serve: if the key is a passphrase it is asked for now. */
@@ -44,9 +44,9 @@ typedef struct ln_rotation {
   int64_t n;                                             /* out: secrets that were sealed anew              */
   const char *path;                                      /* out: of the new key; as long as the vault       */
 } ln_rotation;
-/* A new key: all secrets are sealed anew in one transaction.  Whenever the process dies, the key that is there
-** then opens the vault: the new one is on disk before anything is sealed with it, the old one until that is
-** committed. */
+/* A new key: all secrets are sealed anew in one transaction.  Whenever the process dies, the key that is
+** there then opens the vault: the new one is on disk before anything is sealed with it, the old one until
+** that is committed. */
 bool ln_vault_rotate(ln_vault *v, ln_rotation *r, ln_err *err);
 
 #endif

@@ -42,14 +42,20 @@ bool ln_shelf_playbooks(ln_engine *g, ln_buf *encoded, ln_err *err) {
   return ok;
 }
 
-struct covering { ln_engine *g; ln_str playbooks; ln_buf *value; ln_err *err; bool ok; };
+struct covering {
+  ln_engine *g;
+  ln_str playbooks;
+  ln_buf *value;
+  ln_err *err;
+  bool ok;
+};
 
 static int l_coverage(lua_State *L) {
   struct covering *c = lua_touserdata(L, 1);
-  lnL_host_require(L, c->g, "d3fend");                       /* c d3fend             */
-  lua_getfield(L, -1, "coverage");                           /* c d3fend fn          */
-  lnL_decode(L, c->playbooks);                               /* c d3fend fn playbooks */
-  lua_call(L, 1, 1);                                         /* c d3fend coverage    */
+  lnL_host_require(L, c->g, "d3fend"); /* c d3fend             */
+  lua_getfield(L, -1, "coverage");     /* c d3fend fn          */
+  lnL_decode(L, c->playbooks);         /* c d3fend fn playbooks */
+  lua_call(L, 1, 1);                   /* c d3fend coverage    */
   c->ok = lnL_encode(L, -1, c->value, c->err);
   return 0;
 }

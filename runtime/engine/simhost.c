@@ -601,7 +601,7 @@ ln_sim_action *ln_simhost_ask(ln_simhost *h, ln_str name, ln_str method, ln_str 
   asking q = {h, it, method, target, body, headers, n_headers, &a->public};
   ln_err why = {.message = "its answer is too large"};
   if (!protect(h, l_ask, &q, "bad_simulator", &why) || ln_buf_failed(&a->texts)) {
-    ln_log(LN_ERROR, "sim.raised", "sim=%s why=\"%s\"", it->name, why.message);
+    ln_log(LN_ERROR, "sim.raised", "sim=%s why=%s", it->name, why.message);
     free(a->headers);
     ln_buf_free(&a->texts);
     *a = (action){.public = {.status = 500, .times = 1, .truncate = -1}};

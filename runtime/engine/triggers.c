@@ -92,7 +92,8 @@ static int l_key_said(lua_State *L, int status, lua_KContext ctx) {
   if (lua_type(L, -1) != LUA_TSTRING && !lua_isinteger(L, -1))
     return luaL_error(L, "key must return a text, a whole number or nil, got a %s", luaL_typename(L, -1));
   const char *p = lua_tolstring(L, -1, &n);
-  if (n > LN_TRIGGER_KEY) return luaL_error(L, "key returned %d bytes, %d are the most", (int)n, LN_TRIGGER_KEY);
+  if (n > LN_TRIGGER_KEY)
+    return luaL_error(L, "key returned %d bytes, %d are the most", (int)n, LN_TRIGGER_KEY);
   ln_buf_add(q->key, (ln_str){p, n});
   return put_input(L, q);
 }

@@ -6,14 +6,14 @@
 ** file's text is 64 hexadecimal digits, or "scrypt n=17 r=8 p=1 salt=HEX": then the key is a passphrase,
 ** stretched with these parameters (2^n).  It is made at first need, and only ever replaced by a rotation.
 **
-** Beside the secrets the vault keeps two values of its own, sealed with the same key.  By #check a wrong key is
-** known before anything is sealed with it, and a vault never comes to hold secrets of two keys.  #data, there
-** since the first rotation, holds the keys of what is too much to be sealed anew (blobs): the one for new ones
-** first, then those of before, of which the first was the vault's own.
+** Beside the secrets the vault keeps two values of its own, sealed with the same key.  By #check a wrong key
+** is known before anything is sealed with it, and a vault never comes to hold secrets of two keys.  #data,
+** there since the first rotation, holds the keys of what is too much to be sealed anew (blobs): the one for
+** new ones first, then those of before, of which the first was the vault's own.
 **
-** A rotation puts the new key's file beside the old one, seals everything anew in one transaction, and renames
-** the file over the old one.  Whoever finds that the key does not fit looks at the file beside: if that fits,
-** whoever rotated died before the rename, which is done now. */
+** A rotation puts the new key's file beside the old one, seals everything anew in one transaction, and
+** renames the file over the old one.  Whoever finds that the key does not fit looks at the file beside: if
+** that fits, whoever rotated died before the rename, which is done now. */
 #include "engine/vault.h"
 
 #include "base/folder.h"

@@ -26,8 +26,8 @@ struct ln_vault {
   ln_kept_answer *answers;
 };
 
-/* A copy of the key for one use; OPENSSL_cleanse it.  make: where none was ever used, one is made (*made, which
-** may be NULL).  sure: it is compared with what the store was sealed with, whatever is known of it. */
+/* A copy of the key for one use; OPENSSL_cleanse it.  make: where none was ever used, one is made (*made,
+** which may be NULL).  sure: it is compared with what the store was sealed with, whatever is known of it. */
 bool ln_vault_key(ln_vault *v, bool make, bool sure, bool *made, uint8_t key[LN_KEY], ln_err *err);
 void ln_vault_forget(ln_vault *v);                       /* the key: it is looked for again                 */
 

@@ -729,7 +729,7 @@ static int open_library(lua_State *L) {
 /* A push into a capped state outside of ln_vm_protect: a fault of the core. */
 static int panic(lua_State *L) {
   const char *text = lua_tostring(L, -1);
-  ln_log(LN_ERROR, "vm_panic", "error=\"%s\"", text ? text : luaL_typename(L, -1));
+  ln_log(LN_ERROR, "vm_panic", "error=%s", text ? text : luaL_typename(L, -1));
   return 0; /* Lua aborts */
 }
 

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 static bool refuse(ln_err *err, const ln_source_config *s, const char *why) {
-  return ln_fail(err, "unauthorised", LN_FINAL, "a delivery of source %.*s is refused: %s", LN_STR_ARG(s->name),
-                 why);
+  return ln_fail(err, "unauthorised", LN_FINAL, "a delivery of source %.*s is refused: %s",
+                 LN_STR_ARG(s->name), why);
 }
 
 const ln_source_config *ln_config_source(const ln_config *c, ln_str name) {
@@ -89,7 +89,8 @@ bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn head
             ln_fail(err, "config", LN_FINAL, "the secret of source %.*s cannot be read", LN_STR_ARG(s->name));
   ln_str time = ok && s->time.n ? header(arg, s->time.p) : (ln_str){NULL, 0};
   if (ok && s->token)
-    ok = ln_str_same_secret(without(value, s->prefix), ln_buf_view(&key)) || refuse(err, s, "its token is another one");
+    ok = ln_str_same_secret(without(value, s->prefix), ln_buf_view(&key)) ||
+         refuse(err, s, "its token is another one");
   else if (ok) ok = check_signed(g, s, value, time, body, ln_buf_view(&key), out, err);
   ln_buf_wipe(&key);
   return ok;

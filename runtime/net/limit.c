@@ -84,6 +84,8 @@ int64_t ln_limits_when(const ln_limits *l, ln_str name, int64_t now) {
   return own > at ? own : at;
 }
 
+int64_t ln_limits_remaining(const ln_limits *l) { return l->all.remaining; }
+
 void ln_limits_sent(ln_limits *l, ln_str name) {
   limit *n = find(l, name);
   if (l->all.remaining > 0) l->all.remaining--;

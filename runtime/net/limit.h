@@ -20,6 +20,7 @@ ln_limits *ln_limits_new(int64_t concurrency);     /* so many at once until told
 void ln_limits_free(ln_limits *l);
 bool ln_limits_room(const ln_limits *l);                 /* may one more be in flight? */
 int64_t ln_limits_when(const ln_limits *l, ln_str name, int64_t now); /* when a call may go: now, or later */
+int64_t ln_limits_remaining(const ln_limits *l);         /* calls left, of the whole vendor; -1: not known */
 void ln_limits_sent(ln_limits *l, ln_str name);          /* one call is in flight */
 void ln_limits_back(ln_limits *l);                       /* and is no longer */
 void ln_limits_told(ln_limits *l, ln_str name, const ln_limit_told *t, int64_t now);

@@ -65,11 +65,12 @@ bool ln_exchange_reply(ln_exchange *x, int status, const ln_header *headers, siz
 bool ln_exchange_repeat(ln_exchange *x, int status, const ln_header *headers, size_t n, ln_str body,
                         uint64_t times);
 /* An answer whose body comes piece by piece.  `most` bytes at most wait for the peer to take them.  When the
-** peer has gone, gone(arg) is called from the top of the loop, and the stream is no more.  NULL: as reply. */
+** peer has gone, gone(arg) is called from the top of the loop, and the stream is no more.  NULL: as reply; or
+** the method is HEAD, which is to be replied to without a body. */
 typedef struct ln_stream ln_stream;
 ln_stream *ln_exchange_stream(ln_exchange *x, int status, const ln_header *headers, size_t n, size_t most,
                               void (*gone)(void *arg), void *arg);
-bool ln_stream_send(ln_stream *t, ln_str piece);         /* copies all; false: too much waits, none was added */
+bool ln_stream_send(ln_stream *t, ln_str piece);         /* copies all; false: too much waits: none    */
 /* What waits is forgotten, but for what was half taken: `last` comes instead, and the end.  gone is not
 ** called; the stream is the server's. */
 void ln_stream_end(ln_stream *t, ln_str last);

@@ -31,7 +31,8 @@ static int take_over(int fd, uint16_t *port, ln_err *err) {
   if (flags >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && listens &&
       fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && where(fd, port))
     return fd;
-  ln_fail(err, "unavailable", LN_FINAL, "descriptor %d, which was handed over, is no socket that listens", fd);
+  ln_fail(err, "unavailable", LN_FINAL, "descriptor %d, which was handed over, is no socket that listens",
+          fd);
   return -1;
 }
 

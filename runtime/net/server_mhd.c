@@ -311,7 +311,7 @@ static void on_log(void *arg, const char *fmt, va_list ap) {
   (void)arg;
   char text[256];
   vsnprintf(text, sizeof text, fmt, ap);
-  ln_log(LN_DEBUG, "http.server", "text=\"%s\"", text);
+  ln_log(LN_DEBUG, "http.server", "text=%s", text);
 }
 
 /* --- replies --- */
@@ -414,7 +414,8 @@ static void on_stream_over(void *arg) {
 
 ln_stream *ln_exchange_stream(ln_exchange *x, int status, const ln_header *headers, size_t n, size_t most,
                               void (*gone)(void *arg), void *arg) {
-  ln_stream *t = calloc(1, sizeof *t);
+  bool head = ln_str_eq(x->r.method, LN_STR("HEAD")); /* libmicrohttpd would send the last chunk even so */
+  ln_stream *t = head ? NULL : calloc(1, sizeof *t);
   if (!t) return NULL;
   *t = (ln_stream){.s = x->k->s, .x = x, .spare = most / 8};
   ln_buf_init(&t->waits, most);
@@ -470,12 +471,8 @@ void ln_exchange_cut(ln_exchange *x, ln_str partial) {
 
 /* --- the server --- */
 
+/* The options end where TLS would begin, if there is none. */
 static struct MHD_Daemon *start(ln_server *s, int fd) {
-  struct MHD_OptionItem tls[] = {
-      {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)ln_tls_pick, NULL},
-      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)LN_TLS_PRIORITIES},
-      {MHD_OPTION_END, 0, NULL}};
-  struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
   return MHD_start_daemon(
       MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (s->tls ? MHD_USE_TLS : 0), 0, NULL,
       NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
@@ -484,7 +481,8 @@ static struct MHD_Daemon *start(ln_server *s, int fd) {
       (unsigned)s->limits.per_client, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
       MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-      MHD_OPTION_ARRAY, s->tls ? tls : none, MHD_OPTION_END);
+      s->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, ln_tls_pick, MHD_OPTION_HTTPS_PRIORITIES,
+      LN_TLS_PRIORITIES, MHD_OPTION_END);
 }
 
 static bool watch(ln_server *s, ln_err *err) {

@@ -1,8 +1,8 @@
 /* server_tls.c: the server's certificate, which can be read again while it serves.
 **
 ** GnuTLS asks for it in each handshake, without an argument of ours: so a process has one identity.  A
-** handshake goes on pointing to what it was given, and nobody tells when it is over: what was replaced is kept
-** until the end.  That is some kilobytes a renewal. */
+** handshake goes on pointing to what it was given, and nobody tells when it is over: what was replaced is
+** kept until the end.  That is some kilobytes a renewal. */
 #include "net/server_mhd.h"
 
 #include "base/log.h"
@@ -20,11 +20,11 @@ typedef struct identity {
 } identity;
 
 struct ln_server_tls {
-  char *cert, *key;                                      /* where the files are                           */
+  char *cert, *key; /* where the files are                           */
   identity *now;
 };
 
-static ln_server_tls *one;                               /* whose handshakes these are                    */
+static ln_server_tls *one; /* whose handshakes these are                    */
 
 int ln_tls_pick(gnutls_session_t session, const gnutls_datum_t *names, int n_names,
                 const gnutls_pk_algorithm_t *kinds, int n_kinds, gnutls_pcert_st **chain, unsigned *n_chain,

@@ -509,7 +509,20 @@ void ln_vendor_free(ln_vendor *v) {
   free(v);
 }
 
+static int64_t count(const ln_calls *list) {
+  int64_t n = 0;
+  for (const ln_calling *x = list->first; x; x = x->next) n++;
+  return n;
+}
+
 void ln_vendor_stats_get(const ln_vendor *v, ln_vendor_stats *out) {
   *out = v->stats;
   out->open = v->breaker.open_until != 0;
+  out->waiting = count(&v->calls[QUEUED]);
+  out->in_flight = count(&v->calls[ON_WIRE]);
+  out->writing = 0;
+  for (const ln_calling *x = v->calls[ON_WIRE].first; x; x = x->next) out->writing += x->c.write;
+  out->remaining = ln_limits_remaining(v->limits);
+  int64_t now = lnV_now(v);
+  out->wait_ms = ln_limits_when(v->limits, (ln_str){NULL, 0}, now) - now;
 }

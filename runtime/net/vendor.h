@@ -89,6 +89,9 @@ void ln_vendor_drop(ln_calling *x);                      /* done will not be cal
 
 typedef struct ln_vendor_stats {
   uint64_t calls, attempts, retries, tokens;             /* tokens: token calls sent */
+  int64_t waiting, in_flight, writing;                   /* calls now: for their turn; on the wire; writes */
+  int64_t remaining;                                     /* of all calls, as it last said; -1: nothing */
+  int64_t wait_ms;                                       /* nobody is sent before, by its limits; 0: now */
   bool open;                                             /* the breaker lets nobody through */
 } ln_vendor_stats;
 void ln_vendor_stats_get(const ln_vendor *v, ln_vendor_stats *out);

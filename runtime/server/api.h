@@ -15,8 +15,8 @@ typedef bool (*ln_api_fn)(ln_api *a, ln_err *err);
 
 typedef struct ln_field {                                /* of a query, or of a body                        */
   const char *name;                                      /* NULL ends a list                                */
-  const char *type;                                      /* "string" "integer" "boolean" "object" "array" "any",
-                                                            or the words that are allowed: "approve|deny"  */
+  const char *type;                                      /* "string" "integer" "boolean" "object" "array"
+                                                            "any", or the words that may be: "yes|no"      */
   bool required;
   const char *what;                                      /* for people: openapi.json has it                 */
 } ln_field;
@@ -55,10 +55,8 @@ void ln_api_say(ln_api *a, const char *name, ln_str value);
 bool ln_api_answer(ln_api *a, ln_str json);
 /* The same, of another media type. */
 bool ln_api_text(ln_api *a, const char *type, ln_str text);
-/* For a handler that answers later: where the server stops before it has, stopped(arg) is called, and a is no
-** more. */
-void ln_api_later(ln_api *a, void (*stopped)(void *arg), void *arg);
-/* Has the service do what an encoded object asks, in the caller's name; answers { "run" } when it is durable. */
+/* Has the service do what an encoded object asks, in the caller's name; answers { "run" } when that is
+** durable. */
 bool ln_api_do(ln_api *a, ln_str request);
 /* Another status than the route's, from here on. */
 void ln_api_status(ln_api *a, int status);

@@ -3,7 +3,11 @@
 
 #include "engine/rows.h"
 
-typedef struct listing { ln_json j; int64_t after, left, last; bool foreign, more; } listing;
+typedef struct listing {
+  ln_json j;
+  int64_t after, left, last;
+  bool foreign, more;
+} listing;
 
 static bool put_hold(void *arg, const ln_hold *h) {
   listing *l = arg;

@@ -6,6 +6,8 @@ bool ln_api_events(ln_api *a, ln_err *err) {
   ln_events *e = ln_service_events(ln_api_service(a));
   ln_str last = ln_api_header(a, "Last-Event-ID");
   char id[64] = "";
+  if (ln_str_eq(ln_api_request(a)->method, LN_STR("HEAD")))
+    return ln_api_text(a, "text/event-stream", (ln_str){NULL, 0});
   if (last.n && last.n < sizeof id) memcpy(id, last.p, last.n);
   bool given = last.n > 0; /* one that is too long is one that is not known */
   ln_listener *l = ln_listener_new(e, err);

@@ -2,11 +2,14 @@
 ** the counters, for those who may see them. */
 #include "server/handlers.h"
 
+#include "net/vendor.h"
 #include "server/tallies.h"
 
 #include <stdio.h>
 
-typedef struct health { bool store, frozen, scripts, stopping; } health; /* what is wrong                  */
+typedef struct health {
+  bool store, frozen, scripts, stopping;
+} health; /* what is wrong                  */
 
 static bool is_frozen(void *arg, const ln_freeze *f) {
   (void)f;
@@ -28,8 +31,10 @@ static health look(const ln_api *a) {
 }
 
 static bool answer(ln_api *a, const health *h, ln_err *err) {
-  const struct { const char *name; bool wrong; } all[] = {
-      {"store", h->store}, {"frozen", h->frozen}, {"scripts", h->scripts}, {"stopping", h->stopping}};
+  const struct {
+    const char *name;
+    bool wrong;
+  } all[] = {{"store", h->store}, {"frozen", h->frozen}, {"scripts", h->scripts}, {"stopping", h->stopping}};
   bool wrong = false;
   ln_buf b;
   ln_json j;
@@ -65,42 +70,116 @@ bool ln_api_ready(ln_api *a, ln_err *err) {
 
 /* ------------------------------------------------------------------ metrics */
 
+enum { COUNTED_MOST = 10000 };
+
+static void put_head(ln_buf *out, const char *name, const char *type, const char *help) {
+  ln_buf_addf(out, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
+}
+
 static void put_writer(ln_engine *g, ln_buf *out) {
   ln_writer_stats w;
   ln_writer_stats_get(g->store, &w);
-  const struct { const char *name, *help; uint64_t n; } all[] = {
-      {"lunette_store_commits", "Transactions of the store's writer.", w.commits},
-      {"lunette_store_jobs", "Jobs that those transactions did.", w.jobs},
-      {"lunette_store_bytes", "Bytes of journal written.", w.bytes}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    ln_buf_addf(out, "# TYPE %s counter\n# HELP %s %s\n%s_total %llu\n", all[i].name, all[i].name,
-                all[i].help, all[i].name, (unsigned long long)all[i].n);
+  put_head(out, "lunette_store_commit_seconds", "summary",
+           "Transactions of the store's writer, and their syncs.");
+  ln_buf_addf(out, "lunette_store_commit_seconds_count %llu\nlunette_store_commit_seconds_sum %.6f\n",
+              (unsigned long long)w.commits, (double)w.commit_us / 1e6);
+  put_head(out, "lunette_store_jobs", "counter", "What those transactions did.");
+  ln_buf_addf(out, "lunette_store_jobs_total %llu\n", (unsigned long long)w.jobs);
+  put_head(out, "lunette_store_journal_bytes", "counter", "Bytes of journal written.");
+  ln_buf_addf(out, "lunette_store_journal_bytes_total %llu\n", (unsigned long long)w.bytes);
 }
 
-static void put_gauge(ln_buf *out, const char *name, const char *help, long long v) {
-  ln_buf_addf(out, "# TYPE %s gauge\n# HELP %s %s\n%s %lld\n", name, name, help, name, v);
+static void put_gauge(ln_buf *out, const char *name, const char *help, int64_t v) {
+  put_head(out, name, "gauge", help);
+  ln_buf_addf(out, "%s %lld\n", name, (long long)v);
+}
+
+static bool put_runs(ln_engine *g, const ln_sched *s, ln_buf *out, ln_err *err) {
+  int64_t under_way, parked;
+  ln_counts n;
+  if (!ln_store_counts(g->store, ln_now_ms(g->loop->clock), COUNTED_MOST, &n, err)) return false;
+  ln_sched_count(s, &under_way, &parked);
+  put_head(out, "lunette_runs", "gauge", "Runs in the store by state; counted as far as 10000.");
+  ln_buf_addf(out, "lunette_runs{state=\"running\"} %lld\nlunette_runs{state=\"waiting\"} %lld\n",
+              (long long)n.running, (long long)n.waiting);
+  put_gauge(out, "lunette_runs_due", "Waits whose time has come; counted as far as 10000.", n.due);
+  put_gauge(out, "lunette_runs_carried", "Runs under way in memory.", under_way);
+  put_gauge(out, "lunette_runs_parked", "Parked runs whose VM is kept in memory.", parked);
+  put_gauge(out, "lunette_approvals_waiting", "Questions to people; counted as far as 10000.", n.asked);
+  return true;
+}
+
+enum { VENDORS = 32 };
+typedef struct vendors {
+  struct {
+    const char *name;
+    ln_vendor_stats s;
+  } v[VENDORS];
+  size_t n;
+} vendors;
+
+static void see_vendor(void *arg, const char *name, const struct ln_vendor *v) {
+  vendors *all = arg;
+  if (all->n == VENDORS) return;
+  all->v[all->n].name = name;
+  ln_vendor_stats_get(v, &all->v[all->n++].s);
+}
+
+static int64_t of_vendor(const ln_vendor_stats *s, size_t metric) {
+  const int64_t all[] = {(int64_t)s->calls, (int64_t)s->attempts, (int64_t)s->retries, s->waiting,
+                         s->in_flight,      s->remaining,         s->wait_ms / 1000,   s->open};
+  return all[metric];
+}
+
+/* What the vendor has not said is left out. */
+static void put_vendors(ln_engine *g, ln_buf *out) {
+  static const struct {
+    const char *name, *type, *help;
+  } metrics[] = {
+      {"lunette_vendor_calls", "counter", "Calls that runs made of a vendor."},
+      {"lunette_vendor_attempts", "counter", "Requests that were sent for them."},
+      {"lunette_vendor_retries", "counter", "Of these, again."},
+      {"lunette_vendor_queued", "gauge", "Calls that wait for their turn."},
+      {"lunette_vendor_in_flight", "gauge", "Requests on the wire."},
+      {"lunette_vendor_limit_remaining", "gauge", "Calls that the vendor has left to us, as it last said."},
+      {"lunette_vendor_limit_wait", "gauge", "Seconds until its limits let the next one through."},
+      {"lunette_vendor_breaker_open", "gauge", "1 while nobody is let through, after failures in a row."}};
+  vendors all = {.n = 0};
+  if (g->each_vendor) g->each_vendor(g, see_vendor, &all);
+  for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+    bool counter = metrics[m].type[0] == 'c';
+    put_head(out, metrics[m].name, metrics[m].type, metrics[m].help);
+    for (size_t i = 0; i < all.n; i++) {
+      int64_t v = of_vendor(&all.v[i].s, m);
+      if (v < 0) continue;
+      ln_buf_addf(out, "%s%s{vendor=\"", metrics[m].name, counter ? "_total" : "");
+      ln_tallies_label(out, ln_str_of(all.v[i].name));
+      ln_buf_addf(out, "\"} %lld\n", (long long)v);
+    }
+  }
 }
 
 static void count_stale(void *arg, const ln_stale *s) {
   (void)s;
-  ++*(long long *)arg;
+  ++*(int64_t *)arg;
 }
 
 bool ln_api_metrics(ln_api *a, ln_err *err) {
   ln_engine *g = ln_api_engine(a);
+  ln_service *s = ln_api_service(a);
   health h = look(a);
-  long long stale = 0;
+  int64_t stale = 0;
   ln_buf b;
   if (!g->config->metrics_open && !ln_role_may(ln_api_caller(a)->role, LN_ROLE_VIEWER))
     return ln_fail(err, "unauthorised", LN_FINAL, "Authorization: Bearer TOKEN is wanted: lunette token add");
-  ln_reload_stale(ln_service_scripts(ln_api_service(a)), (ln_str){NULL, 0}, count_stale, &stale);
+  ln_reload_stale(ln_service_scripts(s), (ln_str){NULL, 0}, count_stale, &stale);
   ln_buf_init(&b, (size_t)1 << 20);
-  ln_tallies_put(ln_service_tallies(ln_api_service(a)), &b);
+  ln_tallies_put(ln_service_tallies(s), &b);
   put_writer(g, &b);
+  put_vendors(g, &b);
   put_gauge(&b, "lunette_frozen", "1 while anything is frozen.", h.frozen);
   put_gauge(&b, "lunette_scripts_stale", "Scripts that are not used as they are on the disk.", stale);
-  ln_buf_addz(&b, "# EOF\n");
-  bool ok = ln_buf_ok(&b, err);
+  bool ok = put_runs(g, ln_service_sched(s), &b, err) && ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
   if (ok) ln_api_text(a, "application/openmetrics-text; version=1.0.0; charset=utf-8", ln_buf_view(&b));
   ln_buf_free(&b);
   return ok;

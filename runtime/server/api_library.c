@@ -12,8 +12,10 @@ static void put_stale(void *arg, const ln_stale *s) {
   ln_json *j = arg;
   char since[LN_TIME_TEXT];
   ln_format_time(s->since_ms, since);
-  const struct { const char *key; ln_str v; } texts[] = {
-      {"module", s->module}, {"at", s->at}, {"why", s->why}, {"since", ln_str_of(since)}};
+  const struct {
+    const char *key;
+    ln_str v;
+  } texts[] = {{"module", s->module}, {"at", s->at}, {"why", s->why}, {"since", ln_str_of(since)}};
   ln_json_open(j, '{');
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     ln_json_key(j, ln_str_of(texts[i].key));

@@ -10,7 +10,11 @@
 
 /* ------------------------------------------------------------------ questions */
 
-typedef struct asking { ln_json j; int64_t after, left, last; bool more; } asking;
+typedef struct asking {
+  ln_json j;
+  int64_t after, left, last;
+  bool more;
+} asking;
 
 static bool put_question(void *arg, const ln_approval *q) {
   asking *k = arg;
@@ -97,8 +101,7 @@ bool ln_api_decide(ln_api *a, ln_err *err) {
   ln_v_bool(&b, ln_str_eq(ln_v_get_str(body, "decision"), LN_STR("approve")));
   ln_v_end(&b, mark);
   bool ok = ln_buf_ok(&b, err);
-  if (ok)
-    ln_service_do(ln_api_service(a), ln_str_of(ln_api_caller(a)->name), ln_buf_view(&b), decided, a);
+  if (ok) ln_service_do(ln_api_service(a), ln_str_of(ln_api_caller(a)->name), ln_buf_view(&b), decided, a);
   ln_buf_free(&b);
   return ok;
 }
@@ -109,8 +112,13 @@ static bool put_freeze(void *arg, const ln_freeze *f) {
   ln_json *j = arg;
   char at[LN_TIME_TEXT];
   ln_format_time(f->ms, at);
-  const struct { const char *key; ln_str v; } texts[] = {
-      {"scope", f->scope.n ? f->scope : LN_STR("all")}, {"why", f->why}, {"by", f->by}, {"since", ln_str_of(at)}};
+  const struct {
+    const char *key;
+    ln_str v;
+  } texts[] = {{"scope", f->scope.n ? f->scope : LN_STR("all")},
+               {"why", f->why},
+               {"by", f->by},
+               {"since", ln_str_of(at)}};
   ln_json_open(j, '{');
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     ln_json_key(j, ln_str_of(texts[i].key));

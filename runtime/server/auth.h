@@ -1,10 +1,16 @@
 /* auth.h: who is at an outward door, and what they may do.  token.c fills it. */
-#ifndef LN_AUTH_H
-#define LN_AUTH_H
+#ifndef LN_SERVER_AUTH_H
+#define LN_SERVER_AUTH_H
 
 #include "engine/engine.h"
 
-typedef enum ln_role { LN_ROLE_NONE, LN_ROLE_VIEWER, LN_ROLE_OPERATOR, LN_ROLE_APPROVER, LN_ROLE_ADMIN } ln_role;
+typedef enum ln_role {
+  LN_ROLE_NONE,
+  LN_ROLE_VIEWER,
+  LN_ROLE_OPERATOR,
+  LN_ROLE_APPROVER,
+  LN_ROLE_ADMIN
+} ln_role;
 
 typedef struct ln_caller {
   ln_role role;

@@ -12,7 +12,11 @@
 
 enum { KEPT = 4096, KEPT_BYTES = 2 << 20, QUIET_MS = 15000 };
 
-typedef struct kept { char *text; size_t n; uint64_t id; } kept;
+typedef struct kept {
+  char *text;
+  size_t n;
+  uint64_t id;
+} kept;
 
 struct ln_listener {
   ln_events *e;
@@ -23,12 +27,12 @@ struct ln_listener {
 struct ln_events {
   ln_engine *g;
   char boot[9];
-  uint64_t next;                                         /* the next one's number                           */
+  uint64_t next; /* the next one's number                           */
   kept ring[KEPT];
   size_t first, n, bytes;
   ln_listener *listeners;
   size_t n_listeners;
-  ln_timer quiet;                                        /* says something, so that the dead are noticed    */
+  ln_timer quiet; /* says something, so that the dead are noticed    */
 };
 
 /* ------------------------------------------------------------------ listeners */
@@ -93,8 +97,8 @@ void ln_listener_begin(ln_listener *l, ln_stream *t, ln_str last) {
   char hello[96];
   size_t at = e->n;
   l->stream = t;
-  int n = snprintf(hello, sizeof hello, "retry: 2000\nid: %s-%llu\n\n", e->boot,
-                   (unsigned long long)e->next - 1);
+  int n =
+      snprintf(hello, sizeof hello, "retry: 2000\nid: %s-%llu\n\n", e->boot, (unsigned long long)e->next - 1);
   bool known = !last.n || place_after(e, last, &at);
   if (!known)
     ln_stream_send(t, LN_STR("event: reset\ndata: {\"why\":\"what came after that event is not known here: "
@@ -218,11 +222,14 @@ ln_events *ln_events_new(ln_engine *g, ln_err *err) {
 }
 
 void ln_events_end(ln_events *e) {
-  while (e->listeners) {
-    ln_listener *l = e->listeners;
-    if (l->stream) ln_stream_end(l->stream, LN_STR("event: bye\ndata: {\"why\":\"the server stops\"}\n\n"));
-    ln_listener_gone(l);
+  static const char bye[] = "event: bye\ndata: {\"why\":\"the server stops\"}\n\n";
+  for (ln_listener *l = e->listeners, *next; l; l = next) {
+    next = l->next;
+    if (l->stream) ln_stream_end(l->stream, LN_STR(bye));
+    free(l);
   }
+  e->listeners = NULL;
+  e->n_listeners = 0;
 }
 
 void ln_events_free(ln_events *e) {

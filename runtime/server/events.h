@@ -1,5 +1,5 @@
-/* events.h: what happens, for whoever watches over HTTP: as server-sent events, each with an id.  The last ones
-** are kept in memory, so that whoever comes back goes on where they were. */
+/* events.h: what happens, for whoever watches over HTTP: as server-sent events, each with an id.  The last
+** ones are kept in memory, so that whoever comes back goes on where they were. */
 #ifndef LN_EVENTS_H
 #define LN_EVENTS_H
 

@@ -1,7 +1,8 @@
 /* http.c: the HTTP side of the process that serves a store.
 **
-** What is outside is looked at in one order: the address's rate, the path, the method, who it is and what they
-** may do, the query, the body.  Only then is a handler called, so that none has to look at any of that again.
+** What is outside is looked at in one order: the address's rate, the path, the method, who it is and what
+** they may do, the query, the body.  Only then is a handler called, so that none has to look at any of that
+** again.
 ** A refusal is an RFC 9457 document.  Nothing of a request but its route goes to the log: not its query, not
 ** its headers, not its body. */
 #include "server/http.h"
@@ -40,15 +41,19 @@ struct ln_api {
   const ln_server_request *r;
   ln_match m;
   ln_caller who;
-  ln_buf query;                                          /* decoded texts                                   */
-  struct { const ln_field *field; ln_str v; } asked[QUERY_MOST];
+  ln_buf query; /* decoded texts                                   */
+  struct {
+    const ln_field *field;
+    ln_str v;
+  } asked[QUERY_MOST];
   size_t n_asked;
   ln_buf body;
-  struct { const char *name; char *value; } said[SAID_MOST];
+  struct {
+    const char *name;
+    char *value;
+  } said[SAID_MOST];
   size_t n_said;
   int status;
-  void (*stopped)(void *arg);                            /* NULL: nobody has to know                        */
-  void *stopped_arg;
   ln_api *next;
 };
 
@@ -112,11 +117,10 @@ static size_t headers_of(const ln_api *a, const char *type, ln_header out[HEADER
   out[n++] = (ln_header){LN_STR("Content-Type"), ln_str_of(type)};
   out[n++] = (ln_header){LN_STR("Cache-Control"), LN_STR("no-store")};
   out[n++] = (ln_header){LN_STR("X-Content-Type-Options"), LN_STR("nosniff")};
-  out[n++] = (ln_header){LN_STR("Content-Security-Policy"),
-                         LN_STR("default-src 'none'; frame-ancestors 'none'")};
+  out[n++] =
+      (ln_header){LN_STR("Content-Security-Policy"), LN_STR("default-src 'none'; frame-ancestors 'none'")};
   out[n++] = (ln_header){LN_STR("Referrer-Policy"), LN_STR("no-referrer")};
-  if (a->h->tls)
-    out[n++] = (ln_header){LN_STR("Strict-Transport-Security"), LN_STR("max-age=31536000")};
+  if (a->h->tls) out[n++] = (ln_header){LN_STR("Strict-Transport-Security"), LN_STR("max-age=31536000")};
   for (size_t i = 0; i < a->n_said; i++)
     out[n++] = (ln_header){ln_str_of(a->said[i].name), ln_str_of(a->said[i].value)};
   return n;
@@ -142,27 +146,30 @@ bool ln_api_text(ln_api *a, const char *type, ln_str text) {
 
 bool ln_api_answer(ln_api *a, ln_str json) { return ln_api_text(a, "application/json", json); }
 
-static const struct { const char *code; int status; const char *title; } codes[] = {
-    {"bad_argument", 400, "the request is not as it has to be"},
-    {"usage", 400, "the request is not as it has to be"},
-    {"unauthorised", 401, "a token is wanted"},
-    {"forbidden", 403, "the token's role does not allow it"},
-    {"denied", 403, "it was refused"},
-    {"refused", 403, "it was refused"},
-    {"not_found", 404, "there is no such thing"},
-    {"no_method", 405, "not with that method"},
-    {"conflict", 409, "it does not fit what is there"},
-    {"ambiguous", 409, "several things have that name"},
-    {"stale", 409, "it changed meanwhile"},
-    {"frozen", 409, "writes are frozen"},
-    {"too_big", 413, "it is too large"},
-    {"bad_type", 415, "JSON is wanted"},
-    {"unknown_format", 422, "it is in no known format"},
-    {"quota", 429, "there are too many"},
-    {"rate_limited", 429, "too many requests"},
-    {"memory", 503, "it cannot be done now"},
-    {"store", 503, "it cannot be done now"},
-    {"unavailable", 503, "it cannot be done now"}};
+static const struct {
+  const char *code;
+  int status;
+  const char *title;
+} codes[] = {{"bad_argument", 400, "the request is not as it has to be"},
+             {"usage", 400, "the request is not as it has to be"},
+             {"unauthorised", 401, "a token is wanted"},
+             {"forbidden", 403, "the token's role does not allow it"},
+             {"denied", 403, "it was refused"},
+             {"refused", 403, "it was refused"},
+             {"not_found", 404, "there is no such thing"},
+             {"no_method", 405, "not with that method"},
+             {"conflict", 409, "it does not fit what is there"},
+             {"ambiguous", 409, "several things have that name"},
+             {"stale", 409, "it changed meanwhile"},
+             {"frozen", 409, "writes are frozen"},
+             {"too_big", 413, "it is too large"},
+             {"bad_type", 415, "JSON is wanted"},
+             {"unknown_format", 422, "it is in no known format"},
+             {"quota", 429, "there are too many"},
+             {"rate_limited", 429, "too many requests"},
+             {"memory", 503, "it cannot be done now"},
+             {"store", 503, "it cannot be done now"},
+             {"unavailable", 503, "it cannot be done now"}};
 
 static size_t code_of(const ln_err *err) {
   size_t i = 0, n = sizeof codes / sizeof *codes;
@@ -214,11 +221,6 @@ ln_stream *ln_api_stream(ln_api *a, const char *type, size_t most, void (*gone)(
   return t;
 }
 
-void ln_api_later(ln_api *a, void (*stopped)(void *arg), void *arg) {
-  a->stopped = stopped;
-  a->stopped_arg = arg;
-}
-
 /* ------------------------------------------------------------------ query and body */
 
 static bool is_word(const char *words, ln_str v) {
@@ -243,8 +245,7 @@ static bool take_query(ln_api *a, const ln_field *f, ln_str value, ln_err *err) 
     return ln_fail(err, "bad_argument", LN_FINAL, "%s is one of %s", f->name, f->type);
   if (strcmp(f->type, "integer") == 0 && !is_number(value))
     return ln_fail(err, "bad_argument", LN_FINAL, "%s is a whole number", f->name);
-  if (ln_api_query(a, f->name).p)
-    return ln_fail(err, "bad_argument", LN_FINAL, "%s is given twice", f->name);
+  if (ln_api_query(a, f->name).p) return ln_fail(err, "bad_argument", LN_FINAL, "%s is given twice", f->name);
   if (a->n_asked == QUERY_MOST) return ln_fail(err, "bad_argument", LN_FINAL, "the query is too long");
   a->asked[a->n_asked].field = f;
   a->asked[a->n_asked++].v = value;
@@ -298,8 +299,7 @@ static bool check_members(const ln_field *fields, ln_str object, ln_err *err) {
     if (!f->name)
       return ln_fail(err, "bad_argument", LN_FINAL, "the body may not have \"%.*s\"",
                      key.n > 40 ? 40 : (int)key.n, key.p);
-    if (!fits(f, &v))
-      return ln_fail(err, "bad_argument", LN_FINAL, "\"%s\" has to be %s", f->name, f->type);
+    if (!fits(f, &v)) return ln_fail(err, "bad_argument", LN_FINAL, "\"%s\" has to be %s", f->name, f->type);
   }
   for (const ln_field *f = fields; f->name; f++)
     if (f->required && (!ln_v_get(object, ln_str_of(f->name), &v) || (v.tag == 'S' && !v.s.n)))
@@ -348,9 +348,7 @@ static ln_str token_of(const ln_server_request *r) {
 
 static bool wants_no_token(const ln_api *a) {
   const ln_route *r = a->m.route;
-  size_t n;
-  header_of(a->r, "Authorization", &n);
-  return r->role == LN_ROLE_NONE || (r->own && n == 0);
+  return r->role == LN_ROLE_NONE || (r->own && !token_of(a->r).n);
 }
 
 static bool let_in(ln_api *a, ln_err *err) {
@@ -415,7 +413,7 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   a->status = route->status;
   if (!let_in(a, &err) || !read_query(a, &err) || !read_body(a, &err) || !route->fn(a, &err)) {
     if (!ln_err_is(&err, "forbidden") && ln_api_status_of(&err) >= 500)
-      ln_log(LN_WARN, "http.failed", "route=\"%s %s\" code=%s", route->method, route->path, err.code);
+      ln_log(LN_WARN, "http.failed", "route=%s %s code=%s", route->method, route->path, err.code);
     ln_api_problem(a, &err);
   }
 }
@@ -430,7 +428,8 @@ static bool split(ln_str listen, char address[64], uint16_t *port, ln_err *err) 
   if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host.p++, host.n -= 2;
   long number = is_number(digits) && digits.n < 6 ? strtol(digits.p, NULL, 10) : -1;
   if (!host.n || host.n > 63 || number < 0 || number > 65535)
-    return ln_fail(err, "config", LN_FINAL, "listen: an address such as \"127.0.0.1:7059\" is wanted, not \"%.*s\"",
+    return ln_fail(err, "config", LN_FINAL,
+                   "listen: an address such as \"127.0.0.1:7059\" is wanted, not \"%.*s\"",
                    listen.n > 80 ? 80 : (int)listen.n, listen.p);
   memcpy(address, host.p, host.n);
   address[host.n] = '\0';
@@ -438,9 +437,19 @@ static bool split(ln_str listen, char address[64], uint16_t *port, ln_err *err) 
   return true;
 }
 
+/* Where it will listen, or the socket that was handed over does; what is no internet address is on this
+** machine, or is refused by whoever listens. */
+static ln_addr_kind kind_of(const ln_server_door *door) {
+  struct sockaddr_storage sa = {0};
+  socklen_t n = sizeof sa;
+  bool known = door->fd > 0 ? getsockname(door->fd, (struct sockaddr *)&sa, &n) == 0
+                            : ln_addr_parse(door->address, door->port, &sa, &n);
+  return known && sa.ss_family != AF_UNIX ? ln_addr_kind_of((struct sockaddr *)&sa) : LN_ADDR_LOOPBACK;
+}
+
 /* A token that goes over the network in the clear is everybody's. */
-static bool is_safe(const ln_config *c, const char *address, ln_err *err) {
-  if (c->tls_cert.n || ln_addr_kind_of_text(address) == LN_ADDR_LOOPBACK) return true;
+static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err) {
+  if (c->tls_cert.n || kind_of(door) == LN_ADDR_LOOPBACK) return true;
   return ln_fail(err, "config", LN_FINAL,
                  "listen: beyond this machine tokens need TLS: set tls = { cert = …, key = … }, or listen on "
                  "127.0.0.1 behind a proxy that has it");
@@ -449,7 +458,7 @@ static bool is_safe(const ln_config *c, const char *address, ln_err *err) {
 static bool listen_at(ln_http *h, int fd, ln_err *err) {
   const ln_config *c = h->g->config;
   ln_server_door door = {.address = h->address, .fd = fd};
-  if (fd <= 0 && (!split(c->listen, h->address, &door.port, err) || !is_safe(c, h->address, err))) return false;
+  if ((fd <= 0 && !split(c->listen, h->address, &door.port, err)) || !is_safe(c, &door, err)) return false;
   if (c->tls_cert.n && !(h->tls = ln_server_tls_load(c->tls_cert.p, c->tls_key.p, err))) return false;
   door.tls = h->tls;
   return (h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err)) != NULL;
@@ -468,16 +477,15 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
   if (listen_at(h, fd, err)) return *out = h, true;
   ln_http_stop(h);
   if (g->config->listens || fd > 0 || !ln_err_is(err, "unavailable")) return false;
-  ln_log(LN_WARN, "http.none", "error=\"%s\"", err->message);
+  ln_log(LN_WARN, "http.none", "error=%s", err->message);
   ln_err_clear(err);
   return true;
 }
 
 void ln_http_stop(ln_http *h) {
   if (!h) return;
-  while (h->under_way) {
-    ln_api *a = h->under_way;
-    if (a->stopped) a->stopped(a->stopped_arg);
+  for (ln_api *a = h->under_way, *next; a; a = next) {
+    next = a->next;
     api_free(a);
   }
   ln_server_free(h->server);

@@ -30,7 +30,8 @@ typedef struct ln_match {
 } ln_match;
 /* HEAD is looked for as GET. */
 ln_found ln_route_find(ln_str method, ln_str path, ln_match *m);
-/* Decodes %XX into out: no NUL, no other control character, only UTF-8.  plus: '+' is a blank.  False: bad. */
+/* Decodes %XX into out: no NUL, no other control character, only UTF-8.  plus: '+' is a blank.  False:
+** bad. */
 bool ln_url_decode(ln_str s, bool plus, ln_buf *out);
 
 /* --- rate.c: how often one address may ask --- */

@@ -32,7 +32,7 @@ void ln_notify(const char *state) {
   size_t n = path ? strlen(path) : 0;
   if (!n || n >= sizeof to.sun_path || (path[0] != '/' && path[0] != '@')) return;
   memcpy(to.sun_path, path, n);
-  if (path[0] == '@') to.sun_path[0] = '\0';             /* an abstract name                              */
+  if (path[0] == '@') to.sun_path[0] = '\0'; /* an abstract name                              */
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
   socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);

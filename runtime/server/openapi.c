@@ -1,5 +1,6 @@
 /* openapi.c: the API's description (OpenAPI 3.1), made from the table of routes, so that it cannot tell of
-** anything that is not there, or leave anything out.  What an answer looks like is said here, a schema each. */
+** anything that is not there, or leave anything out.  What an answer looks like is said here, a schema
+** each. */
 #include "server/api.h"
 
 #include "base/units.h"
@@ -8,8 +9,13 @@
 
 /* A member of an answer: type as JSON Schema has it, "?" after it: it may be null; "name*": it may be absent.
 ** "@X": the schema X; "[@X]": an array of it. */
-typedef struct shape { const char *name, *type; } shape;
-typedef struct schema { const char *name; const shape *members; } schema;
+typedef struct shape {
+  const char *name, *type;
+} shape;
+typedef struct schema {
+  const char *name;
+  const shape *members;
+} schema;
 
 #define SHAPE(NAME, ...) static const shape NAME[] = {__VA_ARGS__, {NULL, NULL}}
 
@@ -17,38 +23,47 @@ SHAPE(problem, {"type", "string"}, {"title", "string"}, {"status", "integer"}, {
       {"code", "string"});
 SHAPE(started, {"run", "string"});
 SHAPE(run_row, {"run", "string"}, {"playbook", "string"}, {"state", "string"}, {"outcome", "string?"},
-      {"started", "string"}, {"finished", "string?"});
+      {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
+SHAPE(taken, {"alerts", "[object]"}, {"unknown", "[object]"});
+SHAPE(alert, {"alert", "integer"}, {"source", "string"}, {"id", "string"}, {"state", "string"},
+      {"received", "string"}, {"by*", "string"}, {"severity*", "string"}, {"title*", "string"},
+      {"why*", "string"}, {"runs", "[object]"});
+SHAPE(alerts, {"alerts", "[@Alert]"});
 SHAPE(runs, {"runs", "[@RunRow]"});
 SHAPE(run, {"run", "string"}, {"playbook", "string"}, {"snapshot", "string?"}, {"state", "string"},
       {"outcome", "string?"}, {"plan", "boolean"}, {"input", "any"}, {"result", "any"}, {"error", "object?"},
-      {"waiting", "object?"}, {"started", "string?"}, {"finished", "string?"}, {"forked*", "object"},
-      {"stages", "[object]"}, {"steps", "[object]"}, {"found", "[object]"}, {"not_done", "[object]"},
-      {"approvals", "[object]"}, {"holds", "[object]"}, {"evidence", "[object]"}, {"log*", "[object]"},
-      {"unknown*", "[object]"});
+      {"waiting", "object?"}, {"started", "string?"}, {"started_by", "string?"}, {"finished", "string?"},
+      {"forked*", "object"}, {"alerts*", "[object]"}, {"stages", "[object]"}, {"steps", "[object]"},
+      {"found", "[object]"}, {"not_done", "[object]"}, {"approvals", "[object]"}, {"holds", "[object]"},
+      {"evidence", "[object]"}, {"log*", "[object]"}, {"unknown*", "[object]"});
 SHAPE(hold, {"entity", "string"}, {"facet", "string"}, {"state", "string"}, {"before", "string"},
       {"status", "string"}, {"run", "string"}, {"step", "string"}, {"since", "string?"}, {"until", "string?"},
       {"lifted_by*", "string"});
 SHAPE(holds, {"entities", "[@Hold]"});
 SHAPE(approval, {"id", "string"}, {"run", "string?"}, {"kind", "string?"}, {"step", "string?"},
-      {"title", "string?"}, {"detail", "any"}, {"options", "any"}, {"state", "string?"}, {"digest", "string?"},
-      {"expires", "string?"}, {"effects", "any"});
+      {"title", "string?"}, {"detail", "any"}, {"options", "any"}, {"state", "string?"},
+      {"digest", "string?"}, {"expires", "string?"}, {"effects", "any"});
 SHAPE(approvals, {"approvals", "[@Approval]"});
 SHAPE(freeze, {"scope", "string"}, {"why", "string"}, {"by", "string"}, {"since", "string"});
 SHAPE(freezes, {"frozen", "[@Freeze]"});
 SHAPE(stale, {"module", "string"}, {"at", "string"}, {"why", "string"}, {"since", "string"},
       {"last_good", "boolean"});
 SHAPE(playbooks, {"snapshot", "string"}, {"playbooks", "[object]"}, {"stale", "[@Stale]"});
-SHAPE(coverage, {"ontology", "any"}, {"attack", "any"}, {"countermeasures", "[object]"}, {"covered", "integer"},
-      {"total", "integer"}, {"related", "[object]"}, {"by_tactic", "[object]"}, {"retired", "any"},
-      {"unknown", "any"});
+SHAPE(coverage, {"ontology", "any"}, {"attack", "any"}, {"countermeasures", "[object]"},
+      {"covered", "integer"}, {"total", "integer"}, {"related", "[object]"}, {"by_tactic", "[object]"},
+      {"retired", "any"}, {"unknown", "any"});
+SHAPE(record, {"seq", "integer"}, {"time", "string"}, {"ms", "integer"}, {"what", "string"},
+      {"who", "string"}, {"run", "string"}, {"run_id", "integer"}, {"detail", "string"}, {"hash", "string"});
+SHAPE(audit, {"audit", "[@Record]"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
-static const schema schemas[] = {{"Problem", problem},     {"Started", started},     {"RunRow", run_row},
-                                 {"Runs", runs},           {"Run", run},             {"Hold", hold},
-                                 {"Holds", holds},         {"Approval", approval},   {"Approvals", approvals},
-                                 {"Freeze", freeze},       {"Freezes", freezes},     {"Stale", stale},
-                                 {"Playbooks", playbooks}, {"Coverage", coverage},   {"Health", health},
-                                 {"Description", NULL}};
+static const schema schemas[] = {{"Problem", problem},     {"Started", started},   {"RunRow", run_row},
+                                 {"Runs", runs},           {"Run", run},           {"Hold", hold},
+                                 {"Holds", holds},         {"Approval", approval}, {"Approvals", approvals},
+                                 {"Freeze", freeze},       {"Freezes", freezes},   {"Stale", stale},
+                                 {"Playbooks", playbooks}, {"Coverage", coverage}, {"Health", health},
+                                 {"Taken", taken},         {"Alert", alert},       {"Alerts", alerts},
+                                 {"Record", record},       {"Audit", audit},       {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 

@@ -1,6 +1,6 @@
-/* rate.c: how often one address may ask: a bucket an address, in a table of fixed size.  An address that finds
-** its place taken by another takes it over, if that one has been quiet for as long as it takes to fill a bucket;
-** else they share it.  So nobody who asks much is forgotten by making others ask. */
+/* rate.c: how often one address may ask: a bucket an address, in a table of fixed size.  An address that
+** finds its place taken by another takes it over, if that one has been quiet for as long as it takes to fill
+** a bucket; else they share it.  So nobody who asks much is forgotten by making others ask. */
 #include "server/http.h"
 
 #include <arpa/inet.h>
@@ -8,7 +8,10 @@
 
 enum { PLACES = 4096, WAYS = 4 };
 
-typedef struct bucket { uint64_t who; int64_t at_ms, milli; } bucket; /* milli: thousandths of a turn       */
+typedef struct bucket {
+  uint64_t who;
+  int64_t at_ms, milli;
+} bucket; /* milli: thousandths of a turn       */
 
 struct ln_rate {
   int64_t per_second, burst;

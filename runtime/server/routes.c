@@ -9,50 +9,83 @@ static const ln_field start_body[] = {
     {"playbook", "string", true, "its name, such as t1059.respond"},
     {"input", "object", false, "values for its declared inputs"},
     {"plan", "boolean", false, "only say which writes it would make"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field list_query[] = {
     {"state", "running|waiting|completed|failed|cancelled", false, "only runs in that state"},
     {"playbook", "string", false, "only runs of that playbook"},
     {"before", "string", false, "only runs that began before this one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field plan_body[] = {
-    {"plan", "boolean", false, "only say what it would take back"}, {NULL, NULL, false, NULL}};
+    {"plan", "boolean", false, "only say what it would take back"},
+    {NULL, NULL, false, NULL},
+};
 static const ln_field signal_body[] = {
-    {"value", "any", false, "what await_signal returns"}, {NULL, NULL, false, NULL}};
+    {"value", "any", false, "what await_signal returns"},
+    {NULL, NULL, false, NULL},
+};
 static const ln_field release_body[] = {
     {"why", "string", true, "for the record"},
     {"plan", "boolean", false, "only say what it would lift"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field decide_body[] = {
     {"decision", "approve|deny", true, "the answer"},
     {"comment", "string", false, "for the record"},
     {"answer", "string", false, "which of the answers that an `ask` offers"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field freeze_body[] = {
     {"why", "string", true, "for the record"},
     {"connector", "string", false, "only writes of that connector"},
     {"playbook", "string", false, "only writes of that playbook"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field thaw_query[] = {
     {"connector", "string", false, "only what was frozen for that connector"},
     {"playbook", "string", false, "only what was frozen for that playbook"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field entities_query[] = {
     {"entity", "string", false, "vendor:kind:id, or a bare name"},
     {"kind", "string", false, "only entities of that kind"},
     {"after", "integer", false, "only holds after that one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
-    {NULL, NULL, false, NULL}};
+    {NULL, NULL, false, NULL},
+};
 static const ln_field approvals_query[] = {
     {"after", "integer", false, "only questions after that one: the link to the next page has it"},
+    {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
+    {NULL, NULL, false, NULL},
+};
+
+static const ln_field audit_query[] = {
+    {"after", "integer", false, "only records after that one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL}};
 
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+static const ln_field take_query[] = {
+    {"source", "string", false, "whose they are: of a source that signs its deliveries its configured name"},
+    {NULL, NULL, false, NULL}};
+static const ln_field alerts_query[] = {
+    {"state", "new|decided|kept", false, "only alerts in that state; kept: in no known format"},
+    {"source", "string", false, "of a source that asks whether its deliveries are wanted: its name"},
+    {"before", "integer", false, "only alerts that came before that one: the link to the next page has it"},
+    {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
+    {NULL, NULL, false, NULL}};
+
 const ln_route ln_routes[] = {
+    {"POST", "/v1/alerts", LN_ROLE_OPERATOR, true, ln_api_alerts_take,
+     "takes alerts in any known format: one, an array, a page, or JSON lines, also gzip; answers when they "
+     "are durable",
+     take_query, NULL, true, 202, "Taken", NULL},
+    {"GET", "/v1/alerts", LN_ROLE_VIEWER, true, ln_api_alerts_list,
+     "lists alerts, newest first, and what each started", alerts_query, NULL, false, 200, "Alerts", NULL},
     {"POST", "/v1/runs", LN_ROLE_OPERATOR, false, ln_api_run_start,
      "starts a run; with an Idempotency-Key the same request starts none again", NULL, start_body, false, 202,
      "Started", NULL},
@@ -85,7 +118,11 @@ const ln_route ln_routes[] = {
      "the playbooks that are loaded, and the scripts that are not as they are on the disk", NULL, NULL, false,
      200, "Playbooks", NULL},
     {"GET", "/v1/coverage", LN_ROLE_VIEWER, false, ln_api_coverage,
-     "D3FEND countermeasures against the playbooks that are loaded", NULL, NULL, false, 200, "Coverage", NULL},
+     "D3FEND countermeasures against the playbooks that are loaded", NULL, NULL, false, 200, "Coverage",
+     NULL},
+    {"GET", "/v1/audit", LN_ROLE_ADMIN, false, ln_api_audit,
+     "what was decided, refused and done, in order; detail is JSON in a text, as it is chained", audit_query,
+     NULL, false, 200, "Audit", NULL},
     {"GET", "/v1/events", LN_ROLE_VIEWER, false, ln_api_events,
      "what happens, as it is committed: run, step, approval, library; Last-Event-ID is honoured", NULL, NULL,
      false, 200, NULL, EVENTS},
@@ -94,11 +131,12 @@ const ln_route ln_routes[] = {
     {"GET", "/healthz", LN_ROLE_NONE, false, ln_api_health,
      "is all well? 503 when frozen, or when the newest scripts cannot be used", NULL, NULL, false, 200,
      "Health", NULL},
-    {"GET", "/readyz", LN_ROLE_NONE, false, ln_api_ready, "the same, and 503 while it stops", NULL, NULL, false,
-     200, "Health", NULL},
+    {"GET", "/readyz", LN_ROLE_NONE, false, ln_api_ready, "the same, and 503 while it stops", NULL, NULL,
+     false, 200, "Health", NULL},
     {"GET", "/metrics", LN_ROLE_VIEWER, true, ln_api_metrics,
      "OpenMetrics; without a token where the configuration opens it", NULL, NULL, false, 200, NULL, METRICS},
-    {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL}};
+    {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL},
+};
 
 /* ------------------------------------------------------------------ texts of an address */
 

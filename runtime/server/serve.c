@@ -20,20 +20,23 @@
 ** stale: of what goes on with its last good version, or has none: an array of
 ** { at, last, module, since, why }.
 **
-** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their token),
-** not by the message. */
+** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their
+** token), not by the message. */
 #include "server/serve.h"
 
 #include "base/log.h"
 #include "debug/travel.h"
 #include "engine/alerts.h"
+#include "engine/dropbox.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
+#include "engine/poll.h"
 #include "engine/reload.h"
 #include "engine/run.h"
 #include "engine/sched.h"
 #include "engine/schedule.h"
 #include "net/local.h"
+#include "net/vendor.h"
 #include "server/events.h"
 #include "server/http.h"
 #include "server/tallies.h"
@@ -49,6 +52,8 @@ struct ln_service {
   ln_sched *sched;
   ln_alerts *alerts;
   ln_schedules *schedules;
+  ln_dropbox *folder;                                    /* NULL: none is configured                        */
+  ln_polls *polls;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -59,14 +64,14 @@ struct ln_service {
   struct { int64_t until_ms; void (*done)(void *arg); void *arg; ln_timer look; } drain; /* done NULL: none */
 };
 
-struct doing {                                           /* what was asked, until what came of it is durable */
+struct doing { /* what was asked, until what came of it is durable */
   ln_service *s;                                         /* NULL: it is no more                             */
   ln_service_fn done;
   void *arg;                                             /* NULL: nobody wants to know any more             */
   char *key;                                             /* NULL: none                                      */
   char begun[LN_ULID + 1], digest[2 * LN_SHA256 + 1];    /* the run that it began, and what it asked for    */
   char who[128], of[128];
-  bool anew;                                             /* it was not begun before                         */
+  bool anew, on_its_way;                                 /* it was not begun before; nor durable then       */
   ln_buf answer;
   doing *next;
 };
@@ -166,7 +171,7 @@ static bool begin(const asked *a, ln_run *r, ln_str of) {
   put_run(a->answer, ln_run_ulid(r));
   memcpy(a->d->begun, ln_run_ulid(r), sizeof a->d->begun);
   snprintf(a->d->of, sizeof a->d->of, "%.*s", LN_STR_ARG(of));
-  a->d->anew = true;
+  a->d->anew = a->d->on_its_way = true;
   return true;
 }
 
@@ -176,7 +181,7 @@ static bool find_keyed(const asked *a, ln_keyed_run *was, bool *found, ln_err *e
     if (d == a->d || !d->key || strcmp(d->key, a->d->key) != 0 || !d->begun[0]) continue;
     memcpy(was->ulid, d->begun, sizeof was->ulid);
     memcpy(was->digest, d->digest, sizeof was->digest);
-    return *found = true;
+    return *found = a->d->on_its_way = true;
   }
   return ln_store_request(a->s->g->store, ln_str_of(a->d->key), was, found, err);
 }
@@ -462,7 +467,7 @@ static bool take_alerts(const asked *a, ln_err *err) {
 static bool is_there(ln_tx *tx, void *arg, ln_err *err) {
   const doing *d = arg;
   int64_t run;
-  if (!d->anew || ln_tx_run_called(tx, ln_str_of(d->begun), &run, err)) return true;
+  if (!d->on_its_way || ln_tx_run_called(tx, ln_str_of(d->begun), &run, err)) return true;
   return ln_fail(err, "store", LN_AGAIN, "the run could not be written down: nothing was begun");
 }
 
@@ -488,11 +493,6 @@ void ln_service_do(ln_service *s, ln_str who, ln_str request, ln_service_fn done
     ln_fail(&err, "memory", LN_AGAIN, "no memory for a job of the writer");
     over(d, &err);
   }
-}
-
-void ln_service_forget(ln_service *s, void *arg) {
-  for (doing *d = s->under_way; d; d = d->next)
-    if (d->arg == arg) d->arg = NULL;
 }
 
 static void answer_peer(void *arg, ln_str answer, const ln_err *err) {
@@ -557,6 +557,11 @@ static void watch_scripts(ln_service *s) {
   else ln_reload_told(s->scripts, on_scripts, s);
 }
 
+static bool watch_folder(ln_service *s, ln_err *err) {
+  ln_str folder = s->g->config->intake_folder;
+  return !folder.n || (s->folder = ln_dropbox_start(s->g, s->alerts, folder, err));
+}
+
 ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err) {
   ln_service *s = calloc(1, sizeof *s);
   char *path = socket_of(g->store);
@@ -568,7 +573,9 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   if (ok) watch_scripts(s);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
-       (s->schedules = ln_schedules_start(g, err)) && ln_http_start(s, g, o->fd, &s->http, err);
+       (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
+       (s->polls = ln_polls_start(g, s->alerts, err)) &&
+       ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
   ln_service_stop(s);
@@ -577,14 +584,17 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
 
 void ln_service_stop(ln_service *s) {
   if (!s) return;
-  if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
-  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer gives them back yet */
   ln_schedules_stop(s->schedules);
+  ln_dropbox_stop(s->folder);
+  ln_polls_stop(s->polls);
   ln_alerts_stop(s->alerts);
+  if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
+  for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer still has them */
   if (s->events) ln_events_end(s->events);
   ln_http_stop(s->http);
   ln_local_close(s->local);
   ln_sched_stop(s->sched);
+  ln_polls_free(s->polls);
   ln_reload_stop(s->scripts);
   ln_events_free(s->events);
   ln_buf_free(&s->shelf.playbooks);
@@ -601,12 +611,28 @@ void ln_service_where(const ln_service *s, ln_buf *out) {
 
 enum { LOOK_MS = 20 };
 
+static void add_writing(void *arg, const char *name, const ln_vendor *v) {
+  (void)name;
+  ln_vendor_stats stats;
+  ln_vendor_stats_get(v, &stats);
+  *(int64_t *)arg += stats.writing;
+}
+
+/* A write whose answer nobody heard would be in doubt. */
+static int64_t writing(ln_service *s) {
+  int64_t n = 0;
+  if (s->g->each_vendor) s->g->each_vendor(s->g, add_writing, &n);
+  return n;
+}
+
 static void look_drained(void *arg) {
   ln_service *s = arg;
   ln_loop *l = s->g->loop;
+  size_t unanswered = ln_http_busy(s->http);
+  int64_t unheard = writing(s);
   bool late = ln_mono_us(l->clock) / 1000 >= s->drain.until_ms;
-  if (late) ln_log(LN_WARN, "http.drain", "unanswered=%zu", ln_http_busy(s->http));
-  if (late || (!ln_http_busy(s->http) && !s->under_way)) s->drain.done(s->drain.arg);
+  if (late) ln_log(LN_WARN, "serve.drain", "unanswered=%zu writes=%lld", unanswered, (long long)unheard);
+  if (late || (!unanswered && !unheard && !s->under_way)) s->drain.done(s->drain.arg);
   else l->timer(l, &s->drain.look, LOOK_MS);
 }
 
@@ -626,9 +652,11 @@ bool ln_service_reload(ln_service *s, ln_err *err) {
 }
 
 ln_shelf *ln_service_shelf(ln_service *s) { return &s->shelf; }
+struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }
+const ln_sched *ln_service_sched(const ln_service *s) { return s->sched; }
 bool ln_service_is_draining(const ln_service *s) { return s->drain.done != NULL; }
 void ln_service_nudge(ln_service *s) { ln_sched_nudge(s->sched); }
 

@@ -5,8 +5,15 @@
 
 enum { ROWS = 512 };
 
-typedef struct row { char *a, *b; uint64_t n; } row;     /* two labels                                      */
-typedef struct table { row v[ROWS]; size_t n; uint64_t other; } table;
+typedef struct row {
+  char *a, *b;
+  uint64_t n;
+} row; /* two labels                                      */
+typedef struct table {
+  row v[ROWS];
+  size_t n;
+  uint64_t other;
+} table;
 
 struct ln_tallies {
   table steps, runs, requests;
@@ -55,8 +62,7 @@ static void count(table *t, ln_str a, ln_str b) {
 
 void ln_tallies_of_run(ln_tallies *t, const ln_run *r, const ln_event *ev) {
   if (strcmp(ev->what, "step") == 0) count(&t->steps, ev->op, ev->state);
-  if (strcmp(ev->what, "end") == 0)
-    count(&t->runs, ln_str_of(ln_run_state(r)), ln_str_of(ln_run_outcome(r)));
+  if (strcmp(ev->what, "end") == 0) count(&t->runs, ln_str_of(ln_run_state(r)), ln_str_of(ln_run_outcome(r)));
 }
 
 void ln_tallies_request(ln_tallies *t, const char *route, int status) {
@@ -72,7 +78,8 @@ void ln_tallies_label(ln_buf *out, ln_str v) {
   }
 }
 
-static void put(const table *t, const char *name, const char *a, const char *b, const char *help, ln_buf *out) {
+static void put(const table *t, const char *name, const char *a, const char *b, const char *help,
+                ln_buf *out) {
   ln_buf_addf(out, "# TYPE %s counter\n# HELP %s %s\n", name, name, help);
   for (size_t i = 0; i < t->n; i++) {
     ln_buf_addf(out, "%s_total{%s=\"", name, a);

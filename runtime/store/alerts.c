@@ -70,7 +70,6 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
   return ok;
 }
 
-/* The oldest first: what is new, to be decided. */
 static bool page_up(ln_store *s, const ln_alert_query *q, int64_t after, ln_rows *rows, ln_err *err) {
   return ln_store_rows(s, rows, err,
                        COLUMNS "FROM alert a WHERE a.id > ? AND a.state = ? ORDER BY a.id LIMIT ?", "iti",
@@ -104,7 +103,7 @@ static bool count_one(void *arg, const ln_alert_row *a) {
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err) {
   ln_rows rows;
   counting c = {fn, arg, q->limit ? q->limit : INT64_MAX};
-  bool up = ln_str_eq(q->state, LN_STR("new")), more = true;
+  bool up = q->oldest_first, more = true;
   int64_t at = up ? q->after_id : q->before_id ? q->before_id : INT64_MAX;
   while (more) {
     if (!(up ? page_up(s, q, at, &rows, err) : page_down(s, q, at, &rows, err))) return false;
@@ -130,7 +129,8 @@ bool ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err) {
                       "INSERT INTO alert_run(alert, playbook, what, why, run, approval, rule, ms)"
                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(alert, playbook) DO UPDATE SET"
                       " what = ?3, why = ?4, run = ?5, approval = ?6, rule = ?7, ms = ?8",
-                      "itttiiti", r->alert, r->playbook, r->what, r->why, r->run, r->approval, r->rule, r->ms);
+                      "itttiiti", r->alert, r->playbook, r->what, r->why, r->run, r->approval, r->rule,
+                      r->ms);
 }
 
 bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *arg, ln_err *err) {
@@ -138,7 +138,8 @@ bool ln_store_alert_runs(ln_store *s, int64_t alert, ln_alert_run_fn fn, void *a
   bool go_on = true;
   if (!ln_store_rows(s, &rows, err,
                      "SELECT a.run, a.approval, a.ms, coalesce(r.ulid, ''), a.playbook, a.what, a.why, a.rule"
-                     " FROM alert_run a LEFT JOIN run r ON r.id = a.run WHERE a.alert = ? ORDER BY a.playbook",
+                     " FROM alert_run a LEFT JOIN run r ON r.id = a.run WHERE a.alert = ?"
+                     " ORDER BY a.playbook",
                      "i", alert))
     return false;
   for (int i = 0; go_on && i < rows.n; i++) {

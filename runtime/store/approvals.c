@@ -119,11 +119,13 @@ bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comm
 
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err) {
   int64_t changed = 0;
+#define SAID "state = 'denied' OR (state = 'approved' AND decided_ms > 0 AND ?1 = 'lapsed')"
   return ln_conn_exec(tx->c, &changed, err,
-                      "UPDATE approval SET state = iif(state = 'denied', state, ?1), decided_ms ="
-                      " iif(state = 'denied', decided_ms, ?2) WHERE id = ?3",
+                      "UPDATE approval SET state = iif(" SAID ", state, ?1), decided_ms ="
+                      " iif(" SAID ", decided_ms, ?2) WHERE id = ?3",
                       "tii", state, ms, id) &&
          (changed == 1 || none(id, err)) && call_asker(tx, id, err);
+#undef SAID
 }
 
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err) {

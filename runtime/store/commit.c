@@ -90,10 +90,12 @@ static bool save_meta(ln_tx *tx, ln_err *err) {
 static bool commit(ln_tx *tx, bool changed, ln_err *err) {
   ln_store *s = tx->store;
   pthread_mutex_lock(&s->count_mx);
+  int64_t began = ln_mono_us(ln_clock_real());
   bool ok = ln_conn_exec(tx->c, NULL, err, "COMMIT", "");
   if (ok && changed) {
     s->own_commits++;
     s->stats.commits++;
+    s->stats.commit_us += (uint64_t)(ln_mono_us(ln_clock_real()) - began);
     s->stats.rows += tx->rows;
     s->stats.bytes += tx->bytes;
   }

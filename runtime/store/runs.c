@@ -322,3 +322,30 @@ bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_er
   ln_rows_free(&rows);
   return true;
 }
+
+/* --- counted --- */
+
+static bool count(ln_store *s, const char *sql, int64_t most, int64_t *n, ln_err *err) {
+  ln_rows rows;
+  if (!ln_store_rows(s, &rows, err, sql, "i", most)) return false;
+  if (rows.n) *n = rows.row[0][0].i;
+  ln_rows_free(&rows);
+  return true;
+}
+
+bool ln_store_counts(ln_store *s, int64_t now_ms, int64_t most, ln_counts *out, ln_err *err) {
+  ln_rows rows;
+  *out = (ln_counts){.running = 0};
+  if (!count(s, "SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'running' LIMIT ?)", most,
+             &out->running, err) ||
+      !count(s, "SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'waiting' LIMIT ?)", most,
+             &out->waiting, err) ||
+      !count(s, "SELECT count(*) FROM (SELECT 1 FROM approval WHERE state = 'waiting' LIMIT ?)", most,
+             &out->asked, err) ||
+      !ln_store_rows(s, &rows, err, "SELECT count(*) FROM (SELECT 1 FROM wait WHERE due <= ? LIMIT ?)", "ii",
+                     now_ms, most))
+    return false;
+  if (rows.n) out->due = rows.row[0][0].i;
+  ln_rows_free(&rows);
+  return true;
+}

@@ -150,7 +150,7 @@ static const char tables6[] =
     " playbook TEXT NOT NULL, key TEXT NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(playbook, key))"
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX run_key_run ON run_key(run);"
-    "CREATE TABLE trigger_rule(" /* a trigger's starts by one rule count from since_ms; approval <> 0: paused */
+    "CREATE TABLE trigger_rule(" /* starts by one rule count from since_ms on; approval <> 0: it is paused */
     " playbook TEXT NOT NULL, rule TEXT NOT NULL, since_ms INTEGER NOT NULL, approval INTEGER NOT NULL,"
     " PRIMARY KEY(playbook, rule)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX trigger_rule_approval ON trigger_rule(approval) WHERE approval <> 0;"

@@ -53,7 +53,7 @@ bool ln_writer_submit(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn 
 bool ln_writer_submit_unwaited(ln_store *s, ln_loop *back, ln_apply_fn apply, ln_done_fn done, void *arg);
 /* one job, waited for: for commands; not on a loop's thread that others need */
 bool ln_writer_run(ln_store *s, ln_apply_fn apply, void *arg, ln_err *err);
-typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes; } ln_writer_stats;
+typedef struct ln_writer_stats { uint64_t commits, jobs, rows, bytes, commit_us; } ln_writer_stats;
 void ln_writer_stats_get(const ln_store *s, ln_writer_stats *out);
 
 uint64_t ln_tx_number(const ln_tx *tx);                 /* another one for each transaction, never 0 */
@@ -106,6 +106,10 @@ bool ln_store_runs(ln_store *s, const ln_run_query *q, ln_run_fn fn, void *arg, 
 /* One run by ULID, unique prefix (any case) or "last"; fn is called once.  "not_found", "ambiguous". */
 bool ln_store_run_find(ln_store *s, ln_str which, ln_run_fn fn, void *arg, ln_err *err);
 bool ln_store_run_get(ln_store *s, int64_t id, ln_run_fn fn, void *arg, ln_err *err);
+
+/* How many there are now; each is counted as far as `most`, so that it costs the same whatever there is. */
+typedef struct ln_counts { int64_t running, waiting, due, asked; } ln_counts; /* asked: questions           */
+bool ln_store_counts(ln_store *s, int64_t now_ms, int64_t most, ln_counts *out, ln_err *err);
 
 /* --- requests that have a key (requests.c): whoever asks again is told of the same run --- */
 typedef struct ln_keyed_run { char ulid[LN_ULID + 1], digest[2 * LN_SHA256 + 1]; } ln_keyed_run;
@@ -281,7 +285,8 @@ bool ln_tx_approval_add(ln_tx *tx, ln_approval *a, ln_err *err); /* sets id; one
 ** expired by ms, or this person has voted.  Then `by` names those who decided ("ann, bob"). */
 bool ln_tx_approval_vote(ln_tx *tx, int64_t id, bool yes, ln_str by, ln_str comment, ln_str answer,
                          int64_t ms, ln_err *err);
-/* What somebody has denied meanwhile stays denied. */
+/* What somebody has denied meanwhile stays denied; what somebody has approved stays so where it would lapse
+** (decided_ms 0: what was approved before the store was restored counts no more). */
 bool ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err);
 bool ln_tx_approval_get(ln_tx *tx, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
 bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln_err *err);
@@ -315,7 +320,8 @@ bool ln_store_secret_get(ln_store *s, ln_str name, ln_buf *sealed,
                          ln_err *err); /* "not_found"               */
 /* As the transaction has it; nothing is appended when there is none. */
 bool ln_tx_secret_get(ln_tx *tx, ln_str name, ln_buf *sealed, bool *found, ln_err *err);
-/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it failed. */
+/* All of them, the vault's own values, too; fn asks nothing of the store, and answers false when it
+** failed. */
 typedef bool (*ln_sealed_fn)(void *arg, ln_str name, ln_str sealed, int64_t ms);
 bool ln_tx_secrets(ln_tx *tx, ln_sealed_fn fn, void *arg, ln_err *err);
 typedef bool (*ln_secret_fn)(void *arg, ln_str name, int64_t ms);
@@ -363,10 +369,10 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */
-  int64_t after_id, before_id, since_ms;                 /* 0: any; after_id: of new ones    */
+  bool oldest_first;                                     /* of a state, after after_id; else newest first */
+  int64_t after_id, before_id, since_ms;                 /* 0: any */
   int64_t limit;                                         /* 0: all */
 } ln_alert_query;
-/* Newest first; of new ones the oldest. */
 bool ln_store_alerts(ln_store *s, const ln_alert_query *q, ln_alert_row_fn fn, void *arg, ln_err *err);
 bool ln_store_alert(ln_store *s, int64_t id, ln_alert_row_fn fn, void *arg, ln_err *err); /* "not_found" */
 

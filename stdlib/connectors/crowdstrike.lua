@@ -1512,11 +1512,33 @@ flows.analyse = {
   end,
 }
 
+-- Alerts --------------------------------------------------------------------------------------------------
+
+local function made(how, t) return ("created_timestamp:%s'%s'"):format(how, time.format(math.floor(seconds(t)))) end
+
+operations.alerts = {
+  summary = "Alerts made since a time, and before another, whole as the vendor keeps them; the oldest first.",
+  source = "CrowdStrike Falcon API, 2.3",
+  class = "read", expect = { 200 }, list = true,
+  params = { since = "time", before = "time?" },
+  method = "POST", path = "/alerts/combined/alerts/v1",
+  json = function(a)
+    local terms = { made(">", seconds(a.since) - 1) }      -- it has no "at or after"
+    if a.before then terms[2] = made("<", a.before) end
+    return { filter = all_of(terms), limit = 1000, sort = "created_timestamp|asc" }
+  end,
+  page = function(answer)
+    local after = paging_of(answer).after
+    return resources(answer.body), after and after ~= "" and { json = { after = after } } or nil
+  end,
+}
+
 -- The scopes of the API client (1.6).  Nobody has such a host or file: the answer is empty.
 local NOTHING = ("0"):rep(63) .. "1"
 local RIGHTS = {
   { name = "Hosts: read", try = "hosts", args = { hostname = "nobody.lunette.invalid" },
     operations = { "hosts", "endpoint_count", "host_details", "host_states" } },
+  { name = "Alerts: read", operations = { "alerts" } },
   { name = "IOC Management: read", try = "iocs", args = { sha256 = NOTHING },
     operations = { "iocs", "iocs_by_id", "ioc_hosts" } },
   { name = "IOC Management: write", operations = { "create_ioc", "delete_iocs" } },

@@ -222,6 +222,20 @@ operations.endpoint_count = {
   end,
 }
 
+-- Without an end the vendor's list goes on to now; without a beginning it would be the last day.
+operations.alerts = {
+  summary = "Workbench alerts made since a time, and before another, whole as the vendor keeps them.",
+  source = "Trend Vision One API v3.0, 10.1",
+  class = "read", expect = { 200 }, list = true,
+  params = { since = "time", before = "time?" },
+  method = "GET", path = "/v3.0/workbench/alerts",
+  query = function(a)
+    return { startDateTime = stamp(a.since), endDateTime = a.before and stamp(a.before),
+             dateTimeTarget = "createdDateTime" }
+  end,
+  page = page,
+}
+
 operations.isolation = {
   summary = "Whether an endpoint is isolated: on, off or unknown.",
   source = "Trend Vision One API v3.0, 7",
@@ -932,6 +946,7 @@ local NOTHING = ("0"):rep(63) .. "1"
 local RIGHTS = {
   { name = "Endpoint Inventory: View", try = "endpoints", args = { hostname = "nobody.lunette.invalid" },
     operations = { "endpoints", "endpoint_count", "isolation" } },
+  { name = "Workbench: View, filter, and search", operations = { "alerts" } },
   { name = "Response Management: View, filter, and search", try = "tasks", args = { status = "queued" },
     operations = { "task", "tasks", "isolation_progress", "block_progress" } },
   { name = "Response Management: Isolate endpoint", operations = { "isolate", "end_isolation" } },

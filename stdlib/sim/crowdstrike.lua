@@ -160,6 +160,7 @@ end
 -- The gate ------------------------------------------------------------------------------------------------
 
 local SCOPES = {
+  { "^/alerts/", "alerts" },
   { "^/falconx/", "falconx-sandbox" }, { "^/samples/", "samplestore" }, { "^/archives/", "samplestore" },
   { "^/iocs/", "ioc" }, { "^/devices/", "devices" }, { "^/real%-time%-response/", "real-time-response" },
 }
@@ -167,7 +168,8 @@ local SCOPES = {
 -- Which scope a request needs: reading or writing; a read-only command needs reading only.
 local function scope_of(req)
   local path = req.path
-  local write = req.method ~= "GET" and not path:find "/GET/v1$" and not path:find "/entities/command/v1$"
+  local write = req.method ~= "GET" and not path:find "/GET/v1$" and not path:find "^/alerts/combined/"
+                and not path:find "/entities/command/v1$"
                 and not path:find "sessions?/v1$"
   for _, part in ipairs { "extracted%-file%-contents", "entities/file/v2", "active%-responder" } do
     write = write or path:find(part) ~= nil
@@ -1075,17 +1077,70 @@ local function device(rand, host)
   return d
 end
 
+local make_alert
+
 local function new(world, rand)
   local state = { world = world, devices = {}, device_list = {}, tokens = {}, strangers = {}, calls = {},
                   per_minute = 6000, piece = 2048, page = 1000, quota = { total = 500, used = 41 },
                   analysis = { running = 20, done = 240, report = 255 }, samples = {}, archives = {},
                   extractions = {}, submissions = {}, reports = {}, iocs = {}, sessions = {}, session_of = {},
-                  commands = {}, running = {}, file_number = 0, log = {} }
+                  commands = {}, running = {}, file_number = 0, log = {}, alerts = {},
+                  make_alert = make_alert }
   for i, h in ipairs(world.hosts) do
     local d = device(rand, h)
     state.devices[d.id], state.device_list[i] = d, d
   end
   return state
+end
+
+-- Alerts --------------------------------------------------------------------------------------------------
+
+function make_alert(rand, d, process, at)
+  local id = ("%s:ind:%s:%s-10303-48"):format(CID, d.id, kit.pick(rand, 12, "0123456789"))
+  return { composite_id = id, type = "ldt", product = "epp",
+           cid = CID, agent_id = d.id, status = "new", severity = 70, display_name = "Suspicious script",
+           tactic = "Execution", tactic_id = "TA0002", technique = "Command and Scripting Interpreter",
+           technique_id = "T1059", created_timestamp = kit.iso(at), timestamp = kit.iso(at),
+           platform = d.host.platform, cmdline = process.cmd_line, filepath = process.image,
+           device = { device_id = d.id, hostname = d.host.hostname, local_ip = d.host.ip } }
+end
+
+-- What nobody arranged: one of each host that has processes, a minute old when it is first asked for.
+local function some_alerts(state, rand, now)
+  for _, d in ipairs(#state.alerts == 0 and state.device_list or {}) do
+    local p = d.host.processes
+    if p[1] then state.alerts[#state.alerts + 1] = make_alert(rand, d, p[#p], now - 60) end
+  end
+end
+
+local ALERT_MEMBERS = set "filter limit sort after"
+
+local function combined_alerts(req, state)
+  some_alerts(state, req.rand, req.now)
+  local asked = req.json
+  local odd = unknown_member(asked, ALERT_MEMBERS)
+  if odd then return refuse(req, 400, "unknown member " .. odd) end
+  local limit = asked.limit or 100
+  local from = asked.after == nil and 0 or math.tointeger(tonumber(tostring(asked.after):match "^page%-(%d+)$"))
+  if type(limit) ~= "number" or limit < 1 or limit > 1000 or not from then
+    return refuse(req, 400, "invalid limit or after")
+  end
+  if asked.sort ~= nil and not tostring(asked.sort):find "^[%w_]+|%a+$" then
+    return refuse(req, 400, "invalid sort")
+  end
+  local test, why = filter_of(asked.filter, { created_timestamp = field "created_timestamp" })
+  if not test then return refuse(req, 400, why) end
+  local found, out = {}, {}
+  for _, a in ipairs(state.alerts) do
+    if test(a) then found[#found + 1] = a end
+  end
+  table.sort(found, function(a, b) return a.created_timestamp < b.created_timestamp end)
+  for i = from + 1, math.min(from + math.min(limit, state.page), #found) do
+    out[#out + 1] = kit.copy(found[i])
+  end
+  local seen = from + #out
+  local after = seen < #found and "page-" .. seen or nil
+  return good(req, 200, out, { pagination = { limit = limit, total = #found, after = after } })
 end
 
 -- Good on the face of it, and an error within.
@@ -1156,6 +1211,7 @@ local simulator = kit.sim {
     { "GET", "/iocs/combined/indicator/v1", "iocs", search_iocs(ioc_view) },
     { "GET", "/iocs/queries/indicators/v1", "iocs", search_iocs(function(i) return i.id end) },
     { "GET", "/iocs/queries/indicators/devices/v1", "ioc_hosts", ioc_devices },
+    { "POST", "/alerts/combined/alerts/v1", "alerts", combined_alerts },
     { "GET", "/devices/combined/devices/v1", "hosts", combined_devices },
     { "GET", "/devices/queries/devices/v1", "endpoint_count", query_devices },
     { "GET POST", "/devices/entities/devices/v2", "host_details", get_devices },

@@ -15,7 +15,8 @@
 -- What a test may set: state.approval[ACTION] (tasks of it wait for a person: task.approved = true or false
 -- ends that), state.block_sha256 (the block list takes SHA-256), state.shows_blocked, state.page (largest
 -- page), state.empty_first (the first page of a list is empty), state.denied[OPERATION] (the role lacks it),
--- state.per_minute, state.endpoints[guid].online, state.lag (seconds until isolationStatus follows a task).
+-- state.per_minute, state.alerts (whole; state.make_alert makes one), state.endpoints[guid].online,
+-- state.lag (seconds until isolationStatus follows a task).
 
 local kit  = require "sim.kit"
 local json = require "json"
@@ -556,13 +557,68 @@ local function none(req)
   return refuse(404, "NotFound", "The path does not exist.")
 end
 
+-- Workbench alerts ----------------------------------------------------------------------------------------
+
+-- One of a host's interpreter, as the detection model has it.
+local function alert_of(state, host, process, at)
+  local host_ref = { guid = host.id, name = host.host.hostname, ips = json.array { host.host.ip } }
+  local day = kit.iso(at):sub(1, 10):gsub("-", "")
+  local id = ("WB-20417-%s-%05d"):format(day, #state.alerts + 1)
+  return { schemaVersion = "1.15", id = id, modelId = "m1", investigationStatus = "New",
+           workbenchLink = "https://portal.xdr.trendmicro.com/index.html#/workbench?workbenchId=" .. id,
+           alertProvider = "SAE", modelType = "preset", model = "Suspicious Script Execution", score = 64,
+           severity = "high", status = "Open", investigationResult = "No Findings",
+           createdDateTime = kit.iso(at), updatedDateTime = kit.iso(at), ownerIds = json.array {},
+           impactScope = { desktopCount = 1, serverCount = 0, accountCount = 0, emailAddressCount = 0,
+             entities = json.array { { entityType = "host", entityId = host.id, entityValue = host_ref,
+                                       relatedIndicatorIds = json.array { 1 } } } },
+           description = "An interpreter was started with a command.",
+           matchedRules = json.array { { id = "r1", name = "Script", matchedFilters = json.array {
+             { id = "f1", name = "Script", mitreTechniqueIds = json.array { "T1059" } } } } },
+           indicators = json.array { { id = 1, type = "command_line", field = "processCmd",
+                                       value = process.cmd_line or process.image,
+                                       relatedEntities = json.array { host.id } } } }
+end
+
+local TARGETS = set "createdDateTime updatedDateTime firstInvestigatedDateTime"
+local ALERT_PARAMETERS = set "startDateTime endDateTime dateTimeTarget orderBy skipToken"
+
+-- What nobody arranged: one of each host that has processes, a minute old when it is first asked for.
+local function some_alerts(state, now)
+  for _, e in ipairs(#state.alerts == 0 and state.endpoint_list or {}) do
+    if e.processes[1] then
+      state.alerts[#state.alerts + 1] = alert_of(state, e, e.processes[#e.processes], now - 60)
+    end
+  end
+end
+
+-- The last day where no beginning is given.
+local function list_alerts(req, state)
+  some_alerts(state, req.now)
+  local odd = unknown_member(req.query, ALERT_PARAMETERS)
+  if odd then return refuse(400, "BadRequest", "unknown parameter " .. odd) end
+  local by = kit.first(req.query.dateTimeTarget) or "createdDateTime"
+  if not TARGETS[by] then return refuse(400, "BadRequest", "dateTimeTarget is none") end
+  local from, to = kit.first(req.query.startDateTime), kit.first(req.query.endDateTime)
+  if (from and not kit.seconds(from)) or (to and not kit.seconds(to)) then
+    return refuse(400, "BadRequest", "a time is none")
+  end
+  local first, last = from and kit.seconds(from) or req.now - DAY, to and kit.seconds(to) or req.now
+  local found = {}
+  for _, a in ipairs(state.alerts) do
+    local at = a[by] and kit.seconds(a[by])
+    if at and at >= first and at <= last then found[#found + 1] = a end
+  end
+  return paged(req, state, found, {}, { view = kit.copy, counted = true })
+end
+
 -- The whole -----------------------------------------------------------------------------------------------
 
 local function new(world, rand)
   local state = { world = world, token = TOKEN, endpoints = {}, endpoint_list = {}, tasks = {}, number = 4710,
                   approval = {}, suspicious = {}, excepted = {}, skips = {}, calls = {}, denied = {},
                   per_minute = 600, page = 200, lag = 0, block_sha256 = false, shows_blocked = true,
-                  log = {} }
+                  alerts = {}, make_alert = alert_of, log = {} }
   for i, h in ipairs(world.hosts) do
     local e = { id = kit.uuid(rand), host = h, online = h.online, isolation = "off", shown = "off",
                 processes = {} }
@@ -609,6 +665,7 @@ return kit.sim {
   routes = {
     { "GET", "/v3.0/healthcheck/connectivity", "healthcheck",
       function() return { status = 200, json = { status = "available" } } end },
+    { "GET", "/v3.0/workbench/alerts", "alerts", list_alerts },
     { "GET", "/v3.0/eiqs/endpoints", "endpoints", list_endpoints },
     { "GET", "/v3.0/endpointSecurity/endpoints", "endpoint_count", inventory },
     { "GET", "/v3.0/endpointSecurity/endpoints/{id}", "isolation", get_endpoint },

@@ -1,5 +1,5 @@
-/* alert_fuzz.c: alerts of any product, as they come in, also packed.  Each is normalised into JSON, or told with
-** a reason. */
+/* alert_fuzz.c: alerts of any product, as they come in, also packed.  Each is normalised into JSON, or told
+** with a reason. */
 #include "base/gunzip.h"
 #include "cli/app.h"
 #include "engine/intake.h"

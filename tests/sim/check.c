@@ -6,6 +6,7 @@
 **   nothing untrue  what a step says it did was done; what it says it did not, was not
 **   nobody unasked  what takes something from somebody had a yes of its own
 **   the ledger      holds what the vendors have, and nothing else
+**   the audit       is a whole chain, and has each write that was done once
 **   a replay        of each journal comes to the same end, asks nobody, and writes nothing down */
 #include "tests/sim/sim.h"
 
@@ -14,17 +15,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct touched {                                 /* a write of some step                            */
+typedef struct touched { /* a write of some step                            */
   const sim_run *r;
   char step[SIM_STEP], op[64], entity[200], facet[200], to[64], state[16];
   bool idempotent, handle, destructive;
+  int recorded; /* in the audit, as done                           */
   uint8_t print[LN_FINGERPRINT];
 } touched;
 
 enum { TOUCHED = 2048 };
 static touched writes[TOUCHED];
 static size_t n_writes;
-static int64_t counted;                                  /* store.incr that say that they are done          */
+static int64_t counted; /* store.incr that say that they are done          */
 
 /* ------------------------------------------------------------------ rows */
 
@@ -93,7 +95,11 @@ static int by_turn(const void *a, const void *b) {
   return (x->turn > y->turn) - (x->turn < y->turn);
 }
 
-typedef struct matching { sim_acked *a; size_t at; int shown; } matching;
+typedef struct matching {
+  sim_acked *a;
+  size_t at;
+  int shown;
+} matching;
 
 static bool match(void *arg, ln_str entries) {
   matching *m = arg;
@@ -226,7 +232,11 @@ static void check_write(const touched *t) {
 
 /* ------------------------------------------------------------------ what people said */
 
-typedef struct yes { char ulid[LN_ULID + 1]; uint8_t print[LN_FINGERPRINT]; bool used; } yes;
+typedef struct yes {
+  char ulid[LN_ULID + 1];
+  uint8_t print[LN_FINGERPRINT];
+  bool used;
+} yes;
 enum { YES = 1024 };
 static yes answers[YES];
 static size_t n_answers;
@@ -256,7 +266,10 @@ static bool take_yes(const touched *t) {
   return false;
 }
 
-typedef struct lifted { const touched *t; bool any, malicious; } lifted;
+typedef struct lifted {
+  const touched *t;
+  bool any, malicious;
+} lifted;
 
 static bool see_lifted(void *arg, const ln_hold *h) {
   lifted *x = arg;
@@ -334,9 +347,9 @@ static void check_counters(void) {
 typedef struct fact {
   char entity[200], facet[200], state[64], status[16];
   int64_t since;
-  bool used, given_back, lifted;                         /* the newest there is by a run that takes back, or
+  bool used, given_back, lifted; /* the newest there is by a run that takes back, or
                                                          ** was taken back by one                           */
-  int held;                                              /* so many hold it                                 */
+  int held;                      /* so many hold it                                 */
 } fact;
 enum { FACTS = 1024 };
 static fact holds[FACTS], facts[FACTS];
@@ -454,6 +467,52 @@ static void check_ledger(void) {
                facts[i].state);
 }
 
+/* ------------------------------------------------------------------ the audit */
+
+typedef struct chained {
+  int64_t seq;
+  uint8_t hash[LN_SHA256];
+} chained;
+
+/* Counts it for the write that it tells of, when that was done. */
+static void count_record(const ln_audit_row *r) {
+  ln_buf detail;
+  ln_vitem v;
+  ln_err err;
+  ln_buf_init(&detail, 1 << 20);
+  bool ok = ln_host_json(here->g->host, r->detail, &detail, &err) &&
+            ln_v_get(ln_buf_view(&detail), LN_STR("step"), &v);
+  bool done = ok && ln_str_eq(ln_v_get_str(ln_buf_view(&detail), "outcome"), LN_STR("done"));
+  for (size_t i = 0; done && i < n_writes; i++)
+    if (ln_str_eq(r->ulid, ln_str_of(writes[i].r->ulid)) && ln_str_eq(v.s, ln_str_of(writes[i].step)))
+      writes[i].recorded++;
+  if (!ok) sim_fail("audit: record %lld tells of no step: %.*s", (long long)r->seq, LN_STR_ARG(r->detail));
+  ln_buf_free(&detail);
+}
+
+static bool see_record(void *arg, const ln_audit_row *r) {
+  chained *last = arg;
+  uint8_t hash[LN_SHA256];
+  if (r->seq != last->seq + 1)
+    sim_fail("audit: after record %lld comes %lld", (long long)last->seq, (long long)r->seq);
+  if (!ln_audit_hash(last->hash, r, hash) || memcmp(hash, r->hash, sizeof hash) != 0)
+    sim_fail("audit: record %lld does not follow from the one before it", (long long)r->seq);
+  last->seq = r->seq;
+  memcpy(last->hash, r->hash, sizeof last->hash);
+  if (ln_str_eq(r->what, LN_STR("write"))) count_record(r);
+  return true;
+}
+
+static void check_audit(void) {
+  chained last = {.seq = 0};
+  ln_err err;
+  if (!ln_store_audit(here->g->store, 0, 0, see_record, &last, &err)) sim_fail("audit: %s", err.message);
+  for (size_t i = 0; i < n_writes; i++)
+    if (strcmp(writes[i].state, "done") == 0 && writes[i].recorded != 1)
+      sim_fail("audit: %s of %s was done, and is %d times on record", writes[i].step, writes[i].r->ulid,
+               writes[i].recorded);
+}
+
 /* ------------------------------------------------------------------ all of it */
 
 void sim_check(void) {
@@ -473,5 +532,6 @@ void sim_check(void) {
   check_files();
   check_counters();
   check_ledger();
+  check_audit();
   sim_replays(rows);
 }

@@ -19,6 +19,7 @@ const char *const sim_mutant_names[MUTANTS] = {
     "a person's no is taken for a yes",
     "who takes back does not look who else holds it",
     "who joins gets no row in the ledger",
+    "a write is left out of the audit",
 };
 
 static bool is_on(sim_mutant m) { return here && here->mutant == m; }
@@ -73,6 +74,12 @@ bool __wrap_ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined
 bool __wrap_ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_err *err) {
   bool ok = __real_ln_tx_hold_so(tx, h, waited, joined, err);
   return ok && is_on(MUTANT_NO_JOINER) && *joined ? ln_tx_hold_drop(tx, h->run, h->step, err) : ok;
+}
+
+bool __real_ln_act_audit(ln_tx *tx, const ln_effect *e, const ln_act *a, ln_err *err);
+bool __wrap_ln_act_audit(ln_tx *tx, const ln_effect *e, const ln_act *a, ln_err *err);
+bool __wrap_ln_act_audit(ln_tx *tx, const ln_effect *e, const ln_act *a, ln_err *err) {
+  return (is_on(MUTANT_NO_AUDIT) && sim_chance(&here->luck, 0.1)) || __real_ln_act_audit(tx, e, a, err);
 }
 
 /* ------------------------------------------------------------------ whose run is it? */

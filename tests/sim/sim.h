@@ -85,6 +85,7 @@ typedef enum sim_mutant {
   MUTANT_DENIED,
   MUTANT_ALONE,
   MUTANT_NO_JOINER,
+  MUTANT_NO_AUDIT,
   MUTANTS
 } sim_mutant;
 extern const char *const sim_mutant_names[MUTANTS];

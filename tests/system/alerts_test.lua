@@ -162,9 +162,8 @@ sys.test("kill -9 in between: every alert that was taken is there once, and ever
   local taken, n = {}, 0
   for _ = 1, 4 do
     local job = t:serve()
-    local text = {}
     for _ = 1, 4 do
-      text = {}
+      local text = {}
       for i = 1, 5 do
         n = n + 1
         text[i] = ('{"rule":"R%s","priority":"Warning","output":"o","uuid":"u-%d","output_fields":{"proc.name":"b"}}')

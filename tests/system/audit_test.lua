@@ -91,6 +91,19 @@ sys.test("decisions and changes of state are on record, with who and why", funct
   end
 end)
 
+sys.test("a run that is pruned leaves its records, and the chain whole", function(t)
+  t:sim { "--speed", "800" }
+  t:expect(3, { "run", "t1059.harden", HARDEN[1], HARDEN[2], HARDEN[3], HARDEN[4], "--quiet" })
+  local run = t:run { "runs", "--json" }.doc().run
+  t:expect(0, { "cancel", run })
+  has(t:expect(0, { "prune", "--older-than", "2999-01-01T00:00:00Z" }).out, "took 1 run")
+  eq(t:run({ "show", run }).code, 1)
+  local after = by_what(t)
+  eq(after.cancel[1].run, run)
+  has(after.pruned[1].detail, '"runs":"1"')
+  has(t:expect(0, { "audit", "verify" }).out, ": whole")
+end)
+
 sys.test("what somebody changes, or cuts off, is found", function(t)
   for i = 1, 4 do
     t:expect(0, { "freeze", "--why", "drill " .. i })

@@ -153,6 +153,8 @@ sys.test("a configuration that is wrong in other ways", function(t)
     ["return { connectors = { okta = { url = \"https://acme.okta.com\", token = \"clear\" } } }"] = "secret",
     ["return { store = env \"LUNETTE_TEST_UNSET\" }"] = "LUNETTE_TEST_UNSET",
     ["return { limits = { memory = \"lots\" } }"] = "memory",
+    ["return { log = { format = \"xml\" } }"] = "log.format",
+    ["return { log = { level = \"loud\" } }"] = "log.level",
     ["while true do end"] = "lunette.conf.lua:1",
     ["local s = \"x\" while true do s = s .. s end"] = "lunette.conf.lua needs more than",
     ["return { credentials = { hook = { hosts = { \"h\" } } } }"] = "credentials.hook",

@@ -3,7 +3,7 @@
 --   local api = require … (dofile "tests/system/http_kit.lua")(sys)
 --   local job, http = api.serve(t, { conf = "further lines of the configuration" })
 --     http.url, http.token.viewer …                 a token a role, and "second": another approver
---   http:call("GET", "/v1/runs", { as = "viewer", body = "{}", json = table, headers = { ["X-A"] = "1" } })
+--   http:call("GET", "/v1/runs", { as = "viewer", body = "{}", json = table, headers = { ["X-A"] = "1" }, cacert = FILE })
 --     → { status, headers (names in lower case), body, doc() }
 --   http:many { { "GET", "/v1/runs", as = "viewer" }, … } → the statuses, over few connections
 
@@ -19,7 +19,7 @@ return function(sys)
   local function quoted(s) return "'" .. tostring(s):gsub("'", [['\'']]) .. "'" end
 
   local function parse(text)
-    local at, head = 1, nil
+    local at, head = 1
     repeat                                                -- a "100 Continue" comes first, perhaps
       local first, last = text:find("\r?\n\r?\n", at)
       if not first then return { status = 0, headers = {}, body = "" } end
@@ -35,7 +35,7 @@ return function(sys)
   function client:call(method, path, o)
     o = o or {}
     local words = { "curl -sSi -m", o.seconds or 20, "--path-as-is" }
-    if o.insecure then words[#words + 1] = "--cacert " .. quoted(o.insecure) end
+    if o.cacert then words[#words + 1] = "--cacert " .. quoted(o.cacert) end
     words[#words + 1] = method == "HEAD" and "-I" or "-X " .. quoted(method)
     local token = o.token or self.token[o.as]
     if token then words[#words + 1] = "-H " .. quoted("Authorization: Bearer " .. token) end
@@ -73,10 +73,11 @@ return function(sys)
   end
 
   ---Listens to the events in the background; stop() ends that, and returns what came.
-  function client:listen(as, headers)
+  function client:listen(as, headers, cacert)
     local file = self.t.dir .. "/events." .. tostring(headers or "")
-    local p = io.popen(("curl -sN -m 60 -H 'Authorization: Bearer %s' %s %s >%s 2>/dev/null & echo $!")
-                       :format(self.token[as], headers and "-H " .. quoted(headers) or "", quoted(self.url .. "/v1/events"),
+    local p = io.popen(("curl -sN -m 60 -H 'Authorization: Bearer %s' %s %s %s >%s 2>/dev/null & echo $!")
+                       :format(self.token[as], headers and "-H " .. quoted(headers) or "",
+                               cacert and "--cacert " .. quoted(cacert) or "", quoted(self.url .. "/v1/events"),
                                quoted(file)))
     local pid = p:read "l"
     p:close()

@@ -5,6 +5,7 @@ local eq, has, hasnt = sys.eq, sys.has, sys.hasnt
 
 -- Who may do what, said once more here: a route that the program has and this does not know fails.
 local RULES = {
+  ["POST /v1/alerts"] = "operator", ["GET /v1/alerts"] = "viewer",
   ["POST /v1/runs"] = "operator", ["GET /v1/runs"] = "viewer", ["GET /v1/runs/{run}"] = "viewer",
   ["POST /v1/runs/{run}/cancel"] = "operator", ["POST /v1/runs/{run}/undo"] = "operator",
   ["POST /v1/runs/{run}/signals/{name}"] = "operator", ["GET /v1/entities"] = "viewer",
@@ -12,7 +13,7 @@ local RULES = {
   ["POST /v1/approvals/{id}"] = "approver", ["GET /v1/freeze"] = "viewer", ["POST /v1/freeze"] = "operator",
   ["DELETE /v1/freeze"] = "admin", ["GET /v1/playbooks"] = "viewer", ["GET /v1/coverage"] = "viewer",
   ["GET /v1/events"] = "viewer", ["GET /v1/openapi.json"] = "viewer", ["GET /healthz"] = "none",
-  ["GET /readyz"] = "none", ["GET /metrics"] = "viewer",
+  ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
 }
 local INCLUDES = {
   viewer = { viewer = true }, operator = { viewer = true, operator = true },
@@ -70,6 +71,34 @@ sys.test("a token that is removed is refused at once", function(t)
   eq(http:call("GET", "/v1/runs", { as = "viewer" }).status, 200)
   t:expect(0, { "token", "rm", "viewer" })
   eq(http:call("GET", "/v1/runs", { as = "viewer" }).status, 401)
+  job.stop()
+end)
+
+sys.test("the audit, a page at a time, and a refused sign-in is in it", function(t)
+  local job, http = kit.serve(t)
+  eq(http:call("POST", "/v1/freeze", { as = "operator", json = { why = "a drill" } }).status, 200)
+  eq(http:call("GET", "/v1/audit", { token = "lnt_" .. ("A"):rep(48) }).status, 401)
+  local whole, seen, pages, path = {}, {}, 0, "/v1/audit?limit=2"
+  t:until_true(function()
+    whole = http:call("GET", "/v1/audit", { as = "admin" }).doc().audit
+    return whole[#whole].what == "sign-in refused"
+  end)
+  while path do
+    local r = http:call("GET", path, { as = "admin" })
+    for _, record in ipairs(r.doc().audit) do seen[#seen + 1] = record end
+    path = r.headers.link and r.headers.link:match "<([^>]*)>"
+    pages = pages + 1
+  end
+  assert(pages > 2)
+  eq(#seen, #whole)
+  local frozen
+  for i, record in ipairs(seen) do
+    eq(record.seq, i)
+    eq(record.hash, whole[i].hash)
+    if record.what == "freeze" then frozen = record end
+  end
+  eq(frozen.who, "operator")
+  has(frozen.detail, '"why":"a drill"')
   job.stop()
 end)
 
@@ -336,6 +365,13 @@ end)
 sys.test("beyond this machine it wants TLS", function(t)
   t:write("lunette.conf.lua", 'return { scripts = {}, listen = "0.0.0.0:0" }')
   has(t:expect(4, { "serve" }).err, "TLS")
+  t:write("lunette.conf.lua", 'return { scripts = {}, listen = "[::]:0" }')
+  has(t:expect(4, { "serve" }).err, "TLS")
+  for _, where in ipairs { "localhost:7059", "7059", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":7059" } do
+    t:write("lunette.conf.lua", ("return { scripts = {}, listen = %q }"):format(where))
+    local r = t:run { "serve" }
+    assert(r.code > 0 and r.err:find("127.0.0.1", 1, true) and not r.err:find "TLS", where .. ": " .. r.err)
+  end
 end)
 
 sys.test("an address that is taken is said, and is fatal where it was asked for", function(t)

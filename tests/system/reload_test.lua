@@ -111,7 +111,7 @@ sys.test("a script that is broken keeps its last good version, and says so once"
   local job = serve(t)
   t:write("scripts/p.lua", "local v = 2\nreturn playbook { name = \"p\", run = function() return v end\n\n\n")
   assert(t:until_true(function() return count(job.said(), "broken") == 1 end))
-  has(job.said(), "at=scripts/p.lua:5 kept=the version before error='}' expected")
+  has(job.said(), [[at=scripts/p.lua:5 kept="the version before" error="'}' expected]])
   local r = t:expect(0, { "run", "p" })
   has(r.err, "scripts/p.lua:5: '}' expected")
   has(r.err, "the version before it is used")
@@ -142,16 +142,16 @@ sys.test("so does one whose declaration is wrong, whose library is, or that loop
       eq(result(t), 1)
     end
   end
-  local is = broken "at=scripts/p.lua:2 kept=the version before error=playbook: there is no field 'runs'"
+  local is = broken [[at=scripts/p.lua:2 kept="the version before" error="playbook: there is no field 'runs']]
   t:write("scripts/p.lua", "local x\nreturn playbook { name = \"p\", runs = print }\n")
   is()
-  is = broken "error=input n: there is no type \"integre\""
+  is = broken [[error="input n: there is no type \"integre\""]]
   t:write("scripts/p.lua", "local x\nreturn playbook { name = \"p\", input = { n = \"integre\" }, run = print }\n")
   is()
   t:write("scripts/p.lua", 'local lib = require "lib"\n\nreturn playbook { name = "p", input = lib.input, '
                            .. "run = function(i) return i.n end }\n")
   assert(t:until_true(function() return t:expect(0, { "run", "p" }).err == "" end))
-  is = broken "at=scripts/lib.lua:1 kept=the version before error=scripts/p.lua would fail with it: "
+  is = broken [[at=scripts/lib.lua:1 kept="the version before" error="scripts/p.lua would fail with it: ]]
   t:write("scripts/lib.lua", "return { input = { n = \"integre = 1\" } }\n")
   is()
   is = broken "at=scripts/lib.lua"
@@ -175,7 +175,7 @@ sys.test("a new one that is broken fails whoever runs it; after a restart the st
   job.stop()
   job = serve(t)
   eq(result(t), 1)
-  has(job.said(), "at=scripts/p.lua:2 kept=the version before")
+  has(job.said(), [[at=scripts/p.lua:2 kept="the version before"]])
   job.stop()
 end)
 
@@ -222,7 +222,7 @@ sys.test("connectors likewise", function(t)
   local second = start()
   t:write("own/mine.lua", "return connector { name = \"mine\", operations = 7 }\n")
   assert(t:until_true(function() return count(job.said(), "broken") == 1 end))
-  has(job.said(), "at=own/mine.lua:1 kept=the version before")
+  has(job.said(), [[at=own/mine.lua:1 kept="the version before"]])
   local third = start()
   eq(ends(third), "2 2")
   eq(ends(second), "2 2")

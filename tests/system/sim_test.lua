@@ -31,6 +31,13 @@ end }
   local r = t:expect(0, { "run", "scripts/many.lua", "--sim", "--json" })
   has(r.err, "event=vendor.waits vendor=okta ms=")
   eq(r.doc().state, "completed")
+  t:write("lunette.conf.lua", 'return { log = { format = "json" } }\n')
+  local line = t:expect(0, { "run", "scripts/many.lua", "--sim", "--json" }).err:match "[^\n]*vendor.waits[^\n]*"
+  local event = require "cjson".decode(line)
+  eq(event.vendor, "okta")
+  eq(event.level, "warn")
+  t:write("lunette.conf.lua", 'return { log = { level = "error" } }\n')
+  eq(t:expect(0, { "run", "scripts/many.lua", "--sim", "--json" }).err, "")
 end)
 
 sys.test("one vendor alone, on the port that was asked for", function(t)

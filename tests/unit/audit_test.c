@@ -209,6 +209,22 @@ static void test_a_checkpoint_is_signed(void **state) {
   snprintf(text, sizeof text, "time=x level=info event=other a=b\ntime=x level=info event=%.*s\n",
            LN_STR_ARG(ln_buf_view(&line)));
   assert_int_equal(verify_with(ln_str_of(text), NULL).faults, 0);
+  /* a log that is JSON */
+  const char *v[5] = {"seq=", "hash=", "ms=", "signer=", "signature="};
+  int n = snprintf(text, sizeof text, "{\"time\":\"x\",\"event\":\"audit.checkpoint\"");
+  for (int i = 0; i < 5; i++) {
+    const char *from = strstr(line.p, v[i]) + strlen(v[i]), *quote = i % 2 ? "\"" : "";
+    size_t digits = strcspn(from, " ");
+    if (from + digits > line.p + line.n) digits = (size_t)(line.p + line.n - from);
+    n += snprintf(text + n, sizeof text - (size_t)n, ",\"%.*s\":%s%.*s%s", (int)strlen(v[i]) - 1, v[i], quote,
+                  (int)digits, from, quote);
+  }
+  snprintf(text + n, sizeof text - (size_t)n, "}\n");
+  ln_audit_state json = verify_with(ln_str_of(text), NULL);
+  assert_int_equal(json.faults, 0);
+  assert_int_equal(json.checkpoints, 2);
+  assert_int_equal(verify_with(LN_STR("an empty log\n"), NULL).faults, 1);
+  assert_non_null(strstr(told, "no checkpoint"));
   /* somebody else's */
   assert_int_equal(verify_with(ln_buf_view(&line), "00").faults, 2);
   sql("UPDATE checkpoint SET ms = ms + 1");

@@ -94,14 +94,16 @@ static tally tally_of(rig *r) {
 }
 
 #define ON "on = function(a) return a.title ~= 'no' end,"
-#define THREE "{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n{\"id\":\"c\",\"title\":\"two\"}\n"
+static const char THREE[] = "{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n"
+                            "{\"id\":\"c\",\"title\":\"two\"}\n";
 
 static void test_answered_with_runs(void **state) {
   (void)state;
   rig *r = set_up(1, ON, "return fake.set { id = input.alert.id }.state");
   ln_alerts *a = begin(r);
   heard h;
-  take(a, THREE "{\"odd\":1}", &h);
+  take(a, "{\"odd\":1}\n{\"id\":\"a\",\"title\":\"one\"}\n{\"id\":\"b\",\"title\":\"no\"}\n"
+          "{\"id\":\"c\",\"title\":\"two\"}\n", &h);
   rig_pass(r, 10000);
   assert_true(h.called);
   assert_int_equal(h.alerts, 3);
@@ -156,6 +158,28 @@ static void test_death_at_each_job(void **state) {
   }
 }
 
+/* Two who decide, both of which saw that an alert is new: the transaction lets one of them. */
+static void test_decided_once(void **state) {
+  (void)state;
+  rig *r = set_up(7, ON, "return fake.set { id = input.alert.id }.state");
+  ln_alerts *a = begin(r), *other = begin(r);
+  heard h, kept = {.called = false};
+  assert_true(ln_alerts_keep(&r->g, LN_STR("{\"id\":\"k\"}"), &by_ann, hear, &kept, &rig_err));
+  assert_int_equal(kept.alerts, 1);
+  take(a, THREE, &h);
+  rig_pass(r, 10000);
+  take(other, "{\"id\":\"d\",\"title\":\"two\"}", &h);
+  ln_alerts_nudge(a);
+  rig_pass(r, 10000);
+  tally t = tally_of(r);
+  assert_int_equal(t.decided, t.n);
+  assert_int_equal(rig_runs(r, NULL), t.runs);
+  assert_int_equal(rig_acted(r, NULL), t.runs);
+  ln_alerts_stop(other);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
 static void test_key_joins(void **state) {
   (void)state;
   rig *r = set_up(3, ON " key = function(a) return 'k' end,",
@@ -167,7 +191,7 @@ static void test_key_joins(void **state) {
   char first[LN_ULID + 1];
   memcpy(first, h.last, sizeof first);
   ln_alerts_stop(a);
-  rig_crash(r);                                          /* the run is put away, and the key is in the store */
+  rig_crash(r);                                          /* the run is put away, its key is in the store */
   a = begin(r);
   take(a, THREE, &h);
   rig_pass(r, 60000);
@@ -293,7 +317,8 @@ static void test_overload(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
-      cmocka_unit_test(test_key_joins), cmocka_unit_test(test_a_storm_asks), cmocka_unit_test(test_overload),
+      cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
+      cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
       cmocka_unit_test(test_marks_and_cursors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

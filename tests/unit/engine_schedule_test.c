@@ -12,7 +12,8 @@ static rig *set_up(uint64_t seed, const char *every, const char *body) {
   r->served = true;
   rig_conf(r, "guards = { approve = \"never\" },");
   snprintf(text, sizeof text,
-           "local fake = require 'fake'\nreturn playbook { name = 't.timed', summary = 's', uses = { 'fake' },"
+           "local fake = require 'fake'\n"
+           "return playbook { name = 't.timed', summary = 's', uses = { 'fake' },"
            " every = %s, run = function() %s end }\n",
            every, body);
   rig_script(r, "t.timed", text);
@@ -45,7 +46,7 @@ static void test_every_hour(void **state) {
   ln_schedules *s = begin(r);
   rig_pass(r, HOUR - MINUTE);
   assert_int_equal(all_runs(r), 0);                      /* an interval after it was first seen */
-  rig_pass(r, 10 * HOUR + 8 * MINUTE);                   /* jitter is 5 minutes at most, and does not add up */
+  rig_pass(r, 10 * HOUR + 8 * MINUTE); /* jitter is 5 minutes at most, and does not add up */
   assert_int_equal(rig_runs(r, "completed"), 10 + 1);
   assert_int_equal(rig_acted(r, NULL), 11);
   assert_int_equal(only(r).every_ms, HOUR);

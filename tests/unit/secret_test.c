@@ -383,8 +383,8 @@ static void blob_is(ln_vault *v, const ln_buf *sealed, const char *text) {
   ln_buf_free(&plain);
 }
 
-/* What was there before is read with the new key alone: by who changed it, by who knew the old one, and by who
-** comes. */
+/* What was there before is read with the new key alone: by who changed it, by who knew the old one, and by
+** who comes. */
 static void test_rotation(void **state) {
   (void)state;
   ln_store *s = open_store();

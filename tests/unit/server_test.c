@@ -24,6 +24,8 @@ typedef struct fixture {
   char method[16], path[64], query[64], header[64];
   size_t body_n;
   ln_exchange *held;
+  ln_stream *stream;
+  int gone;                                              /* streams whose peer has                        */
   /* the client, on a thread of its own */
   const char *const *parts;                              /* written one after the other                   */
   size_t n_parts, repeat;                                /* the last one so often                         */
@@ -50,6 +52,45 @@ static void reply_late(void *arg) {
   assert_true(ln_exchange_reply(f->held, 200, NULL, 0, LN_STR("late")));
 }
 
+static void stream_gone(void *arg) {
+  fixture *f = arg;
+  f->gone++;
+  f->stream = NULL;
+  f->loop->stop(f->loop);
+}
+
+static void say_more(void *arg) {
+  fixture *f = arg;
+  assert_true(ln_stream_send(f->stream, LN_STR("two ")));
+  ln_stream_end(f->stream, LN_STR("three"));            /* what has not gone out yet is forgotten        */
+}
+
+/* Sends until the stream takes no more; then once more, in vain. */
+static void say_all(void *arg) {
+  fixture *f = arg;
+  char piece[1000];
+  int sent = 0;
+  memset(piece, 'x', sizeof piece);
+  while (ln_stream_send(f->stream, (ln_str){piece, sizeof piece})) assert_true(++sent < 100);
+  assert_int_equal(sent, 8);                             /* an eighth is kept for the last word           */
+  assert_false(ln_stream_send(f->stream, (ln_str){piece, sizeof piece}));
+  ln_stream_end(f->stream, LN_STR("dropped"));
+}
+
+static void begin_stream(fixture *f, ln_exchange *x, ln_str path) {
+  ln_header type = {LN_STR("Content-Type"), LN_STR("text/event-stream")};
+  if (strcmp(f->method, "HEAD") == 0) {
+    assert_null(ln_exchange_stream(x, 200, &type, 1, 10000, stream_gone, f));
+    assert_true(ln_exchange_reply(x, 200, &type, 1, LN_STR("")));
+    return;
+  }
+  assert_non_null(f->stream = ln_exchange_stream(x, 200, &type, 1, 10000, stream_gone, f));
+  f->later = (ln_timer){.fn = ln_str_eq(path, LN_STR("/full")) ? say_all : say_more, .arg = f};
+  if (ln_str_eq(path, LN_STR("/silent"))) return;
+  assert_true(ln_stream_send(f->stream, LN_STR("one ")));
+  assert_true(f->loop->timer(f->loop, &f->later, 20));
+}
+
 static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   fixture *f = arg;
   f->handled++;
@@ -57,6 +98,7 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   copy(f->path, sizeof f->path, r->path);
   copy(f->query, sizeof f->query, r->query);
   f->body_n = r->body.n;
+  assert_true(ln_str_eq(r->peer, LN_STR("127.0.0.1")));
   for (size_t i = 0; i < r->n_headers; i++)
     if (ln_str_ieq(r->headers[i].name, LN_STR("x-test")))
       copy(f->header, sizeof f->header, r->headers[i].value);
@@ -69,6 +111,8 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
     assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR(""), 3));
     assert_false(ln_exchange_repeat(x, 200, NULL, 0, LN_STR("ab"), UINT64_MAX));
     assert_true(ln_exchange_repeat(x, 200, two, 2, LN_STR("abc"), 5));
+  } else if (ln_str_eq(r->path, LN_STR("/endless"))) {
+    assert_true(ln_exchange_repeat(x, 200, NULL, 0, LN_STR("0123456789"), 100000000));
   } else if (ln_str_eq(r->path, LN_STR("/late"))) {
     f->held = x;
     f->later = (ln_timer){.fn = reply_late, .arg = f};
@@ -76,6 +120,10 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   } else if (ln_str_eq(r->path, LN_STR("/hold"))) {
     f->held = x;
     f->loop->stop(f->loop);
+  } else if (ln_str_eq(r->path, LN_STR("/stream")) || ln_str_eq(r->path, LN_STR("/full")) ||
+             ln_str_eq(r->path, LN_STR("/silent"))) {
+    begin_stream(f, x, r->path);
+    if (ln_str_eq(r->path, LN_STR("/silent"))) f->loop->stop(f->loop);
   } else if (ln_str_eq(r->path, LN_STR("/bad"))) {
     ln_header bad = {LN_STR("X-A"), LN_STR("1\r\nX-B: 2")};
     assert_false(ln_exchange_reply(x, 200, &bad, 1, LN_STR("")));
@@ -84,6 +132,12 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   } else {
     assert_true(ln_exchange_reply(x, 200, two, 2, r->body.n ? r->body : LN_STR("hello")));
   }
+}
+
+static void stop_when_idle(void *arg) {
+  fixture *f = arg;
+  if (!ln_server_busy(f->server)) f->loop->stop(f->loop);
+  else assert_true(f->loop->timer(f->loop, &f->later, 5));
 }
 
 static void setup(fixture *f, const ln_server_limits *limits) {
@@ -113,6 +167,13 @@ static int dial(uint16_t port) {
     return -1;
   }
   return fd;
+}
+
+/* The peer sees a reset. */
+static void reset(int fd) {
+  const struct linger now = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close(fd);
 }
 
 static void say(int fd, const char *z) {
@@ -380,6 +441,148 @@ static void test_addresses(void **s) {
   teardown(&f);
 }
 
+static void test_stream(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  once(&f, "GET /stream HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "Transfer-Encoding: chunked"));
+  assert_non_null(strstr(f.answer, "one "));
+  assert_non_null(strstr(f.answer, "three"));
+  assert_non_null(strstr(f.answer, "\r\n0\r\n"));
+  assert_int_equal(f.gone, 0);                           /* it was ended here                             */
+  once(&f, "GET /full HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "dropped"));
+  once(&f, "HEAD /stream HTTP/1.1\r\n" CLOSE "\r\n"); /* not even a last chunk: the next answer begins here */
+  assert_string_equal(strstr(f.answer, "\r\n\r\n"), "\r\n\r\n");
+  assert_int_equal(f.gone, 0);
+  teardown(&f);
+}
+
+/* Whoever hangs up on a stream is noticed when it next says something. */
+static void test_stream_left(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  int fd = dial(ln_server_port(f.server));
+  say(fd, "GET /silent HTTP/1.1\r\n" HEAD "\r\n");
+  f.loop->run(f.loop);
+  assert_non_null(f.stream);
+  assert_int_equal(ln_server_busy(f.server), 1);
+  reset(fd);
+  assert_true(ln_stream_send(f.stream, LN_STR("hello?")));
+  f.loop->run(f.loop);
+  assert_int_equal(f.gone, 1);
+  teardown(&f);
+}
+
+static void test_free_while_streaming(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  int fd = dial(ln_server_port(f.server));
+  say(fd, "GET /silent HTTP/1.1\r\n" HEAD "\r\n");
+  f.loop->run(f.loop);
+  teardown(&f);
+  assert_int_equal(f.gone, 1);
+  close(fd);
+}
+
+static void test_header_bound(void **s) {
+  (void)s;
+  static const ln_server_limits narrow = {
+      .max_body = 1000, .max_connections = 10, .whole_ms = 10000, .max_header = 200};
+  fixture f;
+  char line[400];
+  snprintf(line, sizeof line, "GET / HTTP/1.1\r\n" CLOSE "X-Long: %0*d\r\n\r\n", 200, 0);
+  setup(&f, &narrow);
+  once(&f, line);
+  assert_int_equal(f.handled, 0);
+  assert_memory_equal(f.answer, "HTTP/1.1 431 ", 13);
+  once(&f, "GET / HTTP/1.1\r\n" CLOSE "X-Short: 0\r\n\r\n");
+  assert_int_equal(f.handled, 1);
+  teardown(&f);
+}
+
+/* The body has a time of its own, from the header's end on. */
+static void test_slow_body(void **s) {
+  (void)s;
+  static const ln_server_limits hasty = {
+      .max_body = 1000, .max_connections = 10, .whole_ms = 9000, .body_ms = 30};
+  fixture f;
+  setup(&f, &hasty);
+  once(&f, "POST / HTTP/1.1\r\n" HEAD "Content-Length: 9\r\n\r\na");
+  assert_int_equal(f.handled, 0);
+  assert_int_equal(f.answer_n, 0);
+  teardown(&f);
+}
+
+/* One that does not read its answer: more than sockets hold is under way, and the time runs out. */
+static void test_slow_reader(void **s) {
+  (void)s;
+  static const ln_server_limits hasty = {
+      .max_body = 1000, .max_connections = 10, .whole_ms = 9000, .send_ms = 50};
+  fixture f;
+  setup(&f, &hasty);
+  int fd = dial(ln_server_port(f.server));
+  say(fd, "GET /endless HTTP/1.1\r\n" HEAD "\r\n");
+  f.later = (ln_timer){.fn = stop_when_idle, .arg = &f};
+  assert_true(f.loop->timer(f.loop, &f.later, 5));
+  f.loop->run(f.loop);
+  assert_int_equal(f.handled, 1);
+  assert_int_equal(ln_server_busy(f.server), 0);
+  teardown(&f);
+  close(fd);
+}
+
+/* What is under way is answered, and told that it was the last; nobody else gets in. */
+static void test_drain(void **s) {
+  (void)s;
+  fixture f;
+  char answer[512];
+  setup(&f, NULL);
+  uint16_t port = ln_server_port(f.server);
+  int fd = dial(port), idle = dial(port);
+  say(fd, "GET /hold HTTP/1.1\r\n" HEAD "\r\n");
+  f.loop->run(f.loop);
+  ln_server_drain(f.server);
+  assert_int_equal(dial(port), -1);
+  assert_int_equal(ln_server_busy(f.server), 1);
+  assert_true(ln_exchange_reply(f.held, 200, NULL, 0, LN_STR("done")));
+  f.later = (ln_timer){.fn = stop_when_idle, .arg = &f};
+  assert_true(f.loop->timer(f.loop, &f.later, 5));
+  f.loop->run(f.loop);
+  ssize_t n = recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
+  assert_true(n > 0);
+  answer[n] = '\0';
+  assert_non_null(strstr(answer, "Connection: close"));
+  assert_non_null(strstr(answer, "done"));
+  assert_int_equal(recv(idle, answer, 1, 0), 0);
+  close(fd), close(idle);
+  teardown(&f);
+}
+
+static void test_handed_over(void **s) {
+  (void)s;
+  static const ln_server_limits usual = {.max_body = 1000, .max_connections = 10, .whole_ms = 10000};
+  struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  fixture f;
+  ln_err err;
+  setup(&f, NULL);
+  ln_server_free(f.server);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ln_server_door door = {.fd = fd};
+  assert_null(ln_server_open(f.loop, &door, &usual, handle, &f, &err)); /* it does not listen yet */
+  assert_non_null(strstr(err.message, "handed over"));
+  assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+  assert_int_equal(listen(fd, 5), 0);
+  assert_non_null(f.server = ln_server_open(f.loop, &door, &usual, handle, &f, &err));
+  assert_int_not_equal(ln_server_port(f.server), 0);
+  once(&f, "GET / HTTP/1.1\r\n" CLOSE "\r\n");
+  assert_non_null(strstr(f.answer, "hello"));
+  teardown(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plain),      cmocka_unit_test(test_keep_alive),
@@ -389,6 +592,11 @@ int main(void) {
       cmocka_unit_test(test_head),       cmocka_unit_test(test_slow),
       cmocka_unit_test(test_limit),      cmocka_unit_test(test_free_while_held),
       cmocka_unit_test(test_repeated),   cmocka_unit_test(test_addresses),
+      cmocka_unit_test(test_stream),     cmocka_unit_test(test_stream_left),
+      cmocka_unit_test(test_free_while_streaming),
+      cmocka_unit_test(test_header_bound), cmocka_unit_test(test_slow_body),
+      cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_drain),
+      cmocka_unit_test(test_handed_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -932,6 +932,11 @@ static bool expire(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_approval_set(tx, v->id, LN_STR("expired"), v->ms, err);
 }
 
+static bool lapse(ln_tx *tx, void *arg, ln_err *err) {
+  vote_job *v = arg;
+  return ln_tx_approval_set(tx, v->id, LN_STR("lapsed"), v->ms, err);
+}
+
 typedef struct answer {
   int n;
   char state[16], by[32], comment[16], effects[16], ulid[32];
@@ -988,6 +993,9 @@ static void test_votes(void **state) {
   assert_string_equal(got.comment, "why");
   assert_string_equal(got.effects, "fx");
   assert_string_equal(got.ulid, r.ulid);
+  run_job(s, lapse, &cid); /* its run ends in that moment: what they have said stays on record */
+  assert_string_equal(approval(s, a.id).state, "approved");
+  assert_int_equal(approval(s, a.id).decided, 20);
   assert_int_equal(got.decided, 20);
   run_job_fails(s, vote, &cid, "conflict");
   ln_store_close(s);

@@ -1,18 +1,9 @@
 /* webhook_test.c: deliveries that sources sign: what is let in, and what is not. */
 #include "engine/webhook.h"
-#include "tests/unit/scratch.h"
 
 #include "base/digest.h"
 #include "base/signature.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "tests/unit/store_help.h"
 
 /* ------------------------------------------------------------------ headers */
 
@@ -33,7 +24,8 @@ static void test_headers(void **state) {
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ln_signature s;
     ln_err err = {.code = ""};
-    if (!ln_signature_read(ln_str_of(good[i].header), &s, &err)) fail_msg("%s: %s", good[i].header, err.message);
+    if (!ln_signature_read(ln_str_of(good[i].header), &s, &err))
+      fail_msg("%s: %s", good[i].header, err.message);
     assert_int_equal(s.n, good[i].n);
     assert_true(ln_str_eq(s.time, ln_str_of(good[i].time)));
     for (size_t k = 0; k < LN_MAC; k++) assert_int_equal(s.mac[0][k], k);
@@ -83,25 +75,20 @@ static ln_engine engine;
 
 static int set_up(void **state) {
   static ln_err err;
-  char uri[4300];
-  (void)state;
+  if (make_folder(state) != 0) return -1;
   setenv("LUNETTE_SECRET_HOOK", KEY, 1);
   engine.loop = ln_loop_sim(1, NOW_S * INT64_C(1000), &err);
   ln_store_opts o = {.clock = engine.loop->clock};
-  scratch_make();
-  snprintf(uri, sizeof uri, "sqlite:%s", in_scratch("webhook.db"));
   engine.store = ln_store_open(ln_str_of(uri), &o, &err);
   engine.vault = ln_vault_open(engine.store, NULL, &err);
   return engine.vault ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-  (void)state;
   ln_vault_free(engine.vault);
   ln_store_close(engine.store);
   engine.loop->free(engine.loop);
-  scratch_drop();
-  return 0;
+  return remove_folder(state);
 }
 
 static const ln_source_config signs = {.name = {"edr", 3}, .secret = {"hook", 4}, .header = {"X-Sign", 6},
@@ -183,7 +170,8 @@ static void test_token(void **state) {
   ln_webhook w;
   ln_source_config s = {.name = {"hooks", 5}, .secret = {"hook", 4}, .header = {"Authorization", 13},
                         .token = true, .challenge = {"X-Challenge", 11}};
-  sent right = {{"authorization", "x-challenge"}, {KEY, "say this"}}, wrong = {{"Authorization"}, {"a secret"}};
+  sent right = {{"authorization", "x-challenge"}, {KEY, "say this"}};
+  sent wrong = {{"Authorization"}, {"a secret"}};
   assert_true(let_in(&s, &right, BODY, &w));
   assert_string_equal(w.mark, "");
   assert_false(let_in(&s, &wrong, BODY, &w));

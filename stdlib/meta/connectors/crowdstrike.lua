@@ -4,6 +4,36 @@
 ---@class connectors.crowdstrike
 local crowdstrike = {}
 
+---@class crowdstrike.AlertsArgs: ListArgs
+---@field since moment
+---@field before? moment
+
+---@class crowdstrike.Alerts
+---@field agent_id string
+---@field cid string
+---@field cmdline string
+---@field composite_id string
+---@field created_timestamp string
+---@field device table
+---@field display_name string
+---@field filepath string
+---@field platform string
+---@field product string
+---@field severity integer
+---@field status string
+---@field tactic string
+---@field tactic_id string
+---@field technique string
+---@field technique_id string
+---@field timestamp string
+---@field type string
+
+---Alerts made since a time, and before another, whole as the vendor keeps them; the oldest first.
+---@async
+---@param args crowdstrike.AlertsArgs
+---@return crowdstrike.Alerts[]
+function crowdstrike.alerts(args) end
+
 ---@class crowdstrike.AnalyseArgs: FlowArgs
 ---@field again? boolean  default false
 ---@field command_line? string

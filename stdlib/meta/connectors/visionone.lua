@@ -54,6 +54,37 @@ function visionone.add_exception(args) end
 ---@return visionone.AddSuspiciousObject
 function visionone.add_suspicious_object(args) end
 
+---@class visionone.AlertsArgs: ListArgs
+---@field since moment
+---@field before? moment
+
+---@class visionone.Alerts
+---@field alertProvider string
+---@field createdDateTime string
+---@field description string
+---@field id string
+---@field impactScope table
+---@field indicators table[]
+---@field investigationResult string
+---@field investigationStatus string
+---@field matchedRules table[]
+---@field model string
+---@field modelId string
+---@field modelType string
+---@field ownerIds table
+---@field schemaVersion string
+---@field score integer
+---@field severity string
+---@field status string
+---@field updatedDateTime string
+---@field workbenchLink string
+
+---Workbench alerts made since a time, and before another, whole as the vendor keeps them.
+---@async
+---@param args visionone.AlertsArgs
+---@return visionone.Alerts[]
+function visionone.alerts(args) end
+
 ---@class visionone.BlockArgs: WriteArgs
 ---@field description? string
 ---@field domain? string

@@ -86,6 +86,18 @@ end)
 
 -- What answers mean ---------------------------------------------------------------------------------------
 
+test("alerts since a time come page by page, whole, the oldest first", function()
+  local c, _, cs = scene()
+  local state, d = c.sim.state, device(c, "ws5")
+  local rand = require "sim.kit".rand(1, "alerts")
+  for i = 1, 5 do state.alerts[i] = state.make_alert(rand, d, d.host.processes[1], c.now - 600 * i) end
+  state.page = 2
+  local found = cs.alerts { since = c.now - 1800 }
+  eq(#found, 3)
+  eq(found[1].created_timestamp, state.alerts[3].created_timestamp)
+  eq(#cs.alerts { since = c.now - 4000, before = c.now - 1500 }, 3)
+end)
+
 test("a good status with errors is not success", function()
   local _, _, cs = scene { faults = "crowdstrike.hosts=partial" }
   raises("unavailable", function() cs.hosts { hostname = "WORKSTATION5" } end)

@@ -109,6 +109,18 @@ test("an endpoint has the fields that playbooks use, and its role", function()
   eq(v1.endpoint { hostname = "www" }.role, "server")       -- Linux
 end)
 
+test("alerts since a time come page by page, whole", function()
+  local c, _, v1 = scene()
+  local state, host = c.sim.state, endpoint(c, "ws5")
+  for i = 1, 5 do state.alerts[i] = state.make_alert(state, host, host.processes[1], c.now - 600 * i) end
+  state.page, state.empty_first = 2, true
+  local found = v1.alerts { since = c.now - 2000 }
+  eq(#found, 3)
+  eq(found[1].id, state.alerts[1].id)
+  eq(found[1].impactScope.entities[1].entityValue.name, "WORKSTATION5")
+  eq(#v1.alerts { since = c.now - 4000, before = c.now - 1500 }, 3)
+end)
+
 test("how many endpoints there are is asked by the inventory, one page of it", function()
   local c, _, v1 = scene()
   eq(v1.endpoint_count {}, #c.sim.state.endpoint_list)
