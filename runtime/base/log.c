@@ -134,7 +134,10 @@ void ln_log(ln_level level, const char *event, const char *fmt, ...) {
   bool pairs = with_marks(fmt, marked);
   va_list ap;
   va_start(ap, fmt);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"     /* it is fmt, which was checked, with marks in it */
   int n = vsnprintf(text, sizeof text, pairs ? marked : fmt, ap);
+#pragma GCC diagnostic pop
   va_end(ap);
   ln_str all = {text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1};
   begin(&l, level, event);
