@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEED = 1059, SLICE = 16, INPUT_MAX = 16 << 20, TOLD_MOST = 40 };
+enum { SEED = 1059, SLICE = 16, SLICE_SANITIZED = 48, INPUT_MAX = 16 << 20, TOLD_MOST = 40 };
 
 typedef struct command {
   ln_faults_opts o;
@@ -207,9 +207,11 @@ int main(int argc, char **argv) {
   static ln_simset *s; /* the process's, like what it is made of */
   ln_err err = {0};
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  command m = {
-      .o = {
-          .seed = SEED, .jobs = cores > 0 ? (int)cores : 1, .every = SLICE, .folder = folder, .told = told}};
+  command m = {.o = {.seed = SEED,
+                     .jobs = cores > 0 ? (int)cores : 1,
+                     .every = getenv("SANITIZED") ? SLICE_SANITIZED : SLICE,
+                     .folder = folder,
+                     .told = told}};
   m.o.arg = &m;
   program = argv[0];
   int code = parse(argc, argv, &m);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 64, TEST_SEEDS = 300, TWICE = 8, MUTANT_SEEDS = 600, TOLD_MOST = 10 };
+enum { JOBS_MOST = 64, TEST_SEEDS = 300, SANITIZED_SEEDS = 100, TWICE = 8, MUTANT_SEEDS = 600, TOLD_MOST = 10 };
 
 static sim_world world;
 static const char *program;
@@ -225,6 +225,9 @@ static uint64_t number_of(const char *name, uint64_t otherwise) {
   return set && *set ? strtoull(set, NULL, 10) : otherwise;
 }
 
+/* Many times slower: fewer histories, and no broken rules, for what the checker finds is the same there. */
+static bool is_sanitized(void) { return getenv("SANITIZED") != NULL; }
+
 /* The trace that another process of this program, at other addresses, has of a seed. */
 static bool trace_elsewhere(uint64_t seed, uint64_t *trace) {
   char command[300];
@@ -238,8 +241,8 @@ static bool trace_elsewhere(uint64_t seed, uint64_t *trace) {
 }
 
 static void test_histories(int jobs) {
-  batch b = {
-      .from = number_of("SIMULATE_FROM", 1), .n = number_of("SIMULATE_SEEDS", TEST_SEEDS), .jobs = jobs};
+  uint64_t n = is_sanitized() ? SANITIZED_SEEDS : TEST_SEEDS;
+  batch b = {.from = number_of("SIMULATE_FROM", 1), .n = number_of("SIMULATE_SEEDS", n), .jobs = jobs};
   totals t = run(&b);
   result(t.failed == 0, "%lld histories: nothing lost, nothing twice, the ledger and the replays agree",
          (long long)t.histories);
@@ -269,7 +272,7 @@ static void test_mutants(int jobs) {
 static int test(int jobs) {
   test_histories(jobs);
   test_same();
-  test_mutants(jobs);
+  if (!is_sanitized()) test_mutants(jobs);
   printf("1..%d\n", tests);
   return bad ? 1 : 0;
 }

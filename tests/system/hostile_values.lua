@@ -37,6 +37,11 @@ hostile.values = {
 hostile.names = {}
 for name in pairs(hostile.values) do hostile.names[#hostile.names + 1] = name end
 table.sort(hostile.names)
+if os.getenv "SANITIZED" then                             -- the same lines of C, many times slower: one in three
+  for i = #hostile.names, 1, -1 do
+    if i % 3 ~= 1 then table.remove(hostile.names, i) end
+  end
+end
 
 ---A genuine document.
 function hostile.genuine(file) return sys.slurp(sys.root .. "/tests/fixtures/alerts/" .. file) end
