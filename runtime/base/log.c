@@ -40,12 +40,12 @@ static size_t name_at(const char *z) {
 
 /* fmt with a mark before each of its pairs.  False: it has none, or is too long. */
 static bool with_marks(const char *fmt, char out[FORMAT]) {
-  size_t n = 0, name;
+  size_t n = 0;
   if (!name_at(fmt)) return false;
   for (const char *p = fmt; *p; p++) {
     bool begins = p == fmt || p[-1] == ' ';
     if (n + MARK + 2 >= FORMAT) return false;
-    if (begins && (name = name_at(p)) > 0) memcpy(out + n, mark, MARK), n += MARK;
+    if (begins && name_at(p)) memcpy(out + n, mark, MARK), n += MARK;
     out[n++] = *p;
   }
   out[n] = '\0';

@@ -78,7 +78,7 @@ static void free_folder(const folder *f) {
 static bool same_folder(const folder *a, const folder *b) {
   bool linked = a->linked && b->linked && a->only && b->only;
   bool only = a->only == b->only || (linked && strcmp(a->only, b->only) == 0);
-  return a->wd == b->wd && only && strcmp(a->path, b->path) == 0;
+  return a->wd == b->wd && only && a->path && b->path && strcmp(a->path, b->path) == 0;
 }
 
 static bool add(ln_watch *w, const char *path, const char *only, bool linked) {

@@ -116,12 +116,12 @@ enum { SHORT = 64 };
 static _Thread_local struct { size_t op, args; char text[2 * SHORT]; uint8_t print[LN_FINGERPRINT]; } last;
 
 static bool is_last(ln_str op, ln_str args) {
-  return op.n == last.op && args.n == last.args && memcmp(last.text, op.p, op.n) == 0 &&
+  return op.n && op.n == last.op && args.n == last.args && memcmp(last.text, op.p, op.n) == 0 &&
          (!args.n || memcmp(last.text + op.n, args.p, args.n) == 0);
 }
 
 static void keep_last(ln_str op, ln_str args, const uint8_t print[LN_FINGERPRINT]) {
-  if (op.n > SHORT || args.n > SHORT) return;
+  if (!op.n || op.n > SHORT || args.n > SHORT) return;
   last.op = op.n, last.args = args.n;
   memcpy(last.text, op.p, op.n);
   if (args.n) memcpy(last.text + op.n, args.p, args.n);

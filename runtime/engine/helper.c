@@ -117,7 +117,7 @@ static bool spawn(char **argv, char **env, int out, pid_t *pid) {
   sigset_t all, none;
   sigfillset(&all);
   sigemptyset(&none);
-  if (posix_spawn_file_actions_init(&files) != 0) return false;
+  if (!argv[0] || posix_spawn_file_actions_init(&files) != 0) return false;
   if (posix_spawnattr_init(&how) != 0) return posix_spawn_file_actions_destroy(&files), false;
   bool ok = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
             posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO) == 0 &&

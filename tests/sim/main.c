@@ -17,7 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 64, TEST_SEEDS = 300, SANITIZED_SEEDS = 100, TWICE = 8, MUTANT_SEEDS = 600, TOLD_MOST = 10 };
+enum {
+  JOBS_MOST = 64,
+  TEST_SEEDS = 300,
+  SANITIZED_SEEDS = 100,
+  TWICE = 8,
+  MUTANT_SEEDS = 600,
+  TOLD_MOST = 10
+};
 
 static sim_world world;
 static const char *program;
