@@ -305,7 +305,7 @@ typedef struct shaping {
 static ln_str no_tag = {NULL, 0};
 
 static void push_context(lua_State *L, const shaping *s) {
-  lnC_ctx none = {no_tag, no_tag, no_tag, no_tag, 0, 0};
+  lnC_ctx none = {.tag = no_tag};
   lnC_push_ctx(L, s->o, s->ctx ? s->ctx : &none);
 }
 

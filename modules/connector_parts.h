@@ -108,6 +108,7 @@ void lnC_encode(lua_State *L, int idx, ln_buf *out, const char *what);
 /* --- connector_request.c: arguments into a request --- */
 typedef struct lnC_ctx {                                 /* what functions get as ctx; borrowed */
   ln_str tag, before, looked, first;                     /* looked, first: encoded; empty: none */
+  ln_str trace;                                          /* no function sees it: a request's `traceparent`  */
   int64_t since_ms, lease_ms;                            /* 0: none */
 } lnC_ctx;
 void lnC_push_ctx(lua_State *L, const lnC_operation *o, const lnC_ctx *ctx); /* [-0, +1, m] */
