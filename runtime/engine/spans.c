@@ -34,9 +34,17 @@ bool ln_spans_given(ln_run *r, ln_str traceparent) {
 
 static bool is_told(const ln_run *r) { return r->engine->traces && r->trace.sampled && !r->replay; }
 
+/* What a poll asks is no step: it belongs to the one that polls, whose name the branch of the poll has. */
+static ln_str step_of(const ln_effect *e) {
+  const ln_branch *b = e->branch;
+  if (!b->polling) return ln_str_of(e->name);
+  while (b->parent && b->parent->polling) b = b->parent;
+  return ln_str_of(b->name);
+}
+
 static void step_trace(const ln_effect *e, ln_trace *out) {
   *out = e->run->trace;
-  ln_span_id_of("step", ln_str_of(e->run->ulid), ln_str_of(e->name), out->span);
+  ln_span_id_of("step", ln_str_of(e->run->ulid), step_of(e), out->span);
 }
 
 void ln_effect_traceparent(const ln_effect *e, char out[LN_TRACEPARENT + 1]) {
@@ -211,6 +219,7 @@ static void put_turn(const step *t, ln_span *s) {
   if (ln_str_starts(last, t->op) && last.n > t->op.n && last.p[t->op.n] == '#') PUT(s->step, last);
 }
 
+/* What is only planned, for `approved` to ask about, is told as well: its looks have asked vendors. */
 static void tell_step(ln_run *r, const step *t) {
   ln_err quiet = {0};
   ln_str vendor, kind, id;

@@ -166,7 +166,9 @@ void ln_traces_json(const ln_span *const *v, size_t n, ln_str service, ln_buf *o
   ln_json_open(&j, '{');
   open_member(&j, "scope", '{');
   ln_json_key(&j, LN_STR("name"));
-  ln_json_strz(&j, LN_USER_AGENT);
+  ln_json_strz(&j, "lunette");
+  ln_json_key(&j, LN_STR("version"));
+  ln_json_strz(&j, LN_USER_AGENT + strlen("lunette/"));
   ln_json_close(&j, '}');
   open_member(&j, "spans", '[');
   for (size_t i = 0; i < n; i++) put_span(&j, v[i]);
