@@ -5,6 +5,7 @@
 ** says nothing of that. */
 #include "modules/connector_parts.h"
 
+#include "engine/drift.h"
 #include "modules/modules.h"
 
 #include <stdio.h>
@@ -208,10 +209,11 @@ static void judge_rest(judging *j, bool vouched) {
   ln_verdict *v = j->v;
   bool again = status == 429 || status >= 500;
   if (!vouched && !expected(j->o, status)) {
-    if (status >= 200 && status < 300)
+    if (status >= 200 && status < 300) {
       ln_fail(&v->err, "failed", LN_FINAL, "status %d is not among those that this call answers with",
               status);
-    else ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
+      if (j->o) ln_drift_shape(j->c->engine, j->o->full, ln_str_of(v->err.message));
+    } else ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
     v->not_executed = refused(status);
     v->token = status == 401;
   } else if (j->undecoded) {
@@ -377,6 +379,7 @@ static int l_result(lua_State *L) {
   } else {
     lua_getfield(L, 2, s->blob.n ? "blob" : "body");
   }
+  lnC_drift_needs(L, s->o, lua_gettop(L));
   restore_blob(L, s, 2);
   take(L, s->v, s->o->full);
   return 0;
@@ -399,6 +402,7 @@ static int l_result_of(lua_State *L) {
   } else {
     lnC_push(L, s->values[0]);
   }
+  lnC_drift_needs(L, s->o, lua_gettop(L));
   take(L, s->v, s->o->full);
   return 0;
 }
@@ -443,6 +447,7 @@ static void take_items(lua_State *L, shaping *s, int list) {
       lua_pushvalue(L, item + 1);
       lua_call(L, 2, 1);
     }
+    if (i == 1) lnC_drift_needs(L, s->o, lua_gettop(L)); /* a page's items are alike */
     lnC_encode(L, -1, s->items, "an item");
     ++*s->n_items;
     lua_pop(L, 1);

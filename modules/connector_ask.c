@@ -124,6 +124,7 @@ static void store_blob(lnC_ask *a, ln_str body) {
 /* A function of the declaration failed on a good answer.  What it said itself is the operation's error; a
 ** mistake of its own leaves open what the vendor did. */
 static void value_failed(lnC_ask *a, const lnC_value *v, const ln_err *err) {
+  lnC_drift_mistake(a->o, v, err);
   fail_as(a, err, v->declared ? LN_ACTED_NOT : LN_ACTED_PERHAPS);
 }
 
@@ -323,6 +324,7 @@ static void take_page(lnC_ask *a) {
   ln_buf_cut(&a->next, 0);
   if (ok && !v.nothing) ok = ln_buf_add(&a->next, ln_buf_view(&v.out)) || ln_buf_ok(&a->next, &err);
   ln_buf_free(&v.out);
+  if (!ok) lnC_drift_mistake(a->o, &v, &err);
   if (ok && !a->one_page && a->n_items > a->limit)
     ok = ln_fail(&err, "too_many", LN_FINAL, "more than %zu items: narrow it, give `limit`, or use each(…)",
                  a->limit);
@@ -336,6 +338,7 @@ static void take_page(lnC_ask *a) {
 
 static void decode(void *arg, const ln_answer *answer, ln_verdict *v, ln_limit_told *told) {
   lnC_ask *a = arg;
+  lnC_drift_headers(a->o, answer);
   lnC_judge(a->o->c, a->o, answer, &a->answer, v, told);
   a->redo = a->n_firsts && !v->good && v->own && v->not_executed && v->err.retry == LN_AGAIN;
   if (a->redo) v->err.retry = LN_FINAL;                  /* not the same request again: see on_end */

@@ -26,6 +26,7 @@ typedef struct lnC_operation {
   size_t n_expect;
   bool flow, write, list, binary, idempotent, body;      /* body: it has json, form, multipart or raw */
   bool states;                                           /* a live state can be read, and says `to` */
+  bool needs;                                            /* it says what has to be in its value */
   bool moves;                                            /* its effect is a function of the arguments */
   int self;                                              /* the host's reference to its declaration */
   int64_t timeout_ms;                                    /* of one attempt; 0: the vendor's */
@@ -160,6 +161,13 @@ bool lnC_call(const lnC_operation *o, const char *part, int nth, const char *key
               size_t n, const lnC_ctx *ctx, lnC_value *v, ln_err *err);
 bool lnC_has_opaque(ln_str value);                       /* is there an opaque value in it? */
 void lnC_unref(const lnC_connector *c, int *ref);
+
+/* --- connector_drift.c: what an answer tells beside what was asked --- */
+void lnC_drift_headers(const lnC_operation *o, const ln_answer *a); /* that the operation is deprecated */
+/* A function of the declaration could not read a good answer: it is not as it expects. */
+void lnC_drift_mistake(const lnC_operation *o, const lnC_value *v, const ln_err *err);
+/* Is what the operation `needs` in the value, or the item, that was made of an answer, at idx? [-0, +0, m] */
+void lnC_drift_needs(lua_State *L, const lnC_operation *o, int idx);
 
 /* --- connector_ask.c: an operation carried out --- */
 typedef struct lnC_end {                                 /* lent */

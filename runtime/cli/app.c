@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/units.h"
 
+#include "engine/drift.h"
 #include "engine/library.h"
 #include "engine/simhost.h"
 #include "engine/site.h"
@@ -195,6 +196,7 @@ void ln_app_close(ln_app *a) {
   if (a->g.transport) a->g.transport->free(a->g.transport);
   ln_vault_free(a->g.vault);
   ln_store_close(a->g.store);
+  ln_drift_free(&a->g);
   ln_owner_drop(a->g.owner);
   if (a->simhost) ln_simhost_free(a->simhost);
   ln_snapshot_drop(a->g.library);

@@ -40,6 +40,7 @@ struct ln_engine {
   struct ln_snapshot *beside;                            /* the last one with a file given by its path      */
   struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
+  void *drift;                                           /* engine/drift.c: what vendors' answers told     */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
   struct ln_traces *traces;                              /* NULL: nobody traces                             */

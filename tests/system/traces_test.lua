@@ -270,7 +270,8 @@ sys.test("raw http: hosts that a credential is bound to are told, others if the 
     end
     error "it was not asked"
   end
-  t:playbook("posts", ('local http = require "http" http.post { url = %q, json = {}, class = "write" }'):format(c.url), 'uses = { "http" },')
+  local body = ('local http = require "http" http.post { url = %q, json = {} }'):format(c.url)
+  t:playbook("posts", body, 'uses = { "http" },')
   local hook = 'credentials = { hook = { hosts = { "127.0.0.1" }, bearer = secret "hook" } },'
   eq(told(traced(c)), nil)
   eq(told(hook), nil)                                     -- nobody traces
