@@ -432,11 +432,20 @@ bool lnC_handle(const lnC_operation *o, int answer, ln_str args, lnC_value *v, l
 
 /* --- pages --- */
 
+/* An object with members, where a list was: to take it for an empty one would be "there is none". */
+static bool is_object(lua_State *L, int at) {
+  lua_pushnil(L);
+  if (!lua_next(L, at)) return false;
+  lua_pop(L, 2);
+  return true;
+}
+
 /* The items are at `list`; nil is none. */
 static void take_items(lua_State *L, shaping *s, int list) {
   lua_Integer n = lua_istable(L, list) ? luaL_len(L, list) : 0;
   if (!lua_istable(L, list) && !lua_isnil(L, list) && !lnL_is_null(L, list))
     luaL_error(L, "page must return a list, not %s", luaL_typename(L, list));
+  if (n == 0 && lua_istable(L, list) && is_object(L, list)) luaL_error(L, "page must return a list, not an object");
   bool shaped = lnC_field(L, s->o, "item") == LUA_TFUNCTION; /* item */
   int item = lua_gettop(L);
   lnC_push(L, s->args);                                  /* item args */
