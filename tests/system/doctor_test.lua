@@ -144,7 +144,8 @@ sys.test("an answer that a connector cannot read, and one in which an object sta
   assert(t:until_true(function() return t:read "odd.conf.lua" end), job.seen "err")
   t.conf = t:write("site.lua", (t:read "odd.conf.lua":gsub("return {", ("return { scripts = { \"scripts\" }, connectors_path = { %q },")
                                                                       :format(t.dir .. "/own"), 1)))
-  t:playbook("asks", 'local odd = require "connectors.odd" try(odd.items, { all = true }) try(odd.depth, {}) return odd.typed {}', 'uses = { "odd" },')
+  t:playbook("asks", [[local odd = require "connectors.odd"
+    try(odd.items, { all = true }) try(odd.depth, {}) return odd.typed {} ]], 'uses = { "odd" },')
   t:expect(0, { "run", "asks" })
   local list = findings(t:run { "doctor", "odd", "--json" })
   find(list, "odd", "odd.items: page must return a list, not an object")
