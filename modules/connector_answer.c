@@ -213,7 +213,9 @@ static void judge_rest(judging *j, bool vouched) {
       ln_fail(&v->err, "failed", LN_FINAL, "status %d is not among those that this call answers with",
               status);
       if (j->o) ln_drift_shape(j->c->engine, j->o->full, ln_str_of(v->err.message));
-    } else ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
+    } else {
+      ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
+    }
     v->not_executed = refused(status);
     v->token = status == 401;
   } else if (j->undecoded) {
@@ -445,7 +447,8 @@ static void take_items(lua_State *L, shaping *s, int list) {
   lua_Integer n = lua_istable(L, list) ? luaL_len(L, list) : 0;
   if (!lua_istable(L, list) && !lua_isnil(L, list) && !lnL_is_null(L, list))
     luaL_error(L, "page must return a list, not %s", luaL_typename(L, list));
-  if (n == 0 && lua_istable(L, list) && is_object(L, list)) luaL_error(L, "page must return a list, not an object");
+  if (n == 0 && lua_istable(L, list) && is_object(L, list))
+    luaL_error(L, "page must return a list, not an object");
   bool shaped = lnC_field(L, s->o, "item") == LUA_TFUNCTION; /* item */
   int item = lua_gettop(L);
   lnC_push(L, s->args);                                  /* item args */

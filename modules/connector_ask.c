@@ -199,9 +199,9 @@ static void on_look(void *arg, const lnC_end *end) {
 static bool sub_ask(lnC_ask *a, const lnC_operation *o, ln_str args, void (*done)(void *, const lnC_end *),
                     ln_err *err) {
   int64_t left = a->deadline ? a->deadline - steady(a) : 0;
-  lnC_ask_opts opts = {.o = o, .args = args,
-                       .ctx = {.tag = ln_buf_view(&a->tag), .trace = ln_buf_view(&a->trace)}, .depth = a->depth + 1,
-                       .apart = a->apart, .patience_ms = a->deadline && left < 1 ? 1 : left};
+  lnC_ask_opts opts = {.o = o, .args = args, .depth = a->depth + 1, .apart = a->apart,
+                       .ctx = {.tag = ln_buf_view(&a->tag), .trace = ln_buf_view(&a->trace)},
+                       .patience_ms = a->deadline && left < 1 ? 1 : left};
   if (a->depth >= DEPTH)
     return ln_fail(err, "failed", LN_FINAL, "%s: its reads call each other too deep", a->o->full);
   a->sub = lnC_ask_new(&opts, done, a, err);

@@ -31,7 +31,8 @@ static bool is_address(ln_str s) {
 
 /* The address of the first link whose relation is one of these: <https://…>; rel="sunset" */
 static ln_str link_of(ln_str v) {
-  static const char *const rels[] = {"rel=\"deprecation\"", "rel=deprecation", "rel=\"sunset\"", "rel=sunset"};
+  static const char *const rels[] = {"rel=\"deprecation\"", "rel=deprecation", "rel=\"sunset\"",
+                                     "rel=sunset"};
   while (v.n) {
     const char *open = memchr(v.p, '<', v.n);
     const char *close = open ? memchr(open, '>', (size_t)(v.p + v.n - open)) : NULL;
@@ -58,7 +59,8 @@ void lnC_drift_headers(const lnC_operation *o, const ln_answer *a) {
 }
 
 void lnC_drift_mistake(const lnC_operation *o, const lnC_value *v, const ln_err *err) {
-  if (!v->declared && ln_err_is(err, "failed")) ln_drift_shape(o->c->engine, o->full, ln_str_of(err->message));
+  if (v->declared || !ln_err_is(err, "failed")) return;
+  ln_drift_shape(o->c->engine, o->full, ln_str_of(err->message));
 }
 
 /* Pushes what "profile.login" or "resources.1.id" leads to within the value at idx, or nil. [-0, +1, m] */
@@ -89,7 +91,7 @@ static void check_one(lua_State *L, const lnC_operation *o, int idx, ln_str path
   lua_pop(L, 1);
   if (!absent && ln_str_eq(ln_str_of(is), wanted)) return;
   if (absent) snprintf(what, sizeof what, "%.*s is absent", (int)path.n, path.p);
-  else snprintf(what, sizeof what, "%.*s is a %s, not a %.*s", (int)path.n, path.p, is, (int)wanted.n, wanted.p);
+  else snprintf(what, sizeof what, "%.*s is a %s, not a %.*s", LN_STR_ARG(path), is, LN_STR_ARG(wanted));
   ln_drift_shape(o->c->engine, o->full, ln_str_of(what));
 }
 

@@ -20,13 +20,15 @@ static const char *day(int64_t ms, char out[LN_TIME_TEXT]) {
 
 static void tell_deprecated(const telling *t, const ln_drift *x, const char *about) {
   char since[LN_TIME_TEXT], sunset[LN_TIME_TEXT], last[LN_TIME_TEXT], when[80] = "", until[80] = "";
-  bool soon = x->sunset_ms && x->sunset_ms - t->now_ms < SOON_MS;
+  bool soon = x->sunset_ms && x->sunset_ms - t->now_ms < SOON_MS,
+       todo = soon && ln_doctor_needs(t->d, ln_str_of(x->op));
   if (x->since_ms)
-    snprintf(when, sizeof when, " %s %s", x->since_ms > t->now_ms ? "from" : "since", day(x->since_ms, since));
+    snprintf(when, sizeof when, " %s %s", x->since_ms > t->now_ms ? "from" : "since",
+             day(x->since_ms, since));
   if (x->sunset_ms)
     snprintf(until, sizeof until, ", and %s on %s", x->sunset_ms > t->now_ms ? "ends" : "has ended",
              day(x->sunset_ms, sunset));
-  ln_doctor_say(t->d, soon && ln_doctor_needs(t->d, ln_str_of(x->op)) ? LN_HEALTH_TODO : LN_HEALTH_NOTE, about,
+  ln_doctor_say(t->d, todo ? LN_HEALTH_TODO : LN_HEALTH_NOTE, about,
                 "%s: its vendor calls it deprecated%s%s (last said on %s)%s%s: look for a newer connector",
                 x->op, when, until, day(x->last_ms, last), x->link[0] ? ", see " : "", x->link);
 }

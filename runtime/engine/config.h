@@ -40,7 +40,7 @@ typedef struct ln_source_config {
 typedef enum ln_tell { LN_TELL_KNOWN, LN_TELL_ANY, LN_TELL_NONE } ln_tell;
 
 typedef struct ln_traces_config {
-  ln_str url, auth, service;                             /* url "": none are told; auth: a credential, or "" */
+  ln_str url, auth, service;                             /* url "": none; auth: a credential, or "" */
   double sample;                                         /* of the traces that begin here                   */
   bool loopback;
   ln_tell tell;

@@ -500,8 +500,8 @@ void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, s
 void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
-/* As its row has them, or (child) that of the run which that step begins: that one is a playbook's, whatever r
-** is. */
+/* As its row has them, or (child) that of the run which that step begins: that one is a playbook's,
+** whatever r is. */
 void ln_run_put_options(const ln_run *r, const ln_effect *child, ln_buf *b);
 /* An entry about the whole run, which no step waits for. */
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err);

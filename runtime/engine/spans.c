@@ -2,9 +2,9 @@
 **
 ** Ids follow from the run's own and from names (of branch, step, stage), which a replay repeats: whoever goes
 ** on with a run goes on in its trace.  A span is made when its entry is put down, while all that it tells is
-** at hand, and told when that entry is on disk, as everything is that leaves the process.  What a process that
-** was killed had committed and not yet sent is told again by whoever takes its run over: the last ones, under
-** the same ids. */
+** at hand, and told when that entry is on disk, as everything is that leaves the process.  What a process
+** that was killed had committed and not yet sent is told again by whoever takes its run over: the last ones,
+** under the same ids. */
 #include "engine/inside.h"
 #include "engine/traces.h"
 
@@ -55,7 +55,8 @@ void ln_effect_traceparent(const ln_effect *e, char out[LN_TRACEPARENT + 1]) {
 
 ln_str ln_effect_trace(const ln_effect *e) {
   static _Thread_local char text[LN_TRACEPARENT + 1];
-  if (!e->run->engine->traces || e->run->engine->config->traces.tell == LN_TELL_NONE) return (ln_str){NULL, 0};
+  const ln_engine *g = e->run->engine;
+  if (!g->traces || g->config->traces.tell == LN_TELL_NONE) return (ln_str){NULL, 0};
   ln_effect_traceparent(e, text);
   return ln_str_of(text);
 }
@@ -189,8 +190,9 @@ static bool put_approval(void *arg, const ln_approval *a) {
   bool decided = a->decided_ms && !ln_str_eq(a->state, LN_STR("waiting"));
   s->events[s->n_events++] = (ln_span_event){a->created_ms, a->id, "waiting"};
   if (!decided) return false;
-  s->events[s->n_events] = (ln_span_event){.ms = a->decided_ms, .approval = a->id};
-  PUT(s->events[s->n_events++].state, a->state);
+  ln_span_event *e = &s->events[s->n_events++];
+  *e = (ln_span_event){.ms = a->decided_ms, .approval = a->id};
+  PUT(e->state, a->state);
   return false;
 }
 

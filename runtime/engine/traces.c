@@ -1,6 +1,6 @@
-/* traces.c: see traces.h.  One batch at a time is on its way; what comes meanwhile waits in the ring.  A batch
-** that cannot be delivered now (the collector is away, or says so) is sent again, as it is: the ids in it are
-** the same, so a collector that took it after all sees nothing new. */
+/* traces.c: see traces.h.  One batch at a time is on its way; what comes meanwhile waits in the ring.  A
+** batch that cannot be delivered now (the collector is away, or says so) is sent again, as it is: the ids in
+** it are the same, so a collector that took it after all sees nothing new. */
 #include "engine/traces.h"
 
 #include "base/log.h"
@@ -136,8 +136,9 @@ static bool transmit(ln_traces *t, ln_err *err) {
   ln_buf secret;
   ln_buf_init(&secret, SECRET_MOST);
   ln_str body = ln_buf_view(&t->body);
+  ln_str host = ln_config_host(c->traces.url);
   bool ok = !c->traces.auth.n ||
-            ln_credential_show(t->g, c->traces.auth, ln_config_host(c->traces.url), body, &h[n].name, &secret, err);
+            ln_credential_show(t->g, c->traces.auth, host, body, &h[n].name, &secret, err);
   if (c->traces.auth.n) h[n++].value = ln_buf_view(&secret);
   ln_request r = {.method = LN_STR("POST"), .url = c->traces.url, .headers = h, .n_headers = n, .body = body,
                   .timeout_ms = TIMEOUT_MS, .max_response = ANSWER_MOST, .loopback_ok = c->traces.loopback};

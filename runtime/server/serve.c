@@ -1,6 +1,6 @@
 /* serve.c: what commands may ask of the process that serves a store:
 **
-**   run      { playbook, input?, assume?, plan?, approve?, key?, trace? } → { run }  the one that the key has begun
+**   run      { playbook, input?, assume?, plan?, approve?, key?, trace? }  → { run }   the one of the key
 **   call     { op, args?, plan?, approve? }                        → { run }
 **   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }

@@ -14,7 +14,14 @@
 
 enum { DAY_MS = 86400000 };
 
-typedef struct site { ln_engine g; lnC_connector c; lnC_operation o; ln_drift last; size_t told; int64_t counted; } site;
+typedef struct site {
+  ln_engine g;
+  lnC_connector c;
+  lnC_operation o;
+  ln_drift last;
+  size_t told;
+  int64_t counted;
+} site;
 
 static void set_up(site *s) {
   ln_err err = {0};

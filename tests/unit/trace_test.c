@@ -128,11 +128,13 @@ static void test_json(void **state) {
   assert_false(ln_buf_failed(&b));
   assert_string_equal(
       b.p,
-      "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
-      "\"a \\\"service\\\"\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"lunette\",\"version\":\"0.1\"},\"spans\":["
+      "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":"
+      "{\"stringValue\":\"a \\\"service\\\"\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"lunette\","
+      "\"version\":\"0.1\"},\"spans\":["
       "{\"traceId\":\"abababababababababababababababab\",\"spanId\":\"0101010101010101\","
       "\"parentSpanId\":\"0202020202020202\",\"name\":\"okta.add_to_group\",\"kind\":3,"
-      "\"startTimeUnixNano\":\"1732442280123000000\",\"endTimeUnixNano\":\"1732442280128000000\",\"attributes\":["
+      "\"startTimeUnixNano\":\"1732442280123000000\",\"endTimeUnixNano\":\"1732442280128000000\","
+      "\"attributes\":["
       "{\"key\":\"lunette.operation\",\"value\":{\"stringValue\":\"okta.add_to_group\"}},"
       "{\"key\":\"lunette.class\",\"value\":{\"stringValue\":\"read\"}},"
       "{\"key\":\"lunette.d3fend\",\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":\"D3-ANCI\"}]}}},"
@@ -191,7 +193,8 @@ static bool collect(void *arg, const ln_request *r, ln_sim_reply *out) {
       rest.p += ln_str_find(at, LN_STR("\"spanId\"")) + 8;
       rest.n = (size_t)(at.p + at.n - rest.p);
     }
-  *out = (ln_sim_reply){.answer = {.sent = LN_ANSWERED, .status = c->script[i]}, .after_ms = 3, .free = answered};
+  *out = (ln_sim_reply){
+      .answer = {.sent = LN_ANSWERED, .status = c->script[i]}, .after_ms = 3, .free = answered};
   h = (ln_header){LN_STR("Retry-After"), ln_str_of(c->retry_after ? c->retry_after : "")};
   out->answer.headers = &h;
   out->answer.n_headers = c->retry_after ? 1 : 0;
@@ -206,8 +209,8 @@ static void set_up(collector *c, size_t n, const int *script) {
   c->transport = ln_transport_sim(c->loop, collect, c, &err);
   memcpy(c->script, script, n * sizeof *script);
   c->n_script = n;
-  c->config.traces = (ln_traces_config){
-      .url = LN_STR("http://127.0.0.1:4318/v1/traces"), .service = LN_STR("lunette"), .sample = 1, .loopback = true};
+  c->config.traces = (ln_traces_config){.url = LN_STR("http://127.0.0.1:4318/v1/traces"),
+                                        .service = LN_STR("lunette"), .sample = 1, .loopback = true};
   c->g = (ln_engine){.loop = c->loop, .transport = c->transport, .rand = &c->rand, .config = &c->config};
   assert_true(ln_traces_start(&c->g, &c->t, &err) && c->t);
   ln_log_level(LN_ERROR);
