@@ -15,6 +15,7 @@ local RULES = {
   ["GET /v1/events"] = "viewer", ["GET /v1/openapi.json"] = "viewer", ["GET /healthz"] = "none",
   ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
   ["POST /v1/session"] = "none", ["GET /v1/session"] = "viewer", ["DELETE /v1/session"] = "viewer",
+  ["GET /v1/signin"] = "none", ["GET /v1/signin/oidc"] = "none", ["GET /v1/signin/oidc/callback"] = "none",
 }
 local INCLUDES = {
   viewer = { viewer = true }, operator = { viewer = true, operator = true },
