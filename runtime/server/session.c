@@ -83,8 +83,8 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
   known k = {.who = {.role = LN_ROLE_NONE}};
   char sha256[LN_AUTH_HASH];
   *out = (ln_caller){.role = LN_ROLE_NONE};
-  if (is_id(id) && (!hash_of(id, sha256, err) ||
-                    !ln_store_session(g->store, ln_str_of(sha256), copy_session, &k, err)))
+  if (is_id(id) &&
+      (!hash_of(id, sha256, err) || !ln_store_session(g->store, ln_str_of(sha256), copy_session, &k, err)))
     return false;
   if (!still_stands(g, &k, now_ms))
     return ln_fail(err, "unauthorised", LN_FINAL, "the session is over: sign in again");
@@ -97,10 +97,10 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
 /* ------------------------------------------------------------------ begun and ended */
 
 typedef struct job {
-  ln_api *a;                                             /* NULL: whoever asked has gone                    */
+  ln_api *a; /* NULL: whoever asked has gone                    */
   ln_signed_fn then;
   ln_caller who;
-  char id[LN_SESSION_TEXT + 1];                          /* "": it only ends one                            */
+  char id[LN_SESSION_TEXT + 1]; /* "": it only ends one                            */
   char sha256[LN_AUTH_HASH], before[LN_AUTH_HASH], origin[LN_AUTH_HASH];
   char detail[DETAIL_MOST];
   char *back;

@@ -51,6 +51,12 @@ sys.test("a token becomes a session with its name and role, until somebody signs
   end
   eq(told["sign-in operator"], '{"how":"token","role":"operator"}')
   eq(told["sign-out operator"], "{}")
+  local events = {}
+  for line in t:expect(0, { "audit", "export" }).out:gmatch "[^\n]+" do
+    local e = sys.decode(line)
+    if e.class_uid == 3002 then events[#events + 1] = e.activity_name .. " " .. e.user.name .. " " .. e.status end
+  end
+  eq(table.concat(events, ", "), "Logon operator Success, Logon operator Success, Logoff operator Success")
   job.stop()
 end)
 
