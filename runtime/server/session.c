@@ -94,6 +94,22 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
   return true;
 }
 
+static bool is_good(void *arg, const ln_token_row *t) {
+  int64_t *now_ms = arg;
+  if (t->expires_ms && *now_ms >= t->expires_ms) return false;
+  *now_ms = -1;
+  return false;
+}
+
+bool ln_auth_still(ln_engine *g, const ln_caller *c, int64_t now_ms) {
+  ln_err quiet = {.code = ""};
+  known k = {.who = {.role = LN_ROLE_NONE}};
+  if (c->session[0])
+    return ln_store_session(g->store, ln_str_of(c->session), copy_session, &k, &quiet) &&
+           still_stands(g, &k, now_ms);
+  return ln_store_token(g->store, ln_str_of(c->token), is_good, &now_ms, &quiet) && now_ms < 0;
+}
+
 /* ------------------------------------------------------------------ begun and ended */
 
 typedef struct job {

@@ -151,4 +151,22 @@ sys.test("a session outlives a restart, and ends with its token", function(t)
   job.stop()
 end)
 
+sys.test("a stream of events ends with the session, or the token, by which it began", function(t)
+  local job, http = kit.serve(t)
+  local cookie = http:sign_in "viewer"
+  local ears = { http:listen("second"), http:listen("session", "Cookie: " .. cookie), http:listen "approver" }
+  for _, ear in ipairs(ears) do assert(t:until_true(function() return ear.seen():find "retry" end)) end
+  t:expect(0, { "token", "rm", "second" })
+  eq(http:call("DELETE", "/v1/session", { session = cookie }).status, 200)
+  local n = 0
+  assert(t:until_true(function()                          -- each save is an event
+    n = n + 1
+    t:write("scripts/s.lua", "return " .. n)
+    return ears[1].seen():find "session, or the token, is over" and ears[2].seen():find "session, or the token, is over"
+  end), ears[1].seen() .. ears[2].seen())
+  hasnt(ears[3].seen(), "is over")
+  for _, ear in ipairs(ears) do ear.stop() end
+  job.stop()
+end)
+
 sys.done()

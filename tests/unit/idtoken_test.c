@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>

@@ -156,6 +156,28 @@ static void test_of_a_token(void **state) {
   free(two);
 }
 
+/* What was shown once is looked at again by streams that go on. */
+static void test_still(void **state) {
+  (void)state;
+  ln_err err = {.code = ""};
+  bool was;
+  int64_t far = 4000000000000;
+  char *one = token("ann", LN_ROLE_VIEWER, far + HOUR);
+  ln_caller by_token, by_session;
+  begin("1", "ann", one, far);
+  assert_true(ln_auth_bearer(&engine, ln_str_of(one), far, &by_token, &err));
+  assert_true(believed("1", far, &by_session));
+  assert_true(ln_auth_still(&engine, &by_token, far));
+  assert_true(ln_auth_still(&engine, &by_session, far));
+  assert_false(ln_auth_still(&engine, &by_token, far + HOUR));
+  assert_false(ln_auth_still(&engine, &by_session, far + HOUR));
+  assert_true(ln_token_rm(engine.store, LN_STR("ann"), LN_STR("root"), &was, &err));
+  assert_false(ln_auth_still(&engine, &by_token, far));
+  assert_false(ln_auth_still(&engine, &by_session, far));
+  assert_false(ln_auth_still(&engine, &(ln_caller){.role = LN_ROLE_ADMIN}, far));
+  free(one);
+}
+
 /* Whoever is let in by other rules has to come by them. */
 static void test_of_other_rules(void **state) {
   (void)state;
@@ -263,6 +285,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {T(test_until_it_is_over),
                                      T(test_of_a_token),
                                      T(test_of_other_rules),
+                                     T(test_still),
                                      T(test_how_many),
                                      cmocka_unit_test(test_whose_page),
                                      cmocka_unit_test(test_cookies)};
