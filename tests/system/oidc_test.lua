@@ -171,7 +171,7 @@ test("a person signs in at a provider, and approves what another has started", f
   eq(http:call("DELETE", "/v1/session", { session = cookie }).status, 200)
   eq(http:call("GET", "/v1/session", { session = cookie }).status, 401)
   hasnt(job.seen "err", cookie:match "=(.*)")
-  job.stop()
+  eq(job.stop().code, 0)
   stop()
 end)
 
@@ -223,7 +223,7 @@ test("a callback is worth nothing in another browser, with another code, or twic
   local reasons = {}
   for _, record in ipairs(audit(http, "sign-in refused")) do reasons[record.detail:match '"why":"(%a+)"'] = true end
   for _, why in ipairs { "state", "provider" } do assert(reasons[why], why) end
-  job.stop()
+  eq(job.stop().code, 0)
   stop()
 end)
 
@@ -252,25 +252,25 @@ test("who may sign in is a matter of groups; other rules end the sessions", func
   eq(sign_in(ann, http, "ann").status, 303)
   eq(http:call("GET", "/v1/session", { session = cookie }).status, 401)
   cookie = ann:session()
-  job.stop()
+  eq(job.stop().code, 0)
   job, http = kit.serve(t, { keep = true, tokens = http.token })
   eq(http:call("GET", "/v1/session", { session = cookie }).doc().who, "ann")
-  job.stop()
+  eq(job.stop().code, 0)
   local other_rules = conf(issuer, "post"):gsub("soc%-operators", "operators")
   job, http = kit.serve(t, { tokens = http.token, conf = other_rules })
   eq(http:call("GET", "/v1/session", { session = cookie }).status, 401)
   -- Nobody is there to ask: a page says so, and the next one who comes asks anew.
-  job.stop()
+  eq(job.stop().code, 0)
   stop()
   job, http = kit.serve(t, { tokens = http.token, conf = conf(issuer, "post") })
   r = begin(ann, http)
   eq(r.status, 503)
   has(r.body, "does not work now")
-  job.stop()
+  eq(job.stop().code, 0)
   job, http = kit.serve(t, { tokens = http.token })
   eq(http:call("GET", "/v1/signin").doc().oidc, false)
   eq(begin(ann, http).status, 404)
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("a configuration that would let in anybody, or lead anywhere, is refused", function(t)

@@ -57,7 +57,7 @@ sys.test("a token becomes a session with its name and role, until somebody signs
     if e.class_uid == 3002 then events[#events + 1] = e.activity_name .. " " .. e.user.name .. " " .. e.status end
   end
   eq(table.concat(events, ", "), "Logon operator Success, Logon operator Success, Logoff operator Success")
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("whoever signs in again leaves the session that they had", function(t)
@@ -72,7 +72,7 @@ sys.test("whoever signs in again leaves the session that they had", function(t)
   r = http:call("POST", "/v1/session", { json = { token = http.token.admin }, headers = { Cookie = chosen } })
   assert(r.headers["set-cookie"]:match "^[^;]+" ~= chosen)
   eq(who(http, chosen).status, 401)
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("with a cookie only a page of the server's own may change anything", function(t)
@@ -109,7 +109,7 @@ sys.test("with a cookie only a page of the server's own may change anything", fu
   r = http:call("POST", "/v1/session", { body = '{"token":"' .. http.token.viewer .. '"}',
                                          headers = { ["Content-Type"] = "text/plain" } })
   eq(r.status, 415)                                       -- what a form could send
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("with TLS the cookie is the browser's for this host and https alone", function(t)
@@ -132,7 +132,7 @@ sys.test("with TLS the cookie is the browser's for this host and https alone", f
   eq(sign_out(http.url), 200)
   eq(http:call("GET", "/v1/openapi.json", { as = "viewer", cacert = ca }).doc().components.securitySchemes.session.name,
      "__Host-lunette")
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("a session outlives a restart, and ends with its token", function(t)
@@ -148,7 +148,7 @@ sys.test("a session outlives a restart, and ends with its token", function(t)
   eq(who(http, operator).status, 200)
   -- What the disk has is no key to anything.
   eq(os.execute(("grep -rqF '%s' '%s'"):format(operator:match "=(.*)", t.dir)), nil)
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.test("a stream of events ends with the session, or the token, by which it began", function(t)
@@ -166,7 +166,7 @@ sys.test("a stream of events ends with the session, or the token, by which it be
   end), ears[1].seen() .. ears[2].seen())
   hasnt(ears[3].seen(), "is over")
   for _, ear in ipairs(ears) do ear.stop() end
-  job.stop()
+  eq(job.stop().code, 0)
 end)
 
 sys.done()
