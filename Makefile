@@ -28,6 +28,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The console's files are put into the program.
+$(BUILD)/runtime/server/api_console.o: $(wildcard runtime/server/console/*)
+
 $(BUILD)/liblunette.a: $(CORE)
 	@rm -f $@
 	ar rcs $@ $^

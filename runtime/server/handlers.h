@@ -21,6 +21,7 @@ bool ln_api_run_undo(ln_api *a, ln_err *err);
 bool ln_api_run_signal(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
+bool ln_api_approval(ln_api *a, ln_err *err);
 bool ln_api_decide(ln_api *a, ln_err *err);
 bool ln_api_freezes(ln_api *a, ln_err *err);
 bool ln_api_freeze(ln_api *a, ln_err *err);
@@ -36,6 +37,9 @@ bool ln_api_openapi(ln_api *a, ln_err *err);
 bool ln_api_events(ln_api *a, ln_err *err);
 /* api_audit.c */
 bool ln_api_audit(ln_api *a, ln_err *err);
+/* api_console.c */
+bool ln_api_console(ln_api *a, ln_err *err);
+bool ln_api_console_file(ln_api *a, ln_err *err);
 /* api_health.c */
 bool ln_api_health(ln_api *a, ln_err *err);
 bool ln_api_ready(ln_api *a, ln_err *err);

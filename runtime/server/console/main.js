@@ -1,0 +1,183 @@
+// main.js: the console's frame: who is signed in, which page is shown, and what the events mean for all pages.
+import { Problem, coalesced, get, listen, onSignedOut, send } from "./api.js";
+import { badge, deed, h, link, problem, refreshTimes, swap } from "./dom.js";
+import { alerts, held, now, runs } from "./lists.js";
+import { approval, approvals, freeze, frozenList } from "./people.js";
+import { list, may, plain, route } from "./pure.js";
+import { run } from "./run.js";
+import { coverage, health, ills, playbooks } from "./site.js";
+
+const BEAT_MS = 30000;
+const PAGES = { now, runs, alerts, held, playbooks, coverage, health, freeze,
+                approvals: (app, at) => at.id ? approval(app, at) : approvals(app, at) };
+const NAV = [["now", "Now"], ["runs", "Runs"], ["approvals", "Approvals"], ["alerts", "Alerts"], ["held", "Held"], ["playbooks", "Playbooks"],
+             ["coverage", "Coverage"], ["freeze", "Freeze"], ["health", "Health"]];
+
+const main = document.getElementById("main"), nav = document.getElementById("nav"), who = document.getElementById("who");
+const banner = document.getElementById("banner"), live = document.getElementById("live");
+
+const app = { main, session: null, approvals: [], frozen: [], health: null, counts: {} };
+let page = null, stream = null, turn = 0;
+
+// --- what is the same on all pages ----------------------------------------------------------------------------------
+
+function drawNav() {
+  const at = route(location.hash).page, waiting = app.approvals.length;
+  nav.replaceChildren(...NAV.map(([name, label]) => {
+    const count = name === "approvals" ? waiting : name === "freeze" ? app.frozen.length : name === "now" ? app.counts.trouble : 0;
+    const red = name === "health" && app.health && app.health.status !== "green";
+    return h("a", { href: `#/${name}`, "aria-current": at === name && "page" }, label, count ? [" ", badge("bad", String(count))] : null,
+             red && [" ", badge("bad", "red")]);
+  }));
+  document.title = plain(`${waiting ? `(${waiting}) ` : ""}${page ? page.title + " · " : ""}Lunette`);
+}
+
+function drawBanner() {
+  const parts = [];
+  if (app.frozen.length && page?.title !== "Freeze") parts.push(h("h2", {}, "Writes are frozen"), frozenList(app, app.frozen));
+  const other = app.health ? ills({ why: list(app.health.why).filter(w => w !== "frozen") }) : [];
+  if (other.length) parts.push(h("p", {}, badge("bad", "red"), " ", other.join("; "), ". ", link("#/health", "Health")));
+  swap(banner, parts);
+}
+
+async function lookAtFreezes() { app.froze(list((await get("/v1/freeze")).frozen)); }
+
+async function lookAtHealth() {
+  app.health = await get("/healthz");
+  if (list(app.health.why).includes("frozen") !== app.frozen.length > 0) await lookAtFreezes();
+  drawNav();
+  drawBanner();
+}
+
+async function lookAtApprovals() {
+  if (!may(app.session.role, "approver")) return;
+  app.approvals = list((await get("/v1/approvals?limit=500")).approvals);
+  drawNav();
+  await page?.approvals?.();
+}
+
+// What the frame cannot have now it asks for again with the next event; a page says what it cannot have.
+function quietly(fn) { return fn().catch(error => { if (!(error instanceof Problem)) throw error; }); }
+
+app.froze = frozen => {
+  app.frozen = list(frozen);
+  drawNav();
+  drawBanner();
+  page?.frozen?.();
+};
+app.count = (name, n) => {
+  app.counts[name] = n;
+  drawNav();
+};
+const freezesAgain = coalesced(lookAtFreezes), healthAgain = coalesced(lookAtHealth);
+app.approvalsChanged = coalesced(lookAtApprovals);
+
+// --- events -----------------------------------------------------------------------------------------------------------
+
+function onEvent(kind, e) {
+  if (kind === "open") live.replaceChildren(badge("good", "live"));
+  if (kind === "closed" || kind === "bye") live.replaceChildren(badge("warn", "not live: it comes back by itself"));
+  if (kind === "approval" || kind === "reset" || kind === "open") app.approvalsChanged();
+  if (kind === "library" || kind === "open") healthAgain();
+  if (kind === "reset" || (kind === "run" && e.for === "frozen")) freezesAgain();
+  if (kind === "reset" || (kind === "open" && stream?.opened)) page?.again();
+  if (kind === "open" && stream) stream.opened = true;
+  page?.event(kind, e);
+}
+
+// Health and the kill switch have no events; nobody looks at a page that is not seen.
+function beat() {
+  if (!app.session || document.hidden) return;
+  healthAgain();
+  freezesAgain();
+  page?.beat?.();
+  refreshTimes();
+}
+
+// --- pages ------------------------------------------------------------------------------------------------------------
+
+async function show() {
+  const at = route(location.hash), mine = ++turn, part = h("div");
+  if (!app.session) return;
+  const make = at.page === "runs" && at.id ? run : PAGES[at.page];
+  main.replaceChildren(h("p", { class: "none" }, "…"));
+  page = null;
+  if (!make) main.replaceChildren(h("p", {}, "There is no such page. ", link("#/now", "Now")));
+  else {
+    const next = make({ ...app, main: part, get approvals() { return app.approvals; }, get frozen() { return app.frozen; } }, at);
+    page = next;                                         // what happens while it is fetched counts, too
+    try {
+      await next.first();
+    } catch (error) {
+      part.append(problem(error));
+    }
+    if (mine !== turn) return;                           // another page was asked for meanwhile
+    main.replaceChildren(h("h1", { tabindex: "-1", id: "title" }, next.title), part);
+    document.getElementById("title").focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+  drawNav();
+  drawBanner();
+}
+
+// --- signing in -------------------------------------------------------------------------------------------------------
+
+function drawWho() {
+  const s = app.session;
+  who.replaceChildren(...(s ? [h("span", {}, h("strong", {}, s.who), " ", badge("quiet", s.role)),
+    deed("Sign out", async () => { await send("DELETE", "/v1/session"); leave(); })] : []));
+}
+
+function leave() {
+  stream?.stop();
+  stream = page = null;
+  app.session = null;
+  app.approvals = app.frozen = [];
+  app.health = null;
+  turn++;
+  nav.replaceChildren();
+  banner.replaceChildren();
+  live.replaceChildren();
+  drawWho();
+  drawSignIn();
+}
+
+// The way back here after the provider; a fragment does not reach the server by itself.
+function wayBack() { return "/v1/signin/oidc?return=" + encodeURIComponent("/" + location.hash); }
+
+async function drawSignIn(error) {
+  const ways = await get("/v1/signin").catch(() => ({ oidc: false }));
+  const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  const said = h("div", {}, error && problem(error));
+  const enter = async e => {
+    e.preventDefault();
+    try {
+      await send("POST", "/v1/session", { token: token.value.trim() });
+      await begin();
+    } catch (refused) {
+      swap(said, problem(refused));
+      token.select();
+    }
+  };
+  document.title = "Sign in · Lunette";
+  main.replaceChildren(h("form", { class: "signin", on: { submit: enter } },
+    h("h1", {}, "Sign in"),
+    ways.oidc && h("p", {}, h("a", { class: "button", href: wayBack() }, "Sign in with ", ways.name || "your account")),
+    h("label", { for: "token" }, "API token"), token, h("button", { type: "submit" }, "Sign in"), said,
+    h("p", { class: "why" }, "A token is made by: lunette token add NAME --role ROLE")));
+  token.focus();
+}
+
+async function begin() {
+  app.session = await get("/v1/session");
+  drawWho();
+  stream = listen(onEvent);
+  await Promise.all([quietly(lookAtFreezes), quietly(lookAtApprovals), quietly(lookAtHealth)]);
+  await show();
+}
+
+onSignedOut(() => { if (app.session) leave(); });
+addEventListener("hashchange", show);
+document.addEventListener("visibilitychange", beat);
+setInterval(beat, BEAT_MS);
+begin().catch(error => drawSignIn(error.status === 401 ? null : error));
