@@ -82,7 +82,7 @@ async function forMe(app) {
   if (why) {
     const { doc } = await look("/v1/runs?for=approval&limit=20");
     const rows = list(doc.runs).map(r => h("li", {}, runLink(r.run), " ", r.playbook, " ", when(r.started)));
-    return section("Waits for an approval", h("p", { class: "why" }, "Deciding: " + why),
+    return section("Waits for an approval", h("p", { class: "why" }, why),
                    rows.length ? h("ul", { class: "rows" }, rows) : h("p", { class: "none" }, "No run waits for nothing but an approval."));
   }
   const asked = list(app.approvals);
@@ -90,13 +90,13 @@ async function forMe(app) {
     ? h("ul", { class: "cards warn" }, asked.slice(0, 10).map(a => h("li", { "data-key": a.id },
         h("p", {}, link(way("approvals", a.id), h("strong", {}, a.title || `question ${a.id}`))),
         h("p", {}, list(a.effects).slice(0, 4).map(e => [badge("warn", e.op), " ", named(e).name, " "]),
-          a.expires && ["ends ", when(a.expires)]))))
+          a.expires && h("span", { class: "why" }, "ends ", when(a.expires))))))
     : h("p", { class: "none" }, "Nothing waits for you."),
     asked.length > 10 && h("p", {}, link("#/approvals", `All ${asked.length}`)));
 }
 
 function feedItem(line, at) {
-  return h("li", {}, h("time", { datetime: at, title: at }), " ", badge(line.tone, line.what), " ",
+  return h("li", {}, when(at), " ", badge(line.tone, line.what), " ",
            line.run && link(way("runs", line.run), code(line.run)), " ",
            line.approval && link(way("approvals", line.approval), "decide"));
 }
@@ -135,7 +135,7 @@ export function staleSection(doc) {
   if (!rows.length) return null;
   return section("Scripts that are not used as they are on the disk", h("ul", { class: "cards bad" }, rows.map(s =>
     h("li", { "data-key": s.module },
-      h("p", {}, h("strong", {}, s.module), " ", when(s.since), " ",
+      h("p", {}, h("strong", {}, s.module), ", since ", when(s.since), ": ",
         s.last_good ? "the last good version is used" : badge("bad", "there is no good version: it cannot be started")),
       h("pre", {}, `${s.at}: ${s.why}`)))));
 }

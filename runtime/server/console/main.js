@@ -112,7 +112,7 @@ async function show() {
       part.append(problem(error));
     }
     if (mine !== turn) return;                           // another page was asked for meanwhile
-    main.replaceChildren(h("h1", { tabindex: "-1", id: "title" }, next.title), part);
+    main.replaceChildren(h("h1", { tabindex: "-1", id: "title" }, next.heading || next.title), part);
     document.getElementById("title").focus({ preventScroll: true });
     scrollTo(0, 0);
   }

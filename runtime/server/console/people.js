@@ -10,7 +10,7 @@ import { list, named, tone, way, whyNot } from "./pure.js";
 function effect(e) {
   const who = named(e), user = e.names && list(e.names.user)[0];
   return h("li", {},
-    h("p", {}, badge("warn", e.op), " ", h("strong", {}, who.name), e.facet && [": ", e.facet], " ", e.from && [e.from, " "], "→ ", h("strong", {}, e.to || "?")),
+    h("p", {}, badge("warn", e.op), " ", h("strong", {}, who.name), e.facet && [", ", e.facet], ": ", e.from && [e.from, " "], "→ ", h("strong", {}, e.to || "?")),
     facts([["user", who.entity.includes(":user:") ? null : user], ["also known as", who.others.join(", ") || null],
            ["role", e.names && e.names.role], ["entity", code(who.entity)]]));
 }

@@ -21,11 +21,13 @@ function broken(e) {
 // The step in doubt is asked for here in any case; other waits say their next command.
 function waiting(doc) {
   const w = doc.waiting, unsure = list(doc.steps).filter(s => s.state === "doubt");
-  if (!w && !unsure.length) return null;
-  const forApproval = w && w.for === "approval" && w.id;
+  const asked = list(doc.approvals).filter(a => a.state === "waiting");
+  if (!w && !unsure.length && !asked.length) return null;
   return section("What it waits for",
-    w && h("p", {}, badge(tone("waiting", null, w.for), waitsFor(w.for)), w.step && [" at ", code(w.step)], w.until && [", ", when(w.until)]),
-    forApproval && h("p", {}, link(way("approvals", w.id), "Decide question ", w.id)),
+    w && h("p", {}, badge(tone("waiting", null, w.for), waitsFor(w.for)), w.step && [" at ", code(w.step)],
+      w.until && w.for !== "approval" && [", until ", clock(w.until), " (", when(w.until), ")"]),
+    asked.map(a => h("p", {}, "Somebody has to decide: ", link(way("approvals", a.id), a.title || `question ${a.id}`),
+      a.expires && [", which ends ", when(a.expires)])),
     unsure.map(s => doubt(doc, s)),
     w && w.next && w.for !== "doubt" && command(w.next));
 }
@@ -54,18 +56,18 @@ function about(s) {
 }
 
 function stepRow(s) {
-  return [[code(s.name), s.stage && [" ", h("small", {}, s.stage)]], s.class, badge(tone(s.state), s.state), about(s),
+  return [[code(s.name), s.stage && [" ", h("small", {}, s.stage)]], s.class === "write" ? null : s.class, badge(tone(s.state), s.state), about(s),
           s.ms === null || s.ms === undefined ? "" : duration(s.ms), s.attempts > 1 ? s.attempts : "",
-          s.error ? [h("strong", {}, s.error.code), " ", s.error.message] : ""];
+          s.error ? [h("strong", {}, s.error.code), " ", s.error.message] : ""].filter(c => c !== null);
 }
 
-const HEADS = ["Step", "Class", "State", "About", "Took", "Attempts", "Error"];
+const WRITE_HEADS = ["Step", "State", "About", "Took", "Attempts", "Error"], HEADS = ["Step", "Class", ...WRITE_HEADS.slice(1)];
 
 function steps(doc) {
   const all = list(doc.steps), writes = all.filter(s => s.class === "write");
   const others = all.filter(s => s.class !== "write"), shown = others.slice(-STEPS_SHOWN);
   return [
-    writes.length ? section("Writes", table("What it changes, or would", HEADS, writes.map(stepRow))) : null,
+    writes.length ? section("Writes", table("What it changes, or would", WRITE_HEADS, writes.map(stepRow))) : null,
     others.length ? section("Other steps", fold("steps", `${others.length} that change nothing outside`,
       others.length > shown.length && h("p", {}, `The last ${shown.length} of them; all: lunette show --json`),
       table("Steps", HEADS, shown.map(stepRow)))) : null];
@@ -74,8 +76,7 @@ function steps(doc) {
 function approvals(doc) {
   return list(doc.approvals).length ? section("Approvals", h("ul", { class: "rows" }, list(doc.approvals).map(a =>
     h("li", {}, badge(tone(a.state), a.state), " ", link(way("approvals", a.id), a.title || `question ${a.id}`),
-      a.by && [" by ", h("strong", {}, a.by)], a.comment && [": ", a.comment],
-      a.state === "waiting" && a.expires && [", ends ", when(a.expires)])))) : null;
+      a.by && [" by ", h("strong", {}, a.by)], a.comment && [": ", a.comment])))) : null;
 }
 
 function holds(doc) {
@@ -127,18 +128,18 @@ function deeds(app, doc) {
 }
 
 export function run(app, at) {
-  const title = h("h2", {}, "Run ", code(at.id)), facts_ = h("div"), rest = h("div"), actions = h("div");
-  let last = "", ended = null;
+  const top = h("div"), rest = h("div"), actions = h("div");
+  let last = "", ended;                                  // undefined: nothing was drawn yet
   async function first() {
     const doc = await get("/v1/runs/" + part(at.id)), text = JSON.stringify(doc);
-    if (!rest.parentNode) app.main.append(title, facts_, actions, rest);
+    if (!rest.parentNode) app.main.append(top, actions, rest);
     if (text === last) return;
     last = text;
-    swap(facts_, head(doc));
+    swap(top, head(doc));
     swap(rest, body(doc));
     if (ended !== doc.finished) swap(actions, deeds(app, doc));
     ended = doc.finished;
   }
   const again = coalesced(first, 800);
-  return { title: "Run", first, again, event: (kind, e) => e.run === at.id && again() };
+  return { title: "Run", heading: ["Run ", code(at.id)], first, again, event: (kind, e) => e.run === at.id && again() };
 }
