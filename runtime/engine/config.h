@@ -39,6 +39,7 @@ typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
   bool listens;                                          /* it says where; else that is the usual address   */
+  ln_str public_url;                                     /* "https://ir.example", as browsers know it; ""   */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */

@@ -19,6 +19,10 @@ bool ln_api_run_show(ln_api *a, ln_err *err);
 bool ln_api_run_cancel(ln_api *a, ln_err *err);
 bool ln_api_run_undo(ln_api *a, ln_err *err);
 bool ln_api_run_signal(ln_api *a, ln_err *err);
+/* api_session.c */
+bool ln_api_session_show(ln_api *a, ln_err *err);
+bool ln_api_session_begin(ln_api *a, ln_err *err);
+bool ln_api_session_end(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
 bool ln_api_approval(ln_api *a, ln_err *err);

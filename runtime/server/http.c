@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "net/addr.h"
+#include "server/session.h"
 #include "server/tallies.h"
 
 #include <stdio.h>
@@ -54,6 +55,8 @@ struct ln_api {
   } said[SAID_MOST];
   size_t n_said;
   int status;
+  void (*gone)(void *arg);
+  void *gone_arg;
   ln_api *next;
 };
 
@@ -66,6 +69,12 @@ const ln_server_request *ln_api_request(const ln_api *a) { return a->r; }
 ln_str ln_api_part(const ln_api *a, size_t i) { return a->m.part[i]; }
 ln_str ln_api_body(const ln_api *a) { return ln_buf_view(&a->body); }
 void ln_api_status(ln_api *a, int status) { a->status = status; }
+
+ln_str ln_api_public(const ln_api *a) { return a->h->g->config->public_url; }
+
+bool ln_api_secure(const ln_api *a) {
+  return a->h->tls != NULL || ln_str_starts(ln_api_public(a), LN_STR("https://"));
+}
 
 ln_str ln_api_query(const ln_api *a, const char *name) {
   for (size_t i = 0; i < a->n_asked; i++)
@@ -100,6 +109,11 @@ static void api_free(ln_api *a) {
   ln_buf_free(&a->body);
   free(a->m.texts);
   free(a);
+}
+
+void ln_api_on_gone(ln_api *a, void (*gone)(void *arg), void *arg) {
+  a->gone = gone;
+  a->gone_arg = arg;
 }
 
 void ln_api_say(ln_api *a, const char *name, ln_str value) {
@@ -163,8 +177,8 @@ static const struct {
   const char *title;
 } codes[] = {{"bad_argument", 400, "the request is not as it has to be"},
              {"usage", 400, "the request is not as it has to be"},
-             {"unauthorised", 401, "a token is wanted"},
-             {"forbidden", 403, "the token's role does not allow it"},
+             {"unauthorised", 401, "a token or a session is wanted"},
+             {"forbidden", 403, "it is not allowed"},
              {"denied", 403, "it was refused"},
              {"refused", 403, "it was refused"},
              {"not_found", 404, "there is no such thing"},
@@ -354,25 +368,52 @@ static ln_str token_of(const ln_server_request *r) {
   return memchr(token.p, ' ', token.n) ? (ln_str){NULL, 0} : token;
 }
 
-static bool wants_no_token(const ln_api *a) {
-  const ln_route *r = a->m.route;
-  return r->role == LN_ROLE_NONE || (r->own && !token_of(a->r).n);
+/* The bearer counts, if there is one; two are none, and then a cookie is none either. */
+static ln_str session_of(const ln_api *a) {
+  size_t n;
+  ln_str v = header_of(a->r, "Authorization", &n);
+  bool other = !n || (n == 1 && !ln_str_starts(v, LN_STR("Bearer")));
+  return other ? ln_session_shown(a->r, ln_api_secure(a)) : (ln_str){NULL, 0};
+}
+
+static bool changes_nothing(const ln_api *a) { return strcmp(a->m.route->method, "GET") == 0; }
+
+/* A browser sends its cookie whoever's page makes it ask: what changes something has to be our own's. */
+static bool is_meant(const ln_api *a, ln_err *err) {
+  if (changes_nothing(a) || (ln_from_own_page(a->r, ln_api_public(a)) &&
+                             ln_str_eq(ln_api_header(a, "X-Lunette"), LN_STR("1"))))
+    return true;
+  return ln_fail(err, "forbidden", LN_FINAL,
+                 "with a session a change has to come from Lunette's own page: Origin, and X-Lunette: 1");
+}
+
+static bool by_session(ln_api *a, ln_str id, ln_err *err) {
+  return ln_auth_session(a->h->g, id, ln_now_ms(a->h->g->loop->clock), &a->who, err) && is_meant(a, err);
+}
+
+static bool by_token(ln_api *a, ln_str token, ln_err *err) {
+  if (ln_auth_bearer(a->h->g, token, ln_now_ms(a->h->g->loop->clock), &a->who, err)) return true;
+  if (ln_err_is(err, "unauthorised"))
+    ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\", error=\"invalid_token\""));
+  return false;
 }
 
 static bool let_in(ln_api *a, ln_err *err) {
-  ln_str token = token_of(a->r);
-  if (wants_no_token(a)) return true;
-  if (!token.n) {
+  const ln_route *r = a->m.route;
+  ln_str token = token_of(a->r), session = session_of(a);
+  if (r->role == LN_ROLE_NONE || (r->own && !token.n && !session.n)) return true;
+  if (!token.n && !session.n) {
     ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\""));
-    return ln_fail(err, "unauthorised", LN_FINAL, "Authorization: Bearer TOKEN is wanted: lunette token add");
+    return ln_fail(err, "unauthorised", LN_FINAL,
+                   "Authorization: Bearer TOKEN is wanted (lunette token add), or a session: sign in");
   }
-  if (!ln_auth_bearer(a->h->g, token, ln_now_ms(a->h->g->loop->clock), &a->who, err)) {
-    if (ln_err_is(err, "unauthorised"))
-      ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\", error=\"invalid_token\""));
-    return false;
+  if (!(token.n ? by_token(a, token, err) : by_session(a, session, err))) {
+    bool nobody = r->own && !token.n && ln_err_is(err, "unauthorised"); /* a cookie that is over is none */
+    if (nobody) ln_err_clear(err);
+    return nobody;
   }
-  if (ln_role_may(a->who.role, a->m.route->role)) return true;
-  return ln_fail(err, "forbidden", LN_FINAL, "the role of this token may not do that");
+  if (ln_role_may(a->who.role, r->role)) return true;
+  return ln_fail(err, "forbidden", LN_FINAL, "your role may not do that");
 }
 
 /* ------------------------------------------------------------------ one request */
@@ -494,6 +535,7 @@ void ln_http_stop(ln_http *h) {
   if (!h) return;
   for (ln_api *a = h->under_way, *next; a; a = next) {
     next = a->next;
+    if (a->gone) a->gone(a->gone_arg);
     api_free(a);
   }
   ln_server_free(h->server);

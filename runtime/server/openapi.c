@@ -55,6 +55,8 @@ SHAPE(coverage, {"ontology", "any"}, {"attack", "any"}, {"countermeasures", "[ob
 SHAPE(record, {"seq", "integer"}, {"time", "string"}, {"ms", "integer"}, {"what", "string"},
       {"who", "string"}, {"run", "string"}, {"run_id", "integer"}, {"detail", "string"}, {"hash", "string"});
 SHAPE(audit, {"audit", "[@Record]"});
+SHAPE(session, {"who", "string"}, {"role", "string"}, {"expires", "string?"}, {"how", "string"});
+SHAPE(signed_out, {"signed_out", "boolean"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
 static const schema schemas[] = {{"Problem", problem},     {"Started", started},   {"RunRow", run_row},
@@ -63,7 +65,8 @@ static const schema schemas[] = {{"Problem", problem},     {"Started", started},
                                  {"Freeze", freeze},       {"Freezes", freezes},   {"Stale", stale},
                                  {"Playbooks", playbooks}, {"Coverage", coverage}, {"Health", health},
                                  {"Taken", taken},         {"Alert", alert},       {"Alerts", alerts},
-                                 {"Record", record},       {"Audit", audit},       {"Description", NULL}};
+                                 {"Record", record},       {"Audit", audit},       {"Session", session},
+                                 {"SignedOut", signed_out}, {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 
@@ -252,6 +255,8 @@ static void put_answers(ln_json *j, const ln_route *r) {
 
 static const char *const role_names[] = {"none", "viewer", "operator", "approver", "admin"};
 
+static const char *const ways[] = {"token", "session"}; /* any of them will do                           */
+
 static void put_route(ln_json *j, const ln_route *r) {
   char method[16] = "";
   for (size_t i = 0; r->method[i] && i + 1 < sizeof method; i++) method[i] = (char)(r->method[i] | 0x20);
@@ -264,9 +269,9 @@ static void put_route(ln_json *j, const ln_route *r) {
   key(j, "security");
   ln_json_open(j, '[');
   if (r->role == LN_ROLE_NONE || r->own) ln_json_open(j, '{'), ln_json_close(j, '}');
-  if (r->role != LN_ROLE_NONE) {
+  for (size_t i = 0; r->role != LN_ROLE_NONE && i < sizeof ways / sizeof *ways; i++) {
     ln_json_open(j, '{');
-    key(j, "token");
+    key(j, ways[i]);
     ln_json_open(j, '[');
     ln_json_close(j, ']');
     ln_json_close(j, '}');
@@ -298,7 +303,27 @@ static void put_paths(ln_json *j) {
   ln_json_close(j, '}');
 }
 
-void ln_openapi(ln_json *j) {
+static void put_ways(ln_json *j, const char *cookie) {
+  key(j, "securitySchemes");
+  ln_json_open(j, '{');
+  key(j, "token");
+  ln_json_open(j, '{');
+  text(j, "type", "http");
+  text(j, "scheme", "bearer");
+  ln_json_close(j, '}');
+  key(j, "session");
+  ln_json_open(j, '{');
+  text(j, "type", "apiKey");
+  text(j, "in", "cookie");
+  text(j, "name", cookie);
+  text(j, "description",
+       "set by POST /v1/session, or by signing in; what is not GET or HEAD also wants X-Lunette: 1, and Origin "
+       "or Sec-Fetch-Site to say that a page of this server sends it");
+  ln_json_close(j, '}');
+  ln_json_close(j, '}');
+}
+
+void ln_openapi(ln_json *j, const char *cookie) {
   ln_json_open(j, '{');
   text(j, "openapi", "3.1.0");
   key(j, "info");
@@ -309,14 +334,7 @@ void ln_openapi(ln_json *j) {
   put_paths(j);
   key(j, "components");
   ln_json_open(j, '{');
-  key(j, "securitySchemes");
-  ln_json_open(j, '{');
-  key(j, "token");
-  ln_json_open(j, '{');
-  text(j, "type", "http");
-  text(j, "scheme", "bearer");
-  ln_json_close(j, '}');
-  ln_json_close(j, '}');
+  put_ways(j, cookie);
   key(j, "schemas");
   ln_json_open(j, '{');
   for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) put_schema(j, &schemas[i]);

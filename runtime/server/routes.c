@@ -67,6 +67,8 @@ static const ln_field audit_query[] = {
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL}};
 
+static const ln_field session_body[] = {{"token", "string", true, "an API token"}, {NULL, NULL, false, NULL}};
+
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -117,6 +119,13 @@ const ln_route ln_routes[] = {
      freeze_body, false, 200, "Freezes", NULL},
     {"DELETE", "/v1/freeze", LN_ROLE_ADMIN, false, ln_api_thaw, "ends a freeze; without a query every one",
      thaw_query, NULL, false, 200, "Freezes", NULL},
+    {"POST", "/v1/session", LN_ROLE_NONE, false, ln_api_session_begin,
+     "a token becomes a session, whose cookie comes with the answer", NULL, session_body, false, 200, "Session",
+     NULL},
+    {"GET", "/v1/session", LN_ROLE_VIEWER, false, ln_api_session_show, "who asks, and what they may", NULL,
+     NULL, false, 200, "Session", NULL},
+    {"DELETE", "/v1/session", LN_ROLE_VIEWER, false, ln_api_session_end, "signs out", NULL, NULL, false, 200,
+     "SignedOut", NULL},
     {"GET", "/v1/playbooks", LN_ROLE_VIEWER, false, ln_api_playbooks,
      "the playbooks that are loaded, and the scripts that are not as they are on the disk", NULL, NULL, false,
      200, "Playbooks", NULL},

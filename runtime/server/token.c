@@ -230,8 +230,9 @@ bool ln_auth_bearer(ln_engine *g, ln_str token, int64_t now_ms, ln_caller *out, 
   if (!ln_store_token(g->store, (ln_str){used.sha256, HEX}, copy_token, &k, err)) return false;
   if (!k.found) return refuse(g, "", "unknown", now_ms, err);
   if (k.expires_ms && now_ms >= k.expires_ms) return refuse(g, k.name, "expired", now_ms, err);
-  out->role = k.role;
+  *out = (ln_caller){.role = k.role, .how = "token", .expires_ms = k.expires_ms};
   snprintf(out->name, sizeof out->name, "%s", k.name);
+  snprintf(out->token, sizeof out->token, "%s", used.sha256);
   if (now_ms - k.used_ms >= TOLD_MS) submit(g->store, &used);
   return true;
 }

@@ -498,12 +498,29 @@ typedef struct ln_token_row {
 typedef bool (*ln_token_row_fn)(void *arg, const ln_token_row *t); /* lent; false stops */
 /* "conflict" when there is one of that name. */
 bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err);
-bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
+bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err); /* the sessions that it made end, too */
 /* Notes a use, unless one was noted less than a minute before. */
 bool ln_tx_token_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
 /* Calls fn once, when there is one; compared in constant time. */
 bool ln_store_token(ln_store *s, ln_str sha256, ln_token_row_fn fn, void *arg, ln_err *err);
 bool ln_store_tokens(ln_store *s, ln_token_row_fn fn, void *arg, ln_err *err); /* by name */
+
+/* --- sessions of people (sessions.c): of each only its id's SHA-256 is kept --- */
+typedef struct ln_session_row {
+  ln_str sha256, who, role;                              /* role: a word; "": what it rested on is gone     */
+  ln_str how, origin;                                    /* "token": origin is its SHA-256; "oidc": that of
+                                                            what the configuration said                     */
+  int64_t made_ms, used_ms, ends_ms;
+} ln_session_row;
+typedef void (*ln_session_row_fn)(void *arg, const ln_session_row *s); /* lent */
+/* Those that are over go, and where a person has 16, or all together 1,024, the least used make room. */
+bool ln_tx_session_add(ln_tx *tx, const ln_session_row *s, int64_t idle_ms, ln_err *err);
+bool ln_tx_session_end(ln_tx *tx, ln_str sha256, bool *was, ln_err *err);
+/* Notes a use, unless one was noted less than a minute before. */
+bool ln_tx_session_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
+/* Calls fn once, when there is one; compared in constant time.  Role and end are those of the token that made
+** it, where one did. */
+bool ln_store_session(ln_store *s, ln_str sha256, ln_session_row_fn fn, void *arg, ln_err *err);
 
 /* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
 typedef struct ln_owner ln_owner;
