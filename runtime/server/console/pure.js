@@ -211,8 +211,9 @@ export function feedLine(kind, e) {
              what: `${e.state === "waiting" ? "asks" : e.state + by}: ${e.title}`, tone: tone(e.state) };
   }
   if (kind === "library") {
-    const n = Number(e.stale) || 0;
-    return { what: `scripts changed${n ? `; ${n} cannot be used as they are on the disk` : ""}`, tone: n ? "bad" : "quiet" };
+    const bad = list(e.stale).map(s => `${s.at}: ${s.why}`);
+    return { what: bad.length ? `scripts changed, and cannot be used as they are: ${bad.join("; ")}` : "scripts changed",
+             tone: bad.length ? "bad" : "quiet" };
   }
   return null;
 }
