@@ -88,6 +88,11 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/run $(BUILD)/sanitize
 tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
 
+console-test:                 ## the console in a real browser, which it installs
+	@tests/deps build test browser
+	@$(MAKE) $(QUIETLY) $(BIN)
+	@tests/run $(BUILD) console
+
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
 	@tests/deps build test
@@ -160,6 +165,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
+.PHONY: all deps demo test console-test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

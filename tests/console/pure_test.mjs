@@ -46,6 +46,7 @@ test("times and durations", () => {
     ["0 ms", "999 ms", "1.0 s", "9.9 s", "59 s", "1 min", "4 min 10 s", "1 h", "2 h 5 min", "1 d", "3 d 4 h"]);
   assert.equal(pure.duration(NaN), "");
   assert.equal(pure.distance(at(-5), NOW), "just now");
+  assert.equal(pure.distance(at(0), NOW), "just now");
   assert.equal(pure.distance(at(5), NOW), "within a minute");
   assert.equal(pure.distance(at(-150), NOW), "2 min ago");
   assert.equal(pure.distance(at(2700), NOW), "in 45 min");

@@ -21,8 +21,8 @@ function queryOf(wanted) {
 // Where the link to the next page goes on from.
 function cursorOf(next, name) { return next && new URLSearchParams(next.split("?")[1]).get(name); }
 
-function pager(page, query, name, next) {
-  const at = cursorOf(next, name), first = { ...query, [name]: "" };
+function pager(page, query, name, at) {
+  const first = { ...query, [name]: "" };
   if (!at && !query[name]) return null;
   return h("nav", { class: "pager", "aria-label": "pages" },
            query[name] && link(way(page, null, first), "First page"),
@@ -54,7 +54,9 @@ async function doubts(run) {
 export function doubt(doc, s) {
   const d = s.doubt || {}, console_ = safeLink(d.console), commands = settling(doc.run, s.name);
   return h("div", { class: "doubt" },
-           h("p", {}, h("strong", {}, s.op), " on ", s.label || s.entity || s.name, ": ", d.why || "it may have happened"),
+           h("p", {}, h("strong", {}, s.op), " on ", s.label || s.entity || s.name, s.facet && [", ", s.facet], ": ",
+             d.why || "it may have happened"),
+           d.since && h("p", { class: "why" }, "Since ", when(new Date(d.since).toISOString())),
            console_ ? h("p", {}, "Look in the vendor's console: ", h("a", { href: console_, rel: "noopener noreferrer", target: "_blank" }, console_))
              : d.console && h("p", {}, "Look at: ", d.console),
            commands ? commands.map(command) : h("p", {}, "Its name cannot be pasted: ", code(`lunette resume ${doc.run} --did`)));
@@ -106,7 +108,8 @@ export function now(app) {
   const again = coalesced(async () => swap(trouble, await troubles(app)), 1500);
   const stale = coalesced(async () => swap(scripts, staleSection(await get("/v1/playbooks"))), 300);
   async function first() {
-    app.main.append(mine, trouble, scripts, section("Just happened", feed));
+    const decides = whyNot(app.session.role, "approver") === null;
+    app.main.append(...(decides ? [mine, trouble] : [trouble, mine]), scripts, section("Just happened", feed));
     swap(mine, await forMe(app));
     swap(trouble, await troubles(app));
     const { doc } = await look("/v1/runs?limit=12");
@@ -161,7 +164,7 @@ export function runs(app, at) {
     swap(place, rows.length
       ? table("Runs, newest first", ["Run", "Playbook", "State", "Waits for", "Began", "Started by", "Took"], rows.map(runRow))
       : h("p", { class: "none" }, next ? "None among those that were looked at: the next page looks further." : "There are none."),
-      pager("runs", query, "before", next));
+      pager("runs", query, "before", rows.length === PAGE ? rows[PAGE - 1].run : cursorOf(next, "before")));
   }
   const redraw = coalesced(async () => draw(), 250);
   async function first() {
@@ -210,7 +213,7 @@ export function alerts(app, at) {
     const { doc, next } = await look("/v1/alerts?" + queryOf(query)), rows = list(doc.alerts);
     if (!place.parentNode) app.main.append(filter("alerts", query, [["state", "State", states]]), place);
     swap(place, rows.length ? h("ul", { class: "cards" }, rows.map(alertCard)) : h("p", { class: "none" }, "There are none."),
-         pager("alerts", query, "before", next));
+         pager("alerts", query, "before", cursorOf(next, "before")));
   }
   const again = coalesced(first, 1000);
   return { title: "Alerts", first, again, beat: again, event: (kind, e) => (kind === "alert" || (kind === "run" && e.playbook)) && again() };
@@ -243,7 +246,7 @@ export function held(app, at) {
           cells: [h("strong", {}, x.entity), x.facet, [x.state, " ", x.status !== "held" && badge(tone(x.status), x.status)],
                   x.before || "not known", when(x.since), x.until ? when(x.until) : "until it is released", runLink(x.run), letGo(app, x, again)] })))
       : h("p", { class: "none" }, "Nothing is held."),
-      pager("held", query, "after", next));
+      pager("held", query, "after", cursorOf(next, "after")));
   }
   const again = coalesced(first, 1500);
   return { title: "Held", first, again, event: (kind, e) => kind === "run" && (e.outcome || e.state === "cancelled") && again() };

@@ -70,7 +70,7 @@ export function duration(ms) {
 export function distance(iso, now) {
   const ms = Date.parse(iso) - now, far = Math.abs(ms);
   if (Number.isNaN(ms)) return "";
-  if (far < 60000) return ms < 0 ? "just now" : "within a minute";
+  if (far < 60000) return ms <= 0 ? "just now" : "within a minute";
   const words = duration(far - far % (far < 3600000 ? 60000 : far < 86400000 ? 300000 : 3600000));
   return ms < 0 ? `${words} ago` : `in ${words}`;
 }
@@ -103,8 +103,8 @@ export function route(hash) {
 
 /** The way to a page, without what is empty in the query. */
 export function way(page, id, query) {
-  const q = new URLSearchParams(Object.entries(query || {}).filter(([, v]) => v));
-  return `#/${page}${id ? "/" + encodeURIComponent(id) : ""}${q.size ? "?" + q : ""}`;
+  const q = String(new URLSearchParams(Object.entries(query || {}).filter(([, v]) => v)));
+  return `#/${page}${id ? "/" + encodeURIComponent(id) : ""}${q && "?" + q}`;
 }
 
 /** The next page that a Link header leads to, below this API; or null. */
@@ -186,10 +186,10 @@ export function mergeRun(rows, e, now, wanted = () => true) {
                 started_by: e.by ?? "", ...old, run: e.run, state: e.state, for: e.for ?? null };
   if (e.outcome) row.outcome = e.outcome;
   if (ended && !row.finished) row.finished = new Date(now).toISOString();
-  if (at >= 0) return rows.with(at, row);
+  if (at >= 0) return rows.map((r, i) => i === at ? row : r);
   if (!wanted(row)) return rows;
-  const before = rows.findIndex(r => r.run < row.run);
-  return rows.toSpliced(before < 0 ? rows.length : before, 0, row);
+  const newer = rows.filter(r => r.run > row.run);
+  return [...newer, row, ...rows.slice(newer.length)];
 }
 
 /** An event as a line of the feed: { run, what, tone }; null where it is not worth one. */

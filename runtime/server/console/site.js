@@ -38,7 +38,7 @@ export function coverage(app) {
         list(doc.by_tactic).map(t => [t.tactic, t.covered, t.total, t.related]))),
       section("Countermeasures", table("What covers each", ["Id", "Name", "Tactic", "Covered", "By"], list(doc.countermeasures).map(c =>
         [code(c.id), c.label, c.tactic, c.covered ? badge("good", "covered") : badge("quiet", "not covered"), list(c.playbooks).join(", ")]))),
-      list(doc.related).length ? section("Related", table("Techniques beside these that playbooks name", ["Id", "Name", "Tactic", "By"],
+      list(doc.related).length ? section("Related", table("What D3FEND relates to them; not counted above", ["Id", "Name", "Tactic", "By"],
         list(doc.related).map(c => [code(c.id), c.label, c.tactic, list(c.playbooks).join(", ")]))) : null);
   }
   const again = coalesced(first, 1000);
