@@ -9,8 +9,8 @@ const at = seconds => new Date(NOW + seconds * 1000).toISOString();
 test("what a reader could not see is shown by its number", () => {
   assert.deepEqual(pure.pieces("<b>a</b>\n\tü 🦀"), [{ text: "<b>a</b>\n\tü 🦀" }]);
   assert.deepEqual(pure.pieces("a\u202eb\u0007"), [{ text: "a" }, { mark: "U+202E" }, { text: "b" }, { mark: "U+0007" }]);
-  for (const c of ["\u0000", "\r", "\u001b", "\u007f", "\u0085", "\u00ad", "\u061c", "\u200b", "\u200f", "\u2028", "\u202a", "\u2066",
-                   "\u2069", "\ufeff", "\u3164", "\u{e0041}", "\u{e0100}", "\ud800"]) {
+  for (const c of ["\u0000", "\r", "\u001b", "\u007f", "\u0085", "\u00ad", "\u061c", "\u200b", "\u200f", "\u2028",
+                   "\u202a", "\u2066", "\u2069", "\ufeff", "\u3164", "\u{e0041}", "\u{e0100}", "\ud800"]) {
     assert.equal(pure.pieces(c)[0].mark !== undefined, true, c.codePointAt(0).toString(16));
   }
   assert.equal(pure.plain("x\u202ey"), "x‹U+202E›y");
@@ -36,7 +36,8 @@ test("a command is for pasting: words are quoted, and what cannot be pasted is n
 
 test("only https leads out", () => {
   assert.equal(pure.safeLink("https://a.example/x?y"), "https://a.example/x?y");
-  for (const bad of ["javascript:alert(1)", "http://a.example/", "data:text/html,x", "https://u:p@a.example/", "/x", "", null, undefined]) {
+  for (const bad of ["javascript:alert(1)", "http://a.example/", "data:text/html,x", "https://u:p@a.example/", "/x", "",
+                     null, undefined]) {
     assert.equal(pure.safeLink(bad), null, String(bad));
   }
 });
@@ -61,7 +62,8 @@ test("times and durations", () => {
 test("ways to pages, and back", () => {
   assert.deepEqual(pure.route(""), { page: "now", id: null, query: {} });
   assert.deepEqual(pure.route("#/approvals/7"), { page: "approvals", id: "7", query: {} });
-  assert.deepEqual(pure.route("#/runs?state=failed&for=a%2Cb"), { page: "runs", id: null, query: { state: "failed", for: "a,b" } });
+  assert.deepEqual(pure.route("#/runs?state=failed&for=a%2Cb"),
+                   { page: "runs", id: null, query: { state: "failed", for: "a,b" } });
   assert.deepEqual(pure.route("#/runs/%zz"), { page: "now", id: null, query: {} });
   assert.equal(pure.way("runs", null, { state: "", playbook: "a b", before: undefined }), "#/runs?playbook=a+b");
   assert.equal(pure.route(pure.way("runs", "a/b?c")).id, "a/b?c");
@@ -69,7 +71,9 @@ test("ways to pages, and back", () => {
 
 test("a next page is below the API, or none", () => {
   assert.equal(pure.nextPage('</v1/runs?before=X>; rel="next"'), "/v1/runs?before=X");
-  for (const bad of [null, "", '<https://evil.example/v1/>; rel="next"', '</v1/runs>; rel="prev"']) assert.equal(pure.nextPage(bad), null);
+  for (const bad of [null, "", '<https://evil.example/v1/>; rel="next"', '</v1/runs>; rel="prev"']) {
+    assert.equal(pure.nextPage(bad), null);
+  }
 });
 
 test("roles, as the server has them", () => {
@@ -102,14 +106,16 @@ test("lists that are none", () => {
 
 test("what a write is about has a name, and its others", () => {
   const names = { host: ["id-1", "WS-042", "10.0.0.1", "WS-042"], user: ["x"] };
-  assert.deepEqual(pure.named({ entity: "visionone:host:id-1", names }), { name: "WS-042", others: ["10.0.0.1"], entity: "visionone:host:id-1" });
+  assert.deepEqual(pure.named({ entity: "visionone:host:id-1", names }),
+                   { name: "WS-042", others: ["10.0.0.1"], entity: "visionone:host:id-1" });
   assert.equal(pure.named({ entity: "okta:user:a:b" }).name, "a:b");
   assert.equal(pure.named({}).name, "?");
 });
 
 test("events change a list of runs: in place, at its place, or not at all", () => {
-  const rows = [{ run: "03", playbook: "p", state: "running", outcome: null, for: null, started: at(-9), started_by: "ann", finished: null },
-                { run: "01", playbook: "q", state: "waiting", outcome: null, for: "timer", started: at(-99), started_by: "", finished: null }];
+  const row = { outcome: null, for: null, started: at(-9), started_by: "ann", finished: null };
+  const rows = [{ ...row, run: "03", playbook: "p", state: "running" },
+                { ...row, run: "01", playbook: "q", state: "waiting", for: "timer" }];
   let next = pure.mergeRun(rows, { run: "03", state: "waiting", for: "approval" }, NOW);
   assert.deepEqual([next[0].state, next[0].for, next[0].started_by, rows[0].state], ["waiting", "approval", "ann", "running"]);
   next = pure.mergeRun(next, { run: "03", state: "completed", outcome: "complete" }, NOW);
@@ -125,7 +131,8 @@ test("what just happened, a line each", () => {
   assert.equal(pure.feedLine("run", { run: "1", playbook: "p", by: "ann", state: "running" }).what, "p began, started by ann");
   assert.equal(pure.feedLine("run", { run: "1", state: "waiting", for: "doubt" }).tone, "bad");
   assert.equal(pure.feedLine("approval", { run: "1", id: "7", title: "go?", state: "waiting" }).approval, "7");
-  assert.equal(pure.feedLine("approval", { run: "1", id: "7", title: "go?", state: "denied", by: "bob" }).what, "denied by bob: go?");
+  const denied = { run: "1", id: "7", title: "go?", state: "denied", by: "bob" };
+  assert.equal(pure.feedLine("approval", denied).what, "denied by bob: go?");
   assert.equal(pure.feedLine("step", { run: "1", class: "read", state: "done", op: "a.b", step: "s" }), null);
   assert.match(pure.feedLine("step", { run: "1", class: "write", state: "done", op: "a.b", step: "s" }).what, /a\.b: done/);
   assert.match(pure.feedLine("library", { stale: [{ at: "a.lua:3", why: "bad" }] }).what, /a\.lua:3: bad/);
@@ -142,5 +149,6 @@ test("a value of any shape is lines, and they end", () => {
 
 test("samples of OpenMetrics", () => {
   const found = pure.samples('# TYPE a gauge\na{vendor="x",k="q\\"z"} 12\nb_total 3.5\nnot one\n# EOF\n');
-  assert.deepEqual(found, [{ name: "a", labels: { vendor: "x", k: 'q"z' }, value: 12 }, { name: "b_total", labels: {}, value: 3.5 }]);
+  assert.deepEqual(found, [{ name: "a", labels: { vendor: "x", k: 'q"z' }, value: 12 },
+                           { name: "b_total", labels: {}, value: 3.5 }]);
 });

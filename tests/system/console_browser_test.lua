@@ -21,7 +21,7 @@ else modules, missing = npm.kept("console_browser", "playwright-core") end
 sys.test("the console in a browser" .. (missing and " # SKIP " .. missing or ""), function(t)
   if missing then return end
   t:playbook("asks", 'local yes = approve { title = "go on with " .. input.n .. "?" }\n return yes.by', 'input = { n = "integer" },')
-  t:playbook("counts", 'for i = 1, 3 do step("n" .. i, function() return i end) sleep "100ms" end')
+  t:playbook("counts", 'for i = 1, 3 do step("n" .. i, function() return i end) end return await_signal("go")')
   local job, http = kit.serve(t)
   t:write("tokens.json", cjson.encode(http.token))
   local p = io.popen(("timeout 120 node '%s/tests/system/console_browser/browser.mjs' '%s' '%s' '%s' '%s' 2>&1")

@@ -19,9 +19,10 @@ async function reach(method, path, body) {
   if (method !== "GET") headers["X-Lunette"] = "1";      // which no form of another site can send
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+    return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
   } catch {
-    throw new Problem(0, { code: "unavailable", detail: "Lunette does not answer: is it running, and is the network there?" });
+    throw new Problem(0, { code: "unavailable",
+                           detail: "Lunette does not answer: is it running, and is the network there?" });
   }
 }
 

@@ -1,5 +1,5 @@
 // dom.js: elements.  Whatever is shown goes through text nodes: there is no way in here for a text to become markup.
-import { clock, distance, pieces, plain } from "./pure.js";
+import { clock, distance, list, pieces, plain } from "./pure.js";
 
 /** A text as nodes: what a reader could not see is shown by its number. */
 export function nodes(text) {
@@ -27,6 +27,13 @@ export function h(name, attributes, ...children) {
   children.forEach(c => add(e, c));
   return e;
 }
+
+/** A paragraph, an item of a list, what is important; what is not there, and what is only explained. */
+export function para(...children) { return h("p", {}, ...children); }
+export function item(...children) { return h("li", {}, ...children); }
+export function strong(...children) { return h("strong", {}, ...children); }
+export function none(...children) { return h("p", { class: "none" }, ...children); }
+export function faint(...children) { return h("p", { class: "why" }, ...children); }
 
 export function link(to, ...children) { return h("a", { href: to }, ...children); }
 
@@ -69,6 +76,12 @@ export function section(title, ...children) {
   return h("section", {}, h("h2", {}, title), ...children);
 }
 
+/** A section that is there only if the list of the API's has anything; make(rows) is what stands in it. */
+export function sectionOf(title, rows, make) {
+  const all = list(rows);
+  return all.length ? section(title, make(all)) : null;
+}
+
 /** Something long that opens; it stays open when what is around it is made anew (swap). */
 export function fold(key, summary, ...children) {
   return h("details", { "data-key": key }, h("summary", {}, summary), ...children);
@@ -77,7 +90,8 @@ export function fold(key, summary, ...children) {
 /** Rows of cells under heads; at 400 pixels each row is a block whose cells are named by the heads.  A row is a list of
  *  cells, or { key, cells }. */
 export function table(caption, heads, rows) {
-  const body = rows.map(r => h("tr", { "data-key": r.key }, (r.cells || r).map((c, i) => h("td", { "data-head": heads[i] }, c))));
+  const cell = (c, i) => h("td", { "data-head": heads[i] }, c);
+  const body = rows.map(r => h("tr", { "data-key": r.key }, (r.cells || r).map(cell)));
   return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, heads.map(t => h("th", { scope: "col" }, t)))),
            h("tbody", {}, body));
 }

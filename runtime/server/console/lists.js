@@ -1,13 +1,15 @@
 // lists.js: what is, in lists: what wants a person now, runs, alerts, and what is held.
 import { coalesced, get, look, part, send } from "./api.js";
-import { badge, code, command, deed, facts, fold, h, link, section, swap, table, when } from "./dom.js";
-import { FOR_PEOPLE, TROUBLE, cut, feedLine, lasted, list, mergeRun, named, safeLink, settling, tone, waitsFor,
+import { badge, code, command, deed, facts, faint, fold, h, item, link, none, para, section, strong, swap,
+         table, when } from "./dom.js";
+import { FOR_PEOPLE, TROUBLE, cut, feedLine, lasted, list, mergeRun, named, safeLink, settling, severityTone, tone, waitsFor,
          way, whyNot } from "./pure.js";
 
 const PAGE = 100, FEED_MOST = 60, SHOWN_DOUBTS = 5;
 
 export function stateBadge(run) {
-  return badge(tone(run.state, run.outcome, run.for), run.state, run.outcome && run.outcome !== "complete" ? `, ${run.outcome}` : "");
+  const rest = run.outcome && run.outcome !== "complete" ? `, ${run.outcome}` : "";
+  return badge(tone(run.state, run.outcome, run.for), run.state, rest);
 }
 
 function runLink(id, text) { return link(way("runs", id), text || code(id)); }
@@ -29,6 +31,8 @@ function pager(page, query, name, at) {
            at && link(way(page, null, { ...query, [name]: at }), "Next page"));
 }
 
+function option(value, text, chosen) { return h("option", { value, selected: value === (chosen || "") }, text); }
+
 // A form whose fields are the query of a page.
 function filter(page, query, fields) {
   const go = e => {
@@ -37,7 +41,7 @@ function filter(page, query, fields) {
   };
   return h("form", { class: "filter", role: "search", on: { submit: go, change: e => e.currentTarget.requestSubmit() } },
            fields.map(([name, label, choices]) => h("label", {}, label, choices
-             ? h("select", { name }, choices.map(([v, text]) => h("option", { value: v, selected: v === (query[name] || "") }, text)))
+             ? h("select", { name }, choices.map(([value, text]) => option(value, text, query[name])))
              : h("input", { name, value: query[name] || "", autocomplete: "off", spellcheck: "false" }))),
            h("button", { type: "submit" }, "Show"));
 }
@@ -50,31 +54,32 @@ async function doubts(run) {
   return list(doc.steps).filter(s => s.state === "doubt").map(s => doubt(doc, s));
 }
 
+function outward(to) { return h("a", { href: to, rel: "noopener noreferrer", target: "_blank" }, to); }
+
 /** A step in doubt: what is known, where to look, and the two commands. */
 export function doubt(doc, s) {
   const d = s.doubt || {}, console_ = safeLink(d.console), commands = settling(doc.run, s.name);
   return h("div", { class: "doubt" },
-           h("p", {}, h("strong", {}, s.op), " on ", s.label || s.entity || s.name, s.facet && [", ", s.facet], ": ",
+           para(strong(s.op), " on ", s.label || s.entity || s.name, s.facet && [", ", s.facet], ": ",
              d.why || "it may have happened"),
-           d.since && h("p", { class: "why" }, "Since ", when(new Date(d.since).toISOString())),
-           console_ ? h("p", {}, "Look in the vendor's console: ", h("a", { href: console_, rel: "noopener noreferrer", target: "_blank" }, console_))
-             : d.console && h("p", {}, "Look at: ", d.console),
-           commands ? commands.map(command) : h("p", {}, "Its name cannot be pasted: ", code(`lunette resume ${doc.run} --did`)));
+           d.since && faint("Since ", when(new Date(d.since).toISOString())),
+           console_ ? para("Look in the vendor's console: ", outward(console_)) : d.console && para("Look at: ", d.console),
+           commands ? commands.map(command) : para("Its name cannot be pasted: ", code(`lunette resume ${doc.run} --did`)));
 }
 
 async function troubles(app) {
   const { doc, next } = await look(`/v1/runs?for=${TROUBLE.join(",")}&limit=20`);
   const rows = await Promise.all(list(doc.runs).map(async (r, i) => h("li", { "data-key": r.run },
-    h("p", {}, stateBadge(r), " ", runLink(r.run), " ", r.playbook, " ", waitsFor(r.for)),
+    para(stateBadge(r), " ", runLink(r.run), " ", r.playbook, " ", waitsFor(r.for)),
     r.for === "doubt" && i < SHOWN_DOUBTS ? await doubts(r)
       : r.for !== "doubt" && command(`lunette resume ${r.run}`))));
   const failed = (await look("/v1/runs?state=failed&limit=5")).doc;
   const lost = list(failed.runs).map(r => h("li", { "data-key": r.run },
     stateBadge(r), " ", runLink(r.run), " ", r.playbook, " ", when(r.finished)));
-  app.count("trouble", rows.length);
+  app.troubles(rows.length);
   return section("In doubt, or failed",
-    rows.length ? h("ul", { class: "cards bad" }, rows) : h("p", { class: "none" }, "Nothing is in doubt."),
-    next && h("p", {}, link(way("runs", null, { for: TROUBLE.join(",") }), "There is more")),
+    rows.length ? h("ul", { class: "cards bad" }, rows) : none("Nothing is in doubt."),
+    next && para(link(way("runs", null, { for: TROUBLE.join(",") }), "There is more")),
     lost.length ? [h("h3", {}, "The last that failed"), h("ul", { class: "rows" }, lost)] : null);
 }
 
@@ -83,22 +88,22 @@ async function forMe(app) {
   const why = whyNot(app.session.role, "approver");
   if (why) {
     const { doc } = await look("/v1/runs?for=approval&limit=20");
-    const rows = list(doc.runs).map(r => h("li", {}, runLink(r.run), " ", r.playbook, " ", when(r.started)));
-    return section("Waits for an approval", h("p", { class: "why" }, why),
-                   rows.length ? h("ul", { class: "rows" }, rows) : h("p", { class: "none" }, "No run waits for nothing but an approval."));
+    const rows = list(doc.runs).map(r => item(runLink(r.run), " ", r.playbook, " ", when(r.started)));
+    return section("Waits for an approval", faint(why),
+                   rows.length ? h("ul", { class: "rows" }, rows) : none("No run waits for nothing but an approval."));
   }
   const asked = list(app.approvals);
   return section("Waits for you", asked.length
     ? h("ul", { class: "cards warn" }, asked.slice(0, 10).map(a => h("li", { "data-key": a.id },
-        h("p", {}, link(way("approvals", a.id), h("strong", {}, a.title || `question ${a.id}`))),
-        h("p", {}, list(a.effects).slice(0, 4).map(e => [badge("warn", e.op), " ", named(e).name, " "]),
+        para(link(way("approvals", a.id), strong(a.title || `question ${a.id}`))),
+        para(list(a.effects).slice(0, 4).map(e => [badge("warn", e.op), " ", named(e).name, " "]),
           a.expires && h("span", { class: "why" }, "ends ", when(a.expires))))))
-    : h("p", { class: "none" }, "Nothing waits for you."),
-    asked.length > 10 && h("p", {}, link("#/approvals", `All ${asked.length}`)));
+    : none("Nothing waits for you."),
+    asked.length > 10 && para(link("#/approvals", `All ${asked.length}`)));
 }
 
 function feedItem(line, at) {
-  return h("li", {}, when(at), " ", badge(line.tone, line.what), " ",
+  return item(when(at), " ", badge(line.tone, line.what), " ",
            line.run && link(way("runs", line.run), code(line.run)), " ",
            line.approval && link(way("approvals", line.approval), "decide"));
 }
@@ -138,7 +143,7 @@ export function staleSection(doc) {
   if (!rows.length) return null;
   return section("Scripts that are not used as they are on the disk", h("ul", { class: "cards bad" }, rows.map(s =>
     h("li", { "data-key": s.module },
-      h("p", {}, h("strong", {}, s.module), ", since ", when(s.since), ": ",
+      para(strong(s.module), ", since ", when(s.since), ": ",
         s.last_good ? "the last good version is used" : badge("bad", "there is no good version: it cannot be started")),
       h("pre", {}, `${s.at}: ${s.why}`)))));
 }
@@ -149,30 +154,32 @@ const STATES = [["", "any"], ...["running", "waiting", "completed", "failed", "c
 const WAITS = [["", "anything"], [TROUBLE.join(","), "somebody with a shell"],
                ...[...Object.keys(FOR_PEOPLE), "timer", "signal", "run", "lock", "entity", "clock"].map(w => [w, w])];
 
+const RUN_HEADS = ["Run", "Playbook", "State", "Waits for", "Began", "Started by", "Took"];
+const RUN_FIELDS = [["state", "State", STATES], ["playbook", "Playbook"], ["for", "Waits for", WAITS]];
+
 function runRow(r) {
-  return { key: r.run, cells: [runLink(r.run), r.playbook, stateBadge(r), waitsFor(r.for), when(r.started), r.started_by || "",
-                               lasted(r, Date.now())] };
+  return { key: r.run, cells: [runLink(r.run), r.playbook, stateBadge(r), waitsFor(r.for), when(r.started),
+                               r.started_by || "", lasted(r, Date.now())] };
 }
 
 export function runs(app, at) {
   const place = h("div", { "aria-live": "off" });
   const query = { state: at.query.state, playbook: at.query.playbook, for: at.query.for, before: at.query.before };
   let rows = [], next = null;
-  const fits = r => !query.before && (!query.state || r.state === query.state) && (!query.playbook || r.playbook === query.playbook)
+  const fits = r => !query.before && (!query.state || r.state === query.state)
+                    && (!query.playbook || r.playbook === query.playbook)
                     && (!query.for || query.for.split(",").includes(r.for));
   function draw() {
     swap(place, rows.length
-      ? table("Runs, newest first", ["Run", "Playbook", "State", "Waits for", "Began", "Started by", "Took"], rows.map(runRow))
-      : h("p", { class: "none" }, next ? "None among those that were looked at: the next page looks further." : "There are none."),
+      ? table("Runs, newest first", RUN_HEADS, rows.map(runRow))
+      : none(next ? "None among those that were looked at: the next page looks further." : "There are none."),
       pager("runs", query, "before", rows.length === PAGE ? rows[PAGE - 1].run : cursorOf(next, "before")));
   }
   const redraw = coalesced(async () => draw(), 250);
   async function first() {
     ({ doc: { runs: rows }, next } = await look("/v1/runs?" + queryOf(query)));
     rows = list(rows);
-    if (!place.parentNode) {
-      app.main.append(filter("runs", query, [["state", "State", STATES], ["playbook", "Playbook"], ["for", "Waits for", WAITS]]), place);
-    }
+    if (!place.parentNode) app.main.append(filter("runs", query, RUN_FIELDS), place);
     draw();
   }
   return {
@@ -189,21 +196,22 @@ export function runs(app, at) {
 
 // --- alerts -------------------------------------------------------------------------------------------------------
 
-const BECAME = { started: "started", joined: "joined", missed: "was not asked: its `on` failed", paused: "is held back, and asks" };
+const BECAME = { missed: "was missed: its `on` failed", paused: "is held back, and asks" };
 
 function became(r) {
-  return h("li", {}, r.playbook, " ", BECAME[r.what] || r.what, " ", r.run && runLink(r.run), " ",
+  return item(r.playbook, " ", BECAME[r.what] || r.what, " ", r.run && runLink(r.run), " ",
            r.approval && link(way("approvals", r.approval), `question ${r.approval}`), r.why && [": ", r.why]);
 }
 
 function alertCard(a) {
-  const tones = { critical: "bad", high: "bad", medium: "warn" };
+  const kept = a.state === "kept";
   return h("li", { "data-key": a.alert },
-    h("p", {}, badge(a.state === "kept" ? "warn" : tones[a.severity] || "quiet", a.state === "kept" ? "kept, in no known format" : a.severity || "?"),
-      " ", h("strong", {}, a.title || cut(a.id, 80))),
+    para(kept ? badge("warn", "kept, in no known format") : badge(severityTone(a.severity), a.severity || "?"),
+         " ", strong(a.title || cut(a.id, 80))),
     facts([["from", a.source], ["id", code(a.id)], ["came", when(a.received)], ["by", a.by], ["why", a.why]]),
     list(a.runs).length ? h("ul", {}, list(a.runs).map(became))
-      : h("p", { class: "none" }, a.state === "new" ? "It is being decided." : a.state === "kept" ? "Nothing was started: no adapter knows it." : "It started nothing."));
+      : none(kept ? "Nothing was started: no adapter knows it."
+             : a.state === "new" ? "It is being decided." : "It started nothing."));
 }
 
 export function alerts(app, at) {
@@ -212,11 +220,11 @@ export function alerts(app, at) {
   async function first() {
     const { doc, next } = await look("/v1/alerts?" + queryOf(query)), rows = list(doc.alerts);
     if (!place.parentNode) app.main.append(filter("alerts", query, [["state", "State", states]]), place);
-    swap(place, rows.length ? h("ul", { class: "cards" }, rows.map(alertCard)) : h("p", { class: "none" }, "There are none."),
+    swap(place, rows.length ? h("ul", { class: "cards" }, rows.map(alertCard)) : none("There are none."),
          pager("alerts", query, "before", cursorOf(next, "before")));
   }
   const again = coalesced(first, 1000);
-  return { title: "Alerts", first, again, beat: again, event: (kind, e) => (kind === "alert" || (kind === "run" && e.playbook)) && again() };
+  return { title: "Alerts", first, again, beat: again, event: (kind, e) => kind === "run" && e.playbook && again() };
 }
 
 // --- what is held -------------------------------------------------------------------------------------------------
@@ -231,24 +239,26 @@ function letGo(app, hold, again) {
     location.hash = way("runs", made.run);
   };
   return fold(`release ${id}`, "Release…",
-    h("p", {}, "Every hold on this entity is lifted, where it is still as Lunette set it."),
-    h("label", { for: id }, "Why"), reason, deed("Only plan", ask(true), { why: why && "" }), deed("Release", ask(false), { kind: "danger", why }));
+    para("Every hold on this entity is lifted, where it is still as Lunette set it."),
+    h("label", { for: id }, "Why"), reason, deed("Only plan", ask(true), { why: why && "" }),
+    deed("Release", ask(false), { kind: "danger", why }));
 }
 
 export function held(app, at) {
   const place = h("div"), query = { entity: at.query.entity, kind: at.query.kind, after: at.query.after };
+  const cells = x => [strong(x.entity), x.facet, [x.state, " ", x.status !== "held" && badge(tone(x.status), x.status)],
+                      x.before || "not known", when(x.since), x.until ? when(x.until) : "until it is released",
+                      runLink(x.run), letGo(app, x, again)];
   async function first() {
     const { doc, next } = await look("/v1/entities?" + queryOf(query)), rows = list(doc.entities);
     if (!place.parentNode) app.main.append(filter("held", query, [["entity", "Entity"], ["kind", "Kind"]]), place);
     swap(place, rows.length
-      ? table("What Lunette holds", ["Entity", "What", "State", "Before", "Since", "Until", "By run", ""], rows.map(x => ({
-          key: x.run + x.step + x.facet,
-          cells: [h("strong", {}, x.entity), x.facet, [x.state, " ", x.status !== "held" && badge(tone(x.status), x.status)],
-                  x.before || "not known", when(x.since), x.until ? when(x.until) : "until it is released", runLink(x.run), letGo(app, x, again)] })))
-      : h("p", { class: "none" }, "Nothing is held."),
+      ? table("What Lunette holds", ["Entity", "What", "State", "Before", "Since", "Until", "By run", ""], rows.map(cells))
+      : none("Nothing is held."),
       pager("held", query, "after", cursorOf(next, "after")));
   }
   const again = coalesced(first, 1500);
-  return { title: "Held", first, again, event: (kind, e) => kind === "run" && (e.outcome || e.state === "cancelled") && again() };
+  const ended = e => e.outcome || e.state === "cancelled";
+  return { title: "Held", first, again, event: (kind, e) => kind === "run" && ended(e) && again() };
 }
 

@@ -1,6 +1,6 @@
 // main.js: the console's frame: who is signed in, which page is shown, and what the events mean for all pages.
 import { Problem, coalesced, get, listen, onSignedOut, send } from "./api.js";
-import { badge, deed, h, link, problem, refreshTimes, swap } from "./dom.js";
+import { badge, deed, faint, h, link, none, para, problem, refreshTimes, strong, swap } from "./dom.js";
 import { alerts, held, now, runs } from "./lists.js";
 import { approval, approvals, freeze, frozenList } from "./people.js";
 import { list, may, plain, route } from "./pure.js";
@@ -9,34 +9,34 @@ import { coverage, health, ills, playbooks } from "./site.js";
 
 const BEAT_MS = 30000;
 const PAGES = { now, runs, alerts, held, playbooks, coverage, health, freeze,
-                approvals: (app, at) => at.id ? approval(app, at) : approvals(app, at) };
-const NAV = [["now", "Now"], ["runs", "Runs"], ["approvals", "Approvals"], ["alerts", "Alerts"], ["held", "Held"], ["playbooks", "Playbooks"],
-             ["coverage", "Coverage"], ["freeze", "Freeze"], ["health", "Health"]];
+                approvals: (app, at) => at.id ? approval(app, at) : approvals(app) };
+const NAV = ["Now", "Runs", "Approvals", "Alerts", "Held", "Playbooks", "Coverage", "Freeze", "Health"];
 
 const main = document.getElementById("main"), nav = document.getElementById("nav"), who = document.getElementById("who");
 const banner = document.getElementById("banner"), live = document.getElementById("live");
 
-const app = { main, session: null, approvals: [], frozen: [], health: null, counts: {} };
+const app = { session: null, approvals: [], frozen: [], health: null, trouble: 0 };
 let page = null, stream = null, turn = 0;
 
 // --- what is the same on all pages ----------------------------------------------------------------------------------
 
 function drawNav() {
   const at = route(location.hash).page, waiting = app.approvals.length;
-  nav.replaceChildren(...NAV.map(([name, label]) => {
-    const count = name === "approvals" ? waiting : name === "freeze" ? app.frozen.length : name === "now" ? app.counts.trouble : 0;
-    const red = name === "health" && app.health && app.health.status !== "green";
-    return h("a", { href: `#/${name}`, "aria-current": at === name && "page" }, label, count ? [" ", badge("bad", String(count))] : null,
-             red && [" ", badge("bad", "red")]);
+  const marks = { now: app.trouble, approvals: waiting, freeze: app.frozen.length,
+                  health: app.health && app.health.status !== "green" && app.health.status };
+  nav.replaceChildren(...NAV.map(label => {
+    const name = label.toLowerCase(), mark = marks[name];
+    return h("a", { href: `#/${name}`, "aria-current": at === name && "page" }, label, mark ? [" ", badge("bad", mark)] : null);
   }));
   document.title = plain(`${waiting ? `(${waiting}) ` : ""}${page ? page.title + " · " : ""}Lunette`);
 }
 
 function drawBanner() {
   const parts = [];
-  if (app.frozen.length && page?.title !== "Freeze") parts.push(h("h2", {}, "Writes are frozen"), frozenList(app, app.frozen));
+  const told = page?.title === "Freeze";                 // that page says it itself
+  if (app.frozen.length && !told) parts.push(h("h2", {}, "Writes are frozen"), frozenList(app, app.frozen));
   const other = app.health ? ills({ why: list(app.health.why).filter(w => w !== "frozen") }) : [];
-  if (other.length) parts.push(h("p", {}, badge("bad", "red"), " ", other.join("; "), ". ", link("#/health", "Health")));
+  if (other.length) parts.push(para(badge("bad", "red"), " ", other.join("; "), ". ", link("#/health", "Health")));
   swap(banner, parts);
 }
 
@@ -65,8 +65,8 @@ app.froze = frozen => {
   drawBanner();
   page?.frozen?.();
 };
-app.count = (name, n) => {
-  app.counts[name] = n;
+app.troubles = n => {
+  app.trouble = n;
   drawNav();
 };
 const freezesAgain = coalesced(lookAtFreezes), healthAgain = coalesced(lookAtHealth);
@@ -100,11 +100,11 @@ async function show() {
   const at = route(location.hash), mine = ++turn, part = h("div");
   if (!app.session) return;
   const make = at.page === "runs" && at.id ? run : PAGES[at.page];
-  main.replaceChildren(h("p", { class: "none" }, "…"));
+  main.replaceChildren(none("…"));
   page = null;
-  if (!make) main.replaceChildren(h("p", {}, "There is no such page. ", link("#/now", "Now")));
+  if (!make) main.replaceChildren(para("There is no such page. ", link("#/now", "Now")));
   else {
-    const next = make({ ...app, main: part, get approvals() { return app.approvals; }, get frozen() { return app.frozen; } }, at);
+    const next = make(Object.create(app, { main: { value: part } }), at);
     page = next;                                         // what happens while it is fetched counts, too
     try {
       await next.first();
@@ -124,7 +124,7 @@ async function show() {
 
 function drawWho() {
   const s = app.session;
-  who.replaceChildren(...(s ? [h("span", {}, h("strong", {}, s.who), " ", badge("quiet", s.role)),
+  who.replaceChildren(...(s ? [h("span", {}, strong(s.who), " ", badge("quiet", s.role)),
     deed("Sign out", async () => { await send("DELETE", "/v1/session"); leave(); })] : []));
 }
 
@@ -162,9 +162,9 @@ async function drawSignIn(error) {
   document.title = "Sign in · Lunette";
   main.replaceChildren(h("form", { class: "signin", on: { submit: enter } },
     h("h1", {}, "Sign in"),
-    ways.oidc && h("p", {}, h("a", { class: "button", href: wayBack() }, "Sign in with ", ways.name || "your account")),
+    ways.oidc && para(h("a", { class: "button", href: wayBack() }, "Sign in with ", ways.name || "your account")),
     h("label", { for: "token" }, "API token"), token, h("button", { type: "submit" }, "Sign in"), said,
-    h("p", { class: "why" }, "A token is made by: lunette token add NAME --role ROLE")));
+    faint("A token is made by: lunette token add NAME --role ROLE")));
   token.focus();
 }
 

@@ -1,6 +1,6 @@
 // people.js: what people decide: questions and their answers, and the kill switch.
-import { get, part, send } from "./api.js";
-import { badge, code, deed, facts, h, link, section, swap, when } from "./dom.js";
+import { coalesced, get, part, send } from "./api.js";
+import { badge, code, deed, facts, faint, h, link, none, para, section, strong, swap, when } from "./dom.js";
 import { shape } from "./run.js";
 import { list, named, tone, way, whyNot } from "./pure.js";
 
@@ -10,7 +10,8 @@ import { list, named, tone, way, whyNot } from "./pure.js";
 function effect(e) {
   const who = named(e), user = e.names && list(e.names.user)[0];
   return h("li", {},
-    h("p", {}, badge("warn", e.op), " ", h("strong", {}, who.name), e.facet && [", ", e.facet], ": ", e.from && [e.from, " "], "→ ", h("strong", {}, e.to || "?")),
+    para(badge("warn", e.op), " ", strong(who.name), e.facet && [", ", e.facet], ": ", e.from && [e.from, " "], "→ ",
+         strong(e.to || "?")),
     facts([["user", who.entity.includes(":user:") ? null : user], ["also known as", who.others.join(", ") || null],
            ["role", e.names && e.names.role], ["entity", code(who.entity)]]));
 }
@@ -39,26 +40,27 @@ function question(app, q, done) {
   const waits = q.state === "waiting";
   return h("article", { class: "card warn", "data-key": q.id, "aria-labelledby": "title-" + q.id },
     h("h3", { id: "title-" + q.id }, link(way("approvals", q.id), q.title || `question ${q.id}`)),
-    !waits && h("p", {}, badge(tone(q.state), q.state), " It waits no more."),
+    !waits && para(badge(tone(q.state), q.state), " It waits no more."),
     list(q.effects).length ? h("ul", { class: "effects" }, list(q.effects).map(effect)) : null,
     q.detail !== null && shape(q.detail),
-    facts([["ends", waits && q.expires ? [when(q.expires), ". ", AFTERWARDS] : null], ["run", q.run && link(way("runs", q.run), code(q.run))],
-           ["step", q.step && code(q.step)], ["digest", q.digest && code(q.digest)]]),
+    facts([["ends", waits && q.expires ? [when(q.expires), ". ", AFTERWARDS] : null],
+           ["run", q.run && link(way("runs", q.run), code(q.run))], ["step", q.step && code(q.step)],
+           ["digest", q.digest && code(q.digest)]]),
     waits && answers(app, q, done));
 }
 
-export function approvals(app, at) {
+export function approvals(app) {
   const place = h("div"), cards = new Map();
   const refused = whyNot(app.session.role, "approver");
   function draw() {
     if (refused) {
-      swap(place, h("p", { class: "why" }, refused), h("p", {}, link(way("runs", null, { for: "approval" }), "Runs that wait for an approval")));
+      swap(place, faint(refused), para(link(way("runs", null, { for: "approval" }), "Runs that wait for an approval")));
       return;
     }
     const asked = list(app.approvals);
     for (const id of cards.keys()) if (!asked.some(q => q.id === id)) cards.get(id).remove(), cards.delete(id);
     for (const q of asked) if (!cards.has(q.id)) cards.set(q.id, question(app, q, app.approvalsChanged));
-    if (!asked.length) swap(place, h("p", { class: "none" }, "Nothing waits for you."));
+    if (!asked.length) swap(place, none("Nothing waits for you."));
     else {
       for (const e of [...place.children]) if (![...cards.values()].includes(e)) e.remove();
       place.append(...asked.map(q => cards.get(q.id)).filter(c => !c.isConnected));
@@ -75,9 +77,9 @@ export function approval(app, at) {
   const place = h("div"), refused = whyNot(app.session.role, "approver");
   let state = null;
   async function first() {
-    if (!place.parentNode) app.main.append(h("p", {}, link("#/approvals", "All that wait")), place);
+    if (!place.parentNode) app.main.append(para(link("#/approvals", "All that wait")), place);
     if (refused) {
-      swap(place, h("p", { class: "why" }, refused));
+      swap(place, faint(refused));
       return;
     }
     const q = await get("/v1/approvals/" + part(at.id));
@@ -85,7 +87,9 @@ export function approval(app, at) {
     state = q.state;
     swap(place, question(app, q, app.approvalsChanged));
   }
-  return { title: "Approval", first, again: first, approvals: first, event: (kind, e) => kind === "approval" && e.id === at.id && first() };
+  const again = coalesced(first);
+  const event = (kind, e) => kind === "approval" && e.id === at.id && again();
+  return { title: "Approval", first, again, approvals: again, event };
 }
 
 // --- the kill switch ----------------------------------------------------------------------------------------------
@@ -104,16 +108,17 @@ export function frozenList(app, frozen) {
     const query = f.scope === "all" ? "" : `?${part(kind)}=${part(name.join(":"))}`;
     const label = f.scope === "all" && frozen.length > 1 ? "Thaw everything" : "Thaw";
     const thaw = async () => app.froze((await send("DELETE", "/v1/freeze" + query)).frozen);
-    return h("li", { "data-key": f.scope }, h("p", {}, h("strong", {}, scopeWords(f.scope)), " waits. Why: ", f.why),
-             h("p", {}, "By ", f.by, ", ", when(f.since), " "), deed(label, thaw, { why }));
+    return h("li", { "data-key": f.scope }, para(strong(scopeWords(f.scope)), " waits. Why: ", f.why),
+             para("By ", f.by, ", ", when(f.since), " "), deed(label, thaw, { why }));
   }));
 }
+
+const SCOPES = [["", "every write"], ["connector", "writes of a connector"], ["playbook", "writes of a playbook"]];
 
 export function freeze(app) {
   const place = h("div"), why = whyNot(app.session.role, "operator");
   const reason = h("input", { id: "freeze-why", name: "why", required: true, maxlength: "1000", autocomplete: "off" });
-  const scope = h("select", { id: "freeze-scope" }, [["", "every write"], ["connector", "writes of a connector"], ["playbook", "writes of a playbook"]]
-    .map(([v, text]) => h("option", { value: v }, text)));
+  const scope = h("select", { id: "freeze-scope" }, SCOPES.map(([value, text]) => h("option", { value }, text)));
   const name = h("input", { id: "freeze-name", autocomplete: "off", spellcheck: "false" });
   const act = async () => {
     if (!reason.value.trim()) throw new Error("say why, for the record");
@@ -123,10 +128,10 @@ export function freeze(app) {
     reason.value = "";
     return "frozen";
   };
-  const draw = () => swap(place, app.frozen.length ? frozenList(app, app.frozen) : h("p", { class: "none" }, "Nothing is frozen."));
+  const draw = () => swap(place, app.frozen.length ? frozenList(app, app.frozen) : none("Nothing is frozen."));
   async function first() {
     app.main.append(section("Frozen now", place), section("Freeze",
-      h("p", {}, "A write's run waits before it is sent; reads go on. On thaw all is asked anew. An operator freezes, an admin thaws."),
+      para("A write's run waits before it is sent; reads go on. On thaw all is asked anew. An operator freezes, an admin thaws."),
       h("form", { class: "fields", on: { submit: e => e.preventDefault() } },
         h("label", { for: "freeze-scope" }, "What"), scope, h("label", { for: "freeze-name" }, "Its name"), name,
         h("label", { for: "freeze-why" }, "Why"), reason, deed("Freeze", act, { kind: "danger", why }))));

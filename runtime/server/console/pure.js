@@ -156,6 +156,9 @@ export function tone(state, outcome, waiting) {
 
 const SEVERITIES = ["critical", "high", "medium", "low", "informational", "unknown"];
 
+/** How loud a severity is. */
+export function severityTone(word) { return { critical: "bad", high: "bad", medium: "warn" }[word] || "quiet"; }
+
 export function bySeverity(rows) {
   const rank = f => (SEVERITIES.indexOf(f.severity) + 1) || 9;
   return [...list(rows)].sort((a, b) => rank(a) - rank(b));

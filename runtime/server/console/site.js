@@ -1,31 +1,41 @@
 // site.js: what the site has: playbooks and what is wrong with the scripts, what D3FEND says of them, and health.
 import { coalesced, get, text } from "./api.js";
-import { badge, code, facts, fold, h, link, section, swap, table } from "./dom.js";
+import { badge, code, facts, fold, h, item, link, none, para, section, sectionOf, strong, swap, table } from "./dom.js";
 import { staleSection } from "./lists.js";
 import { list, samples, way } from "./pure.js";
 
-function playbookItem(p) {
-  const inputs = Object.entries(p.input || {});
+// --- playbooks ----------------------------------------------------------------------------------------------------
+
+function playbook(p) {
+  const inputs = Object.entries(p.input || {}).map(([k, v]) => item(code(k), ": ", String(v)));
   return h("li", { "data-key": p.name },
-    h("p", {}, link(way("runs", null, { playbook: p.name }), h("strong", {}, p.name)), " ", p.stage && badge("quiet", p.stage), " ",
-      p.every && badge("busy", "every ", p.every)),
-    h("p", {}, p.summary),
-    fold("playbook " + p.name, "What it declares",
-      facts([["input", inputs.length ? h("ul", {}, inputs.map(([k, v]) => h("li", {}, code(k), ": ", String(v)))) : "none"],
-             ["uses", list(p.uses).join(", ") || "nothing outside"], ["ATT&CK", list(p.attack).join(", ")], ["D3FEND", list(p.d3fend).join(", ")]])));
+    para(link(way("runs", null, { playbook: p.name }), strong(p.name)), " ", p.stage && badge("quiet", p.stage), " ",
+         p.every && badge("busy", "every ", p.every)),
+    para(p.summary),
+    fold("playbook " + p.name, "What it declares", facts([
+      ["input", inputs.length ? h("ul", {}, inputs) : "none"], ["uses", list(p.uses).join(", ") || "nothing outside"],
+      ["ATT&CK", list(p.attack).join(", ")], ["D3FEND", list(p.d3fend).join(", ")]])));
 }
 
 export function playbooks(app) {
   const place = h("div");
   async function first() {
-    const doc = await get("/v1/playbooks"), rows = list(doc.playbooks);
+    const doc = await get("/v1/playbooks"), all = list(doc.playbooks);
     if (!place.parentNode) app.main.append(place);
-    swap(place, staleSection(doc) || h("p", { class: "none" }, "Every script is used as it is on the disk."),
-         section(`Playbooks (${rows.length})`, rows.length ? h("ul", { class: "cards" }, rows.map(playbookItem)) : h("p", { class: "none" }, "There are none.")),
-         h("p", {}, "Snapshot ", code(doc.snapshot)));
+    swap(place, staleSection(doc) || none("Every script is used as it is on the disk."),
+         section(`Playbooks (${all.length})`,
+                 all.length ? h("ul", { class: "cards" }, all.map(playbook)) : none("There are none.")),
+         para("Snapshot ", code(doc.snapshot)));
   }
   const again = coalesced(first, 300);
   return { title: "Playbooks", first, again, event: kind => kind === "library" && again() };
+}
+
+// --- coverage -----------------------------------------------------------------------------------------------------
+
+function countermeasure(c) {
+  return [code(c.id), c.label, c.tactic, c.covered ? badge("good", "covered") : badge("quiet", "not covered"),
+          list(c.playbooks).join(", ")];
 }
 
 export function coverage(app) {
@@ -33,44 +43,51 @@ export function coverage(app) {
   async function first() {
     const doc = await get("/v1/coverage");
     if (!place.parentNode) app.main.append(place);
-    swap(place, h("p", {}, `${doc.covered} of ${doc.total} countermeasures that D3FEND knows against ${doc.attack} are covered.`),
+    swap(place,
+      para(`${doc.covered} of ${doc.total} countermeasures that D3FEND knows against ${doc.attack} are covered.`),
       section("By tactic", table("How many of each tactic", ["Tactic", "Covered", "Of", "Related"],
         list(doc.by_tactic).map(t => [t.tactic, t.covered, t.total, t.related]))),
-      section("Countermeasures", table("What covers each", ["Id", "Name", "Tactic", "Covered", "By"], list(doc.countermeasures).map(c =>
-        [code(c.id), c.label, c.tactic, c.covered ? badge("good", "covered") : badge("quiet", "not covered"), list(c.playbooks).join(", ")]))),
-      list(doc.related).length ? section("Related", table("What D3FEND relates to them; not counted above", ["Id", "Name", "Tactic", "By"],
-        list(doc.related).map(c => [code(c.id), c.label, c.tactic, list(c.playbooks).join(", ")]))) : null);
+      section("Countermeasures", table("What covers each", ["Id", "Name", "Tactic", "Covered", "By"],
+        list(doc.countermeasures).map(countermeasure))),
+      sectionOf("Related", doc.related, all => table("What D3FEND relates to them; not counted above",
+        ["Id", "Name", "Tactic", "By"], all.map(c => [code(c.id), c.label, c.tactic, list(c.playbooks).join(", ")]))));
   }
   const again = coalesced(first, 1000);
   return { title: "Coverage", first, again, event: kind => kind === "library" && again() };
 }
 
-const RED = { store: "the store cannot be read", frozen: "writes are frozen", scripts: "the newest scripts cannot be used",
-              stopping: "the daemon stops" };
+// --- health -------------------------------------------------------------------------------------------------------
+
+const RED = { store: "the store cannot be read", frozen: "writes are frozen",
+              scripts: "the newest scripts cannot be used", stopping: "the daemon stops" };
 
 /** What is wrong, in words. */
-export function ills(health) { return list(health.why).map(w => RED[w] || w); }
+export function ills(doc) { return list(doc.why).map(w => RED[w] || w); }
+
+const VENDOR_HEADS = ["Vendor", "Calls", "Again", "Queued", "On the wire", "Left by its limit", "Breaker"];
+const VENDOR_COUNTS = ["calls_total", "retries_total", "queued", "in_flight", "limit_remaining"];
 
 function vendors(metrics) {
-  const names = [...new Set(metrics.filter(s => s.labels.vendor).map(s => s.labels.vendor))].sort();
-  const of = (vendor, name) => metrics.find(s => s.name === name && s.labels.vendor === vendor)?.value ?? "";
-  return names.length ? section("Vendors", table("What was asked of each", ["Vendor", "Calls", "Again", "Queued", "On the wire", "Left by its limit", "Breaker"],
-    names.map(v => [v, of(v, "lunette_vendor_calls_total"), of(v, "lunette_vendor_retries_total"), of(v, "lunette_vendor_queued"),
-      of(v, "lunette_vendor_in_flight"), of(v, "lunette_vendor_limit_remaining"),
-      of(v, "lunette_vendor_breaker_open") === 1 ? badge("bad", "open: nobody is let through") : badge("good", "closed")]))) : null;
+  const names = [...new Set(metrics.map(s => s.labels.vendor).filter(Boolean))].sort();
+  const of = (vendor, name) => metrics.find(s => s.name === "lunette_vendor_" + name && s.labels.vendor === vendor)?.value ?? "";
+  const breaker = v => of(v, "breaker_open") === 1 ? badge("bad", "open: nobody is let through") : badge("good", "closed");
+  return sectionOf("Vendors", names, () => table("What was asked of each", VENDOR_HEADS,
+    names.map(v => [v, ...VENDOR_COUNTS.map(name => of(v, name)), breaker(v)])));
 }
+
+const COUNTS = [["runs under way", "runs", "running"], ["runs that wait", "runs", "waiting"],
+                ["questions to people", "approvals_waiting"], ["waits that are due", "runs_due"],
+                ["scripts not used as they are", "scripts_stale"], ["transactions of the store", "store_commit_seconds_count"]];
 
 export function health(app) {
   const place = h("div");
   async function first() {
-    const [state, metrics] = [await get("/healthz"), samples(await text("/metrics"))];
-    const one = (name, labels = {}) => metrics.find(s => s.name === name && Object.entries(labels).every(([k, v]) => s.labels[k] === v))?.value;
+    const state = await get("/healthz"), metrics = samples(await text("/metrics"));
+    const count = (name, of) => metrics.find(s => s.name === "lunette_" + name && s.labels.state === of)?.value;
     if (!place.parentNode) app.main.append(place);
     swap(place,
-      h("p", {}, badge(state.status === "green" ? "good" : "bad", state.status), " ", ills(state).join("; ") || "all is well"),
-      section("Counts", facts([["runs under way", one("lunette_runs", { state: "running" })], ["runs that wait", one("lunette_runs", { state: "waiting" })],
-        ["questions to people", one("lunette_approvals_waiting")], ["waits that are due", one("lunette_runs_due")],
-        ["scripts not used as they are", one("lunette_scripts_stale")], ["transactions of the store", one("lunette_store_commit_seconds_count")]])),
+      para(badge(state.status === "green" ? "good" : "bad", state.status), " ", ills(state).join("; ") || "all is well"),
+      section("Counts", facts(COUNTS.map(([words, name, of]) => [words, count(name, of)]))),
       vendors(metrics));
   }
   const again = coalesced(first, 2000);

@@ -65,7 +65,7 @@ said("the link leads to the question, after signing in");
 await tabTo(page, "#comment-" + question);
 await page.keyboard.type("seen, <b>fine</b>");
 await tabTo(page, "button.good");
-assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), "none");
+assert.notEqual(await page.evaluate(() => window.getComputedStyle(document.activeElement).outlineStyle), "none");
 await page.keyboard.press("Enter");
 await seen(page, "It waits no more.");
 await page.locator(`main a[href="#/runs/${run}"]`).click();
@@ -78,7 +78,8 @@ await go(page, "#/runs");
 await page.locator("main table").waitFor();
 const other = (await api("operator", "POST", "/v1/runs", { playbook: "counts" })).run;
 const row = page.locator(`tr[data-key="${other}"]`);
-await row.getByText("running").or(row.getByText("waiting")).first().waitFor();
+await row.getByText(/^(running|waiting)$/).waitFor();
+await api("operator", "POST", `/v1/runs/${other}/signals/go`, { value: 1 });
 await row.getByText("completed").waitFor();
 said("a run appears, goes and ends without anybody asking");
 
@@ -91,7 +92,8 @@ said("a broken script is shown with its line");
 
 // --- what strangers write is text ---
 const title = "<img src=x onerror=alert(1)>\u202etxt.exe<script>alert(2)</script>";
-await api("operator", "POST", "/v1/alerts", { rule: title, priority: "Warning", output: "o", uuid: "evil-1", output_fields: { "proc.name": "bash" } });
+await api("operator", "POST", "/v1/alerts",
+          { rule: title, priority: "Warning", output: "o", uuid: "evil-1", output_fields: { "proc.name": "bash" } });
 await go(page, "#/alerts");
 await seen(page, "<img src=x onerror=alert(1)>");
 assert.equal(await page.locator("main img, main script").count(), 0);
@@ -110,9 +112,11 @@ await go(boss, "#/freeze");
 await boss.getByLabel("Why").fill("a drill");
 await main(boss).getByRole("button", { name: "Freeze" }).click();
 await main(boss).getByText("a drill").waitFor();
-for (const way of ["now", "runs", "runs/" + run, "alerts", "approvals", "held", "playbooks", "coverage", "health"]) {
+const titles = { now: "Now", runs: "Runs", ["runs/" + run]: "Run " + run, alerts: "Alerts", approvals: "Approvals",
+                 held: "Held", playbooks: "Playbooks", coverage: "Coverage", health: "Health" };
+for (const [way, name] of Object.entries(titles)) {
   await go(boss, "#/" + way);
-  await boss.locator("#title").waitFor();
+  await boss.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   const wide = await boss.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(wide <= 0, `${way} is ${wide} pixels too wide`);
   await boss.locator("#banner").getByText("a drill").waitFor();
