@@ -14,7 +14,8 @@ typedef struct ln_api ln_api;                            /* until it is answered
 typedef bool (*ln_api_fn)(ln_api *a, ln_err *err);
 
 typedef struct ln_field {                                /* of a query, or of a body                        */
-  const char *name;                                      /* NULL ends a list                                */
+  const char *name;                                      /* NULL ends a list; "*" in a query: others are
+                                                            passed over, not refused                        */
   const char *type;                                      /* "string" "integer" "boolean" "object" "array"
                                                             "any", or the words that may be: "yes|no"      */
   bool required;
@@ -49,6 +50,7 @@ ln_str ln_api_header(const ln_api *a, const char *name); /* {NULL,0}: not sent, 
 ln_str ln_api_body(const ln_api *a);                     /* an encoded object; "" where there was none      */
 
 bool ln_api_secure(const ln_api *a);                     /* do browsers reach us by https?                  */
+struct ln_oidc *ln_api_oidc(const ln_api *a);            /* NULL: people do not sign in at a provider       */
 ln_str ln_api_public(const ln_api *a);                   /* the address that they know; "": not configured  */
 
 /* --- answering, once --- */

@@ -32,7 +32,8 @@ bool ln_api_session_show(ln_api *a, ln_err *err) {
   return true;
 }
 
-static void begun(ln_api *a, const ln_caller *who, const ln_err *err) {
+static void begun(ln_api *a, const ln_caller *who, ln_str back, const ln_err *err) {
+  (void)back;
   if (who) answer(a, who);
   else ln_api_problem(a, err);
 }
@@ -56,7 +57,8 @@ bool ln_api_session_begin(ln_api *a, ln_err *err) {
   return ln_session_begin(a, &w, begun, err);
 }
 
-static void ended(ln_api *a, const ln_caller *who, const ln_err *err) {
+static void ended(ln_api *a, const ln_caller *who, ln_str back, const ln_err *err) {
+  (void)back;
   if (who) ln_api_answer(a, LN_STR("{\"signed_out\":true}"));
   else ln_api_problem(a, err);
 }

@@ -23,6 +23,10 @@ bool ln_api_run_signal(ln_api *a, ln_err *err);
 bool ln_api_session_show(ln_api *a, ln_err *err);
 bool ln_api_session_begin(ln_api *a, ln_err *err);
 bool ln_api_session_end(ln_api *a, ln_err *err);
+/* api_signin.c */
+bool ln_api_signin(ln_api *a, ln_err *err);
+bool ln_api_signin_begin(ln_api *a, ln_err *err);
+bool ln_api_signin_end(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
 bool ln_api_approval(ln_api *a, ln_err *err);

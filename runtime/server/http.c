@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "net/addr.h"
+#include "server/oidc.h"
 #include "server/session.h"
 #include "server/tallies.h"
 
@@ -32,6 +33,7 @@ struct ln_http {
   ln_server *server;
   ln_server_tls *tls;
   ln_rate *rate;
+  ln_oidc *oidc;
   ln_api *under_way;
   char address[64];
 };
@@ -70,6 +72,7 @@ ln_str ln_api_part(const ln_api *a, size_t i) { return a->m.part[i]; }
 ln_str ln_api_body(const ln_api *a) { return ln_buf_view(&a->body); }
 void ln_api_status(ln_api *a, int status) { a->status = status; }
 
+struct ln_oidc *ln_api_oidc(const ln_api *a) { return a->h->oidc; }
 ln_str ln_api_public(const ln_api *a) { return a->h->g->config->public_url; }
 
 bool ln_api_secure(const ln_api *a) {
@@ -291,7 +294,8 @@ static bool read_query(ln_api *a, ln_err *err) {
     name = (ln_str){a->query.p + from, mid - from};
     value = (ln_str){a->query.p + mid, a->query.n - mid};
     const ln_field *f = a->m.route->query;
-    while (f && f->name && !ln_str_eq(ln_str_of(f->name), name)) f++;
+    while (f && f->name && !ln_str_eq(ln_str_of(f->name), name) && f->name[0] != '*') f++;
+    if (f && f->name && f->name[0] == '*') continue;
     if (!f || !f->name)
       return ln_fail(err, "bad_argument", LN_FINAL, "there is no parameter \"%.*s\" here",
                      name.n > 40 ? 40 : (int)name.n, name.p);
@@ -498,6 +502,9 @@ static ln_addr_kind kind_of(const ln_server_door *door) {
 
 /* A token that goes over the network in the clear is everybody's. */
 static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err) {
+  if (c->oidc.issuer.n && !c->public_url.n && kind_of(door) != LN_ADDR_LOOPBACK)
+    return ln_fail(err, "config", LN_FINAL,
+                   "oidc.public is wanted: where browsers find Lunette, such as \"https://lunette.example.com\"");
   if (c->tls_cert.n || kind_of(door) == LN_ADDR_LOOPBACK) return true;
   return ln_fail(err, "config", LN_FINAL,
                  "listen: beyond this machine tokens need TLS: set tls = { cert = …, key = … }, or listen on "
@@ -523,7 +530,8 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
   }
   h->s = s;
   h->g = g;
-  if (listen_at(h, fd, err)) return *out = h, true;
+  bool ready = !g->config->oidc.issuer.n || (h->oidc = ln_oidc_new(g, err));
+  if (ready && listen_at(h, fd, err)) return *out = h, true;
   ln_http_stop(h);
   if (g->config->listens || fd > 0 || !ln_err_is(err, "unavailable")) return false;
   ln_log(LN_WARN, "http.none", "error=%s", err->message);
@@ -533,6 +541,7 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
 
 void ln_http_stop(ln_http *h) {
   if (!h) return;
+  ln_oidc_free(h->oidc);
   for (ln_api *a = h->under_way, *next; a; a = next) {
     next = a->next;
     if (a->gone) a->gone(a->gone_arg);

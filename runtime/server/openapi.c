@@ -56,6 +56,7 @@ SHAPE(record, {"seq", "integer"}, {"time", "string"}, {"ms", "integer"}, {"what"
       {"who", "string"}, {"run", "string"}, {"run_id", "integer"}, {"detail", "string"}, {"hash", "string"});
 SHAPE(audit, {"audit", "[@Record]"});
 SHAPE(session, {"who", "string"}, {"role", "string"}, {"expires", "string?"}, {"how", "string"});
+SHAPE(sign_in, {"name", "string"}, {"oidc", "boolean"});
 SHAPE(signed_out, {"signed_out", "boolean"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
@@ -66,7 +67,7 @@ static const schema schemas[] = {{"Problem", problem},     {"Started", started},
                                  {"Playbooks", playbooks}, {"Coverage", coverage}, {"Health", health},
                                  {"Taken", taken},         {"Alert", alert},       {"Alerts", alerts},
                                  {"Record", record},       {"Audit", audit},       {"Session", session},
-                                 {"SignedOut", signed_out}, {"Description", NULL}};
+                                 {"SignedOut", signed_out}, {"SignIn", sign_in},   {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 
@@ -175,7 +176,7 @@ static void put_parameters(ln_json *j, const ln_route *r) {
   for (const char *p = strchr(r->path, '{'); p; p = strchr(p + 1, '{'))
     put_parameter(j, "path", (ln_str){p + 1, strcspn(p + 1, "}")}, true, NULL);
   for (const ln_field *f = r->query; f && f->name; f++)
-    put_parameter(j, "query", ln_str_of(f->name), f->required, f);
+    if (f->name[0] != '*') put_parameter(j, "query", ln_str_of(f->name), f->required, f);
   ln_json_close(j, ']');
 }
 
@@ -216,15 +217,19 @@ static void put_body(ln_json *j, const ln_route *r) {
 
 /* ------------------------------------------------------------------ what is answered */
 
-static void put_content(ln_json *j, const char *type, const char *name) {
-  key(j, "content");
-  ln_json_open(j, '{');
+static void put_media(ln_json *j, const char *type, const char *name) {
   key(j, type);
   ln_json_open(j, '{');
   key(j, "schema");
   if (name) put_ref(j, ln_str_of(name));
   else put_type(j, LN_STR("string"));
   ln_json_close(j, '}');
+}
+
+static void put_content(ln_json *j, const char *type, const char *name) {
+  key(j, "content");
+  ln_json_open(j, '{');
+  put_media(j, type, name);
   ln_json_close(j, '}');
 }
 
@@ -248,7 +253,11 @@ static void put_answers(ln_json *j, const ln_route *r) {
   key(j, "default");
   ln_json_open(j, '{');
   text(j, "description", "a refusal, as RFC 9457 has it");
-  put_content(j, "application/problem+json", "Problem");
+  key(j, "content");
+  ln_json_open(j, '{');
+  put_media(j, "application/problem+json", "Problem");
+  if (r->type && ln_str_starts(ln_str_of(r->type), LN_STR("text/html"))) put_media(j, r->type, NULL);
+  ln_json_close(j, '}');
   ln_json_close(j, '}');
   ln_json_close(j, '}');
 }

@@ -69,6 +69,18 @@ static const ln_field audit_query[] = {
 
 static const ln_field session_body[] = {{"token", "string", true, "an API token"}, {NULL, NULL, false, NULL}};
 
+static const ln_field signin_query[] = {
+    {"return", "string", false, "the path on this server that the browser comes back to, else /"},
+    {NULL, NULL, false, NULL}};
+static const ln_field callback_query[] = {
+    {"code", "string", false, "the provider's, for the tokens"},
+    {"state", "string", false, "of the sign-in that this browser began"},
+    {"iss", "string", false, "which provider it is (RFC 9207)"},
+    {"error", "string", false, "why there is no code"},
+    {"*", "string", false, "what else providers send"},
+    {NULL, NULL, false, NULL}};
+
+#define PAGE "text/html; charset=utf-8"
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -126,6 +138,12 @@ const ln_route ln_routes[] = {
      NULL, false, 200, "Session", NULL},
     {"DELETE", "/v1/session", LN_ROLE_VIEWER, false, ln_api_session_end, "signs out", NULL, NULL, false, 200,
      "SignedOut", NULL},
+    {"GET", "/v1/signin", LN_ROLE_NONE, false, ln_api_signin, "how people may sign in", NULL, NULL, false, 200,
+     "SignIn", NULL},
+    {"GET", "/v1/signin/oidc", LN_ROLE_NONE, false, ln_api_signin_begin,
+     "leads a browser to the provider, where people sign in", signin_query, NULL, false, 303, NULL, PAGE},
+    {"GET", "/v1/signin/oidc/callback", LN_ROLE_NONE, false, ln_api_signin_end,
+     "takes it back from there, with a session", callback_query, NULL, false, 303, NULL, PAGE},
     {"GET", "/v1/playbooks", LN_ROLE_VIEWER, false, ln_api_playbooks,
      "the playbooks that are loaded, and the scripts that are not as they are on the disk", NULL, NULL, false,
      200, "Playbooks", NULL},

@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/hash.h"
+#include "server/person.h"
 #include "server/token.h"
 
 #include <openssl/crypto.h>
@@ -69,6 +70,15 @@ static void note_use(ln_store *s, const char *sha256, int64_t now_ms) {
   if (!ln_writer_submit_unwaited(s, NULL, apply_used, noted, u)) free(u);
 }
 
+/* What the configuration said of sign-in when it was made has to be what it says now. */
+static bool still_stands(const ln_engine *g, const known *k, int64_t now_ms) {
+  char origin[LN_AUTH_HASH];
+  if (k->who.role == LN_ROLE_NONE || now_ms >= k->who.expires_ms || now_ms - k->used_ms >= LN_SESSION_IDLE_MS)
+    return false;
+  return strcmp(k->who.how, "token") == 0 ||
+         (ln_person_origin(&g->config->oidc, origin) && strcmp(origin, k->origin) == 0);
+}
+
 bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln_err *err) {
   known k = {.who = {.role = LN_ROLE_NONE}};
   char sha256[LN_AUTH_HASH];
@@ -76,7 +86,7 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
   if (is_id(id) && (!hash_of(id, sha256, err) ||
                     !ln_store_session(g->store, ln_str_of(sha256), copy_session, &k, err)))
     return false;
-  if (k.who.role == LN_ROLE_NONE || now_ms >= k.who.expires_ms || now_ms - k.used_ms >= LN_SESSION_IDLE_MS)
+  if (!still_stands(g, &k, now_ms))
     return ln_fail(err, "unauthorised", LN_FINAL, "the session is over: sign in again");
   *out = k.who;
   snprintf(out->session, sizeof out->session, "%s", sha256);
@@ -93,11 +103,13 @@ typedef struct job {
   char id[LN_SESSION_TEXT + 1];                          /* "": it only ends one                            */
   char sha256[LN_AUTH_HASH], before[LN_AUTH_HASH], origin[LN_AUTH_HASH];
   char detail[DETAIL_MOST];
+  char *back;
   int64_t now_ms;
 } job;
 
 static void job_free(job *j) {
   OPENSSL_cleanse(j->id, sizeof j->id);
+  free(j->back);
   free(j);
 }
 
@@ -129,7 +141,7 @@ static void applied(void *arg, const ln_err *err) {
   if (j->a) {
     ln_api_on_gone(j->a, NULL, NULL);
     if (!err) ln_cookie_set(j->a, &(ln_cookie){.name = "lunette", .value = ln_str_of(j->id)});
-    j->then(j->a, err ? NULL : &j->who, err);
+    j->then(j->a, err ? NULL : &j->who, ln_str_of(j->back), err);
   }
   job_free(j);
 }
@@ -168,7 +180,8 @@ static bool shown(job *j, const ln_api *a, ln_err *err) {
 bool ln_session_begin(ln_api *a, const ln_sign_in *w, ln_signed_fn then, ln_err *err) {
   job *j = w->detail.n < DETAIL_MOST ? calloc(1, sizeof *j) : NULL;
   if (!j) return ln_fail(err, "memory", LN_AGAIN, "no memory for a session");
-  if (!new_id(j, err) || !shown(j, a, err)) {
+  if (!(j->back = ln_str_dup(w->back))) ln_fail(err, "memory", LN_AGAIN, "no memory for a session");
+  if (!j->back || !new_id(j, err) || !shown(j, a, err)) {
     job_free(j);
     return false;
   }

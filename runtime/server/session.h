@@ -13,13 +13,15 @@ typedef struct ln_sign_in {                              /* lent for the call   
   ln_role role;                                          /* as it is now                                    */
   int64_t expires_ms;                                    /* of what it rests on; 0: never                   */
   ln_str detail;                                         /* for the audit: an object's text                 */
+  ln_str back;                                           /* for `then`: where the browser wants to go       */
 } ln_sign_in;
 
-/* Begins a session; the one that the request came with ends.  Calls then(a, who, NULL) when that is durable, the
-** answer having the cookie by then, or then(a, NULL, why).  False: nothing was begun, and then is not called. */
-typedef void (*ln_signed_fn)(ln_api *a, const ln_caller *who, const ln_err *err);
+/* Begins a session; the one that the request came with ends.  Calls then(a, who, back, NULL) when that is
+** durable, the answer having the cookie by then, or then(a, NULL, back, why).  False: nothing was begun, and
+** then is not called. */
+typedef void (*ln_signed_fn)(ln_api *a, const ln_caller *who, ln_str back, const ln_err *err);
 bool ln_session_begin(ln_api *a, const ln_sign_in *w, ln_signed_fn then, ln_err *err);
-/* Ends the caller's session; then(a, who, NULL) when that is durable, and the cookie goes with the answer. */
+/* Ends the caller's session; then(a, who, "", NULL) when that is durable, and the cookie goes with the answer. */
 bool ln_session_end(ln_api *a, ln_signed_fn then, ln_err *err);
 
 /* cookie.c: the id that a request shows; empty where it shows none, or more than one. */
