@@ -13,7 +13,8 @@ local function chromium()
   end
 end
 
-local path, modules, missing = chromium(), nil, nil
+local path = chromium()
+local modules, missing
 if os.getenv "SANITIZED" then missing = "a browser is not our own code"
 elseif not path then missing = "it needs Chromium: make console-test"
 else modules, missing = npm.kept("console_browser", "playwright-core") end
