@@ -55,11 +55,11 @@ void ln_cookie_set(ln_api *a, const ln_cookie *c) {
   ln_buf_wipe(&b);
 }
 
-/* "https://ir.example:8443" has as its authority what Host has. */
-static bool is_host(ln_str origin, ln_str host) {
+/* "https://ir.example:8443" has as its authority what Host has; without TLS here a proxy may have it. */
+static bool is_host(ln_str origin, ln_str host, bool tls) {
   ptrdiff_t at = ln_str_find(origin, LN_STR("://"));
   ln_str scheme = {origin.p, at < 0 ? 0 : (size_t)at};
-  if (!ln_str_ieq(scheme, LN_STR("https")) && !ln_str_ieq(scheme, LN_STR("http"))) return false;
+  if (!ln_str_ieq(scheme, LN_STR("https")) && (tls || !ln_str_ieq(scheme, LN_STR("http")))) return false;
   return host.n && ln_str_ieq((ln_str){origin.p + at + 3, origin.n - (size_t)at - 3}, host);
 }
 
@@ -70,11 +70,11 @@ bool ln_from_browser(const ln_server_request *r) {
   return site || origin;
 }
 
-bool ln_from_own_page(const ln_server_request *r, ln_str own) {
+bool ln_from_own_page(const ln_server_request *r, ln_str own, bool secure) {
   size_t n_site, n_origin, n_host;
   ln_str site = header_of(r, "Sec-Fetch-Site", &n_site), origin = header_of(r, "Origin", &n_origin);
   ln_str host = header_of(r, "Host", &n_host);
   if (n_site) return n_site == 1 && ln_str_eq(site, LN_STR("same-origin"));
   if (n_origin != 1) return false;
-  return own.n ? ln_str_ieq(origin, own) : n_host == 1 && is_host(origin, host);
+  return own.n ? ln_str_ieq(origin, own) : n_host == 1 && is_host(origin, host, secure);
 }

@@ -384,7 +384,7 @@ static bool changes_nothing(const ln_api *a) { return strcmp(a->m.route->method,
 
 /* A browser sends its cookie whoever's page makes it ask: what changes something has to be our own's. */
 static bool is_meant(const ln_api *a, ln_err *err) {
-  if (changes_nothing(a) || (ln_from_own_page(a->r, ln_api_public(a)) &&
+  if (changes_nothing(a) || (ln_from_own_page(a->r, ln_api_public(a), ln_api_secure(a)) &&
                              ln_str_eq(ln_api_header(a, "X-Lunette"), LN_STR("1"))))
     return true;
   return ln_fail(err, "forbidden", LN_FINAL,

@@ -34,8 +34,8 @@ void ln_cookie_set(ln_api *a, const ln_cookie *c);
 ln_str ln_cookie_shown(const ln_server_request *r, const char *name, bool secure);
 const char *ln_session_cookie(bool secure);              /* "__Host-lunette" or "lunette"                   */
 /* Did a page of ours send it?  What browsers say of that (Sec-Fetch-Site, else Origin) is believed; own: our
-** address as browsers know it, where it is configured, else it is the Host with either scheme. */
-bool ln_from_own_page(const ln_server_request *r, ln_str own);
+** address as browsers know it, where it is configured, else it is the Host, with https where `secure` says so. */
+bool ln_from_own_page(const ln_server_request *r, ln_str own, bool secure);
 bool ln_from_browser(const ln_server_request *r);        /* does it say where it comes from at all?         */
 
 #endif

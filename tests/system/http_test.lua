@@ -16,6 +16,7 @@ local RULES = {
   ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
   ["GET /v1/approvals/{id}"] = "approver", ["GET /"] = "none", ["GET /console/{file}"] = "none",
   ["POST /v1/session"] = "none", ["GET /v1/session"] = "viewer", ["DELETE /v1/session"] = "viewer",
+  ["GET /v1/signin"] = "none", ["GET /v1/signin/oidc"] = "none", ["GET /v1/signin/oidc/callback"] = "none",
 }
 local INCLUDES = {
   viewer = { viewer = true }, operator = { viewer = true, operator = true },

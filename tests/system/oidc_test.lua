@@ -123,6 +123,8 @@ test("a person signs in at a provider, and approves what another has started", f
   t:playbook("p", 'local yes = approve { title = "go on?" }\n return { by = yes.by }')
   local issuer, stop = provider(t)
   local job, http = serve(t, issuer, "basic")
+  local described = http:call("GET", "/v1/openapi.json", { as = "viewer" }).doc().paths
+  assert(described["/v1/signin/oidc"].get.responses["303"] and described["/v1/signin/oidc/callback"].get.responses["303"])
   local offered = http:call("GET", "/v1/signin").doc()
   eq(offered.oidc, true)
   eq(offered.name, "Acme")

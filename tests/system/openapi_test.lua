@@ -69,7 +69,7 @@ sys.test("every route answers as it is described", function(t)
     okta.add_to_group { group = group.id, user = user.id }
     return { user = user.id } ]], 'input = { login = "string" }, uses = { "okta" }, ')
   t:write("lunette.conf.lua", (t:read "sim.conf.lua":gsub("return {", 'return { listen = "127.0.0.1:0", scripts = { "scripts" },'
-          .. ' metrics = "open",', 1)))
+          .. ' metrics = "open", oidc = { issuer = "http://127.0.0.1:1", client_id = "us", roles = { viewer = { "all" } } },', 1)))
   t.conf = nil
   local job, http = kit.serve(t, { keep = true })
   local doc, seen = cjson.decode(http:call("GET", "/v1/openapi.json", { as = "viewer" }).body), {}
@@ -145,6 +145,9 @@ sys.test("every route answers as it is described", function(t)
   call(409, "DELETE", "/v1/session", look)
   call(200, "GET", "/", {})
   call(200, "GET", "/console/{file}", {}, "console.css")
+  call(200, "GET", "/v1/signin", {})
+  call(503, "GET", "/v1/signin/oidc", {})                 -- nobody is at that port; oidc_test.lua has a provider
+  call(403, "GET", "/v1/signin/oidc/callback", { query = "?state=x&session_state=y" })
   call(401, "GET", "/v1/runs", {})
   call(403, "DELETE", "/v1/freeze", look)
   call(400, "GET", "/v1/runs", { as = "viewer", query = "?limit=x" })

@@ -106,6 +106,29 @@ sys.test("with a cookie only a page of the server's own may change anything", fu
   job.stop()
 end)
 
+sys.test("with TLS the cookie is the browser's for this host and https alone", function(t)
+  os.execute(("cd '%s' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x "
+              .. "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"):format(t.dir))
+  local job, http = kit.serve(t, { conf = 'tls = { cert = "cert.pem", key = "key.pem" }' })
+  local ca = t.dir .. "/cert.pem"
+  local r = http:call("POST", "/v1/session", { json = { token = http.token.viewer }, cacert = ca })
+  local cookie, rest = r.headers["set-cookie"]:match "^([^;]+)(.*)"
+  assert(cookie:find "^__Host%-lunette=", cookie)
+  for _, part in ipairs { "; Path=/", "; HttpOnly", "; SameSite=Strict", "; Secure" } do has(rest, part) end
+  eq(http:call("GET", "/v1/session", { session = cookie, cacert = ca }).doc().who, "viewer")
+  -- A page that is reached without TLS can set the other name, and can send it.
+  eq(http:call("GET", "/v1/session", { session = cookie:match "__Host%-(.*)", cacert = ca }).status, 401)
+  local function change(origin)
+    return http:call("DELETE", "/v1/session", { headers = { Cookie = cookie, Origin = origin, ["X-Lunette"] = "1" },
+                                                cacert = ca }).status
+  end
+  eq(change((http.url:gsub("^https", "http"))), 403)
+  eq(change(http.url), 200)
+  eq(http:call("GET", "/v1/openapi.json", { as = "viewer", cacert = ca }).doc().components.securitySchemes.session.name,
+     "__Host-lunette")
+  job.stop()
+end)
+
 sys.test("a session outlives a restart, and ends with its token", function(t)
   local job, http = kit.serve(t)
   local viewer, operator = http:sign_in "viewer", http:sign_in "operator"

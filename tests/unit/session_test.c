@@ -4,8 +4,13 @@
 
 #include "base/hash.h"
 #include "server/session.h"
+#include "server/person.h"
 #include "server/token.h"
 
+#define TEXT(z) {(z), sizeof(z) - 1}
+
+static ln_str groups[] = {TEXT("all")};
+static ln_config config = {.oidc = {.issuer = TEXT("https://id.example"), .viewer = {groups, 1}}};
 static ln_engine engine;
 
 enum { AT = 2000000000, HOUR = 3600000 };
@@ -15,6 +20,7 @@ static int setup(void **state) {
   ln_err err = {.code = ""};
   memset(&engine, 0, sizeof engine);
   engine.store = open_store();
+  engine.config = &config;
   return ln_writer_start(engine.store, NULL, &err) ? 0 : -1;
 }
 
@@ -46,8 +52,9 @@ typedef struct row {
 
 static bool add_row(ln_tx *tx, void *arg, ln_err *err) {
   const row *r = arg;
-  char sha256[65], origin[65] = "conf";
+  char sha256[65], origin[65];
   hash(id_of(r->end), sha256);
+  assert_true(ln_person_origin(&config.oidc, origin));
   if (r->token[0]) hash(r->token, origin);
   ln_session_row s = {.sha256 = ln_str_of(sha256), .who = ln_str_of(r->who), .role = LN_STR("operator"),
                       .how = r->token[0] ? LN_STR("token") : LN_STR("oidc"), .origin = ln_str_of(origin),
@@ -139,6 +146,20 @@ static void test_of_a_token(void **state) {
   free(two);
 }
 
+/* Whoever is let in by other rules has to come by them. */
+static void test_of_other_rules(void **state) {
+  (void)state;
+  ln_caller c;
+  const ln_oidc_config was = config.oidc;
+  begin("1", "ann", "", AT);
+  config.oidc.admin = was.viewer;
+  assert_false(believed("1", AT, &c));
+  config.oidc = (ln_oidc_config){.issuer = LN_STR("")};
+  assert_false(believed("1", AT, &c));
+  config.oidc = was;
+  assert_true(believed("1", AT, &c));
+}
+
 static int count(const char *prefix, int n, int64_t ms) {
   ln_caller c;
   int found = 0;
@@ -168,9 +189,9 @@ static void test_how_many(void **state) {
 
 /* ------------------------------------------------------------------ headers */
 
-static bool from_own(const char *own, const ln_header *h, size_t n) {
+static bool from_own(const char *own, bool secure, const ln_header *h, size_t n) {
   const ln_server_request r = {.headers = h, .n_headers = n};
-  return ln_from_own_page(&r, ln_str_of(own));
+  return ln_from_own_page(&r, ln_str_of(own), secure);
 }
 
 static void test_whose_page(void **state) {
@@ -184,13 +205,16 @@ static void test_whose_page(void **state) {
       {"//ir.example:8443", false, false},      {"http://ir.example", false, false}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const ln_header h[] = {host, {LN_STR("Origin"), ln_str_of(cases[i].origin)}};
-    if (from_own("", h, 2) != cases[i].by_host) fail_msg("by Host: %s", cases[i].origin);
-    if (from_own("https://ir.example", h, 2) != cases[i].by_own) fail_msg("by name: %s", cases[i].origin);
+    if (from_own("", false, h, 2) != cases[i].by_host) fail_msg("by Host: %s", cases[i].origin);
+    if (from_own("https://ir.example", true, h, 2) != cases[i].by_own) fail_msg("by name: %s", cases[i].origin);
   }
+  const ln_header plain[] = {host, {LN_STR("Origin"), LN_STR("http://ir.example:8443")}};
+  assert_true(from_own("", false, plain, 2));
+  assert_false(from_own("", true, plain, 2));
   const ln_header twice[] = {host, {LN_STR("Origin"), LN_STR("https://ir.example:8443")},
                              {LN_STR("origin"), LN_STR("https://ir.example:8443")}};
-  assert_false(from_own("", twice, 3));
-  assert_false(from_own("", twice + 1, 1));              /* no Host to compare with                       */
+  assert_false(from_own("", false, twice, 3));
+  assert_false(from_own("", false, twice + 1, 1));              /* no Host to compare with                       */
 }
 
 static void test_cookies(void **state) {
@@ -210,7 +234,7 @@ static void test_cookies(void **state) {
 
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {T(test_until_it_is_over), T(test_of_a_token), T(test_how_many),
+  const struct CMUnitTest tests[] = {T(test_until_it_is_over), T(test_of_a_token), T(test_of_other_rules), T(test_how_many),
                                      cmocka_unit_test(test_whose_page), cmocka_unit_test(test_cookies)};
   return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
