@@ -5,6 +5,8 @@ import { badge, code, command, deed, facts, faint, fold, h, item, link, none, pa
 import { FOR_PEOPLE, TROUBLE, cut, feedLine, lasted, list, mergeRun, named, safeLink, settling, severityTone, tone, waitsFor,
          way, whyNot } from "./pure.js";
 
+/** How many runs in trouble are looked for at once. */
+export const TROUBLE_MOST = 20;
 const PAGE = 100, FEED_MOST = 60, SHOWN_DOUBTS = 5;
 
 export function stateBadge(run) {
@@ -68,18 +70,16 @@ export function doubt(doc, s) {
 }
 
 async function troubles(app) {
-  const { doc, next } = await look(`/v1/runs?for=${TROUBLE.join(",")}&limit=20`);
-  const rows = await Promise.all(list(doc.runs).map(async (r, i) => h("li", { "data-key": r.run },
+  const rows = await Promise.all(app.trouble.map(async (r, i) => h("li", { "data-key": r.run },
     para(stateBadge(r), " ", runLink(r.run), " ", r.playbook, " ", waitsFor(r.for)),
     r.for === "doubt" && i < SHOWN_DOUBTS ? await doubts(r)
       : r.for !== "doubt" && command(`lunette resume ${r.run}`))));
   const failed = (await look("/v1/runs?state=failed&limit=5")).doc;
   const lost = list(failed.runs).map(r => h("li", { "data-key": r.run },
     stateBadge(r), " ", runLink(r.run), " ", r.playbook, " ", when(r.finished)));
-  app.troubles(rows.length);
   return section("In doubt, or failed",
     rows.length ? h("ul", { class: "cards bad" }, rows) : none("Nothing is in doubt."),
-    next && para(link(way("runs", null, { for: TROUBLE.join(",") }), "There is more")),
+    app.trouble.length === TROUBLE_MOST && para(link(way("runs", null, { for: TROUBLE.join(",") }), "There may be more")),
     lost.length ? [h("h3", {}, "The last that failed"), h("ul", { class: "rows" }, lost)] : null);
 }
 
@@ -127,11 +127,12 @@ export function now(app) {
   return {
     title: "Now", first, again,
     approvals: async () => swap(mine, await forMe(app)),
+    troubles: again,
     event(kind, e) {
       const line = feedLine(kind, e);
       if (line) feed.prepend(feedItem(line, new Date().toISOString()));
       while (feed.childElementCount > FEED_MOST) feed.lastElementChild.remove();
-      if (kind === "run") again();
+      if (kind === "run" && e.state === "failed") again();
       if (kind === "library") stale();
     },
   };

@@ -1,9 +1,9 @@
 // main.js: the console's frame: who is signed in, which page is shown, and what the events mean for all pages.
 import { Problem, coalesced, get, listen, onSignedOut, send } from "./api.js";
 import { badge, deed, faint, h, link, none, para, problem, refreshTimes, strong, swap } from "./dom.js";
-import { alerts, held, now, runs } from "./lists.js";
+import { TROUBLE_MOST, alerts, held, now, runs } from "./lists.js";
 import { approval, approvals, freeze, frozenList } from "./people.js";
-import { list, may, plain, route } from "./pure.js";
+import { TROUBLE, list, may, plain, route } from "./pure.js";
 import { run } from "./run.js";
 import { coverage, health, ills, playbooks } from "./site.js";
 
@@ -15,14 +15,14 @@ const NAV = ["Now", "Runs", "Approvals", "Alerts", "Held", "Playbooks", "Coverag
 const main = document.getElementById("main"), nav = document.getElementById("nav"), who = document.getElementById("who");
 const banner = document.getElementById("banner"), live = document.getElementById("live");
 
-const app = { session: null, approvals: [], frozen: [], health: null, trouble: 0 };
+const app = { session: null, approvals: [], frozen: [], health: null, trouble: [] };
 let page = null, stream = null, turn = 0;
 
 // --- what is the same on all pages ----------------------------------------------------------------------------------
 
 function drawNav() {
   const at = route(location.hash).page, waiting = app.approvals.length;
-  const marks = { now: app.trouble, approvals: waiting, freeze: app.frozen.length,
+  const marks = { now: app.trouble.length, approvals: waiting, freeze: app.frozen.length,
                   health: app.health && app.health.status !== "green" && app.health.status };
   nav.replaceChildren(...NAV.map(label => {
     const name = label.toLowerCase(), mark = marks[name];
@@ -56,6 +56,12 @@ async function lookAtApprovals() {
   await page?.approvals?.();
 }
 
+async function lookAtTrouble() {
+  app.trouble = list((await get(`/v1/runs?for=${TROUBLE.join(",")}&limit=${TROUBLE_MOST}`)).runs);
+  drawNav();
+  page?.troubles?.();
+}
+
 // What the frame cannot have now it asks for again with the next event; a page says what it cannot have.
 function quietly(fn) { return fn().catch(error => { if (!(error instanceof Problem)) throw error; }); }
 
@@ -65,11 +71,8 @@ app.froze = frozen => {
   drawBanner();
   page?.frozen?.();
 };
-app.troubles = n => {
-  app.trouble = n;
-  drawNav();
-};
 const freezesAgain = coalesced(lookAtFreezes), healthAgain = coalesced(lookAtHealth);
+const troubleAgain = coalesced(lookAtTrouble, 1500);
 app.approvalsChanged = coalesced(lookAtApprovals);
 
 // --- events -----------------------------------------------------------------------------------------------------------
@@ -79,6 +82,7 @@ function onEvent(kind, e) {
   if (kind === "closed" || kind === "bye") live.replaceChildren(badge("warn", "not live: it comes back by itself"));
   if (kind === "approval" || kind === "reset" || kind === "open") app.approvalsChanged();
   if (kind === "library" || kind === "open") healthAgain();
+  if (kind === "open" || kind === "reset" || (kind === "run" && (TROUBLE.includes(e.for) || app.trouble.length))) troubleAgain();
   if (kind === "reset" || (kind === "run" && e.for === "frozen")) freezesAgain();
   if (kind === "reset" || (kind === "open" && stream?.opened)) page?.again();
   if (kind === "open" && stream) stream.opened = true;
@@ -132,7 +136,7 @@ function leave() {
   stream?.stop();
   stream = page = null;
   app.session = null;
-  app.approvals = app.frozen = [];
+  app.approvals = app.frozen = app.trouble = [];
   app.health = null;
   turn++;
   nav.replaceChildren();
@@ -172,7 +176,7 @@ async function begin() {
   app.session = await get("/v1/session");
   drawWho();
   stream = listen(onEvent);
-  await Promise.all([quietly(lookAtFreezes), quietly(lookAtApprovals), quietly(lookAtHealth)]);
+  await Promise.all([quietly(lookAtFreezes), quietly(lookAtApprovals), quietly(lookAtHealth), quietly(lookAtTrouble)]);
   await show();
 }
 

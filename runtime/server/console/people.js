@@ -21,16 +21,18 @@ const AFTERWARDS = "If nobody answers, nothing is done.";
 function answers(app, q, done) {
   const why = whyNot(app.session.role, "approver"), id = "comment-" + q.id;
   const comment = h("input", { id, autocomplete: "off", maxlength: "2000", disabled: why !== null });
-  const answer = (decision, word) => async () => {
+  const answer = (decision, words) => async () => {
     const body = { decision, comment: comment.value };
-    if (word !== undefined) body.answer = word;
+    if (words) body.answer = words();
     const now = await send("POST", "/v1/approvals/" + part(q.id), body);
     done();
     return `it is ${now.state}`;
   };
-  const yes = q.kind === "ask"
-    ? list(q.options).map(o => deed(String(o), answer("approve", String(o)), { kind: "good", why: why && "" }))
-    : deed("Approve", answer("approve"), { kind: "good", why: why && "" });
+  const word = h("input", { id: "answer-" + q.id, autocomplete: "off", maxlength: "2000", disabled: why !== null });
+  const good = { kind: "good", why: why && "" };
+  const yes = q.kind !== "ask" ? deed("Approve", answer("approve"), good)
+    : list(q.options).length ? list(q.options).map(o => deed(String(o), answer("approve", () => String(o)), good))
+    : [h("label", { for: word.id }, "Answer"), word, deed("Answer", answer("approve", () => word.value), good)];
   return h("div", { class: "answers" }, h("label", { for: id }, "Comment, for the record"), comment, yes,
            deed("Deny", answer("deny"), { kind: "danger", why }));
 }
