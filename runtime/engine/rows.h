@@ -6,7 +6,8 @@
 
 /* A run whose owner is dead is not running: it waits to be resumed.  Lent by the row, or static. */
 ln_str ln_run_true_state(const ln_store *s, const ln_run_row *row);
-/* What a waiting run waits for: "approval", "timer", …; "" when it does not wait.  Lent by the row, or static. */
+/* What a waiting run waits for: "approval", "timer", …; "" when it does not wait.  Lent by the row, or
+** static. */
 ln_str ln_run_waits_for(const ln_store *s, const ln_run_row *row);
 bool ln_run_is_state(ln_str word);                       /* one of INTERFACE.md's states of a run?          */
 /* Looks for runs that may be in that state: what a person calls running or waiting depends on whether the

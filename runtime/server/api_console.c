@@ -12,7 +12,7 @@
 #define FILE_OF(SYMBOL, NAME)                                                                      \
   __asm__(".section .rodata\n" #SYMBOL ":\n.incbin \"runtime/server/console/" NAME "\"\n" #SYMBOL  \
           "_end:\n.byte 0\n.previous\n");                                                          \
-  extern const char SYMBOL[], SYMBOL##_end[]
+  extern const char(SYMBOL)[], SYMBOL##_end[]
 
 FILE_OF(console_page, "index.html");
 FILE_OF(console_style, "console.css");

@@ -134,8 +134,8 @@ static bool is_said(const ln_api *a, const char *name) {
   return false;
 }
 
-/* An answer is data for programs: no browser is to run, frame, keep or guess at it, where its handler does not
-** say otherwise. */
+/* An answer is data for programs: no browser is to run, frame, keep or guess at it, where its handler does
+** not say otherwise. */
 static size_t headers_of(const ln_api *a, const char *type, ln_header out[HEADERS_MOST]) {
   static const struct {
     const char *name, *value;

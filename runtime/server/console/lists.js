@@ -230,8 +230,10 @@ export function alerts(app, at) {
 
 // --- what is held -------------------------------------------------------------------------------------------------
 
+function keyOf(hold) { return part([hold.entity, hold.facet, hold.run, hold.step].join(" ")); }
+
 function letGo(app, hold, again) {
-  const why = whyNot(app.session.role, "operator"), id = `why-${hold.run}-${hold.step}-${hold.facet}`;
+  const why = whyNot(app.session.role, "operator"), id = "why-" + keyOf(hold);
   const reason = h("input", { id, autocomplete: "off", maxlength: "500", disabled: why !== null });
   const ask = plan => async () => {
     if (!reason.value.trim()) throw new Error("say why, for the record");
@@ -247,14 +249,20 @@ function letGo(app, hold, again) {
 
 export function held(app, at) {
   const place = h("div"), query = { entity: at.query.entity, kind: at.query.kind, after: at.query.after };
+  const forms = new Map();                               // what is being typed stays when the list is drawn anew
+  function form(x) {
+    const key = keyOf(x);
+    if (!forms.has(key)) forms.set(key, letGo(app, x, again));
+    return forms.get(key);
+  }
   const cells = x => [strong(x.entity), x.facet, [x.state, " ", x.status !== "held" && badge(tone(x.status), x.status)],
                       x.before || "not known", when(x.since), x.until ? when(x.until) : "until it is released",
-                      runLink(x.run), letGo(app, x, again)];
+                      runLink(x.run), form(x)];
   async function first() {
     const { doc, next } = await look("/v1/entities?" + queryOf(query)), rows = list(doc.entities);
     if (!place.parentNode) app.main.append(filter("held", query, [["entity", "Entity"], ["kind", "Kind"]]), place);
     swap(place, rows.length
-      ? table("What Lunette holds", ["Entity", "What", "State", "Before", "Since", "Until", "By run", ""], rows.map(cells))
+      ? table("What Lunette holds", ["Entity", "What", "State", "Before", "Since", "Until", "By run", "Release"], rows.map(cells))
       : none("Nothing is held."),
       pager("held", query, "after", cursorOf(next, "after")));
   }

@@ -41,7 +41,7 @@ function answers(app, q, done) {
 function question(app, q, done) {
   const waits = q.state === "waiting";
   return h("article", { class: "card warn", "data-key": q.id, "aria-labelledby": "title-" + q.id },
-    h("h3", { id: "title-" + q.id }, link(way("approvals", q.id), q.title || `question ${q.id}`)),
+    h("h2", { id: "title-" + q.id }, link(way("approvals", q.id), q.title || `question ${q.id}`)),
     !waits && para(badge(tone(q.state), q.state), " It waits no more."),
     list(q.effects).length ? h("ul", { class: "effects" }, list(q.effects).map(effect)) : null,
     q.detail !== null && shape(q.detail),

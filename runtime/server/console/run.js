@@ -7,9 +7,10 @@ import { bySeverity, clock, duration, lasted, lines, list, severityTone, tone, w
 
 const STEPS_SHOWN = 400;
 
-/** A value of any shape, as lines. */
+/** A value of any shape, as lines; what may be too long for its box can be gone through by keyboard. */
 export function shape(value) {
-  return h("div", { class: "shape" }, lines(value).map(l =>
+  const all = lines(value), long = all.length > 14 || all.some(l => l.text && l.text.length > 800);
+  return h("div", { class: "shape", tabindex: long && "0" }, all.map(l =>
     h("div", { class: "depth" + Math.min(l.depth, 6) }, l.name && h("b", {}, l.name), l.name && " ", l.text)));
 }
 
