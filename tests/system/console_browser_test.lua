@@ -32,7 +32,8 @@ sys.test("the console in a browser" .. (missing and " # SKIP " .. missing or "")
   sys.has(out, "a wrong token is refused\nthe link leads to the question, after signing in\n"
           .. "approved by keyboard, and the run completed\na run appears, goes and ends without anybody asking\n"
           .. "a broken script is shown with its line\na hostile title is text\nwho began a run is refused its approval\n"
-          .. "every page fits 400 pixels, and says what is frozen\na viewer is offered what a viewer may, and signs out\nend\n")
+          .. "every page fits 400 pixels, and says what is frozen\na viewer is offered what a viewer may, and signs out\n"
+          .. "signed out, nothing is shown\nend\n")
   job.stop()
 end)
 

@@ -21,6 +21,7 @@ let page = null, stream = null, turn = 0;
 // --- what is the same on all pages ----------------------------------------------------------------------------------
 
 function drawNav() {
+  if (!app.session) return;                              // an answer may come after signing out
   const at = route(location.hash).page, waiting = app.approvals.length;
   const marks = { now: app.trouble.length, approvals: waiting, freeze: app.frozen.length,
                   health: app.health && app.health.status !== "green" && app.health.status };
@@ -32,6 +33,7 @@ function drawNav() {
 }
 
 function drawBanner() {
+  if (!app.session) return;
   const parts = [];
   const told = page?.title === "Freeze";                 // that page says it itself
   if (app.frozen.length && !told) parts.push(h("h2", {}, "Writes are frozen"), frozenList(app, app.frozen));
@@ -50,7 +52,7 @@ async function lookAtHealth() {
 }
 
 async function lookAtApprovals() {
-  if (!may(app.session.role, "approver")) return;
+  if (!may(app.session?.role, "approver")) return;
   app.approvals = list((await get("/v1/approvals?limit=500")).approvals);
   drawNav();
   await page?.approvals?.();

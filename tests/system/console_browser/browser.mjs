@@ -138,6 +138,15 @@ await looker.reload();
 await looker.waitForSelector("#token");
 said("a viewer is offered what a viewer may, and signs out");
 
+// Signing out while something happens: what was about to be asked for is not shown any more, and nothing breaks.
+await api("operator", "POST", "/v1/runs", { playbook: "asks", input: { n: 9 } });
+await page.getByRole("button", { name: "Sign out" }).click();
+await page.waitForSelector("#token:focus");
+await new Promise(done => setTimeout(done, 1000));       // what must not happen has no event to wait for
+assert.equal(await page.locator("#nav a").count(), 0);
+assert.equal(await page.locator("#banner > *").count(), 0);
+said("signed out, nothing is shown");
+
 assert.deepEqual(wrong, []);
 said("end");
 await browser.close();
