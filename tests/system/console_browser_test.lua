@@ -23,14 +23,22 @@ sys.test("the console in a browser" .. (missing and " # SKIP " .. missing or "")
   if missing then return end
   t:playbook("asks", 'local yes = approve { title = "go on with " .. input.n .. "?" }\n return yes.by', 'input = { n = "integer" },')
   t:playbook("counts", 'for i = 1, 3 do step("n" .. i, function() return i end) end return await_signal("go")')
-  local job, http = kit.serve(t)
+  t:playbook("moves", [[ local okta = require "connectors.okta"
+    local user = only(okta.users { login = "pgustavo@theshire.example" })
+    local group = only(okta.groups { name = "ir-restricted", type = "OKTA_GROUP" })
+    okta.add_to_group { group = group.id, user = user.id } ]], 'uses = { "okta" },')
+  t:sim { "--speed", "500" }
+  t:write("lunette.conf.lua", (t:read "sim.conf.lua":gsub("return {", 'return { listen = "127.0.0.1:0", scripts = { "scripts" },', 1)))
+  t.conf = nil
+  local job, http = kit.serve(t, { keep = true })
   t:write("tokens.json", cjson.encode(http.token))
   local p = io.popen(("timeout 120 node '%s/tests/system/console_browser/browser.mjs' '%s' '%s' '%s' '%s' 2>&1")
                      :format(sys.root, path, http.url, t.dir, modules))
   local out = p:read "a"
   assert(p:close(), out .. job.seen "err")
   sys.has(out, "a wrong token is refused\nthe link leads to the question, after signing in\n"
-          .. "approved by keyboard, and the run completed\na run appears, goes and ends without anybody asking\n"
+          .. "approved by keyboard, and the run completed\n"
+          .. "a write is shown before it is approved, and held after it\na run appears, goes and ends without anybody asking\n"
           .. "a broken script is shown with its line\na hostile title is text\nwho began a run is refused its approval\n"
           .. "every page fits 400 pixels, and says what is frozen\na viewer is offered what a viewer may, and signs out\n"
           .. "signed out, nothing is shown\nend\n")

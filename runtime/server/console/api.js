@@ -52,7 +52,7 @@ export async function send(method, path, body) { return (await ask(method, path,
 
 export const part = encodeURIComponent;
 
-const KINDS = ["run", "stage", "step", "approval", "library", "alert", "freeze", "reset", "dropped", "bye"];
+const KINDS = ["run", "stage", "step", "approval", "library", "reset", "dropped", "bye"];
 const AGAIN_MS = 5000;
 
 /** Listens to the events until stop() is called.  on(kind, event) for each, and "open" and "closed" when the stream

@@ -91,11 +91,12 @@ function onEvent(kind, e) {
   page?.event(kind, e);
 }
 
-// Health and the kill switch have no events; nobody looks at a page that is not seen.
+// Health, the kill switch, and a question whose time is over have no events; nobody looks at a page that is not seen.
 function beat() {
   if (!app.session || document.hidden) return;
   healthAgain();
   freezesAgain();
+  app.approvalsChanged();
   page?.beat?.();
   refreshTimes();
 }

@@ -73,6 +73,20 @@ await seen(page, "seen, <b>fine</b>");
 await seen(page, "completed");
 said("approved by keyboard, and the run completed");
 
+// --- a write: what it is about, which way it goes, and what is held then ---
+await go(page, "#/approvals");
+await api("operator", "POST", "/v1/runs", { playbook: "moves" });
+const write = main(page).locator(".effects > li", { hasText: "okta.add_to_group" });
+await write.getByText("pgustavo@theshire.example").first().waitFor();
+assert.match(await write.textContent(), /absent → member/);
+await main(page).getByText(/^[0-9a-f]{64}$/).waitFor();  // the digest
+await main(page).getByRole("button", { name: "Approve" }).click();
+await seen(page, "Nothing waits for you.");
+await go(page, "#/held");
+await main(page).locator("tr", { hasText: "okta:user:" }).getByText("member").waitFor();
+assert.equal(await main(page).getByRole("button", { name: "Release", includeHidden: true }).first().isDisabled(), true);
+said("a write is shown before it is approved, and held after it");
+
 // --- what happens is seen as it happens ---
 await go(page, "#/runs");
 await page.locator("main table").waitFor();
