@@ -40,7 +40,10 @@ static EVP_PKEY *rsa(const ln_buf *n, const ln_buf *e) {
 
 /* A point that is not on the curve is none: OpenSSL looks. */
 static EVP_PKEY *ec(ln_str crv, const ln_buf *x, const ln_buf *y) {
-  static const struct { const char *name; size_t half; } curves[] = {{"P-256", 32}, {"P-384", 48}, {"P-521", 66}};
+  static const struct {
+    const char *name;
+    size_t half;
+  } curves[] = {{"P-256", 32}, {"P-384", 48}, {"P-521", 66}};
   unsigned char point[1 + 2 * 66] = {POINT_CONVERSION_UNCOMPRESSED};
   size_t i = 0, n = sizeof curves / sizeof *curves;
   while (i < n && !ln_str_eq(crv, ln_str_of(curves[i].name))) i++;
@@ -48,8 +51,7 @@ static EVP_PKEY *ec(ln_str crv, const ln_buf *x, const ln_buf *y) {
   memcpy(point + 1, x->p, x->n);
   memcpy(point + 1 + x->n, y->p, y->n);
   OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
-  bool ok = b &&
-            OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, curves[i].name, 0) == 1 &&
+  bool ok = b && OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, curves[i].name, 0) == 1 &&
             OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + x->n + y->n) == 1;
   EVP_PKEY *key = ok ? from_params("EC", b) : NULL;
   OSSL_PARAM_BLD_free(b);
@@ -81,7 +83,9 @@ bool ln_jwk_pem(const ln_jwk *k, ln_buf *out, ln_err *err) {
   if (ok && ln_str_eq(k->kty, LN_STR("RSA"))) key = rsa(&part[0], &part[1]);
   else if (ok && ln_str_eq(k->kty, LN_STR("EC"))) key = ec(k->crv, &part[2], &part[3]);
   else if (ok && ln_str_eq(k->kty, LN_STR("OKP"))) key = okp(k->crv, &part[2]);
-  if (ok) ok = (key && put_pem(key, out)) || ln_fail(err, "bad_argument", LN_FINAL, "that is no key of a kind that is known");
+  if (ok)
+    ok = (key && put_pem(key, out)) ||
+         ln_fail(err, "bad_argument", LN_FINAL, "that is no key of a kind that is known");
   for (size_t i = 0; i < 4; i++) ln_buf_free(&part[i]);
   EVP_PKEY_free(key);
   ERR_clear_error();

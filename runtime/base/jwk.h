@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-typedef struct ln_jwk {                                  /* its members as they stand there; "": absent     */
+typedef struct ln_jwk { /* its members as they stand there; "": absent     */
   ln_str kty, crv, n, e, x, y;
 } ln_jwk;
 

@@ -302,8 +302,8 @@ static bool is_loopback(ln_str host) {
 bool ln_config_is_url(ln_str url, bool *loopback) {
   ln_str host = host_of(url);
   *loopback = host.n && is_loopback(host);
-  return host.n && (ln_str_starts(url, LN_STR("https://")) ||
-                    (ln_str_starts(url, LN_STR("http://")) && *loopback));
+  return host.n &&
+         (ln_str_starts(url, LN_STR("https://")) || (ln_str_starts(url, LN_STR("http://")) && *loopback));
 }
 
 /* The members that only the connector itself knows. */
@@ -462,13 +462,15 @@ static bool read_roles(loaded *l, ln_str oidc, ln_err *err) {
   ln_oidc_config *o = &l->c.oidc;
   ln_str r = part(oidc, "roles");
   o->roles_claim = LN_STR("groups");
-  if (r.n && (!known_only(r, "oidc.roles", known, err) || !want_text(l, r, "claim", &o->roles_claim, err) ||
-              !want_list(l, r, "viewer", &o->viewer, err) || !want_list(l, r, "operator", &o->operators, err) ||
-              !want_list(l, r, "approver", &o->approver, err) || !want_list(l, r, "admin", &o->admin, err)))
+  if (r.n &&
+      (!known_only(r, "oidc.roles", known, err) || !want_text(l, r, "claim", &o->roles_claim, err) ||
+       !want_list(l, r, "viewer", &o->viewer, err) || !want_list(l, r, "operator", &o->operators, err) ||
+       !want_list(l, r, "approver", &o->approver, err) || !want_list(l, r, "admin", &o->admin, err)))
     return false;
   return o->viewer.n + o->operators.n + o->approver.n + o->admin.n ||
-         ln_fail(err, "config", LN_FINAL, "oidc.roles: nobody could sign in: say which groups make which role, "
-                                          "such as operator = { \"soc\" }");
+         ln_fail(err, "config", LN_FINAL,
+                 "oidc.roles: nobody could sign in: say which groups make which role, "
+                 "such as operator = { \"soc\" }");
 }
 
 /* It is what the provider leads browsers back to, so it has nothing behind the port. */
@@ -480,8 +482,9 @@ static bool read_public(loaded *l, ln_str object, const char *where, ln_err *err
   ptrdiff_t at = ln_str_find(p, LN_STR("://"));
   bool ok = !p.n || (ln_config_is_url(p, &near) && !memchr(p.p + at + 3, '/', p.n - (size_t)at - 3) &&
                      !memchr(p.p, '?', p.n));
-  return ok || ln_fail(err, "config", LN_FINAL,
-                       "%s.public is where browsers find Lunette: https://HOST[:PORT], without a path", where);
+  return ok ||
+         ln_fail(err, "config", LN_FINAL,
+                 "%s.public is where browsers find Lunette: https://HOST[:PORT], without a path", where);
 }
 
 static bool check_scopes(const ln_list *scopes, ln_err *err) {
@@ -510,8 +513,9 @@ static bool read_oidc(loaded *l, ln_str top, ln_err *err) {
   if (ln_v_get(s, LN_STR("client_secret"), &v) && !o->secret.n)
     return ln_fail(err, "config", LN_FINAL, "oidc.client_secret = secret \"NAME\" is wanted: it is no text");
   if (!ln_config_is_url(o->issuer, &o->loopback) || memchr(o->issuer.p, '?', o->issuer.n) || !o->client_id.n)
-    return ln_fail(err, "config", LN_FINAL,
-                   "oidc: issuer = \"https://…\" (exactly as the provider spells it) and client_id are wanted");
+    return ln_fail(
+        err, "config", LN_FINAL,
+        "oidc: issuer = \"https://…\" (exactly as the provider spells it) and client_id are wanted");
   if (!o->name.n) o->name = own_str(l, host_of(o->issuer));
   return true;
 }
@@ -520,7 +524,7 @@ static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
-                                      "intake",          "tls",       "metrics", "secrets",     "log",
+                                      "intake",          "tls",       "metrics", "secrets",   "log",
                                       "oidc",            NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;

@@ -46,7 +46,8 @@ bool ln_api_session_begin(ln_api *a, ln_err *err) {
   char detail[64];
   if (ln_from_browser(r) && !ln_from_own_page(r, ln_api_public(a), ln_api_secure(a)))
     return ln_fail(err, "forbidden", LN_FINAL, "another site's page may not sign anybody in");
-  if (!ln_auth_bearer(g, ln_v_get_str(ln_api_body(a), "token"), ln_now_ms(g->loop->clock), &c, err)) return false;
+  if (!ln_auth_bearer(g, ln_v_get_str(ln_api_body(a), "token"), ln_now_ms(g->loop->clock), &c, err))
+    return false;
   snprintf(detail, sizeof detail, "{\"how\":\"token\",\"role\":\"%s\"}", ln_role_name(c.role));
   ln_sign_in w = {.who = ln_str_of(c.name),
                   .how = LN_STR("token"),

@@ -5,7 +5,9 @@
 
 static struct ln_oidc *oidc_of(const ln_api *a, ln_err *err) {
   struct ln_oidc *o = ln_api_oidc(a);
-  if (!o) ln_fail(err, "not_found", LN_FINAL, "no provider is configured: a token makes a session (POST /v1/session)");
+  if (!o)
+    ln_fail(err, "not_found", LN_FINAL,
+            "no provider is configured: a token makes a session (POST /v1/session)");
   return o;
 }
 

@@ -1,14 +1,16 @@
-/* cookie.c: cookies, and whose page a request comes from.  With TLS a cookie's name begins with __Host-, which
-** browsers let nobody set but this very host, over https.  A cookie goes along with whatever makes the browser
-** ask, so what changes something must come from a page of ours besides: browsers say so in Sec-Fetch-Site,
-** older ones in Origin, and no page can make them say otherwise. */
+/* cookie.c: cookies, and whose page a request comes from.  With TLS a cookie's name begins with __Host-,
+** which browsers let nobody set but this very host, over https.  A cookie goes along with whatever makes
+** the browser ask, so what changes something must come from a page of ours besides: browsers say so in
+** Sec-Fetch-Site, older ones in Origin, and no page can make them say otherwise. */
 #include "server/session.h"
 
 #include <stdio.h>
 
 #define HOST "__Host-"
 
-const char *ln_session_cookie(bool secure) { return secure ? HOST "lunette" : HOST "lunette" + sizeof HOST - 1; }
+const char *ln_session_cookie(bool secure) {
+  return secure ? HOST "lunette" : HOST "lunette" + sizeof HOST - 1;
+}
 
 static ln_str header_of(const ln_server_request *r, const char *name, size_t *n) {
   ln_str found = {NULL, 0};
@@ -47,8 +49,8 @@ void ln_cookie_set(ln_api *a, const ln_cookie *c) {
   ln_buf b;
   ln_buf_init(&b, 4096);
   ln_buf_secret(&b);
-  ln_buf_addf(&b, "%s%s=%.*s; Path=/; HttpOnly; SameSite=%s%s", secure ? HOST : "", c->name, LN_STR_ARG(c->value),
-              c->lax ? "Lax" : "Strict", secure ? "; Secure" : "");
+  ln_buf_addf(&b, "%s%s=%.*s; Path=/; HttpOnly; SameSite=%s%s", secure ? HOST : "", c->name,
+              LN_STR_ARG(c->value), c->lax ? "Lax" : "Strict", secure ? "; Secure" : "");
   if (!c->value.n) ln_buf_addz(&b, "; Max-Age=0");
   else if (c->max_s) ln_buf_addf(&b, "; Max-Age=%lld", (long long)c->max_s);
   if (!ln_buf_failed(&b)) ln_api_say(a, "Set-Cookie", ln_buf_view(&b));

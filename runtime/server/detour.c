@@ -1,6 +1,6 @@
-/* detour.c: one secret of 256 bits a detour, from which its state, nonce and verifier are made; it lies in the
-** cookie, sealed with a key that lives as long as the process.  Those that came back are remembered, the last
-** 4,096 of them; the provider takes a code only once besides. */
+/* detour.c: one secret of 256 bits a detour, from which its state, nonce and verifier are made; it lies in
+** the cookie, sealed with a key that lives as long as the process.  Those that came back are remembered,
+** the last 4,096 of them; the provider takes a code only once besides. */
 #include "server/detour.h"
 
 #include "base/base64.h"
@@ -19,7 +19,7 @@ enum { SEED = 32, USED = 4096, TIME = 8, COOKIE_MOST = 4096 };
 struct ln_detours {
   uint8_t key[LN_GCM_KEY];
   uint8_t used[USED][LN_SHA256];
-  size_t n_used;                                         /* so far; the oldest one makes room               */
+  size_t n_used; /* so far; the oldest one makes room               */
 };
 
 ln_detours *ln_detours_new(ln_err *err) {
@@ -36,9 +36,10 @@ void ln_detours_free(ln_detours *d) {
 }
 
 bool ln_is_own_path(ln_str path) {
-  static const char fine[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&()*+,;=:@%/?#";
+  static const char fine[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&()*+,;=:@%/?#";
   if (!path.n || path.n > LN_BACK_MOST || path.p[0] != '/') return false;
-  if (path.n > 1 && path.p[1] == '/') return false;      /* "//evil.example" is another host                */
+  if (path.n > 1 && path.p[1] == '/') return false; /* "//evil.example" is another host                */
   for (size_t i = 0; i < path.n; i++)
     if (!memchr(fine, path.p[i], sizeof fine - 1)) return false;
   return true;
@@ -71,13 +72,15 @@ static bool seal(const ln_detours *d, ln_str plain, ln_buf *cookie, ln_err *err)
   uint8_t nonce[LN_GCM_NONCE];
   ln_buf raw;
   ln_buf_init(&raw, COOKIE_MOST);
-  bool ok = RAND_bytes(nonce, sizeof nonce) == 1 && ln_buf_add(&raw, (ln_str){(const char *)nonce, sizeof nonce}) &&
+  bool ok = RAND_bytes(nonce, sizeof nonce) == 1 &&
+            ln_buf_add(&raw, (ln_str){(const char *)nonce, sizeof nonce}) &&
             ln_gcm_seal(d->key, nonce, AAD, plain, &raw, err) && ln_base64url(ln_buf_view(&raw), cookie);
   ln_buf_free(&raw);
   return ok || ln_fail(err, "failed", LN_FINAL, "OpenSSL could not seal a cookie");
 }
 
-bool ln_detour_begin(ln_detours *d, ln_str back, int64_t now_ms, ln_detour *out, ln_buf *cookie, ln_err *err) {
+bool ln_detour_begin(ln_detours *d, ln_str back, int64_t now_ms, ln_detour *out, ln_buf *cookie,
+                     ln_err *err) {
   uint8_t seed[SEED];
   int64_t until = now_ms + LN_DETOUR_MS;
   ln_buf plain;
@@ -104,8 +107,8 @@ static bool unseal(const ln_detours *d, ln_str cookie, ln_buf *plain) {
   ln_buf raw;
   ln_buf_init(&raw, COOKIE_MOST);
   bool ok = ln_unbase64url(cookie, &raw, &quiet) && raw.n > LN_GCM_NONCE &&
-            ln_gcm_open(d->key, (const uint8_t *)raw.p, AAD, (ln_str){raw.p + LN_GCM_NONCE, raw.n - LN_GCM_NONCE},
-                        plain, &quiet) &&
+            ln_gcm_open(d->key, (const uint8_t *)raw.p, AAD,
+                        (ln_str){raw.p + LN_GCM_NONCE, raw.n - LN_GCM_NONCE}, plain, &quiet) &&
             plain->n >= SEED + TIME;
   ln_buf_free(&raw);
   return ok;

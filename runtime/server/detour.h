@@ -8,14 +8,14 @@
 
 enum { LN_DETOUR_MS = 600000, LN_DETOUR_TEXT = 44, LN_BACK_MOST = 1024 };
 
-typedef struct ln_detour {                               /* base64url of 256 bits each                      */
+typedef struct ln_detour { /* base64url of 256 bits each                      */
   char state[LN_DETOUR_TEXT], nonce[LN_DETOUR_TEXT], verifier[LN_DETOUR_TEXT];
-  char back[LN_BACK_MOST + 1];                           /* where it wants to go afterwards: a path of ours */
+  char back[LN_BACK_MOST + 1]; /* where it wants to go afterwards: a path of ours */
 } ln_detour;
 
-typedef struct ln_detours ln_detours;                    /* the key, and which are over                     */
+typedef struct ln_detours ln_detours; /* the key, and which are over                     */
 ln_detours *ln_detours_new(ln_err *err);
-void ln_detours_free(ln_detours *d);                     /* NULL is welcome                                 */
+void ln_detours_free(ln_detours *d); /* NULL is welcome                                 */
 /* Appends the cookie's value; wipe *out and it.  "bad_argument": `back` is none of our paths. */
 bool ln_detour_begin(ln_detours *d, ln_str back, int64_t now_ms, ln_detour *out, ln_buf *cookie, ln_err *err);
 /* "unauthorised": the cookie is none of this process, too old, has another state, or was here before. */

@@ -72,7 +72,9 @@ ln_str ln_api_part(const ln_api *a, size_t i) { return a->m.part[i]; }
 ln_str ln_api_body(const ln_api *a) { return ln_buf_view(&a->body); }
 void ln_api_status(ln_api *a, int status) { a->status = status; }
 
-struct ln_oidc *ln_api_oidc(const ln_api *a) { return a->h->oidc; }
+struct ln_oidc *ln_api_oidc(const ln_api *a) {
+  return a->h->oidc;
+}
 ln_str ln_api_public(const ln_api *a) { return a->h->g->config->public_url; }
 
 bool ln_api_secure(const ln_api *a) {
@@ -503,8 +505,9 @@ static ln_addr_kind kind_of(const ln_server_door *door) {
 /* A token that goes over the network in the clear is everybody's. */
 static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err) {
   if (c->oidc.issuer.n && !c->public_url.n && kind_of(door) != LN_ADDR_LOOPBACK)
-    return ln_fail(err, "config", LN_FINAL,
-                   "oidc.public is wanted: where browsers find Lunette, such as \"https://lunette.example.com\"");
+    return ln_fail(
+        err, "config", LN_FINAL,
+        "oidc.public is wanted: where browsers find Lunette, such as \"https://lunette.example.com\"");
   if (c->tls_cert.n || kind_of(door) == LN_ADDR_LOOPBACK) return true;
   return ln_fail(err, "config", LN_FINAL,
                  "listen: beyond this machine tokens need TLS: set tls = { cert = …, key = … }, or listen on "

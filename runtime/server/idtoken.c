@@ -12,11 +12,12 @@
 
 enum { TOKEN_MOST = 64 << 10, SKEW_S = 60, AGE_MOST_S = 600, SUBJECT_MOST = 255 };
 
-static const struct alg { const char *name, *kty, *crv, *digest; } algs[] = {
-    {"RS256", "RSA", NULL, "sha256"},
-    {"PS256", "RSA", NULL, "sha256"},
-    {"ES256", "EC", "P-256", "sha256"},
-    {"EdDSA", "OKP", "Ed25519", "sha512"}};              /* what at_hash is made with goes by Ed25519's     */
+static const struct alg {
+  const char *name, *kty, *crv, *digest;
+} algs[] = {{"RS256", "RSA", NULL, "sha256"},
+            {"PS256", "RSA", NULL, "sha256"},
+            {"ES256", "EC", "P-256", "sha256"},
+            {"EdDSA", "OKP", "Ed25519", "sha512"}}; /* what at_hash is made with goes by Ed25519's     */
 
 static bool no(ln_err *err, const char *why) {
   return ln_fail(err, "unauthorised", LN_FINAL, "the ID token %s", why);
@@ -50,13 +51,18 @@ static bool find_key(ln_str keys, const struct alg *a, ln_str kid, ln_buf *pem, 
   ln_vitem list, key;
   ln_str one = {NULL, 0};
   size_t n = 0;
-  if (!ln_v_get(keys, LN_STR("keys"), &list) || list.tag != 'A') return no(err, "has no keys to be checked with");
+  if (!ln_v_get(keys, LN_STR("keys"), &list) || list.tag != 'A')
+    return no(err, "has no keys to be checked with");
   for (ln_str rest = list.body; rest.n && ln_v_read(&rest, &key);)
     if (key.tag == 'O' && fits(key.whole, a, kid)) one = key.whole, n++;
   if (!n) return ln_fail(err, "not_found", LN_FINAL, "the ID token is signed with a key that is not known");
   if (n > 1) return no(err, "does not say which key it is signed with");
-  const ln_jwk k = {.kty = ln_str_of(a->kty), .crv = ln_v_get_str(one, "crv"), .n = ln_v_get_str(one, "n"),
-                    .e = ln_v_get_str(one, "e"), .x = ln_v_get_str(one, "x"), .y = ln_v_get_str(one, "y")};
+  const ln_jwk k = {.kty = ln_str_of(a->kty),
+                    .crv = ln_v_get_str(one, "crv"),
+                    .n = ln_v_get_str(one, "n"),
+                    .e = ln_v_get_str(one, "e"),
+                    .x = ln_v_get_str(one, "x"),
+                    .y = ln_v_get_str(one, "y")};
   return ln_jwk_pem(&k, pem, err) || no(err, "is signed with a key that cannot be used");
 }
 
@@ -126,7 +132,8 @@ static bool is_for_us(ln_str claims, ln_str client, ln_err *err) {
     ours = ours || (one.tag == 'S' && ln_str_eq(one.s, client));
   several = aud.tag == 'A' && aud.count > 1;
   bool said = ln_v_get(claims, LN_STR("azp"), &azp);
-  if (!ours || (said ? azp.tag != 'S' || !ln_str_eq(azp.s, client) : several)) return no(err, "is for somebody else");
+  if (!ours || (said ? azp.tag != 'S' || !ln_str_eq(azp.s, client) : several))
+    return no(err, "is for somebody else");
   return true;
 }
 

@@ -1,10 +1,11 @@
 /* oidc.c: signing in at an OpenID provider.
 **
-** A browser leaves with a cookie that holds the detour's secret, and comes back with a code, which is worth
-** nothing without it: the provider gives tokens for the code only to who knows the verifier, and the ID token
-** has to hold the nonce.  So a code that was stolen does nothing in another browser, and one that is slipped
-** to a browser is not of its detour.  The callback goes step by step, each a request that is waited for on the
-** loop: discovery, tokens, keys, and, where the ID token does not say enough, the provider's userinfo. */
+** A browser leaves with a cookie that holds the detour's secret, and comes back with a code, which is
+** worth nothing without it: the provider gives tokens for the code only to who knows the verifier, and the
+** ID token has to hold the nonce.  So a code that was stolen does nothing in another browser, and one that
+** is slipped to a browser is not of its detour.  The callback goes step by step, each a request that is
+** waited for on the loop: discovery, tokens, keys, and, where the ID token does not say enough, the
+** provider's userinfo. */
 #include "server/oidc.h"
 
 #include "base/base64.h"
@@ -24,7 +25,14 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
-enum { FLOWS_MOST = 64, A_SECOND = 1, AT_ONCE = 20, TIMEOUT_MS = 10000, ANSWER_MOST = 256 << 10, TEXT_MOST = 16 << 10 };
+enum {
+  FLOWS_MOST = 64,
+  A_SECOND = 1,
+  AT_ONCE = 20,
+  TIMEOUT_MS = 10000,
+  ANSWER_MOST = 256 << 10,
+  TEXT_MOST = 16 << 10
+};
 
 #define COOKIE "lunette-signin"
 #define CALLBACK "/v1/signin/oidc/callback"
@@ -36,7 +44,7 @@ typedef struct flow {
   ln_buf redirect, code, id_token, access, claims;
   ln_awaited wait;
   void *sending;
-  bool renewed;                                          /* the keys were fetched anew for it               */
+  bool renewed; /* the keys were fetched anew for it               */
   struct flow *next;
 } flow;
 
@@ -72,7 +80,8 @@ static void flow_free(flow *f) {
 
 static flow *flow_new(ln_oidc *o, ln_api *a, ln_err *err) {
   flow *f = o->n_flows < FLOWS_MOST ? calloc(1, sizeof *f) : NULL;
-  if (!f) return ln_fail(err, "unavailable", LN_AGAIN, "too many sign in at once: try again in a moment"), NULL;
+  if (!f)
+    return ln_fail(err, "unavailable", LN_AGAIN, "too many sign in at once: try again in a moment"), NULL;
   ln_buf *all[] = {&f->redirect, &f->code, &f->id_token, &f->access, &f->claims};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     ln_buf_init(all[i], ANSWER_MOST);
@@ -92,7 +101,8 @@ ln_oidc *ln_oidc_new(ln_engine *g, ln_err *err) {
   o->g = g;
   o->c = &g->config->oidc;
   if ((o->provider = ln_provider_new(g, err)) && (o->detours = ln_detours_new(err)) &&
-      ((o->rate = ln_rate_new(A_SECOND, AT_ONCE)) || ln_fail(err, "memory", LN_AGAIN, "no memory for signing in")))
+      ((o->rate = ln_rate_new(A_SECOND, AT_ONCE)) ||
+       ln_fail(err, "memory", LN_AGAIN, "no memory for signing in")))
     return o;
   ln_oidc_free(o);
   return NULL;
@@ -111,8 +121,10 @@ void ln_oidc_free(ln_oidc *o) {
 
 static void say_broken(ln_api *a, const ln_err *err) {
   ln_log(LN_WARN, "signin.failed", "error=%s", err->message);
-  ln_page(a, 503, "Signing in does not work now",
-          LN_STR("The provider cannot be asked, or answers otherwise than it should: Lunette's log says more."), true);
+  ln_page(
+      a, 503, "Signing in does not work now",
+      LN_STR("The provider cannot be asked, or answers otherwise than it should: Lunette's log says more."),
+      true);
 }
 
 /* It is the provider, or we, not who signs in. */
@@ -208,8 +220,8 @@ static void lead_there(void *arg, const ln_err *err) {
   ln_buf url, q;
   ln_buf_init(&url, TEXT_MOST);
   ln_buf_init(&q, TEXT_MOST);
-  bool ok = put_question(f, &q) && ln_buf_add(&url, to) && ln_buf_addc(&url, memchr(to.p, '?', to.n) ? '&' : '?') &&
-            ln_buf_add(&url, ln_buf_view(&q));
+  bool ok = put_question(f, &q) && ln_buf_add(&url, to) &&
+            ln_buf_addc(&url, memchr(to.p, '?', to.n) ? '&' : '?') && ln_buf_add(&url, ln_buf_view(&q));
   if (ok) {
     ln_page_lead(f->a, ln_buf_view(&url));
     flow_free(f);
@@ -231,7 +243,9 @@ bool ln_oidc_begin(ln_oidc *o, ln_api *a, ln_err *err) {
   bool ok = put_redirect(f, err) &&
             ln_detour_begin(o->detours, back.p ? back : LN_STR("/"), now(o), &f->d, &cookie, err);
   if (ok) {
-    ln_cookie_set(a, &(ln_cookie){.name = COOKIE, .value = ln_buf_view(&cookie), .max_s = LN_DETOUR_MS / 1000, .lax = true});
+    ln_cookie_set(
+        a, &(ln_cookie){
+               .name = COOKIE, .value = ln_buf_view(&cookie), .max_s = LN_DETOUR_MS / 1000, .lax = true});
     f->wait = (ln_awaited){.fn = lead_there, .arg = f};
     ln_provider_want(o->provider, LN_DISCOVERY, &f->wait);
   } else {
@@ -271,8 +285,12 @@ static void begin_session(flow *f, const ln_person *who) {
   ln_buf_init(&detail, TEXT_MOST);
   bool ok = (ln_person_origin(f->o->c, origin) && put_detail(f, who, &detail)) ||
             ln_fail(&err, "memory", LN_AGAIN, "no memory for a session");
-  const ln_sign_in w = {.who = ln_str_of(who->name), .how = LN_STR("oidc"), .origin = ln_str_of(origin),
-                        .role = who->role, .detail = ln_buf_view(&detail), .back = ln_str_of(f->d.back)};
+  const ln_sign_in w = {.who = ln_str_of(who->name),
+                        .how = LN_STR("oidc"),
+                        .origin = ln_str_of(origin),
+                        .role = who->role,
+                        .detail = ln_buf_view(&detail),
+                        .back = ln_str_of(f->d.back)};
   if (ok && ln_session_begin(f->a, &w, signed_in, &err)) flow_free(f);
   else broken(f, &err);
   ln_buf_free(&detail);
@@ -306,8 +324,8 @@ static void on_userinfo(void *arg, const ln_answer *a) {
   bool ok = read_answer(f, a, &more, &err) &&
             ((a->status == 200 && ln_str_eq(ln_v_get_str(ln_buf_view(&more), "sub"),
                                             ln_v_get_str(ln_buf_view(&f->claims), "sub"))) ||
-             ln_fail(&err, "unavailable", LN_FINAL, "the provider's userinfo is not of who signed in (status %d)",
-                     a->status)) &&
+             ln_fail(&err, "unavailable", LN_FINAL,
+                     "the provider's userinfo is not of who signed in (status %d)", a->status)) &&
             (ln_v_merge(&all, ln_buf_view(&more), ln_buf_view(&f->claims)) || ln_buf_ok(&all, &err));
   if (ok) {
     ln_buf_wipe(&f->claims);
@@ -335,7 +353,8 @@ static void ask_userinfo(flow *f, ln_str url) {
   ln_buf bearer;
   ln_buf_init(&bearer, ANSWER_MOST);
   ln_buf_secret(&bearer);
-  bool ok = (ln_buf_addz(&bearer, "Bearer ") && ln_buf_add(&bearer, ln_buf_view(&f->access))) || ln_buf_ok(&bearer, &err);
+  bool ok = (ln_buf_addz(&bearer, "Bearer ") && ln_buf_add(&bearer, ln_buf_view(&f->access))) ||
+            ln_buf_ok(&bearer, &err);
   const ln_header h[] = {{LN_STR("Accept"), LN_STR("application/json")},
                          {LN_STR("Authorization"), ln_buf_view(&bearer)}};
   const ln_request r = {.method = LN_STR("GET"), .url = url, .headers = h, .n_headers = 2};
@@ -360,10 +379,13 @@ static void check(void *arg, const ln_err *no_keys) {
     broken(f, no_keys);
     return;
   }
-  const ln_idtoken_want w = {.issuer = o->c->issuer, .client_id = o->c->client_id, .nonce = ln_str_of(f->d.nonce),
-                             .access_token = ln_buf_view(&f->access), .now_s = now(o) / 1000};
-  bool ok = ln_idtoken_check(o->g->host, ln_buf_view(&f->id_token), ln_provider_view(o->provider, LN_KEYS), &w,
-                             &f->claims, &err);
+  const ln_idtoken_want w = {.issuer = o->c->issuer,
+                             .client_id = o->c->client_id,
+                             .nonce = ln_str_of(f->d.nonce),
+                             .access_token = ln_buf_view(&f->access),
+                             .now_s = now(o) / 1000};
+  bool ok = ln_idtoken_check(o->g->host, ln_buf_view(&f->id_token), ln_provider_view(o->provider, LN_KEYS),
+                             &w, &f->claims, &err);
   if (!ok && ln_err_is(&err, "not_found") && !f->renewed && ln_provider_renew_keys(o->provider)) {
     f->renewed = true;
     want_keys(f);
@@ -371,7 +393,8 @@ static void check(void *arg, const ln_err *no_keys) {
   }
   ln_str userinfo = ln_v_get_str(ln_provider_view(o->provider, LN_DISCOVERY), "userinfo_endpoint");
   if (!ok) refused(f, "", "token", &err);
-  else if (userinfo.n && f->access.n && !ln_person_is_whole(o->c, ln_buf_view(&f->claims))) ask_userinfo(f, userinfo);
+  else if (userinfo.n && f->access.n && !ln_person_is_whole(o->c, ln_buf_view(&f->claims)))
+    ask_userinfo(f, userinfo);
   else decide(f);
 }
 
@@ -379,8 +402,8 @@ static void check(void *arg, const ln_err *no_keys) {
 static void add_word(ln_err *err, ln_str word) {
   size_t n = 0;
   while (n < word.n && n < 40 && ((word.p[n] >= 'a' && word.p[n] <= 'z') || word.p[n] == '_')) n++;
-  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (%.*s)", n == word.n && n ? (int)n : 7,
-          n == word.n && n ? word.p : "unknown");
+  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (%.*s)",
+          n == word.n && n ? (int)n : 7, n == word.n && n ? word.p : "unknown");
 }
 
 static void on_tokens(void *arg, const ln_answer *a) {
@@ -457,8 +480,11 @@ static bool ask_tokens(flow *f, ln_err *err) {
   const ln_header h[] = {{LN_STR("Accept"), LN_STR("application/json")},
                          {LN_STR("Content-Type"), LN_STR("application/x-www-form-urlencoded")},
                          {LN_STR("Authorization"), ln_buf_view(&header)}};
-  const ln_request r = {.method = LN_STR("POST"), .url = ln_v_get_str(meta, "token_endpoint"), .headers = h,
-                        .n_headers = basic ? 3 : 2, .body = ln_buf_view(&form)};
+  const ln_request r = {.method = LN_STR("POST"),
+                        .url = ln_v_get_str(meta, "token_endpoint"),
+                        .headers = h,
+                        .n_headers = basic ? 3 : 2,
+                        .body = ln_buf_view(&form)};
   ok = ok && ask(f, &r, on_tokens, err);
   for (size_t i = 0; i < 3; i++) ln_buf_wipe(all[i]);
   return ok;

@@ -60,14 +60,30 @@ SHAPE(sign_in, {"name", "string"}, {"oidc", "boolean"});
 SHAPE(signed_out, {"signed_out", "boolean"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
-static const schema schemas[] = {{"Problem", problem},     {"Started", started},   {"RunRow", run_row},
-                                 {"Runs", runs},           {"Run", run},           {"Hold", hold},
-                                 {"Holds", holds},         {"Approval", approval}, {"Approvals", approvals},
-                                 {"Freeze", freeze},       {"Freezes", freezes},   {"Stale", stale},
-                                 {"Playbooks", playbooks}, {"Coverage", coverage}, {"Health", health},
-                                 {"Taken", taken},         {"Alert", alert},       {"Alerts", alerts},
-                                 {"Record", record},       {"Audit", audit},       {"Session", session},
-                                 {"SignedOut", signed_out}, {"SignIn", sign_in},   {"Description", NULL}};
+static const schema schemas[] = {{"Problem", problem},
+                                 {"Started", started},
+                                 {"RunRow", run_row},
+                                 {"Runs", runs},
+                                 {"Run", run},
+                                 {"Hold", hold},
+                                 {"Holds", holds},
+                                 {"Approval", approval},
+                                 {"Approvals", approvals},
+                                 {"Freeze", freeze},
+                                 {"Freezes", freezes},
+                                 {"Stale", stale},
+                                 {"Playbooks", playbooks},
+                                 {"Coverage", coverage},
+                                 {"Health", health},
+                                 {"Taken", taken},
+                                 {"Alert", alert},
+                                 {"Alerts", alerts},
+                                 {"Record", record},
+                                 {"Audit", audit},
+                                 {"Session", session},
+                                 {"SignedOut", signed_out},
+                                 {"SignIn", sign_in},
+                                 {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 
@@ -326,7 +342,8 @@ static void put_ways(ln_json *j, const char *cookie) {
   text(j, "in", "cookie");
   text(j, "name", cookie);
   text(j, "description",
-       "set by POST /v1/session, or by signing in; what is not GET or HEAD also wants X-Lunette: 1, and Origin "
+       "set by POST /v1/session, or by signing in; what is not GET or HEAD also wants X-Lunette: 1, and "
+       "Origin "
        "or Sec-Fetch-Site to say that a page of this server sends it");
   ln_json_close(j, '}');
   ln_json_close(j, '}');

@@ -1,5 +1,5 @@
-/* person.c: claims into a name and a role.  The name is who acts, and four eyes are told apart by it; so it is
-** in lower case, or one person would be two, and it is one that tokens may have, too. */
+/* person.c: claims into a name and a role.  The name is who acts, and four eyes are told apart by it; so
+** it is in lower case, or one person would be two, and it is one that tokens may have, too. */
 #include "server/person.h"
 
 #include "base/hash.h"
@@ -73,10 +73,13 @@ static bool is_any_in(const ln_list *l, const ln_vitem *groups) {
 }
 
 static ln_role role_of(const ln_oidc_config *c, ln_str claims) {
-  const struct { const ln_list *groups; ln_role role; } ways[] = {{&c->admin, LN_ROLE_ADMIN},
-                                                                  {&c->approver, LN_ROLE_APPROVER},
-                                                                  {&c->operators, LN_ROLE_OPERATOR},
-                                                                  {&c->viewer, LN_ROLE_VIEWER}};
+  const struct {
+    const ln_list *groups;
+    ln_role role;
+  } ways[] = {{&c->admin, LN_ROLE_ADMIN},
+              {&c->approver, LN_ROLE_APPROVER},
+              {&c->operators, LN_ROLE_OPERATOR},
+              {&c->viewer, LN_ROLE_VIEWER}};
   ln_vitem v;
   if (!claim_at(claims, c->roles_claim, &v)) return LN_ROLE_NONE;
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
@@ -89,8 +92,8 @@ bool ln_person_of(const ln_oidc_config *c, ln_str claims, ln_person *out, ln_err
   if (!name_of(c, claims, out, err)) return false;
   out->role = role_of(c, claims);
   return out->role != LN_ROLE_NONE ||
-         ln_fail(err, "forbidden", LN_FINAL, "you are %s, and in none of the groups that may do anything here",
-                 out->name);
+         ln_fail(err, "forbidden", LN_FINAL,
+                 "you are %s, and in none of the groups that may do anything here", out->name);
 }
 
 static void put(ln_buf *b, ln_str s) {

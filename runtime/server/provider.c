@@ -13,7 +13,7 @@ typedef struct document {
   ln_provider *p;
   const char *name;
   ln_buf value;
-  int64_t loaded_ms, asked_ms;                           /* of the clock that nobody sets; 0: never         */
+  int64_t loaded_ms, asked_ms; /* of the clock that nobody sets; 0: never         */
   void *sending;
   ln_awaited *waiting;
 } document;
@@ -111,7 +111,8 @@ static void fetched(void *arg, const ln_answer *a) {
 static bool put_url(const document *d, ln_buf *url) {
   const ln_provider *p = d->p;
   ln_str issuer = p->c->issuer;
-  if (d == &p->doc[LN_KEYS]) return ln_buf_add(url, ln_v_get_str(ln_provider_view(p, LN_DISCOVERY), "jwks_uri"));
+  if (d == &p->doc[LN_KEYS])
+    return ln_buf_add(url, ln_v_get_str(ln_provider_view(p, LN_DISCOVERY), "jwks_uri"));
   if (ln_str_ends(issuer, LN_STR("/"))) issuer.n--;
   return ln_buf_add(url, issuer) && ln_buf_addz(url, "/.well-known/openid-configuration");
 }
@@ -122,8 +123,13 @@ static bool fetch(document *d) {
   ln_buf_init(&url, 1 << 14);
   const ln_header accept = {LN_STR("Accept"), LN_STR("application/json")};
   if (put_url(d, &url)) {
-    const ln_request r = {.method = LN_STR("GET"), .url = ln_buf_view(&url), .headers = &accept, .n_headers = 1,
-                          .timeout_ms = TIMEOUT_MS, .max_response = MOST, .loopback_ok = d->p->c->loopback};
+    const ln_request r = {.method = LN_STR("GET"),
+                          .url = ln_buf_view(&url),
+                          .headers = &accept,
+                          .n_headers = 1,
+                          .timeout_ms = TIMEOUT_MS,
+                          .max_response = MOST,
+                          .loopback_ok = d->p->c->loopback};
     d->asked_ms = now(d->p);
     d->sending = t->send(t, &r, fetched, d);
   }

@@ -83,8 +83,8 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
   known k = {.who = {.role = LN_ROLE_NONE}};
   char sha256[LN_AUTH_HASH];
   *out = (ln_caller){.role = LN_ROLE_NONE};
-  if (is_id(id) && (!hash_of(id, sha256, err) ||
-                    !ln_store_session(g->store, ln_str_of(sha256), copy_session, &k, err)))
+  if (is_id(id) &&
+      (!hash_of(id, sha256, err) || !ln_store_session(g->store, ln_str_of(sha256), copy_session, &k, err)))
     return false;
   if (!still_stands(g, &k, now_ms))
     return ln_fail(err, "unauthorised", LN_FINAL, "the session is over: sign in again");
@@ -94,13 +94,29 @@ bool ln_auth_session(ln_engine *g, ln_str id, int64_t now_ms, ln_caller *out, ln
   return true;
 }
 
+static bool is_good(void *arg, const ln_token_row *t) {
+  int64_t *now_ms = arg;
+  if (t->expires_ms && *now_ms >= t->expires_ms) return false;
+  *now_ms = -1;
+  return false;
+}
+
+bool ln_auth_still(ln_engine *g, const ln_caller *c, int64_t now_ms) {
+  ln_err quiet = {.code = ""};
+  known k = {.who = {.role = LN_ROLE_NONE}};
+  if (c->session[0])
+    return ln_store_session(g->store, ln_str_of(c->session), copy_session, &k, &quiet) &&
+           still_stands(g, &k, now_ms);
+  return ln_store_token(g->store, ln_str_of(c->token), is_good, &now_ms, &quiet) && now_ms < 0;
+}
+
 /* ------------------------------------------------------------------ begun and ended */
 
 typedef struct job {
-  ln_api *a;                                             /* NULL: whoever asked has gone                    */
+  ln_api *a; /* NULL: whoever asked has gone                    */
   ln_signed_fn then;
   ln_caller who;
-  char id[LN_SESSION_TEXT + 1];                          /* "": it only ends one                            */
+  char id[LN_SESSION_TEXT + 1]; /* "": it only ends one                            */
   char sha256[LN_AUTH_HASH], before[LN_AUTH_HASH], origin[LN_AUTH_HASH];
   char detail[DETAIL_MOST];
   char *back;

@@ -9,10 +9,11 @@ static ln_str handle_of(ln_str sha256) { return (ln_str){sha256.p, sha256.n < HA
 
 /* The ones that were not used for longest make room. */
 static bool make_room(ln_tx *tx, ln_str who, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "DELETE FROM session WHERE who = ?1 AND id NOT IN (SELECT id FROM session WHERE who = ?1"
-                      " ORDER BY used_ms DESC, id DESC LIMIT ?2)",
-                      "ti", who, (int64_t)PER_PERSON - 1) &&
+  return ln_conn_exec(
+             tx->c, NULL, err,
+             "DELETE FROM session WHERE who = ?1 AND id NOT IN (SELECT id FROM session WHERE who = ?1"
+             " ORDER BY used_ms DESC, id DESC LIMIT ?2)",
+             "ti", who, (int64_t)PER_PERSON - 1) &&
          ln_conn_exec(tx->c, NULL, err,
                       "DELETE FROM session WHERE id NOT IN (SELECT id FROM session"
                       " ORDER BY used_ms DESC, id DESC LIMIT ?)",

@@ -91,9 +91,10 @@ return function(sys)
 
   ---Listens to the events in the background; stop() ends that, and returns what came.
   function client:listen(as, headers, cacert)
-    local file = self.t.dir .. "/events." .. tostring(headers or "")
-    local p = io.popen(("curl -sN -m 60 -H 'Authorization: Bearer %s' %s %s %s >%s 2>/dev/null & echo $!")
-                       :format(self.token[as], headers and "-H " .. quoted(headers) or "",
+    local file = self.t.dir .. "/events." .. as .. (headers or "")
+    local token = self.token[as] and "-H " .. quoted("Authorization: Bearer " .. self.token[as]) or ""
+    local p = io.popen(("curl -sN -m 60 %s %s %s %s >%s 2>/dev/null & echo $!")
+                       :format(token, headers and "-H " .. quoted(headers) or "",
                                cacert and "--cacert " .. quoted(cacert) or "", quoted(self.url .. "/v1/events"),
                                quoted(file)))
     local pid = p:read "l"

@@ -51,6 +51,12 @@ sys.test("a token becomes a session with its name and role, until somebody signs
   end
   eq(told["sign-in operator"], '{"how":"token","role":"operator"}')
   eq(told["sign-out operator"], "{}")
+  local events = {}
+  for line in t:expect(0, { "audit", "export" }).out:gmatch "[^\n]+" do
+    local e = sys.decode(line)
+    if e.class_uid == 3002 then events[#events + 1] = e.activity_name .. " " .. e.user.name .. " " .. e.status end
+  end
+  eq(table.concat(events, ", "), "Logon operator Success, Logon operator Success, Logoff operator Success")
   job.stop()
 end)
 
@@ -142,6 +148,24 @@ sys.test("a session outlives a restart, and ends with its token", function(t)
   eq(who(http, operator).status, 200)
   -- What the disk has is no key to anything.
   eq(os.execute(("grep -rqF '%s' '%s'"):format(operator:match "=(.*)", t.dir)), nil)
+  job.stop()
+end)
+
+sys.test("a stream of events ends with the session, or the token, by which it began", function(t)
+  local job, http = kit.serve(t)
+  local cookie = http:sign_in "viewer"
+  local ears = { http:listen("second"), http:listen("session", "Cookie: " .. cookie), http:listen "approver" }
+  for _, ear in ipairs(ears) do assert(t:until_true(function() return ear.seen():find "retry" end)) end
+  t:expect(0, { "token", "rm", "second" })
+  eq(http:call("DELETE", "/v1/session", { session = cookie }).status, 200)
+  local n = 0
+  assert(t:until_true(function()                          -- each save is an event
+    n = n + 1
+    t:write("scripts/s.lua", "return " .. n)
+    return ears[1].seen():find "session, or the token, is over" and ears[2].seen():find "session, or the token, is over"
+  end), ears[1].seen() .. ears[2].seen())
+  hasnt(ears[3].seen(), "is over")
+  for _, ear in ipairs(ears) do ear.stop() end
   job.stop()
 end)
 

@@ -1,4 +1,5 @@
-/* idtoken_test.c: ID tokens: a good one of each algorithm is believed, and whatever is changed in it is seen. */
+/* idtoken_test.c: ID tokens: a good one of each algorithm is believed, and whatever is changed in it is
+** seen. */
 #include "server/idtoken.h"
 
 #include "base/base64.h"
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <openssl/bn.h>
@@ -27,8 +29,10 @@ typedef struct key {
 } key;
 
 enum { AN_RSA, AN_EC, ED, OTHER, KEYS };
-static key made[KEYS] = {{.alg = "RS256", .kid = "r"}, {.alg = "ES256", .kid = "e"},
-                         {.alg = "EdDSA", .kid = "d"}, {.alg = "ES256", .kid = "o"}};
+static key made[KEYS] = {{.alg = "RS256", .kid = "r"},
+                         {.alg = "ES256", .kid = "e"},
+                         {.alg = "EdDSA", .kid = "d"},
+                         {.alg = "ES256", .kid = "o"}};
 static ln_host *host;
 static const ln_str access_token = {"an access token", 15};
 
@@ -75,14 +79,15 @@ static void make(key *m, EVP_PKEY *k) {
     snprintf(m->jwk, sizeof m->jwk, "{\"kty\":\"RSA\",\"kid\":\"%s\",\"n\":\"%s\",\"e\":\"%s\"}", m->kid,
              part(k, OSSL_PKEY_PARAM_RSA_N, 0), part(k, OSSL_PKEY_PARAM_RSA_E, 0));
   else if (m->alg[1] == 'S')
-    snprintf(m->jwk, sizeof m->jwk,
-             "{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\",\"kid\":\"%s\",\"x\":\"%s\","
-             "\"y\":\"%s\"}",
-             m->kid, part(k, OSSL_PKEY_PARAM_EC_PUB_X, 32), part(k, OSSL_PKEY_PARAM_EC_PUB_Y, 32));
+    snprintf(
+        m->jwk, sizeof m->jwk,
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\",\"kid\":\"%s\",\"x\":\"%s\","
+        "\"y\":\"%s\"}",
+        m->kid, part(k, OSSL_PKEY_PARAM_EC_PUB_X, 32), part(k, OSSL_PKEY_PARAM_EC_PUB_Y, 32));
   else {
     assert_int_equal(EVP_PKEY_get_raw_public_key(k, raw, &n), 1);
-    snprintf(m->jwk, sizeof m->jwk, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"%s\",\"x\":\"%s\"}", m->kid,
-             b64((ln_str){(char *)raw, n}));
+    snprintf(m->jwk, sizeof m->jwk, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"%s\",\"x\":\"%s\"}",
+             m->kid, b64((ln_str){(char *)raw, n}));
   }
   EVP_PKEY_free(k);
 }
@@ -106,10 +111,10 @@ static int teardown(void **state) {
 /* ------------------------------------------------------------------ a token, and what is made of it */
 
 typedef struct told {
-  const char *header, *claims;                           /* NULL: good ones                                 */
-  const key *by;                                         /* who signs it; NULL: AN_RSA                        */
-  const char *alg;                                       /* how; NULL: as the key's                         */
-  const char *keys;                                      /* the set; NULL: the first three                   */
+  const char *header, *claims; /* NULL: good ones                                 */
+  const key *by;               /* who signs it; NULL: AN_RSA                        */
+  const char *alg;             /* how; NULL: as the key's                         */
+  const char *keys;            /* the set; NULL: the first three                   */
 } told;
 
 static const char *keys_of(const char *a, const char *b, const char *c) {
@@ -143,7 +148,8 @@ static const char *check_text(ln_str token, const char *keys, ln_err *why) {
   ln_buf_init(&set, 1 << 16);
   ln_buf_init(&claims, 1 << 16);
   *why = (ln_err){.code = ""};
-  assert_true(ln_host_json(host, ln_str_of(keys ? keys : keys_of(made[AN_RSA].jwk, made[AN_EC].jwk, made[ED].jwk)), &set, why));
+  assert_true(ln_host_json(
+      host, ln_str_of(keys ? keys : keys_of(made[AN_RSA].jwk, made[AN_EC].jwk, made[ED].jwk)), &set, why));
   const ln_idtoken_want w = {LN_STR("https://id.example"), LN_STR("us"), LN_STR("N"), access_token, NOW};
   bool ok = ln_idtoken_check(host, token, ln_buf_view(&set), &w, &claims, why);
   assert_int_equal(ok, claims.n > 0);
@@ -182,10 +188,14 @@ static void test_other_algorithms(void **state) {
   (void)state;
   static const char *const algs[] = {"RS384", "RS512", "PS384", "PS512", "HS256", "HS384", "HS512"};
   for (size_t i = 0; i < sizeof algs / sizeof *algs; i++) REFUSED("a way that is not taken", .alg = algs[i]);
-  static const char *const headers[] = {
-      "{\"alg\":\"none\"}", "{\"alg\":\"None\"}", "{\"alg\":\"\"}", "{}", "{\"alg\":\"rs256\"}",
-      "{\"alg\":[\"RS256\"]}", "{\"alg\":\"RS256\",\"kid\":\"r\",\"crit\":[\"exp\"]}",
-      "{\"alg\":\"RS256\",\"kid\":\"r\",\"typ\":\"at+jwt\"}"};
+  static const char *const headers[] = {"{\"alg\":\"none\"}",
+                                        "{\"alg\":\"None\"}",
+                                        "{\"alg\":\"\"}",
+                                        "{}",
+                                        "{\"alg\":\"rs256\"}",
+                                        "{\"alg\":[\"RS256\"]}",
+                                        "{\"alg\":\"RS256\",\"kid\":\"r\",\"crit\":[\"exp\"]}",
+                                        "{\"alg\":\"RS256\",\"kid\":\"r\",\"typ\":\"at+jwt\"}"};
   for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
     REFUSED("a way that is not taken", .header = headers[i]);
 }
@@ -200,7 +210,8 @@ static void test_public_key_as_a_secret(void **state) {
   ln_buf_init(&token, 1 << 16);
   sign(&(told){.header = "{\"alg\":\"HS256\",\"kid\":\"r\"}"}, &token);
   while (token.n && token.p[token.n - 1] != '.') token.n--;
-  assert_true(ln_hmac(LN_STR("sha256"), ln_str_of(made[AN_RSA].public), (ln_str){token.p, token.n - 1}, sum, &n, &why));
+  assert_true(ln_hmac(LN_STR("sha256"), ln_str_of(made[AN_RSA].public), (ln_str){token.p, token.n - 1}, sum,
+                      &n, &why));
   assert_true(ln_base64url((ln_str){(char *)sum, n}, &token));
   assert_string_equal(check_text(ln_buf_view(&token), NULL, &why), "unauthorised");
   ln_buf_free(&token);
@@ -220,7 +231,8 @@ static void test_keys(void **state) {
   expect("", NULL, (told){.keys = keys_of(sealing, made[AN_RSA].jwk, other)});
   REFUSED("no keys", .keys = "{}");
   REFUSED("cannot be used", .keys = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"r\"}]}");
-  REFUSED("cannot be used", .keys = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"r\",\"n\":\"!\",\"e\":\"AQAB\"}]}");
+  REFUSED("cannot be used",
+          .keys = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"r\",\"n\":\"!\",\"e\":\"AQAB\"}]}");
   REFUSED("not signed", .keys = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"r\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}");
 }
 
@@ -258,7 +270,8 @@ static void test_claims(void **state) {
 #define FINE(text) expect("", NULL, (told){.claims = "{" text "}"})
   FINE(GOOD "," TIMES ",\"aud\":[\"us\"]");
   FINE(GOOD "," TIMES ",\"aud\":[\"them\",\"us\"],\"azp\":\"us\"");
-  FINE(GOOD "," FOR_US ",\"exp\":1795600000.5,\"iat\":1795600060,\"nbf\":1795600060"); /* clocks differ a bit */
+  FINE(GOOD "," FOR_US
+            ",\"exp\":1795600000.5,\"iat\":1795600060,\"nbf\":1795600060"); /* clocks differ a bit */
   FINE(GOOD "," FOR_US ",\"exp\":1795599941,\"iat\":1795599400");
 }
 
@@ -284,7 +297,7 @@ static void test_no_bit_may_change(void **state) {
   ln_buf_init(&token, 1 << 16);
   sign(&(told){.by = &made[ED]}, &token);
   assert_string_equal(check_text(ln_buf_view(&token), NULL, &why), "");
-  for (size_t i = 0; i + 1 < token.n; i++) {             /* the last one has bits that mean nothing        */
+  for (size_t i = 0; i + 1 < token.n; i++) { /* the last one has bits that mean nothing        */
     char was = token.p[i];
     for (int c = 0; c < 2; c++) {
       token.p[i] = c ? ' ' : was == 'A' ? 'B' : 'A';
@@ -308,7 +321,8 @@ static void test_points(void **state) {
   ln_err err;
   ln_buf pem;
   ln_buf_init(&pem, 4096);
-  ln_jwk k = {.kty = LN_STR("EC"), .crv = LN_STR("P-256"),
+  ln_jwk k = {.kty = LN_STR("EC"),
+              .crv = LN_STR("P-256"),
               .x = LN_STR("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"),
               .y = LN_STR("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM")};
   assert_true(ln_jwk_pem(&k, &pem, &err));
@@ -322,9 +336,13 @@ static void test_points(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_each_algorithm), cmocka_unit_test(test_other_algorithms),
-      cmocka_unit_test(test_public_key_as_a_secret), cmocka_unit_test(test_keys), cmocka_unit_test(test_claims),
-      cmocka_unit_test(test_at_hash), cmocka_unit_test(test_no_bit_may_change), cmocka_unit_test(test_points)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_algorithm),
+                                     cmocka_unit_test(test_other_algorithms),
+                                     cmocka_unit_test(test_public_key_as_a_secret),
+                                     cmocka_unit_test(test_keys),
+                                     cmocka_unit_test(test_claims),
+                                     cmocka_unit_test(test_at_hash),
+                                     cmocka_unit_test(test_no_bit_may_change),
+                                     cmocka_unit_test(test_points)};
   return cmocka_run_group_tests_name("ID tokens", tests, setup, teardown);
 }

@@ -6,18 +6,24 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT(z) {(z), sizeof(z) - 1}
+#define TEXT(z)                                                                                              \
+  { (z), sizeof(z) - 1 }
 
-static ln_str viewers[] = {TEXT("all")}, operators[] = {TEXT("soc"), TEXT("night")}, approvers[] = {TEXT("leads")},
-              admins[] = {TEXT("root")};
-static const ln_oidc_config plain = {.issuer = TEXT("https://id.example"), .client_id = TEXT("us"),
-                                     .claim = TEXT("preferred_username"), .roles_claim = TEXT("groups"),
-                                     .viewer = {viewers, 1}, .operators = {operators, 2}, .approver = {approvers, 1},
+static ln_str viewers[] = {TEXT("all")}, operators[] = {TEXT("soc"), TEXT("night")},
+              approvers[] = {TEXT("leads")}, admins[] = {TEXT("root")};
+static const ln_oidc_config plain = {.issuer = TEXT("https://id.example"),
+                                     .client_id = TEXT("us"),
+                                     .claim = TEXT("preferred_username"),
+                                     .roles_claim = TEXT("groups"),
+                                     .viewer = {viewers, 1},
+                                     .operators = {operators, 2},
+                                     .approver = {approvers, 1},
                                      .admin = {admins, 1}};
 static ln_host *host;
 
@@ -58,23 +64,33 @@ static void test_roles(void **state) {
   assert_string_equal(made(&plain, "{" ANN ",\"groups\":\"all\"}"), "ann viewer");
   assert_string_equal(made(&plain, "{" ANN ",\"groups\":[\"all\",\"soc\",\"leads\"]}"), "ann approver");
   assert_string_equal(made(&plain, "{" ANN ",\"groups\":[\"soc\",\"root\"]}"), "ann admin");
-  static const char *const none[] = {"{" ANN "}", "{" ANN ",\"groups\":[]}", "{" ANN ",\"groups\":[\"Soc\",\"so\",\"soc \"]}",
-                                     "{" ANN ",\"groups\":{\"soc\":\"soc\"}}", "{" ANN ",\"groups\":[[\"soc\"]]}",
-                                     "{" ANN ",\"groups\":true}", "{" ANN ",\"groups\":\"all,soc\"}"};
-  for (size_t i = 0; i < sizeof none / sizeof *none; i++) assert_string_equal(made(&plain, none[i]), "forbidden");
+  static const char *const none[] = {"{" ANN "}",
+                                     "{" ANN ",\"groups\":[]}",
+                                     "{" ANN ",\"groups\":[\"Soc\",\"so\",\"soc \"]}",
+                                     "{" ANN ",\"groups\":{\"soc\":\"soc\"}}",
+                                     "{" ANN ",\"groups\":[[\"soc\"]]}",
+                                     "{" ANN ",\"groups\":true}",
+                                     "{" ANN ",\"groups\":\"all,soc\"}"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    assert_string_equal(made(&plain, none[i]), "forbidden");
   ln_oidc_config inner = plain;
   inner.roles_claim = LN_STR("realm.roles");
   assert_string_equal(made(&inner, "{" ANN ",\"realm\":{\"roles\":[\"soc\"]}}"), "ann operator");
-  assert_string_equal(made(&inner, "{" ANN ",\"realm.roles\":[\"root\"],\"realm\":{\"roles\":[\"soc\"]}}"), "ann admin");
+  assert_string_equal(made(&inner, "{" ANN ",\"realm.roles\":[\"root\"],\"realm\":{\"roles\":[\"soc\"]}}"),
+                      "ann admin");
   assert_string_equal(made(&inner, "{" ANN ",\"realm\":\"roles\",\"roles\":[\"soc\"]}"), "forbidden");
 }
 
 static void test_names(void **state) {
   (void)state;
 #define SOC ",\"groups\":[\"soc\"]}"
-  assert_string_equal(made(&plain, "{\"preferred_username\":\"Ann.O_K-1@ACME.example\"" SOC), "ann.o_k-1@acme.example operator");
-  static const char *const bad[] = {"\"\"", "\"a b\"", "\"a/b\"", "\"\\u00e4nn\"", "\"a\\n\"", "7", "[\"ann\"]",
-                                    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+  assert_string_equal(made(&plain, "{\"preferred_username\":\"Ann.O_K-1@ACME.example\"" SOC),
+                      "ann.o_k-1@acme.example operator");
+  static const char *const bad[] = {
+      "\"\"",      "\"a b\"",
+      "\"a/b\"",   "\"\\u00e4nn\"",
+      "\"a\\n\"",  "7",
+      "[\"ann\"]", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
   char claims[200];
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     snprintf(claims, sizeof claims, "{\"preferred_username\":%s" SOC, bad[i]);
@@ -84,16 +100,23 @@ static void test_names(void **state) {
   ln_oidc_config ours = plain;
   ours.domain = LN_STR("acme.example");
   assert_string_equal(made(&ours, "{\"preferred_username\":\"Ann@Acme.Example\"" SOC), "ann operator");
-  static const char *const others[] = {"ann", "ann@evil.example", "@acme.example", "ann@notacme.example", "annacme.example",
+  static const char *const others[] = {"ann",
+                                       "ann@evil.example",
+                                       "@acme.example",
+                                       "ann@notacme.example",
+                                       "annacme.example",
                                        "ann@acme.example.evil"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     snprintf(claims, sizeof claims, "{\"preferred_username\":\"%s\"" SOC, others[i]);
     assert_string_equal(made(&ours, claims), "unauthorised");
   }
   ours.claim = LN_STR("email");
-  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":true" SOC), "ann operator");
-  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":false" SOC), "unauthorised");
-  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":\"true\"" SOC), "unauthorised");
+  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":true" SOC),
+                      "ann operator");
+  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":false" SOC),
+                      "unauthorised");
+  assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\",\"email_verified\":\"true\"" SOC),
+                      "unauthorised");
   assert_string_equal(made(&ours, "{\"email\":\"ann@acme.example\"" SOC), "unauthorised");
 }
 
@@ -171,7 +194,8 @@ static void test_there_and_back(void **state) {
 static void test_paths(void **state) {
   (void)state;
   static const char *const good[] = {"/", "/a/b", "/#/approvals/7", "/?a=b&c=%2F", "/a//b"};
-  static const char *const bad[] = {"", "a", "//a", "/\\a", "\\a", "/a b", "/a\n", "/a\"", "/<", "http://a", "/\xc3\xa4", "/a'b"};
+  static const char *const bad[] = {"",     "a",    "//a", "/\\a",     "\\a",       "/a b",
+                                    "/a\n", "/a\"", "/<",  "http://a", "/\xc3\xa4", "/a'b"};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++)
     if (!ln_is_own_path(ln_str_of(good[i]))) fail_msg("%s", good[i]);
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

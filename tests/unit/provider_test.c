@@ -1,10 +1,12 @@
-/* provider_test.c: what a provider says of itself and its keys: when it is asked, who waits, what is believed. */
+/* provider_test.c: what a provider says of itself and its keys: when it is asked, who waits, what is
+** believed. */
 #include "server/provider.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -13,15 +15,15 @@
 
 enum { MINUTE = 60000, HOUR = 3600000 };
 
-#define ENDPOINTS                                                                                           \
-  "\"authorization_endpoint\":\"https://id.example/auth\",\"token_endpoint\":\"https://id.example/token\"," \
+#define ENDPOINTS                                                                                            \
+  "\"authorization_endpoint\":\"https://id.example/auth\",\"token_endpoint\":\"https://id.example/token\","  \
   "\"jwks_uri\":\"https://keys.example/jwks\""
 #define GOOD "{\"issuer\":\"https://id.example/a/\"," ENDPOINTS "}"
 
 static ln_config config;
 static ln_engine engine;
 static ln_provider *provider;
-static const char *discovery, *keys;                     /* what it answers; NULL: nobody is there          */
+static const char *discovery, *keys; /* what it answers; NULL: nobody is there          */
 static int status, n_discovery, n_keys, told, failed;
 
 static void no_free(ln_sim_reply *r) { (void)r; }
@@ -34,7 +36,9 @@ static bool answer(void *arg, const ln_request *r, ln_sim_reply *out) {
   assert_true(r->timeout_ms > 0 && r->max_response > 0);
   *(first ? &n_discovery : &n_keys) += 1;
   const char *text = first ? discovery : keys;
-  *out = (ln_sim_reply){.answer = {.sent = LN_ANSWERED, .status = status, .body = ln_str_of(text)}, .after_ms = 5, .free = no_free};
+  *out = (ln_sim_reply){.answer = {.sent = LN_ANSWERED, .status = status, .body = ln_str_of(text)},
+                        .after_ms = 5,
+                        .free = no_free};
   return text != NULL;
 }
 
@@ -42,7 +46,8 @@ static int setup(void **state) {
   (void)state;
   ln_err err = {.code = ""};
   config = (ln_config){.oidc = {.issuer = LN_STR("https://id.example/a/"), .client_id = LN_STR("us")}};
-  engine = (ln_engine){.config = &config, .loop = ln_loop_sim(1, 1795600000000, &err), .host = ln_host_new(&err)};
+  engine =
+      (ln_engine){.config = &config, .loop = ln_loop_sim(1, 1795600000000, &err), .host = ln_host_new(&err)};
   engine.transport = ln_transport_sim(engine.loop, answer, NULL, &err);
   discovery = GOOD;
   keys = "{\"keys\":[]}";
@@ -87,9 +92,10 @@ static void test_once_an_hour(void **state) {
   nap(10);
   for (int i = 0; i < 3; i++) assert_true(want(LN_DISCOVERY));
   assert_int_equal(n_discovery, 1);
-  assert_true(ln_str_eq(ln_v_get_str(ln_provider_view(provider, LN_DISCOVERY), "token_endpoint"), LN_STR("https://id.example/token")));
+  assert_true(ln_str_eq(ln_v_get_str(ln_provider_view(provider, LN_DISCOVERY), "token_endpoint"),
+                        LN_STR("https://id.example/token")));
   nap(HOUR);
-  discovery = NULL;                                      /* what is old is no longer good                   */
+  discovery = NULL; /* what is old is no longer good                   */
   assert_false(want(LN_DISCOVERY));
   discovery = GOOD;
   assert_true(want(LN_DISCOVERY));
@@ -105,7 +111,7 @@ static void test_many_wait_for_one(void **state) {
   nap(100);
   assert_int_equal(n_discovery, 1);
   assert_int_equal(told, 3);
-  ln_provider_want(provider, LN_KEYS, &w[0]);            /* and one that is still waited for at the end     */
+  ln_provider_want(provider, LN_KEYS, &w[0]); /* and one that is still waited for at the end     */
 }
 
 static void test_keys_are_renewed_once_a_minute(void **state) {
@@ -125,7 +131,7 @@ static void test_keys_are_renewed_once_a_minute(void **state) {
   assert_int_equal(n_keys, 2);
   assert_true(ln_str_find(ln_provider_view(provider, LN_KEYS), LN_STR("new")) >= 0);
   assert_false(ln_provider_renew_keys(provider));
-  nap(HOUR);                                             /* a key that was taken back is not believed for ever */
+  nap(HOUR); /* a key that was taken back is not believed for ever */
   assert_true(want(LN_KEYS));
   assert_int_equal(n_keys, 3);
 }
@@ -133,17 +139,29 @@ static void test_keys_are_renewed_once_a_minute(void **state) {
 static void test_what_is_not_believed(void **state) {
   (void)state;
   static const char *const bad[] = {
-      "", "[]", "{}", "7", "{\"issuer\":\"https://id.example/a/\"}", "{\"issuer\":\"https://id.example/a\"," ENDPOINTS "}",
-      "{\"issuer\":\"https://evil.example/a/\"," ENDPOINTS "}", "{" ENDPOINTS "}", "{\"issuer\":[\"https://id.example/a/\"]," ENDPOINTS "}",
-      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"http://id.example/auth\",\"token_endpoint\":"
+      "",
+      "[]",
+      "{}",
+      "7",
+      "{\"issuer\":\"https://id.example/a/\"}",
+      "{\"issuer\":\"https://id.example/a\"," ENDPOINTS "}",
+      "{\"issuer\":\"https://evil.example/a/\"," ENDPOINTS "}",
+      "{" ENDPOINTS "}",
+      "{\"issuer\":[\"https://id.example/a/\"]," ENDPOINTS "}",
+      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"http://id.example/"
+      "auth\",\"token_endpoint\":"
       "\"https://id.example/token\",\"jwks_uri\":\"https://id.example/jwks\"}",
-      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/auth\",\"token_endpoint\":"
+      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/"
+      "auth\",\"token_endpoint\":"
       "\"http://127.0.0.1/token\",\"jwks_uri\":\"https://id.example/jwks\"}",
-      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/auth\",\"token_endpoint\":"
+      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/"
+      "auth\",\"token_endpoint\":"
       "\"https://127.0.0.1/token\",\"jwks_uri\":\"https://id.example/jwks\"}",
-      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/auth\",\"token_endpoint\":"
+      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"https://id.example/"
+      "auth\",\"token_endpoint\":"
       "\"https://id.example/token\",\"jwks_uri\":\"https://id.example@evil.example/jwks\"}",
-      "{\"issuer\":\"https://id.example/a/\",\"authorization_endpoint\":\"javascript:alert(1)\",\"token_endpoint\":"
+      "{\"issuer\":\"https://id.example/a/"
+      "\",\"authorization_endpoint\":\"javascript:alert(1)\",\"token_endpoint\":"
       "\"https://id.example/token\",\"jwks_uri\":\"https://id.example/jwks\"}",
       "{\"issuer\":\"https://id.example/a/\",\"userinfo_endpoint\":\"ftp://id.example/\"," ENDPOINTS "}"};
   nap(10);

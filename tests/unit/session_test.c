@@ -3,11 +3,12 @@
 #include "tests/unit/store_help.h"
 
 #include "base/hash.h"
-#include "server/session.h"
 #include "server/person.h"
+#include "server/session.h"
 #include "server/token.h"
 
-#define TEXT(z) {(z), sizeof(z) - 1}
+#define TEXT(z)                                                                                              \
+  { (z), sizeof(z) - 1 }
 
 static ln_str groups[] = {TEXT("all")};
 static ln_config config = {.oidc = {.issuer = TEXT("https://id.example"), .viewer = {groups, 1}}};
@@ -56,9 +57,14 @@ static bool add_row(ln_tx *tx, void *arg, ln_err *err) {
   hash(id_of(r->end), sha256);
   assert_true(ln_person_origin(&config.oidc, origin));
   if (r->token[0]) hash(r->token, origin);
-  ln_session_row s = {.sha256 = ln_str_of(sha256), .who = ln_str_of(r->who), .role = LN_STR("operator"),
-                      .how = r->token[0] ? LN_STR("token") : LN_STR("oidc"), .origin = ln_str_of(origin),
-                      .made_ms = r->ms, .used_ms = r->ms, .ends_ms = r->ms + LN_SESSION_MOST_MS};
+  ln_session_row s = {.sha256 = ln_str_of(sha256),
+                      .who = ln_str_of(r->who),
+                      .role = LN_STR("operator"),
+                      .how = r->token[0] ? LN_STR("token") : LN_STR("oidc"),
+                      .origin = ln_str_of(origin),
+                      .made_ms = r->ms,
+                      .used_ms = r->ms,
+                      .ends_ms = r->ms + LN_SESSION_MOST_MS};
   return ln_tx_session_add(tx, &s, LN_SESSION_IDLE_MS, err);
 }
 
@@ -69,7 +75,11 @@ static void begin(const char *end, const char *who, const char *token, int64_t m
 }
 
 /* n sessions with the ids PREFIX0 …, `each` of a person, a millisecond apart. */
-typedef struct rows { const char *prefix; int n, each; int64_t ms; } rows;
+typedef struct rows {
+  const char *prefix;
+  int n, each;
+  int64_t ms;
+} rows;
 
 static bool add_rows(ln_tx *tx, void *arg, ln_err *err) {
   const rows *all = arg;
@@ -106,10 +116,10 @@ static void test_until_it_is_over(void **state) {
   assert_int_equal(c.role, LN_ROLE_OPERATOR);
   assert_int_equal(c.expires_ms, AT + 12 * (int64_t)HOUR);
   assert_false(believed("2", AT, &c));
-  assert_false(believed("1", AT + HOUR, &c));            /* nobody used it meanwhile                      */
+  assert_false(believed("1", AT + HOUR, &c)); /* nobody used it meanwhile                      */
   for (int64_t t = AT; t < AT + 12 * (int64_t)HOUR; t += HOUR - 1) {
     assert_true(believed("1", t, &c));
-    run_job(engine.store, nothing, NULL);                /* the note of its use goes with it              */
+    run_job(engine.store, nothing, NULL); /* the note of its use goes with it              */
   }
   assert_false(believed("1", AT + 12 * (int64_t)HOUR, &c)); /* however much it is used                    */
 }
@@ -132,7 +142,7 @@ static void test_of_a_token(void **state) {
   char *one = token("ann", LN_ROLE_VIEWER, far + HOUR / 2), *two = token("bob", LN_ROLE_ADMIN, 0);
   begin("1", "ann", one, far);
   begin("2", "bob", two, far);
-  begin("3", "eve", "lnt_none", far);                    /* of a token that never was                     */
+  begin("3", "eve", "lnt_none", far); /* of a token that never was                     */
   assert_true(believed("1", far, &c));
   assert_int_equal(c.role, LN_ROLE_VIEWER);
   assert_int_equal(c.expires_ms, far + HOUR / 2);
@@ -144,6 +154,28 @@ static void test_of_a_token(void **state) {
   assert_false(believed("2", far, &c));
   free(one);
   free(two);
+}
+
+/* What was shown once is looked at again by streams that go on. */
+static void test_still(void **state) {
+  (void)state;
+  ln_err err = {.code = ""};
+  bool was;
+  int64_t far = 4000000000000;
+  char *one = token("ann", LN_ROLE_VIEWER, far + HOUR);
+  ln_caller by_token, by_session;
+  begin("1", "ann", one, far);
+  assert_true(ln_auth_bearer(&engine, ln_str_of(one), far, &by_token, &err));
+  assert_true(believed("1", far, &by_session));
+  assert_true(ln_auth_still(&engine, &by_token, far));
+  assert_true(ln_auth_still(&engine, &by_session, far));
+  assert_false(ln_auth_still(&engine, &by_token, far + HOUR));
+  assert_false(ln_auth_still(&engine, &by_session, far + HOUR));
+  assert_true(ln_token_rm(engine.store, LN_STR("ann"), LN_STR("root"), &was, &err));
+  assert_false(ln_auth_still(&engine, &by_token, far));
+  assert_false(ln_auth_still(&engine, &by_session, far));
+  assert_false(ln_auth_still(&engine, &(ln_caller){.role = LN_ROLE_ADMIN}, far));
+  free(one);
 }
 
 /* Whoever is let in by other rules has to come by them. */
@@ -177,7 +209,7 @@ static void test_how_many(void **state) {
   rows of_one = {"p", 20, 20, AT}, of_many = {"q", 1024, 10, AT + 100};
   run_job(engine.store, add_rows, &of_one);
   assert_int_equal(count("p", 20, AT + 20), 16);
-  assert_false(believed("p3", AT + 20, &c));              /* the first ones made room                      */
+  assert_false(believed("p3", AT + 20, &c)); /* the first ones made room                      */
   assert_true(believed("p4", AT + 20, &c));
   run_job(engine.store, add_rows, &of_many);
   assert_int_equal(count("p", 20, AT + 2000), 0);
@@ -197,32 +229,48 @@ static bool from_own(const char *own, bool secure, const ln_header *h, size_t n)
 static void test_whose_page(void **state) {
   (void)state;
   const ln_header host = {LN_STR("Host"), LN_STR("ir.example:8443")};
-  static const struct { const char *origin; bool by_host, by_own; } cases[] = {
-      {"https://ir.example:8443", true, false}, {"HTTPS://IR.example:8443", true, false},
-      {"https://ir.example", false, true},      {"https://ir.example:443", false, false},
-      {"ftp://ir.example:8443", false, false},  {"null", false, false},
-      {"", false, false},                       {"https://ir.example:8443.evil", false, false},
-      {"//ir.example:8443", false, false},      {"http://ir.example", false, false}};
+  static const struct {
+    const char *origin;
+    bool by_host, by_own;
+  } cases[] = {{"https://ir.example:8443", true, false},
+               {"HTTPS://IR.example:8443", true, false},
+               {"https://ir.example", false, true},
+               {"https://ir.example:443", false, false},
+               {"ftp://ir.example:8443", false, false},
+               {"null", false, false},
+               {"", false, false},
+               {"https://ir.example:8443.evil", false, false},
+               {"//ir.example:8443", false, false},
+               {"http://ir.example", false, false}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const ln_header h[] = {host, {LN_STR("Origin"), ln_str_of(cases[i].origin)}};
     if (from_own("", false, h, 2) != cases[i].by_host) fail_msg("by Host: %s", cases[i].origin);
-    if (from_own("https://ir.example", true, h, 2) != cases[i].by_own) fail_msg("by name: %s", cases[i].origin);
+    if (from_own("https://ir.example", true, h, 2) != cases[i].by_own)
+      fail_msg("by name: %s", cases[i].origin);
   }
   const ln_header plain[] = {host, {LN_STR("Origin"), LN_STR("http://ir.example:8443")}};
   assert_true(from_own("", false, plain, 2));
   assert_false(from_own("", true, plain, 2));
-  const ln_header twice[] = {host, {LN_STR("Origin"), LN_STR("https://ir.example:8443")},
+  const ln_header twice[] = {host,
+                             {LN_STR("Origin"), LN_STR("https://ir.example:8443")},
                              {LN_STR("origin"), LN_STR("https://ir.example:8443")}};
   assert_false(from_own("", false, twice, 3));
-  assert_false(from_own("", false, twice + 1, 1));              /* no Host to compare with                       */
+  assert_false(from_own("", false, twice + 1, 1)); /* no Host to compare with                       */
 }
 
 static void test_cookies(void **state) {
   (void)state;
-  static const struct { const char *text, *plain, *secure; } cases[] = {
-      {"lunette=a", "a", ""},           {"lunette=a; lunette=b", "", ""}, {"__Host-lunette=a; lunette=b", "b", "a"},
-      {"x=1;lunette=a ;y=2", "a", ""},  {"Lunette=a", "", ""},            {"lunette", "", ""},
-      {"xlunette=a", "", ""},           {"lunette=a=b", "a=b", ""},       {";;lunette=;", "", ""}};
+  static const struct {
+    const char *text, *plain, *secure;
+  } cases[] = {{"lunette=a", "a", ""},
+               {"lunette=a; lunette=b", "", ""},
+               {"__Host-lunette=a; lunette=b", "b", "a"},
+               {"x=1;lunette=a ;y=2", "a", ""},
+               {"Lunette=a", "", ""},
+               {"lunette", "", ""},
+               {"xlunette=a", "", ""},
+               {"lunette=a=b", "a=b", ""},
+               {";;lunette=;", "", ""}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const ln_header h = {LN_STR("cookie"), ln_str_of(cases[i].text)};
     const ln_server_request r = {.headers = &h, .n_headers = 1};
@@ -234,7 +282,12 @@ static void test_cookies(void **state) {
 
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-  const struct CMUnitTest tests[] = {T(test_until_it_is_over), T(test_of_a_token), T(test_of_other_rules), T(test_how_many),
-                                     cmocka_unit_test(test_whose_page), cmocka_unit_test(test_cookies)};
+  const struct CMUnitTest tests[] = {T(test_until_it_is_over),
+                                     T(test_of_a_token),
+                                     T(test_of_other_rules),
+                                     T(test_still),
+                                     T(test_how_many),
+                                     cmocka_unit_test(test_whose_page),
+                                     cmocka_unit_test(test_cookies)};
   return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
