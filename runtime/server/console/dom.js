@@ -108,15 +108,29 @@ export function problem(error) {
   return h("p", { class: "problem", role: "alert" }, what);
 }
 
+const FOCUSABLE = "a, button, input, select, summary, [tabindex]";
+
+// What has the focus: the how manyth of what can have it, in which part that has a key.
+function focusIn(into) {
+  const e = document.activeElement;
+  if (!into.contains(e)) return null;
+  const keyed = e.closest("[data-key]"), part = into.contains(keyed) ? keyed : into;
+  return { key: part.dataset.key, at: [...part.querySelectorAll(FOCUSABLE)].indexOf(e) };
+}
+
+function focusAgain(into, had) {
+  const part = had.key === into.dataset.key ? into
+    : [...into.querySelectorAll("[data-key]")].find(e => e.dataset.key === had.key);
+  part?.querySelectorAll(FOCUSABLE)[had.at]?.focus({ preventScroll: true });
+}
+
 /** Puts other children into an element; what was open stays open, and what had the focus has it. */
 export function swap(into, ...children) {
-  const open = [...into.querySelectorAll("details[open][data-key]")].map(e => e.dataset.key);
-  const had = into.contains(document.activeElement) ? document.activeElement.id : "";
-  const focused = had !== "" || into === document.activeElement;
+  const open = [...into.querySelectorAll("details[open][data-key]")].map(e => e.dataset.key), had = focusIn(into);
   into.replaceChildren();
   add(into, children);
   for (const e of into.querySelectorAll("details[data-key]")) if (open.includes(e.dataset.key)) e.open = true;
-  if (focused && had) document.getElementById(had)?.focus();
+  if (had) focusAgain(into, had);
 }
 
 /** A button that asks the server for something: off while it does, and what comes back is said beside it. */

@@ -3,7 +3,7 @@ import { Problem, coalesced, get, listen, onSignedOut, send } from "./api.js";
 import { badge, deed, faint, h, link, none, para, problem, refreshTimes, strong, swap } from "./dom.js";
 import { TROUBLE_MOST, alerts, held, now, runs } from "./lists.js";
 import { approval, approvals, freeze, frozenList } from "./people.js";
-import { TROUBLE, list, may, plain, route } from "./pure.js";
+import { TROUBLE, list, may, plain, route, way } from "./pure.js";
 import { run } from "./run.js";
 import { coverage, health, ills, playbooks } from "./site.js";
 
@@ -25,24 +25,31 @@ function drawNav() {
   const at = route(location.hash).page, waiting = app.approvals.length;
   const marks = { now: app.trouble.length, approvals: waiting, freeze: app.frozen.length,
                   health: app.health && app.health.status !== "green" && app.health.status };
-  nav.replaceChildren(...NAV.map(label => {
-    const name = label.toLowerCase(), mark = marks[name];
-    return h("a", { href: `#/${name}`, "aria-current": at === name && "page" }, label, mark ? [" ", badge("bad", mark)] : null);
-  }));
+  if (!nav.childElementCount) nav.append(...NAV.map(label => h("a", { href: way(label.toLowerCase()) }, label, " ", h("span"))));
+  for (const a of nav.children) {                        // in place: one of them may have the focus
+    const name = a.hash.slice(2), mark = String(marks[name] || "");
+    if (at === name) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+    if (a.lastChild.textContent !== mark) a.lastChild.replaceChildren(...(mark ? [badge("bad", mark)] : []));
+  }
   document.title = plain(`${waiting ? `(${waiting}) ` : ""}${page ? page.title + " · " : ""}Lunette`);
 }
 
+let said = "";                                          // what the banner says: read out only when it is another
+
 function drawBanner() {
   if (!app.session) return;
-  const parts = [];
-  const told = page?.title === "Freeze";                 // that page says it itself
+  const parts = [], told = page?.title === "Freeze";     // that page says it itself
+  const saying = JSON.stringify([told ? [] : app.frozen, app.health && app.health.why]);
+  if (saying === said) return;
+  said = saying;
   if (app.frozen.length && !told) parts.push(h("h2", {}, "Writes are frozen"), frozenList(app, app.frozen));
   const other = app.health ? ills({ why: list(app.health.why).filter(w => w !== "frozen") }) : [];
   if (other.length) parts.push(para(badge("bad", "red"), " ", other.join("; "), ". ", link("#/health", "Health")));
   swap(banner, parts);
 }
 
-async function lookAtFreezes() { app.froze(list((await get("/v1/freeze")).frozen)); }
+async function lookAtFreezes() { app.froze((await get("/v1/freeze")).frozen); }
 
 async function lookAtHealth() {
   app.health = await get("/healthz");
@@ -68,7 +75,8 @@ async function lookAtTrouble() {
 function quietly(fn) { return fn().catch(error => { if (!(error instanceof Problem)) throw error; }); }
 
 app.froze = frozen => {
-  app.frozen = list(frozen);
+  if (JSON.stringify(frozen) === JSON.stringify(app.frozen)) return;
+  app.frozen = frozen;
   drawNav();
   drawBanner();
   page?.frozen?.();
@@ -141,6 +149,7 @@ function leave() {
   app.session = null;
   app.approvals = app.frozen = app.trouble = [];
   app.health = null;
+  said = "";
   turn++;
   nav.replaceChildren();
   banner.replaceChildren();
@@ -155,14 +164,14 @@ function wayBack() { return "/v1/signin/oidc?return=" + encodeURIComponent("/" +
 async function drawSignIn(error) {
   const ways = await get("/v1/signin").catch(() => ({ oidc: false }));
   const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
-  const said = h("div", {}, error && problem(error));
+  const why = h("div", {}, error && problem(error));
   const enter = async e => {
     e.preventDefault();
     try {
       await send("POST", "/v1/session", { token: token.value.trim() });
       await begin();
     } catch (refused) {
-      swap(said, problem(refused));
+      swap(why, problem(refused));
       token.select();
     }
   };
@@ -170,7 +179,7 @@ async function drawSignIn(error) {
   main.replaceChildren(h("form", { class: "signin", on: { submit: enter } },
     h("h1", {}, "Sign in"),
     ways.oidc && para(h("a", { class: "button", href: wayBack() }, "Sign in with ", ways.name || "your account")),
-    h("label", { for: "token" }, "API token"), token, h("button", { type: "submit" }, "Sign in"), said,
+    h("label", { for: "token" }, "API token"), token, h("button", { type: "submit" }, "Sign in"), why,
     faint("A token is made by: lunette token add NAME --role ROLE")));
   token.focus();
 }

@@ -93,8 +93,10 @@ await page.locator("main table").waitFor();
 const other = (await api("operator", "POST", "/v1/runs", { playbook: "counts" })).run;
 const row = page.locator(`tr[data-key="${other}"]`);
 await row.getByText(/^(running|waiting)$/).waitFor();
+await row.locator("a").focus();
 await api("operator", "POST", `/v1/runs/${other}/signals/go`, { value: 1 });
 await row.getByText("completed").waitFor();
+assert.equal(await page.evaluate(() => document.activeElement.closest("tr")?.dataset.key), other); // still there
 said("a run appears, goes and ends without anybody asking");
 
 await go(page, "#/playbooks");
