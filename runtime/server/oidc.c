@@ -400,10 +400,11 @@ static void check(void *arg, const ln_err *no_keys) {
 
 /* What the provider calls an error, if that is a word. */
 static void add_word(ln_err *err, ln_str word) {
-  size_t n = 0;
-  while (n < word.n && n < 40 && ((word.p[n] >= 'a' && word.p[n] <= 'z') || word.p[n] == '_')) n++;
-  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (%.*s)",
-          n == word.n && n ? (int)n : 7, n == word.n && n ? word.p : "unknown");
+  bool is_word = word.p && word.n && word.n <= 40;
+  for (size_t i = 0; is_word && i < word.n; i++)
+    is_word = (word.p[i] >= 'a' && word.p[i] <= 'z') || word.p[i] == '_';
+  if (!is_word) word = LN_STR("it did not say why");
+  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (" LN_STR_FMT ")", LN_STR_ARG(word));
 }
 
 static void on_tokens(void *arg, const ln_answer *a) {

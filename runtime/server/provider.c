@@ -122,14 +122,14 @@ static bool fetch(document *d) {
   ln_buf url;
   ln_buf_init(&url, 1 << 14);
   const ln_header accept = {LN_STR("Accept"), LN_STR("application/json")};
+  ln_request r = {.method = LN_STR("GET"),
+                  .headers = &accept,
+                  .n_headers = 1,
+                  .timeout_ms = TIMEOUT_MS,
+                  .max_response = MOST,
+                  .loopback_ok = d->p->c->loopback};
   if (put_url(d, &url)) {
-    const ln_request r = {.method = LN_STR("GET"),
-                          .url = ln_buf_view(&url),
-                          .headers = &accept,
-                          .n_headers = 1,
-                          .timeout_ms = TIMEOUT_MS,
-                          .max_response = MOST,
-                          .loopback_ok = d->p->c->loopback};
+    r.url = ln_buf_view(&url);
     d->asked_ms = now(d->p);
     d->sending = t->send(t, &r, fetched, d);
   }

@@ -345,8 +345,9 @@ bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg,
 bool ln_store_backup(ln_store *s, const char *file, ln_err *err);
 /* Appends why the store is one of another moment (a backup, or a copy); nothing: it is the one it was. */
 bool ln_store_copied(ln_store *s, ln_buf *why, ln_err *err);
-/* Makes such a store the one of now, once: its live runs are nobody's, wait (`waiting`: as their rows have
-** it), and have the key "restored" in `wait`.  why as above: empty when there was nothing to do. */
+/* Makes such a store the one of now, once: its sessions are over, its live runs are nobody's, wait
+** (`waiting`: as their rows have it), and have the key "restored" in `wait`.  why as above: empty when there
+** was nothing to do. */
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err);
 /* When the run came to wait for that; 0: it does not.  Whoever takes it over takes those that it began along:
 ** they are due. */

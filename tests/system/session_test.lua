@@ -124,12 +124,12 @@ sys.test("with TLS the cookie is the browser's for this host and https alone", f
   eq(http:call("GET", "/v1/session", { session = cookie, cacert = ca }).doc().who, "viewer")
   -- A page that is reached without TLS can set the other name, and can send it.
   eq(http:call("GET", "/v1/session", { session = cookie:match "__Host%-(.*)", cacert = ca }).status, 401)
-  local function change(origin)
+  local function sign_out(origin)
     return http:call("DELETE", "/v1/session", { headers = { Cookie = cookie, Origin = origin, ["X-Lunette"] = "1" },
                                                 cacert = ca }).status
   end
-  eq(change((http.url:gsub("^https", "http"))), 403)
-  eq(change(http.url), 200)
+  eq(sign_out((http.url:gsub("^https", "http"))), 403)
+  eq(sign_out(http.url), 200)
   eq(http:call("GET", "/v1/openapi.json", { as = "viewer", cacert = ca }).doc().components.securitySchemes.session.name,
      "__Host-lunette")
   job.stop()
