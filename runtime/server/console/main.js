@@ -94,6 +94,7 @@ function onEvent(kind, e) {
   if (kind === "library" || kind === "open") healthAgain();
   if (kind === "open" || kind === "reset" || (kind === "run" && (TROUBLE.includes(e.for) || app.trouble.length))) troubleAgain();
   if (kind === "reset" || (kind === "run" && e.for === "frozen")) freezesAgain();
+  if (kind === "closed") freezesAgain();                 // which finds out whether it was the session that ended
   if (kind === "reset" || (kind === "open" && stream?.opened)) page?.again();
   if (kind === "open" && stream) stream.opened = true;
   page?.event(kind, e);

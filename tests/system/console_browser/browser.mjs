@@ -147,11 +147,16 @@ for (const b of await main(looker).getByRole("button").all()) assert.equal(await
 await main(looker).getByText("you are signed in as viewer").first().waitFor();
 await go(looker, "#/approvals");
 await main(looker).getByText("you are signed in as viewer").first().waitFor();
+const tab = await looker.context().newPage();             // the same session, in another tab
+await tab.goto(url + "/#/runs");
+await tab.locator("main table").waitFor();
 await looker.getByRole("button", { name: "Sign out" }).click();
 await looker.waitForSelector("#token");
 assert.equal(await looker.locator("#nav a").count(), 0);
 await looker.reload();
 await looker.waitForSelector("#token");
+await tab.waitForSelector("#token");                     // before anybody touches it
+assert.equal(await tab.locator("main table").count(), 0);
 said("a viewer is offered what a viewer may, and signs out");
 
 // Signing out while something happens: what was about to be asked for is not shown any more, and nothing breaks.
