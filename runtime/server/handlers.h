@@ -29,6 +29,7 @@ bool ln_api_signin_begin(ln_api *a, ln_err *err);
 bool ln_api_signin_end(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
+bool ln_api_approval(ln_api *a, ln_err *err);
 bool ln_api_decide(ln_api *a, ln_err *err);
 bool ln_api_freezes(ln_api *a, ln_err *err);
 bool ln_api_freeze(ln_api *a, ln_err *err);
@@ -44,6 +45,9 @@ bool ln_api_openapi(ln_api *a, ln_err *err);
 bool ln_api_events(ln_api *a, ln_err *err);
 /* api_audit.c */
 bool ln_api_audit(ln_api *a, ln_err *err);
+/* api_console.c */
+bool ln_api_console(ln_api *a, ln_err *err);
+bool ln_api_console_file(ln_api *a, ln_err *err);
 /* api_health.c */
 bool ln_api_health(ln_api *a, ln_err *err);
 bool ln_api_ready(ln_api *a, ln_err *err);

@@ -130,15 +130,26 @@ void ln_api_say(ln_api *a, const char *name, ln_str value) {
 
 enum { HEADERS_MOST = SAID_MOST + 6 };
 
-/* An answer is data for programs: no browser is to run, frame, keep or guess at it. */
+static bool is_said(const ln_api *a, const char *name) {
+  for (size_t i = 0; i < a->n_said; i++)
+    if (strcmp(a->said[i].name, name) == 0) return true;
+  return false;
+}
+
+/* An answer is data for programs: no browser is to run, frame, keep or guess at it, where its handler does
+** not say otherwise. */
 static size_t headers_of(const ln_api *a, const char *type, ln_header out[HEADERS_MOST]) {
+  static const struct {
+    const char *name, *value;
+  } always[] = {{"Cache-Control", "no-store"},
+                {"X-Content-Type-Options", "nosniff"},
+                {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+                {"Referrer-Policy", "no-referrer"}};
   size_t n = 0;
   out[n++] = (ln_header){LN_STR("Content-Type"), ln_str_of(type)};
-  out[n++] = (ln_header){LN_STR("Cache-Control"), LN_STR("no-store")};
-  out[n++] = (ln_header){LN_STR("X-Content-Type-Options"), LN_STR("nosniff")};
-  out[n++] =
-      (ln_header){LN_STR("Content-Security-Policy"), LN_STR("default-src 'none'; frame-ancestors 'none'")};
-  out[n++] = (ln_header){LN_STR("Referrer-Policy"), LN_STR("no-referrer")};
+  for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+    if (!is_said(a, always[i].name))
+      out[n++] = (ln_header){ln_str_of(always[i].name), ln_str_of(always[i].value)};
   if (a->h->tls) out[n++] = (ln_header){LN_STR("Strict-Transport-Security"), LN_STR("max-age=31536000")};
   for (size_t i = 0; i < a->n_said; i++)
     out[n++] = (ln_header){ln_str_of(a->said[i].name), ln_str_of(a->said[i].value)};
@@ -221,11 +232,8 @@ void ln_api_problem(ln_api *a, const ln_err *err) {
   ln_json_key(&j, LN_STR("code"));
   ln_json_strz(&j, err->code[0] ? err->code : "failed");
   ln_json_close(&j, '}');
-  if (status == 503 || status == 429) {
-    bool told = false;
-    for (size_t k = 0; k < a->n_said; k++) told |= strcmp(a->said[k].name, "Retry-After") == 0;
-    if (!told) ln_api_say(a, "Retry-After", LN_STR("2"));
-  }
+  if ((status == 503 || status == 429) && !is_said(a, "Retry-After"))
+    ln_api_say(a, "Retry-After", LN_STR("2"));
   reply(a, status, "application/problem+json", ln_buf_view(&b));
   ln_buf_free(&b);
 }

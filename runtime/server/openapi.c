@@ -23,7 +23,7 @@ SHAPE(problem, {"type", "string"}, {"title", "string"}, {"status", "integer"}, {
       {"code", "string"});
 SHAPE(started, {"run", "string"});
 SHAPE(run_row, {"run", "string"}, {"playbook", "string"}, {"state", "string"}, {"outcome", "string?"},
-      {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
+      {"for", "string?"}, {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
 SHAPE(taken, {"alerts", "[object]"}, {"unknown", "[object]"});
 SHAPE(alert, {"alert", "integer"}, {"source", "string"}, {"id", "string"}, {"state", "string"},
       {"received", "string"}, {"by*", "string"}, {"severity*", "string"}, {"title*", "string"},

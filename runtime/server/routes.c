@@ -14,6 +14,7 @@ static const ln_field start_body[] = {
 static const ln_field list_query[] = {
     {"state", "running|waiting|completed|failed|cancelled", false, "only runs in that state"},
     {"playbook", "string", false, "only runs of that playbook"},
+    {"for", "string", false, "only runs that wait for one of these, with commas between: doubt,interrupted"},
     {"before", "string", false, "only runs that began before this one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL},
@@ -119,6 +120,8 @@ const ln_route ln_routes[] = {
      "starts a run that lifts what is held of an entity", NULL, release_body, false, 202, "Started", NULL},
     {"GET", "/v1/approvals", LN_ROLE_APPROVER, false, ln_api_approvals, "what waits for a person",
      approvals_query, NULL, false, 200, "Approvals", NULL},
+    {"GET", "/v1/approvals/{id}", LN_ROLE_APPROVER, false, ln_api_approval,
+     "one question, also when it was answered", NULL, NULL, false, 200, "Approval", NULL},
     {"POST", "/v1/approvals/{id}", LN_ROLE_APPROVER, false, ln_api_decide,
      "answers a question; never of a run that one has started", NULL, decide_body, false, 200, "Approval",
      NULL},
@@ -162,6 +165,10 @@ const ln_route ln_routes[] = {
      false, 200, "Health", NULL},
     {"GET", "/metrics", LN_ROLE_VIEWER, true, ln_api_metrics,
      "OpenMetrics; without a token where the configuration opens it", NULL, NULL, false, 200, NULL, METRICS},
+    {"GET", "/", LN_ROLE_NONE, false, ln_api_console, "the console, for a browser", NULL, NULL, false, 200,
+     NULL, "text/html; charset=utf-8"},
+    {"GET", "/console/{file}", LN_ROLE_NONE, false, ln_api_console_file, "what the console's page is made of",
+     NULL, NULL, false, 200, NULL, "*/*"},
     {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL},
 };
 

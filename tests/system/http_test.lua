@@ -14,6 +14,7 @@ local RULES = {
   ["DELETE /v1/freeze"] = "admin", ["GET /v1/playbooks"] = "viewer", ["GET /v1/coverage"] = "viewer",
   ["GET /v1/events"] = "viewer", ["GET /v1/openapi.json"] = "viewer", ["GET /healthz"] = "none",
   ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
+  ["GET /v1/approvals/{id}"] = "approver", ["GET /"] = "none", ["GET /console/{file}"] = "none",
   ["POST /v1/session"] = "none", ["GET /v1/session"] = "viewer", ["DELETE /v1/session"] = "viewer",
   ["GET /v1/signin"] = "none", ["GET /v1/signin/oidc"] = "none", ["GET /v1/signin/oidc/callback"] = "none",
 }
@@ -258,6 +259,28 @@ sys.test("cancel, signals, and lists page by page", function(t)
   eq(#all, 5)
   for i = 2, 5 do assert(all[i] < all[i - 1], "newest first, each once") end
   eq(#http:call("GET", "/v1/runs?state=cancelled", { as = "viewer" }).doc().runs, 1)
+  job.stop()
+end)
+
+sys.test("what each run waits for is in the list, and can be asked for", function(t)
+  t:playbook("naps", 'sleep "1d"')
+  t:playbook("asks", 'return approve { title = "go on?" }.by')
+  local job, http = kit.serve(t)
+  for _, name in ipairs { "naps", "asks" } do http:call("POST", "/v1/runs", { as = "operator", json = { playbook = name } }) end
+  local function waiting(query) return http:call("GET", "/v1/runs" .. query, { as = "viewer" }).doc().runs end
+  assert(t:until_true(function() return #waiting "?for=timer,approval" == 2 end))
+  for _, name in ipairs { "naps", "asks" } do
+    local rows = waiting("?for=" .. (name == "naps" and "timer" or "doubt,approval"))
+    eq(#rows, 1)
+    eq(rows[1].playbook, name)
+    eq(rows[1]["for"], name == "naps" and "timer" or "approval")
+  end
+  for _, query in ipairs { "?for=doubt", "?for=time", "?for=,", "?for=approval&state=completed" } do eq(#waiting(query), 0, query) end
+  local id = http:call("GET", "/v1/approvals", { as = "approver" }).doc().approvals[1].id
+  eq(http:call("GET", "/v1/approvals/" .. id, { as = "approver" }).doc().state, "waiting")
+  http:call("POST", "/v1/approvals/" .. id, { as = "approver", json = { decision = "deny" } })
+  eq(http:call("GET", "/v1/approvals/" .. id, { as = "approver" }).doc().state, "denied")
+  for _, none in ipairs { "999", "0", "x", "1x" } do eq(http:call("GET", "/v1/approvals/" .. none, { as = "approver" }).status, 404) end
   job.stop()
 end)
 

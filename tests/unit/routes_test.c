@@ -24,10 +24,10 @@ static ln_found found(const char *method, const char *path) {
 
 static void test_paths(void **s) {
   (void)s;
-  static const char *const none[] = {"/",
-                                     "/v1",
+  static const char *const none[] = {"/v1",
                                      "/v1/",
                                      "/v1/runs/",
+                                     "//",
                                      "//v1/runs",
                                      "/v1//runs",
                                      "/v1/./runs",
@@ -49,6 +49,8 @@ static void test_paths(void **s) {
   assert_int_equal(found("OPTIONS", "*"), LN_BAD_PATH);
   assert_int_equal(found("GET", ""), LN_BAD_PATH);
   assert_int_equal(found("get", "/v1/runs"), LN_NO_METHOD);
+  assert_int_equal(found("GET", "/"), LN_FOUND);
+  assert_int_equal(found("POST", "/"), LN_NO_METHOD);
   assert_int_equal(found("HEAD", "/v1/runs"), LN_FOUND);
   assert_int_equal(found("HEAD", "/v1/runs/x/cancel"), LN_NO_METHOD);
 }
