@@ -118,6 +118,12 @@ bench-peers:                  ## the same work on Restate and on DBOS, from npm,
 	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
 	@tests/bench/peers/run $(BUILD)
 
+ALERTS  ?= 50000
+alerts:                       ## ALERTS=N alerts posted by wrk, autocannon and curl, with kill -9 in between: none lost, none twice
+	@tests/deps build test alerts
+	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
+	@LUNETTE=$(abspath $(BIN)) tests/crash/alerts/run $(BUILD) $(ALERTS)
+
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
 	@tests/deps build test lint
 	@tests/lint
@@ -157,6 +163,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
+.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers alerts lint reference man install deb clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

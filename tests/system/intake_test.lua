@@ -139,56 +139,6 @@ sys.test("a source with a token, and its question whether it may", function(t)
   job.stop()
 end)
 
-sys.test("kill -9 under posts: every 202 is there once, and its run was begun once", function(t)
-  trigger(t)
-  local taken, n = {}, 0
-  local job, http
-  for round = 1, 3 do
-    job, http = serve(t, http)
-    -- curl posts on in the background; the process dies somewhere in between
-    local lines = {}
-    for _ = 1, 60 do
-      n = n + 1
-      lines[#lines + 1] = ("curl -s -m 5 -o /dev/null -w '%%{http_code} %d\\n' -H 'Authorization: Bearer %s' "
-        .. "--data-binary '%s' %s/v1/alerts"):format(n, http.token.operator, alert("u" .. n, "R" .. ("x"):rep(n)),
-                                                       http.url)
-    end
-    t:write("posts.sh", table.concat(lines, "\n") .. "\n")
-    os.execute(("sh '%s/posts.sh' >'%s/codes.%d' 2>/dev/null &"):format(t.dir, t.dir, round))
-    t:until_true(function() return select(2, (t:read("codes." .. round) or ""):gsub("\n", "")) >= 10 * round end)
-    job.kill "KILL"
-    job.wait()
-    t:until_true(function() return select(2, (t:read("codes." .. round) or ""):gsub("\n", "")) >= 60 end)
-    for code, id in t:read("codes." .. round):gmatch "(%d+) (%d+)\n" do
-      if code == "202" then taken["u" .. id] = true end
-    end
-  end
-  job, http = serve(t, http)
-  local all = {}
-  t:until_true(function()
-    all = listed(http, "?limit=500")
-    for _, a in ipairs(all) do if a.state ~= "decided" then return false end end
-    return true
-  end)
-  local seen = {}
-  for _, a in ipairs(all) do
-    assert(not seen[a.id], a.id .. " is there twice")
-    seen[a.id] = true
-    eq(#a.runs, 1)
-  end
-  local least = 0
-  for id in pairs(taken) do
-    least = least + 1
-    assert(seen[id], id .. " was answered 202 and is lost")
-  end
-  assert(least >= 30, "only " .. least .. " were taken")
-  t:until_true(function()
-    return #http:call("GET", "/v1/runs?state=completed&limit=500", { as = "viewer" }).doc().runs == #all
-  end)
-  eq(#http:call("GET", "/v1/runs?limit=500", { as = "viewer" }).doc().runs, #all)
-  job.stop()
-end)
-
 -- A folder ------------------------------------------------------------------------------------------------
 
 local function drop(t, name, text)

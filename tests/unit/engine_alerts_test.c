@@ -121,6 +121,40 @@ static void test_answered_with_runs(void **state) {
   rig_free(r);
 }
 
+typedef struct timed { heard h; rig *r; int64_t from_ms, ms; } timed;
+
+static void hear_timed(void *arg, ln_str answer, const ln_err *err) {
+  timed *t = arg;
+  hear(&t->h, answer, err);
+  t->ms = ln_now_ms(t->r->g.loop->clock) - t->from_ms;
+}
+
+/* Whoever looks for new alerts may see one before the commit is heard of.  Here nothing takes time but waiting,
+** so nobody waits who has nothing to wait for. */
+static void test_answered_as_soon_as_decided(void **state) {
+  (void)state;
+  enum { TEXTS = 12 };
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    rig *r = set_up(seed, ON, "return 1");
+    ln_alerts *a = begin(r);
+    timed all[TEXTS];
+    for (int i = 0; i < TEXTS; i++) {
+      char text[64];
+      all[i] = (timed){.r = r, .from_ms = ln_now_ms(r->g.loop->clock)};
+      snprintf(text, sizeof text, "{\"id\":\"%d\",\"title\":\"%s\"}", i, i % 3 ? "no" : "one");
+      assert_true(ln_alerts_take(a, ln_str_of(text), &by_ann, hear_timed, &all[i], &rig_err));
+    }
+    rig_pass(r, 10000);
+    for (int i = 0; i < TEXTS; i++) {
+      assert_true(all[i].h.called);
+      assert_int_equal(all[i].h.runs, i % 3 == 0);
+      assert_true(all[i].ms < LN_ALERTS_ANSWER_MS);
+    }
+    ln_alerts_stop(a);
+    rig_free(r);
+  }
+}
+
 /* Whatever is lost with the process was not answered; what was answered is decided by the next one. */
 static void test_death_at_each_job(void **state) {
   (void)state;
@@ -316,7 +350,8 @@ static void test_overload(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
+      cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_answered_as_soon_as_decided),
+      cmocka_unit_test(test_death_at_each_job),
       cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
       cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
       cmocka_unit_test(test_marks_and_cursors)};

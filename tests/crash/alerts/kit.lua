@@ -9,8 +9,9 @@
 --     world.kills
 --   kit.verdict(t, world, ids)                        ids: a set of those that were answered 202; figures, or an error
 --
--- A template has @ID@ in the place of its alert's id, and @RULE@ behind its title: alerts of one title start twenty runs
--- in five minutes at most.  Which template an alert is of its id says: NAME-N is of the one of the remainder of N.
+-- Which template an alert is of its id says: NAME-N is of the one of the remainder of N.
+
+local templates = dofile "tests/crash/alerts/templates.lua"
 
 return function(sys)
   local kit = {}
@@ -33,50 +34,12 @@ return playbook { name = "count", summary = "how many were done", uses = { "stor
   run = function() return { runs = (store.get "runs") } end }
 ]]
 
-  -- Templates -----------------------------------------------------------------------------------------------
-
-  local function swap(text, part, by)
-    local out, at = {}, 1
-    while true do
-      local first, last = text:find(part, at, true)
-      if not first then return table.concat(out) .. text:sub(at) end
-      out[#out + 1] = text:sub(at, first - 1) .. by
-      at = last + 1
-    end
-  end
-
-  local function as_json(s) return (s:gsub('["\\]', "\\%0")) end
-
-  -- The document with its id and title open, if the program finds both there again; else nil.
-  local function template_of(t, path)
-    local text = sys.slurp(path):gsub("[\r\n]+", " ")
-    local was = t:run { "alert", path }
-    if was.code ~= 0 or select(2, was.out:gsub("\n", "")) ~= 1 then return nil end
-    local alert = was.doc()
-    if not alert.title or not text:find(as_json(alert.id), 1, true) then return nil end
-    text = swap(text, as_json(alert.id), "@ID@")
-    text = swap(text, as_json(alert.title), as_json(alert.title) .. " @RULE@")
-    t:write("one.json", swap(swap(text, "@ID@", "proof-1"), "@RULE@", "proof.b"))
-    local now = t:run { "alert", "one.json" }
-    if now.code ~= 0 then return nil end
-    local ok, again = pcall(now.doc)
-    return ok and again.id == "proof-1" and again.title == alert.title .. " proof.b" and text or nil
-  end
-
-  function kit.templates(t, files)
-    local out = {}
-    for _, path in ipairs(files) do out[#out + 1] = template_of(t, path) end
-    assert(#out > 0, "no document can be a template")
-    t:write("templates", table.concat(out, "\n") .. "\n")
-    return #out
-  end
-
   ---The alert NAME-N as its template has it.
-  function kit.fill(templates, name, n)
+  function kit.fill(list, name, n)
     local rule, left = {}, n
     while left > 0 do rule[#rule + 1], left = string.char(97 + left % 26), left // 26 end
-    local text = templates[n % #templates + 1]
-    return swap(swap(text, "@ID@", name .. "-" .. n), "@RULE@", name .. "." .. table.concat(rule))
+    local text = templates.swap(list[n % #list + 1], "@ID@", name .. "-" .. n)
+    return templates.swap(text, "@RULE@", name .. "." .. table.concat(rule))
   end
 
   -- A daemon ------------------------------------------------------------------------------------------------
@@ -95,8 +58,8 @@ return playbook { name = "count", summary = "how many were done", uses = { "stor
 
   function kit.world(t, files)
     local self = setmetatable({ t = t, kills = 0 }, world)
-    self.n_templates = kit.templates(t, files)
     self.templates = t.dir .. "/templates"
+    self.n_templates = templates.make(sys.binary, files, self.templates)
     t:write("scripts/each.lua", EACH)
     t:write("scripts/joins.lua", JOINS)
     t:write("scripts/count.lua", COUNT)

@@ -1,5 +1,6 @@
 -- wrk.lua: what wrk hands in (wrk -s wrk.lua URL -- TOKEN TEMPLATES NAME): alerts NAME.THREAD-N of the templates; the ids
 -- that were answered 202 go to the file NAME.THREAD, a line each.
+-- luacheck: globals setup init request response, read globals wrk thread
 local threads = 0
 
 function setup(thread)
