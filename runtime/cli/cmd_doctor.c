@@ -4,6 +4,7 @@
 #include "cli/doctor.h"
 
 #include "engine/library.h"
+#include "engine/silence.h"
 #include "modules/connector.h"
 
 #include <stdlib.h>
@@ -168,6 +169,25 @@ static void look_at_store(ln_doctor *d) {
                   "%zu runs were interrupted: lunette serve, or lunette resume RUN, goes on", w.interrupted);
 }
 
+static void say_heard(void *arg, const ln_intake_heard *h) {
+  ln_doctor *d = arg;
+  long long minutes = (ln_now_ms(d->app.g.loop->clock) - h->at_ms) / 60000;
+  const char *what = !h->silent            ? ""
+                     : h->name[0] == 'p' ? ": `poll.failed` in the log of lunette serve says why"
+                                         : ": does it still hand in alerts?";
+  if (!h->at_ms)
+    ln_doctor_say(d, LN_HEALTH_NOTE, "intake", "%s: nobody has served yet with this configuration", h->name);
+  else
+    ln_doctor_say(d, h->silent ? LN_HEALTH_TODO : LN_HEALTH_OK, "intake", "%s: nothing for %lld minutes%s",
+                  h->name, minutes, what);
+}
+
+static void look_at_intake(ln_doctor *d) {
+  ln_err err = {0};
+  if (!ln_silence_each(&d->app.g, say_heard, d, &err))
+    ln_doctor_say(d, LN_HEALTH_BAD, "intake", "%s", err.message);
+}
+
 /* Timers, signatures and journals go by it. */
 static void look_at_clock(ln_doctor *d) {
   struct timex t = {0};
@@ -188,6 +208,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_config(d);
   look_at_scripts(d);
   look_at_store(d);
+  look_at_intake(d);
   look_at_clock(d);
   ln_doctor_connectors(d, only);
   ln_buf_free(&d->needs);

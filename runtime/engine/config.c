@@ -407,18 +407,19 @@ static bool each_member(loaded *l, ln_str top, const char *key,
 /* One of `secret` (it signs) and `token`, with the header that carries it. */
 static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *err) {
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
-                                      "signs",  "window", "challenge", NULL};
+                                      "signs",  "window", "challenge", "silent", NULL};
   char where[100];
   ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
   ln_str token = ln_v_get_str(part(value, "token"), "secret");
-  int64_t us = s->window_ms * 1000;
+  int64_t us = s->window_ms * 1000, silent_us = s->silent_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
       !want_text(l, value, "signs", &s->signs, err) ||
-      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err) || !want_us(value, "silent", &silent_us, err))
     return false;
   s->window_ms = us / 1000;
+  s->silent_ms = silent_us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
@@ -432,7 +433,8 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
 
 static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
   enum { WINDOW_MS = 300000 };
-  ln_source_config s = {.name = own_str(l, name), .window_ms = WINDOW_MS};
+  ln_source_config s = {
+      .name = own_str(l, name), .window_ms = WINDOW_MS, .silent_ms = l->c.intake_silent_ms};
   if (!fill_source(l, &s, value, err)) return false;
   ln_source_config *v = realloc(l->c.sources, (l->c.n_sources + 1) * sizeof *v);
   if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
@@ -442,10 +444,13 @@ static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
 }
 
 static bool read_intake(loaded *l, ln_str top, ln_err *err) {
-  static const char *const known[] = {"folder", "poll", "sources", NULL};
+  static const char *const known[] = {"folder", "poll", "silent", "sources", NULL};
   ln_str i = part(top, "intake");
+  int64_t silent_us = 0;
   if (!i.n) return true;
-  return known_only(i, "intake", known, err) && want_text(l, i, "folder", &l->c.intake_folder, err) &&
+  if (!known_only(i, "intake", known, err) || !want_us(i, "silent", &silent_us, err)) return false;
+  l->c.intake_silent_ms = silent_us / 1000;
+  return want_text(l, i, "folder", &l->c.intake_folder, err) &&
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 

@@ -33,6 +33,7 @@ typedef struct ln_source_config {
   ln_str time, signs;                                    /* the header with the time; "{time}.{body}"       */
   ln_str challenge;                                      /* the header by which it asks whether it may      */
   int64_t window_ms;
+  int64_t silent_ms;                                     /* so long nothing may come of it; 0: ever         */
 } ln_source_config;
 
 typedef struct ln_config {
@@ -62,6 +63,7 @@ typedef struct ln_config {
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
+  int64_t intake_silent_ms;                              /* of the folder, and of sources that do not say; 0 */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,

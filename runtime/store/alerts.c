@@ -299,11 +299,19 @@ bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *
                       "tbi", name, value, ms);
 }
 
-bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err) {
+bool ln_tx_cursor_begin(ln_tx *tx, ln_str name, int64_t ms, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "INSERT OR IGNORE INTO cursor(name, value, ms) VALUES(?, x'', ?)",
+                      "ti", name, ms);
+}
+
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, int64_t *ms, ln_err *err) {
   bool found;
   ln_store_lock(s);
-  return ln_store_unlock(s, ln_conn_bytes(s->reader, value, &found, err,
-                                          "SELECT value FROM cursor WHERE name = ?", "t", name));
+  bool ok = !value || ln_conn_bytes(s->reader, value, &found, err, "SELECT value FROM cursor WHERE name = ?",
+                                    "t", name);
+  ok = ok && (!ms || ln_conn_ints(s->reader, ms, 1, &found, err, "SELECT ms FROM cursor WHERE name = ?", "t",
+                                  name));
+  return ln_store_unlock(s, ok);
 }
 
 /* --- retention --- */

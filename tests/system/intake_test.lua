@@ -139,6 +139,32 @@ sys.test("a source with a token, and its question whether it may", function(t)
   job.stop()
 end)
 
+sys.test("a source that is silent for too long makes it red, by name, until it is heard of", function(t)
+  trigger(t)
+  t:write("lunette.conf.lua", "return { }")
+  t:expect(0, { "secret", "set", "hooks", stdin = "a word" })
+  local job, http = kit.serve(t, { conf = [[ intake = { sources = {
+    hooks = { token = secret "hooks", header = "Authorization", silent = "2s" },
+    other = { token = secret "hooks", header = "Authorization" } } }, ]] })
+  local function ready() return http:call("GET", "/readyz") end
+  assert(t:until_true(function() return ready().status == 503 end), "it stays green")
+  eq(ready().doc().why[1], "silent: source hooks")
+  eq(#ready().doc().why, 1)
+  eq(http:call("GET", "/healthz").status, 503)
+  has(http:call("GET", "/metrics", { as = "viewer" }).body, 'lunette_intake_silent{intake="source hooks"} 1\n')
+  has(t:expect(1, { "doctor" }).out, "source hooks: nothing for 0 minutes: does it still hand in alerts?")
+  job.kill "KILL"
+  job.wait()
+  job, http = kit.serve(t, { keep = true, tokens = http.token })
+  eq(ready().status, 503)                                 -- it is no better for a new process
+  assert(t:until_true(function()
+    eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = { Authorization = "wrong" } }).status, 401)
+    eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = { Authorization = "a word" } }).status, 202)
+    return ready().status == 200
+  end), "it stays red")
+  job.stop()
+end)
+
 -- A folder ------------------------------------------------------------------------------------------------
 
 local function drop(t, name, text)
