@@ -212,6 +212,21 @@ static bool read_tls(loaded *l, ln_str top, ln_err *err) {
          ln_fail(err, "config", LN_FINAL, "tls: both `cert` and `key` are wanted: the paths of PEM files");
 }
 
+/* As chmod has it: "0660". */
+static bool read_mode(loaded *l, ln_str top, ln_err *err) {
+  ln_vitem v;
+  int mode = 0;
+  if (!ln_v_get(top, LN_STR("listen_mode"), &v)) return true;
+  bool ok = v.tag == 'S' && v.s.n >= 3 && v.s.n <= 4;
+  for (size_t i = 0; ok && i < v.s.n; i++) {
+    ok = v.s.p[i] >= '0' && v.s.p[i] <= '7';
+    mode = 8 * mode + (v.s.p[i] - '0');
+  }
+  l->c.listen_mode = mode;
+  return (ok && mode <= 0777) ||
+         ln_fail(err, "config", LN_FINAL, "listen_mode is a socket's mode as chmod has it, such as \"0660\"");
+}
+
 /* Whether it listens beyond this machine is looked at where it listens. */
 static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   ln_vitem v;
@@ -220,7 +235,7 @@ static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   l->c.metrics_open = ln_str_eq(metrics, LN_STR("open"));
   if (ln_v_get(top, LN_STR("metrics"), &v) && !l->c.metrics_open && !ln_str_eq(metrics, LN_STR("viewer")))
     return ln_fail(err, "config", LN_FINAL, "metrics is \"viewer\" or \"open\"");
-  return want_text(l, top, "listen", &l->c.listen, err) && read_tls(l, top, err);
+  return want_text(l, top, "listen", &l->c.listen, err) && read_mode(l, top, err) && read_tls(l, top, err);
 }
 
 static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
@@ -456,6 +471,7 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
 
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
+                                      "listen_mode",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
@@ -576,6 +592,7 @@ static void find_shipped(loaded *l, const char *what, ln_list *list) {
 static void set_defaults(loaded *l) {
   l->c.store = LN_STR("sqlite:lunette.db");
   l->c.listen = LN_STR("127.0.0.1:7059");
+  l->c.listen_mode = 0660;
   l->c.memory = (size_t)64 << 20;
   l->c.response = (size_t)16 << 20;
   l->c.slice_us = 5000;

@@ -38,8 +38,9 @@ typedef struct ln_source_config {
 
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
-  ln_str store, listen;                                  /* listen "": no HTTP                              */
+  ln_str store, listen;                                  /* listen "": no HTTP; "unix:PATH": a Unix socket  */
   bool listens;                                          /* it says where; else that is the usual address   */
+  int listen_mode;                                       /* of a Unix socket                                */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
