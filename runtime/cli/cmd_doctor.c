@@ -89,19 +89,13 @@ static bool look_at_playbook(ln_doctor *d, ln_str module) {
   return ok;
 }
 
-static bool is_script(const ln_config *c, const char *path) {
-  for (size_t i = 0; i < c->scripts.n; i++)
-    if (ln_str_starts(ln_str_of(path), c->scripts.v[i])) return true;
-  return false;
-}
-
 static void look_at_scripts(ln_doctor *d) {
   ln_err err = {0};
   size_t playbooks = 0;
   ln_snapshot *s = ln_snapshot_take(&d->app.g, (ln_str){NULL, 0}, &err);
   if (!s) ln_doctor_say(d, LN_HEALTH_BAD, "scripts", "%s", err.message);
   for (size_t i = 0; s && i < ln_snapshot_count(s); i++)
-    if (is_script(d->app.config, ln_snapshot_path(s, i)))
+    if (ln_config_is_script(d->app.config, ln_str_of(ln_snapshot_path(s, i))))
       playbooks += look_at_playbook(d, ln_snapshot_name(s, i));
   ln_snapshot_drop(s);
   ln_doctor_say(d, playbooks ? LN_HEALTH_OK : LN_HEALTH_TODO, "scripts", "%zu playbooks%s", playbooks,

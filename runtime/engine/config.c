@@ -668,6 +668,15 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
+bool ln_config_is_script(const ln_config *c, ln_str path) {
+  for (size_t i = 0; i < c->scripts.n; i++) {
+    ln_str root = c->scripts.v[i];
+    while (root.n && root.p[root.n - 1] == '/') root.n--;
+    if (ln_str_starts(path, root) && path.n > root.n && path.p[root.n] == '/') return true;
+  }
+  return false;
+}
+
 bool ln_config_all_near(const ln_config *c) {
   for (size_t i = 0; i < c->n_connectors; i++)
     if (!c->connectors[i].loopback) return false;

@@ -74,6 +74,7 @@ void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
+bool ln_config_is_script(const ln_config *c, ln_str path); /* a file below one of the folders of `scripts`  */
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
