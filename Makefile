@@ -43,13 +43,13 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 SIM_WRAP = ln_writer_submit ln_writer_submit_unwaited ln_writer_run ln_batch_commit ln_tx_log ln_tx_run_create ln_tx_run_change ln_tx_run_check ln_tx_run_own \
            ln_tx_approval_add ln_tx_approval_vote ln_tx_approval_set ln_tx_content_put ln_tx_hold_begin ln_tx_hold_set \
            ln_tx_hold_alone ln_store_hold_alone ln_tx_hold_so ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided ln_config_pace ln_journal_delivery \
-           ln_act_audit
+           ln_act_audit ln_tx_alert_add ln_tx_alert_run_put ln_tx_alert_decided ln_tx_key_run
 $(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
 # The crashes share the simulation's checker, and its breakages: those of what one process does.
 MUTANT_WRAP = ln_tx_log ln_tx_run_check ln_tx_run_own ln_tx_hold_begin ln_tx_hold_set ln_tx_hold_alone ln_store_hold_alone ln_tx_hold_so ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided \
-              ln_config_pace ln_journal_delivery ln_act_audit
+              ln_config_pace ln_journal_delivery ln_act_audit ln_tx_alert_decided ln_tx_key_run
 $(BUILD)/tests/mutant_lunette: $(patsubst %,$(BUILD)/%.o,runtime/cli/main tests/crash/mutant/lives tests/sim/mutants tests/sim/common) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -pie -o $@ $^ $(LIBS) $(MUTANT_WRAP:%=-Wl,--wrap=%)
