@@ -668,13 +668,19 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   return NULL;
 }
 
-bool ln_config_is_script(const ln_config *c, ln_str path) {
-  for (size_t i = 0; i < c->scripts.n; i++) {
-    ln_str root = c->scripts.v[i];
+static bool is_below(const ln_list *roots, ln_str path) {
+  for (size_t i = 0; i < roots->n; i++) {
+    ln_str root = roots->v[i];
     while (root.n && root.p[root.n - 1] == '/') root.n--;
     if (ln_str_starts(path, root) && path.n > root.n && path.p[root.n] == '/') return true;
   }
   return false;
+}
+
+bool ln_config_is_script(const ln_config *c, ln_str path) { return is_below(&c->scripts, path); }
+
+bool ln_config_is_library(const ln_config *c, ln_str path) {
+  return !is_below(&c->scripts, path) && (is_below(&c->stdlib, path) || is_below(&c->connectors_path, path));
 }
 
 bool ln_config_all_near(const ln_config *c) {

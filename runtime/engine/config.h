@@ -75,6 +75,7 @@ const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name);
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
 bool ln_config_is_script(const ln_config *c, ln_str path); /* a file below one of the folders of `scripts`  */
+bool ln_config_is_library(const ln_config *c, ln_str path); /* of `stdlib` or `connectors_path`, and no script */
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */

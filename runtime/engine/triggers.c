@@ -130,7 +130,7 @@ static bool may_trigger(const ln_config *c, ln_snapshot *s, ln_str module) {
   ln_str source, at;
   ln_err quiet = {0};
   if (!ln_snapshot_source(s, module, &source, &at, &quiet)) return false;
-  return ln_config_is_script(c, at) && ln_str_find(source, LN_STR("playbook")) >= 0 &&
+  return !ln_config_is_library(c, at) && ln_str_find(source, LN_STR("playbook")) >= 0 &&
          (ln_str_find(source, LN_STR("on")) >= 0 || ln_str_find(source, LN_STR("every")) >= 0);
 }
 
