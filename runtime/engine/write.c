@@ -346,6 +346,7 @@ static void job_refused(ln_effect *e, bool intent, const ln_err *err) {
   else if (ln_err_is(err, "kept")) let_go(e);
   else if (ln_err_is(err, "busy")) wait_for_turn(e);
   else if (ln_err_is(err, "rival")) wait_for_rival(e);
+  else if (ln_err_is(err, "moved") && e->perhaps) ask_whether(e, err); /* only a new look sees how it is now */
   else if (ln_err_is(err, "moved")) go_on(e);
   else if (ln_err_is(err, "last")) e->lift.end = LN_LIFT_REACHED, go_on(e);
   else if (intent) refuse(e, err);
