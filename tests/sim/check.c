@@ -6,7 +6,6 @@
 **   nothing untrue  what a step says it did was done; what it says it did not, was not
 **   nobody unasked  what takes something from somebody had a yes of its own
 **   the ledger      holds what the vendors have, and nothing else
-**   alerts          see alerts.c
 **   the audit       is a whole chain, and has each write that was done once
 **   a replay        of each journal comes to the same end, asks nobody, and writes nothing down */
 #include "tests/sim/sim.h"
@@ -534,6 +533,5 @@ void sim_check(void) {
   check_counters();
   check_ledger();
   check_audit();
-  sim_alerts_check();
   sim_replays(rows);
 }

@@ -575,6 +575,7 @@ void sim_history(sim *s) {
   if (!ln_simhost_again(s->w->vendors, s->seed, NULL, &err)) sim_fail("%s", err.message);
   if (!s->failed && setjmp(s->give_up) == 0) {
     live_all(s);
+    sim_alerts_check();
     sim_check();
   }
   s->out->lives = s->life + 1;
