@@ -199,8 +199,8 @@ static bool take_apply(ln_tx *tx, void *arg, ln_err *err) {
                                                  now, err));
 }
 
-/* How many triggers are still to be asked about.  What is committed may be seen, and its triggers asked, before
-** we hear of the commit. */
+/* How many are still to be decided.  What is committed may be seen, and its triggers asked, before we hear of
+** the commit. */
 static size_t undecided(taking *t) {
   size_t n = 0;
   for (size_t i = 0; i < t->n; i++) {

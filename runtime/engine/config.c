@@ -431,7 +431,8 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
       !want_text(l, value, "signs", &s->signs, err) ||
-      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err) || !want_us(value, "silent", &silent_us, err))
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err) ||
+      !want_us(value, "silent", &silent_us, err))
     return false;
   s->window_ms = us / 1000;
   s->silent_ms = silent_us / 1000;

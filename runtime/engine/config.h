@@ -64,7 +64,7 @@ typedef struct ln_config {
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
-  int64_t intake_silent_ms;                              /* of the folder, and of sources that do not say; 0 */
+  int64_t intake_silent_ms;                              /* of the folder, and where a source says nothing  */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,
@@ -75,7 +75,7 @@ const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name);
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
 bool ln_config_is_script(const ln_config *c, ln_str path); /* a file below one of the folders of `scripts`  */
-bool ln_config_is_library(const ln_config *c, ln_str path); /* of `stdlib` or `connectors_path`, and no script */
+bool ln_config_is_library(const ln_config *c, ln_str path); /* below `stdlib`, `connectors_path`; no script */
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */

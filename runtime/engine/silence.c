@@ -1,5 +1,6 @@
-/* silence.c: see silence.h.  That something came is a cursor whose time is written in the transaction that takes it,
-** so a restart changes nothing: after a time in which nobody served, what is silent is so until something comes. */
+/* silence.c: see silence.h.  That something came is a cursor whose time is written in the transaction that
+** takes it, so a restart changes nothing: after a time in which nobody served, what is silent is so until
+** something comes. */
 #include "engine/silence.h"
 
 #include <stdio.h>

@@ -189,7 +189,8 @@ static void gauge_intake(void *arg, const ln_intake_heard *i) {
 
 static bool put_intake(ln_engine *g, ln_buf *out, ln_err *err) {
   gauging v = {.out = out, .now_ms = ln_now_ms(g->loop->clock)};
-  put_head(out, "lunette_intake_quiet_seconds", "gauge", "Since when nothing has come by a way in, that can be silent.");
+  put_head(out, "lunette_intake_quiet_seconds", "gauge",
+           "For how long nothing has come by a way in that can be silent.");
   if (!ln_silence_each(g, gauge_intake, &v, err)) return false;
   v.silent = true;
   put_head(out, "lunette_intake_silent", "gauge", "1 while that is for too long.");
@@ -217,7 +218,8 @@ bool ln_api_metrics(ln_api *a, ln_err *err) {
   put_gauge(&b, "lunette_frozen", "1 while anything is frozen.", h.frozen);
   put_gauge(&b, "lunette_scripts_stale", "Scripts that are not used as they are on the disk.", stale);
   ln_buf_free(&h.silent);
-  bool ok = put_intake(g, &b, err) && put_runs(g, ln_service_sched(s), &b, err) && ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
+  bool ok = put_intake(g, &b, err) && put_runs(g, ln_service_sched(s), &b, err) &&
+            ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
   if (ok) ln_api_text(a, "application/openmetrics-text; version=1.0.0; charset=utf-8", ln_buf_view(&b));
   ln_buf_free(&b);
   return ok;

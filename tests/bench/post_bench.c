@@ -1,5 +1,6 @@
-/* post_bench.c: a client that hands in alerts over HTTP: as fast as they are taken, or by a schedule, and then
-** each one's time counts from when it was due, so that a server that stalls is not spared those that wait.
+/* post_bench.c: a client that hands in alerts over HTTP: as fast as they are taken, or by a schedule, and
+** then each one's time counts from when it was due, so that a server that stalls is not spared those that
+** wait.
 **
 **   post_bench PORT TOKEN TEMPLATES NAME [--rate R] [--connections C] [--most N] [--seconds S] [--ids FILE]
 **
@@ -231,7 +232,9 @@ static void on_event(conn *c, uint32_t events) {
 
 /* ------------------------------------------------------------------ who goes next, and when */
 
-static int64_t due_us(int64_t n) { return opt.rate > 0 ? begun_us + (int64_t)((double)(n - 1) * 1e6 / opt.rate) : 0; }
+static int64_t due_us(int64_t n) {
+  return opt.rate > 0 ? begun_us + (int64_t)((double)(n - 1) * 1e6 / opt.rate) : 0;
+}
 
 /* Gives each connection that is free what is due; when to look again. */
 static int64_t hand_out(void) {
@@ -253,7 +256,8 @@ static int64_t hand_out(void) {
 static void wait_until(int64_t us) {
   struct epoll_event v[EVENTS];
   int64_t left = us - now_us();
-  struct timespec t = {.tv_sec = left > 0 ? left / 1000000 : 0, .tv_nsec = left > 0 ? left % 1000000 * 1000 : 0};
+  if (left < 0) left = 0;
+  struct timespec t = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
   int n = epoll_pwait2(poll_fd, v, EVENTS, &t, NULL);
   for (int i = 0; i < n; i++) on_event(v[i].data.ptr, v[i].events);
 }
@@ -272,8 +276,8 @@ static void report(void) {
   qsort(took_us, (size_t)taken, sizeof *took_us, by_time);
   printf("{\"handed\":%lld,\"taken\":%lld,\"refused\":%lld,\"others\":%lld,\"broken\":%lld,\"seconds\":%.3f,"
          "\"per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"most_ms\":%.3f}\n",
-         (long long)handed, (long long)taken, (long long)refused, (long long)others, (long long)broken, seconds,
-         (double)taken / seconds, part_ms(0.5), part_ms(0.99), part_ms(1));
+         (long long)handed, (long long)taken, (long long)refused, (long long)others, (long long)broken,
+         seconds, (double)taken / seconds, part_ms(0.5), part_ms(0.99), part_ms(1));
 }
 
 static void read_options(int argc, char **argv) {
@@ -294,7 +298,8 @@ static void read_options(int argc, char **argv) {
     }
   }
   if (argc - optind != 4 || opt.connections < 1 || opt.connections > CONNECTIONS)
-    die("usage: post_bench PORT TOKEN TEMPLATES NAME [--rate R] [--connections C] [--most N] [--seconds S] [--ids FILE]");
+    die("usage: post_bench PORT TOKEN TEMPLATES NAME [--rate R] [--connections C] [--most N] [--seconds S]"
+        " [--ids FILE]");
   opt.port = (int)strtol(argv[optind], NULL, 10);
   opt.token = argv[optind + 1];
   opt.name = argv[optind + 3];

@@ -3,8 +3,8 @@
 **   sqlite_bench append FILE BYTES GROUP SECONDS [RATE]
 **                                                  appends rows of so many bytes, so many a transaction with
 **                                                  its sync, to a fresh file that it removes afterwards;
-**                                                  p50_ms and p99_ms are of transactions: one after the other,
-**                                                  or, with RATE, so many due a second, from then on
+**                                                  p50_ms and p99_ms are of transactions: one after the
+**                                                  other, or, with RATE, so many due a second, from then on
 **   sqlite_bench look STORE                        how many transactions a store has seen; bytes: of its
 **                                                  runs' journals; inputs: of what they were given
 **
@@ -106,8 +106,8 @@ static void append(const char *file, int bytes, long group, double seconds, doub
   } while (took < seconds);
   cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
   qsort(took_ms, n_took, sizeof *took_ms, by_time);
-  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n", bytes,
-         group, (double)rows / took, 1e6 * cpu / (double)rows, part_ms(0.5), part_ms(0.99));
+  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
+         bytes, group, (double)rows / took, 1e6 * cpu / (double)rows, part_ms(0.5), part_ms(0.99));
   sqlite3_finalize(q);
   sqlite3_close(db);
   remove_files(file);

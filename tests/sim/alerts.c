@@ -82,8 +82,8 @@ static void hear(void *arg, ln_str answer, const ln_err *err) {
 static void write_text(const sim_sent *t, ln_buf *text) {
   for (int i = 0; i < t->n; i++)
     ln_buf_addf(text,
-                "{\"rule\":\"Write below etc %c\",\"priority\":\"Warning\",\"output\":\"o\",\"uuid\":\"a%d\",\"hostname\":"
-                "\"host-%d\",\"output_fields\":{\"proc.name\":\"vim\"}}\n",
+                "{\"rule\":\"Write below etc %c\",\"priority\":\"Warning\",\"output\":\"o\",\"uuid\":\"a%d\","
+                "\"hostname\":\"host-%d\",\"output_fields\":{\"proc.name\":\"vim\"}}\n",
                 'a' + t->id[i], t->id[i], t->id[i] % HOSTS);
 }
 
@@ -207,7 +207,8 @@ static bool see_run(void *arg, const ln_run_row *row) {
     if (host >= 0 && host != parts[i].id % HOSTS) sim_fail("joins: %s has alerts of two hosts", row->ulid);
     host = parts[i].id % HOSTS;
   }
-  if (started != 1) sim_fail("%s: run %s was begun by %d alerts", started ? "lost" : "twice", row->ulid, started);
+  if (started != 1)
+    sim_fail("%s: run %s was begun by %d alerts", started ? "lost" : "twice", row->ulid, started);
   if (!joins || n_turns == SIM_ALL) return true;
   check_taken(row);
   turn *t = &turns[n_turns++];

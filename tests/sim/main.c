@@ -208,7 +208,8 @@ static void tell(const totals *t, double seconds) {
          s->full_disks);
   printf("%d requests (%d writes), %d faults, %d doubts for a person, %d answers of people, %d cancels, %d "
          "moves to edited scripts, %d alerts that came in, %d replays\n",
-         s->requests, s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->moves, s->alerts, s->replayed);
+         s->requests, s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->moves, s->alerts,
+         s->replayed);
   tell_points(t);
 }
 

@@ -130,8 +130,8 @@ static void hear_timed(void *arg, ln_str answer, const ln_err *err) {
   t->ms = ln_now_ms(t->r->g.loop->clock) - t->from_ms;
 }
 
-/* Whoever looks for new alerts may see one before the commit is heard of.  Here nothing takes time but waiting,
-** so nobody waits who has nothing to wait for. */
+/* Whoever looks for new alerts may see one before the commit is heard of.  Here nothing takes time but
+** waiting, so nobody waits who has nothing to wait for. */
 static void test_answered_as_soon_as_decided(void **state) {
   (void)state;
   enum { TEXTS = 12 };
@@ -339,8 +339,8 @@ static ways ways_of(rig *r) {
   return w;
 }
 
-/* A source is silent when its time is over since it last handed in something, be it known already, or since it was
-** first waited for; whoever served meanwhile. */
+/* A source is silent when its time is over since it last handed in something, be it known already, or since
+** it was first waited for; whoever served meanwhile. */
 static void test_silence(void **state) {
   (void)state;
   rig *r = set_up(9, ON, "return 1");
@@ -379,14 +379,16 @@ static void test_silence(void **state) {
   rig_free(r);
 }
 
-/* A vendor that is asked is silent when no look has succeeded for a quarter of an hour, though it found nothing. */
+/* A vendor that is asked is silent when no look has succeeded for a quarter of an hour; one that found
+** nothing has. */
 static void test_silent_poll(void **state) {
   (void)state;
   rig *r = set_up(10, ON, "return 1");
   rig_conf(r, "intake = { silent = '1m', poll = { 'fake' } },");
   ln_alerts *a = begin(r);
   heard h = {.called = false};
-  const ln_alert_from from = {.by = LN_STR("poll"), .cursor = LN_STR("poll:fake"), .cursor_value = LN_STR("7")};
+  const ln_alert_from from = {
+      .by = LN_STR("poll"), .cursor = LN_STR("poll:fake"), .cursor_value = LN_STR("7")};
   assert_true(ln_silence_begin(&r->g, &rig_err));
   rig_pass(r, HOUR / 4);
   assert_int_equal(ways_of(r).silent, 0);
