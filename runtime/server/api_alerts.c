@@ -74,7 +74,7 @@ bool ln_api_alerts_take(ln_api *a, ln_err *err) {
     if (s->challenge.n) ln_api_status(a, 200);           /* such senders take no other for a yes */
   }
   ln_alert_from from = {.by = ln_str_of(by), .source = source, .mark = ln_str_of(w.mark),
-                        .mark_until_ms = w.until_ms};
+                        .mark_until_ms = w.until_ms, .trace = ln_api_header(a, "traceparent")};
   if (s && s->silent_ms) {                               /* it is heard of */
     ln_intake_cursor("source", s->name, cursor);
     from.cursor = ln_str_of(cursor);
