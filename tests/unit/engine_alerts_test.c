@@ -6,6 +6,8 @@
 
 #include "engine/inside.h"
 
+#include <sqlite3.h>
+
 enum { HOUR = 3600 * 1000 };
 
 /* Adapters of the test's own: an object with an id is an alert of "probe". */
@@ -314,11 +316,74 @@ static void test_overload(void **state) {
   rig_free(r);
 }
 
+/* Past the store, with nobody else there. */
+static void sql(rig *r, const char *text) {
+  sqlite3 *db;
+  char *why = NULL;
+  rig_down(r);
+  assert_int_equal(sqlite3_open_v2("/rig/a.db", &db, SQLITE_OPEN_READWRITE, r->disk), SQLITE_OK);
+  if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK) fail_msg("%s: %s", text, why);
+  sqlite3_close(db);
+  rig_up(r);
+}
+
+/* An alert whose text is lost is passed over, and looked at again later: it may have come back. */
+static void test_one_that_cannot_be_read(void **state) {
+  (void)state;
+  rig *r = set_up(8, ON, "return 1");
+  heard h = {.called = false};
+  rig_up(r);
+  assert_true(ln_alerts_keep(&r->g, LN_STR("{\"id\":\"a\"}"), &by_ann, hear, &h, &rig_err));
+  sql(r, "UPDATE content SET sha256 = 'lost' || sha256 WHERE kind = 'alert'");
+  ln_alerts *a = begin(r);
+  take(a, THREE + sizeof "{\"id\":\"a\",\"title\":\"one\"}", &h);
+  rig_pass(r, 10000);
+  assert_int_equal(h.runs, 1);
+  assert_int_equal(tally_of(r).n, 3);
+  assert_int_equal(tally_of(r).decided, 2);
+  ln_alerts_stop(a);
+  sql(r, "UPDATE content SET sha256 = substr(sha256, 5) WHERE sha256 LIKE 'lost%'");
+  a = begin(r);
+  rig_pass(r, 10000);
+  assert_int_equal(tally_of(r).decided, 3);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
+/* More than one job of the writer is to hold: nothing of it is taken, and it is said. */
+static void test_too_many_in_one(void **state) {
+  (void)state;
+  enum { MOST = 10000 };
+  rig *r = set_up(9, ON, "return 1");
+  ln_alerts *a = begin(r);
+  heard h;
+  ln_buf b;
+  ln_buf_init(&b, 1 << 20);
+  ln_buf_addz(&b, "[1");
+  for (int i = 1; i < MOST; i++) ln_buf_addz(&b, ",1");
+  ln_buf_addz(&b, "]");
+  h = (heard){.called = false};
+  assert_true(ln_alerts_take(a, ln_buf_view(&b), &by_ann, hear, &h, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(h.unknown, MOST);
+  ln_buf_cut(&b, b.n - 1);
+  ln_buf_addz(&b, ",2]");
+  h = (heard){.called = false};
+  assert_true(ln_alerts_take(a, ln_buf_view(&b), &by_ann, hear, &h, &rig_err));
+  rig_pass(r, 1000);
+  assert_string_equal(h.err.code, "too_big");
+  assert_int_equal(tally_of(r).n, 1);
+  ln_buf_free(&b);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
       cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
       cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
-      cmocka_unit_test(test_marks_and_cursors)};
+      cmocka_unit_test(test_marks_and_cursors),  cmocka_unit_test(test_one_that_cannot_be_read),
+      cmocka_unit_test(test_too_many_in_one)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
