@@ -47,6 +47,8 @@ const ln_server_request *ln_api_request(const ln_api *a); /* as it came: headers
 ln_str ln_api_part(const ln_api *a, size_t i);           /* the path's i-th {part}, decoded; NUL-ended      */
 ln_str ln_api_query(const ln_api *a, const char *name);  /* decoded; {NULL,0}: not given                    */
 ln_str ln_api_header(const ln_api *a, const char *name); /* {NULL,0}: not sent, or sent twice               */
+/* The same, where twice is an error ("bad_argument"). */
+bool ln_api_one_header(const ln_api *a, const char *name, ln_str *v, ln_err *err);
 ln_str ln_api_body(const ln_api *a);                     /* an encoded object; "" where there was none      */
 
 /* --- answering, once --- */

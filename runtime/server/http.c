@@ -90,6 +90,12 @@ ln_str ln_api_header(const ln_api *a, const char *name) {
   return n == 1 ? v : (ln_str){NULL, 0};
 }
 
+bool ln_api_one_header(const ln_api *a, const char *name, ln_str *v, ln_err *err) {
+  size_t n;
+  *v = header_of(a->r, name, &n);
+  return n < 2 || ln_fail(err, "bad_argument", LN_FINAL, "%s is sent twice", name);
+}
+
 /* ------------------------------------------------------------------ answers */
 
 static void api_free(ln_api *a) {
