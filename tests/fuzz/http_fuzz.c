@@ -40,7 +40,7 @@ static struct {
 static const char *const roles[ROLES] = {"viewer", "operator", "approver", "admin"};
 
 #define CONF                                                                                                 \
-  "return { store = 'sqlite:%1$s/a.db', scripts = { '%1$s/scripts' }, stdlib = { 'stdlib' },\n"              \
+  "return { store = 'sqlite:%s/a.db', scripts = { '%s/scripts' }, stdlib = { 'stdlib' },\n"              \
   "  listen = '127.0.0.1:0', intake = { sources = {\n"                                                       \
   "    edr   = { secret = secret 'edr', header = 'X-Signature', prefix = 'sha256=', signs = '{body}' },\n"    \
   "    timed = { secret = secret 'edr', header = 'X-Signature', time = 'X-Time' },\n"                        \
@@ -106,7 +106,7 @@ static void begin_world(void) {
   snprintf(path, sizeof path, "%s/scripts", world.folder);
   must(mkdir(path, 0700) == 0);
   write_text("scripts/p.lua", script);
-  snprintf(conf, sizeof conf, CONF, world.folder);
+  snprintf(conf, sizeof conf, CONF, world.folder, world.folder);
   write_text("conf.lua", conf);
   snprintf(path, sizeof path, "%s/conf.lua", world.folder);
   setenv("LUNETTE_SECRET_EDR", SIGNS, 1);
