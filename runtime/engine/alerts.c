@@ -237,7 +237,8 @@ static bool add_document(void *arg, const ln_document *d) {
   taking *t = arg;
   if (t->n == DOCUMENTS_MOST)
     return ln_fail(&t->err, "too_big", LN_FINAL,
-                   "more than %d alerts in one text: hand them in in several, none was taken", DOCUMENTS_MOST);
+                   "more than %d alerts in one text: none was taken, hand them in in several",
+                   DOCUMENTS_MOST);
   taken *grown = realloc(t->v, (t->n + 1) * sizeof *grown);
   if (!grown) return ln_fail(&t->err, "memory", LN_AGAIN, "no memory for alerts");
   t->v = grown;

@@ -67,8 +67,8 @@ static bool check_macs(const ln_source_config *s, const ln_signature *sig, ln_st
 typedef struct delivery { ln_signature sig; ln_str time; bool timed; } delivery;
 
 /* The signature, and whether it is of now. */
-static bool read_signature(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, delivery *d,
-                           ln_webhook *out, ln_err *err) {
+static bool read_signature(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg,
+                           delivery *d, ln_webhook *out, ln_err *err) {
   ln_err why;
   if (!ln_signature_read(without(header(arg, s->header.p), s->prefix), &d->sig, &why))
     return refuse(err, s, why.message);
@@ -83,7 +83,8 @@ static bool read_key(ln_engine *g, const ln_source_config *s, ln_buf *key, ln_er
   ln_buf_init(key, 1 << 16);
   if (!ln_secret_get(g->vault, s->secret, key, err))
     return ln_fail(err, "config", LN_FINAL, "the secret of source %.*s cannot be read", LN_STR_ARG(s->name));
-  return key->n || ln_fail(err, "config", LN_FINAL, "the secret of source %.*s is empty", LN_STR_ARG(s->name));
+  return key->n ||
+         ln_fail(err, "config", LN_FINAL, "the secret of source %.*s is empty", LN_STR_ARG(s->name));
 }
 
 static bool check_token(ln_engine *g, const ln_source_config *s, ln_str value, ln_err *err) {

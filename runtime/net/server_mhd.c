@@ -8,8 +8,8 @@
 ** Its own time-out is of inactivity, and one byte a second defeats that: a timer of ours on each connection
 ** bounds the header, then the body, then the sending of the answer.
 **
-** Who asks is judged when the header is there.  Of whoever may not the body is read and forgotten, so that the
-** answer reaches a peer that is still sending; of all others together so much is kept, and no more.
+** Who asks is judged when the header is there.  Of whoever may not the body is read and forgotten, so that
+** the answer reaches a peer that is still sending; of all others together so much is kept, and no more.
 **
 ** A stream sleeps, suspended, whenever it has nothing to say; that its peer has gone is noticed when it next
 ** says something. */
@@ -102,7 +102,8 @@ struct ln_server {
 ** told when it comes before the body. */
 static void refuse_encrypted(ln_exchange *x) {
   const ln_header more[] = {{LN_STR("Connection"), LN_STR("close")}, {LN_STR("Retry-After"), LN_STR("2")}};
-  if (!ln_exchange_reply(x, x->refusal.status, more, x->refusal.status == 503 ? 2 : 1, ln_str_of(x->refusal.why)))
+  int status = x->refusal.status;
+  if (!ln_exchange_reply(x, status, more, status == 503 ? 2 : 1, ln_str_of(x->refusal.why)))
     ln_exchange_cut(x, (ln_str){NULL, 0});
 }
 

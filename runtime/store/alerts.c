@@ -74,8 +74,8 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
 static bool page_up(ln_store *s, const ln_alert_query *q, int64_t after, ln_rows *rows, ln_err *err) {
   if (ln_str_eq(q->state, LN_STR("new")))
     return ln_store_rows(s, rows, err,
-                         COLUMNS "FROM alert a WHERE a.id > ? AND a.state = 'new' ORDER BY a.id LIMIT ?", "ii",
-                         after, q->limit ? q->limit : INT64_MAX);
+                         COLUMNS "FROM alert a WHERE a.id > ? AND a.state = 'new' ORDER BY a.id LIMIT ?",
+                         "ii", after, q->limit ? q->limit : INT64_MAX);
   return ln_store_rows(s, rows, err,
                        COLUMNS "FROM alert a WHERE a.id > ? AND a.state = ? ORDER BY a.id LIMIT ?", "iti",
                        after, q->state, q->limit ? q->limit : INT64_MAX);

@@ -1,14 +1,14 @@
-/* http_fuzz.c: bytes on a connection to the HTTP side of a process that serves a store: the server, who may do
-** what, the routes and their handlers, the store.  Everything is what runs in production, but for the thread of
-** the store's writer, which is a task of the loop here, so that the same bytes do the same.
+/* http_fuzz.c: bytes on a connection to the HTTP side of a process that serves a store: the server, who
+** may do what, the routes and their handlers, the store.  Everything is what runs in production, but for
+** the thread of the store's writer, which is a task of the loop here, so that the same bytes do the same.
 **
-** A byte 1E parts what is sent at once from what comes after a while.  {viewer}, {operator}, {approver} and
-** {admin} stand for tokens of these roles, {hook} for the token of a source, {now} for the time, and {sign} for
-** the signature of what comes after the next blank line; {sign now} of
-** that with the time before it.
+** A byte 1E parts what is sent at once from what comes after a while.  {viewer}, {operator}, {approver}
+** and {admin} stand for tokens of these roles, {hook} for the token of a source, {now} for the time,
+** {sign} for the signature of what comes after the next blank line, and {sign now} for that with the time
+** before it.
 **
-** What must hold: what is answered is HTTP, nothing fails within (500), nobody is let in without one of these,
-** and no answer holds a secret. */
+** What must hold: what is answered is HTTP, nothing fails within (500), nobody is let in without one of
+** these, and no answer holds a secret.  With $FUZZ_SHOW what was answered is shown. */
 #include "base/digest.h"
 #include "base/log.h"
 #include "cli/app.h"
@@ -40,9 +40,10 @@ static struct {
 static const char *const roles[ROLES] = {"viewer", "operator", "approver", "admin"};
 
 #define CONF                                                                                                 \
-  "return { store = 'sqlite:%s/a.db', scripts = { '%s/scripts' }, stdlib = { 'stdlib' },\n"              \
+  "return { store = 'sqlite:%s/a.db', scripts = { '%s/scripts' }, stdlib = { 'stdlib' },\n"                  \
   "  listen = '127.0.0.1:0', intake = { sources = {\n"                                                       \
-  "    edr   = { secret = secret 'edr', header = 'X-Signature', prefix = 'sha256=', signs = '{body}' },\n"    \
+  "    edr   = { secret = secret 'edr', header = 'X-Signature', prefix = 'sha256=',\n"                   \
+  "              signs = '{body}' },\n"                                                                   \
   "    timed = { secret = secret 'edr', header = 'X-Signature', time = 'X-Time' },\n"                        \
   "    hooks = { token = secret 'hook', header = 'Authorization', challenge = 'X-Challenge' } } } }\n"
 static const char script[] =
@@ -101,7 +102,8 @@ static void begin_world(void) {
   ln_err err = {0};
   ln_app_opts o = {.config = path, .no_store = true};
   const ln_service_opts so = {.fd = 0};
-  snprintf(world.folder, sizeof world.folder, "%s/lunette-fuzz-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+  const char *where = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  snprintf(world.folder, sizeof world.folder, "%s/lunette-fuzz-XXXXXX", where);
   must(mkdtemp(world.folder));
   snprintf(path, sizeof path, "%s/scripts", world.folder);
   must(mkdir(path, 0700) == 0);

@@ -1,6 +1,6 @@
 /* replay.c: the seeds of a fuzz target through it once more, without libFuzzer: in the tests under the
-** sanitizers, so that a target that what has changed since would fail is seen at once.  Each seed goes as it is,
-** cut short, and with a byte changed, at a few places.  The target is told by the program's name,
+** sanitizers, so that whatever makes a target fail again is seen at once.  Each seed goes as it is, cut
+** short, and with a byte changed, at a few places.  The target is told by the program's name,
 ** fuzz_TARGET_test. */
 #include "tests/fuzz/fuzz.h"
 

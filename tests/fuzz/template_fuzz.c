@@ -1,10 +1,11 @@
-/* template_fuzz.c: the templates of the connectors that ship, with values that an attacker has written.  Which
-** operation, which of its optional parameters, and what each text says comes from the input; the same call with
-** harmless texts says what the request may look like.
+/* template_fuzz.c: the templates of the connectors that ship, with values that an attacker has written.
+** Which operation, which of its optional parameters, and what each text says comes from the input; the
+** same call with harmless texts says what the request may look like.
 **
-** What must hold: the hostile request has the same method, as many segments in its path,
-** the same parameters, headers and members.  Where a text becomes part of an expression (a filter, a query, a
-** command) it stays within its quotes: without what is quoted both expressions are the same. */
+** What must hold: the hostile request has the same method, as many segments in its path, the same
+** parameters, headers and members.  Where a text becomes part of an expression (a filter, a query, a
+** command) it stays within its quotes: without what is quoted both expressions are the same.  With
+** $FUZZ_SHOW the request is shown. */
 #include "tests/unit/fake_engine.h"
 
 #include "modules/connector_parts.h"
@@ -306,7 +307,8 @@ static bool same_path(const lnC_operation *o, ln_str a, ln_str b) {
 }
 
 static bool same_request(const lnC_operation *o, const lnC_request *a, const lnC_request *b) {
-  if (strcmp(a->method, b->method) != 0) return differ("the method", ln_str_of(a->method), ln_str_of(b->method));
+  if (strcmp(a->method, b->method) != 0)
+    return differ("the method", ln_str_of(a->method), ln_str_of(b->method));
   if (a->n_headers != b->n_headers) return differ("headers", LN_STR(""), LN_STR(""));
   for (size_t i = 0; i < a->n_headers; i++)
     if (!ln_str_eq(a->headers[i].name, b->headers[i].name) ||
@@ -316,7 +318,8 @@ static bool same_request(const lnC_operation *o, const lnC_request *a, const lnC
 }
 
 /* A declaration may ask in another way for what is no id, say: one of the harmless texts is of its kind. */
-static bool is_like_a_harmless_one(const lnC_operation *o, uint8_t which, ln_str all, const lnC_request *hostile) {
+static bool is_like_a_harmless_one(const lnC_operation *o, uint8_t which, ln_str all,
+                                   const lnC_request *hostile) {
   static const char *const texts_of[] = {"Mq7x", "mq.x@example.org", "Mq 7 (x)", "a/b"};
   bool any = false, same = false;
   for (size_t i = 0; i < sizeof texts_of / sizeof *texts_of && !same; i++) {
@@ -344,7 +347,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (could) {
     for (size_t i = 0; i < r.n_headers; i++) must(ln_header_value_ok(r.headers[i].value));
     must(is_proper(ln_buf_view(&r.path)));
-    if (!is_like_a_harmless_one(o, data[2], t.all, &r)) fprintf(stderr, "%s: %s\n", o->full, difference), abort();
+    if (!is_like_a_harmless_one(o, data[2], t.all, &r))
+      fprintf(stderr, "%s: %s\n", o->full, difference), abort();
   }
   lnC_request_free(&f->engine, &r);
   return 0;

@@ -646,7 +646,8 @@ static void test_bodies_together(void **s) {
   (void)s;
   static const ln_server_limits narrow = {
       .max_body = 1000, .max_connections = 10, .whole_ms = 10000, .max_bodies = 1500};
-  static const char *const more[] = {"Content-Length: 600\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n258\r\n"};
+  static const char *const more[] = {"Content-Length: 600\r\n\r\n",
+                                     "Transfer-Encoding: chunked\r\n\r\n258\r\n"};
   fixture f;
   char text[1200];
   setup(&f, &narrow);
