@@ -202,9 +202,12 @@ bool ln_tx_turn(ln_tx *tx, const ln_hold *h, ln_turn *who, ln_err *err);
 bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
 /* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
 void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
-/* May h begin, as the one write there?  "busy": another has the turn; "moved": one has ended there after
-** seen_ms, when h began to look (0: it did not), or the clock went back since. */
-bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err);
+/* What others than h's (run, step) have of h's entity and facet, for whoever looks there first and acts then. */
+typedef struct ln_seen { bool looked; int64_t ids, times, states; } ln_seen;
+bool ln_store_hold_seen(ln_store *s, const ln_hold *h, ln_seen *out, ln_err *err);
+/* May h begin, as the one write there?  "busy": another has the turn; "moved": it is not as it was seen when h
+** began to look (if it did). */
+bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, const ln_seen *then, ln_err *err);
 /* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
 /* h's entity is in h's state already.  *joined: a write of ours made it so, and h is a holder beside it, with
@@ -215,7 +218,7 @@ bool ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_er
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
                     int64_t since_ms, int64_t until_ms, ln_err *err);
 /* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and
-** how many were taken since. */
+** how many were taken from since_ms to h's since_ms. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
                        ln_err *err);
 /* now's write (run, step, entity, facet, state and before are looked at) has reached its state: what held
