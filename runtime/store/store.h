@@ -363,12 +363,16 @@ typedef struct ln_alert_row {
   ln_str state;
   ln_str by, title, severity, why;                       /* by: who, or what, handed it in */
   ln_str sha256;                                         /* of what it said, as content of kind "alert" */
+  ln_str trace;                                          /* to be added: its traceparent, or "" */
 } ln_alert_row;
 typedef bool (*ln_alert_row_fn)(void *arg, const ln_alert_row *a); /* lent; false stops */
 /* Sets a->id.  *fresh: it was not there; else nothing was written. */
 bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
 /* *was: it was "new".  What came first decides. */
 bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+/* The trace that it came with, as long as its runs may have to be begun; "": none. */
+bool ln_store_alert_trace(ln_store *s, int64_t alert, ln_buf *out, ln_err *err);
+bool ln_tx_alert_traced(ln_tx *tx, int64_t alert, ln_err *err); /* they have begun: it is in theirs        */
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */
