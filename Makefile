@@ -86,6 +86,11 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
+# The fuzz targets' seeds are replayed where the sanitizers look on.
+REPLAYS = $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/tests/fuzz_%_test,$(wildcard tests/fuzz/*_fuzz.c))
+$(BUILD)/tests/fuzz_%_test: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/liblunette.a
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) -lcmocka
+tested: $(if $(SANITIZE),$(REPLAYS))
 tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
 
 console-test:                 ## the console in a real browser, which it installs

@@ -26,9 +26,9 @@ ln_watch *ln_watch_start(ln_loop *l, const ln_watch_opts *o, ln_err *err);
 void ln_watch_settle(ln_watch *w);
 void ln_watch_stop(ln_watch *w);                         /* NULL is welcome                                 */
 
-/* A descriptor to read a file by, unless somebody has it open for writing: then -1, *busy, and `changed` is
-** called once it is closed.  Until ours is closed whoever opens it for writing waits, where the file belongs
-** to us; so do not keep it.  -1 and not *busy: errno. */
-int ln_watch_open(ln_watch *w, const char *path, bool *busy);
+/* A descriptor to read a file by (flags: O_NOFOLLOW, or 0), unless somebody has it open for writing: then
+** -1, *busy, and `changed` is called once it is closed.  Until ours is closed whoever opens it for writing
+** waits, where the file belongs to us; so do not keep it.  -1 and not *busy: errno. */
+int ln_watch_open(ln_watch *w, const char *path, int flags, bool *busy);
 
 #endif

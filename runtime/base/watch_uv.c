@@ -321,9 +321,9 @@ void ln_watch_settle(ln_watch *w) {
   w->settles = false;
 }
 
-int ln_watch_open(ln_watch *w, const char *path, bool *busy) {
+int ln_watch_open(ln_watch *w, const char *path, int flags, bool *busy) {
   *busy = false;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  int fd = open(path, flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return -1;
   fcntl(fd, F_SETSIG, SIGURG);                           /* what a writer who waits sends us: it is ignored */
   if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) return forget_written(w, path), fd;

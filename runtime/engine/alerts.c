@@ -19,6 +19,7 @@ enum {
   QUEUE_BYTES = 64 << 20,                                /* of all that is on its way to the disk           */
   QUEUE_MOST = 4096,
   STEP = 32,                                             /* documents that are read in a turn of the loop   */
+  DOCUMENTS_MOST = 10000,                                /* of one text: they are one job of the writer     */
   ANSWERS_MOST = 16384,                                  /* on their way to disk, or waiting for triggers   */
   NAME_MOST = 512, TITLE_MOST = 300, WHY_MOST = 300      /* bytes that a row keeps                          */
 };
@@ -247,6 +248,10 @@ static void name_by_content(ln_str value, char *out) {
 
 static bool add_document(void *arg, const ln_document *d) {
   taking *t = arg;
+  if (t->n == DOCUMENTS_MOST)
+    return ln_fail(&t->err, "too_big", LN_FINAL,
+                   "more than %d alerts in one text: none was taken, hand them in in several",
+                   DOCUMENTS_MOST);
   taken *grown = realloc(t->v, (t->n + 1) * sizeof *grown);
   if (!grown) return ln_fail(&t->err, "memory", LN_AGAIN, "no memory for alerts");
   t->v = grown;

@@ -24,8 +24,8 @@ typedef struct ln_alert_from {
 } ln_alert_from;
 
 /* answer: an encoded { alerts = { { id, new, runs, source } … }, unknown = { { at, id, new, why } … } }, in
-** order; runs: those of the alert so far; lent.  err: nothing was taken: "store", "memory", "conflict": that
-** delivery was seen before. */
+** order; runs: those of the alert so far; lent.  err: nothing was taken: "store", "memory", "too_big" (more
+** than 10,000 documents), "conflict": that delivery was seen before. */
 typedef void (*ln_alerts_fn)(void *arg, ln_str answer, const ln_err *err);
 
 /* On the engine's loop, whose scheduler carries the runs; takes up what was not decided yet.  NULL: memory,

@@ -18,6 +18,8 @@
 enum {
   AT_ONCE = 64,                                          /* alerts with the writer                          */
   AGAIN_MS = 1000,                                       /* after a store that failed                       */
+  SKIPPED_MOST = 64,                                     /* alerts that cannot be read, passed over for     */
+  SKIPPED_MS = 60000,                                    /* that time                                       */
   STARTS_MOST = 20,                                      /* by one rule                                     */
   STARTS_MS = 300000,                                    /* within that                                     */
   RULE_MOST = 200                                        /* bytes of a rule's name                          */
@@ -32,6 +34,8 @@ struct ln_deciding {
   int64_t at;                                            /* alerts up to this one are with the writer       */
   int64_t asked;                                         /* the newest whose triggers were asked            */
   struct decision *with_writer;
+  int64_t skipped[SKIPPED_MOST];                         /* the last of them                                */
+  size_t n_skipped;                                      /* ever: the oldest make place                     */
   size_t under_way;
   bool posted, stopping, failed;
   ln_timer again;
@@ -345,25 +349,41 @@ static bool renew_triggers(ln_deciding *d, ln_err *err) {
   return true;
 }
 
-typedef struct next { ln_deciding *d; decision *x; bool found; ln_err *err; } next;
+static bool is_skipped(const ln_deciding *d, int64_t alert) {
+  for (size_t i = 0; i < d->n_skipped && i < SKIPPED_MOST; i++)
+    if (d->skipped[i] == alert) return true;
+  return false;
+}
+
+/* One alert that cannot be read is no reason to stop for all others. */
+static void skip(ln_deciding *d, int64_t alert, const ln_err *why) {
+  ln_log(LN_ERROR, "trigger.skipped", "alert=%lld error=%s", (long long)alert, why->message);
+  if (!d->n_skipped) d->g->loop->timer(d->g->loop, &d->again, SKIPPED_MS);
+  d->skipped[d->n_skipped++ % SKIPPED_MOST] = alert;
+}
+
+typedef struct next { ln_deciding *d; decision *x; bool found; } next;
 
 static bool decide_one(void *arg, const ln_alert_row *row) {
   next *n = arg;
-  n->found = true;
-  n->x = decision_new(n->d, row, n->err);
+  ln_err err = {0};
   n->d->at = row->id;
   if (n->d->asked < row->id) n->d->asked = row->id;
+  if (is_skipped(n->d, row->id)) return true;
+  n->found = true;
+  if (!(n->x = decision_new(n->d, row, &err))) skip(n->d, row->id, &err);
   return false;
 }
 
 static bool decide_next(ln_deciding *d, bool *found, ln_err *err) {
-  next n = {.d = d, .err = err};
-  ln_alert_query q = {.state = LN_STR("new"), .oldest_first = true, .after_id = d->at, .limit = 1};
+  next n = {.d = d};
+  size_t passed_over = d->n_skipped < SKIPPED_MOST ? d->n_skipped : SKIPPED_MOST;
+  ln_alert_query q = {.state = LN_STR("new"), .oldest_first = true, .after_id = d->at,
+                      .limit = (int64_t)passed_over + 1};
   *found = false;
   if (!renew_triggers(d, err) || !ln_store_alerts(d->g->store, &q, decide_one, &n, err)) return false;
   *found = n.found;
-  if (!n.found) return true;
-  if (!n.x) return false;
+  if (!n.x) return true;
   if (!ln_writer_submit(d->g->store, d->g->loop, decide_apply, decided, n.x)) {
     decision_free(n.x);
     return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
@@ -395,6 +415,7 @@ static void look(void *arg) {
 static void again(void *arg) {
   ln_deciding *d = arg;
   d->failed = false;
+  d->n_skipped = 0;
   if (d->under_way == 0) d->at = 0;
   ln_deciding_soon(d);
 }

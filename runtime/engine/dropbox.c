@@ -1,5 +1,9 @@
 /* dropbox.c: see dropbox.h.  A file is moved only when its alerts are on disk; whoever dies in between finds
-** it again, and its alerts there already.  What could not be taken now stays, and is tried again. */
+** it again, and its alerts there already.  What could not be taken now stays, and is tried again.
+**
+** What is moved is the file that was read: another one that came to its name meanwhile stays, and is read.
+** One that cannot be moved (the folder may not be written) is remembered, so that it is not read again and
+** again, and moved when that is possible. */
 #include "engine/dropbox.h"
 
 #include "base/log.h"
@@ -15,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 16, AGAIN_MS = 1000 };
+enum { AT_ONCE = 16, AGAIN_MS = 1000, STUCK_MOST = 1000, STUCK_MS = 60000 };
 
 struct dropped;
 struct ln_dropbox {
@@ -23,15 +27,18 @@ struct ln_dropbox {
   ln_alerts *alerts;
   char *folder;
   ln_watch *watch;
-  ln_timer again;
-  struct dropped *under_way;
-  size_t n;
+  ln_timer again, retry;
+  struct dropped *under_way, *stuck;
+  size_t n, n_stuck;
 };
 
-typedef struct dropped {                                 /* a file that is on its way                       */
+typedef struct dropped {                                 /* a file that was read                            */
   ln_dropbox *d;                                         /* NULL: nobody watches any more                   */
   struct dropped *next;
   char name[NAME_MAX + 1];
+  struct stat is;                                        /* which one it was                                */
+  const char *sub;                                       /* where it is to go to; NULL: it is not known yet */
+  char *why;                                             /* NULL: nothing is to be said                     */
 } dropped;
 
 /* ------------------------------------------------------------------ moving */
@@ -70,13 +77,60 @@ static bool move(const ln_dropbox *d, const char *name, const char *sub, ln_str 
   return false;
 }
 
-static void put_away(ln_dropbox *d, const char *name, const char *sub, ln_str why) {
-  if (move(d, name, sub, why)) {
-    ln_log(why.n ? LN_WARN : LN_INFO, "intake.file", "name=%s to=%s", name, sub);
+static bool same_file(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+         a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void dropped_free(dropped *f) {
+  free(f->why);
+  free(f);
+}
+
+/* False: it is where it was.  Another file of its name is none of ours. */
+static bool moved(const dropped *f) {
+  char path[PATH_MAX];
+  struct stat now;
+  if (!path_of(f->d, "", f->name, "", path) || lstat(path, &now) < 0 || !same_file(&now, &f->is)) {
+    ln_log(LN_WARN, "intake.file", "name=%s another=yes", f->name);
+    return true;
+  }
+  if (!move(f->d, f->name, f->sub, ln_str_of(f->why))) return false;
+  ln_log(f->why ? LN_WARN : LN_INFO, "intake.file", "name=%s to=%s", f->name, f->sub);
+  return true;
+}
+
+static void stick(dropped *f) {
+  ln_dropbox *d = f->d;
+  f->next = d->stuck;
+  d->stuck = f;
+  if (!d->n_stuck++) d->g->loop->timer(d->g->loop, &d->retry, STUCK_MS);
+}
+
+/* Takes f, which is in no list. */
+static void put_away(dropped *f, const char *sub, ln_str why) {
+  f->sub = sub;
+  f->why = why.n ? ln_str_dup(why) : NULL;
+  if (moved(f)) {
+    dropped_free(f);
     return;
   }
-  ln_log(LN_ERROR, "intake.file", "name=%s to=%s error=%s", name, sub, strerror(errno));
-  d->g->loop->timer(d->g->loop, &d->again, 60 * AGAIN_MS);
+  ln_log(LN_ERROR, "intake.file", "name=%s to=%s error=%s", f->name, sub, strerror(errno));
+  stick(f);
+}
+
+/* Moves what is stuck; all: also past one that still is. */
+static void unstick(ln_dropbox *d, bool all) {
+  dropped *list = d->stuck, *next;
+  bool blocked = false;
+  d->stuck = NULL;
+  d->n_stuck = 0;
+  d->g->loop->cancel(d->g->loop, &d->retry);
+  for (dropped *f = list; f; f = next) {
+    next = f->next;
+    if (!blocked && moved(f)) dropped_free(f);
+    else stick(f), blocked = !all;
+  }
 }
 
 /* ------------------------------------------------------------------ one file */
@@ -92,17 +146,14 @@ static void put_reasons(ln_str answer, ln_buf *why, size_t *known) {
   }
 }
 
-static void scan(void *arg);
-
 static void leave(dropped *f) {
   ln_dropbox *d = f->d;
-  for (dropped **at = d ? &d->under_way : NULL; at && *at; at = &(*at)->next)
+  for (dropped **at = &d->under_way; *at; at = &(*at)->next)
     if (*at == f) {
       *at = f->next;
       d->n--;
       break;
     }
-  free(f);
 }
 
 /* What helps by itself is waited for: no room, a full disk. */
@@ -115,17 +166,18 @@ static void taken(void *arg, ln_str answer, const ln_err *err) {
   ln_dropbox *d = f->d;
   ln_buf why;
   size_t known = 0;
-  ln_buf_init(&why, 1 << 20);
+  bool later = err && helps_later(err);
   if (!d) {
-    free(f);
+    dropped_free(f);
     return;
   }
-  if (err && !helps_later(err)) ln_buf_addf(&why, "%s\n", err->message);
-  if (!err) put_reasons(answer, &why, &known);
-  if (!err || why.n) put_away(d, f->name, known || !why.n ? "done" : "refused", ln_buf_view(&why));
-  ln_buf_free(&why);
-  bool later = err && helps_later(err);
+  ln_buf_init(&why, 1 << 20);
   leave(f);
+  if (err) ln_buf_addf(&why, "%s\n", err->message);
+  else put_reasons(answer, &why, &known);
+  if (later) dropped_free(f);
+  else put_away(f, known || !why.n ? "done" : "refused", ln_buf_view(&why));
+  ln_buf_free(&why);
   d->g->loop->timer(d->g->loop, &d->again, later ? AGAIN_MS : 0);
 }
 
@@ -142,60 +194,90 @@ static bool read_file(int fd, ln_buf *out, ln_err *err) {
   }
 }
 
-static bool hand_in(ln_dropbox *d, const char *name, ln_str text, ln_err *err) {
+/* Reads it, as it is now, into f. */
+static bool read_dropped(dropped *f, int fd, ln_buf *text, ln_err *err) {
+  struct stat after;
+  if (fstat(fd, &f->is) < 0 || !S_ISREG(f->is.st_mode))
+    return ln_fail(err, "unavailable", LN_AGAIN, "it is no file any more");
+  if (!read_file(fd, text, err)) return false;
+  return (fstat(fd, &after) == 0 && same_file(&after, &f->is)) ||
+         ln_fail(err, "unavailable", LN_AGAIN, "it changes while it is read");
+}
+
+/* Takes f. */
+static bool hand_in(dropped *f, ln_str text, ln_err *err) {
   char cursor[LN_INTAKE_NAME];
   ln_alert_from from = {.by = LN_STR("folder"), .source = LN_STR("folder")};
+  ln_dropbox *d = f->d;
   ln_intake_cursor("folder", (ln_str){NULL, 0}, cursor);
   if (d->g->config->intake_silent_ms) from.cursor = ln_str_of(cursor);
-  dropped *f = calloc(1, sizeof *f);
-  if (!f) return ln_fail(err, "memory", LN_AGAIN, "no memory for a file");
-  f->d = d;
   f->next = d->under_way;
   d->under_way = f;
   d->n++;
-  snprintf(f->name, sizeof f->name, "%s", name);
   if (ln_alerts_take(d->alerts, text, &from, taken, f, err)) return true;
   leave(f);
   return false;
 }
 
-static void take(ln_dropbox *d, const char *name) {
+/* False: there is no room for this one now, nor for others. */
+static bool take_open(ln_dropbox *d, const char *name, int fd) {
+  ln_buf text;
+  ln_err err = {0};
+  dropped *f = calloc(1, sizeof *f);
+  if (!f) return false;
+  f->d = d;
+  snprintf(f->name, sizeof f->name, "%s", name);
+  ln_buf_init(&text, LN_ALERTS_TEXT + (1 << 17));
+  bool ok = read_dropped(f, fd, &text, &err) && hand_in(f, ln_buf_view(&text), &err);
+  ln_buf_free(&text);
+  if (ok) return true;
+  bool later = helps_later(&err);
+  if (later) dropped_free(f);
+  else put_away(f, "refused", ln_str_of(err.message));
+  return !later;
+}
+
+static bool take(ln_dropbox *d, const char *name) {
   char path[PATH_MAX];
   struct stat st;
   bool busy;
-  ln_buf text;
-  ln_err err = {0};
-  if (!path_of(d, "", name, "", path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) return;
-  int fd = ln_watch_open(d->watch, path, &busy);
+  if (!path_of(d, "", name, "", path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) return true;
+  int fd = ln_watch_open(d->watch, path, O_NOFOLLOW, &busy);
   if (fd < 0) {
     if (!busy) ln_log(LN_WARN, "intake.file", "name=%s error=%s", name, strerror(errno));
-    return;                                              /* it is called again once it is closed            */
+    return true;                                         /* it is called again once it is closed            */
   }
-  ln_buf_init(&text, LN_ALERTS_TEXT + (1 << 17));
-  bool ok = read_file(fd, &text, &err);
+  bool ok = take_open(d, name, fd);
   close(fd);
-  ok = ok && hand_in(d, name, ln_buf_view(&text), &err);
-  ln_buf_free(&text);
-  if (ok) return;
-  if (helps_later(&err)) d->g->loop->timer(d->g->loop, &d->again, AGAIN_MS);
-  else put_away(d, name, "refused", ln_str_of(err.message));
+  return ok;
 }
 
 /* ------------------------------------------------------------------ the folder */
 
-static bool is_under_way(const ln_dropbox *d, const char *name) {
-  for (const dropped *f = d->under_way; f; f = f->next)
+static bool is_in(const dropped *list, const char *name) {
+  for (const dropped *f = list; f; f = f->next)
     if (strcmp(f->name, name) == 0) return true;
   return false;
 }
 
 static void scan(void *arg) {
   ln_dropbox *d = arg;
+  bool room = true;
+  unstick(d, false);
   DIR *dir = opendir(d->folder);
   if (!dir) return;
-  for (struct dirent *e; d->n < AT_ONCE && (e = readdir(dir));)
-    if (e->d_name[0] != '.' && !is_under_way(d, e->d_name)) take(d, e->d_name);
+  for (struct dirent *e; room && d->n < AT_ONCE && d->n_stuck < STUCK_MOST && (e = readdir(dir));)
+    if (e->d_name[0] != '.' && !is_in(d->under_way, e->d_name) && !is_in(d->stuck, e->d_name))
+      room = take(d, e->d_name);
   closedir(dir);
+  if (!room) d->g->loop->timer(d->g->loop, &d->again, AGAIN_MS);
+}
+
+static void retry(void *arg) {
+  ln_dropbox *d = arg;
+  unstick(d, true);
+  if (d->n_stuck) ln_log(LN_ERROR, "intake.stuck", "files=%zu", d->n_stuck);
+  scan(d);
 }
 
 ln_dropbox *ln_dropbox_start(ln_engine *g, ln_alerts *alerts, ln_str folder, ln_err *err) {
@@ -208,6 +290,7 @@ ln_dropbox *ln_dropbox_start(ln_engine *g, ln_alerts *alerts, ln_str folder, ln_
   d->g = g;
   d->alerts = alerts;
   d->again = (ln_timer){.loop = g->loop, .fn = scan, .arg = d};
+  d->retry = (ln_timer){.loop = g->loop, .fn = retry, .arg = d};
   const ln_str one = ln_str_of(d->folder);
   const ln_watch_opts o = {.folders = &one, .n = 1, .suffix = "", .changed = scan, .arg = d};
   if ((d->watch = ln_watch_start(g->loop, &o, err)) && g->loop->timer(g->loop, &d->again, 0)) return d;
@@ -218,9 +301,14 @@ ln_dropbox *ln_dropbox_start(ln_engine *g, ln_alerts *alerts, ln_str folder, ln_
 void ln_dropbox_stop(ln_dropbox *d) {
   if (!d) return;
   d->g->loop->cancel(d->g->loop, &d->again);
+  d->g->loop->cancel(d->g->loop, &d->retry);
   for (dropped *f = d->under_way, *next; f; f = next) {
     next = f->next;
     f->d = NULL;                                         /* freed when its answer comes */
+  }
+  for (dropped *f = d->stuck, *next; f; f = next) {
+    next = f->next;
+    dropped_free(f);
   }
   ln_watch_stop(d->watch);
   free(d->folder);

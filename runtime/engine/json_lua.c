@@ -247,7 +247,8 @@ static bool run_job(ln_host *h, json_job *j) {
 
 static bool decode(ln_host *h, ln_str json, bool drop_nulls, ln_buf *value, ln_err *err) {
   size_t wrong, bom = ln_str_starts(json, LN_STR("\xEF\xBB\xBF")) ? 3 : 0;
-  json_job j = {.json = {json.p + bom, json.n - bom}, .bom = bom, .value = value, .err = err};
+  const char *p = json.n ? json.p : "";                  /* nothing has no address to count from */
+  json_job j = {.json = {p + bom, json.n - bom}, .bom = bom, .value = value, .err = err};
   j.drop_nulls = drop_nulls;
   if (json.n > UINT32_MAX) return ln_fail(err, "too_big", LN_FINAL, "a JSON text of %zu bytes", json.n);
   if (!ln_str_utf8(j.json, &wrong)) return bad(&j, wrong, "this is not UTF-8");

@@ -297,7 +297,7 @@ static void set(ln_reload *r, ln_snapshot *s) {
   r->now = ln_snapshot_keep(s);
 }
 
-static int open_file(void *arg, const char *path, bool *busy) { return ln_watch_open(arg, path, busy); }
+static int open_file(void *arg, const char *path, bool *busy) { return ln_watch_open(arg, path, 0, busy); }
 
 static bool renew(ln_reload *r, ln_err *err) {
   ln_snapshot *last = r->now ? NULL : ln_snapshot_last(r->g);

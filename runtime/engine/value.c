@@ -99,7 +99,8 @@ bool ln_v_end(ln_buf *b, size_t mark) {
 
 /* --- reading -------------------------------------------------------------------------------------------- */
 
-static ln_str skip(ln_str s, size_t n) { return (ln_str){s.p + n, s.n - n}; }
+/* Of nothing, too, which has no address to count from. */
+static ln_str skip(ln_str s, size_t n) { return n ? (ln_str){s.p + n, s.n - n} : s; }
 
 static bool is_next(ln_str rest, char tag) { return rest.n && rest.p[0] == tag; }
 

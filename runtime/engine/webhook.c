@@ -8,6 +8,10 @@
 
 #include <stdio.h>
 
+/* A clock that is set back makes what was too old new again: a delivery is remembered for longer. */
+enum { SLACK_MS = 3600 * 1000 };
+#define TIME LN_STR("{time}")
+
 static bool refuse(ln_err *err, const ln_source_config *s, const char *why) {
   return ln_fail(err, "unauthorised", LN_FINAL, "a delivery of source %.*s is refused: %s",
                  LN_STR_ARG(s->name), why);
@@ -43,7 +47,7 @@ static bool check_time(ln_engine *g, const ln_source_config *s, ln_str time, int
   if (!ln_signature_time(time, &at, &quiet)) return refuse(err, s, "its time is none");
   if (at < now - s->window_ms) return refuse(err, s, "it is older than its window");
   if (at > now + s->window_ms) return refuse(err, s, "it is of a time to come: are the clocks set?");
-  *until_ms = at + s->window_ms + 1;
+  *until_ms = at + s->window_ms + SLACK_MS;
   return true;
 }
 
@@ -60,38 +64,59 @@ static bool check_macs(const ln_source_config *s, const ln_signature *sig, ln_st
   return true;
 }
 
-static bool check_signed(ln_engine *g, const ln_source_config *s, ln_str value, ln_str time, ln_str body,
-                         ln_str key, ln_webhook *out, ln_err *err) {
-  ln_signature sig;
+typedef struct delivery { ln_signature sig; ln_str time; bool timed; } delivery;
+
+/* The signature, and whether it is of now. */
+static bool read_signature(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg,
+                           delivery *d, ln_webhook *out, ln_err *err) {
   ln_err why;
-  ln_buf text;
-  if (!ln_signature_read(without(value, s->prefix), &sig, &why)) return refuse(err, s, why.message);
-  if (sig.time.n) time = sig.time;
-  out->until_ms = LN_NEVER;                              /* it says no time, and none was asked for */
-  bool timed = s->time.n || sig.time.n || ln_str_find(s->signs, LN_STR("{time}")) >= 0;
-  if (timed && !check_time(g, s, time, &out->until_ms, err)) return false;
-  ln_str form = s->signs.n ? s->signs : timed ? LN_STR("{time}.{body}") : LN_STR("{body}");
-  ln_buf_init(&text, body.n + (1 << 16));
-  bool ok = (put_signed(form, time, body, &text) || ln_buf_ok(&text, err)) &&
-            check_macs(s, &sig, key, ln_buf_view(&text), out, err);
-  ln_buf_free(&text);
+  if (!ln_signature_read(without(header(arg, s->header.p), s->prefix), &d->sig, &why))
+    return refuse(err, s, why.message);
+  d->time = d->sig.time.n ? d->sig.time : s->time.n ? header(arg, s->time.p) : (ln_str){NULL, 0};
+  d->timed = s->time.n || d->sig.time.n || ln_str_find(s->signs, TIME) >= 0;
+  *out = (ln_webhook){.until_ms = LN_NEVER};             /* it says no time, and none was asked for */
+  return !d->timed || check_time(g, s, d->time, &out->until_ms, err);
+}
+
+/* What is empty anybody knows. */
+static bool read_key(ln_engine *g, const ln_source_config *s, ln_buf *key, ln_err *err) {
+  ln_buf_init(key, 1 << 16);
+  if (!ln_secret_get(g->vault, s->secret, key, err))
+    return ln_fail(err, "config", LN_FINAL, "the secret of source %.*s cannot be read", LN_STR_ARG(s->name));
+  return key->n ||
+         ln_fail(err, "config", LN_FINAL, "the secret of source %.*s is empty", LN_STR_ARG(s->name));
+}
+
+static bool check_token(ln_engine *g, const ln_source_config *s, ln_str value, ln_err *err) {
+  ln_buf key;
+  bool ok = read_key(g, s, &key, err) && (ln_str_same_secret(without(value, s->prefix), ln_buf_view(&key)) ||
+                                          refuse(err, s, "its token is another one"));
+  ln_buf_wipe(&key);
   return ok;
+}
+
+bool ln_webhook_look(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_err *err) {
+  ln_str value = header(arg, s->header.p);
+  delivery d;
+  ln_webhook w;
+  if (!value.n) return refuse(err, s, "it is not signed");
+  return s->token ? check_token(g, s, value, err) : read_signature(g, s, header, arg, &d, &w, err);
 }
 
 bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_str body,
                       ln_webhook *out, ln_err *err) {
-  ln_buf key;
-  ln_str value = header(arg, s->header.p);
+  ln_buf key, text;
+  delivery d;
   *out = (ln_webhook){.until_ms = 0};
-  if (!value.n) return refuse(err, s, "it is not signed");
-  ln_buf_init(&key, 1 << 16);
-  bool ok = ln_secret_get(g->vault, s->secret, &key, err) ||
-            ln_fail(err, "config", LN_FINAL, "the secret of source %.*s cannot be read", LN_STR_ARG(s->name));
-  ln_str time = ok && s->time.n ? header(arg, s->time.p) : (ln_str){NULL, 0};
-  if (ok && s->token)
-    ok = ln_str_same_secret(without(value, s->prefix), ln_buf_view(&key)) ||
-         refuse(err, s, "its token is another one");
-  else if (ok) ok = check_signed(g, s, value, time, body, ln_buf_view(&key), out, err);
+  if (s->token) return true;                             /* it signs nothing */
+  if (!read_signature(g, s, header, arg, &d, out, err)) return false;
+  ln_str form = s->signs.n ? s->signs : d.timed ? LN_STR("{time}.{body}") : LN_STR("{body}");
+  /* A time that is not signed can be any: the signature itself must never come again. */
+  if (ln_str_find(form, TIME) < 0) out->until_ms = LN_NEVER;
+  ln_buf_init(&text, body.n + (1 << 16));
+  bool ok = read_key(g, s, &key, err) && (put_signed(form, d.time, body, &text) || ln_buf_ok(&text, err)) &&
+            check_macs(s, &d.sig, ln_buf_view(&key), ln_buf_view(&text), out, err);
+  ln_buf_free(&text);
   ln_buf_wipe(&key);
   return ok;
 }

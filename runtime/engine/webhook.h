@@ -15,7 +15,10 @@ typedef struct ln_webhook {                              /* for ln_alert_from   
 } ln_webhook;
 
 const ln_source_config *ln_config_source(const ln_config *c, ln_str name); /* NULL: none                    */
-/* "unauthorised" (and why is for our log alone), or the secret cannot be read: "config". */
+/* All that can be told of a delivery without its body: false: "unauthorised" (and why is for our log alone),
+** or the secret is empty, or cannot be read: "config". */
+bool ln_webhook_look(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_err *err);
+/* The rest, of one that passed that; false: as there. */
 bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_str body,
                       ln_webhook *out, ln_err *err);
 /* The challenge by which a sender asks whether we want its deliveries; {NULL, 0}: it asks nothing. */

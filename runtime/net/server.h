@@ -12,6 +12,7 @@ typedef struct ln_server_request {                       /* lent until the excha
   ln_str method, path, query;                            /* as sent: path not decoded, query without '?'   */
   const ln_header *headers;
   size_t n_headers;
+  int64_t length;                                        /* of the body, as announced; -1: in chunks       */
   ln_str body;
   ln_str peer;                                           /* its address without the port; "": a local one  */
 } ln_server_request;
@@ -20,6 +21,7 @@ typedef void (*ln_handler_fn)(void *arg, ln_exchange *x, const ln_server_request
 
 typedef struct ln_server_limits {                        /* of what may be 0: 0 is no limit               */
   size_t max_body, max_connections;
+  size_t max_bodies;                                     /* memory of all bodies together; or 0             */
   int64_t whole_ms;                                      /* the header must have come by then             */
   int64_t body_ms;                                       /* and the body so long after it; 0: with it     */
   int64_t send_ms;                                       /* an answer must have been taken by then; or 0  */
@@ -51,6 +53,13 @@ ln_server *ln_server_open(ln_loop *l, const ln_server_door *door, const ln_serve
 /* The same on an address, without TLS. */
 ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const ln_server_limits *limits,
                          ln_handler_fn handle, void *arg, ln_err *err);
+/* Asked for each request once its header is there, before any of its body is kept.  true: at most `most`
+** bytes of that are (it comes in as max_body).  false: the body is passed over, and handle is called without
+** it.  What is put into *note handle takes with ln_exchange_take; if it is not taken, drop has it in the end.
+** It is called within libmicrohttpd's frame: nothing may be replied yet. */
+typedef bool (*ln_judge_fn)(void *arg, const ln_server_request *r, size_t *most, void **note);
+void ln_server_judge(ln_server *s, ln_judge_fn judge, void (*drop)(void *note)); /* before its loop runs */
+void *ln_exchange_take(ln_exchange *x);                  /* the note, once; NULL: there is none            */
 /* Takes no more connections, and hangs up on each that is open once its request is answered. */
 void ln_server_drain(ln_server *s);
 size_t ln_server_busy(const ln_server *s);               /* requests under way, streams among them         */

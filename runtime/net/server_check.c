@@ -101,3 +101,10 @@ ln_refusal ln_server_check(const ln_server_request *r, const char *version, cons
     return (ln_refusal){400, "the path must begin with a slash"};
   return (ln_refusal){0, NULL};
 }
+
+int64_t ln_server_length(const ln_server_request *r) {
+  size_t n;
+  const ln_header *length = only(r, "Content-Length", &n);
+  if (only(r, "Transfer-Encoding", &n)) return -1;
+  return length ? strtoll(length->value.p, NULL, 10) : 0;
+}

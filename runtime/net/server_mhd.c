@@ -8,6 +8,9 @@
 ** Its own time-out is of inactivity, and one byte a second defeats that: a timer of ours on each connection
 ** bounds the header, then the body, then the sending of the answer.
 **
+** Who asks is judged when the header is there.  Of whoever may not the body is read and forgotten, so that
+** the answer reaches a peer that is still sending; of all others together so much is kept, and no more.
+**
 ** A stream sleeps, suspended, whenever it has nothing to say; that its peer has gone is noticed when it next
 ** says something. */
 #include "net/server_mhd.h"
@@ -20,6 +23,7 @@
 #include <uv.h>
 
 enum { IDLE_S = 75, POOL = 64 * 1024, BLOCK = 64 * 1024 };
+#define FULL "too much is under way: send it again later"
 
 typedef enum state {
   FRESH,                                                 /* its line was read                             */
@@ -48,6 +52,10 @@ struct ln_exchange {
   ln_server_request r;
   ln_header *headers;                                    /* r's                                           */
   ln_buf body;
+  size_t came, most;                                     /* bytes of it so far, and how many may come       */
+  bool kept;                                             /* else it is passed over                          */
+  bool unread;                                           /* answered before it came: the last answer here   */
+  void *note;                                            /* the judge's, until it is taken                  */
   ln_refusal refusal;
   struct MHD_Response *response;
   unsigned status;
@@ -80,6 +88,9 @@ struct ln_server {
   ln_exchange *first, **last;                            /* the queue of READY                            */
   conn *conns;
   ln_server_limits limits;
+  size_t bodies;                                         /* bytes that all bodies take                      */
+  ln_judge_fn judge;                                     /* NULL: none                                      */
+  void (*drop)(void *note);
   ln_handler_fn handle;
   void *arg;
   uint16_t port;
@@ -90,8 +101,9 @@ struct ln_server {
 /* Below TLS nothing can be said by hand; there a refusal closes the connection behind it, too, but is only
 ** told when it comes before the body. */
 static void refuse_encrypted(ln_exchange *x) {
-  const ln_header close = {LN_STR("Connection"), LN_STR("close")};
-  if (!ln_exchange_reply(x, x->refusal.status, &close, 1, ln_str_of(x->refusal.why)))
+  const ln_header more[] = {{LN_STR("Connection"), LN_STR("close")}, {LN_STR("Retry-After"), LN_STR("2")}};
+  int status = x->refusal.status;
+  if (!ln_exchange_reply(x, status, more, status == 503 ? 2 : 1, ln_str_of(x->refusal.why)))
     ln_exchange_cut(x, (ln_str){NULL, 0});
 }
 
@@ -102,10 +114,11 @@ static void refuse_now(ln_exchange *x) {
     return;
   }
   int n = snprintf(text, sizeof text,
-                   "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+                   "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s"
                    "Connection: close\r\n\r\n%s\n",
                    x->refusal.status, MHD_get_reason_phrase_for((unsigned)x->refusal.status),
-                   strlen(x->refusal.why) + 1, x->refusal.why);
+                   strlen(x->refusal.why) + 1, x->refusal.status == 503 ? "Retry-After: 2\r\n" : "",
+                   x->refusal.why);
   ln_exchange_cut(x, (ln_str){text, (size_t)n});
 }
 
@@ -179,14 +192,20 @@ static void set_deadline(conn *k, int64_t ms) {
   if (!k->s->loop->timer(k->s->loop, &k->deadline, ms)) shutdown(k->fd, SHUT_RDWR);
 }
 
+static void body_free(ln_exchange *x) {
+  x->k->s->bodies -= x->body.cap;
+  ln_buf_free(&x->body);
+}
+
 static void exchange_free(ln_exchange *x) {
   if (!x) return;
+  if (x->note) x->k->s->drop(x->note);
   ln_cut_stop(x->cut);
   if (x->stream) x->stream->x = NULL;
   if (x->response) MHD_destroy_response(x->response);
   free(x->uri);
   free(x->headers);
-  ln_buf_free(&x->body);
+  body_free(x);
   free(x);
 }
 
@@ -198,7 +217,8 @@ static void *on_line(void *arg, const char *uri, struct MHD_Connection *c) {
   if (!x) return NULL;
   x->k = k;
   x->uri = ln_str_dup(ln_str_of(uri));
-  ln_buf_init(&x->body, k->s->limits.max_body);
+  x->most = k->s->limits.max_body;
+  x->kept = true;
   exchange_free(k->x);
   k->x = x;
   if (k->idle) set_deadline(k, k->s->limits.whole_ms); /* the first request's runs since the connection */
@@ -219,7 +239,31 @@ static void enqueue(ln_exchange *x) {
 
 static void refuse(ln_exchange *x, int status, const char *why) {
   x->refusal = (ln_refusal){status, why};
+  body_free(x);
   enqueue(x);
+}
+
+static bool expects_a_word(const ln_server_request *r) {
+  for (size_t i = 0; i < r->n_headers; i++)
+    if (ln_str_ieq(r->headers[i].name, LN_STR("Expect"))) return true;
+  return false;
+}
+
+/* Is the body to be kept?  Of a peer that waits for a word before it sends one nothing needs to come. */
+static void judge(ln_exchange *x) {
+  const ln_server *s = x->k->s;
+  if (s->judge) x->kept = s->judge(s->arg, &x->r, &x->most, &x->note);
+  if (!x->kept) x->most = s->limits.max_body;
+  ln_buf_init(&x->body, x->most);
+  if (!x->kept && x->r.length && expects_a_word(&x->r)) {
+    x->unread = true;
+    enqueue(x);
+  } else if (x->kept && x->r.length > 0 && s->limits.max_bodies &&
+             s->bodies + (size_t)x->r.length > s->limits.max_bodies) {
+    refuse(x, 503, FULL);
+  } else if (s->limits.body_ms) {
+    set_deadline(x->k, s->limits.body_ms);
+  }
 }
 
 static void begin(ln_exchange *x, const char *method, const char *version) {
@@ -238,8 +282,18 @@ static void begin(ln_exchange *x, const char *method, const char *version) {
     refuse(x, no.status, no.why);
     return;
   }
+  x->r.length = ln_server_length(&x->r);
   x->state = READING;
-  if (most->body_ms) set_deadline(x->k, most->body_ms);
+  judge(x);
+}
+
+/* The one that is too many is refused once it has grown: for so long the bound is passed, by one body. */
+static bool keep(ln_exchange *x, ln_str piece) {
+  ln_server *s = x->k->s;
+  size_t had = x->body.cap;
+  bool ok = ln_buf_add(&x->body, piece);
+  s->bodies += x->body.cap - had;
+  return ok && (!s->limits.max_bodies || s->bodies <= s->limits.max_bodies);
 }
 
 static void go_on(ln_exchange *x, const char *data, size_t *n) {
@@ -248,10 +302,11 @@ static void go_on(ln_exchange *x, const char *data, size_t *n) {
     enqueue(x);
     return;
   }
-  bool ok = ln_buf_add(&x->body, (ln_str){data, *n});
+  ln_str piece = {data, *n};
   *n = 0;
-  if (!ok && x->body.full) refuse(x, 413, "the body is too large");
-  else if (!ok) refuse(x, 503, "no memory");
+  x->came += piece.n;
+  if (x->came > x->most) refuse(x, 413, "the body is too large");
+  else if (x->kept && !keep(x, piece)) refuse(x, 503, FULL);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
@@ -322,8 +377,9 @@ static void resume(ln_exchange *x, state to) {
   turn_soon(x->k->s);
 }
 
-static bool will_close(const ln_server *s, struct MHD_Response *p) {
-  return !s->draining || MHD_add_response_header(p, "Connection", "close") == MHD_YES;
+static bool will_close(const ln_exchange *x, struct MHD_Response *p) {
+  bool last = x->k->s->draining || x->unread;
+  return !last || MHD_add_response_header(p, "Connection", "close") == MHD_YES;
 }
 
 static bool add_header(struct MHD_Response *p, const ln_header *h) {
@@ -343,7 +399,7 @@ static bool reply_with(ln_exchange *x, int status, const ln_header *headers, siz
   if (!p) return false;
   bool ok = x->state == HELD && status >= 200 && status <= 599;
   for (size_t i = 0; ok && i < n; i++) ok = add_header(p, &headers[i]);
-  if (!ok || !will_close(x->k->s, p)) {
+  if (!ok || !will_close(x, p)) {
     MHD_destroy_response(p);
     return false;
   }
@@ -447,6 +503,7 @@ bool ln_stream_send(ln_stream *t, ln_str piece) {
 void ln_stream_end(ln_stream *t, ln_str last) {
   t->gone = NULL;
   t->ended = true;
+  if (t->x && t->s->limits.send_ms) set_deadline(t->x->k, t->s->limits.send_ms);
   if (t->taken == 0) ln_buf_cut(&t->waits, 0);
   ln_buf_add(&t->waits, last);
   wake(t);
@@ -525,6 +582,17 @@ ln_server *ln_server_mhd(ln_loop *l, const char *address, uint16_t port, const l
                          ln_handler_fn handle, void *arg, ln_err *err) {
   const ln_server_door door = {.address = address, .port = port};
   return ln_server_open(l, &door, limits, handle, arg, err);
+}
+
+void ln_server_judge(ln_server *s, ln_judge_fn fn, void (*drop)(void *note)) {
+  s->judge = fn;
+  s->drop = drop;
+}
+
+void *ln_exchange_take(ln_exchange *x) {
+  void *note = x->note;
+  x->note = NULL;
+  return note;
 }
 
 uint16_t ln_server_port(const ln_server *s) { return s->port; }

@@ -20,6 +20,9 @@ typedef struct ln_refusal {
 ln_header *ln_server_headers(struct MHD_Connection *c, size_t *n);
 ln_refusal ln_server_check(const ln_server_request *r, const char *version, const ln_server_limits *most);
 
+/* Of a request that was checked: as ln_server_request has it. */
+int64_t ln_server_length(const ln_server_request *r);
+
 /* A socket that listens where the door says, and does not block; -1: err. */
 int ln_listen(const ln_server_door *door, uint16_t *port, ln_err *err);
 enum { LN_PEER_TEXT = 64 };

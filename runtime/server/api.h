@@ -25,9 +25,10 @@ typedef struct ln_field {                                /* of a query, or of a 
 typedef struct ln_route {
   const char *method, *path;                             /* "/v1/runs/{run}": each {part} is one segment    */
   ln_role role;                                          /* what the caller must have; NONE: anybody        */
-  bool own;                                              /* it also lets in whom its handler knows (a
-                                                            source's signature): without a token the caller's
-                                                            role is NONE, and the handler decides           */
+  ln_api_fn knows;                                       /* without a token: does it let them in all the same,
+                                                            by what their header says (a source's signature)?
+                                                            The caller's role is NONE then.  It answers
+                                                            nothing; NULL: it lets in no such              */
   ln_api_fn fn;
   const char *summary;
   const ln_field *query, *body;                          /* NULL: none is taken                             */
@@ -47,6 +48,8 @@ const ln_server_request *ln_api_request(const ln_api *a); /* as it came: headers
 ln_str ln_api_part(const ln_api *a, size_t i);           /* the path's i-th {part}, decoded; NUL-ended      */
 ln_str ln_api_query(const ln_api *a, const char *name);  /* decoded; {NULL,0}: not given                    */
 ln_str ln_api_header(const ln_api *a, const char *name); /* {NULL,0}: not sent, or sent twice               */
+/* The same, where twice is an error ("bad_argument"). */
+bool ln_api_one_header(const ln_api *a, const char *name, ln_str *v, ln_err *err);
 ln_str ln_api_body(const ln_api *a);                     /* an encoded object; "" where there was none      */
 
 bool ln_api_secure(const ln_api *a);                     /* do browsers reach us by https?                  */
@@ -63,6 +66,8 @@ bool ln_api_text(ln_api *a, const char *type, ln_str text);
 /* Has the service do what an encoded object asks, in the caller's name; answers { "run" } when that is
 ** durable. */
 bool ln_api_do(ln_api *a, ln_str request);
+/* False: "unauthorised", and the answer says that a token is wanted. */
+bool ln_api_no_token(ln_api *a, ln_err *err);
 /* Another status than the route's, from here on. */
 void ln_api_status(ln_api *a, int status);
 /* An error as RFC 9457 has it; for handlers that answer later. */

@@ -58,18 +58,24 @@ static void taken(void *arg, ln_str made, const ln_err *refused) {
   else answer(arg, made);
 }
 
+/* A source that signs, as far as that can be told without its body. */
+bool ln_api_alerts_known(ln_api *a, ln_err *err) {
+  const ln_source_config *s = source_of(a);
+  ln_err why = {0};
+  if (!s) ln_fail(&why, "unauthorised", LN_FINAL, "there is no such source");
+  else if (ln_webhook_look(ln_api_engine(a), s, header, a, &why)) return true;
+  return refuse(&why, err);
+}
+
 bool ln_api_alerts_take(ln_api *a, ln_err *err) {
-  ln_engine *g = ln_api_engine(a);
   ln_str source = ln_api_query(a, "source"), body = ln_api_request(a)->body;
-  const ln_source_config *s = NULL;
   ln_webhook w = {.until_ms = 0};
   ln_err why = {0};
   char by[160], cursor[LN_INTAKE_NAME];
   snprintf(by, sizeof by, "%s", ln_api_caller(a)->name);
   if (ln_api_caller(a)->role == LN_ROLE_NONE) {
-    if (!(s = source_of(a)))
-      return refuse((ln_fail(&why, "unauthorised", LN_FINAL, "there is no such source"), &why), err);
-    if (!ln_webhook_check(g, s, header, a, body, &w, &why)) return refuse(&why, err);
+    const ln_source_config *s = source_of(a);            /* it is there: ln_api_alerts_known                */
+    if (!ln_webhook_check(ln_api_engine(a), s, header, a, body, &w, &why)) return refuse(&why, err);
     snprintf(by, sizeof by, "source %.*s", LN_STR_ARG(s->name));
     if (s->challenge.n) ln_api_status(a, 200);           /* such senders take no other for a yes */
   }
@@ -135,10 +141,13 @@ static bool list(ln_api *a, ln_err *err) {
   return ok;
 }
 
-bool ln_api_alerts_list(ln_api *a, ln_err *err) {
+static ln_str challenge_of(ln_api *a) {
   const ln_source_config *s = source_of(a);
-  ln_str word = s ? ln_webhook_challenge(s, header, a) : (ln_str){NULL, 0};
-  if (ln_role_may(ln_api_caller(a)->role, LN_ROLE_VIEWER)) return list(a, err);
-  if (word.n) return answer_challenge(a, word, err);
-  return ln_fail(err, "unauthorised", LN_FINAL, "Authorization: Bearer TOKEN is wanted: lunette token add");
+  return s ? ln_webhook_challenge(s, header, a) : (ln_str){NULL, 0};
+}
+
+bool ln_api_alerts_asked(ln_api *a, ln_err *err) { return challenge_of(a).n > 0 || ln_api_no_token(a, err); }
+
+bool ln_api_alerts_list(ln_api *a, ln_err *err) {
+  return ln_api_caller(a)->role == LN_ROLE_NONE ? answer_challenge(a, challenge_of(a), err) : list(a, err);
 }

@@ -53,9 +53,9 @@ static bool is_named(ln_str playbook) {
 }
 
 static bool key_of(const ln_api *a, ln_str *key, ln_err *err) {
-  *key = ln_api_header(a, "Idempotency-Key");
-  bool ok = key->n <= KEY_MOST && ln_str_utf8(*key, NULL);
-  return ok || ln_fail(err, "bad_argument", LN_FINAL, "Idempotency-Key: %d bytes of UTF-8 at most", KEY_MOST);
+  if (!ln_api_one_header(a, "Idempotency-Key", key, err)) return false;
+  bool ok = key->n <= KEY_MOST && ln_str_utf8(*key, NULL) && (key->n || !key->p);
+  return ok || ln_fail(err, "bad_argument", LN_FINAL, "Idempotency-Key: 1 to %d bytes of UTF-8", KEY_MOST);
 }
 
 /* Only by its name: a path would be read from this machine's disk. */

@@ -10,7 +10,9 @@ int64_t ln_api_limit(const ln_api *a);
 void ln_api_link(ln_api *a, const char *path, const char *const *keep, const char *cursor, ln_str at);
 
 /* api_alerts.c */
+bool ln_api_alerts_known(ln_api *a, ln_err *err);
 bool ln_api_alerts_take(ln_api *a, ln_err *err);
+bool ln_api_alerts_asked(ln_api *a, ln_err *err);
 bool ln_api_alerts_list(ln_api *a, ln_err *err);
 /* api_runs.c */
 bool ln_api_run_start(ln_api *a, ln_err *err);
@@ -51,6 +53,7 @@ bool ln_api_console_file(ln_api *a, ln_err *err);
 /* api_health.c */
 bool ln_api_health(ln_api *a, ln_err *err);
 bool ln_api_ready(ln_api *a, ln_err *err);
+bool ln_api_metrics_open(ln_api *a, ln_err *err);
 bool ln_api_metrics(ln_api *a, ln_err *err);
 
 #endif

@@ -2,7 +2,8 @@
 **
 ** What is outside is looked at in one order: the address's rate, the path, the method, who it is and what
 ** they may do, the query, the body.  Only then is a handler called, so that none has to look at any of that
-** again.
+** again.  All but the body is judged as soon as the header is there, so that nobody's body is kept before it
+** is known that they may send one.
 ** A refusal is an RFC 9457 document.  Nothing of a request but its route goes to the log: not its query, not
 ** its headers, not its body. */
 #include "server/http.h"
@@ -21,6 +22,7 @@
 enum { RATE = 1000, BURST = 2000, SAID_MOST = 8, QUERY_MOST = 8 };
 
 static const ln_server_limits limits = {.max_body = (size_t)16 << 20,
+                                        .max_bodies = (size_t)256 << 20,
                                         .max_connections = 1024,
                                         .whole_ms = 10000,
                                         .body_ms = 30000,
@@ -46,6 +48,7 @@ struct ln_api {
   const ln_server_request *r;
   ln_match m;
   ln_caller who;
+  ln_err no;                                             /* it was refused before its body came             */
   ln_buf query; /* decoded texts                                   */
   struct {
     const ln_field *field;
@@ -101,6 +104,12 @@ ln_str ln_api_header(const ln_api *a, const char *name) {
   size_t n;
   ln_str v = header_of(a->r, name, &n);
   return n == 1 ? v : (ln_str){NULL, 0};
+}
+
+bool ln_api_one_header(const ln_api *a, const char *name, ln_str *v, ln_err *err) {
+  size_t n;
+  *v = header_of(a->r, name, &n);
+  return n < 2 || ln_fail(err, "bad_argument", LN_FINAL, "%s is sent twice", name);
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -281,6 +290,13 @@ static bool take_query(ln_api *a, const ln_field *f, ln_str value, ln_err *err) 
   return true;
 }
 
+/* Whoever has no token, where its route lets in others. */
+static bool is_known(ln_api *a, ln_err *err) {
+  return a->who.role != LN_ROLE_NONE || !a->m.route->knows || a->m.route->knows(a, err);
+}
+
+static bool takes_body(const ln_route *r) { return r->raw || r->body; }
+
 /* The texts are decoded into one buffer that has room for all from the start, so they stay where they are. */
 static bool read_query(ln_api *a, ln_err *err) {
   ln_str rest = a->r->query, pair, name, value;
@@ -353,11 +369,7 @@ static bool read_body(ln_api *a, ln_err *err) {
   const ln_field *fields = a->m.route->body;
   ln_buf_init(&a->body, (size_t)64 << 20);
   if (a->m.route->raw) return true;
-  if (!fields) {
-    if (!a->r->body.n) return true;
-    return ln_fail(err, "bad_argument", LN_FINAL, "there is no body to be sent here");
-  }
-  if (!a->r->body.n && !wants_something(fields)) return true;
+  if (!a->r->body.n && (!fields || !wants_something(fields))) return true;
   if (!is_json(ln_api_header(a, "Content-Type")))
     return ln_fail(err, "bad_type", LN_FINAL, "Content-Type: application/json is wanted");
   return ln_host_json(a->h->g->host, a->r->body, &a->body, err) &&
@@ -406,17 +418,19 @@ static bool by_token(ln_api *a, ln_str token, ln_err *err) {
   return false;
 }
 
+bool ln_api_no_token(ln_api *a, ln_err *err) {
+  ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\""));
+  return ln_fail(err, "unauthorised", LN_FINAL,
+                 "Authorization: Bearer TOKEN is wanted (lunette token add), or a session: sign in");
+}
+
 static bool let_in(ln_api *a, ln_err *err) {
   const ln_route *r = a->m.route;
   ln_str token = token_of(a->r), session = session_of(a);
-  if (r->role == LN_ROLE_NONE || (r->own && !token.n && !session.n)) return true;
-  if (!token.n && !session.n) {
-    ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\""));
-    return ln_fail(err, "unauthorised", LN_FINAL,
-                   "Authorization: Bearer TOKEN is wanted (lunette token add), or a session: sign in");
-  }
+  if (r->role == LN_ROLE_NONE || (r->knows && !token.n && !session.n)) return true;
+  if (!token.n && !session.n) return ln_api_no_token(a, err);
   if (!(token.n ? by_token(a, token, err) : by_session(a, session, err))) {
-    bool nobody = r->own && !token.n && ln_err_is(err, "unauthorised"); /* a cookie that is over is none */
+    bool nobody = r->knows && !token.n && ln_err_is(err, "unauthorised"); /* a cookie that is over is none */
     if (nobody) ln_err_clear(err);
     return nobody;
   }
@@ -452,27 +466,47 @@ static bool in_time(ln_api *a, ln_err *err) {
   return ln_fail(err, "rate_limited", LN_AGAIN, "%d requests a second are taken of one address", RATE);
 }
 
+static void fail(ln_api *a, const ln_err *err) {
+  const ln_route *route = a->m.route;
+  if (route && ln_api_status_of(err) >= 500)
+    ln_log(LN_WARN, "http.failed", "route=%s %s code=%s", route->method, route->path, err->code);
+  ln_api_problem(a, err);
+}
+
+static bool judge(void *arg, const ln_server_request *r, size_t *most, void **note) {
+  ln_http *h = arg;
+  ln_api *a = *note = calloc(1, sizeof *a);
+  if (!a) return false;
+  *a = (ln_api){.h = h, .r = r};
+  if (!in_time(a, &a->no) || !find(a, &a->no) || !let_in(a, &a->no) || !read_query(a, &a->no) ||
+      !is_known(a, &a->no))
+    return false;
+  if (takes_body(a->m.route)) return true;
+  *most = 0;
+  return r->length <= 0 || ln_fail(&a->no, "bad_argument", LN_FINAL, "there is no body to be sent here");
+}
+
+static void drop(void *note) { api_free(note); }
+
 static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   ln_http *h = arg;
   ln_err err = {0};
-  ln_api *a = calloc(1, sizeof *a);
+  ln_api *a = ln_exchange_take(x);
+  (void)r;
   if (!a) {
     ln_exchange_cut(x, (ln_str){NULL, 0});
     return;
   }
-  *a = (ln_api){.h = h, .x = x, .r = r, .next = h->under_way};
+  a->x = x;
+  a->next = h->under_way;
   h->under_way = a;
-  if (!in_time(a, &err) || !find(a, &err)) {
-    ln_api_problem(a, &err);
+  if (a->no.code[0]) {
+    err = a->no;
+    fail(a, &err);
     return;
   }
-  const ln_route *route = a->m.route;
-  a->status = route->status;
-  if (!let_in(a, &err) || !read_query(a, &err) || !read_body(a, &err) || !route->fn(a, &err)) {
-    if (!ln_err_is(&err, "forbidden") && ln_api_status_of(&err) >= 500)
-      ln_log(LN_WARN, "http.failed", "route=%s %s code=%s", route->method, route->path, err.code);
-    ln_api_problem(a, &err);
-  }
+  a->status = a->m.route->status;
+  if (!read_body(a, &err) || !a->m.route->fn(a, &err)) fail(a, &err);
 }
 
 /* ------------------------------------------------------------------ beginning and end */
@@ -536,7 +570,9 @@ static bool listen_at(ln_http *h, int fd, ln_err *err) {
   if (c->tls_cert.n && !(h->tls = ln_server_tls_load(c->tls_cert.p, c->tls_key.p, err))) return false;
   if (!find_door(c, h, &door, err) || !is_safe(c, &door, err)) return false;
   door.tls = h->tls;
-  return (h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err)) != NULL;
+  if (!(h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err))) return false;
+  ln_server_judge(h->server, judge, drop);
+  return true;
 }
 
 bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *err) {

@@ -290,10 +290,10 @@ static void put_route(ln_json *j, const ln_route *r) {
   text(j, "summary", r->summary);
   text(j, "x-role", role_names[r->role]);
   key(j, "x-own-authentication");
-  ln_json_bool(j, r->own);
+  ln_json_bool(j, r->knows != NULL);
   key(j, "security");
   ln_json_open(j, '[');
-  if (r->role == LN_ROLE_NONE || r->own) ln_json_open(j, '{'), ln_json_close(j, '}');
+  if (r->role == LN_ROLE_NONE || r->knows) ln_json_open(j, '{'), ln_json_close(j, '}');
   for (size_t i = 0; r->role != LN_ROLE_NONE && i < sizeof ways / sizeof *ways; i++) {
     ln_json_open(j, '{');
     key(j, ways[i]);

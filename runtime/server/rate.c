@@ -26,16 +26,19 @@ ln_rate *ln_rate_new(int64_t per_second, int64_t burst) {
 
 void ln_rate_free(ln_rate *r) { free(r); }
 
-/* A number for an address, never 0. */
+/* A number for an address, never 0.  One of IPv4 is the same address however it is spelt. */
 static uint64_t number_of(ln_str peer) {
-  unsigned char v6[16] = {0};
+  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+  unsigned char v6[16] = {0}, v4[4];
   char z[64];
   size_t n = peer.n < sizeof z - 1 ? peer.n : sizeof z - 1;
   uint64_t h = 14695981039346656037u;
   if (n) memcpy(z, peer.p, n);
   z[n] = '\0';
   const unsigned char *p = (const unsigned char *)z;
-  if (inet_pton(AF_INET6, z, v6) == 1) p = v6, n = 8;
+  if (inet_pton(AF_INET, z, v4) == 1) p = v4, n = 4;
+  else if (inet_pton(AF_INET6, z, v6) == 1 && memcmp(v6, mapped, 12) != 0) p = v6, n = 8;
+  else if (memcmp(v6, mapped, 12) == 0) p = v6 + 12, n = 4;
   for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;
   return h ? h : 1;
 }

@@ -327,6 +327,8 @@ sys.test("the same key starts one run, over a crash too; another's key is anothe
   local first = begin("operator", 1, "k").doc().run
   eq(begin("operator", 1, "k").doc().run, first)
   eq(begin("operator", 2, "k").status, 409)
+  eq(begin("operator", 1, "k\r\nIdempotency-Key: k").status, 400) -- which of them it would be nobody knows
+  eq(begin("operator", 1, ("k"):rep(201)).status, 400)
   job.kill "KILL"
   job.wait()
   job, http = kit.serve(t, { keep = true, tokens = http.token })

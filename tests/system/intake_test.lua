@@ -115,6 +115,46 @@ sys.test("a source's signature lets it in, once, within its window", function(t)
   job.stop()
 end)
 
+sys.test("nobody's body is sent for before it is known that they may send one", function(t)
+  local job, http = serve(t)
+  t:write("big", ("x"):rep(100000))
+  ---The status, and how much of the body a client sent that waits to be told to.
+  local function post(path, headers, method)
+    local words = { ("curl -s -m 20 -o /dev/null -X %s --expect100-timeout 15 -H 'Expect: 100-continue'"):format(method or "POST"),
+                    ("--data-binary '@%s/big' -w '%%{http_code} %%{size_upload}'"):format(t.dir) }
+    for name, value in pairs(headers) do words[#words + 1] = ("-H '%s: %s'"):format(name, value) end
+    local p = io.popen(table.concat(words, " ") .. (" '%s%s'"):format(http.url, path))
+    local status, sent = p:read "a":match "^(%d+) (%d+)"
+    p:close()
+    return tonumber(status), tonumber(sent)
+  end
+  local function refused(want, ...)
+    local status, sent = post(...)
+    eq(status, want)
+    eq(sent, 0)
+  end
+  local function bearer(as) return { Authorization = "Bearer " .. http.token[as] } end
+  refused(401, "/v1/alerts", {})
+  refused(401, "/v1/alerts", { Authorization = "Bearer lnt_guessed" })
+  refused(403, "/v1/alerts", bearer "viewer")
+  refused(400, "/v1/alerts?colour=red", bearer "operator")
+  refused(404, "/v1/nothing", bearer "operator")
+  refused(405, "/v1/alerts", bearer "operator", "PUT")
+  refused(400, "/v1/runs/last/cancel", bearer "operator")
+  refused(401, "/metrics", {}, "GET")
+  refused(401, "/v1/alerts?source=nobody", { ["X-Signature"] = "sha256=" .. ("0"):rep(64), ["X-Time"] = os.time() })
+  refused(401, "/v1/alerts?source=edr", {})
+  refused(401, "/v1/alerts?source=edr", { ["X-Signature"] = "sha256=" .. ("0"):rep(64), ["X-Time"] = os.time() - 400 })
+  refused(401, "/v1/alerts?source=hooks", { Authorization = "guessed" })
+  local status, sent = post("/v1/alerts", bearer "operator")
+  eq(status, 422)
+  eq(sent, 100000)
+  status, sent = post("/v1/alerts?source=edr", { ["X-Signature"] = "sha256=" .. ("0"):rep(64), ["X-Time"] = os.time() })
+  eq(status, 401)                                         -- only its body shows that this one is wrong
+  eq(sent, 100000)
+  job.stop()
+end)
+
 sys.test("a source with a token, and its question whether it may", function(t)
   trigger(t)
   local job, http = serve(t)

@@ -7,12 +7,19 @@
 #include "engine/inside.h"
 #include "engine/silence.h"
 
+#include <sqlite3.h>
+
 enum { HOUR = 3600 * 1000 };
 
-/* Adapters of the test's own: an object with an id is an alert of "probe". */
+/* Adapters of the test's own: an object with an id is an alert of "probe", one with `many` so many unknown
+** documents. */
 static const char adapters[] =
     "local alert = {}\n"
-    "function alert.sort(d) if d.id then return { { known = true, value = { id = d.id, source = 'probe',\n"
+    "local function many(n) local all = {}\n"
+    "  for i = 1, n do all[i] = { known = false, value = 1.5, why = 'many' } end"
+    " return all end\n"
+    "function alert.sort(d) if type(d) == 'table' and d.many then return many(d.many) end\n"
+    "  if d.id then return { { known = true, value = { id = d.id, source = 'probe',\n"
     "  format = 'probe', severity = 'high', title = d.title, raw = d } } } end\n"
     "  return { { known = false, value = d, why = 'no id' } } end\n"
     "return alert\n";
@@ -427,6 +434,57 @@ static void test_overload(void **state) {
   rig_free(r);
 }
 
+/* Past the store, with nobody else there. */
+static void sql(rig *r, const char *text) {
+  sqlite3 *db;
+  char *why = NULL;
+  rig_down(r);
+  assert_int_equal(sqlite3_open_v2("/rig/a.db", &db, SQLITE_OPEN_READWRITE, r->disk), SQLITE_OK);
+  if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK) fail_msg("%s: %s", text, why);
+  sqlite3_close(db);
+  rig_up(r);
+}
+
+/* An alert whose text is lost is passed over, and looked at again later: it may have come back. */
+static void test_one_that_cannot_be_read(void **state) {
+  (void)state;
+  rig *r = set_up(8, ON, "return 1");
+  heard h = {.called = false};
+  rig_up(r);
+  assert_true(ln_alerts_keep(&r->g, LN_STR("{\"id\":\"a\"}"), &by_ann, hear, &h, &rig_err));
+  sql(r, "UPDATE content SET sha256 = 'lost' || sha256 WHERE kind = 'alert'");
+  ln_alerts *a = begin(r);
+  take(a, THREE + sizeof "{\"id\":\"a\",\"title\":\"one\"}", &h);
+  rig_pass(r, 10000);
+  assert_int_equal(h.runs, 1);
+  assert_int_equal(tally_of(r).n, 3);
+  assert_int_equal(tally_of(r).decided, 2);
+  ln_alerts_stop(a);
+  sql(r, "UPDATE content SET sha256 = substr(sha256, 5) WHERE sha256 LIKE 'lost%'");
+  a = begin(r);
+  rig_pass(r, 10000);
+  assert_int_equal(tally_of(r).decided, 3);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
+/* More than one job of the writer is to hold: nothing of it is taken, and it is said. */
+static void test_too_many_in_one(void **state) {
+  (void)state;
+  rig *r = set_up(9, ON, "return 1");
+  ln_alerts *a = begin(r);
+  heard h;
+  take(a, "[1,{\"many\":9999}]", &h);
+  rig_pass(r, 1000);
+  assert_int_equal(h.unknown, 10000);
+  take(a, "[2,{\"many\":10000}]", &h);
+  rig_pass(r, 1000);
+  assert_string_equal(h.err.code, "too_big");
+  assert_int_equal(tally_of(r).n, 2);                    /* 1, and what all of the many are */
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_answered_as_soon_as_decided),
@@ -434,6 +492,7 @@ int main(void) {
       cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
       cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
       cmocka_unit_test(test_marks_and_cursors),  cmocka_unit_test(test_silence),
-      cmocka_unit_test(test_silent_poll)};
+      cmocka_unit_test(test_silent_poll),        cmocka_unit_test(test_one_that_cannot_be_read),
+      cmocka_unit_test(test_too_many_in_one)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

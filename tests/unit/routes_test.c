@@ -115,6 +115,10 @@ static void test_rate(void **s) {
   for (int i = 0; i < 3; i++) assert_int_equal(ln_rate_take(r, LN_STR("2001:db8:1:2::1"), 1000), 0);
   assert_int_not_equal(ln_rate_take(r, LN_STR("2001:db8:1:2:ffff::9"), 1000), 0); /* one network           */
   assert_int_equal(ln_rate_take(r, LN_STR("2001:db8:1:3::1"), 1000), 0);
+  for (int i = 0; i < 3; i++) assert_int_equal(ln_rate_take(r, LN_STR("::ffff:192.0.2.7"), 1000), 0);
+  assert_int_not_equal(ln_rate_take(r, LN_STR("::ffff:192.0.2.7"), 1000), 0);
+  assert_int_not_equal(ln_rate_take(r, LN_STR("192.0.2.7"), 1000), 0);            /* the same one          */
+  assert_int_equal(ln_rate_take(r, LN_STR("::ffff:192.0.2.8"), 1000), 0);         /* and another           */
   /* Whoever has used up their turns gains none by having others come. */
   for (int i = 0; i < 50000; i++) {
     snprintf(peer, sizeof peer, "10.%d.%d.%d", i >> 16, (i >> 8) & 255, i & 255);

@@ -26,6 +26,9 @@ typedef struct fixture {
   ln_exchange *held;
   ln_stream *stream;
   int gone;                                              /* streams whose peer has                        */
+  int judged, dropped;
+  int64_t length;                                        /* as the judge saw it                           */
+  void *note;                                            /* as handle got it                              */
   /* the client, on a thread of its own */
   const char *const *parts;                              /* written one after the other                   */
   size_t n_parts, repeat;                                /* the last one so often                         */
@@ -77,6 +80,31 @@ static void say_all(void *arg) {
   ln_stream_end(f->stream, LN_STR("dropped"));
 }
 
+static void stop_when_idle(void *arg) {
+  fixture *f = arg;
+  if (!ln_server_busy(f->server)) f->loop->stop(f->loop);
+  else assert_true(f->loop->timer(f->loop, &f->later, 5));
+}
+
+/* Ends what the peer has not read, nor will. */
+static void end_unread(void *arg) {
+  fixture *f = arg;
+  ln_stream_end(f->stream, LN_STR("the end"));
+  f->later = (ln_timer){.fn = stop_when_idle, .arg = f};
+  assert_true(f->loop->timer(f->loop, &f->later, 5));
+}
+
+static void begin_huge_stream(fixture *f, ln_exchange *x) {
+  enum { HUGE_N = 32 << 20 };
+  char *all = calloc(1, HUGE_N);
+  assert_non_null(all);
+  assert_non_null(f->stream = ln_exchange_stream(x, 200, NULL, 0, 2 * (size_t)HUGE_N, stream_gone, f));
+  assert_true(ln_stream_send(f->stream, (ln_str){all, HUGE_N}));
+  free(all);
+  f->later = (ln_timer){.fn = end_unread, .arg = f};
+  assert_true(f->loop->timer(f->loop, &f->later, 20));
+}
+
 static void begin_stream(fixture *f, ln_exchange *x, ln_str path) {
   ln_header type = {LN_STR("Content-Type"), LN_STR("text/event-stream")};
   if (strcmp(f->method, "HEAD") == 0) {
@@ -91,9 +119,28 @@ static void begin_stream(fixture *f, ln_exchange *x, ln_str path) {
   assert_true(f->loop->timer(f->loop, &f->later, 20));
 }
 
+/* Bodies of what is below /no are not wanted, and of what is below /few only a few bytes. */
+static bool judge(void *arg, const ln_server_request *r, size_t *most, void **note) {
+  fixture *f = arg;
+  f->judged++;
+  f->length = r->length;
+  *note = f;
+  if (ln_str_starts(r->path, LN_STR("/few"))) *most = 3;
+  if (ln_str_eq(r->path, LN_STR("/half"))) f->loop->stop(f->loop);
+  return !ln_str_starts(r->path, LN_STR("/no"));
+}
+
+static void drop(void *note) {
+  fixture *f = note;
+  f->dropped++;
+  f->loop->stop(f->loop);
+}
+
 static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   fixture *f = arg;
   f->handled++;
+  f->note = ln_exchange_take(x);
+  assert_null(ln_exchange_take(x));
   copy(f->method, sizeof f->method, r->method);
   copy(f->path, sizeof f->path, r->path);
   copy(f->query, sizeof f->query, r->query);
@@ -120,6 +167,8 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   } else if (ln_str_eq(r->path, LN_STR("/hold"))) {
     f->held = x;
     f->loop->stop(f->loop);
+  } else if (ln_str_eq(r->path, LN_STR("/huge"))) {
+    begin_huge_stream(f, x);
   } else if (ln_str_eq(r->path, LN_STR("/stream")) || ln_str_eq(r->path, LN_STR("/full")) ||
              ln_str_eq(r->path, LN_STR("/silent"))) {
     begin_stream(f, x, r->path);
@@ -132,12 +181,6 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
   } else {
     assert_true(ln_exchange_reply(x, 200, two, 2, r->body.n ? r->body : LN_STR("hello")));
   }
-}
-
-static void stop_when_idle(void *arg) {
-  fixture *f = arg;
-  if (!ln_server_busy(f->server)) f->loop->stop(f->loop);
-  else assert_true(f->loop->timer(f->loop, &f->later, 5));
 }
 
 static void setup(fixture *f, const ln_server_limits *limits) {
@@ -535,6 +578,101 @@ static void test_slow_reader(void **s) {
   close(fd);
 }
 
+/* A stream may last as long as it likes; once it was ended its reader has no longer than any other. */
+static void test_slow_reader_of_an_end(void **s) {
+  (void)s;
+  static const ln_server_limits hasty = {
+      .max_body = 1000, .max_connections = 10, .whole_ms = 9000, .send_ms = 50};
+  fixture f;
+  setup(&f, &hasty);
+  int fd = dial(ln_server_port(f.server));
+  say(fd, "GET /huge HTTP/1.1\r\n" HEAD "\r\n");
+  f.loop->run(f.loop);
+  assert_int_equal(ln_server_busy(f.server), 0);
+  teardown(&f);
+  close(fd);
+}
+
+/* Who asks is judged before the body; of whoever may not it is passed over, and is no request itself. */
+static void test_judged(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  ln_server_judge(f.server, judge, drop);
+  once(&f, "POST /yes HTTP/1.1\r\n" HEAD "Content-Length: 4\r\n\r\nabcd"
+           "POST /no HTTP/1.1\r\n" CLOSE "Content-Length: 31\r\n\r\nGET /x HTTP/1.1\r\nHost: abcdef\r\n\r\n");
+  assert_int_equal(f.judged, 2);
+  assert_int_equal(f.handled, 2);
+  assert_int_equal(f.length, 31);
+  assert_int_equal(f.body_n, 0);
+  assert_ptr_equal(f.note, &f);
+  assert_int_equal(count(f.answer, "HTTP/1.1 200 OK"), 2);
+  assert_non_null(strstr(f.answer, "\r\n\r\nabcd"));
+  once(&f, "POST /no HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+  assert_int_equal(f.length, -1);
+  assert_int_equal(f.body_n, 0);
+  assert_non_null(strstr(f.answer, "hello"));
+  once(&f, "POST /few HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+  assert_int_equal(f.body_n, 3);
+  once(&f, "POST /few HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n");
+  assert_memory_equal(f.answer, "HTTP/1.1 413 ", 13);
+  assert_int_equal(f.dropped, 1);                        /* the note of the one that was not handled      */
+  teardown(&f);
+}
+
+/* One that is not wanted and waits to be told so need not send it; one that breaks off is forgotten. */
+static void test_judged_early(void **s) {
+  (void)s;
+  fixture f;
+  setup(&f, NULL);
+  ln_server_judge(f.server, judge, drop);
+  once(&f, "PUT /no HTTP/1.1\r\n" HEAD "Expect: 100-continue\r\nContent-Length: 900\r\n\r\n");
+  assert_memory_equal(f.answer, "HTTP/1.1 200 ", 13);
+  assert_non_null(strstr(f.answer, "Connection: close"));
+  assert_int_equal(f.dropped, 0);
+  int fd = dial(ln_server_port(f.server));
+  say(fd, "PUT /half HTTP/1.1\r\n" HEAD "Content-Length: 900\r\n\r\nab");
+  f.loop->run(f.loop);
+  assert_int_equal(f.judged, 2);
+  reset(fd);
+  f.loop->run(f.loop);
+  assert_int_equal(f.handled, 1);
+  assert_int_equal(f.dropped, 1);
+  teardown(&f);
+}
+
+/* All bodies together have a bound: it is told before one comes, where its length is known. */
+static void test_bodies_together(void **s) {
+  (void)s;
+  static const ln_server_limits narrow = {
+      .max_body = 1000, .max_connections = 10, .whole_ms = 10000, .max_bodies = 1500};
+  static const char *const more[] = {"Content-Length: 600\r\n\r\n",
+                                     "Transfer-Encoding: chunked\r\n\r\n258\r\n"};
+  fixture f;
+  char text[1200];
+  setup(&f, &narrow);
+  int fd = dial(ln_server_port(f.server));
+  snprintf(text, sizeof text, "POST /hold HTTP/1.1\r\n" HEAD "Content-Length: 1000\r\n\r\n%01000d", 0);
+  say(fd, text);
+  f.loop->run(f.loop);
+  for (size_t i = 0; i < 2; i++) {
+    snprintf(text, sizeof text, "POST / HTTP/1.1\r\n" HEAD "%s%0*d", more[i], i ? 600 : 0, 0);
+    once(&f, text);
+    assert_memory_equal(f.answer, "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(f.answer, "\r\nRetry-After: "));
+  }
+  assert_int_equal(f.handled, 1);
+  assert_true(ln_exchange_reply(f.held, 200, NULL, 0, LN_STR("done")));
+  f.later = (ln_timer){.fn = stop_when_idle, .arg = &f};
+  assert_true(f.loop->timer(f.loop, &f.later, 5));
+  f.loop->run(f.loop);
+  snprintf(text, sizeof text, "POST / HTTP/1.1\r\n" CLOSE "%s%0600d", more[0], 0);
+  once(&f, text);                                        /* there is room again                           */
+  assert_int_equal(f.handled, 2);
+  teardown(&f);
+  close(fd);
+}
+
 /* What is under way is answered, and told that it was the last; nobody else gets in. */
 static void test_drain(void **s) {
   (void)s;
@@ -595,7 +733,9 @@ int main(void) {
       cmocka_unit_test(test_stream),     cmocka_unit_test(test_stream_left),
       cmocka_unit_test(test_free_while_streaming),
       cmocka_unit_test(test_header_bound), cmocka_unit_test(test_slow_body),
-      cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_drain),
+      cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_slow_reader_of_an_end),
+      cmocka_unit_test(test_judged),       cmocka_unit_test(test_judged_early),
+      cmocka_unit_test(test_bodies_together), cmocka_unit_test(test_drain),
       cmocka_unit_test(test_handed_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* store_test.c: opening a store, and what it keeps, one table after the other. */
+#include "store/inside.h"
 #include "tests/unit/store_help.h"
 
 #include <fcntl.h>
@@ -1179,6 +1180,53 @@ static void test_onlooker(void **state) {
   ln_store_close(s);
 }
 
+/* ------------------------------------------------------------------ alerts */
+
+static bool add_alerts(ln_tx *tx, void *arg, ln_err *err) {
+  char name[32];
+  bool fresh, was;
+  (void)arg;
+  for (int i = 0; i < 2000; i++) {
+    ln_alert_row a = {.source = LN_STR("probe"), .state = LN_STR("new"), .ms = 1};
+    snprintf(name, sizeof name, "a%d", i);
+    a.name = ln_str_of(name);
+    if (!ln_tx_alert_add(tx, &a, ln_str_of(name), &fresh, err)) return false;
+    if (i != 1000 && !ln_tx_alert_decided(tx, a.id, &was, err)) return false;
+  }
+  return true;
+}
+
+static int count_steps(unsigned what, void *arg, void *stmt, void *ns) {
+  (void)what, (void)ns;
+  *(int *)arg += sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 1);
+  return 0;
+}
+
+static bool one_more(void *arg, const ln_alert_row *a) {
+  (void)a;
+  ++*(int *)arg;
+  return true;
+}
+
+/* What is new is found at once among all that is not: by how many steps SQLite takes, also the first time. */
+static void test_new_alerts(void **state) {
+  (void)state;
+  ln_err err;
+  ln_store *s = open_store();
+  run_job(s, add_alerts, NULL);
+  for (int up = 0; up < 2; up++) {
+    int steps = 0, found = 0;
+    ln_alert_query q = {.state = LN_STR("new"), .oldest_first = up};
+    sqlite3_trace_v2(s->reader->db, SQLITE_TRACE_PROFILE, count_steps, &steps);
+    assert_true(ln_store_alerts(s, &q, one_more, &found, &err));
+    sqlite3_trace_v2(s->reader->db, 0, NULL, NULL);
+    assert_int_equal(found, 1);
+    assert_true(steps > 0);
+    if (steps > 500) fail_msg("%d steps, oldest first: %d", steps, up);
+  }
+  ln_store_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
@@ -1209,6 +1257,7 @@ int main(void) {
                                      T(test_denied_and_expired),
                                      T(test_content),
                                      T(test_vault_rows),
-                                     T(test_onlooker)};
+                                     T(test_onlooker),
+                                     T(test_new_alerts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,7 +193,7 @@ static void test_many_at_once(void **state) {
 
 static bool is_busy(seen *s, const char *rel) {
   bool busy;
-  int fd = ln_watch_open(s->watch, in_scratch(rel), &busy);
+  int fd = ln_watch_open(s->watch, in_scratch(rel), 0, &busy);
   assert_true(fd >= 0 || busy);
   if (fd >= 0) close(fd);
   return fd < 0;
@@ -247,8 +247,12 @@ static void test_half_written(void **state) {
   close(fd);
   assert_int_equal(wait_for(&s, 3000), 1);
   assert_false(is_busy(&s, "a/x.lua"));
-  assert_int_equal(ln_watch_open(s.watch, in_scratch("a/none.lua"), &busy), -1);
+  assert_int_equal(ln_watch_open(s.watch, in_scratch("a/none.lua"), 0, &busy), -1);
   assert_false(busy);
+  assert_int_equal(symlink("x.lua", in_scratch("a/link.lua")), 0);
+  assert_int_equal(ln_watch_open(s.watch, in_scratch("a/link.lua"), O_NOFOLLOW, &busy), -1);
+  assert_false(busy);
+  assert_false(is_busy(&s, "a/link.lua"));
   end(&s);
 }
 

@@ -104,10 +104,15 @@ static const char *sign(const char *text) {
   return hex;
 }
 
+static const char *refused_with = "unauthorised", *because = "";
+
 static bool let_in(const ln_source_config *s, const sent *h, const char *body, ln_webhook *w) {
   ln_err err = {.code = ""};
-  bool ok = ln_webhook_check(&engine, s, header_of, (void *)(uintptr_t)h, ln_str_of(body), w, &err);
-  if (!ok) assert_string_equal(err.code, "unauthorised");
+  void *arg = (void *)(uintptr_t)h;
+  bool ok = ln_webhook_look(&engine, s, header_of, arg, &err) &&
+            ln_webhook_check(&engine, s, header_of, arg, ln_str_of(body), w, &err);
+  if (!ok) assert_string_equal(err.code, refused_with);
+  if (!ok) assert_non_null(strstr(err.message, because));
   if (!ok) assert_null(strstr(err.message, KEY));
   return ok;
 }
@@ -126,7 +131,7 @@ static void test_signed(void **state) {
   ln_webhook w, again;
   assert_true(signed_at(&signs, NOW_S, BODY, BODY, &w));
   assert_int_equal(strlen(w.mark), LN_WEBHOOK_MARK);
-  assert_true(w.until_ms > (NOW_S + 300) * INT64_C(1000));
+  assert_true(w.until_ms >= (NOW_S + 300 + 3600) * INT64_C(1000)); /* also when the clock is set back */
   assert_true(signed_at(&signs, NOW_S, BODY, BODY, &again));
   assert_string_equal(w.mark, again.mark);               /* by which a replay is known */
   assert_false(signed_at(&signs, NOW_S, BODY, "{}", &w));
@@ -165,6 +170,55 @@ static void test_forms(void **state) {
   assert_false(let_in(&s, &bare, "{}", &w));
 }
 
+/* A time that is not signed can be said anew by whoever has the delivery: it is never taken again. */
+static void test_unsigned_time(void **state) {
+  (void)state;
+  char header[256];
+  ln_webhook w, again;
+  ln_source_config s = signs;
+  s.signs = LN_STR("{body}");
+  sent h = {{"X-Sign", "X-Time"}, {sign(BODY), "1800000000"}};
+  assert_true(let_in(&s, &h, BODY, &w));
+  assert_true(w.until_ms == LN_NEVER);
+  h.values[1] = "1800000100";
+  assert_true(let_in(&s, &h, BODY, &again));
+  assert_string_equal(w.mark, again.mark);
+  h.values[1] = "1700000000";
+  assert_false(let_in(&s, &h, BODY, &w));
+  s.time = (ln_str){NULL, 0};
+  snprintf(header, sizeof header, "t=1800000000,v1=%s", sign(BODY));
+  sent inside = {{"X-Sign"}, {header}};
+  assert_true(let_in(&s, &inside, BODY, &w));
+  assert_true(w.until_ms == LN_NEVER);
+}
+
+/* What anybody can guess is no secret. */
+static void test_empty(void **state) {
+  (void)state;
+  ln_webhook w;
+  ln_source_config token = {.name = {"hooks", 5}, .secret = {"empty", 5}, .header = {"Authorization", 13},
+                            .prefix = {"Bearer ", 7}, .token = true};
+  ln_source_config s = signs;
+  s.secret = LN_STR("empty");
+  s.time = (ln_str){NULL, 0};
+  char file[sizeof folder + 8];
+  snprintf(file, sizeof file, "%s/empty", folder);       /* a credential that somebody forgot to fill */
+  FILE *f = fopen(file, "w");
+  assert_non_null(f);
+  fclose(f);
+  setenv("CREDENTIALS_DIRECTORY", folder, 1);
+  sent nothing = {{"Authorization"}, {"Bearer "}};
+  sent mac = {{"X-Sign"}, {"613b2e5e0a55d3dc3d0d8d9f3f4dbd0a0d4c0a6e5a0f7d4d6b6d5cb6b2c0c4d1"}};
+  refused_with = "config";
+  because = "is empty";
+  assert_false(let_in(&token, &nothing, BODY, &w));
+  assert_false(let_in(&s, &mac, BODY, &w));
+  refused_with = "unauthorised";
+  because = "";
+  unsetenv("CREDENTIALS_DIRECTORY");
+  remove(file);
+}
+
 static void test_token(void **state) {
   (void)state;
   ln_webhook w;
@@ -182,6 +236,7 @@ static void test_token(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_headers), cmocka_unit_test(test_times),
                                      cmocka_unit_test(test_signed), cmocka_unit_test(test_forms),
-                                     cmocka_unit_test(test_token)};
+                                     cmocka_unit_test(test_token), cmocka_unit_test(test_unsigned_time),
+                                     cmocka_unit_test(test_empty)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
