@@ -183,6 +183,15 @@ bool lnH_credential(ln_engine *g, ln_str name, const lnH_url *u, ln_str body, ln
   return ok;
 }
 
+bool lnH_sign(ln_engine *g, ln_str credential, ln_str url, ln_str body, ln_str *header, ln_buf *value,
+              ln_err *err) {
+  lnH_url u;
+  ln_err quiet;
+  if (!lnH_parse(url, &u, &quiet))
+    return ln_fail(err, "bad_argument", LN_FINAL, "the address is none that a credential can be shown to");
+  return lnH_credential(g, credential, &u, body, header, value, err);
+}
+
 /* --- one vendor object an origin: retries, limits and a breaker of its own --- */
 
 typedef struct lnH_origin {

@@ -449,12 +449,109 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 
+/* ------------------------------------------------------------------ who is told */
+
+const char *const ln_notice_events[] = {"approval", "decided", "doubt",       "failed",
+                                        "frozen",   "paused",  "quarantined", NULL};
+
+bool ln_config_url_ok(ln_str url, bool *loopback) {
+  *loopback = is_loopback(host_of(url));
+  return host_of(url).n &&
+         (ln_str_starts(url, LN_STR("https://")) || (*loopback && ln_str_starts(url, LN_STR("http://"))));
+}
+
+/* Of what needs nobody any more only those are told who ask for it. */
+static bool fill_events(ln_notify_config *n, const char *where, ln_err *err) {
+  for (size_t i = 0; !n->events.n && ln_notice_events[i]; i++)
+    if (strcmp(ln_notice_events[i], "decided") != 0 && !list_add(&n->events, ln_str_of(ln_notice_events[i])))
+      return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  for (size_t i = 0; i < n->events.n; i++) {
+    bool found = false;
+    for (size_t k = 0; ln_notice_events[k] && !found; k++)
+      found = ln_str_eq(n->events.v[i], ln_str_of(ln_notice_events[k]));
+    if (!found)
+      return ln_fail(err, "config", LN_FINAL,
+                     "%s.events: there is no \"%.40s\": approval, decided, doubt, failed, frozen, paused, "
+                     "quarantined",
+                     where, n->events.v[i].p);
+  }
+  return true;
+}
+
+/* The address may be a secret as a whole; one that is written down is looked at here. */
+static bool fill_notify(loaded *l, ln_notify_config *n, ln_str value, const char *where, ln_err *err) {
+  static const char *const known[] = {"name", "url", "auth", "format", "events", NULL};
+  bool loopback;
+  ln_str secret = ln_v_get_str(part(value, "url"), "secret");
+  if (!known_only(value, where, known, err) || !want_text(l, value, "name", &n->name, err) ||
+      (!secret.n && !want_text(l, value, "url", &n->url, err)) ||
+      !want_text(l, value, "auth", &n->auth, err) || !want_text(l, value, "format", &n->format, err) ||
+      !want_list(l, value, "events", &n->events, err) || !fill_events(n, where, err))
+    return false;
+  if (secret.n) n->secret = own_str(l, secret);
+  if (!n->format.n) n->format = LN_STR("plain");
+  if (!n->name.n) n->name = n->format;
+  if (!secret.n && !ln_config_url_ok(n->url, &loopback))
+    return ln_fail(err, "config", LN_FINAL,
+                   "%s: url = \"https://…\" or url = secret \"NAME\" is wanted (http:// only on loopback)",
+                   where);
+  return !n->auth.n || ln_config_credential(&l->c, n->auth) ||
+         ln_fail(err, "config", LN_FINAL, "%s: there is no credential \"%s\"", where, n->auth.p);
+}
+
+static bool add_notify(loaded *l, ln_str value, ln_err *err) {
+  char where[40];
+  ln_notify_config n = {.name = {NULL, 0}};
+  ln_notify_config *v = realloc(l->c.notify, (l->c.n_notify + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  l->c.notify = v;
+  snprintf(where, sizeof where, "notify[%zu]", l->c.n_notify + 1);
+  bool ok = fill_notify(l, &n, value, where, err);
+  v[l->c.n_notify++] = n;
+  for (size_t i = 0; ok && i + 1 < l->c.n_notify; i++)
+    if (ln_str_eq(v[i].name, n.name))
+      ok = ln_fail(err, "config", LN_FINAL, "%s: another one is called \"%s\" too: give it a `name`", where,
+                   n.name.p);
+  return ok;
+}
+
+/* What is asked is opened at the root of that address. */
+static bool read_public(loaded *l, ln_str notify, ln_err *err) {
+  bool loopback;
+  if (!want_text(l, notify, "public", &l->c.public_url, err)) return false;
+  ln_str u = l->c.public_url;
+  while (u.n && u.p[u.n - 1] == '/') u.n--;
+  l->c.public_url = u;
+  bool plain = true;
+  for (size_t i = LN_STR("https://").n; i < u.n; i++) plain = plain && !strchr("/?", u.p[i]);
+  return !u.n || (plain && ln_config_url_ok(u, &loopback)) ||
+         ln_fail(err, "config", LN_FINAL, "notify.public is where people reach this API: https://HOST[:PORT]");
+}
+
+static bool read_notify(loaded *l, ln_str top, ln_err *err) {
+  ln_str whole = part(top, "notify"), rest = whole, items, key;
+  ln_vitem v, item;
+  size_t count;
+  if (!whole.n || !ln_v_read(&rest, &v) || (v.tag == 'O' && !v.count)) return true;
+  items = v.body, count = v.count;
+  if ((v.tag != 'A' && v.tag != 'M') || (v.tag == 'M' && !ln_v_positions(&v, &items, &count)))
+    return ln_fail(err, "config", LN_FINAL, "notify is a list: { { url = …, format = \"slack\" }, public = … }");
+  rest = v.body;
+  for (size_t i = 0; v.tag == 'M' && i < v.count && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item); i++)
+    if (!ln_str_eq(key, LN_STR("public")))
+      return ln_fail(err, "config", LN_FINAL, "notify has no key '%.*s': did you mean 'public'?",
+                     LN_STR_ARG(key));
+  for (rest = items; count-- && ln_v_read(&rest, &item);)
+    if (!add_notify(l, item.whole, err)) return false;
+  return v.tag == 'A' || read_public(l, whole, err);
+}
+
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      NULL};
+                                      "notify",          NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -466,7 +563,8 @@ static bool read_all(loaded *l, ln_err *err) {
          read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
          read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
-         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
+         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
+         read_notify(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -618,6 +716,8 @@ void ln_config_free(ln_config *c) {
                       &c->secrets_helper};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
+  for (size_t i = 0; i < c->n_notify; i++) free(c->notify[i].events.v);
+  free(c->notify);
   for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);
   free(l->texts);
   free(c->connectors);

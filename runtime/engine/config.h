@@ -35,6 +35,17 @@ typedef struct ln_source_config {
   int64_t window_ms;
 } ln_source_config;
 
+/* Whom people's messages go to: a webhook. */
+typedef struct ln_notify_config {
+  ln_str name;                                           /* in logs, in the place of the address            */
+  ln_str url, secret;                                    /* one of them; secret: the name of one that has it */
+  ln_str auth;                                           /* a credential's name, or ""                      */
+  ln_str format;                                         /* the module that makes the message               */
+  ln_list events;                                        /* of ln_notice_events                             */
+} ln_notify_config;
+
+extern const char *const ln_notice_events[];             /* "approval" …; NULL ends it                      */
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
@@ -62,6 +73,8 @@ typedef struct ln_config {
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
+  ln_notify_config *notify; size_t n_notify;
+  ln_str public_url;                                     /* where people reach us: "https://HOST"; ""       */
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,
@@ -75,6 +88,8 @@ bool ln_config_all_near(const ln_config *c);             /* every connector is o
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
 bool ln_config_uses_near(const ln_config *c, ln_str uses);
+/* An address that requests may be sent to: https://, or http:// on loopback, with a plain host. */
+bool ln_config_url_ok(ln_str url, bool *loopback);
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

@@ -34,6 +34,9 @@ struct ln_engine {
   /* modules/connector.c: tells of each vendor that something was asked of. */
   void (*each_vendor)(ln_engine *g, void (*fn)(void *arg, const char *name, const struct ln_vendor *v),
                       void *arg);
+  /* modules/http_reach.c: what a credential shows the host of an address; wipe value. */
+  bool (*sign)(ln_engine *g, ln_str credential, ln_str url, ln_str body, ln_str *header, ln_buf *value,
+               ln_err *err);
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   struct ln_snapshot *beside;                            /* the last one with a file given by its path      */

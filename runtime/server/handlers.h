@@ -22,6 +22,7 @@ bool ln_api_run_signal(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
 bool ln_api_decide(ln_api *a, ln_err *err);
+bool ln_api_open(ln_api *a, ln_err *err);
 bool ln_api_freezes(ln_api *a, ln_err *err);
 bool ln_api_freeze(ln_api *a, ln_err *err);
 bool ln_api_thaw(ln_api *a, ln_err *err);
