@@ -462,7 +462,8 @@ bool ln_config_url_ok(ln_str url, bool *loopback) {
 
 /* Of what needs nobody any more only those are told who ask for it. */
 static bool fill_events(ln_notify_config *n, const char *where, ln_err *err) {
-  for (size_t i = 0; !n->events.n && ln_notice_events[i]; i++)
+  bool all = !n->events.n;
+  for (size_t i = 0; all && ln_notice_events[i]; i++)
     if (strcmp(ln_notice_events[i], "decided") != 0 && !list_add(&n->events, ln_str_of(ln_notice_events[i])))
       return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
   for (size_t i = 0; i < n->events.n; i++) {
