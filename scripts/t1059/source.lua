@@ -20,11 +20,12 @@ local VENDORS = {
     name = "visionone", id = "^WB%-",
     new = function(c, ids)
       local seen = map(ids, function(id) return c.alert { id = id } end, { name = "alert" })
-      local out = {}
+      local out, err = {}, nil
       for _, o in ipairs(seen) do
         if o.ok and o.value.status == "new" then out[#out + 1] = o.value end
+        err = err or o.error
       end
-      return out
+      return out, err
     end,
   },
 }
@@ -63,9 +64,14 @@ end
 ---@param target table
 ---@param name string the playbook's
 function source.begin(target, name)
-  local c = require("connectors." .. target.vendor.name)
-  local new, err = try(target.vendor.new, c, target.ids)
+  local c, unseen = require("connectors." .. target.vendor.name), nil
+  local new, err = try(function()
+    local found
+    found, unseen = target.vendor.new(c, target.ids)
+    return found
+  end)
   if err then return told("say in the alert that somebody is at work", err) end
+  told("set the alert's status", unseen)
   local ids = {}
   for i, a in ipairs(new) do ids[i] = a.id end
   if #ids > 0 then write(target, "set the alert's status", "set_alert_status", { alerts = ids, status = "in_progress" }) end

@@ -44,7 +44,7 @@
   "\"timestamp\": \"2026-11-24T05:00:00Z\", \"cmdline\": \"powershell.exe\"}"
 #define WORKBENCH                                                                                            \
   "{\"schemaVersion\": \"1.15\", \"id\": \"WB-20417-20261120-00003\", \"model\": \"Script\", "                 \
-  "\"alertProvider\": \"SAE\", \"severity\": \"high\", \"createdDateTime\": \"2026-11-20T08:57:40Z\", "       \
+  "\"workbenchLink\": \"https://x.example\", \"severity\": \"high\", \"createdDateTime\": \"2026-11-20T08:57:40Z\", "       \
   "\"impactScope\": {\"entities\": []}, \"indicators\": [], \"matchedRules\": [{\"id\": \"r\", "              \
   "\"name\": \"Script\", \"matchedFilters\": [{\"id\": \"f\", \"name\": \"Script\", "                        \
   "\"mitreTechniqueIds\": [\"T1059\"]}]}]}"
