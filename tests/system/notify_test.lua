@@ -192,6 +192,24 @@ sys.test("a module of the site makes the message, and may do nothing else", func
   job.stop()
 end)
 
+sys.test("a trigger that pauses itself asks, too", function(t)
+  receiver(t)
+  configure(t, ('{ url = %q, events = { "paused" } }'):format(t.hook .. "/ok"))
+  t:playbook("storm", "    return 1", 'input = { alert = "alert" }, on = function() return true end,')
+  local job, http = kit.serve(t, { keep = true })
+  local lines = {}
+  for i = 1, 21 do
+    lines[i] = ('{"rule":"<!here> again","priority":"Warning","output":"o","uuid":"a%d","output_fields":{"proc.name":"bash"}}')
+               :format(i)
+  end
+  eq(http:call("POST", "/v1/alerts", { as = "operator", body = table.concat(lines, "\n") }).status, 202)
+  local said = t.heard("/ok", 1)[1].body
+  has(said, 'A trigger waits: storm was started 20 times within 5 minutes by "falco: <!here> again": may it go on?\n')
+  has(said, "Playbook: storm\n")
+  has(said, "If nobody answers, nothing is started.")
+  job.stop()
+end)
+
 sys.test("a configuration that could tell nobody is refused", function(t)
   for notify, why in pairs {
     ['{ url = "http://hooks.example.com/x" }'] = "http:// only on loopback",
