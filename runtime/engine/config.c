@@ -526,7 +526,8 @@ static bool read_public(loaded *l, ln_str notify, ln_err *err) {
   bool plain = true;
   for (size_t i = LN_STR("https://").n; i < u.n; i++) plain = plain && !strchr("/?", u.p[i]);
   return !u.n || (plain && ln_config_url_ok(u, &loopback)) ||
-         ln_fail(err, "config", LN_FINAL, "notify.public is where people reach this API: https://HOST[:PORT]");
+         ln_fail(err, "config", LN_FINAL,
+                 "notify.public is where people reach this API: https://HOST[:PORT]");
 }
 
 static bool read_notify(loaded *l, ln_str top, ln_err *err) {
@@ -536,9 +537,10 @@ static bool read_notify(loaded *l, ln_str top, ln_err *err) {
   if (!whole.n || !ln_v_read(&rest, &v) || (v.tag == 'O' && !v.count)) return true;
   items = v.body, count = v.count;
   if ((v.tag != 'A' && v.tag != 'M') || (v.tag == 'M' && !ln_v_positions(&v, &items, &count)))
-    return ln_fail(err, "config", LN_FINAL, "notify is a list: { { url = …, format = \"slack\" }, public = … }");
-  rest = v.body;
-  for (size_t i = 0; v.tag == 'M' && i < v.count && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item); i++)
+    return ln_fail(err, "config", LN_FINAL,
+                   "notify is a list: { { url = …, format = \"slack\" }, public = … }");
+  size_t named = v.tag == 'M' ? v.count : 0;
+  for (rest = v.body; named-- && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);)
     if (!ln_str_eq(key, LN_STR("public")))
       return ln_fail(err, "config", LN_FINAL, "notify has no key '%.*s': did you mean 'public'?",
                      LN_STR_ARG(key));

@@ -38,7 +38,7 @@ typedef struct ln_source_config {
 /* Whom people's messages go to: a webhook. */
 typedef struct ln_notify_config {
   ln_str name;                                           /* in logs, in the place of the address            */
-  ln_str url, secret;                                    /* one of them; secret: the name of one that has it */
+  ln_str url, secret;                                    /* one of them; secret: its name                   */
   ln_str auth;                                           /* a credential's name, or ""                      */
   ln_str format;                                         /* the module that makes the message               */
   ln_list events;                                        /* of ln_notice_events                             */

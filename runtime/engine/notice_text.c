@@ -1,7 +1,7 @@
 /* notice_text.c: what a message says, and how.  The facts are the core's: looked up when the message is made,
 ** so that what has been decided meanwhile is told to nobody as a question.  The words are a Lua module's
-** (stdlib/notify), which runs in a scratch VM, since what is in the facts may be an attacker's, and the module
-** anybody's who may write one. */
+** (stdlib/notify), which runs in a scratch VM, since what is in the facts may be an attacker's, and the
+** module anybody's who may write one. */
 #include "engine/notice.h"
 
 #include "engine/library.h"
@@ -236,7 +236,8 @@ static int l_write(lua_State *L) {
   lua_pushlstring(L, w->module.p, w->module.n);
   lua_call(L, 1, 1);                                   /* message       */
   if (!lua_isfunction(L, -1))
-    return luaL_error(L, "%s must return a function of a notice, got a %s", w->module.p, luaL_typename(L, -1));
+    return luaL_error(L, "%s must return a function of a notice, got a %s", w->module.p,
+                      luaL_typename(L, -1));
   lnL_decode(L, ln_buf_view(&w->f->facts));            /* message facts */
   lua_callk(L, 1, 1, 0, l_written);
   return l_written(L, LUA_OK, 0);

@@ -22,7 +22,7 @@
 enum {
   LOOK_MS = 1000,
   SEND_MS = 10000,                                       /* the whole exchange                              */
-  LOST_MS = 15000,                                       /* one that was on its way when we died: tried again */
+  LOST_MS = 15000,                                       /* one on its way when we died is tried again      */
   FIRST_MS = 1000, MOST_MS = 300000,                     /* between tries                                   */
   SWEEP_MS = 3600000,
   TOKEN = 32                                             /* bytes of chance                                 */
@@ -131,8 +131,8 @@ static void failed(target *t, const char *why, int64_t after_ms) {
   int64_t at = now_of(t->all) + wait;
   bool over = at >= t->until_ms;
   t->failed++;
-  ln_log(over ? LN_ERROR : LN_WARN, over ? "notify.given_up" : "notify.failed", "to=%s id=%s tries=%lld error=%s",
-         t->c->name.p, t->key, (long long)t->tries, why);
+  ln_log(over ? LN_ERROR : LN_WARN, over ? "notify.given_up" : "notify.failed",
+         "to=%s id=%s tries=%lld error=%s", t->c->name.p, t->key, (long long)t->tries, why);
   job *j = job_new(t->all, t, FAILED, over ? LN_NEVER : at);
   if (!j) {
     idle(t);
@@ -201,12 +201,14 @@ static void send_it(target *t) {
   ln_err err = {0};
   ln_str auth = {NULL, 0};
   bool loopback = false;
-  bool ok = address(t->all->g, t->c, &url, &loopback, &err) && sign(t, ln_buf_view(&url), &auth, &value, &err);
+  bool ok = address(t->all->g, t->c, &url, &loopback, &err) &&
+            sign(t, ln_buf_view(&url), &auth, &value, &err);
   if (ok && !post(t, ln_buf_view(&url), loopback, auth, ln_buf_view(&value)))
     ok = ln_fail(&err, "memory", LN_AGAIN, "no memory to send it");
   ln_buf_wipe(&value);
   ln_buf_wipe(&url);
-  if (!ok) failed(t, t->c->secret.n && t->c->auth.n && ln_err_is(&err, "refused") ? err.code : err.message, 0);
+  bool names_host = t->c->secret.n && t->c->auth.n && ln_err_is(&err, "refused");
+  if (!ok) failed(t, names_host ? err.code : err.message, 0);
 }
 
 /* ------------------------------------------------------------------ what is due */

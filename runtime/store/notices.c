@@ -1,5 +1,5 @@
-/* notices.c: messages to people, a row for each and whom it goes to, put in the transaction in which they come
-** to be needed, and gone once they were taken.  What was tried in vain says when it is tried again (due), and
+/* notices.c: messages to people, a row for each and whom it goes to, put in the transaction in which they
+** come to be needed, and gone once they were taken.  What was tried in vain says when it is tried again, and
 ** why; what was given up is due never, and stays for a week to be looked at.
 **
 ** A link is known by its hash alone.  It belongs to a question, and counts as long as that waits. */
@@ -74,7 +74,8 @@ bool ln_tx_link_put(ln_tx *tx, ln_str sha256_hex, int64_t approval, ln_err *err)
 
 /* --- read --- */
 
-bool ln_store_notice_due(ln_store *s, ln_str target, int64_t now_ms, ln_notice_fn fn, void *arg, ln_err *err) {
+bool ln_store_notice_due(ln_store *s, ln_str target, int64_t now_ms, ln_notice_fn fn, void *arg,
+                         ln_err *err) {
   ln_rows rows;
   ln_notice n;
   if (!ln_store_rows(s, &rows, err,

@@ -310,15 +310,17 @@ bool ln_tx_notice_put(ln_tx *tx, const ln_notice *n, bool *full, ln_err *err);
 bool ln_tx_notice_tried(ln_tx *tx, int64_t id, int64_t due_ms, ln_err *err);
 bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t due_ms, ln_str why, ln_err *err);
 bool ln_tx_notice_end(ln_tx *tx, int64_t id, ln_err *err);   /* it was taken, or nobody needs it any more   */
-bool ln_tx_notices_sweep(ln_tx *tx, int64_t now_ms, ln_err *err); /* what has been of no use for a week      */
+bool ln_tx_notices_sweep(ln_tx *tx, int64_t now_ms, ln_err *err); /* what has been of no use for a week */
 /* The first that is due, if any: fn is called once, or not. */
-bool ln_store_notice_due(ln_store *s, ln_str target, int64_t now_ms, ln_notice_fn fn, void *arg, ln_err *err);
+bool ln_store_notice_due(ln_store *s, ln_str target, int64_t now_ms, ln_notice_fn fn, void *arg,
+                         ln_err *err);
 typedef struct ln_notice_counts { int64_t waiting, failing, given_up; } ln_notice_counts;
 /* Appends to why (may be NULL) why the latest one failed that did. */
 bool ln_store_notice_counts(ln_store *s, ln_str target, ln_notice_counts *out, ln_buf *why, ln_err *err);
 /* A link that leads to a question as long as it waits; known by its hash. */
 bool ln_tx_link_put(ln_tx *tx, ln_str sha256_hex, int64_t approval, ln_err *err);
-bool ln_store_link(ln_store *s, ln_str sha256_hex, int64_t now_ms, int64_t *approval, ln_err *err); /* 0: none */
+bool ln_store_link(ln_store *s, ln_str sha256_hex, int64_t now_ms, int64_t *approval,
+                   ln_err *err);                         /* 0: none */
 
 /* --- what is addressed by its content: script sources, manifests, raw answers, big values, blobs --- */
 typedef struct ln_content {

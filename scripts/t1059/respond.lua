@@ -97,8 +97,8 @@ end
 ---What the alert itself is to say in the end.  (The verdict is a line of its own: a plan may not know it.)
 local function told(a, seen)
   local user = a.user and "account " .. resolve.told(a.user) or "no account"
-  local host = a.device and "host " .. (a.device.hostname or "without a name") or "no host"
-  return { "t1059.respond has gone through its response: " .. host .. ", " .. user .. ". The verdict:", seen.verdict,
+  local device = a.device and "host " .. (a.device.hostname or "without a name") or "no host"
+  return { "t1059.respond has gone through its response: " .. device .. ", " .. user .. ". The verdict:", seen.verdict,
            "What was done, and what was not: lunette show, with the run that stands below." }
 end
 

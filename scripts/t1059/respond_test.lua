@@ -104,9 +104,9 @@ local WORKBENCH = "WB-20417-20261120-00003"
 ---An alert of an interpreter of which nothing more is known, as Falcon has it.
 local function falcon(id)
   return { composite_id = id or FALCON, type = "ldt", product = "epp", cid = "7a1e0c5d9b3f48e2a6d4c8b0f2e19375",
-           status = "new", severity = 70, display_name = "Suspicious script", tactic = "Execution", tactic_id = "TA0002",
-           technique = "PowerShell", technique_id = "T1059.001", timestamp = "2026-11-24T05:00:00Z", platform = "Windows",
-           created_timestamp = "2026-11-24T05:00:00Z", cmdline = "powershell.exe", filepath = [[C:\Windows\powershell.exe]] }
+           status = "new", severity = 70, display_name = "Suspicious script", technique_id = "T1059.001",
+           timestamp = "2026-11-24T05:00:00Z", created_timestamp = "2026-11-24T05:00:00Z", platform = "Windows",
+           cmdline = "powershell.exe", filepath = [[C:\Windows\powershell.exe]] }
 end
 
 local function workbench(sim)
@@ -115,9 +115,9 @@ local function workbench(sim)
   return a
 end
 
-local function texts(alert)
+local function texts(of)
   local out = {}
-  for i, c in ipairs(alert.comments or {}) do out[i] = c.value end
+  for i, c in ipairs(of.comments or {}) do out[i] = c.value end
   return out
 end
 

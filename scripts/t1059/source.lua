@@ -74,7 +74,9 @@ function source.begin(target, name)
   told("set the alert's status", unseen)
   local ids = {}
   for i, a in ipairs(new) do ids[i] = a.id end
-  if #ids > 0 then write(target, "set the alert's status", "set_alert_status", { alerts = ids, status = "in_progress" }) end
+  if #ids > 0 then
+    write(target, "set the alert's status", "set_alert_status", { alerts = ids, status = "in_progress" })
+  end
   write(target, "say in the alert that somebody is at work", "comment_alerts",
         { text = { name .. " has begun a response to this alert." } })
 end

@@ -9,8 +9,8 @@
 -- filter is a blank.
 --
 -- Where the vendor's answer is not documented: a second indicator of the same type and value is a 400;
--- deleting an unknown id, and a download that is too early, are 404; an unknown alert is left out; an archive under way says "processing";
--- a piece of a command's output has at most `state.piece` bytes.
+-- deleting an unknown id, and a download that is too early, are 404; an archive under way says "processing";
+-- a piece of a command's output has at most `state.piece` bytes; an unknown alert is left out.
 --
 -- What a test may set: state.home (another region: the token call says 308), state.quota ({ total, used }),
 -- state.per_minute, state.piece, state.page (largest page of ids), state.scopes (a set; nil: all),
@@ -1175,7 +1175,7 @@ end
 
 local STATUSES = set "new in_progress reopened closed"
 
-local ACTIONS = {
+local ALERT_ACTIONS = {
   update_status = function(a, value) a.status = value end,
   append_comment = function(a, value, now)
     a.comments = a.comments or {}
@@ -1191,14 +1191,14 @@ local function update_alerts(req, state)
   if ids and #actions == 0 then why = "action_parameters is required" end
   for _, x in ipairs(actions) do
     if type(x.value) ~= "string" then why = "action_parameters: a value is a string"
-    elseif not ACTIONS[x.name] then why = "unknown action " .. tostring(x.name)
+    elseif not ALERT_ACTIONS[x.name] then why = "unknown action " .. tostring(x.name)
     elseif x.name == "update_status" and not STATUSES[x.value] then why = "invalid status " .. x.value end
   end
   if why then return refuse(req, 400, why) end
   local n = 0
   for _, id in ipairs(ids) do
     local a = alert_by_id(state, id)
-    for _, x in ipairs(a and actions or {}) do ACTIONS[x.name](a, x.value, req.now) end
+    for _, x in ipairs(a and actions or {}) do ALERT_ACTIONS[x.name](a, x.value, req.now) end
     n = n + (a and 1 or 0)
   end
   if n > 0 then

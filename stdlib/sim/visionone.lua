@@ -638,7 +638,7 @@ local update_alert = one_alert(function(req, state, a)
   local body = type(req.json) == "table" and req.json or {}
   local odd = unknown_member(body, set "status investigationResult")
   if odd then return refuse(400, "BadRequest", "unknown member " .. odd) end
-  if body.status == nil and body.investigationResult == nil then return refuse(400, "BadRequest", "nothing to change") end
+  if next(body) == nil then return refuse(400, "BadRequest", "nothing to change") end
   if body.status ~= nil and not ALERT_STATUSES[body.status] then return refuse(400, "BadRequest", "status is none") end
   if body.investigationResult ~= nil and not FINDINGS[body.investigationResult] then
     return refuse(400, "BadRequest", "investigationResult is none")

@@ -11,9 +11,9 @@ static bool put(ln_tx *tx, void *arg, ln_err *err) {
 }
 
 static bool put_many(ln_store *s, const char *target, const char *event, int times) {
-  put_job p = {.n = {.run = 3, .approval = 7, .target = ln_str_of(target), .event = ln_str_of(event), .ms = 10,
-                     .until_ms = 1000},
-               .times = times};
+  put_job p = {.n = {.run = 3, .approval = 7, .ms = 10, .until_ms = 1000}, .times = times};
+  p.n.target = ln_str_of(target);
+  p.n.event = ln_str_of(event);
   run_job(s, put, &p);
   return !p.full;
 }
@@ -43,8 +43,13 @@ static bool failed(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_notice_failed(tx, c->id, c->at, ln_str_of(c->why), err);
 }
 
-static bool ended(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_notice_end(tx, ((change *)arg)->id, err); }
-static bool sweep(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_notices_sweep(tx, ((change *)arg)->at, err); }
+static bool ended(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_notice_end(tx, ((change *)arg)->id, err);
+}
+
+static bool sweep(ln_tx *tx, void *arg, ln_err *err) {
+  return ln_tx_notices_sweep(tx, ((change *)arg)->at, err);
+}
 
 static ln_notice_counts counts(ln_store *s, const char *target, ln_buf *why) {
   ln_notice_counts k;
