@@ -55,7 +55,7 @@ typedef struct job {
   ln_notices *all;
   target *t;
   step step;
-  int64_t id, at_ms, approval;
+  int64_t id, at_ms, approval, tries;
   char why[500], link[2 * LN_SHA256 + 1];                /* link "": none                                   */
 } job;
 
@@ -73,7 +73,7 @@ static bool job_apply(ln_tx *tx, void *arg, ln_err *err) {
   case TRIED:
     return ln_tx_notice_tried(tx, j->id, j->at_ms, err) &&
            (!j->link[0] || ln_tx_link_put(tx, ln_str_of(j->link), j->approval, err));
-  case FAILED: return ln_tx_notice_failed(tx, j->id, j->at_ms, ln_str_of(j->why), err);
+  case FAILED: return ln_tx_notice_failed(tx, j->id, j->tries, j->at_ms, ln_str_of(j->why), err);
   case ENDED: return ln_tx_notice_end(tx, j->id, err);
   case SWEPT: break;
   }
@@ -138,6 +138,7 @@ static void failed(target *t, const char *why, int64_t after_ms) {
     idle(t);
     return;
   }
+  j->tries = t->tries;
   snprintf(j->why, sizeof j->why, "%s", why);
   submit(j);
 }

@@ -50,9 +50,9 @@ bool ln_tx_notice_tried(ln_tx *tx, int64_t id, int64_t due_ms, ln_err *err) {
                       "ii", id, due_ms);
 }
 
-bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t due_ms, ln_str why, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "UPDATE notice SET why = ?3, due_ms = ?2 WHERE id = ?1", "iit", id,
-                      due_ms, why);
+bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t tries, int64_t due_ms, ln_str why, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "UPDATE notice SET why = ?4, due_ms = ?3, tries = ?2 WHERE id = ?1",
+                      "iiit", id, tries, due_ms, why);
 }
 
 bool ln_tx_notice_end(ln_tx *tx, int64_t id, ln_err *err) {

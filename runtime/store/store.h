@@ -308,7 +308,8 @@ typedef void (*ln_notice_fn)(void *arg, const ln_notice *n); /* lent */
 bool ln_tx_notice_put(ln_tx *tx, const ln_notice *n, bool *full, ln_err *err);
 /* It is about to be tried, and again at due_ms, unless something else is said by then. */
 bool ln_tx_notice_tried(ln_tx *tx, int64_t id, int64_t due_ms, ln_err *err);
-bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t due_ms, ln_str why, ln_err *err);
+/* So many tries were in vain, those that came to no request among them. */
+bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t tries, int64_t due_ms, ln_str why, ln_err *err);
 bool ln_tx_notice_end(ln_tx *tx, int64_t id, ln_err *err);   /* it was taken, or nobody needs it any more   */
 bool ln_tx_notices_sweep(ln_tx *tx, int64_t now_ms, ln_err *err); /* what has been of no use for a week */
 /* The first that is due, if any: fn is called once, or not. */

@@ -40,7 +40,7 @@ static bool tried(ln_tx *tx, void *arg, ln_err *err) {
 
 static bool failed(ln_tx *tx, void *arg, ln_err *err) {
   change *c = arg;
-  return ln_tx_notice_failed(tx, c->id, c->at, ln_str_of(c->why), err);
+  return ln_tx_notice_failed(tx, c->id, 4, c->at, ln_str_of(c->why), err);
 }
 
 static bool ended(ln_tx *tx, void *arg, ln_err *err) {
@@ -79,7 +79,7 @@ static void test_tries(void **state) {
   run_job(s, ended, &(change){due(s, "a", 0).id, 0, NULL});
   assert_int_equal(due(s, "a", 599).id, 0);
   assert_int_equal(due(s, "a", 600).id, first.id);
-  assert_int_equal(due(s, "a", 600).tries, 1);
+  assert_int_equal(due(s, "a", 600).tries, 4);
   ln_store_close(s);
 }
 
