@@ -3,7 +3,6 @@
 ** playbook code that comes with the connector, and runs in the run's own VM; an operation on several items
 ** is one call an item. */
 #include "modules/connector_parts.h"
-#include "modules/http_parts.h"
 
 #include "engine/instrument.h"
 #include "engine/library.h"
@@ -132,7 +131,6 @@ bool ln_connectors_open(ln_engine *g, ln_err *err) {
   g->open_connector = lnL_connector_open;
   g->check_connector = check_connector;
   g->each_vendor = each_vendor;
-  g->sign = lnH_sign;
   if (add_folders(r, err)) return true;
   ln_connectors_close(g);
   return false;

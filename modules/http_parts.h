@@ -21,9 +21,6 @@ bool lnH_allowed(const ln_engine *g, const lnH_url *u, bool *loopback, ln_err *e
 ** that name, or its kind. */
 bool lnH_credential(ln_engine *g, ln_str name, const lnH_url *u, ln_str body, ln_str *header, ln_buf *value,
                     ln_err *err);
-/* The same, of an address that is not shown to anybody: it may be a secret. */
-bool lnH_sign(ln_engine *g, ln_str credential, ln_str url, ln_str body, ln_str *header, ln_buf *value,
-              ln_err *err);
 /* The vendor object of an origin, made at first; NULL: too many, or no memory. */
 ln_vendor *lnH_vendor(ln_engine *g, const lnH_url *u, bool loopback, ln_err *err);
 

@@ -45,6 +45,16 @@ typedef struct ln_notify_config {
 } ln_notify_config;
 
 extern const char *const ln_notice_events[];             /* "approval" …; NULL ends it                      */
+/* Which requests say what trace they belong to: none; those to connectors and to hosts that a credential is
+** bound to; all. */
+typedef enum ln_tell { LN_TELL_KNOWN, LN_TELL_ANY, LN_TELL_NONE } ln_tell;
+
+typedef struct ln_traces_config {
+  ln_str url, auth, service;                             /* url "": none; auth: a credential, or "" */
+  double sample;                                         /* of the traces that begin here                   */
+  bool loopback;
+  ln_tell tell;
+} ln_traces_config;
 
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
@@ -75,6 +85,7 @@ typedef struct ln_config {
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
   ln_notify_config *notify; size_t n_notify;
   ln_str public_url;                                     /* where people reach us: "https://HOST"; ""       */
+  ln_traces_config traces;
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,
@@ -90,6 +101,7 @@ bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is
 bool ln_config_uses_near(const ln_config *c, ln_str uses);
 /* An address that requests may be sent to: https://, or http:// on loopback, with a plain host. */
 bool ln_config_url_ok(ln_str url, bool *loopback);
+ln_str ln_config_host(ln_str url);                       /* of a configured address: "127.0.0.1"           */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

@@ -14,6 +14,7 @@ typedef struct ln_module {                               /* what `require NAME` 
   lua_CFunction open;                                    /* pushes the module's table; once a VM            */
 } ln_module;
 
+struct ln_traces;                                        /* engine/traces.h                                 */
 struct ln_vendor;                                        /* net/vendor.h                                    */
 
 struct ln_engine {
@@ -34,16 +35,15 @@ struct ln_engine {
   /* modules/connector.c: tells of each vendor that something was asked of. */
   void (*each_vendor)(ln_engine *g, void (*fn)(void *arg, const char *name, const struct ln_vendor *v),
                       void *arg);
-  /* modules/http_reach.c: what a credential shows the host of an address; wipe value. */
-  bool (*sign)(ln_engine *g, ln_str credential, ln_str url, ln_str body, ln_str *header, ln_buf *value,
-               ln_err *err);
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   struct ln_snapshot *beside;                            /* the last one with a file given by its path      */
   struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
+  void *drift;                                           /* engine/drift.c: what vendors' answers told     */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
+  struct ln_traces *traces;                              /* NULL: nobody traces                             */
   struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
   struct { ln_steps steps; int64_t alive_ms, noted_ms; bool begun, keeps, unsure; } timing; /* timing.h     */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */

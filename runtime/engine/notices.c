@@ -13,6 +13,7 @@
 
 #include "base/base64.h"
 #include "base/log.h"
+#include "engine/credential.h"
 #include "engine/library.h"
 #include "engine/notice.h"
 
@@ -176,11 +177,9 @@ static void answered(void *arg, const ln_answer *a) {
 }
 
 static bool sign(target *t, ln_str url, ln_str *header, ln_buf *value, ln_err *err) {
-  ln_engine *g = t->all->g;
   ln_buf_init(value, 64 << 10);
-  if (!t->c->auth.n) return true;
-  if (g->sign) return g->sign(g, t->c->auth, url, ln_buf_view(&t->text.message), header, value, err);
-  return ln_fail(err, "unavailable", LN_FINAL, "no credentials can be shown here");
+  return !t->c->auth.n || ln_credential_show(t->all->g, t->c->auth, ln_config_host(url),
+                                             ln_buf_view(&t->text.message), header, value, err);
 }
 
 static bool post(target *t, ln_str url, bool loopback, ln_str auth, ln_str value) {
