@@ -28,6 +28,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The console's files are put into the program.
+$(BUILD)/runtime/server/api_console.o: $(wildcard runtime/server/console/*)
+
 $(BUILD)/liblunette.a: $(CORE)
 	@rm -f $@
 	ar rcs $@ $^
@@ -84,6 +87,11 @@ sanitize:                     ## the tests under ASan and UBSan
 	@$(MAKE) $(QUIETLY) BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined" tested
 	@tests/run $(BUILD)/sanitize
 tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
+
+console-test:                 ## the console in a real browser, which it installs
+	@tests/deps build test browser
+	@$(MAKE) $(QUIETLY) $(BIN)
+	@tests/run $(BUILD) console
 
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
@@ -157,6 +165,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
+.PHONY: all deps demo test console-test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -299,6 +299,13 @@ static bool is_loopback(ln_str host) {
   return inet_pton(AF_INET6, z, v6) == 1 && memcmp(v6, one, sizeof one) == 0;
 }
 
+bool ln_config_is_url(ln_str url, bool *loopback) {
+  ln_str host = ln_config_host(url);
+  *loopback = host.n && is_loopback(host);
+  return host.n &&
+         (ln_str_starts(url, LN_STR("https://")) || (ln_str_starts(url, LN_STR("http://")) && *loopback));
+}
+
 /* The members that only the connector itself knows. */
 static bool own_further(loaded *l, ln_str object, ln_str *out) {
   static const char *const ours[] = {"pace", "url", "writes"};
@@ -330,8 +337,7 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   if (!ln_config_host(k.url).n)
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
-  k.loopback = is_loopback(ln_config_host(k.url));
-  if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
+  if (!ln_config_is_url(k.url, &k.loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
   k.writes = k.loopback ? LN_WRITES_ALLOW : LN_WRITES_NEVER;
@@ -454,12 +460,6 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
 const char *const ln_notice_events[] = {"approval", "decided", "doubt",       "failed",
                                         "frozen",   "paused",  "quarantined", NULL};
 
-bool ln_config_url_ok(ln_str url, bool *loopback) {
-  *loopback = is_loopback(ln_config_host(url));
-  return ln_config_host(url).n &&
-         (ln_str_starts(url, LN_STR("https://")) || (*loopback && ln_str_starts(url, LN_STR("http://"))));
-}
-
 /* Of what needs nobody any more only those are told who ask for it. */
 static bool fill_events(ln_notify_config *n, const char *where, ln_err *err) {
   bool all = !n->events.n;
@@ -492,7 +492,7 @@ static bool fill_notify(loaded *l, ln_notify_config *n, ln_str value, const char
   if (secret.n) n->secret = own_str(l, secret);
   if (!n->format.n) n->format = LN_STR("plain");
   if (!n->name.n) n->name = n->format;
-  if (!secret.n && !ln_config_url_ok(n->url, &loopback))
+  if (!secret.n && !ln_config_is_url(n->url, &loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "%s: url = \"https://…\" or url = secret \"NAME\" is wanted (http:// only on loopback)",
                    where);
@@ -516,39 +516,6 @@ static bool add_notify(loaded *l, ln_str value, ln_err *err) {
   return ok;
 }
 
-/* What is asked is opened at the root of that address. */
-static bool read_public(loaded *l, ln_str notify, ln_err *err) {
-  bool loopback;
-  if (!want_text(l, notify, "public", &l->c.public_url, err)) return false;
-  ln_str u = l->c.public_url;
-  while (u.n && u.p[u.n - 1] == '/') u.n--;
-  l->c.public_url = u;
-  bool plain = true;
-  for (size_t i = LN_STR("https://").n; i < u.n; i++) plain = plain && !strchr("/?", u.p[i]);
-  return !u.n || (plain && ln_config_url_ok(u, &loopback)) ||
-         ln_fail(err, "config", LN_FINAL,
-                 "notify.public is where people reach this API: https://HOST[:PORT]");
-}
-
-static bool read_notify(loaded *l, ln_str top, ln_err *err) {
-  ln_str whole = part(top, "notify"), rest = whole, items, key;
-  ln_vitem v, item;
-  size_t count;
-  if (!whole.n || !ln_v_read(&rest, &v) || (v.tag == 'O' && !v.count)) return true;
-  items = v.body, count = v.count;
-  if ((v.tag != 'A' && v.tag != 'M') || (v.tag == 'M' && !ln_v_positions(&v, &items, &count)))
-    return ln_fail(err, "config", LN_FINAL,
-                   "notify is a list: { { url = …, format = \"slack\" }, public = … }");
-  size_t named = v.tag == 'M' ? v.count : 0;
-  for (rest = v.body; named-- && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);)
-    if (!ln_str_eq(key, LN_STR("public")))
-      return ln_fail(err, "config", LN_FINAL, "notify has no key '%.*s': did you mean 'public'?",
-                     LN_STR_ARG(key));
-  for (rest = items; count-- && ln_v_read(&rest, &item);)
-    if (!add_notify(l, item.whole, err)) return false;
-  return v.tag == 'A' || read_public(l, whole, err);
-}
-
 /* ------------------------------------------------------------------ traces */
 
 static bool read_sample(ln_str t, double *out, ln_err *err) {
@@ -564,9 +531,7 @@ static bool check_traces(loaded *l, ln_err *err) {
   ln_traces_config *t = &l->c.traces;
   ln_str host = ln_config_host(t->url);
   const ln_credential *k = ln_config_credential(&l->c, t->auth);
-  t->loopback = is_loopback(host);
-  if (!host.n || (!ln_str_starts(t->url, LN_STR("https://")) &&
-                  !(ln_str_starts(t->url, LN_STR("http://")) && t->loopback)))
+  if (!host.n || !ln_config_is_url(t->url, &t->loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "traces: `url` must be https://HOST/v1/traces (http:// only on loopback)");
   if (!t->auth.n) return true;
@@ -594,12 +559,96 @@ static bool read_traces(loaded *l, ln_str top, ln_err *err) {
   return check_traces(l, err);
 }
 
+/* ------------------------------------------------------------------ where people sign in */
+
+static bool read_roles(loaded *l, ln_str oidc, ln_err *err) {
+  static const char *const known[] = {"claim", "viewer", "operator", "approver", "admin", NULL};
+  ln_oidc_config *o = &l->c.oidc;
+  ln_str r = part(oidc, "roles");
+  o->roles_claim = LN_STR("groups");
+  if (r.n &&
+      (!known_only(r, "oidc.roles", known, err) || !want_text(l, r, "claim", &o->roles_claim, err) ||
+       !want_list(l, r, "viewer", &o->viewer, err) || !want_list(l, r, "operator", &o->operators, err) ||
+       !want_list(l, r, "approver", &o->approver, err) || !want_list(l, r, "admin", &o->admin, err)))
+    return false;
+  return o->viewer.n + o->operators.n + o->approver.n + o->admin.n ||
+         ln_fail(err, "config", LN_FINAL,
+                 "oidc.roles: nobody could sign in: say which groups make which role, "
+                 "such as operator = { \"soc\" }");
+}
+
+/* It is what the provider leads browsers back to, so it has nothing behind the port. */
+static bool read_public(loaded *l, ln_str object, const char *where, ln_err *err) {
+  bool near;
+  ln_str p;
+  if (!want_text(l, object, "public", &l->c.public_url, err)) return false;
+  p = l->c.public_url;
+  ptrdiff_t at = ln_str_find(p, LN_STR("://"));
+  bool ok = !p.n || (ln_config_is_url(p, &near) && !memchr(p.p + at + 3, '/', p.n - (size_t)at - 3) &&
+                     !memchr(p.p, '?', p.n));
+  return ok ||
+         ln_fail(err, "config", LN_FINAL,
+                 "%s.public is where browsers find Lunette: https://HOST[:PORT], without a path", where);
+}
+
+static bool read_notify(loaded *l, ln_str top, ln_err *err) {
+  ln_str whole = part(top, "notify"), rest = whole, items, key;
+  ln_vitem v, item;
+  size_t count;
+  if (!whole.n || !ln_v_read(&rest, &v) || (v.tag == 'O' && !v.count)) return true;
+  items = v.body, count = v.count;
+  if ((v.tag != 'A' && v.tag != 'M') || (v.tag == 'M' && !ln_v_positions(&v, &items, &count)))
+    return ln_fail(err, "config", LN_FINAL,
+                   "notify is a list: { { url = …, format = \"slack\" }, public = … }");
+  size_t named = v.tag == 'M' ? v.count : 0;
+  for (rest = v.body; named-- && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);)
+    if (!ln_str_eq(key, LN_STR("public")))
+      return ln_fail(err, "config", LN_FINAL, "notify has no key '%.*s': did you mean 'public'?",
+                     LN_STR_ARG(key));
+  for (rest = items; count-- && ln_v_read(&rest, &item);)
+    if (!add_notify(l, item.whole, err)) return false;
+  return v.tag == 'A' || read_public(l, whole, "notify", err);
+}
+
+static bool check_scopes(const ln_list *scopes, ln_err *err) {
+  for (size_t i = 0; i < scopes->n; i++)
+    for (size_t k = 0; k <= scopes->v[i].n; k++)
+      if (!scopes->v[i].n || (k < scopes->v[i].n && (unsigned char)scopes->v[i].p[k] <= ' '))
+        return ln_fail(err, "config", LN_FINAL, "oidc.scopes: each is one word");
+  return true;
+}
+
+static bool read_oidc(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"issuer", "client_id", "client_secret", "scopes", "claim",
+                                      "domain", "roles",     "name",          "public", NULL};
+  ln_oidc_config *o = &l->c.oidc;
+  ln_str s = part(top, "oidc");
+  ln_vitem v;
+  if (!s.n) return true;
+  o->claim = LN_STR("preferred_username");
+  if (!known_only(s, "oidc", known, err) || !want_text(l, s, "issuer", &o->issuer, err) ||
+      !want_text(l, s, "client_id", &o->client_id, err) || !want_text(l, s, "claim", &o->claim, err) ||
+      !want_text(l, s, "domain", &o->domain, err) || !want_text(l, s, "name", &o->name, err) ||
+      !want_list(l, s, "scopes", &o->scopes, err) || !check_scopes(&o->scopes, err) ||
+      !read_public(l, s, "oidc", err) || !read_roles(l, s, err))
+    return false;
+  o->secret = own_str(l, ln_v_get_str(part(s, "client_secret"), "secret"));
+  if (ln_v_get(s, LN_STR("client_secret"), &v) && !o->secret.n)
+    return ln_fail(err, "config", LN_FINAL, "oidc.client_secret = secret \"NAME\" is wanted: it is no text");
+  if (!ln_config_is_url(o->issuer, &o->loopback) || memchr(o->issuer.p, '?', o->issuer.n) || !o->client_id.n)
+    return ln_fail(
+        err, "config", LN_FINAL,
+        "oidc: issuer = \"https://…\" (exactly as the provider spells it) and client_id are wanted");
+  if (!o->name.n) o->name = own_str(l, ln_config_host(o->issuer));
+  return true;
+}
+
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      "notify",          "traces",    NULL};
+                                      "notify",          "traces",    "oidc",   NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -612,7 +661,7 @@ static bool read_all(loaded *l, ln_err *err) {
          read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
-         read_notify(l, top, err) && read_traces(l, top, err);
+         read_notify(l, top, err) && read_traces(l, top, err) && read_oidc(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -763,7 +812,8 @@ void ln_config_free(ln_config *c) {
   if (!l) return;
   ln_list *lists[] = {&c->scripts, &c->stdlib, &c->connectors_path, &c->egress, &c->files, &c->allow_sha256,
                       &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked, &c->intake_poll,
-                      &c->secrets_helper};
+                      &c->secrets_helper, &c->oidc.scopes, &c->oidc.viewer, &c->oidc.operators,
+                      &c->oidc.approver, &c->oidc.admin};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
   for (size_t i = 0; i < c->n_notify; i++) free(c->notify[i].events.v);

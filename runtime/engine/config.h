@@ -56,10 +56,23 @@ typedef struct ln_traces_config {
   ln_tell tell;
 } ln_traces_config;
 
+/* Where people sign in: an OpenID provider, and what its claims make of them. */
+typedef struct ln_oidc_config {
+  ln_str issuer, client_id;                              /* issuer "": nowhere                              */
+  ln_str secret;                                         /* its name; "": the client has none               */
+  bool loopback;                                         /* the issuer is on this machine                   */
+  ln_str name;                                           /* for the page that offers it                     */
+  ln_list scopes;                                        /* besides "openid"                                */
+  ln_str claim, domain;                                  /* which one is the name; less "@" and domain      */
+  ln_str roles_claim;
+  ln_list viewer, operators, approver, admin;            /* which values of that one make which role        */
+} ln_oidc_config;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
   bool listens;                                          /* it says where; else that is the usual address   */
+  ln_str public_url;                                     /* "https://ir.example", as browsers know it; ""   */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
@@ -81,10 +94,10 @@ typedef struct ln_config {
   ln_str secrets_key;                                    /* the vault's key file; "": see engine/secret.h   */
   ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
   ln_source_config *sources; size_t n_sources;
+  ln_oidc_config oidc;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
   ln_notify_config *notify; size_t n_notify;
-  ln_str public_url;                                     /* where people reach us: "https://HOST"; ""       */
   ln_traces_config traces;
 } ln_config;
 
@@ -99,9 +112,9 @@ bool ln_config_all_near(const ln_config *c);             /* every connector is o
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
 bool ln_config_uses_near(const ln_config *c, ln_str uses);
-/* An address that requests may be sent to: https://, or http:// on loopback, with a plain host. */
-bool ln_config_url_ok(ln_str url, bool *loopback);
 ln_str ln_config_host(ln_str url);                       /* of a configured address: "127.0.0.1"           */
+/* Plainly scheme, host, port and path: https, or http on loopback (*loopback: that it is). */
+bool ln_config_is_url(ln_str url, bool *loopback);
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

@@ -60,7 +60,7 @@ end
 sys.test("a question reaches people, with a link that permits nothing and lasts as long as it waits", function(t)
   receiver(t)
   local secret = t.hook .. "/ok?key=5ecret"
-  configure(t, ('{ url = secret "hook", format = "slack", events = { "approval", "decided" } }, public = "https://l.example/"'))
+  configure(t, ('{ url = secret "hook", format = "slack", events = { "approval", "decided" } }, public = "https://l.example"'))
   asks(t, "Isolate <!channel> & <https://evil.example|WS-042>?\nApproved")
   t:run { "secret", "set", "hook", stdin = secret }
   local job, http = kit.serve(t, { keep = true })

@@ -668,8 +668,7 @@ static void test_of_an_older(void **state) {
       "TEXT NOT NULL, run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"
       "DROP TABLE alert; DROP TABLE alert_run; DROP TABLE run_key; DROP TABLE trigger_rule;"
       "DROP TABLE schedule; DROP TABLE delivery; DROP TABLE cursor; DROP TABLE request;"
-      "DROP TABLE notice; DROP TABLE link;"
-      "PRAGMA user_version = 2");
+      "DROP TABLE notice; DROP TABLE link; DROP TABLE session; PRAGMA user_version = 2");
   s = open_store();
   held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
   assert_int_equal(h.n, 1);
