@@ -212,6 +212,21 @@ static bool read_tls(loaded *l, ln_str top, ln_err *err) {
          ln_fail(err, "config", LN_FINAL, "tls: both `cert` and `key` are wanted: the paths of PEM files");
 }
 
+/* As chmod has it: "0660". */
+static bool read_mode(loaded *l, ln_str top, ln_err *err) {
+  ln_vitem v;
+  int mode = 0;
+  if (!ln_v_get(top, LN_STR("listen_mode"), &v)) return true;
+  bool ok = v.tag == 'S' && v.s.n >= 3 && v.s.n <= 4;
+  for (size_t i = 0; ok && i < v.s.n; i++) {
+    ok = v.s.p[i] >= '0' && v.s.p[i] <= '7';
+    mode = 8 * mode + (v.s.p[i] - '0');
+  }
+  l->c.listen_mode = mode;
+  return (ok && mode <= 0777) ||
+         ln_fail(err, "config", LN_FINAL, "listen_mode is a socket's mode as chmod has it, such as \"0660\"");
+}
+
 /* Whether it listens beyond this machine is looked at where it listens. */
 static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   ln_vitem v;
@@ -220,7 +235,7 @@ static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   l->c.metrics_open = ln_str_eq(metrics, LN_STR("open"));
   if (ln_v_get(top, LN_STR("metrics"), &v) && !l->c.metrics_open && !ln_str_eq(metrics, LN_STR("viewer")))
     return ln_fail(err, "config", LN_FINAL, "metrics is \"viewer\" or \"open\"");
-  return want_text(l, top, "listen", &l->c.listen, err) && read_tls(l, top, err);
+  return want_text(l, top, "listen", &l->c.listen, err) && read_mode(l, top, err) && read_tls(l, top, err);
 }
 
 static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
@@ -413,18 +428,20 @@ static bool each_member(loaded *l, ln_str top, const char *key,
 /* One of `secret` (it signs) and `token`, with the header that carries it. */
 static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *err) {
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
-                                      "signs",  "window", "challenge", NULL};
+                                      "signs",  "window", "challenge", "silent", NULL};
   char where[100];
   ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
   ln_str token = ln_v_get_str(part(value, "token"), "secret");
-  int64_t us = s->window_ms * 1000;
+  int64_t us = s->window_ms * 1000, silent_us = s->silent_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
       !want_text(l, value, "signs", &s->signs, err) ||
-      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err) ||
+      !want_us(value, "silent", &silent_us, err))
     return false;
   s->window_ms = us / 1000;
+  s->silent_ms = silent_us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
@@ -438,7 +455,8 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
 
 static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
   enum { WINDOW_MS = 300000 };
-  ln_source_config s = {.name = own_str(l, name), .window_ms = WINDOW_MS};
+  ln_source_config s = {
+      .name = own_str(l, name), .window_ms = WINDOW_MS, .silent_ms = l->c.intake_silent_ms};
   if (!fill_source(l, &s, value, err)) return false;
   ln_source_config *v = realloc(l->c.sources, (l->c.n_sources + 1) * sizeof *v);
   if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
@@ -448,10 +466,13 @@ static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
 }
 
 static bool read_intake(loaded *l, ln_str top, ln_err *err) {
-  static const char *const known[] = {"folder", "poll", "sources", NULL};
+  static const char *const known[] = {"folder", "poll", "silent", "sources", NULL};
   ln_str i = part(top, "intake");
+  int64_t silent_us = 0;
   if (!i.n) return true;
-  return known_only(i, "intake", known, err) && want_text(l, i, "folder", &l->c.intake_folder, err) &&
+  if (!known_only(i, "intake", known, err) || !want_us(i, "silent", &silent_us, err)) return false;
+  l->c.intake_silent_ms = silent_us / 1000;
+  return want_text(l, i, "folder", &l->c.intake_folder, err) &&
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 
@@ -645,6 +666,7 @@ static bool read_oidc(loaded *l, ln_str top, ln_err *err) {
 
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
+                                      "listen_mode",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
@@ -766,6 +788,7 @@ static void find_shipped(loaded *l, const char *what, ln_list *list) {
 static void set_defaults(loaded *l) {
   l->c.store = LN_STR("sqlite:lunette.db");
   l->c.listen = LN_STR("127.0.0.1:7059");
+  l->c.listen_mode = 0660;
   l->c.memory = (size_t)64 << 20;
   l->c.response = (size_t)16 << 20;
   l->c.slice_us = 5000;
@@ -844,6 +867,21 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   for (size_t i = 0; i < c->n_credentials; i++)
     if (ln_str_eq(c->credentials[i].name, name)) return &c->credentials[i];
   return NULL;
+}
+
+static bool is_below(const ln_list *roots, ln_str path) {
+  for (size_t i = 0; i < roots->n; i++) {
+    ln_str root = roots->v[i];
+    while (root.n && root.p[root.n - 1] == '/') root.n--;
+    if (ln_str_starts(path, root) && path.n > root.n && path.p[root.n] == '/') return true;
+  }
+  return false;
+}
+
+bool ln_config_is_script(const ln_config *c, ln_str path) { return is_below(&c->scripts, path); }
+
+bool ln_config_is_library(const ln_config *c, ln_str path) {
+  return !is_below(&c->scripts, path) && (is_below(&c->stdlib, path) || is_below(&c->connectors_path, path));
 }
 
 bool ln_config_all_near(const ln_config *c) {

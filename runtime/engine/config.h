@@ -33,6 +33,7 @@ typedef struct ln_source_config {
   ln_str time, signs;                                    /* the header with the time; "{time}.{body}"       */
   ln_str challenge;                                      /* the header by which it asks whether it may      */
   int64_t window_ms;
+  int64_t silent_ms;                                     /* so long nothing may come of it; 0: ever         */
 } ln_source_config;
 
 /* Whom people's messages go to: a webhook. */
@@ -70,9 +71,10 @@ typedef struct ln_oidc_config {
 
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
-  ln_str store, listen;                                  /* listen "": no HTTP                              */
+  ln_str store, listen;                                  /* listen "": no HTTP; "unix:PATH": a Unix socket  */
   bool listens;                                          /* it says where; else that is the usual address   */
   ln_str public_url;                                     /* "https://ir.example", as browsers know it; ""   */
+  int listen_mode;                                       /* of a Unix socket                                */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
@@ -98,6 +100,7 @@ typedef struct ln_config {
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
   ln_notify_config *notify; size_t n_notify;
+  int64_t intake_silent_ms;                              /* of the folder, and where a source says nothing  */
   ln_traces_config traces;
 } ln_config;
 
@@ -108,6 +111,8 @@ void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
+bool ln_config_is_script(const ln_config *c, ln_str path); /* a file below one of the folders of `scripts`  */
+bool ln_config_is_library(const ln_config *c, ln_str path); /* below `stdlib`, `connectors_path`; no script */
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */

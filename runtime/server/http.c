@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "net/addr.h"
+#include "net/local_path.h"
 #include "server/oidc.h"
 #include "server/session.h"
 #include "server/tallies.h"
@@ -36,6 +37,7 @@ struct ln_http {
   ln_oidc *oidc;
   ln_api *under_way;
   char address[64];
+  const char *path;                                      /* of a Unix socket, instead; lent                 */
 };
 
 struct ln_api {
@@ -514,11 +516,25 @@ static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err)
                  "127.0.0.1 behind a proxy that has it");
 }
 
+/* Of "unix:PATH" the path; NULL: it is an address. */
+static const char *path_of(const ln_config *c) {
+  return ln_str_starts(c->listen, LN_STR("unix:")) ? c->listen.p + 5 : NULL;
+}
+
+static bool find_door(const ln_config *c, ln_http *h, ln_server_door *door, ln_err *err) {
+  enum { BACKLOG = 511 };
+  if (door->fd > 0) return true;
+  if (!path_of(c)) return split(c->listen, h->address, &door->port, err);
+  door->fd = ln_local_socket(path_of(c), c->listen_mode, BACKLOG, err);
+  h->path = path_of(c);
+  return door->fd > 0;
+}
+
 static bool listen_at(ln_http *h, int fd, ln_err *err) {
   const ln_config *c = h->g->config;
   ln_server_door door = {.address = h->address, .fd = fd};
-  if ((fd <= 0 && !split(c->listen, h->address, &door.port, err)) || !is_safe(c, &door, err)) return false;
   if (c->tls_cert.n && !(h->tls = ln_server_tls_load(c->tls_cert.p, c->tls_key.p, err))) return false;
+  if (!find_door(c, h, &door, err) || !is_safe(c, &door, err)) return false;
   door.tls = h->tls;
   return (h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err)) != NULL;
 }
@@ -567,6 +583,10 @@ bool ln_http_reload(ln_http *h, ln_err *err) { return !h || !h->tls || ln_server
 
 void ln_http_where(const ln_http *h, ln_buf *out) {
   bool six = strchr(h->address, ':') != NULL;
+  if (h->path) {
+    ln_buf_addf(out, "unix:%s", h->path);
+    return;
+  }
   ln_buf_addf(out, "%s://%s%s%s:%u", h->tls ? "https" : "http", six ? "[" : "",
               h->address[0] ? h->address : "handed-over", six ? "]" : "", ln_server_port(h->server));
 }

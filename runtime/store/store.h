@@ -454,9 +454,11 @@ bool ln_tx_schedule_drop(ln_tx *tx, ln_str playbook, ln_err *err);
 /* A signature that was used until its window is over.  "conflict": it was seen already. */
 bool ln_tx_delivery_put(ln_tx *tx, ln_str source, ln_str mark, int64_t now_ms, int64_t until_ms,
                         ln_err *err);
-/* How far something was read; nothing is appended when it was not begun. */
+/* How far something was read, and when; begin: only where there is none, without a value. */
 bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *err);
-bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err);
+bool ln_tx_cursor_begin(ln_tx *tx, ln_str name, int64_t ms, ln_err *err);
+/* value, and *ms, are appended and set when there is one; either may be NULL. */
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, int64_t *ms, ln_err *err);
 
 /* --- retention (prune.c): a run, and all that it began, go together --- */
 typedef enum ln_kept_for { /* why a tree of runs has to stay */

@@ -378,6 +378,52 @@ sys.test("events go on where the reader was; what is not known any more is said"
   has(later.stop(), "event: bye")                         -- the end is said, and held up by no reader
 end)
 
+sys.test("a Unix socket is a door like any: its mode, tokens, and no bound for one address", function(t)
+  local path = t.dir .. "/http.sock"
+  local function configure(more)
+    t:write("lunette.conf.lua", ("return { scripts = {}, listen = %q, %s }"):format("unix:" .. path, more or ""))
+  end
+  local function curl(words)
+    local p = io.popen(("curl -s -m 20 -o /dev/null -w '%%{http_code}\\n' --unix-socket '%s' %s"):format(path, words))
+    return p:read "a", p:close()
+  end
+  local function mode() return io.popen(("stat -c %%a '%s'"):format(path)):read "l" end
+  local function listens(job)
+    return t:until_true(function() return job.seen "err":find("listening on unix:" .. path, 1, true) end)
+  end
+  configure()
+  local token = t:expect(0, { "token", "add", "ann", "--role", "viewer" }).out:match "%S+"
+  local job = t:serve()
+  assert(listens(job))
+  eq(mode(), "660")
+  eq(curl "http://lunette/v1/runs", "401\n")
+  eq(curl(("-H 'Authorization: Bearer %s' http://lunette/v1/runs"):format(token)), "200\n")
+  eq(curl(("-H 'Authorization: Bearer %s' -d '{}' http://lunette/v1/freeze"):format(token)), "403\n")
+  hasnt(curl "'http://lunette/none/[1-3000]'", "429")
+  -- another daemon does not take it away; one that comes after a death does
+  t:write("other.conf.lua", ("return { store = 'sqlite:other.db', scripts = {}, listen = %q }"):format("unix:" .. path))
+  local r = t:run { "serve", "--config", "other.conf.lua" }
+  assert(r.code ~= 0)
+  has(r.err, "is there already")
+  eq(curl "http://lunette/healthz", "200\n")
+  job.kill "KILL"
+  job.wait()
+  configure 'listen_mode = "0600",'
+  job = t:serve()
+  assert(listens(job))
+  eq(mode(), "600")
+  eq(curl "http://lunette/healthz", "200\n")
+  job.stop()
+  -- what is no socket is nobody's to remove
+  os.remove(path)
+  t:write("http.sock", "a file")
+  r = t:run { "serve" }
+  assert(r.code ~= 0)
+  eq(t:read "http.sock", "a file")
+  configure 'listen_mode = "rw",'
+  has(t:expect(4, { "runs" }).err, "listen_mode")
+end)
+
 sys.test("metrics are counted, and are for everybody only where the configuration says so", function(t)
   t:playbook("p", 'step("a", function() return 1 end); return 1')
   local job, http = kit.serve(t)
