@@ -4,6 +4,7 @@
 #include "cli/doctor.h"
 
 #include "engine/library.h"
+#include "engine/notices.h"
 #include "engine/silence.h"
 #include "modules/connector.h"
 
@@ -164,6 +165,29 @@ static void look_at_store(ln_doctor *d) {
                   "%zu runs were interrupted: lunette serve, or lunette resume RUN, goes on", w.interrupted);
 }
 
+/* Whom people's messages go to; nothing is sent. */
+static void look_at_notify(ln_doctor *d) {
+  const ln_config *c = d->app.config;
+  for (size_t i = 0; i < c->n_notify; i++) {
+    ln_err err = {0};
+    ln_notice_counts n = {0};
+    ln_buf why;
+    const char *to = c->notify[i].name.p;
+    ln_buf_init(&why, 4096);
+    if (!ln_notice_check(&d->app.g, &c->notify[i], &err) ||
+        !ln_store_notice_counts(d->app.g.store, c->notify[i].name, &n, &why, &err))
+      ln_doctor_say(d, LN_HEALTH_BAD, "notify", "%s: %s", to, err.message);
+    else if (n.failing || n.given_up)
+      ln_doctor_say(d, LN_HEALTH_TODO, "notify",
+                    "%s: %lld messages wait, %lld were given up within the last week: %.*s", to,
+                    (long long)n.waiting, (long long)n.given_up, LN_STR_ARG(ln_buf_view(&why)));
+    else ln_doctor_say(d, LN_HEALTH_OK, "notify", "%s: %lld messages wait", to, (long long)n.waiting);
+    ln_buf_free(&why);
+  }
+  if (c->n_notify && !c->public_url.n)
+    ln_doctor_say(d, LN_HEALTH_NOTE, "notify", "messages have no links: notify.public is not set");
+}
+
 static void say_heard(void *arg, const ln_intake_heard *h) {
   ln_doctor *d = arg;
   long long minutes = (ln_now_ms(d->app.g.loop->clock) - h->at_ms) / 60000;
@@ -203,6 +227,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_config(d);
   look_at_scripts(d);
   look_at_store(d);
+  look_at_notify(d);
   look_at_intake(d);
   look_at_clock(d);
   ln_doctor_connectors(d, only);

@@ -3,6 +3,7 @@
 ** question, so that any process can answer it, and whoever runs the run looks there. */
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/notice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,10 +107,18 @@ static void put_asked(const question *q, ln_buf *out, const ln_effect *e) {
   ln_buf_free(&data);
 }
 
+/* People are told, but where the answer came with the command. */
+static bool tell(ln_tx *tx, const question *q, ln_err *err) {
+  ln_approve how = q->run->options.approve;
+  ln_notice n = {.event = LN_STR("approval"), .approval = q->row.id, .step = q->row.step,
+                 .until_ms = q->row.expires_ms};
+  return how == LN_APPROVE_ALL || how == LN_APPROVE_DENY || ln_notice_of_run(tx, q->run, &n, false, err);
+}
+
 static bool ask_apply(ln_tx *tx, void *arg, ln_err *err) {
   question *q = arg;
   q->row.run = q->run->id;
-  if (!ln_tx_approval_add(tx, &q->row, err)) return false;
+  if (!ln_tx_approval_add(tx, &q->row, err) || !tell(tx, q, err)) return false;
   for (size_t i = 0; i < q->n; i++) put_asked(q, &q->entries, q->who[i]);
   return ln_tx_log(tx, q->run->id, ln_buf_view(&q->entries), err) && answer_at_once(tx, q, err);
 }
@@ -290,7 +299,9 @@ typedef struct expiry { ln_run *run; int64_t id, ms; const char *state; } expiry
 
 static bool expire_apply(ln_tx *tx, void *arg, ln_err *err) {
   expiry *x = arg;
-  return ln_tx_approval_set(tx, x->id, ln_str_of(x->state), x->ms, err);
+  ln_notice n = {.event = LN_STR("decided"), .approval = x->id};
+  return ln_tx_approval_set(tx, x->id, ln_str_of(x->state), x->ms, err) &&
+         ln_notice_of_run(tx, x->run, &n, false, err);
 }
 
 static void expire_done(void *arg, const ln_err *err) {
@@ -468,6 +479,8 @@ static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
   if (!ln_tx_approval_vote(tx, d->id, d->yes, d->by, d->comment, d->answer, now, err)) return false;
   if (!d->run && !ln_tx_rule_answered(tx, d->id, d->yes, now, err)) return false;
   ln_buf detail;
+  ln_notice n = {.event = LN_STR("decided"), .run = d->run, .approval = d->id};
+  if (!d->sim && !ln_notice_put(tx, d->g, &n, err)) return false;
   put_decision(d, &detail);
   bool ok = ln_buf_ok(&detail, err) &&
             ln_tx_audit(tx, now, d->yes ? LN_STR("approved") : LN_STR("denied"), d->by, d->run,

@@ -476,6 +476,69 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 
+/* ------------------------------------------------------------------ who is told */
+
+const char *const ln_notice_events[] = {"approval", "decided", "doubt",       "failed",
+                                        "frozen",   "paused",  "quarantined", NULL};
+
+/* Of what needs nobody any more only those are told who ask for it. */
+static bool fill_events(ln_notify_config *n, const char *where, ln_err *err) {
+  bool all = !n->events.n;
+  for (size_t i = 0; all && ln_notice_events[i]; i++)
+    if (strcmp(ln_notice_events[i], "decided") != 0 && !list_add(&n->events, ln_str_of(ln_notice_events[i])))
+      return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  for (size_t i = 0; i < n->events.n; i++) {
+    bool found = false;
+    for (size_t k = 0; ln_notice_events[k] && !found; k++)
+      found = ln_str_eq(n->events.v[i], ln_str_of(ln_notice_events[k]));
+    if (!found)
+      return ln_fail(err, "config", LN_FINAL,
+                     "%s.events: there is no \"%.40s\": approval, decided, doubt, failed, frozen, paused, "
+                     "quarantined",
+                     where, n->events.v[i].p);
+  }
+  return true;
+}
+
+/* The address may be a secret as a whole; one that is written down is looked at here. */
+static bool fill_notify(loaded *l, ln_notify_config *n, ln_str value, const char *where, ln_err *err) {
+  static const char *const known[] = {"name", "url", "auth", "format", "events", NULL};
+  bool loopback;
+  ln_str secret = ln_v_get_str(part(value, "url"), "secret");
+  if (!known_only(value, where, known, err) || !want_text(l, value, "name", &n->name, err) ||
+      (!secret.n && !want_text(l, value, "url", &n->url, err)) ||
+      !want_text(l, value, "auth", &n->auth, err) || !want_text(l, value, "format", &n->format, err) ||
+      !want_list(l, value, "events", &n->events, err) || !fill_events(n, where, err))
+    return false;
+  if (secret.n) n->secret = own_str(l, secret);
+  if (!n->format.n) n->format = LN_STR("plain");
+  if (!n->name.n) n->name = n->format;
+  if (!secret.n && !ln_config_is_url(n->url, &loopback))
+    return ln_fail(err, "config", LN_FINAL,
+                   "%s: url = \"https://…\" or url = secret \"NAME\" is wanted (http:// only on loopback)",
+                   where);
+  return !n->auth.n || ln_config_credential(&l->c, n->auth) ||
+         ln_fail(err, "config", LN_FINAL, "%s: there is no credential \"%s\"", where, n->auth.p);
+}
+
+static bool add_notify(loaded *l, ln_str value, ln_err *err) {
+  char where[40];
+  ln_notify_config n = {.name = {NULL, 0}};
+  ln_notify_config *v = realloc(l->c.notify, (l->c.n_notify + 1) * sizeof *v);
+  if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
+  l->c.notify = v;
+  snprintf(where, sizeof where, "notify[%zu]", l->c.n_notify + 1);
+  bool ok = fill_notify(l, &n, value, where, err);
+  v[l->c.n_notify++] = n;
+  for (size_t i = 0; ok && i + 1 < l->c.n_notify; i++)
+    if (ln_str_eq(v[i].name, n.name))
+      ok = ln_fail(err, "config", LN_FINAL, "%s: another one is called \"%s\" too: give it a `name`", where,
+                   n.name.p);
+  return ok;
+}
+
+/* ------------------------------------------------------------------ traces */
+
 static bool read_sample(ln_str t, double *out, ln_err *err) {
   ln_vitem v;
   if (!ln_v_get(t, LN_STR("sample"), &v)) return true;
@@ -549,6 +612,25 @@ static bool read_public(loaded *l, ln_str object, const char *where, ln_err *err
                  "%s.public is where browsers find Lunette: https://HOST[:PORT], without a path", where);
 }
 
+static bool read_notify(loaded *l, ln_str top, ln_err *err) {
+  ln_str whole = part(top, "notify"), rest = whole, items, key;
+  ln_vitem v, item;
+  size_t count;
+  if (!whole.n || !ln_v_read(&rest, &v) || (v.tag == 'O' && !v.count)) return true;
+  items = v.body, count = v.count;
+  if ((v.tag != 'A' && v.tag != 'M') || (v.tag == 'M' && !ln_v_positions(&v, &items, &count)))
+    return ln_fail(err, "config", LN_FINAL,
+                   "notify is a list: { { url = …, format = \"slack\" }, public = … }");
+  size_t named = v.tag == 'M' ? v.count : 0;
+  for (rest = v.body; named-- && ln_v_read_key(&rest, &key) && ln_v_read(&rest, &item);)
+    if (!ln_str_eq(key, LN_STR("public")))
+      return ln_fail(err, "config", LN_FINAL, "notify has no key '%.*s': did you mean 'public'?",
+                     LN_STR_ARG(key));
+  for (rest = items; count-- && ln_v_read(&rest, &item);)
+    if (!add_notify(l, item.whole, err)) return false;
+  return v.tag == 'A' || read_public(l, whole, "notify", err);
+}
+
 static bool check_scopes(const ln_list *scopes, ln_err *err) {
   for (size_t i = 0; i < scopes->n; i++)
     for (size_t k = 0; k <= scopes->v[i].n; k++)
@@ -588,7 +670,7 @@ static bool read_all(loaded *l, ln_err *err) {
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      "traces",          "oidc",      NULL};
+                                      "notify",          "traces",    "oidc",   NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -601,7 +683,7 @@ static bool read_all(loaded *l, ln_err *err) {
          read_secrets(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
-         read_traces(l, top, err) && read_oidc(l, top, err);
+         read_notify(l, top, err) && read_traces(l, top, err) && read_oidc(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -757,6 +839,8 @@ void ln_config_free(ln_config *c) {
                       &c->oidc.approver, &c->oidc.admin};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
+  for (size_t i = 0; i < c->n_notify; i++) free(c->notify[i].events.v);
+  free(c->notify);
   for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);
   free(l->texts);
   free(c->connectors);

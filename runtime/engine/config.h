@@ -36,6 +36,16 @@ typedef struct ln_source_config {
   int64_t silent_ms;                                     /* so long nothing may come of it; 0: ever         */
 } ln_source_config;
 
+/* Whom people's messages go to: a webhook. */
+typedef struct ln_notify_config {
+  ln_str name;                                           /* in logs, in the place of the address            */
+  ln_str url, secret;                                    /* one of them; secret: its name                   */
+  ln_str auth;                                           /* a credential's name, or ""                      */
+  ln_str format;                                         /* the module that makes the message               */
+  ln_list events;                                        /* of ln_notice_events                             */
+} ln_notify_config;
+
+extern const char *const ln_notice_events[];             /* "approval" …; NULL ends it                      */
 /* Which requests say what trace they belong to: none; those to connectors and to hosts that a credential is
 ** bound to; all. */
 typedef enum ln_tell { LN_TELL_KNOWN, LN_TELL_ANY, LN_TELL_NONE } ln_tell;
@@ -89,6 +99,7 @@ typedef struct ln_config {
   ln_oidc_config oidc;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
+  ln_notify_config *notify; size_t n_notify;
   int64_t intake_silent_ms;                              /* of the folder, and where a source says nothing  */
   ln_traces_config traces;
 } ln_config;

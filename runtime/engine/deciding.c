@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/notice.h"
 #include "engine/queued.h"
 #include "engine/sched.h"
 
@@ -142,7 +143,8 @@ static bool ask_people(ln_tx *tx, const decision *x, const wanted *w, int64_t *i
   put_detail(x, w, &detail);
   ln_approval a = {.kind = LN_STR("trigger"), .step = LN_STR("on"), .title = ln_buf_view(&title),
                    .detail = ln_buf_view(&detail), .quorum = 1, .created_ms = x->now_ms};
-  bool ok = ln_tx_approval_add(tx, &a, err) &&
+  ln_notice n = {.event = LN_STR("paused"), .step = a.step};
+  bool ok = ln_tx_approval_add(tx, &a, err) && (n.approval = a.id, ln_notice_put(tx, x->d->g, &n, err)) &&
             ln_tx_rule_pause(tx, ln_str_of(w->module), ln_buf_view(&x->rule), a.id, err);
   *id = a.id;
   ln_buf_free(&title);

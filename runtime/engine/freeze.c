@@ -3,6 +3,7 @@
 #include "engine/freeze.h"
 
 #include "engine/inside.h"
+#include "engine/notice.h"
 
 #include <stdio.h>
 
@@ -48,6 +49,22 @@ bool ln_freeze_passes_in(ln_tx *tx, const ln_effect *e, ln_err *err) {
 
 typedef struct turning { ln_engine *g; const char *scope; ln_str why, by; bool thaw; int64_t n; } turning;
 
+/* The runs that wait because of it wait for a person. */
+static bool tell_frozen(ln_tx *tx, const turning *f, ln_err *err) {
+  ln_buf detail;
+  ln_str scope = ln_str_of(f->scope[0] ? f->scope : "everything");
+  ln_buf_init(&detail, 1 << 20);
+  size_t mark = ln_v_begin(&detail, 'O', 3);
+  ln_v_key(&detail, LN_STR("by")), ln_v_str(&detail, f->by);
+  ln_v_key(&detail, LN_STR("title")), ln_v_str(&detail, scope);
+  ln_v_key(&detail, LN_STR("why")), ln_v_str(&detail, f->why);
+  ln_v_end(&detail, mark);
+  ln_notice n = {.event = LN_STR("frozen"), .detail = ln_buf_view(&detail)};
+  bool ok = ln_buf_ok(&detail, err) && ln_notice_put(tx, f->g, &n, err);
+  ln_buf_free(&detail);
+  return ok;
+}
+
 static bool turn_apply(ln_tx *tx, void *arg, ln_err *err) {
   turning *f = arg;
   ln_str scope = ln_str_of(f->scope);
@@ -63,7 +80,8 @@ static bool turn_apply(ln_tx *tx, void *arg, ln_err *err) {
   ln_json_close(&j, '}');
   bool ok = ln_buf_ok(&detail, err) && (f->thaw ? ln_tx_thaw(tx, scope.n ? &scope : NULL, &f->n, err)
                                                 : ln_tx_freeze(tx, scope, f->why, f->by, now, err));
-  ok = ok && ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), f->by, 0,
+  ok = ok && (f->thaw || tell_frozen(tx, f, err)) &&
+       ln_tx_audit(tx, now, f->thaw ? LN_STR("thaw") : LN_STR("freeze"), f->by, 0,
                          ln_buf_view(&detail), err);
   ln_buf_free(&detail);
   return ok;

@@ -2,6 +2,7 @@
 ** go. */
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/notice.h"
 #include "engine/play.h"
 
 #include <lauxlib.h>
@@ -666,7 +667,9 @@ static bool leave_apply(ln_tx *tx, void *arg, ln_err *err) {
   snprintf(why.next, sizeof why.next, "lunette resume %s", r->ulid);
   if (!w->other) ln_park_encode(&why, &waiting);
   ln_run_change c = {.state = LN_STR("waiting"), .waiting = ln_buf_view(&waiting)};
-  bool ok = ln_tx_waits_drop(tx, r->id, err) && ln_tx_run_change(tx, r->id, &c, err);
+  ln_notice n = {.event = LN_STR("quarantined")};
+  bool ok = ln_tx_waits_drop(tx, r->id, err) && ln_tx_run_change(tx, r->id, &c, err) &&
+            (w->other || ln_notice_of_run(tx, r, &n, false, err));
   ln_buf_free(&waiting);
   return ok;
 }

@@ -4,6 +4,7 @@
 ** and wait.  Divergence, a lost store and a used-up budget end the attempt. */
 #include "engine/inside.h"
 #include "engine/library.h"
+#include "engine/notice.h"
 #include "engine/opaque.h"
 #include "engine/play.h"
 
@@ -422,6 +423,8 @@ static bool ending_apply(ln_tx *tx, void *arg, ln_err *err) {
                      .error = ln_buf_view(&e->error),
                      .waiting = LN_STR(""),
                      .finished_ms = now};
+  ln_notice failed = {.event = LN_STR("failed")};
+  if (strcmp(e->state, "failed") == 0 && !ln_notice_of_run(tx, r, &failed, true, err)) return false;
   return ln_tx_run_change(tx, r->id, &c, err) && lapse_all(tx, e, now, err) &&
          ln_tx_run_lets_go(tx, r->id, err) && ln_tx_segment(tx, r->id, err);
 }

@@ -47,13 +47,22 @@ static bool is_full(const ln_run *r) {
 
 /* Who failed, was ended, or asked for what it may not, has left its VM in the middle of things: the next one
 ** gets another. */
-bool ln_scratch_call(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err) {
+static bool call(ln_run *scratch, lua_CFunction fn, void *job, bool (*asked)(ln_effect *e, ln_err *err),
+                 ln_err *err) {
   pushing p = {scratch, fn, job};
   ln_err none;
   if ((!scratch->vm || is_full(scratch)) && !ln_scratch_renew(scratch, err)) return false;
   scratch->root->cpu_us = 0;
-  if (ln_vm_protect(scratch->vm, l_push, &p, err) && ln_scratch_turns(scratch, only_store_get, err))
+  if (ln_vm_protect(scratch->vm, l_push, &p, err) && ln_scratch_turns(scratch, asked, err))
     return true;
   ln_scratch_renew(scratch, &none); /* else it is tried again */
   return false;
+}
+
+bool ln_scratch_call(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err) {
+  return call(scratch, fn, job, only_store_get, err);
+}
+
+bool ln_scratch_work(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err) {
+  return call(scratch, fn, job, NULL, err);
 }

@@ -8,5 +8,7 @@
 ** ask store.get, and nothing else that leaves.  False: err is what it raised, or why it was ended; the next
 ** call gets a fresh VM. */
 bool ln_scratch_call(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err);
+/* The same, of what may ask nothing at all. */
+bool ln_scratch_work(ln_run *scratch, lua_CFunction fn, void *job, ln_err *err);
 
 #endif

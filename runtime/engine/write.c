@@ -16,6 +16,7 @@
 ** the outcome before anybody is asked, and then begins with a look; so does one whose look is older than
 ** somebody's write there.  What is so by then is *joined*: no second call, but one more who holds it. */
 #include "engine/inside.h"
+#include "engine/notice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,7 @@ static bool put_on_record(ln_tx *tx, const write_job *j, ln_err *err) {
   bool doubt = j->entry.kind == LN_E_DOUBT, over = j->entry.kind == LN_E_RESULT && j->effect->first_sent_ms;
   ln_act a = {.outcome = doubt ? LN_STR("doubt") : j->entry.state};
   if (over && !j->entry.ok) a.code = ln_v_get_str(ln_buf_view(&j->data), "code");
+  if (doubt && !ln_notice_doubt(tx, j->effect, ln_v_get_str(ln_buf_view(&j->data), "why"), err)) return false;
   return (!doubt && !over) || ln_act_audit(tx, j->effect, &a, err);
 }
 

@@ -3,6 +3,7 @@
 #include "server/handlers.h"
 
 #include "engine/drift.h"
+#include "engine/notices.h"
 #include "engine/silence.h"
 #include "engine/traces.h"
 #include "net/vendor.h"
@@ -179,6 +180,32 @@ static void put_vendors(ln_engine *g, ln_buf *out) {
   }
 }
 
+static void put_notice(void *arg, const ln_notices_stats *s) {
+  const char *const outcomes[] = {"sent", "failed"};
+  for (size_t i = 0; i < 2; i++) {
+    ln_buf_addz(arg, "lunette_notices_total{to=\"");
+    ln_tallies_label(arg, ln_str_of(s->to));
+    ln_buf_addf(arg, "\",outcome=\"%s\"} %llu\n", outcomes[i],
+                (unsigned long long)(i ? s->failed : s->sent));
+  }
+}
+
+static bool put_notices(ln_engine *g, const struct ln_notices *n, ln_buf *out, ln_err *err) {
+  const ln_config *c = g->config;
+  if (!c->n_notify) return true;
+  put_head(out, "lunette_notices", "counter", "Messages to people: those taken, and tries in vain.");
+  ln_notices_each(n, put_notice, out);
+  put_head(out, "lunette_notices_queued", "gauge", "Messages that wait to be sent.");
+  for (size_t i = 0; i < c->n_notify; i++) {
+    ln_notice_counts k;
+    if (!ln_store_notice_counts(g->store, c->notify[i].name, &k, NULL, err)) return false;
+    ln_buf_addz(out, "lunette_notices_queued{to=\"");
+    ln_tallies_label(out, c->notify[i].name);
+    ln_buf_addf(out, "\"} %lld\n", (long long)k.waiting);
+  }
+  return true;
+}
+
 typedef struct gauging { ln_buf *out; int64_t now_ms; bool silent; } gauging;
 
 static void gauge_intake(void *arg, const ln_intake_heard *i) {
@@ -252,6 +279,7 @@ bool ln_api_metrics(ln_api *a, ln_err *err) {
   put_gauge(&b, "lunette_scripts_stale", "Scripts that are not used as they are on the disk.", stale);
   ln_buf_free(&h.silent);
   bool ok = put_intake(g, &b, err) && put_runs(g, ln_service_sched(s), &b, err) &&
+            put_notices(g, ln_service_notices(s), &b, err) &&
             ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
   if (ok) ln_api_text(a, "application/openmetrics-text; version=1.0.0; charset=utf-8", ln_buf_view(&b));
   ln_buf_free(&b);

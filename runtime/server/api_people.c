@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "engine/freeze.h"
+#include "engine/notices.h"
 #include "engine/rows.h"
 
 #include <stdio.h>
@@ -117,6 +118,19 @@ bool ln_api_decide(ln_api *a, ln_err *err) {
   if (ok) ln_service_do(ln_api_service(a), ln_str_of(ln_api_caller(a)->name), ln_buf_view(&b), decided, a);
   ln_buf_free(&b);
   return ok;
+}
+
+/* What is not known, or not any more, leads to the list: whoever has no session learns of neither. */
+bool ln_api_open(ln_api *a, ln_err *err) {
+  ln_engine *g = ln_api_engine(a);
+  char hash[2 * LN_SHA256 + 1], where[48] = "/#/approvals";
+  int64_t id = 0;
+  ln_link_hash(ln_api_part(a, 0), hash);
+  if (!ln_store_link(g->store, ln_str_of(hash), ln_now_ms(g->loop->clock), &id, err)) return false;
+  if (id) snprintf(where, sizeof where, "/#/approvals/%lld", (long long)id);
+  ln_api_say(a, "Location", ln_str_of(where));
+  ln_api_say(a, "Referrer-Policy", LN_STR("no-referrer"));
+  return ln_api_text(a, "text/plain; charset=utf-8", LN_STR("Sign in to see what is asked.\n"));
 }
 
 /* ------------------------------------------------------------------ the kill switch */

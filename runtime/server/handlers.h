@@ -33,6 +33,7 @@ bool ln_api_signin_end(ln_api *a, ln_err *err);
 bool ln_api_approvals(ln_api *a, ln_err *err);
 bool ln_api_approval(ln_api *a, ln_err *err);
 bool ln_api_decide(ln_api *a, ln_err *err);
+bool ln_api_open(ln_api *a, ln_err *err);
 bool ln_api_freezes(ln_api *a, ln_err *err);
 bool ln_api_freeze(ln_api *a, ln_err *err);
 bool ln_api_thaw(ln_api *a, ln_err *err);

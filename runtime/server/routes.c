@@ -125,6 +125,10 @@ const ln_route ln_routes[] = {
     {"POST", "/v1/approvals/{id}", LN_ROLE_APPROVER, NULL, ln_api_decide,
      "answers a question; never of a run that one has started", NULL, decide_body, false, 200, "Approval",
      NULL},
+    {"GET", "/v1/open/{token}", LN_ROLE_NONE, NULL, ln_api_open,
+     "leads from a message to the question in the console, where one signs in; it permits nothing, and tells "
+     "nothing but where that is",
+     NULL, NULL, false, 303, NULL, "text/plain; charset=utf-8"},
     {"GET", "/v1/freeze", LN_ROLE_VIEWER, NULL, ln_api_freezes, "what is frozen", NULL, NULL, false, 200,
      "Freezes", NULL},
     {"POST", "/v1/freeze", LN_ROLE_OPERATOR, NULL, ln_api_freeze, "stops writes; reads go on", NULL,

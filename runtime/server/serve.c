@@ -30,6 +30,7 @@
 #include "engine/dropbox.h"
 #include "engine/library.h"
 #include "engine/migrate.h"
+#include "engine/notices.h"
 #include "engine/poll.h"
 #include "engine/reload.h"
 #include "engine/run.h"
@@ -55,6 +56,7 @@ struct ln_service {
   ln_schedules *schedules;
   ln_dropbox *folder;                                    /* NULL: none is configured                        */
   ln_polls *polls;
+  ln_notices *notices;
   ln_local *local;
   ln_reload *scripts;                                    /* NULL: they cannot be watched here               */
   ln_http *http;                                         /* NULL: nobody listens                            */
@@ -577,6 +579,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
        (s->polls = ln_polls_start(g, s->alerts, err)) && ln_silence_begin(g, err) &&
+       (s->notices = ln_notices_start(g, err)) &&
        ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;
@@ -589,6 +592,7 @@ void ln_service_stop(ln_service *s) {
   ln_schedules_stop(s->schedules);
   ln_dropbox_stop(s->folder);
   ln_polls_stop(s->polls);
+  ln_notices_stop(s->notices);
   ln_alerts_stop(s->alerts);
   if (s->g) s->g->loop->cancel(s->g->loop, &s->drain.look);
   for (doing *d = s->under_way; d; d = d->next) d->arg = NULL, d->s = NULL; /* the writer still has them */
@@ -658,6 +662,7 @@ struct ln_alerts *ln_service_alerts(const ln_service *s) { return s->alerts; }
 ln_events *ln_service_events(const ln_service *s) { return s->events; }
 ln_tallies *ln_service_tallies(const ln_service *s) { return s->tallies; }
 const ln_reload *ln_service_scripts(const ln_service *s) { return s->scripts; }
+const struct ln_notices *ln_service_notices(const ln_service *s) { return s->notices; }
 const ln_sched *ln_service_sched(const ln_service *s) { return s->sched; }
 bool ln_service_is_draining(const ln_service *s) { return s->drain.done != NULL; }
 void ln_service_nudge(ln_service *s) { ln_sched_nudge(s->sched); }

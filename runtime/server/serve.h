@@ -12,6 +12,7 @@
 typedef struct ln_service ln_service;
 typedef struct ln_events ln_events;                      /* server/events.h                                 */
 struct ln_alerts;                                        /* engine/alerts.h                                 */
+struct ln_notices;                                       /* engine/notices.h                                */
 typedef struct ln_tallies ln_tallies;                    /* server/tallies.h                                */
 
 typedef struct ln_service_opts {
@@ -40,6 +41,7 @@ struct ln_alerts *ln_service_alerts(const ln_service *s);
 ln_events *ln_service_events(const ln_service *s);
 ln_tallies *ln_service_tallies(const ln_service *s);
 const ln_reload *ln_service_scripts(const ln_service *s); /* NULL: they are not watched                   */
+const struct ln_notices *ln_service_notices(const ln_service *s);
 const ln_sched *ln_service_sched(const ln_service *s);
 bool ln_service_is_draining(const ln_service *s);
 void ln_service_on_event(void *arg, ln_run *r, const ln_event *e); /* what any run of it tells              */

@@ -127,10 +127,17 @@ static bool clear_mark(ln_tx *tx, int64_t ms, ln_err *err) {
          put_mark(tx, "restored", ln_str_of(text), err);
 }
 
+/* What people were told then they are not told again; what waits is asked anew. */
+static bool drop_notices(ln_tx *tx, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM notice", "") &&
+         ln_conn_exec(tx->c, NULL, err, "DELETE FROM link", "");
+}
+
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err) {
   if (!why_copied(tx->store, tx->c, why, err)) return false;
-  return why->n == 0 || (age_approvals(tx, err) && end_sessions(tx, err) &&
-                         put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
+  return why->n == 0 ||
+         (age_approvals(tx, err) && end_sessions(tx, err) && put_runs_away(tx, waiting, err) &&
+          drop_notices(tx, err) && clear_mark(tx, ms, err));
 }
 
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err) {

@@ -184,6 +184,17 @@ static const char tables8[] =
     "CREATE INDEX session_origin ON session(origin);"
     "PRAGMA user_version = 8;";
 
+/* What version 9 has beyond those before it. */
+static const char tables9[] =
+    "CREATE TABLE notice(" /* due_ms: when it is tried next; of what was given up the end of all time */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, approval INTEGER NOT NULL,"
+    " target TEXT NOT NULL, event TEXT NOT NULL, step TEXT NOT NULL, detail BLOB NOT NULL, ms INTEGER NOT "
+    "NULL,"
+    " until_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
+    "CREATE INDEX notice_due ON notice(target, due_ms, id);"
+    "CREATE TABLE link(sha256 TEXT PRIMARY KEY, approval INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 9;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -225,6 +236,7 @@ static bool make(ln_conn *c, ln_err *err) {
   if (ok && has < 6) ok = ln_conn_script(c, tables6, err);
   if (ok && has < 7) ok = ln_conn_script(c, tables7, err);
   if (ok && has < 8) ok = ln_conn_script(c, tables8, err);
+  if (ok && has < 9) ok = ln_conn_script(c, tables9, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -297,6 +297,35 @@ bool ln_store_approval(ln_store *s, int64_t id, ln_approval_fn fn, void *arg, ln
 bool ln_store_approvals(ln_store *s, int64_t run, bool waiting_only, ln_approval_fn fn, void *arg,
                         ln_err *err);
 
+/* --- messages to people about what waits for them (notices.c) --- */
+enum { LN_NOTICES_MOST = 1000 };                         /* that wait to be sent to one target */
+typedef struct ln_notice {
+  int64_t id, run, approval;                             /* run, approval 0: none's */
+  char ulid[LN_ULID + 1];                                /* of the run, on reading; "": none, or pruned */
+  ln_str target, event, step, why;                       /* why the last try failed; "": none has */
+  ln_str detail;                                         /* an encoded object, or "" */
+  int64_t ms, until_ms, due_ms, tries;                   /* due LN_NEVER: it was given up */
+} ln_notice;
+typedef void (*ln_notice_fn)(void *arg, const ln_notice *n); /* lent */
+/* *full: so many wait for that target already, and nothing was put. */
+bool ln_tx_notice_put(ln_tx *tx, const ln_notice *n, bool *full, ln_err *err);
+/* It is about to be tried, and again at due_ms, unless something else is said by then. */
+bool ln_tx_notice_tried(ln_tx *tx, int64_t id, int64_t due_ms, ln_err *err);
+/* So many tries were in vain, those that came to no request among them. */
+bool ln_tx_notice_failed(ln_tx *tx, int64_t id, int64_t tries, int64_t due_ms, ln_str why, ln_err *err);
+bool ln_tx_notice_end(ln_tx *tx, int64_t id, ln_err *err);   /* it was taken, or nobody needs it any more   */
+bool ln_tx_notices_sweep(ln_tx *tx, int64_t now_ms, ln_err *err); /* what has been of no use for a week */
+/* The first that is due, if any: fn is called once, or not. */
+bool ln_store_notice_due(ln_store *s, ln_str target, int64_t now_ms, ln_notice_fn fn, void *arg,
+                         ln_err *err);
+typedef struct ln_notice_counts { int64_t waiting, failing, given_up; } ln_notice_counts;
+/* Appends to why (may be NULL) why the latest one failed that did. */
+bool ln_store_notice_counts(ln_store *s, ln_str target, ln_notice_counts *out, ln_buf *why, ln_err *err);
+/* A link that leads to a question as long as it waits; known by its hash. */
+bool ln_tx_link_put(ln_tx *tx, ln_str sha256_hex, int64_t approval, ln_err *err);
+bool ln_store_link(ln_store *s, ln_str sha256_hex, int64_t now_ms, int64_t *approval,
+                   ln_err *err);                         /* 0: none */
+
 /* --- what is addressed by its content: script sources, manifests, raw answers, big values, blobs --- */
 typedef struct ln_content {
   char sha256[2 * LN_SHA256 + 1];

@@ -4,9 +4,11 @@
 -- a scan, which may last for hours or be in doubt: it holds up nothing either, and a host that is contained
 -- before the scan has reached it is told as one that was not scanned.  What was done is known from the
 -- writes, and needs no telling here.  A stage that was not called for is skipped; one that lacks a fact, or
--- waits for a person's judgement, is reported as not done as well.
+-- waits for a person's judgement, is reported as not done as well.  The product that the alert is of is told
+-- in it that somebody is at work, and what came of it (source.lua).
 
 local resolve = require "t1059.resolve"
+local source  = require "t1059.source"
 local subject = require "t1059.subject"
 
 ---Skips a stage; `what` stays to be done, if anything does.
@@ -92,19 +94,31 @@ local function host(device, seen)
   end })
 end
 
+---What the alert itself is to say in the end.  (The verdict is a line of its own: a plan may not know it.)
+local function told(a, seen)
+  local user = a.user and "account " .. resolve.told(a.user) or "no account"
+  local device = a.device and "host " .. (a.device.hostname or "without a name") or "no host"
+  return { "t1059.respond has gone through its response: " .. device .. ", " .. user .. ". The verdict:", seen.verdict,
+           "What was done, and what was not: lunette show, with the run that stands below." }
+end
+
 return playbook {
   name    = "t1059.respond",
   summary = "All D3FEND stages for a T1059 alert; one that fails does not stop the rest",
   attack  = { "T1059" },
-  uses    = { "t1059.*", "okta.users", "crowdstrike.host", "visionone.endpoint" },
-  input   = { alert = "alert", confirmed_by = "string?" },
+  uses    = { "t1059.*", "okta.users", "crowdstrike.host", "visionone.endpoint", "crowdstrike.alert_states",
+              "crowdstrike.set_alert_status", "crowdstrike.comment_alerts", "visionone.alert",
+              "visionone.set_alert_status", "visionone.comment_alerts" },
+  input   = { alert = "alert", confirmed_by = "string?", alert_status = "one of in_progress closed = in_progress" },
   on      = attack.is "T1059",
 
   run = function(input)
     local a = input.alert
     local what = subject.subject(a)
     local seen
+    local from = source.of(a)
     parallel {
+      source = function() if from then source.begin(from, "t1059.respond") end end,
       account = function() account(input, function() return seen end) end,
       exposure = function() model(a.device) end,
       host = function()
@@ -112,6 +126,7 @@ return playbook {
         host(a.device, seen)
       end,
     }
+    if from then source.finish(from, told(a, seen), input.alert_status == "closed" and "closed" or nil) end
     return { verdict = seen.verdict, why = seen.why, subject = seen.subject }
   end,
 }

@@ -14,7 +14,8 @@
 --    unpacks it.
 --  * Our own indicators have the source "lunette"; no others are deleted.
 
-local time = require "time"
+local crypto = require "crypto"
+local time   = require "time"
 
 local SOURCE = "lunette"
 local JSON   = { ["Content-Type"] = "application/json" }   -- some calls refuse an empty body without it
@@ -1535,12 +1536,136 @@ operations.alerts = {
   end,
 }
 
+-- Ids of the older detections are of another world: an alert's has the customer's before a colon.
+local function alert_ids(a)
+  for _, id in ipairs(a.alerts) do
+    if not id:match "^%x+:%w+:[^%c%s]+$" then
+      fail("bad_argument", ("alerts: \"%s\" is not the composite id of an alert"):format(id))
+    end
+  end
+  return a.alerts
+end
+
+-- Who wrote a comment, and when, is the vendor's to say: what it says is all that is wanted here.
+local function comments_of(alert)
+  local out = {}
+  for _, c in ipairs(list(alert.comments)) do
+    out[#out + 1] = type(c) == "table" and (c.value or c.comment) or type(c) == "string" and c or nil
+  end
+  return out
+end
+
+operations.alert_states = {
+  summary = "How far alerts have been worked on, by composite id: the status and the comments of each that is there.",
+  source = "CrowdStrike Falcon API, 2.3",
+  class = "read", expect = { 200, 404 }, fault = absent_is_good,
+  params = { alerts = "[string]" },
+  method = "POST", path = "/alerts/entities/alerts/v2",
+  json = function(a) return { composite_ids = alert_ids(a) } end,
+  result = function(body)
+    local out = {}
+    for i, x in ipairs(resources(body)) do
+      out[i] = { id = x.composite_id, status = x.status or "unknown", comments = comments_of(x) }
+    end
+    return out
+  end,
+}
+
+-- One alert is known by its id, several by all of theirs, in whatever order.
+local function alerts_entity(a)
+  local ids = {}
+  for i, id in ipairs(alert_ids(a)) do ids[i] = id end
+  if #ids == 1 then return "crowdstrike:alert:" .. ids[1] end
+  table.sort(ids)
+  return "crowdstrike:alerts:" .. crypto.hash("sha256", table.concat(ids, " "))
+end
+
+local function alert_update(name, value)
+  return function(a, ctx)
+    return { composite_ids = alert_ids(a), action_parameters = { { name = name, value = value(a, ctx) } } }
+  end
+end
+
+local function affected(body) return math.tointeger(list(list(list(body).meta).writes).resources_affected) or 0 end
+
+-- Errors beside alerts that were changed: some were, and `result` says how many.
+local function some_changed(answer)
+  if answer.status == 200 and affected(answer.body) > 0 then return nil end
+  return false
+end
+
+local function changed(more)
+  return function(body, a)
+    local n = affected(body)
+    if n < #a.alerts then
+      fail(n > 0 and "partial" or "not_found", ("%d of %d alerts were changed"):format(n, #a.alerts))
+    end
+    return more(a)
+  end
+end
+
+-- How all of them are: one word, or that they differ.
+local function alerts_state(found, a)
+  if #found < #a.alerts then return nil end
+  for _, x in ipairs(found) do
+    if x.status ~= found[1].status then return "mixed" end
+  end
+  return found[1].status
+end
+
+operations.set_alert_status = {
+  summary = "Says of alerts how far the work on them is.",
+  source = "CrowdStrike Falcon API, 2.3",
+  class = "write", idempotent = true, effect = "note",
+  params = { alerts = "[string]", status = "one of new in_progress reopened closed" },
+  method = "PATCH", path = "/alerts/entities/alerts/v3",
+  json = alert_update("update_status", function(a) return a.status end),
+  expect = { 200 }, fault = some_changed,
+  entity = alerts_entity, facet = "status", to = "{status}",
+  state = { op = "alert_states", args = function(a) return { alerts = a.alerts } end, of = alerts_state,
+            unchanged = function(_, a) return { alerts = a.alerts, status = a.status, unchanged = true } end },
+  result = changed(function(a) return { alerts = a.alerts, status = a.status } end),
+  undo_why = "a status says how far the work is: who goes on sets it anew",
+  plan = function(a) return { alerts = a.alerts, status = a.status } end,
+}
+
+-- Our tag among an alert's comments: a repeat would be a second comment.  Some of them, and it cannot be told.
+local function our_comment(found, a, ctx)
+  local n = 0
+  for _, x in ipairs(found) do
+    for _, text in ipairs(x.comments) do
+      if text:find(ctx.tag, 1, true) then n = n + 1 break end
+    end
+  end
+  if n == #a.alerts then return { alerts = a.alerts } end
+  return n > 0 and false or nil
+end
+
+operations.comment_alerts = {
+  summary = "Adds one comment to alerts; its lines, and which run and step it is of.",
+  source = "CrowdStrike Falcon API, 2.3",
+  class = "write", idempotent = false, effect = "note",
+  params = { alerts = "[string]", text = "[string]" },
+  method = "PATCH", path = "/alerts/entities/alerts/v3",
+  json = alert_update("append_comment", function(a, ctx)
+    return table.concat(a.text, "\n") .. "\n(" .. ctx.tag .. ")"
+  end),
+  expect = { 200 }, fault = some_changed,
+  entity = alerts_entity, facet = "comment", to = "commented",
+  probe = { op = "alert_states", args = function(a) return { alerts = a.alerts } end, found = our_comment },
+  settle = 10,
+  result = changed(function(a) return { alerts = a.alerts } end),
+  undo_why = "a comment says what was so then",
+  plan = function(a) return { alerts = a.alerts } end,
+}
+
 -- The scopes of the API client (1.6).  Nobody has such a host or file: the answer is empty.
 local NOTHING = ("0"):rep(63) .. "1"
 local RIGHTS = {
   { name = "Hosts: read", try = "hosts", args = { hostname = "nobody.lunette.invalid" },
     operations = { "hosts", "endpoint_count", "host_details", "host_states" } },
-  { name = "Alerts: read", operations = { "alerts" } },
+  { name = "Alerts: read", operations = { "alerts", "alert_states" } },
+  { name = "Alerts: write", operations = { "set_alert_status", "comment_alerts" } },
   { name = "IOC Management: read", try = "iocs", args = { sha256 = NOTHING },
     operations = { "iocs", "iocs_by_id", "ioc_hosts" } },
   { name = "IOC Management: write", operations = { "create_ioc", "delete_iocs" } },

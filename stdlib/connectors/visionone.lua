@@ -236,6 +236,106 @@ operations.alerts = {
   page = page, needs = { id = "string", createdDateTime = "string" },
 }
 
+-- The console's words, and those of every connector.
+local ALERT_WORD = { Open = "new", ["In Progress"] = "in_progress", Closed = "closed" }
+local ALERT_STATUS = { new = "Open", in_progress = "In Progress", closed = "Closed" }
+
+local function workbench_id(id)
+  if not id:match "^WB%-[%w%-]+$" then
+    fail("bad_argument", ("\"%s\" is not the id of a Workbench alert (WB-…)"):format(id))
+  end
+  return id
+end
+
+local function workbench_path(id) return "/v3.0/workbench/alerts/" .. workbench_id(id) end
+
+operations.alert = {
+  summary = "How far a Workbench alert has been worked on, and the version that a change of it must name.",
+  source = "Trend Vision One API v3.0, 10.2",
+  class = "read", expect = { 200 },
+  params = { id = "string" },
+  method = "GET", path = function(a) return workbench_path(a.id) end,
+  result = function(body, _, answer)
+    return { id = body.id, status = ALERT_WORD[body.status or ""] or "unknown",
+             finding = body.investigationResult, version = one(answer.headers.etag) }
+  end,
+}
+
+operations.alert_notes = {
+  summary = "The notes of a Workbench alert.",
+  source = "Trend Vision One API v3.0, 10.4",
+  class = "read", expect = { 200 }, list = true,
+  params = { id = "string" },
+  method = "GET", path = function(a) return workbench_path(a.id) .. "/notes" end, query = { top = "200" },
+  page = page,
+  item = function(n) return { id = tostring(n.id), text = n.content or "" } end,
+}
+
+-- Somebody was faster: what is there now is read again, and decides.
+local function changed_meanwhile(answer)
+  if answer.status ~= 412 then return false end
+  return { code = "conflict", message = "somebody changed the alert meanwhile", retry = true, executed = false }
+end
+
+local ALERT = { op = "alert", args = function(a) return { id = one(a.alerts) } end }
+
+local function alert_entity(a) return "visionone:alert:" .. workbench_id(one(a.alerts)) end
+
+operations.set_alert_status = {
+  summary = "Says of Workbench alerts how far the work on them is, and what was found, if that is given.",
+  source = "Trend Vision One API v3.0, 10.3",
+  class = "write", idempotent = true, effect = "note", one_by = "alerts",
+  params = { alerts = "[string]", status = "one of new in_progress closed", finding = "string?" },
+  first = { alert = ALERT },
+  method = "PATCH", path = function(a) return workbench_path(one(a.alerts)) end,
+  headers = function(_, ctx)
+    local seen = (ctx.first or {}).alert
+    return { ["Content-Type"] = JSON["Content-Type"], ["If-Match"] = seen and seen.version }
+  end,
+  json = function(a, ctx)
+    local seen = (ctx.first or {}).alert
+    if seen and ctx.before and seen.status ~= ctx.before then
+      fail("stale", ("somebody set the alert to %s meanwhile"):format(seen.status))
+    end
+    return { status = ALERT_STATUS[a.status], investigationResult = a.finding }
+  end,
+  expect = { 204 }, fault = changed_meanwhile,
+  entity = alert_entity, facet = "status", to = "{status}",
+  state = { op = "alert", args = ALERT.args,
+            of = function(x, a)
+              if a.finding and x.finding ~= a.finding and x.status == a.status then return "otherwise" end
+              return x.status
+            end,
+            unchanged = function(_, a) return { alert = one(a.alerts), status = a.status, unchanged = true } end },
+  result = function(_, a) return { alert = one(a.alerts), status = a.status } end,
+  undo_why = "a status says how far the work is: who goes on sets it anew",
+  plan = function(a) return { alert = one(a.alerts), status = a.status } end,
+}
+
+operations.comment_alerts = {
+  summary = "Adds a note to Workbench alerts; its lines, and which run and step it is of.",
+  source = "Trend Vision One API v3.0, 10.4",
+  class = "write", idempotent = false, effect = "note", one_by = "alerts",
+  params = { alerts = "[string]", text = "[string]" },
+  method = "POST", path = function(a) return workbench_path(one(a.alerts)) .. "/notes" end, headers = JSON,
+  json = function(a, ctx) return { content = table.concat(a.text, "\n") .. "\n(" .. ctx.tag .. ")" } end,
+  expect = { 201 },
+  entity = alert_entity, facet = "note", to = "noted",
+  probe = { op = "alert_notes", args = ALERT.args,
+            found = function(notes, a, ctx)
+              for _, n in ipairs(notes) do
+                if n.text:find(ctx.tag, 1, true) then return { alert = one(a.alerts), note = n.id } end
+              end
+              return nil
+            end },
+  settle = 10,
+  result = function(_, a, answer)
+    return { alert = one(a.alerts), note = last_segment(answer.headers.location) }
+  end,
+  undo_why = "a note says what was so then",
+  plan = function(a) return { alert = one(a.alerts), note = opaque "the note's id" } end,
+}
+
 operations.isolation = {
   summary = "Whether an endpoint is isolated: on, off or unknown.",
   source = "Trend Vision One API v3.0, 7",
@@ -946,7 +1046,8 @@ local NOTHING = ("0"):rep(63) .. "1"
 local RIGHTS = {
   { name = "Endpoint Inventory: View", try = "endpoints", args = { hostname = "nobody.lunette.invalid" },
     operations = { "endpoints", "endpoint_count", "isolation" } },
-  { name = "Workbench: View, filter, and search", operations = { "alerts" } },
+  { name = "Workbench: View, filter, and search", operations = { "alerts", "alert", "alert_notes" } },
+  { name = "Workbench: Modify alert details", operations = { "set_alert_status", "comment_alerts" } },
   { name = "Response Management: View, filter, and search", try = "tasks", args = { status = "queued" },
     operations = { "task", "tasks", "isolation_progress", "block_progress" } },
   { name = "Response Management: Isolate endpoint", operations = { "isolate", "end_isolation" } },

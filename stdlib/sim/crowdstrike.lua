@@ -10,7 +10,7 @@
 --
 -- Where the vendor's answer is not documented: a second indicator of the same type and value is a 400;
 -- deleting an unknown id, and a download that is too early, are 404; an archive under way says "processing";
--- a piece of a command's output has at most `state.piece` bytes.
+-- a piece of a command's output has at most `state.piece` bytes; an unknown alert is left out.
 --
 -- What a test may set: state.home (another region: the token call says 308), state.quota ({ total, used }),
 -- state.per_minute, state.piece, state.page (largest page of ids), state.scopes (a set; nil: all),
@@ -169,6 +169,7 @@ local SCOPES = {
 local function scope_of(req)
   local path = req.path
   local write = req.method ~= "GET" and not path:find "/GET/v1$" and not path:find "^/alerts/combined/"
+                and path ~= "/alerts/entities/alerts/v2"
                 and not path:find "/entities/command/v1$"
                 and not path:find "sessions?/v1$"
   for _, part in ipairs { "extracted%-file%-contents", "entities/file/v2", "active%-responder" } do
@@ -1143,6 +1144,75 @@ local function combined_alerts(req, state)
   return good(req, 200, out, { pagination = { limit = limit, total = #found, after = after } })
 end
 
+local function alert_by_id(state, id)
+  for _, a in ipairs(state.alerts) do
+    if a.composite_id == id then return a end
+  end
+  return nil
+end
+
+-- The ids of a body, which may have these members; nil, and why they are none.
+local function composite_ids(req, members)
+  local body = type(req.json) == "table" and req.json or {}
+  local odd = unknown_member(body, members)
+  if odd then return nil, "unknown member " .. odd end
+  local ids = body.composite_ids
+  if type(ids) ~= "table" or #ids == 0 then return nil, "composite_ids is required" end
+  return ids
+end
+
+local function get_alerts(req, state)
+  some_alerts(state, req.rand, req.now)
+  local ids, why = composite_ids(req, set "composite_ids")
+  if not ids then return refuse(req, 400, why) end
+  local out = {}
+  for _, id in ipairs(ids) do
+    local a = alert_by_id(state, id)
+    if a then out[#out + 1] = kit.copy(a) end
+  end
+  return good(req, 200, out)
+end
+
+local STATUSES = set "new in_progress reopened closed"
+
+local ALERT_ACTIONS = {
+  update_status = function(a, value) a.status = value end,
+  append_comment = function(a, value, now)
+    a.comments = a.comments or {}
+    a.comments[#a.comments + 1] = { value = value, timestamp = kit.iso(now), falcon_user_id = "api-client" }
+  end,
+}
+
+-- All values are texts; an alert that is not there is not counted, and costs the others nothing.
+local function update_alerts(req, state)
+  some_alerts(state, req.rand, req.now)
+  local ids, why = composite_ids(req, set "composite_ids action_parameters")
+  local actions = ids and listed(req.json.action_parameters) or {}
+  if ids and #actions == 0 then why = "action_parameters is required" end
+  for _, x in ipairs(actions) do
+    if type(x.value) ~= "string" then why = "action_parameters: a value is a string"
+    elseif not ALERT_ACTIONS[x.name] then why = "unknown action " .. tostring(x.name)
+    elseif x.name == "update_status" and not STATUSES[x.value] then why = "invalid status " .. x.value end
+  end
+  if why then return refuse(req, 400, why) end
+  local n = 0
+  for _, id in ipairs(ids) do
+    local a = alert_by_id(state, id)
+    for _, x in ipairs(a and actions or {}) do ALERT_ACTIONS[x.name](a, x.value, req.now) end
+    n = n + (a and 1 or 0)
+  end
+  if n > 0 then
+    local op = actions[1].name == "update_status" and "set_alert_status" or "comment_alerts"
+    state.log[#state.log + 1] = { op = op, at = req.now, alerts = ids, value = actions[1].value }
+  end
+  return good(req, 200, {}, { writes = { resources_affected = n } })
+end
+
+local function update_name(req)
+  local first = type(req.json) == "table" and listed(req.json.action_parameters)[1]
+  return first and first.name == "append_comment" and "comment_alerts" or "set_alert_status"
+end
+
 -- Good on the face of it, and an error within.
 local function half_done(_, _, _, answer)
   local r = answer()
@@ -1212,6 +1282,8 @@ local simulator = kit.sim {
     { "GET", "/iocs/queries/indicators/v1", "iocs", search_iocs(function(i) return i.id end) },
     { "GET", "/iocs/queries/indicators/devices/v1", "ioc_hosts", ioc_devices },
     { "POST", "/alerts/combined/alerts/v1", "alerts", combined_alerts },
+    { "POST", "/alerts/entities/alerts/v2", "alert_states", get_alerts },
+    { "PATCH", "/alerts/entities/alerts/v3", update_name, update_alerts },
     { "GET", "/devices/combined/devices/v1", "hosts", combined_devices },
     { "GET", "/devices/queries/devices/v1", "endpoint_count", query_devices },
     { "GET POST", "/devices/entities/devices/v2", "host_details", get_devices },

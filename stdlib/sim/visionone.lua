@@ -612,13 +612,69 @@ local function list_alerts(req, state)
   return paged(req, state, found, {}, { view = kit.copy, counted = true })
 end
 
+-- What the alert is the version of: it changes with every change.
+local function etag(state, a) return ('"%s-%d"'):format(a.id, state.versions[a.id] or 1) end
+
+local function one_alert(fn)
+  return function(req, state)
+    some_alerts(state, req.now)
+    for _, a in ipairs(state.alerts) do
+      if a.id == req.params.id then return fn(req, state, a) end
+    end
+    return refuse(404, "NotFound", "The alert does not exist.")
+  end
+end
+
+local get_alert = one_alert(function(_, state, a)
+  return { status = 200, json = kit.copy(a), headers = { { "ETag", etag(state, a) } } }
+end)
+
+local ALERT_STATUSES = { Open = true, ["In Progress"] = true, Closed = true }
+local FINDINGS = { ["No Findings"] = true, Noteworthy = true, ["True Positive"] = true, ["False Positive"] = true,
+                   ["Benign True Positive"] = true, ["Other Findings"] = true }
+
+-- Strict where the vendor is not: who names no version would overwrite what others did.
+local update_alert = one_alert(function(req, state, a)
+  local body = type(req.json) == "table" and req.json or {}
+  local odd = unknown_member(body, set "status investigationResult")
+  if odd then return refuse(400, "BadRequest", "unknown member " .. odd) end
+  if next(body) == nil then return refuse(400, "BadRequest", "nothing to change") end
+  if body.status ~= nil and not ALERT_STATUSES[body.status] then return refuse(400, "BadRequest", "status is none") end
+  if body.investigationResult ~= nil and not FINDINGS[body.investigationResult] then
+    return refuse(400, "BadRequest", "investigationResult is none")
+  end
+  local known = kit.first(req.headers["if-match"])
+  if known == nil then return refuse(400, "BadRequest", "If-Match is wanted") end
+  if known ~= etag(state, a) then return refuse(412, "ConditionNotMet", "The alert was changed.") end
+  a.status, a.investigationResult = body.status or a.status, body.investigationResult or a.investigationResult
+  state.versions[a.id] = (state.versions[a.id] or 1) + 1
+  note(state, req.now, { op = "set_alert_status", alert = a.id, status = a.status })
+  return { status = 204 }
+end)
+
+local list_notes = one_alert(function(req, state, a)
+  return paged(req, state, state.notes[a.id] or {}, {}, { view = kit.copy })
+end)
+
+local add_note = one_alert(function(req, state, a)
+  local content = type(req.json) == "table" and req.json.content
+  if type(content) ~= "string" or content == "" or #content > 500000 or unknown_member(req.json, set "content") then
+    return refuse(400, "BadRequest", "content is wanted")
+  end
+  local notes = state.notes[a.id] or {}
+  state.notes[a.id] = notes
+  notes[#notes + 1] = { id = #notes + 1, content = content, createdDateTime = kit.iso(req.now) }
+  note(state, req.now, { op = "comment_alerts", alert = a.id, text = content })
+  return { status = 201, headers = { { "Location", ("%s%s/%d"):format(VENDOR, req.path, #notes) } } }
+end)
+
 -- The whole -----------------------------------------------------------------------------------------------
 
 local function new(world, rand)
   local state = { world = world, token = TOKEN, endpoints = {}, endpoint_list = {}, tasks = {}, number = 4710,
                   approval = {}, suspicious = {}, excepted = {}, skips = {}, calls = {}, denied = {},
                   per_minute = 600, page = 200, lag = 0, block_sha256 = false, shows_blocked = true,
-                  alerts = {}, make_alert = alert_of, log = {} }
+                  alerts = {}, make_alert = alert_of, versions = {}, notes = {}, log = {} }
   for i, h in ipairs(world.hosts) do
     local e = { id = kit.uuid(rand), host = h, online = h.online, isolation = "off", shown = "off",
                 processes = {} }
@@ -666,6 +722,10 @@ return kit.sim {
     { "GET", "/v3.0/healthcheck/connectivity", "healthcheck",
       function() return { status = 200, json = { status = "available" } } end },
     { "GET", "/v3.0/workbench/alerts", "alerts", list_alerts },
+    { "GET", "/v3.0/workbench/alerts/{id}", "alert", get_alert },
+    { "PATCH", "/v3.0/workbench/alerts/{id}", "set_alert_status", update_alert },
+    { "GET", "/v3.0/workbench/alerts/{id}/notes", "alert_notes", list_notes },
+    { "POST", "/v3.0/workbench/alerts/{id}/notes", "comment_alerts", add_note },
     { "GET", "/v3.0/eiqs/endpoints", "endpoints", list_endpoints },
     { "GET", "/v3.0/endpointSecurity/endpoints", "endpoint_count", inventory },
     { "GET", "/v3.0/endpointSecurity/endpoints/{id}", "isolation", get_endpoint },

@@ -35,6 +35,22 @@
 #define RENEWED                                                                                              \
   "local state = ... for _, u in pairs(state.user) do u.passwordChanged = \"2030-01-01T00:00:00.000Z\" end"
 
+/* An alert of an interpreter, of which nothing more is known: its product is told, little else is done. */
+#define AID "3f1c9d2be47a4c0f8a6b5d2e91c07f44"
+#define FALCON_ID "7a1e0c5d9b3f48e2a6d4c8b0f2e19375:ind:" AID ":104857600123-10303-48"
+#define FALCON                                                                                               \
+  "{\"composite_id\": \"" FALCON_ID "\", \"type\": \"ldt\", \"product\": \"epp\", "                          \
+  "\"status\": \"new\", \"severity\": 70, \"display_name\": \"Suspicious script\", "                         \
+  "\"technique_id\": \"T1059.001\", \"timestamp\": \"2026-11-24T05:00:00Z\", "                               \
+  "\"cid\": \"7a1e0c5d9b3f48e2a6d4c8b0f2e19375\", \"cmdline\": \"powershell.exe\"}"
+#define WORKBENCH                                                                                            \
+  "{\"schemaVersion\": \"1.15\", \"id\": \"WB-20417-20261120-00003\", \"model\": \"Script\", "               \
+  "\"workbenchLink\": \"https://x.example\", \"severity\": \"high\", "                                       \
+  "\"createdDateTime\": \"2026-11-20T08:57:40Z\", \"impactScope\": {\"entities\": []}, "                     \
+  "\"indicators\": [], \"matchedRules\": [{\"id\": \"r\", \"name\": \"Script\", "                            \
+  "\"matchedFilters\": [{\"id\": \"f\", \"name\": \"Script\", \"mitreTechniqueIds\": [\"T1059\"]}]}]}"
+#define CLOSED(ALERT) "{\"confirmed_by\": \"alice\", \"alert_status\": \"closed\", \"alert\": " ALERT "}"
+
 const fault_case fault_cases[] = {
     {"model", {{"t1059.model", "{\"ip\": \"10.20.5.16\", \"max_scan_age\": \"1d\"}", NULL, NULL}}},
     {"harden", {{"t1059.harden", CONFIRMED, NULL, NULL}}},
@@ -68,4 +84,12 @@ const fault_case fault_cases[] = {
        "{\"confirmed_by\": \"alice\", \"alert\": "
        "$tests/fixtures/alerts/windows/nxlog_sysmon1_wscript_launcher_vbs.json$}",
        NULL, NULL}}},
+    {"respond, Falcon's alert is told",
+     {{"t1059.respond", CLOSED(FALCON),
+       "crowdstrike",
+       "local state = ... state.alerts = { { composite_id = \"" FALCON_ID "\", status = \"new\" } }"}}},
+    {"respond, a Workbench alert is told",
+     {{"t1059.respond", CLOSED(WORKBENCH),
+       "visionone",
+       "local state = ... state.alerts = { { id = \"WB-20417-20261120-00003\", status = \"Open\" } }"}}},
     {NULL, {{NULL, NULL, NULL, NULL}}}};

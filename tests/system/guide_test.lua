@@ -69,11 +69,29 @@ end)
 
 sys.test("the configuration of the guide is one", function(t)
   for _, block in ipairs(blocks("docs/guide.md", "lua")) do
-    if not block:find "playbook {" and not block:find "\ntest " then
+    if not block:find "playbook {" and not block:find "\ntest " and not block:find "require " then
       t:write("lunette.conf.lua", block)
       t:expect(0, { "secret", "list" })
     end
   end
+end)
+
+sys.test("the message of the guide's own format can be made", function(t)
+  for _, block in ipairs(blocks("docs/guide.md", "lua")) do
+    if block:find "require \"notify.say\"" then
+      t:write("scripts/soc/pager.lua", block)
+      t:write("scripts/soc/one.lua", [[
+        local pager = require "soc.pager"
+        return playbook { name = "soc.one", summary = "s", run = function()
+          return pager { event = "approval", title = "May I?", effects = {}, host = "WS-042" }
+        end }]])
+    end
+  end
+  t:write("lunette.conf.lua", 'return { scripts = { "scripts" } }')
+  t:expect(0, { "check", "--strict", "scripts/soc/pager.lua" })
+  local made = t:expect(0, { "run", "soc.one", "--json" }).doc().result
+  eq(made.summary, "Approval wanted: May I?")
+  eq(made.details[1][2], "WS-042")
 end)
 
 sys.test("the guide knows every key of the configuration", function()

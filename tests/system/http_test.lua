@@ -13,7 +13,7 @@ local RULES = {
   ["POST /v1/approvals/{id}"] = "approver", ["GET /v1/freeze"] = "viewer", ["POST /v1/freeze"] = "operator",
   ["DELETE /v1/freeze"] = "admin", ["GET /v1/playbooks"] = "viewer", ["GET /v1/coverage"] = "viewer",
   ["GET /v1/events"] = "viewer", ["GET /v1/openapi.json"] = "viewer", ["GET /healthz"] = "none",
-  ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
+  ["GET /readyz"] = "none", ["GET /v1/open/{token}"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
   ["GET /v1/approvals/{id}"] = "approver", ["GET /"] = "none", ["GET /console/{file}"] = "none",
   ["POST /v1/session"] = "none", ["GET /v1/session"] = "viewer", ["DELETE /v1/session"] = "viewer",
   ["GET /v1/signin"] = "none", ["GET /v1/signin/oidc"] = "none", ["GET /v1/signin/oidc/callback"] = "none",

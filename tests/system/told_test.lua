@@ -2,6 +2,7 @@
 --
 -- Run from the root of the tree:   lua5.4 tests/system/told_test.lua
 local sys = dofile "tests/system/harness.lua"
+local cjson = require "cjson"
 local eq, has, hasnt = sys.eq, sys.has, sys.hasnt
 
 sys.test("remarks and print are shown as they come, and stand in the report, once", function(t)
@@ -39,6 +40,25 @@ sys.test("a write that a guard refused makes the run partial, also where the pla
   eq(doc.steps[1].state, "refused")
   has(t:expect(0, { "replay", "last" }).out, "replayed")
   t:expect(1, { "run", "p", "--sim", "--plan" })
+end)
+
+sys.test("where nothing may be written the alert is not told, which costs the response nothing", function(t)
+  t:sim { "--speed", "500" }
+  t:write("never.conf.lua", (t:read "sim.conf.lua":gsub("url = ", 'writes = "never", url = ')))
+  t.conf = t.dir .. "/never.conf.lua"
+  t:write("alert.json", cjson.encode {
+    composite_id = "7a1e0c5d9b3f48e2a6d4c8b0f2e19375:ind:3f1c9d2be47a4c0f8a6b5d2e91c07f44:104857600123-10303-48",
+    type = "ldt", product = "epp", status = "new", severity = 70, technique_id = "T1059.001", cmdline = "powershell.exe",
+    display_name = "Suspicious script", timestamp = "2026-11-24T05:00:00Z" })
+  local r = t:run { "run", "t1059.respond", "--input", "alert.json", "--json" }
+  eq(r.code, 5)
+  local why
+  for _, n in ipairs(r.doc().not_done) do
+    if n.what == "say in the alert what was done" then why = n.why end
+  end
+  has(why, "--plan")
+  eq(r.doc().state, "completed")
+  eq(t:did "crowdstrike.comment_alerts" + t:did "crowdstrike.set_alert_status", 0)
 end)
 
 sys.done()

@@ -4,6 +4,15 @@
 ---@class connectors.crowdstrike
 local crowdstrike = {}
 
+---@class crowdstrike.AlertStatesArgs: ReadArgs
+---@field alerts string[]|string
+
+---How far alerts have been worked on, by composite id: the status and the comments of each that is there.
+---@async
+---@param args crowdstrike.AlertStatesArgs
+---@return table
+function crowdstrike.alert_states(args) end
+
 ---@class crowdstrike.AlertsArgs: ListArgs
 ---@field since moment
 ---@field before? moment
@@ -83,6 +92,19 @@ function crowdstrike.analysis_status(args) end
 ---@param args crowdstrike.ArchiveStatusArgs
 ---@return table
 function crowdstrike.archive_status(args) end
+
+---@class crowdstrike.CommentAlertsArgs: WriteArgs
+---@field alerts string[]|string
+---@field text string[]|string
+
+---@class crowdstrike.CommentAlerts
+---@field alerts string[]
+
+---Adds one comment to alerts; its lines, and which run and step it is of.
+---@async
+---@param args crowdstrike.CommentAlertsArgs
+---@return crowdstrike.CommentAlerts
+function crowdstrike.comment_alerts(args) end
 
 ---@class crowdstrike.CreateIocArgs: WriteArgs
 ---@field action? "prevent"|"prevent_no_ui"|"detect"|"allow"|"no_action"  default prevent
@@ -643,6 +665,20 @@ function crowdstrike.samples_known(args) end
 ---@param args crowdstrike.SandboxQuotaArgs
 ---@return crowdstrike.SandboxQuota
 function crowdstrike.sandbox_quota(args) end
+
+---@class crowdstrike.SetAlertStatusArgs: WriteArgs
+---@field alerts string[]|string
+---@field status "new"|"in_progress"|"reopened"|"closed"
+
+---@class crowdstrike.SetAlertStatus
+---@field alerts string[]
+---@field status string
+
+---Says of alerts how far the work on them is.
+---@async
+---@param args crowdstrike.SetAlertStatusArgs
+---@return crowdstrike.SetAlertStatus
+function crowdstrike.set_alert_status(args) end
 
 ---@class crowdstrike.SubmissionsArgs: ListArgs
 ---@field sha256 string

@@ -54,6 +54,28 @@ function visionone.add_exception(args) end
 ---@return visionone.AddSuspiciousObject
 function visionone.add_suspicious_object(args) end
 
+---@class visionone.AlertArgs: ReadArgs
+---@field id string
+
+---How far a Workbench alert has been worked on, and the version that a change of it must name.
+---@async
+---@param args visionone.AlertArgs
+---@return table
+function visionone.alert(args) end
+
+---@class visionone.AlertNotesArgs: ListArgs
+---@field id string
+
+---@class visionone.AlertNotes
+---@field id string
+---@field text string
+
+---The notes of a Workbench alert.
+---@async
+---@param args visionone.AlertNotesArgs
+---@return visionone.AlertNotes[]
+function visionone.alert_notes(args) end
+
 ---@class visionone.AlertsArgs: ListArgs
 ---@field since moment
 ---@field before? moment
@@ -118,6 +140,20 @@ function visionone.block(args) end
 ---@param args visionone.BlockProgressArgs
 ---@return table[]
 function visionone.block_progress(args) end
+
+---@class visionone.CommentAlertsArgs: WriteArgs
+---@field alerts string[]|string
+---@field text string[]|string
+
+---@class visionone.CommentAlerts
+---@field alert string
+---@field note string
+
+---Adds a note to Workbench alerts; its lines, and which run and step it is of.
+---@async
+---@param args visionone.CommentAlertsArgs
+---@return Outcome[]
+function visionone.comment_alerts(args) end
 
 ---@class visionone.EndIsolationArgs: WriteArgs
 ---@field host string|table
@@ -296,6 +332,21 @@ function visionone.remove_exception(args) end
 ---@param args visionone.RemoveSuspiciousObjectArgs
 ---@return visionone.RemoveSuspiciousObject
 function visionone.remove_suspicious_object(args) end
+
+---@class visionone.SetAlertStatusArgs: WriteArgs
+---@field alerts string[]|string
+---@field status "new"|"in_progress"|"closed"
+---@field finding? string
+
+---@class visionone.SetAlertStatus
+---@field alert string
+---@field status string
+
+---Says of Workbench alerts how far the work on them is, and what was found, if that is given.
+---@async
+---@param args visionone.SetAlertStatusArgs
+---@return Outcome[]
+function visionone.set_alert_status(args) end
 
 ---@class visionone.SuspiciousObjectsArgs: ListArgs
 ---@field action? string

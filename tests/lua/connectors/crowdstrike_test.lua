@@ -84,6 +84,71 @@ test("a 308 of the token call leads to a region that is known, and to no other",
   raises("refused", function() cs.hosts { hostname = "WORKSTATION6" } end)
 end)
 
+-- Alerts: what is written back ----------------------------------------------------------------------------
+
+-- Three alerts of one host, and their ids.
+local function alerts(c)
+  local state, d, ids = c.sim.state, device(c, "ws5"), {}
+  local rand = require "sim.kit".rand(1, "alerts")
+  for i = 1, 3 do
+    state.alerts[i] = state.make_alert(rand, d, d.host.processes[1], c.now - 600 * i)
+    ids[i] = state.alerts[i].composite_id
+  end
+  return state.alerts, ids
+end
+
+local function commented(alert) return #(alert.comments or {}) end
+
+test("a status and a comment of several alerts are one request each, with texts as values", function()
+  local c, _, cs = scene()
+  local at, ids = alerts(c)
+  eq(cs.set_alert_status { alerts = ids, status = "in_progress" }.status, "in_progress")
+  cs.comment_alerts { alerts = ids, text = { "a line", "another" } }
+  eq(count(c, "set_alert_status"), 1)
+  eq(count(c, "comment_alerts"), 1)
+  for _, a in ipairs(at) do
+    eq(a.status, "in_progress")
+    eq(commented(a), 1)
+    assert(a.comments[1].value:find("^a line\nanother\n%(lunette "), a.comments[1].value)
+  end
+  eq(cs.set_alert_status { alerts = { ids[3], ids[1] }, status = "in_progress" }.unchanged, true)
+  eq(count(c, "set_alert_status"), 1)
+end)
+
+test("what is so of some alerts only is not so yet", function()
+  local c, _, cs = scene()
+  local at, ids = alerts(c)
+  at[2].status = "closed"
+  eq(cs.set_alert_status { alerts = ids, status = "closed" }.unchanged, nil)
+  eq(at[1].status, "closed")
+end)
+
+test("an alert that is not there is told, whatever became of the others", function()
+  local c, _, cs = scene()
+  local at, ids = alerts(c)
+  local gone = ids[1]:gsub("%d+%-", "9-", 1)
+  raises("partial", function() cs.comment_alerts { alerts = { ids[1], gone }, text = { "x" } } end)
+  eq(commented(at[1]), 1)
+  raises("not_found", function() cs.set_alert_status { alerts = { gone }, status = "closed" } end)
+end)
+
+test("a comment that was perhaps sent is looked for, and never sent twice", function()
+  for fault in ("reset-after 5xx:504 truncate"):gmatch "%S+" do
+    local c, _, cs = scene { faults = "crowdstrike.comment_alerts#1=" .. fault }
+    local at, ids = alerts(c)
+    cs.comment_alerts { alerts = ids, text = { "once" } }
+    for _, a in ipairs(at) do eq(commented(a), 1, fault) end
+    eq(count(c, "comment_alerts"), 1, fault)
+  end
+end)
+
+test("ids of the older detections are refused, and nothing is sent", function()
+  local c, _, cs = scene()
+  raises("bad_argument", function() cs.comment_alerts { alerts = { "ldt:3f1c:123" }, text = { "x" } } end)
+  raises("bad_argument", function() cs.comment_alerts { alerts = {}, text = { "x" } } end)
+  eq(count(c, "comment_alerts"), 0)
+end)
+
 -- What answers mean ---------------------------------------------------------------------------------------
 
 test("alerts since a time come page by page, whole, the oldest first", function()

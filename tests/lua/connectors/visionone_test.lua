@@ -109,6 +109,76 @@ test("an endpoint has the fields that playbooks use, and its role", function()
   eq(v1.endpoint { hostname = "www" }.role, "server")       -- Linux
 end)
 
+-- Alerts: what is written back ----------------------------------------------------------------------------
+
+local function alert(c)
+  local state = c.sim.state
+  local host = endpoint(c, "ws5")
+  state.alerts[1] = state.make_alert(state, host, host.processes[1], c.now - 600)
+  return state.alerts[1]
+end
+
+test("a status names the version that it was decided on, and says no more than it was told", function()
+  local c, _, v1 = scene()
+  local a = alert(c)
+  eq(v1.set_alert_status { alerts = { a.id }, status = "in_progress" }[1].value.status, "in_progress")
+  eq(a.status, "In Progress")
+  eq(a.investigationResult, "No Findings")
+  eq(v1.set_alert_status { alerts = { a.id }, status = "in_progress" }[1].value.unchanged, true)
+  eq(count(c, "set_alert_status"), 1)
+  v1.set_alert_status { alerts = { a.id }, status = "closed", finding = "False Positive" }
+  eq(a.investigationResult, "False Positive")
+end)
+
+test("somebody who was faster: the version is read again, and a status that they set stays", function()
+  local c, _, v1 = scene()
+  local a = alert(c)
+  local handle, first = c.sim.handle, true
+  function c.sim:handle(raw)
+    if raw.method == "PATCH" and first then                -- an owner is set: another version, the same status
+      first = false
+      self.state.versions[a.id] = 7
+    end
+    return handle(self, raw)
+  end
+  eq(v1.set_alert_status { alerts = { a.id }, status = "in_progress" }[1].ok, true)
+  eq(count(c, "set_alert_status"), 2)
+
+  c, _, v1 = scene()
+  a = alert(c)
+  handle, first = c.sim.handle, true
+  function c.sim:handle(raw)
+    if raw.method == "PATCH" and first then
+      first = false
+      self.state.versions[a.id], a.status = 7, "Closed"
+    end
+    return handle(self, raw)
+  end
+  local o = v1.set_alert_status { alerts = { a.id }, status = "in_progress" }[1]
+  eq(o.ok, false)
+  eq(a.status, "Closed")
+end)
+
+test("a note that was perhaps sent is looked for, and never sent twice", function()
+  for fault in ("reset-after 5xx:504"):gmatch "%S+" do
+    local c, _, v1 = scene { faults = "visionone.comment_alerts#1=" .. fault }
+    local a = alert(c)
+    eq(v1.comment_alerts { alerts = { a.id }, text = { "once", "and for all" } }[1].ok, true, fault)
+    eq(#c.sim.state.notes[a.id], 1, fault)
+    assert(c.sim.state.notes[a.id][1].content:find "^once\nand for all\n%(lunette ")
+  end
+end)
+
+test("a note's id is the end of an address; a Workbench id is nothing else", function()
+  local c, _, v1 = scene()
+  local a = alert(c)
+  eq(v1.comment_alerts { alerts = { a.id }, text = { "x" } }[1].value.note, "1")
+  eq(v1.alert_notes { id = a.id }[1].id, "1")
+  for _, id in ipairs { "WB-1/notes", "../x", "T1-1" } do
+    raises("bad_argument", function() v1.alert { id = id } end)
+  end
+end)
+
 test("alerts since a time come page by page, whole", function()
   local c, _, v1 = scene()
   local state, host = c.sim.state, endpoint(c, "ws5")
