@@ -156,11 +156,12 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
 ** command that it serves, a peer. */
 static void set_up_process(const ln_app_opts *o) {
   const struct rlimit none = {0, 0};
-  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
   setrlimit(RLIMIT_CORE, &none);
 #ifndef __SANITIZE_ADDRESS__
   prctl(PR_SET_DUMPABLE, 0);
 #endif
+  sigaction(SIGCHLD, &usual, NULL); /* whoever ignores it hands that on, and nobody could be waited for */
   if (o->runs) sigaction(SIGPIPE, &ignore, NULL);
 }
 

@@ -35,6 +35,7 @@
 #include "engine/run.h"
 #include "engine/sched.h"
 #include "engine/schedule.h"
+#include "engine/webhook.h"
 #include "net/local.h"
 #include "net/vendor.h"
 #include "server/events.h"
@@ -570,7 +571,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   if (ok) s->g = g, ln_buf_init(&s->shelf.playbooks, (size_t)64 << 20);
   ok = ok && (s->served = ln_serve_take(g->store, err)) && (s->events = ln_events_new(g, err)) &&
        (s->tallies = ln_tallies_new(err));
-  if (ok) watch_scripts(s);
+  if (ok) watch_scripts(s), ln_webhook_prepare(g);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
