@@ -2,7 +2,7 @@
 BUILD   ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
-PKGS     = lua5.4 libuv libcurl libmicrohttpd gnutls sqlite3 expat libzip libcrypto libedit zlib
+PKGS     = lua5.4 libuv libcurl libmicrohttpd gnutls sqlite3 expat libzip libcrypto libedit libseccomp zlib
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2
 HARDEN   = -fstack-protector-strong -fno-strict-aliasing -fPIE

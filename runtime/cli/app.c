@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/units.h"
 
+#include "engine/command.h"
 #include "engine/library.h"
 #include "engine/simhost.h"
 #include "engine/site.h"
@@ -13,6 +14,7 @@
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
+#include "server/seal.h"
 #include "server/serve.h"
 
 #include <errno.h>
@@ -130,6 +132,7 @@ static bool open_vault(ln_app *a, const ln_app_opts *o, ln_err *err) {
   const ln_vault_opts vo = {.key = a->config->secrets_key,
                             .helper = a->config->secrets_helper.v,
                             .n_helper = a->config->secrets_helper.n,
+                            .launcher = a->launcher,
                             .ask = ln_app_passphrase};
   return (a->g.vault = ln_vault_open(a->g.store, &vo, err)) &&
          (!o->runs || o->sim || a->served || ln_vault_ready(a->g.vault, err));
@@ -165,11 +168,22 @@ static void set_up_process(const ln_app_opts *o) {
   if (o->runs) sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* Before there is a second thread, or anything that is nobody else's business.  What libuv would hand to the
+** kernel's rings no filter sees. */
+static bool seal(ln_app *a, ln_err *err) {
+  const ln_list *helper = &a->config->secrets_helper;
+  if (a->config->seal == LN_SEAL_OFF) return true;
+  setenv("UV_USE_IO_URING", "0", 1);
+  return (!helper->n || (a->launcher = ln_launcher_start(helper->v, helper->n, err))) &&
+         ln_seal_files(a->config, err);
+}
+
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   memset(a, 0, sizeof *a);
   a->sim = o->sim;
   set_up_process(o);
   if (!(a->config = ln_config_load(o->config, err))) return false;
+  if (o->seals && !seal(a, err)) return false;
   ln_log_json(a->config->log_json);
   if (a->config->log_level >= 0) ln_log_level((ln_level)a->config->log_level);
   a->g.config = a->config;
@@ -188,6 +202,7 @@ void ln_app_close(ln_app *a) {
   if (a->g.connectors) ln_connectors_close(&a->g);
   if (a->g.transport) a->g.transport->free(a->g.transport);
   ln_vault_free(a->g.vault);
+  ln_launcher_stop(a->launcher);
   ln_store_close(a->g.store);
   ln_owner_drop(a->g.owner);
   if (a->simhost) ln_simhost_free(a->simhost);

@@ -5,6 +5,7 @@
 
 #include "engine/library.h"
 #include "modules/connector.h"
+#include "server/seal.h"
 
 #include <stdlib.h>
 #include <sys/timex.h>
@@ -168,6 +169,17 @@ static void look_at_store(ln_doctor *d) {
                   "%zu runs were interrupted: lunette serve, or lunette resume RUN, goes on", w.interrupted);
 }
 
+static void look_at_seal(ln_doctor *d) {
+  const char *lacks = ln_seal_lacks();
+  ln_seal_want want = d->app.config->seal;
+  if (want == LN_SEAL_OFF)
+    ln_doctor_say(d, LN_HEALTH_NOTE, "seal", "seal = \"off\": whoever takes over lunette serve has all of its rights");
+  else if (lacks)
+    ln_doctor_say(d, want == LN_SEAL_REQUIRED ? LN_HEALTH_BAD : LN_HEALTH_NOTE, "seal",
+                  "this kernel lacks %s: lunette serve cannot seal itself as it would", lacks);
+  else ln_doctor_say(d, LN_HEALTH_OK, "seal", "Landlock and seccomp are there: lunette serve seals itself");
+}
+
 /* Timers, signatures and journals go by it. */
 static void look_at_clock(ln_doctor *d) {
   struct timex t = {0};
@@ -189,6 +201,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_scripts(d);
   look_at_store(d);
   look_at_clock(d);
+  look_at_seal(d);
   ln_doctor_connectors(d, only);
   ln_buf_free(&d->needs);
   return codes[d->worst];

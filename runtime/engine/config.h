@@ -35,6 +35,8 @@ typedef struct ln_source_config {
   int64_t window_ms;
 } ln_source_config;
 
+typedef enum ln_seal_want { LN_SEAL_BEST, LN_SEAL_REQUIRED, LN_SEAL_OFF } ln_seal_want;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
@@ -42,6 +44,7 @@ typedef struct ln_config {
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
+  ln_seal_want seal;                                     /* of a process that serves                        */
   bool metrics_open;                                     /* /metrics is for everybody                       */
   ln_list scripts, stdlib, connectors_path, egress, files;
   ln_connector_config *connectors; size_t n_connectors;
