@@ -2,13 +2,14 @@
 **
 ** Landlock goes by what is there when a rule is made: of a file that is renewed by renaming another one over it
 ** only its folder stays the same.  So a rule is made for the folder of whatever others renew: certificates, keys,
-** scripts (a root may be a link that is turned: for the folder above it), the resolver's and the accounts' files
-** in /etc.  What lies below the store's folder can be written, whatever else is said of it. */
+** scripts (a root may be a link that is turned: for the folder above it; and a script one that leads elsewhere),
+** the resolver's and the accounts' files in /etc.  What lies below the store's folder can be written, whatever else is said of it. */
 #include "server/seal.h"
 
 #include "base/fence.h"
 #include "base/log.h"
 
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,9 +56,24 @@ static void let_list(letting *l, ln_list list, bool write) {
   for (size_t i = 0; i < list.n; i++) let(l, list.v[i].p, write);
 }
 
+static letting *walking; /* for nftw, which hands nothing on; there is one thread */
+
+/* Where a link among the scripts leads: the folder of that, as of any script. */
+static int let_link(const char *path, const struct stat *st, int kind, struct FTW *at) {
+  char real[PATH_MAX];
+  (void)st, (void)at;
+  if (kind == FTW_SL && realpath(path, real)) let_beside(walking, real, false);
+  return walking->ok ? 0 : 1;
+}
+
 static void let_scripts(letting *l, ln_list roots) {
+  enum { OPEN = 16 };
   let_list(l, roots, false);
-  for (size_t i = 0; i < roots.n; i++) let_with_links(l, roots.v[i].p, false);
+  walking = l;
+  for (size_t i = 0; l->ok && i < roots.n; i++) {
+    let_with_links(l, roots.v[i].p, false);
+    nftw(roots.v[i].p, let_link, OPEN, FTW_PHYS);
+  }
 }
 
 /* A key that is not there yet is made. */

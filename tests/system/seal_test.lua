@@ -48,6 +48,13 @@ sys.test("every thread of it is sealed, and the log says how", function(t)
   has(t:run({ "doctor" }).out, "Landlock and seccomp are there")
 end)
 
+sys.test("the service manager lets it seal itself", function()
+  local allowed = sys.slurp(sys.root .. "/packaging/lunette.service"):match "\nSystemCallFilter=(landlock[^\n]*)"
+  for _, call in ipairs { "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp" } do
+    has(allowed, call)
+  end
+end)
+
 sys.test("seal = \"off\" leaves it as it was, and says so", function(t)
   site(t, 'seal = "off"')
   local job = t:serve()
@@ -80,6 +87,18 @@ sys.test("a playbook that is named by its path is begun, and moved to what it is
   t:write("outside/q.lua", "return playbook {")
   has(t:expect(1, { "run", "outside/q.lua" }).err, "q.lua:1")
   t:expect(1, { "run", "outside/none.lua" })
+  job.stop()
+end)
+
+sys.test("a script may be a link that leads elsewhere", function(t)
+  site(t)
+  t:write("outside/scripts/l.lua", playbook("l", "return 1"))
+  os.execute(("ln -s ../../outside/scripts/l.lua '%s/site/scripts/l.lua'"):format(t.dir))
+  local job = t:serve()
+  eq(t:expect(0, { "run", "l", "--json" }).doc().result, 1)
+  t:write("outside/scripts/new", playbook("l", "return 2"))
+  os.execute(("cd '%s/outside/scripts' && mv new l.lua"):format(t.dir))
+  assert(t:until_true(function() return t:run({ "run", "l", "--json" }).doc().result == 2 end), "it is not read again")
   job.stop()
 end)
 
