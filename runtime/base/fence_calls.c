@@ -1,6 +1,6 @@
-/* fence_calls.c: seccomp, by libseccomp, which knows each machine's numbers.  It is a list of what is refused:
-** a list of what is let through would have to know what the C library, TLS, the resolver and its modules call
-** on each system, and what it forgot would be found in the middle of an incident. */
+/* fence_calls.c: seccomp, by libseccomp, which knows each machine's numbers.  It is a list of what is
+** refused: a list of what is let through would have to know what the C library, TLS, the resolver and its
+** modules call on each system, and what it forgot would be found in the middle of an incident. */
 #include "base/fence.h"
 
 #include <errno.h>
@@ -46,8 +46,8 @@ static bool refuse(scmp_filter_ctx c, const char *name, unsigned n, const struct
 static bool refuse_processes(scmp_filter_ctx c) {
   const struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
   return seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
-         (SANITIZED || (refuse(c, "fork", 0, NULL) && refuse(c, "ptrace", 0, NULL) &&
-                        refuse(c, "clone", 1, &no_thread)));
+         (SANITIZED ||
+          (refuse(c, "fork", 0, NULL) && refuse(c, "ptrace", 0, NULL) && refuse(c, "clone", 1, &no_thread)));
 }
 
 /* Signals are for threads of our own. */
@@ -82,6 +82,6 @@ bool ln_fence_calls(ln_err *err) {
   for (size_t i = 0; ok && i < sizeof never / sizeof *never; i++) ok = refuse(c, never[i], 0, NULL);
   int rc = ok ? seccomp_load(c) : -ENOSYS;
   if (c) seccomp_release(c);
-  return rc == 0 ||
-         ln_fail(err, "unavailable", LN_FINAL, "seccomp does not refuse system calls here: %s", strerror(-rc));
+  return rc == 0 || ln_fail(err, "unavailable", LN_FINAL, "seccomp does not refuse system calls here: %s",
+                            strerror(-rc));
 }

@@ -1,5 +1,5 @@
-/* fence_files.c: Landlock, by its three system calls, since C libraries have none of them.  What the kernel does
-** not know yet cannot be refused, so the rights that are handled go by its version. */
+/* fence_files.c: Landlock, by its three system calls, since C libraries have none of them.  What the kernel
+** does not know yet cannot be refused, so the rights that are handled go by its version. */
 #include "base/fence.h"
 
 #include <errno.h>
@@ -30,7 +30,8 @@ int ln_fence_abi(void) {
   return abi > 0 ? (int)abi : 0;
 }
 
-/* All that this kernel can refuse: the thirteen of the first version (1 << 0 to 1 << 12), and what came since. */
+/* All that this kernel can refuse: the thirteen of the first version (1 << 0 to 1 << 12), and what came
+** since. */
 static uint64_t handled(void) {
   int abi = ln_fence_abi();
   return (REFER - 1) | (abi >= REFER_ABI ? REFER : 0) | (abi >= TRUNCATE_ABI ? TRUNCATE : 0) |
@@ -51,7 +52,8 @@ bool ln_fence_let(int fence, const char *path, bool write, ln_err *err) {
     if (a.parent_fd >= 0) close(a.parent_fd);
     return true;
   }
-  a.allowed_access = (reading | (write ? writing : 0)) & handled() & (S_ISDIR(st.st_mode) ? ~UINT64_C(0) : of_files);
+  a.allowed_access =
+      (reading | (write ? writing : 0)) & handled() & (S_ISDIR(st.st_mode) ? ~UINT64_C(0) : of_files);
   bool ok = syscall(SYS_landlock_add_rule, fence, LANDLOCK_RULE_PATH_BENEATH, &a, 0) == 0;
   int why = errno;
   close(a.parent_fd);

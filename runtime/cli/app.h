@@ -38,7 +38,7 @@ typedef struct ln_app {
   ln_config *config;
   ln_rand seeded;
   void *simhost;
-  struct ln_launcher *launcher;                          /* what may start the helper of secrets for us     */
+  struct ln_launcher *launcher; /* what may start the helper of secrets for us     */
   bool sim;
   bool served;                                           /* another process carries the store's runs */
 } ln_app;

@@ -98,7 +98,8 @@ static bool take_signer(asked *a, const char *text, ln_err *err) {
   a->key = text;
   a->verify = true;
   return (strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64) ||
-         ln_fail(err, "usage", LN_FINAL, "--key: 64 hexadecimal digits are wanted, the `signer` of a checkpoint");
+         ln_fail(err, "usage", LN_FINAL,
+                 "--key: 64 hexadecimal digits are wanted, the `signer` of a checkpoint");
 }
 
 static bool take(asked *a, int opt, ln_err *err) {

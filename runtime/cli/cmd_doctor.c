@@ -173,7 +173,8 @@ static void look_at_seal(ln_doctor *d) {
   const char *lacks = ln_seal_lacks();
   ln_seal_want want = d->app.config->seal;
   if (want == LN_SEAL_OFF)
-    ln_doctor_say(d, LN_HEALTH_NOTE, "seal", "seal = \"off\": whoever takes over lunette serve has all of its rights");
+    ln_doctor_say(d, LN_HEALTH_NOTE, "seal",
+                  "seal = \"off\": whoever takes over lunette serve has all of its rights");
   else if (lacks)
     ln_doctor_say(d, want == LN_SEAL_REQUIRED ? LN_HEALTH_BAD : LN_HEALTH_NOTE, "seal",
                   "this kernel lacks %s: lunette serve cannot seal itself as it would", lacks);

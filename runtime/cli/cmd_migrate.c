@@ -69,7 +69,10 @@ static void show(tally *t, ln_str doc, bool json) {
 
 /* ------------------------------------------------------------------ one, and many */
 
-typedef struct finding { ln_app *app; ln_buf path; } finding;
+typedef struct finding {
+  ln_app *app;
+  ln_buf path;
+} finding;
 
 static bool find_path(void *arg, const ln_run_row *row) {
   finding *f = arg;

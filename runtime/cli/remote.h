@@ -25,7 +25,8 @@ bool ln_remote_entries(ln_app *app, int64_t run, size_t *seen, void (*fn)(void *
                        void *arg, ln_err *err);
 
 /* A playbook that is named by its path, for the process that serves, which may have no right to read it: its
-** text.  ln_remote_script reads it ("", and true, where it is a name), ln_remote_source puts it into a request. */
+** text.  ln_remote_script reads it ("", and true, where it is a name), ln_remote_source puts it into a
+** request. */
 bool ln_remote_script(ln_str path, ln_buf *text, ln_err *err);
 void ln_remote_source(ln_buf *b, ln_str path, const ln_buf *text);
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */

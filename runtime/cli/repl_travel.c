@@ -549,7 +549,8 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
   ln_travel_where(r->travel, &s);
   ln_buf_init(&b, (1 << 16) + o->assume.n);
   ln_buf_init(&about, DOC_MAX);
-  bool ok = (!o->with || keep_with(r, o->with, &with, &scripts, err)) && ln_travel_about(r->travel, &about, err);
+  bool ok =
+      (!o->with || keep_with(r, o->with, &with, &scripts, err)) && ln_travel_about(r->travel, &about, err);
   size_t mark = ln_v_begin(&b, 'O', 5 + (o->assume.n > 0) + (o->with != NULL));
   ln_remote_flag(&b, "act", o->act);
   if (o->assume.n) ln_remote_value(&b, "assume", o->assume);

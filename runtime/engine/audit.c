@@ -3,8 +3,8 @@
 ** A checkpoint is an Ed25519 signature of "lunette audit checkpoint 1", the number and the hash of the last
 ** record and the time, each on a line.  It leaves the machine as one line of text, in the log and in a file
 ** that somebody carries away: what was signed there can be neither changed nor cut off afterwards, whoever
-** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint
-** (or is JSON), so that a log with other things around is as good as the file.  Other lines of a log have texts
+** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint (or
+** is JSON), so that a log with other things around is as good as the file.  Other lines of a log have texts
 ** of strangers in them, so the word counts only where the line's own event is. */
 #include "engine/audit.h"
 
@@ -215,7 +215,8 @@ static bool append(const ln_engine *g, ln_str file, ln_str line, ln_err *err) {
   ln_buf b;
   ln_buf_init(&b, LINE_BYTES + 3);
   int fd = open_checkpoints(file.p, ln_store_path(g->store));
-  bool whole = (fd < 0 || !is_torn(fd) || ln_buf_addc(&b, '\n')) && ln_buf_add(&b, line) && ln_buf_addc(&b, '\n');
+  bool whole =
+      (fd < 0 || !is_torn(fd) || ln_buf_addc(&b, '\n')) && ln_buf_add(&b, line) && ln_buf_addc(&b, '\n');
   bool ok = fd >= 0 && whole && write(fd, b.p, b.n) == (ssize_t)b.n && fsync(fd) == 0;
   int why = errno;
   if (fd >= 0) close(fd);
@@ -270,8 +271,7 @@ static void make_one(ln_engine *g) {
   ln_buf line;
   bool made;
   ln_buf_init(&line, LINE_BYTES);
-  if (!make(g, LN_PROOF, &line, &made, &err))
-    ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
+  if (!make(g, LN_PROOF, &line, &made, &err)) ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
   ln_buf_free(&line);
 }
 

@@ -1,8 +1,8 @@
 /* command.c: secrets that another program knows.  The site's command is started without a shell, with the
 ** name as an argument, nothing on its standard input, none of our descriptors, and none of the secrets in our
-** environment; what it prints is the value.  It has five seconds, from its start to its end, and 64 KiB, and is
-** killed, with all that it began, where that is not enough.  What it prints goes nowhere else: neither into a
-** log nor into an error. */
+** environment; what it prints is the value.  It has five seconds, from its start to its end, and 64 KiB, and
+** is killed, with all that it began, where that is not enough.  What it prints goes nowhere else: neither
+** into a log nor into an error. */
 #include "engine/command.h"
 
 #include "base/clock.h"

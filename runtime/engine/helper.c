@@ -1,9 +1,10 @@
-/* helper.c: what the site's command says of secrets (command.c), kept in memory: a value for five minutes, for
-** connectors ask for it again with each request, and a failure for half a minute.
+/* helper.c: what the site's command says of secrets (command.c), kept in memory: a value for five minutes,
+** for connectors ask for it again with each request, and a failure for half a minute.
 **
 ** Whoever asks for the first time waits for the answer, as the request that needs it cannot go on without it;
-** but nobody who is not known yet has us wait: for them it is fetched beside (ln_secret_at_hand).  In its last
-** minute a value that is asked for is fetched anew beside, so that what is in use does not wait again. */
+** but nobody who is not known yet has us wait: for them it is fetched beside (ln_secret_at_hand).  In its
+** last minute a value that is asked for is fetched anew beside, so that what is in use does not wait
+** again. */
 #include "base/loop.h"
 #include "engine/command.h"
 #include "engine/vault.h"
@@ -14,14 +15,17 @@ enum { KEPT_MS = 300000, FRESH_MS = 240000, FAILED_MS = 30000 };
 
 struct ln_kept_answer {
   ln_kept_answer *next;
-  int64_t fresh_ms, until_ms;                            /* until: 0, nothing is known yet                  */
+  int64_t fresh_ms, until_ms; /* until: 0, nothing is known yet                  */
   bool asking;
   char name[LN_SECRET_NAME + 1];
   ln_buf value;
-  ln_err failed;                                         /* code "": it did not                             */
+  ln_err failed; /* code "": it did not                             */
 };
 
-typedef struct asking { ln_vault *v; char name[LN_SECRET_NAME + 1]; } asking;
+typedef struct asking {
+  ln_vault *v;
+  char name[LN_SECRET_NAME + 1];
+} asking;
 
 static int64_t now(void) { return ln_mono_us(ln_clock_real()) / 1000; }
 
@@ -72,7 +76,8 @@ static void keep(ln_kept_answer *a, ln_str value, const ln_err *failed) {
   ln_buf_secret(&a->value);
   a->failed = *failed;
   bool whole = failed->code[0] || ln_buf_add(&a->value, value);
-  a->until_ms = !whole ? 0 : now() + (failed->code[0] ? FAILED_MS : KEPT_MS); /* no memory: it is asked again */
+  a->until_ms =
+      !whole ? 0 : now() + (failed->code[0] ? FAILED_MS : KEPT_MS); /* no memory: it is asked again */
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -166,5 +171,6 @@ bool ln_helper_get(ln_vault *v, ln_str name, bool wait, ln_buf *out, ln_err *err
   pthread_mutex_unlock(&v->helper_mx);
   if (!a || (!known && wait)) return ln_fail(err, "memory", LN_AGAIN, "no memory for a secret");
   return known ? ok
-               : ln_fail(err, "unavailable", LN_AGAIN, "the helper of secrets is being asked for '%.*s'", LN_STR_ARG(name));
+               : ln_fail(err, "unavailable", LN_AGAIN, "the helper of secrets is being asked for '%.*s'",
+                         LN_STR_ARG(name));
 }

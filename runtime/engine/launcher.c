@@ -1,9 +1,9 @@
 /* launcher.c: a process that is there to start one command for another one, which cannot any more.
 **
-** It is forked early, so it knows the configuration and no secret.  What is asked of it is a datagram with the
-** name of a secret and a descriptor to write the answer to; it forks once more for each, so that one that takes
-** its time keeps nobody waiting.  An answer is two bytes (how it ended, its status), and what was printed.  It
-** ends with whoever has the other end. */
+** It is forked early, so it knows the configuration and no secret.  What is asked of it is a datagram with
+** the name of a secret and a descriptor to write the answer to; it forks once more for each, so that one that
+** takes its time keeps nobody waiting.  An answer is two bytes (how it ended, its status), and what was
+** printed.  It ends with whoever has the other end. */
 #include "base/clock.h"
 #include "engine/command.h"
 #include "engine/secret.h"
@@ -18,11 +18,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 128, HEAD = 2, LATER_MS = 1000 };    /* later: an answer is on its way                  */
+enum { NAME_BYTES = 128, HEAD = 2, LATER_MS = 1000 }; /* later: an answer is on its way                  */
 
-struct ln_launcher { int fd; pid_t pid; };
+struct ln_launcher {
+  int fd;
+  pid_t pid;
+};
 
-typedef union control { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+typedef union control {
+  struct cmsghdr head;
+  char bytes[CMSG_SPACE(sizeof(int))];
+} control;
 
 /* ------------------------------------------------------------------ there */
 

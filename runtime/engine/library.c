@@ -575,7 +575,8 @@ static bool same_beside(ln_engine *g, ln_str extra) {
   ln_snapshot *s = g->beside;
   struct stat st;
   const ln_place *p;
-  if (!s || !ln_str_eq(ln_str_of(s->extra), extra) || is_lent(g, extra) || stat(s->extra, &st) != 0) return false;
+  if (!s || !ln_str_eq(ln_str_of(s->extra), extra) || is_lent(g, extra) || stat(s->extra, &st) != 0)
+    return false;
   char *module = module_name(base_of(s->extra));
   bool same = module && (p = ln_snapshot_place(s, ln_str_of(module))) && same_file(p, s->extra, &st) &&
               p->changed.tv_sec + SOON_S < s->taken_s;

@@ -30,10 +30,10 @@ bool ln_vault_ready(ln_vault *v, ln_err *err);
 
 bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out,
                    ln_err *err); /* wipe out with ln_buf_wipe; "not_found" names where it was looked for */
-/* The same for whoever is not known yet: where the helper command would have to be waited for it is begun, and
-** this fails "unavailable". */
+/* The same for whoever is not known yet: where the helper command would have to be waited for it is begun,
+** and this fails "unavailable". */
 bool ln_secret_at_hand(ln_vault *v, ln_str name, ln_buf *out, ln_err *err);
-bool ln_secret_name(ln_str name, ln_err *err);           /* can a secret have it?                           */
+bool ln_secret_name(ln_str name, ln_err *err); /* can a secret have it?                           */
 /* *made_key: path of a key file made just now, or NULL.  by: for the audit.  "conflict": the key was changed
 ** meanwhile. */
 bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, ln_str by, const char **made_key, ln_err *err);

@@ -13,8 +13,8 @@
 **
 ** A rotation puts the new key's file beside the old one, seals everything anew in one transaction, and
 ** renames the file over the old one.  Whoever finds that the key does not fit looks at the file beside: if
-** that fits, whoever rotated died before the rename, which is done now.  From before the file is made until it
-** is renamed the key's folder is locked (flock), and nobody looks at the file beside without that lock: a
+** that fits, whoever rotated died before the rename, which is done now.  From before the file is made until
+** it is renamed the key's folder is locked (flock), and nobody looks at the file beside without that lock: a
 ** second rotation would put its own in that place, and the first one's key would be nowhere. */
 #include "engine/vault.h"
 
@@ -171,9 +171,10 @@ static bool stretch(const scrypt *s, ln_str passphrase, uint8_t key[LN_KEY], ln_
 }
 
 static bool late(ln_err *err) {
-  return ln_fail(err, "store", LN_FINAL,
-                 "the vault's key was changed meanwhile, and is a passphrase, which nobody is asked for once the "
-                 "work has begun: start this process again");
+  return ln_fail(
+      err, "store", LN_FINAL,
+      "the vault's key was changed meanwhile, and is a passphrase, which nobody is asked for once the "
+      "work has begun: start this process again");
 }
 
 static bool ask(ln_vault *v, bool anew, const scrypt *s, uint8_t key[LN_KEY], ln_err *err) {
@@ -210,8 +211,8 @@ static bool simulated_key(ln_vault *v, uint8_t key[LN_KEY], ln_err *err) {
          ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do SHA-256");
 }
 
-/* *missing: there is no such file, which err says as well.  again: only where it is another text than the last
-** one was, for a passphrase is asked for once. */
+/* *missing: there is no such file, which err says as well.  again: only where it is another text than the
+** last one was, for a passphrase is asked for once. */
 static bool read_key(ln_vault *v, const char *path, bool again, uint8_t key[LN_KEY], bool *missing,
                      ln_err *err) {
   ln_buf text;
@@ -234,9 +235,8 @@ static bool read_key(ln_vault *v, const char *path, bool again, uint8_t key[LN_K
 static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   ln_buf text;
   ln_buf_init(&text, TEXT_BYTES);
-  bool ok =
-      ln_key_new(v->key, &text, err) &&
-      ln_keyfile_make(v->key_path, ln_store_path(v->store), WHAT, ln_buf_view(&text), made, err);
+  bool ok = ln_key_new(v->key, &text, err) &&
+            ln_keyfile_make(v->key_path, ln_store_path(v->store), WHAT, ln_buf_view(&text), made, err);
   ln_buf_wipe(&text);
   return ok;
 }
@@ -302,9 +302,10 @@ static bool take_new(ln_vault *v, ln_str check) {
 /* What the store says now, and the files do. */
 static bool look_again(ln_vault *v, bool locked) {
   ln_buf check;
-  bool used, ok = read_own(v, LN_VAULT_CHECK, &check, &used, NULL) && used &&
-                  (opens(v->key, ln_buf_view(&check), NULL) || take_key(v, v->key_path, ln_buf_view(&check)) ||
-                   (locked && take_new(v, ln_buf_view(&check))));
+  bool used,
+      ok = read_own(v, LN_VAULT_CHECK, &check, &used, NULL) && used &&
+           (opens(v->key, ln_buf_view(&check), NULL) || take_key(v, v->key_path, ln_buf_view(&check)) ||
+            (locked && take_new(v, ln_buf_view(&check))));
   ln_buf_free(&check);
   return ok;
 }

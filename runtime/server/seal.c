@@ -1,9 +1,10 @@
 /* seal.c: which files a process that serves has to reach.
 **
-** Landlock goes by what is there when a rule is made: of a file that is renewed by renaming another one over it
-** only its folder stays the same.  So a rule is made for the folder of whatever others renew: certificates, keys,
-** scripts (a root may be a link that is turned: for the folder above it; and a script one that leads elsewhere),
-** the resolver's and the accounts' files in /etc.  What lies below the store's folder can be written, whatever else is said of it. */
+** Landlock goes by what is there when a rule is made: of a file that is renewed by renaming another one over
+** it only its folder stays the same.  So a rule is made for the folder of whatever others renew:
+** certificates, keys, scripts (a root may be a link that is turned: for the folder above it; and a script one
+** that leads elsewhere), the resolver's and the accounts' files in /etc.  What lies below the store's folder
+** can be written, whatever else is said of it. */
 #include "server/seal.h"
 
 #include "base/fence.h"
@@ -17,10 +18,20 @@
 #include <unistd.h>
 
 /* Libraries and their modules, certificates of authorities, names, accounts, and what this machine is. */
-static const char *const of_system[] = {
-    "/etc", "/usr", "/lib", "/lib64", "/proc/self", "/sys/devices/system/cpu", "/dev/urandom", "/dev/random",
-    "/run/systemd/resolve", "/run/systemd/userdb", "/run/NetworkManager", "/run/resolvconf", "/run/nscd",
-    "/var/lib/sss"};
+static const char *const of_system[] = {"/etc",
+                                        "/usr",
+                                        "/lib",
+                                        "/lib64",
+                                        "/proc/self",
+                                        "/sys/devices/system/cpu",
+                                        "/dev/urandom",
+                                        "/dev/random",
+                                        "/run/systemd/resolve",
+                                        "/run/systemd/userdb",
+                                        "/run/NetworkManager",
+                                        "/run/resolvconf",
+                                        "/run/nscd",
+                                        "/var/lib/sss"};
 static const char *const files_of_env[] = {"SSL_CERT_FILE", "OPENSSL_CONF"};
 static const char *const folders_of_env[] = {"SSL_CERT_DIR", "CREDENTIALS_DIRECTORY"};
 
@@ -29,7 +40,11 @@ static char why_text[LN_ERR_TEXT];
 
 /* ------------------------------------------------------------------ rules */
 
-typedef struct letting { int fence; bool ok; ln_err *err; } letting;
+typedef struct letting {
+  int fence;
+  bool ok;
+  ln_err *err;
+} letting;
 
 static void let(letting *l, const char *path, bool write) {
   l->ok = l->ok && ln_fence_let(l->fence, path, write, l->err);
@@ -143,7 +158,8 @@ bool ln_seal_calls(const ln_config *c, ln_err *err) {
   if (calls && !why_files) ln_log(LN_INFO, "seal", "files=landlock-%d calls=seccomp", ln_fence_abi());
   else
     ln_log(LN_WARN, "seal", "files=%s calls=%s why=%s%s%s", why_files ? "open" : "landlock",
-           calls ? "seccomp" : "open", why_files ? why_files : "", why_files && !calls ? "; " : "", why.message);
+           calls ? "seccomp" : "open", why_files ? why_files : "", why_files && !calls ? "; " : "",
+           why.message);
   return true;
 }
 

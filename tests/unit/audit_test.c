@@ -245,13 +245,14 @@ static void test_texts_of_strangers(void **state) {
       "time=x level=warn event=intake.refused error=\"a event=audit.checkpoint seq=9 hash=00\"",
       "{\"time\":\"x\",\"event\":\"intake.refused\",\"error\":\"\\\"event\\\":\\\"audit.checkpoint\\\"\"}",
       "{\"event\":\"a\",\"error\":\" event=audit.checkpoint seq=9\"}",
-      "it is called audit.checkpoint", "event=audit.checkpoints of=others"};
+      "it is called audit.checkpoint",
+      "event=audit.checkpoints of=others"};
   ln_buf line;
   char text[1200];
   checkpoint(&line);
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-    snprintf(text, sizeof text, "%s\nNov 24 10:00:00 host lunette[7]: time=x level=info event=%.*s\n", lines[i],
-             LN_STR_ARG(ln_buf_view(&line)));
+    snprintf(text, sizeof text, "%s\nNov 24 10:00:00 host lunette[7]: time=x level=info event=%.*s\n",
+             lines[i], LN_STR_ARG(ln_buf_view(&line)));
     ln_audit_state s = verify_with(ln_str_of(text), NULL);
     if (s.faults) print_message("%s: %s", lines[i], told);
     assert_int_equal(s.faults, 0);

@@ -1,5 +1,5 @@
-/* fence_test.c: what a process that has entered a fence cannot do any more, each in a child of its own: a child
-** answers with an exit status, which is the errno of what it tried. */
+/* fence_test.c: what a process that has entered a fence cannot do any more, each in a child of its own: a
+** child answers with an exit status, which is the errno of what it tried. */
 #include "base/fence.h"
 #include "tests/unit/store_help.h"
 
@@ -67,18 +67,22 @@ static int reads_by_dots(void) { return reads("scripts/../outside"); }
 static int reads_by_link(void) { return reads("scripts/link"); }
 static int reads_what_came_later(void) {
   return enter() && mkdir(in_folder("store/x"), 0700) == 0 && write_to(in_folder("store/x/y")) == OK
-             ? read_from(in_folder("store/x/y")) : NOT_SEALED;
+             ? read_from(in_folder("store/x/y"))
+             : NOT_SEALED;
 }
 static int writes_store(void) {
   if (!enter()) return NOT_SEALED;
   int why = write_to(in_folder("store/new"));
-  return why ? why : result(rename(in_folder("store/new"), in_folder("store/a")) + unlink(in_folder("store/a")));
+  return why ? why
+             : result(rename(in_folder("store/new"), in_folder("store/a")) + unlink(in_folder("store/a")));
 }
 static int writes(const char *name) { return enter() ? write_to(in_folder(name)) : NOT_SEALED; }
 static int writes_scripts(void) { return writes("scripts/a.lua"); }
 static int writes_one(void) { return writes("one"); }
 static int writes_beside(void) { return writes("new"); }
-static int truncates_outside(void) { return enter() ? result(truncate(in_folder("outside"), 0)) : NOT_SEALED; }
+static int truncates_outside(void) {
+  return enter() ? result(truncate(in_folder("outside"), 0)) : NOT_SEALED;
+}
 static int removes_outside(void) { return enter() ? result(unlink(in_folder("outside"))) : NOT_SEALED; }
 static int moves_in(void) {
   return enter() ? result(rename(in_folder("outside"), in_folder("store/a"))) : NOT_SEALED;
@@ -109,16 +113,16 @@ static void test_files(void **state) {
   (void)state;
   if (!ln_fence_abi()) skip();
   mkdir(in_folder("store"), 0700), mkdir(in_folder("scripts"), 0700);
-  assert_int_equal(write_to(in_folder("scripts/a.lua")) + write_to(in_folder("one")) +
-                       write_to(in_folder("outside")), OK);
+  assert_int_equal(
+      write_to(in_folder("scripts/a.lua")) + write_to(in_folder("one")) + write_to(in_folder("outside")), OK);
   assert_int_equal(symlink(in_folder("outside"), in_folder("scripts/link")), 0);
   assert_int_equal(in_child(reads_scripts), OK);
   assert_int_equal(in_child(reads_one), OK);
   assert_int_equal(in_child(reads_what_came_later), OK);
   assert_int_equal(in_child(writes_store), OK);
-  int (*const refused[])(void) = {reads_outside, reads_by_dots, reads_by_link, writes_scripts, writes_one,
-                                  writes_beside, removes_outside, lists_outside, runs_a_program,
-                                  reads_from_a_thread};
+  int (*const refused[])(void) = {reads_outside,  reads_by_dots,      reads_by_link,   writes_scripts,
+                                  writes_one,     writes_beside,      removes_outside, lists_outside,
+                                  runs_a_program, reads_from_a_thread};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     int why = in_child(refused[i]);
     if (why != EACCES) fail_msg("no %zu: %s", i, strerror(why));
@@ -147,7 +151,9 @@ static int starts_by_fd(void) {
 }
 #ifndef __SANITIZE_ADDRESS__ /* its search for leaks needs both */
 static int forks(void) { return close_calls() ? result(fork()) : NOT_SEALED; }
-static int traces(void) { return close_calls() ? result(ptrace(PTRACE_ATTACH, getppid(), 0, 0)) : NOT_SEALED; }
+static int traces(void) {
+  return close_calls() ? result(ptrace(PTRACE_ATTACH, getppid(), 0, 0)) : NOT_SEALED;
+}
 #endif
 static int reads_memory(void) {
   return close_calls() ? result(syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0)) : NOT_SEALED;
@@ -155,9 +161,13 @@ static int reads_memory(void) {
 static int mounts(void) { return close_calls() ? result(mount("a", folder, "tmpfs", 0, NULL)) : NOT_SEALED; }
 static int unshares(void) { return close_calls() ? result(unshare(CLONE_NEWUSER)) : NOT_SEALED; }
 static int signals(void) { return close_calls() ? result(kill(getppid(), SIGCONT)) : NOT_SEALED; }
-static int takes_rings(void) { return close_calls() ? result(syscall(SYS_io_uring_setup, 1, NULL)) : NOT_SEALED; }
+static int takes_rings(void) {
+  return close_calls() ? result(syscall(SYS_io_uring_setup, 1, NULL)) : NOT_SEALED;
+}
 static int loads(void) { return close_calls() ? result(syscall(SYS_bpf, 0, NULL, 0)) : NOT_SEALED; }
-static int takes_keys(void) { return close_calls() ? result(syscall(SYS_keyctl, 0, 0, 0, 0, 0)) : NOT_SEALED; }
+static int takes_keys(void) {
+  return close_calls() ? result(syscall(SYS_keyctl, 0, 0, 0, 0, 0)) : NOT_SEALED;
+}
 static int talks_raw(void) { return close_calls() ? result(socket(AF_PACKET, SOCK_DGRAM, 0)) : NOT_SEALED; }
 static int listens(void) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -204,10 +214,11 @@ static int lives(void) {
 static void test_calls(void **state) {
   (void)state;
   if (!ln_fence_calls_there()) skip();
-  int (*const refused[])(void) = {starts,   starts_by_fd, starts_from_a_thread, reads_memory, mounts, unshares,
-                                  signals,  takes_rings,  loads,                takes_keys,   talks_raw, listens,
+  int (*const refused[])(void) = {starts,    starts_by_fd, starts_from_a_thread, reads_memory, mounts,
+                                  unshares,  signals,      takes_rings,          loads,        takes_keys,
+                                  talks_raw, listens,
 #ifndef __SANITIZE_ADDRESS__
-                                  forks, traces
+                                  forks,     traces
 #endif
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {

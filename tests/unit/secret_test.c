@@ -266,7 +266,12 @@ static void test_tampering(void **state) {
   ln_store_close(s);
 }
 
-typedef struct sealing { ln_vault *v; ln_str plain; ln_buf *out; ln_err *err; } sealing;
+typedef struct sealing {
+  ln_vault *v;
+  ln_str plain;
+  ln_buf *out;
+  ln_err *err;
+} sealing;
 
 static bool apply_seal(ln_tx *tx, void *arg, ln_err *err) {
   sealing *x = arg;
@@ -824,7 +829,8 @@ static void test_helper_fails(void **state) {
                {"#!/bin/sh\nexit 0\n", "not_found", "printed nothing"},
                {"#!/nowhere/at/all\n", "unavailable", "cannot be started"},
                {"#!/bin/sh\nwhile :; do echo sEcret-sEcret-sEcret; done\n", "too_big", "more than 64 KiB"},
-               {"#!/bin/sh\n(sleep 7.5; touch \"$0.alive\") >/dev/null &\necho sEcret; sleep 3; exec 1>&-; sleep 1000\n",
+               {"#!/bin/sh\n(sleep 7.5; touch \"$0.alive\") >/dev/null &\necho sEcret; sleep 3; exec 1>&-; "
+                "sleep 1000\n",
                 "unavailable", "did not end"}, /* the time is for all of it */
                {"#!/bin/sh\nkill -9 $$\n", "not_found", "status 137"}};
   ln_store *s = open_store();
