@@ -169,6 +169,7 @@ static void note_intent(ln_record *r, const ln_entry *e) {
   if (!r->intent.n || r->withdrawn || r->settled) r->intent_ms = e->at_ms;
   r->intent = e->data;
   r->attempts++;
+  r->asked_since = false;
   r->old = r->withdrawn = r->settled = false; /* a new attempt after a settled doubt is open again */
 }
 
@@ -215,7 +216,7 @@ static bool index_entry(ln_journal *j, const ln_entry *e) {
   case LN_E_DONE: note_outcome(r, e); return note_delivery(j, r);
   case LN_E_RESULT: note_outcome(r, e); return true;
   case LN_E_DELIVERED: r->done_ms = e->at_ms; return note_delivery(j, r);
-  case LN_E_ASKED: r->asked = e->data; return true;
+  case LN_E_ASKED: r->asked = e->data; r->asked_since = true; return true;
   case LN_E_INTENT: note_intent(r, e); return true;
   case LN_E_WITHDRAWN: r->withdrawn = true; r->attempts -= r->attempts > 0; return true;
   case LN_E_ACCEPTED: r->handle = e->data; return true;

@@ -65,6 +65,7 @@ typedef struct ln_record {                               /* all that is known of
   bool used;                                             /* an aligned replay has given its answer          */
   bool old;                                              /* of before the run was restored from a backup    */
   bool dropped;                                          /* of a session's line that is not run again       */
+  bool asked_since;                                      /* `asked` is younger than the last intent         */
 } ln_record;
 
 /* "run.dropped/3": the note that says that line 3 of a session was stopped; its steps are no deliveries. */

@@ -346,6 +346,7 @@ static void job_refused(ln_effect *e, bool intent, const ln_err *err) {
   else if (ln_err_is(err, "kept")) let_go(e);
   else if (ln_err_is(err, "busy")) wait_for_turn(e);
   else if (ln_err_is(err, "rival")) wait_for_rival(e);
+  else if (ln_err_is(err, "moved") && e->perhaps) ask_whether(e, err); /* only a new look sees how it is now */
   else if (ln_err_is(err, "moved")) go_on(e);
   else if (ln_err_is(err, "last")) e->lift.end = LN_LIFT_REACHED, go_on(e);
   else if (intent) refuse(e, err);
@@ -854,10 +855,33 @@ static void not_now(ln_effect *e) {
   in_doubt(e, &why);
 }
 
+/* Its question was put to people before: it is the same one, if the world is the same. */
+static void find_question(ln_effect *e) {
+  ln_str asked = e->record ? e->record->asked : (ln_str){NULL, 0};
+  e->approval = asked.n ? ln_v_get_int(asked, "approval", 0) : 0;
+  e->frozen = asked.n && ln_v_get_bool(asked, "frozen", false);
+  if (!e->approval) return;
+  e->due_ms = ln_v_get_int(asked, "due", 0);
+  ln_buf_cut(&e->before, 0);
+  ln_buf_add(&e->before, ln_v_get_str(asked, "before"));
+  e->looked_ms = e->asked_ms;
+  e->run->asked_people = true;
+}
+
+/* A process that waited for the answer may have ended, or have put the run away: what it asked after its last
+** attempt is still the question, once. */
+static void ask_anew(ln_effect *e) {
+  e->permitted = false;
+  e->approval = 0;
+  if (!e->record || !e->record->asked_since) return;
+  e->record->asked_since = false;
+  find_question(e);
+}
+
 /* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is
 ** asked anew. */
 static void begin_again(ln_effect *e) {
-  if (now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) e->permitted = false, e->approval = 0;
+  if (now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) ask_anew(e);
   e->recovered = e->perhaps = false;
   e->first_sent_ms = 0;
   e->probes = 0;
@@ -1064,19 +1088,6 @@ static void take_up(ln_effect *e, const ln_err *undescribed) {
   else if (undescribed) in_doubt(e, undescribed);
   else if (rec->handle.n) e->perhaps = rec->attempts > 1, ln_buf_add(&e->handle, rec->handle), follow(e);
   else ask_whether(e, &unsure);
-}
-
-/* Its question was put to people before: it is the same one, if the world is the same. */
-static void find_question(ln_effect *e) {
-  ln_str asked = e->record ? e->record->asked : (ln_str){NULL, 0};
-  e->approval = asked.n ? ln_v_get_int(asked, "approval", 0) : 0;
-  e->frozen = asked.n && ln_v_get_bool(asked, "frozen", false);
-  if (!e->approval) return;
-  e->due_ms = ln_v_get_int(asked, "due", 0);
-  ln_buf_cut(&e->before, 0);
-  ln_buf_add(&e->before, ln_v_get_str(asked, "before"));
-  e->looked_ms = e->asked_ms;
-  e->run->asked_people = true;
 }
 
 static void begin(ln_effect *e) {

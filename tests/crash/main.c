@@ -1,7 +1,7 @@
 /* main.c: stories, one a seed, each in a process of its own, some at a time, until so many processes have
 ** been killed.
 **
-**   crash_test                        the test: $CRASH_KILLS deaths (200; sanitized, 60), seeds from
+**   crash_test                        the test: $CRASH_KILLS deaths (200; sanitized, 40), seeds from
 **                                     $CRASH_SEED (1) on; and that it finds what is broken on purpose
 **   crash_test --seed K [--verbose]   that story again: the same plan, if not the same race
 **   --kills N  --jobs J  --program P  P is killed, else $LUNETTE, else the lunette beside this folder
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 60, A_STORY = 14, MUTANT_KILLS = 400, FAILED_MOST = 5 };
+enum { JOBS_MOST = 16, KILLS = 200, KILLS_SANITIZED = 40, A_STORY = 14, MUTANT_KILLS = 400, FAILED_MOST = 5 };
 enum { PATIENCE_MS = 60000, LITTLE_MS = 10000 };
 
 typedef struct outcome {

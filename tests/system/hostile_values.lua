@@ -37,9 +37,9 @@ hostile.values = {
 hostile.names = {}
 for name in pairs(hostile.values) do hostile.names[#hostile.names + 1] = name end
 table.sort(hostile.names)
-if os.getenv "SANITIZED" then                             -- the same lines of C, many times slower: one in three
+if os.getenv "SANITIZED" then                             -- the same lines of C, many times slower: one in five
   for i = #hostile.names, 1, -1 do
-    if i % 3 ~= 1 then table.remove(hostile.names, i) end
+    if i % 5 ~= 1 then table.remove(hostile.names, i) end
   end
 end
 

@@ -465,6 +465,35 @@ static void test_too_old_after_a_crash(void **state) {
   }
 }
 
+/* What was asked anew is the same question for the next process, and the one after that: its answer counts,
+** and it expires once. */
+static void test_asked_anew_once(void **state) {
+  (void)state;
+  for (int answered = 0; answered < 2; answered++) {
+    rig *r = set_up("", "local v, e = try(fake.set, { id = 'a' }); return e and e.code");
+    rig_say_(r, "fake.set#1", "send", "die-");
+    assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
+    assert_true(rig_approve(r, 1, true, "bob"));
+    r->gap_ms = 3600000;
+    for (int i = 0; i < 3; i++) {
+      assert_string_equal(rig_live(r, NULL, NULL), "waiting");
+      assert_int_equal(questions(r).n, 2);
+      rig_down(r);
+      rig_up(r);
+      assert_non_null(rig_resume(r, NULL));
+    }
+    if (answered) assert_true(rig_approve(r, 2, true, "bob"));
+    else r->gap_ms = 9 * 3600000;
+    rig_down(r);
+    rig_up(r);
+    assert_non_null(rig_resume(r, NULL));
+    assert_string_equal(rig_live(r, NULL, NULL), "end");
+    assert_string_equal(rig_result(r), answered ? "null" : "\"expired\"");
+    assert_int_equal(rig_acted(r, NULL), answered);
+    rig_free(r);
+  }
+}
+
 static void test_questions_lapse_with_the_run(void **state) {
   (void)state;
   rig *r = set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s'; "
@@ -504,6 +533,7 @@ int main(void) {
       cmocka_unit_test(test_answered_beside_a_sleep),
       cmocka_unit_test(test_a_crash_between_approval_and_intent),
       cmocka_unit_test(test_too_old_after_a_crash),
+      cmocka_unit_test(test_asked_anew_once),
       cmocka_unit_test(test_questions_lapse_with_the_run)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -382,6 +382,29 @@ static void test_a_child_under_a_step(void **state) {
   rig_free(r);
 }
 
+/* Between a send whose answer is lost and the next attempt the clock goes back: what was seen of the thing counts
+** as of a time to come, so it is looked at again; that ends. */
+static void back_at_first(rig *r, ln_effect *e) {
+  (void)e;
+  r->on_send = NULL;
+  ln_loop_sim_step(r->g.loop, -5 * (int64_t)HOUR);
+}
+
+static void test_backwards_between_attempts(void **state) {
+  (void)state;
+  for (int did = 0; did < 2; did++) {
+    rig *r = set_up("return fake.set { id = 'a' }.state");
+    r->on_send = back_at_first;
+    rig_say_(r, "fake.set#1", "send", did ? "lost+" : "lost-");
+    start(r, NULL);
+    rig_pass(r, HOUR);
+    assert_string_equal(rig_state(r), "completed");
+    assert_string_equal(rig_thing_is(r, "a"), "held");
+    assert_int_equal(rig_acted(r, NULL), 1);
+    rig_free(r);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_lease_ends),
                                      cmocka_unit_test(test_a_lease_of_what_was_changed),
@@ -395,6 +418,7 @@ int main(void) {
                                      cmocka_unit_test(test_what_is_not_held),
                                      cmocka_unit_test(test_denied_is_not_in_vain),
                                      cmocka_unit_test(test_backwards_at_start),
+                                     cmocka_unit_test(test_backwards_between_attempts),
                                      cmocka_unit_test(test_a_lease_under_a_step),
                                      cmocka_unit_test(test_a_step_within_a_step),
                                      cmocka_unit_test(test_a_child_under_a_step)};
