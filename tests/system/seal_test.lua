@@ -119,8 +119,8 @@ end)
 sys.test("secrets come by the helper command, and nothing else is started", function(t)
   t:write("outside/helper.sh", "#!/bin/sh\necho \"$1\" >>'" .. t.dir .. "/outside/asked'\nprintf '%s' \"a-Key-for-$1\"\n")
   os.execute("chmod 700 '" .. t.dir .. "/outside/helper.sh'")
-  site(t, ('secrets = { helper = { "%s/outside/helper.sh", "{name}" } }, credentials = { hook = { hosts = { "127.0.0.1" }, hmac = secret "hook" } }')
-          :format(t.dir))
+  local credential = 'credentials = { hook = { hosts = { "127.0.0.1" }, hmac = secret "hook" } }'
+  site(t, ('secrets = { helper = { "%s/outside/helper.sh", "{name}" } }, %s'):format(t.dir, credential))
   t:write("site/scripts/sign.lua", 'local crypto = require "crypto"\n'
                                    .. playbook("sign", 'return { mac = crypto.hmac("sha256", "hook", "text") }'))
   local job = t:serve()
