@@ -4,6 +4,7 @@
 #include "base/fence.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -71,8 +72,8 @@ static bool refuse_sockets(scmp_filter_ctx c) {
 }
 
 bool ln_fence_calls_there(void) {
-  unsigned action = 0x00050000; /* SECCOMP_RET_ERRNO; 2: SECCOMP_GET_ACTION_AVAIL */
-  return syscall(SYS_seccomp, 2, 0, &action) == 0;
+  unsigned action = SECCOMP_RET_ERRNO;
+  return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
 bool ln_fence_calls(ln_err *err) {

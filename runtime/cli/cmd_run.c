@@ -16,9 +16,8 @@ typedef struct run_args {
   size_t n_sets, n_assumes;
   bool plan, json, quiet, act, detach;
   ln_approve approve;
-  char path[PATH_MAX]; /* where another process serves: what, as that is
-                                                            to find it, and its text, where it is a file    */
-  ln_buf script;
+  char path[PATH_MAX]; /* where another process serves: what, as that is to find it, */
+  ln_buf script;       /* and its text, where it is a file                           */
 } run_args;
 
 enum {

@@ -275,7 +275,9 @@ static int lock_folder(const ln_vault *v, int how) {
   if (fd < 0) return -1;
   while ((rc = flock(fd, how)) < 0 && errno == EINTR) continue;
   if (rc == 0) return fd;
+  int why = errno;
   close(fd);
+  errno = why;
   return -1;
 }
 
@@ -318,7 +320,8 @@ static bool find_changed(ln_vault *v) {
   if (v->locked) return look_again(v, true);
   for (;;) {
     int fd = lock_folder(v, LOCK_EX | LOCK_NB);
-    bool ok = look_again(v, fd >= 0), over = fd >= 0 || ln_mono_us(ln_clock_real()) / 1000 >= until;
+    bool held = fd < 0 && errno == EWOULDBLOCK, ok = look_again(v, fd >= 0);
+    bool over = !held || ln_mono_us(ln_clock_real()) / 1000 >= until;
     if (fd >= 0) close(fd);
     if (ok || over) return ok;
     usleep(LOOK_MS * 1000);

@@ -50,14 +50,14 @@ static void let(letting *l, const char *path, bool write) {
   l->ok = l->ok && ln_fence_let(l->fence, path, write, l->err);
 }
 
-/* The folder that it lies in; where that is /, the file alone. */
+/* The folder that it lies in; where that is / and is only read, the file alone. */
 static void let_beside(letting *l, const char *path, bool write) {
   char folder[PATH_MAX];
   const char *slash = strrchr(path, '/');
   size_t n = slash ? (size_t)(slash - path) : 0;
   if (n >= sizeof folder) return;
   snprintf(folder, sizeof folder, "%.*s", slash ? (int)n : 1, slash ? path : ".");
-  let(l, slash && !n ? path : folder, write);
+  let(l, !slash || n ? folder : write ? "/" : path, write);
 }
 
 /* Beside its name, and beside what that is a link to. */

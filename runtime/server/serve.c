@@ -21,8 +21,8 @@
 ** source: { path, text } of a playbook that is named by its path.  with: the snapshot of a folder's scripts,
 ** in the store.  Whoever asks has read both: this process may have no right to.
 **
-** stale: of what goes on with its last good version, or has none: an array of { at, last, module, since, why
-** }.
+** stale: of what goes on with its last good version, or has none: an array of
+** { at, last, module, since, why }.
 **
 ** A refusal is { error = { code, message } }.  Who asks is told by the kernel (or, over HTTP, by their
 ** token), not by the message. */
