@@ -139,7 +139,7 @@ static void test_simulated(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_whose_it_is), T(test_no_paths), T(test_killed),
-                                     T(test_no_folder), T(test_simulated)};
+  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_whose_it_is), T(test_no_paths),
+                                     T(test_killed), T(test_no_folder), T(test_simulated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
