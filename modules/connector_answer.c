@@ -5,6 +5,7 @@
 ** says nothing of that. */
 #include "modules/connector_parts.h"
 
+#include "engine/drift.h"
 #include "modules/modules.h"
 
 #include <stdio.h>
@@ -208,10 +209,13 @@ static void judge_rest(judging *j, bool vouched) {
   ln_verdict *v = j->v;
   bool again = status == 429 || status >= 500;
   if (!vouched && !expected(j->o, status)) {
-    if (status >= 200 && status < 300)
+    if (status >= 200 && status < 300) {
       ln_fail(&v->err, "failed", LN_FINAL, "status %d is not among those that this call answers with",
               status);
-    else ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
+      if (j->o) ln_drift_shape(j->c->engine, j->o->full, ln_str_of(v->err.message));
+    } else {
+      ln_fail(&v->err, "failed", again ? LN_AGAIN : LN_FINAL, "status %d without an explanation", status);
+    }
     v->not_executed = refused(status);
     v->token = status == 401;
   } else if (j->undecoded) {
@@ -305,7 +309,7 @@ typedef struct shaping {
 static ln_str no_tag = {NULL, 0};
 
 static void push_context(lua_State *L, const shaping *s) {
-  lnC_ctx none = {no_tag, no_tag, no_tag, no_tag, 0, 0};
+  lnC_ctx none = {.tag = no_tag};
   lnC_push_ctx(L, s->o, s->ctx ? s->ctx : &none);
 }
 
@@ -377,6 +381,7 @@ static int l_result(lua_State *L) {
   } else {
     lua_getfield(L, 2, s->blob.n ? "blob" : "body");
   }
+  lnC_drift_needs(L, s->o, lua_gettop(L));
   restore_blob(L, s, 2);
   take(L, s->v, s->o->full);
   return 0;
@@ -399,6 +404,7 @@ static int l_result_of(lua_State *L) {
   } else {
     lnC_push(L, s->values[0]);
   }
+  lnC_drift_needs(L, s->o, lua_gettop(L));
   take(L, s->v, s->o->full);
   return 0;
 }
@@ -428,11 +434,21 @@ bool lnC_handle(const lnC_operation *o, int answer, ln_str args, lnC_value *v, l
 
 /* --- pages --- */
 
+/* An object with members, where a list was: to take it for an empty one would be "there is none". */
+static bool is_object(lua_State *L, int at) {
+  lua_pushnil(L);
+  if (!lua_next(L, at)) return false;
+  lua_pop(L, 2);
+  return true;
+}
+
 /* The items are at `list`; nil is none. */
 static void take_items(lua_State *L, shaping *s, int list) {
   lua_Integer n = lua_istable(L, list) ? luaL_len(L, list) : 0;
   if (!lua_istable(L, list) && !lua_isnil(L, list) && !lnL_is_null(L, list))
     luaL_error(L, "page must return a list, not %s", luaL_typename(L, list));
+  if (n == 0 && lua_istable(L, list) && is_object(L, list))
+    luaL_error(L, "page must return a list, not an object");
   bool shaped = lnC_field(L, s->o, "item") == LUA_TFUNCTION; /* item */
   int item = lua_gettop(L);
   lnC_push(L, s->args);                                  /* item args */
@@ -443,6 +459,7 @@ static void take_items(lua_State *L, shaping *s, int list) {
       lua_pushvalue(L, item + 1);
       lua_call(L, 2, 1);
     }
+    if (i == 1) lnC_drift_needs(L, s->o, lua_gettop(L)); /* a page's items are alike */
     lnC_encode(L, -1, s->items, "an item");
     ++*s->n_items;
     lua_pop(L, 1);

@@ -28,7 +28,7 @@ static const int64_t FOLLOW_WITHIN_MS = 600000;
 
 struct lnC_ask {
   const lnC_operation *o;
-  ln_buf args, tag, before, looked, first, next, handle;
+  ln_buf args, tag, trace, before, looked, first, next, handle;
   int64_t since_ms, lease_ms, patience_ms, deadline;     /* deadline: on the loop's steady clock; 0: none */
   bool deed, apart, one_page;
   int depth;
@@ -68,7 +68,8 @@ static lnC_ctx ctx_of(const lnC_ask *a) {
 /* --- the end --- */
 
 static void free_ask(lnC_ask *a) {
-  ln_buf *bufs[] = {&a->args, &a->tag, &a->before, &a->looked, &a->first, &a->next, &a->handle, &a->items};
+  ln_buf *bufs[] = {&a->args, &a->tag,  &a->trace,  &a->before, &a->looked,
+                    &a->first, &a->next, &a->handle, &a->items};
   if (a->calling) ln_vendor_drop(a->calling);
   if (a->sub) free_ask(a->sub);
   if (a->keeping) ln_keep_forget(a->keeping);
@@ -123,6 +124,7 @@ static void store_blob(lnC_ask *a, ln_str body) {
 /* A function of the declaration failed on a good answer.  What it said itself is the operation's error; a
 ** mistake of its own leaves open what the vendor did. */
 static void value_failed(lnC_ask *a, const lnC_value *v, const ln_err *err) {
+  lnC_drift_mistake(a->o, v, err);
   fail_as(a, err, v->declared ? LN_ACTED_NOT : LN_ACTED_PERHAPS);
 }
 
@@ -197,8 +199,9 @@ static void on_look(void *arg, const lnC_end *end) {
 static bool sub_ask(lnC_ask *a, const lnC_operation *o, ln_str args, void (*done)(void *, const lnC_end *),
                     ln_err *err) {
   int64_t left = a->deadline ? a->deadline - steady(a) : 0;
-  lnC_ask_opts opts = {.o = o, .args = args, .ctx = {.tag = ln_buf_view(&a->tag)}, .depth = a->depth + 1,
-                       .apart = a->apart, .patience_ms = a->deadline && left < 1 ? 1 : left};
+  lnC_ask_opts opts = {.o = o, .args = args, .depth = a->depth + 1, .apart = a->apart,
+                       .ctx = {.tag = ln_buf_view(&a->tag), .trace = ln_buf_view(&a->trace)},
+                       .patience_ms = a->deadline && left < 1 ? 1 : left};
   if (a->depth >= DEPTH)
     return ln_fail(err, "failed", LN_FINAL, "%s: its reads call each other too deep", a->o->full);
   a->sub = lnC_ask_new(&opts, done, a, err);
@@ -321,6 +324,7 @@ static void take_page(lnC_ask *a) {
   ln_buf_cut(&a->next, 0);
   if (ok && !v.nothing) ok = ln_buf_add(&a->next, ln_buf_view(&v.out)) || ln_buf_ok(&a->next, &err);
   ln_buf_free(&v.out);
+  if (!ok) lnC_drift_mistake(a->o, &v, &err);
   if (ok && !a->one_page && a->n_items > a->limit)
     ok = ln_fail(&err, "too_many", LN_FINAL, "more than %zu items: narrow it, give `limit`, or use each(…)",
                  a->limit);
@@ -334,6 +338,7 @@ static void take_page(lnC_ask *a) {
 
 static void decode(void *arg, const ln_answer *answer, ln_verdict *v, ln_limit_told *told) {
   lnC_ask *a = arg;
+  lnC_drift_headers(a->o, answer);
   lnC_judge(a->o->c, a->o, answer, &a->answer, v, told);
   a->redo = a->n_firsts && !v->good && v->own && v->not_executed && v->err.retry == LN_AGAIN;
   if (a->redo) v->err.retry = LN_FINAL;                  /* not the same request again: see on_end */
@@ -394,6 +399,7 @@ static void send(lnC_ask *a) {
                   .body = ln_buf_view(&r->body),
                   .limit = ln_str_of(a->o->name),
                   .who = ln_buf_view(&a->tag),
+                  .trace = ln_buf_view(&a->trace),
                   .write = a->o->write,
                   .apart = a->apart,
                   .timeout_ms = a->o->timeout_ms,
@@ -537,7 +543,8 @@ static void on_timer(void *arg) {
 
 static bool copy_opts(lnC_ask *a, const lnC_ask_opts *o) {
   struct { ln_buf *to; ln_str from; } parts[] = {
-      {&a->args, o->args}, {&a->tag, o->ctx.tag}, {&a->before, o->ctx.before}, {&a->looked, o->ctx.looked},
+      {&a->args, o->args}, {&a->tag, o->ctx.tag}, {&a->trace, o->ctx.trace},
+      {&a->before, o->ctx.before}, {&a->looked, o->ctx.looked},
       {&a->next, o->next}, {&a->first, {NULL, 0}}, {&a->handle, {NULL, 0}}, {&a->items, {NULL, 0}}};
   bool ok = true;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -620,6 +627,7 @@ static void start(ln_effect *e, lnC_ask_opts *opts) {
   ln_err err;
   ln_fail(&err, "memory", LN_AGAIN, "no memory for a step");
   opts->ctx.tag = ln_effect_tag(e);
+  opts->ctx.trace = ln_effect_trace(e);
   opts->patience_ms = ln_effect_timeout_ms(e);
   opts->raw = e;
   if (w) opts->o = w->o;

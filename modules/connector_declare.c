@@ -216,7 +216,7 @@ static const char OPERATION_KEYS[] = "summary source class idempotent effect d3f
                                      "headers json form multipart raw expect "
                                      "fault result binary list select page item entity facet to state "
                                      "resolve probe settle handle follow undo undo_why "
-                                     "plan console one_by first secrets timeout";
+                                     "plan console one_by first secrets timeout needs";
 
 static void read_expect(reader *r, lnC_operation *o) {
   int type = lua_getfield(r->L, -1, "expect");
@@ -309,6 +309,22 @@ static void read_parts(reader *r, lnC_operation *o) {
   lua_pop(r->L, 1);
 }
 
+/* { id = "string" }: what has to be in its value, or in each item of a list, and of what type. */
+static void read_needs(reader *r, lnC_operation *o) {
+  static const char *const kinds[] = {"string", "number", "boolean", "table", NULL};
+  if (!of_kind(r, "needs", "t", false)) return;
+  o->needs = true;
+  lua_getfield(r->L, -1, "needs");                       /* op needs */
+  for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) { /* op needs path kind */
+    int k = 0;
+    const char *kind = lua_type(r->L, -1) == LUA_TSTRING ? lua_tostring(r->L, -1) : "";
+    while (kinds[k] && strcmp(kinds[k], kind) != 0) k++;
+    if (lua_type(r->L, -2) != LUA_TSTRING || !kinds[k])
+      bad(r, "needs", "must be a table of string, number, boolean or table, by path");
+  }
+  lua_pop(r->L, 1);
+}
+
 static void read_answer(reader *r, lnC_operation *o) {
   static const char *const functions[] = {"fault",  "result", "page",    "item",
                                           "handle", "undo",   "console", NULL};
@@ -321,6 +337,7 @@ static void read_answer(reader *r, lnC_operation *o) {
   for (size_t i = 0; i < o->select.n; i++)
     if (!ln_params_find(&o->params, o->select.v[i])) bad(r, "select", "names what is no parameter");
   o->secrets = texts(r, "secrets");
+  read_needs(r, o);
 }
 
 static void read_write(reader *r, lnC_operation *o) {

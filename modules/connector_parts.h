@@ -26,6 +26,7 @@ typedef struct lnC_operation {
   size_t n_expect;
   bool flow, write, list, binary, idempotent, body;      /* body: it has json, form, multipart or raw */
   bool states;                                           /* a live state can be read, and says `to` */
+  bool needs;                                            /* it says what has to be in its value */
   bool moves;                                            /* its effect is a function of the arguments */
   int self;                                              /* the host's reference to its declaration */
   int64_t timeout_ms;                                    /* of one attempt; 0: the vendor's */
@@ -108,6 +109,7 @@ void lnC_encode(lua_State *L, int idx, ln_buf *out, const char *what);
 /* --- connector_request.c: arguments into a request --- */
 typedef struct lnC_ctx {                                 /* what functions get as ctx; borrowed */
   ln_str tag, before, looked, first;                     /* looked, first: encoded; empty: none */
+  ln_str trace;                                          /* no function sees it: a request's `traceparent`  */
   int64_t since_ms, lease_ms;                            /* 0: none */
 } lnC_ctx;
 void lnC_push_ctx(lua_State *L, const lnC_operation *o, const lnC_ctx *ctx); /* [-0, +1, m] */
@@ -159,6 +161,13 @@ bool lnC_call(const lnC_operation *o, const char *part, int nth, const char *key
               size_t n, const lnC_ctx *ctx, lnC_value *v, ln_err *err);
 bool lnC_has_opaque(ln_str value);                       /* is there an opaque value in it? */
 void lnC_unref(const lnC_connector *c, int *ref);
+
+/* --- connector_drift.c: what an answer tells beside what was asked --- */
+void lnC_drift_headers(const lnC_operation *o, const ln_answer *a); /* that the operation is deprecated */
+/* A function of the declaration could not read a good answer: it is not as it expects. */
+void lnC_drift_mistake(const lnC_operation *o, const lnC_value *v, const ln_err *err);
+/* Is what the operation `needs` in the value, or the item, that was made of an answer, at idx? [-0, +0, m] */
+void lnC_drift_needs(lua_State *L, const lnC_operation *o, int idx);
 
 /* --- connector_ask.c: an operation carried out --- */
 typedef struct lnC_end {                                 /* lent */

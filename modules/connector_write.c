@@ -55,7 +55,8 @@ static lnC_look *look_of(lnC_work *w) {
 
 static lnC_ctx ctx_of(const lnC_work *w) {
   lnC_ctx c = {
-      .tag = ln_effect_tag(w->e), .lease_ms = ln_effect_lease_ms(w->e), .before = ln_effect_before(w->e)};
+      .tag = ln_effect_tag(w->e), .trace = ln_effect_trace(w->e),
+      .lease_ms = ln_effect_lease_ms(w->e), .before = ln_effect_before(w->e)};
   if (w->look) c.since_ms = w->look->sent_ms;
   if (w->look && w->look->before.n) {
     c.before = ln_buf_view(&w->look->before);
@@ -218,7 +219,8 @@ static bool ask_part(lnC_work *w, part_job *j, void (*done)(void *, const lnC_en
   *asked = ok && j->op;
   if (*asked) {
     lnC_ask_opts opts = {
-        .o = j->op, .ctx = {.tag = ctx.tag}, .apart = true, .patience_ms = ln_effect_timeout_ms(w->e)};
+        .o = j->op, .ctx = {.tag = ctx.tag, .trace = ctx.trace}, .apart = true,
+        .patience_ms = ln_effect_timeout_ms(w->e)};
     ok = ln_params_check(&j->op->params, j->op->full, ln_buf_view(&raw), also, &args, err);
     opts.args = ln_buf_view(&args);
     ok = ok && (w->ask = lnC_ask_new(&opts, done, w, err));
@@ -477,7 +479,8 @@ static bool count_endpoints(lnC_work *w) {
   if (!c->endpoints || c->engine->config->share <= 0 || fresh || !acts_on_endpoint(w)) return false;
   ln_buf_init(&none, 64);
   ln_v_end(&none, ln_v_begin(&none, 'O', 0));
-  lnC_ask_opts opts = {.o = c->endpoints, .args = ln_buf_view(&none), .ctx = {.tag = ln_effect_tag(w->e)},
+  lnC_ask_opts opts = {.o = c->endpoints, .args = ln_buf_view(&none),
+                       .ctx = {.tag = ln_effect_tag(w->e), .trace = ln_effect_trace(w->e)},
                        .patience_ms = COUNT_PATIENCE_MS};
   w->ask = lnC_ask_new(&opts, on_counted, w, &err);
   ln_buf_free(&none);

@@ -5,6 +5,7 @@
 ** is a probe to ask) is doubt. */
 #include "modules/http_parts.h"
 
+#include "engine/traces.h"
 #include "modules/connector_parts.h"
 #include "modules/keep.h"
 #include "modules/modules.h"
@@ -215,6 +216,7 @@ static bool go(work *w, ln_str args, void (*turn)(void *, bool), void (*done)(vo
                  .body = ln_buf_view(&r.body),
                  .limit = LN_STR("http"),
                  .who = ln_effect_tag(w->e),
+                 .trace = ln_traces_may_tell(g, r.url.host) ? ln_effect_trace(w->e) : (ln_str){NULL, 0},
                  .write = turn != NULL,
                  .apart = ln_effect_op(w->e)->cls == LN_WRITE,
                  .turn = turn,

@@ -7,10 +7,12 @@
 #include "base/units.h"
 
 #include "engine/command.h"
+#include "engine/drift.h"
 #include "engine/library.h"
 #include "engine/simhost.h"
 #include "engine/site.h"
 #include "engine/timing.h"
+#include "engine/traces.h"
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
@@ -149,6 +151,7 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
   if (!check_connectors(a, o, err)) return false;
   if (!a->served && !o->looks && !ln_writer_start(a->g.store, a->sim ? a->g.loop : NULL, err)) return false;
   if (!open_vault(a, o, err)) return false;
+  if (o->runs && !a->sim && !a->served && !ln_traces_start(&a->g, &a->g.traces, err)) return false;
   return !o->runs || a->served ||
          ((a->g.owner = ln_owner_take(a->g.store, ln_rand_real(), ln_now_ms(ln_clock_real()), err)) &&
           ln_timing_begin(&a->g, !a->sim, err));
@@ -196,14 +199,20 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   return o->no_store || open_store(a, o, err);
 }
 
+/* What was told last is sent, but nobody waits for long. */
+enum { TRACES_MS = 2000 };
+
 void ln_app_close(ln_app *a) {
   while (a->g.state) ln_run_close(a->g.state);
   ln_runs_drain(&a->g);
+  ln_traces_stop(a->g.traces, TRACES_MS);
+  a->g.traces = NULL;
   if (a->g.connectors) ln_connectors_close(&a->g);
   if (a->g.transport) a->g.transport->free(a->g.transport);
   ln_vault_free(a->g.vault);
   ln_launcher_stop(a->launcher);
   ln_store_close(a->g.store);
+  ln_drift_free(&a->g);
   ln_owner_drop(a->g.owner);
   if (a->simhost) ln_simhost_free(a->simhost);
   ln_snapshot_drop(a->g.library);

@@ -14,7 +14,8 @@ static const struct option options[] = {LN_JSON_OPTION, LN_COMMON_OPTIONS};
 static const char help[] =
     "usage: lunette doctor [CONNECTOR] [--json] [--config FILE]\n"
     "Looks, and only looks, whether all is in order: the configuration, the scripts, the store, the clock,\n"
-    "and of each connector, or one, the credentials and the rights that they lack, or have in excess.\n"
+    "and of each connector, or one, the credentials and the rights that they lack, or have in excess, and\n"
+    "what runs have seen of operations that end, and of answers that differ from what is expected.\n"
     "Exit status: 0 all is fine; 1 there is something to do; 4 it cannot be used as it is.\n";
 
 /* ------------------------------------------------------------------ telling */
@@ -204,6 +205,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_clock(d);
   look_at_seal(d);
   ln_doctor_connectors(d, only);
+  ln_doctor_drift(d, only);
   ln_buf_free(&d->needs);
   return codes[d->worst];
 }

@@ -66,6 +66,7 @@ static const char help[] =
     "  --port    of the first, the others follow; default: any that are free\n"
     "  --faults  a comma list of VENDOR[.OPERATION][#N][@P]=FAULT[:ARG]; faults: 429 409 5xx reset-before\n"
     "            reset-after truncate slow:S expire partial twice html empty huge\n"
+    "            deprecate:DAYS\n"
     "  --seed    of chance; default 1\n"
     "  --speed   asynchronous work N times faster (1 to 100000)\n"
     "  --write   the configuration that reaches them, once they listen; default: printed\n"

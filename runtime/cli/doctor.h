@@ -18,6 +18,9 @@ void ln_doctor_say(ln_doctor *d, ln_health h, const char *about, const char *fmt
     __attribute__((format(printf, 4, 5)));
 /* Does some playbook use it?  Full name. */
 bool ln_doctor_needs(const ln_doctor *d, ln_str operation);
+/* doctor_drift.c: what is on record of operations that end, and of answers that are not as expected; of all
+** connectors, or one. */
+void ln_doctor_drift(ln_doctor *d, ln_str only);
 /* doctor_rights.c: asks each configured connector, or the one that is named, what it is granted. */
 void ln_doctor_connectors(ln_doctor *d, ln_str only);
 

@@ -34,7 +34,7 @@ typedef struct taken {                                   /* one document of a te
 typedef struct taking {
   ln_alerts *a;
   struct taking *next, **here;                           /* in the queue, or among those to be answered     */
-  ln_buf text, by, source, mark, cursor, cursor_value, values;
+  ln_buf text, by, source, mark, trace, cursor, cursor_value, values;
   int64_t mark_until_ms;
   taken *v;
   size_t n, undecided;
@@ -57,7 +57,8 @@ struct ln_alerts {
 };
 
 static void taking_free(taking *t) {
-  ln_buf *bufs[] = {&t->text, &t->by, &t->source, &t->mark, &t->cursor, &t->cursor_value, &t->values};
+  ln_buf *bufs[] = {&t->text, &t->by, &t->source, &t->mark, &t->trace, &t->cursor, &t->cursor_value,
+                    &t->values};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
   for (size_t i = 0; i < t->n; i++) free(t->v[i].why);
   free(t->v);
@@ -173,7 +174,8 @@ static ln_str value_of(const taking *t, const taken *d) { return (ln_str){t->val
 
 static bool add_one(ln_tx *tx, taking *t, taken *d, int64_t now_ms, ln_err *err) {
   ln_str value = value_of(t, d);
-  ln_alert_row row = {.ms = now_ms, .by = ln_buf_view(&t->by), .name = ln_str_of(d->name)};
+  ln_alert_row row = {.ms = now_ms, .by = ln_buf_view(&t->by), .name = ln_str_of(d->name),
+                      .trace = d->known ? ln_buf_view(&t->trace) : (ln_str){NULL, 0}};
   if (d->known) {
     row.source = ln_str_of(d->source);
     row.state = LN_STR("new");
@@ -335,7 +337,8 @@ static bool copy_text(taking *t, ln_str text, ln_err *err) {
 static bool copy_from(taking *t, const ln_alert_from *from, ln_err *err) {
   const struct { ln_buf *to; ln_str text; } parts[] = {{&t->by, from->by},         {&t->source, from->source},
                                                        {&t->mark, from->mark},     {&t->cursor, from->cursor},
-                                                       {&t->cursor_value, from->cursor_value}};
+                                                       {&t->cursor_value, from->cursor_value},
+                                                       {&t->trace, from->trace}};
   bool ok = true;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     ln_buf_init(parts[i].to, 1 << 20);

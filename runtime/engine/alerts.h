@@ -19,6 +19,7 @@ typedef struct ln_alert_from {
   ln_str by;                                             /* who hands it in: whose runs they are            */
   ln_str source;                                         /* of what nobody knows; may be empty              */
   ln_str mark; int64_t mark_until_ms;                    /* a delivery's signature; mark empty: none        */
+  ln_str trace;                                          /* its traceparent, which its runs go on from      */
   ln_str cursor, cursor_value;                           /* cursor: its name; empty: none                   */
 } ln_alert_from;
 

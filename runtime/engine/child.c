@@ -83,7 +83,7 @@ static bool make_child(ln_tx *tx, const ln_effect *e, child *c, ln_err *err) {
                     .started_by = ln_str_of(p->started_by),
                     .created_ms = e->asked_ms};
   ln_buf_init(&options, (size_t)64 << 20);
-  ln_run_put_options(p, true, &options);
+  ln_run_put_options(p, e, &options);
   row.options = ln_buf_view(&options);
   if (ln_v_get(ln_buf_view(&e->args), LN_STR("input"), &input)) row.input = input.whole;
   bool ok = ln_buf_ok(&options, err) && not_too_deep(tx, p, err) && name_child(e, c, &row, err) &&

@@ -281,7 +281,7 @@ static bool read_secrets(loaded *l, ln_str top, ln_err *err) {
 
 /* "http://127.0.0.1:7001/x" → "127.0.0.1".  Empty for what is not plainly scheme, host, port and path: an
 ** address with a name in front of an @, a backslash or a blank reads differently to different eyes. */
-static ln_str host_of(ln_str url) {
+ln_str ln_config_host(ln_str url) {
   ptrdiff_t at = ln_str_find(url, LN_STR("://"));
   ln_str rest = at < 0 ? url : (ln_str){url.p + at + 3, url.n - (size_t)at - 3};
   size_t n = 0;
@@ -336,10 +336,10 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   ln_str writes = ln_v_get_str(value, "writes"), url = ln_v_get_str(value, "url");
   if (!url.n) return ln_fail(err, "config", LN_FINAL, "connectors.%s: `url` is missing", k.name.p);
   k.url = own_str(l, url);
-  if (!host_of(k.url).n)
+  if (!ln_config_host(k.url).n)
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
-  k.loopback = is_loopback(host_of(k.url));
+  k.loopback = is_loopback(ln_config_host(k.url));
   if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
@@ -458,12 +458,55 @@ static bool read_intake(loaded *l, ln_str top, ln_err *err) {
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 
+static bool read_sample(ln_str t, double *out, ln_err *err) {
+  ln_vitem v;
+  if (!ln_v_get(t, LN_STR("sample"), &v)) return true;
+  *out = v.tag == 'F' ? v.f : v.tag == 'I' ? (double)v.i : -1;
+  return (*out >= 0 && *out <= 1) ||
+         ln_fail(err, "config", LN_FINAL, "traces.sample is a part of the traces: from 0 to 1");
+}
+
+/* Reads after the credentials, which it names one of. */
+static bool check_traces(loaded *l, ln_err *err) {
+  ln_traces_config *t = &l->c.traces;
+  ln_str host = ln_config_host(t->url);
+  const ln_credential *k = ln_config_credential(&l->c, t->auth);
+  t->loopback = is_loopback(host);
+  if (!host.n || (!ln_str_starts(t->url, LN_STR("https://")) &&
+                  !(ln_str_starts(t->url, LN_STR("http://")) && t->loopback)))
+    return ln_fail(err, "config", LN_FINAL,
+                   "traces: `url` must be https://HOST/v1/traces (http:// only on loopback)");
+  if (!t->auth.n) return true;
+  if (!k) return ln_fail(err, "config", LN_FINAL, "traces.auth: there is no credential '%s'", t->auth.p);
+  for (size_t i = 0; i < k->hosts.n; i++)
+    if (ln_str_glob(k->hosts.v[i], host) && !ln_str_eq(k->kind, LN_STR("key"))) return true;
+  return ln_fail(err, "config", LN_FINAL,
+                 "traces.auth: the credential '%s' is not for http to the host of `url`", t->auth.p);
+}
+
+static bool read_traces(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"url", "auth", "sample", "service", "tell", NULL};
+  static const char *const words[] = {"known", "any", "none"};
+  ln_traces_config *c = &l->c.traces;
+  ln_str t = part(top, "traces"), tell = ln_v_get_str(t, "tell");
+  bool told = !tell.n;
+  if (!t.n) return true;
+  if (!known_only(t, "traces", known, err) || !want_text(l, t, "url", &c->url, err) ||
+      !want_text(l, t, "auth", &c->auth, err) || !want_text(l, t, "service", &c->service, err) ||
+      !read_sample(t, &c->sample, err))
+    return false;
+  for (int i = 0; i < 3; i++)
+    if (ln_str_eq(tell, ln_str_of(words[i]))) c->tell = (ln_tell)i, told = true;
+  if (!told) return ln_fail(err, "config", LN_FINAL, "traces.tell is \"known\", \"any\" or \"none\"");
+  return check_traces(l, err);
+}
+
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      "seal",            NULL};
+                                      "traces",          "seal",      NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -475,7 +518,8 @@ static bool read_all(loaded *l, ln_err *err) {
          read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
          read_secrets(l, top, err) && read_seal(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
-         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err);
+         each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
+         read_traces(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -589,6 +633,8 @@ static void set_defaults(loaded *l) {
   l->c.per_hour = 100;
   l->c.approve_destructive = true;
   l->c.log_level = -1;
+  l->c.traces.service = LN_STR("lunette");
+  l->c.traces.sample = 1;
 }
 
 static const char *find_file(const char *given) {

@@ -37,6 +37,17 @@ typedef struct ln_source_config {
 
 typedef enum ln_seal_want { LN_SEAL_BEST, LN_SEAL_REQUIRED, LN_SEAL_OFF } ln_seal_want;
 
+/* Which requests say what trace they belong to: none; those to connectors and to hosts that a credential is
+** bound to; all. */
+typedef enum ln_tell { LN_TELL_KNOWN, LN_TELL_ANY, LN_TELL_NONE } ln_tell;
+
+typedef struct ln_traces_config {
+  ln_str url, auth, service;                             /* url "": none; auth: a credential, or "" */
+  double sample;                                         /* of the traces that begin here                   */
+  bool loopback;
+  ln_tell tell;
+} ln_traces_config;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
   ln_str store, listen;                                  /* listen "": no HTTP                              */
@@ -65,6 +76,7 @@ typedef struct ln_config {
   ln_source_config *sources; size_t n_sources;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
+  ln_traces_config traces;
 } ln_config;
 
 /* Finds and reads it: `path` (may be NULL: $LUNETTE_CONFIG, ./lunette.conf.lua,
@@ -78,6 +90,7 @@ bool ln_config_all_near(const ln_config *c);             /* every connector is o
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
 bool ln_config_uses_near(const ln_config *c, ln_str uses);
+ln_str ln_config_host(ln_str url);                       /* of a configured address: "127.0.0.1"           */
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

@@ -47,7 +47,7 @@ typedef struct wanted {
 typedef struct decision {
   ln_deciding *d;
   int64_t alert, now_ms;
-  ln_buf value, by, rule;
+  ln_buf value, by, rule, trace;
   wanted *v;
   size_t n;
   bool was_new;
@@ -62,7 +62,7 @@ static void wanted_free(wanted *w) {
 }
 
 static void decision_free(decision *x) {
-  ln_buf *bufs[] = {&x->value, &x->by, &x->rule};
+  ln_buf *bufs[] = {&x->value, &x->by, &x->rule, &x->trace};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) ln_buf_free(bufs[i]);
   for (size_t i = 0; i < x->n; i++) wanted_free(&x->v[i]);
   free(x->v);
@@ -180,13 +180,14 @@ static bool start_one(ln_tx *tx, decision *x, wanted *w, ln_err *err) {
 
 static bool decide_apply(ln_tx *tx, void *arg, ln_err *err) {
   decision *x = arg;
-  bool ok = ln_tx_alert_decided(tx, x->alert, &x->was_new, err);
+  bool waits = false, ok = ln_tx_alert_decided(tx, x->alert, &x->was_new, err);
   for (size_t i = 0; ok && x->was_new && i < x->n; i++) {
     wanted *w = &x->v[i];
     ok = w->missed ? note(tx, x, w, "missed", ln_str_of(w->why.message), 0, 0, err)
                    : start_one(tx, x, w, err);
+    waits |= !w->missed && !w->started && !w->joined;
   }
-  return ok;
+  return ok && (!x->was_new || !x->trace.n || waits || ln_tx_alert_traced(tx, x->alert, err));
 }
 
 /* ------------------------------------------------------------------ after it */
@@ -269,7 +270,8 @@ static bool ask_one(decision *x, size_t i, wanted *w) {
               (said == LN_ASKED_YES && !ln_buf_ok(&w->input, &w->why)) ||
               (said == LN_ASKED_YES &&
                !ln_queued_make(&w->run, d->g, ln_triggers_snapshot(d->triggers), ln_str_of(w->module),
-                               ln_buf_view(&w->input), ln_buf_view(&x->by), 0, &w->why));
+                               ln_buf_view(&w->input), ln_buf_view(&x->by), 0, ln_buf_view(&x->trace),
+                               &w->why));
   return said != LN_ASKED_NO;
 }
 
@@ -311,8 +313,10 @@ static decision *decision_new(ln_deciding *d, const ln_alert_row *row, ln_err *e
   ln_buf_init(&x->value, VALUE_MAX);
   ln_buf_init(&x->by, 4096);
   ln_buf_init(&x->rule, 4096);
+  ln_buf_init(&x->trace, 256);
   ln_buf_add(&x->by, row->by);
-  if (ln_store_content_get(d->g->store, row->sha256, &x->value, err)) {
+  if (ln_store_alert_trace(d->g->store, row->id, &x->trace, err) &&
+      ln_store_content_get(d->g->store, row->sha256, &x->value, err)) {
     name_rule(row->source, ln_buf_view(&x->value), &x->rule);
     if (ask_all(x, err)) return x;
   }

@@ -281,6 +281,7 @@ bool ln_effect_put_done(ln_effect *e, ln_entry_kind kind) {
   if (kind == LN_E_DELIVERED) entry.data = (ln_str){NULL, 0};
   e->run->now_ms = entry.at_ms;
   e->run->steps++;
+  ln_spans_step(e, &entry);
   return ln_run_put(e->run, &entry);
 }
 

@@ -118,6 +118,8 @@ ln_str ln_effect_args(const ln_effect *e);               /* an encoded object   
 /* unique to run and step: "lunette 01JD…/isolate/visionone.isolate#1" */
 ln_str ln_effect_tag(const ln_effect *e);
 ln_str ln_effect_name(const ln_effect *e);
+/* The `traceparent` that its requests carry, until the next call; "": none is told. */
+ln_str ln_effect_trace(const ln_effect *e);
 void *ln_effect_work(const ln_effect *e);
 void ln_effect_set_work(ln_effect *e, void *work, void (*free_work)(void *work));
 int64_t ln_effect_timeout_ms(const ln_effect *e);        /* 0: the operation's own                          */

@@ -14,6 +14,7 @@ typedef struct ln_module {                               /* what `require NAME` 
   lua_CFunction open;                                    /* pushes the module's table; once a VM            */
 } ln_module;
 
+struct ln_traces;                                        /* engine/traces.h                                 */
 struct ln_vendor;                                        /* net/vendor.h                                    */
 
 struct ln_engine {
@@ -42,8 +43,10 @@ struct ln_engine {
   } lent;                                                /* a script that whoever asks has read for us      */
   struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
+  void *drift;                                           /* engine/drift.c: what vendors' answers told     */
   void *keyed;                                           /* engine/wait.c: effects that wait to be called   */
   void *leaving;                                         /* closed ones of which the writer still has jobs  */
+  struct ln_traces *traces;                              /* NULL: nobody traces                             */
   struct ln_sched *sched; /* engine/sched.h; NULL: runs are carried one by one */
   struct { ln_steps steps; int64_t alive_ms, noted_ms; bool begun, keeps, unsure; } timing; /* timing.h     */
   int64_t epochs;                                        /* runs begun: no two of a process have one epoch  */

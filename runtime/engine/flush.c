@@ -90,6 +90,8 @@ void ln_run_drop_pending(ln_run *r) {
   free_spills(r->spills);
   r->spills = NULL;
   r->pending_bytes = 0;
+  ln_spans_drop(r->drafts);
+  r->drafts = NULL;
 }
 
 static bool put_entry(ln_run *r, ln_entry *e) {
@@ -143,6 +145,7 @@ static bool is_fatal(const ln_err *err) {
 static void flush_free(ln_flush *f) {
   ln_buf_free(&f->entries);
   free_spills(f->spills);
+  ln_spans_drop(f->drafts);
   free(f);
 }
 
@@ -153,6 +156,10 @@ static void flush_done(void *arg, const ln_err *err) {
   r->ahead -= f->bytes;
   if (!r->closing && err && (is_fatal(err) || !f->done)) ln_run_end_attempt(r, err);
   bool over = r->closing || r->broken;
+  if (!err) {
+    ln_spans_tell(r->engine, f->drafts);
+    f->drafts = NULL;
+  }
   if (!over && !err) ln_run_tell(r, ln_buf_view(&f->entries));
   if (f->done) f->done(f->arg, over ? &gone : err);
   flush_free(f);
@@ -183,9 +190,11 @@ bool ln_run_flush(ln_run *r) {
   if (!f) return ln_run_end_attempt(r, &no_memory), false;
   f->entries = r->pending;
   f->spills = r->spills;
+  f->drafts = r->drafts;
   f->bytes = r->pending_bytes;
   ln_buf_init(&r->pending, PENDING_MAX);
   r->spills = NULL;
+  r->drafts = NULL;
   r->pending_bytes = 0;
   return submit(r, f);
 }

@@ -202,7 +202,8 @@ bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem counted;
   int64_t under_way = 0, since = 0;
-  ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to};
+  ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to,
+               .since_ms = ln_now_ms(e->run->engine->loop->clock)};
   if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
   if (!ln_tx_hold_rivals(tx, &h, e->seen_ms + 1, &under_way, &since, err)) return false;
   if (!under_way && !since) return true;

@@ -11,6 +11,7 @@
 #include "engine/journal.h"
 #include "engine/run.h"
 
+#include "base/trace.h"
 #include "base/units.h"
 
 typedef struct ln_tally_slot { ln_str key; int64_t count; } ln_tally_slot;
@@ -184,6 +185,7 @@ struct ln_effect {
   bool noted;                                            /* an entry says what it is about                  */
   bool signal_told;                                      /* whoever watches knows that it waits for one     */
   int64_t seen_ms;                                       /* when its last look began; 0: it had none        */
+  ln_seen seen;                                          /* and what others had there                       */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write that only a person can end           */
   char ahead[LN_ULID + 1];                               /* the run whose that is                           */
@@ -203,11 +205,15 @@ typedef struct ln_spill {
   char bytes[];
 } ln_spill;
 
+typedef struct ln_span_draft ln_span_draft;              /* spans.c: told once their entries are durable   */
+typedef struct ln_staged ln_staged;                      /* … and the stages that have begun                */
+
 typedef struct ln_flush { /* one job for the writer: entries, or something else */
   ln_run *run;
   ln_buf entries;
   ln_spill *spills;
-  size_t bytes;                                          /* of both */
+  ln_span_draft *drafts;
+  size_t bytes;                                          /* of entries and spills */
   ln_apply_fn apply;
   ln_done_fn done;
   void *arg;
@@ -238,6 +244,10 @@ struct ln_run {
   uint64_t steps;                                        /* whose outcome this process put into the journal */
   ln_buf pending;                                        /* entries not yet handed to the writer            */
   ln_spill *spills;                                      /* of the pending entries                          */
+  ln_span_draft *drafts;                                 /* the same                                        */
+  ln_staged *staged;                                     /* the latest first                                */
+  ln_trace trace;                                        /* its trace, and the span above it                */
+  bool trace_given, orphan;                              /* by who began it; its last owner died with it    */
   size_t pending_bytes, ahead;                           /* of both; of what the writer has of them         */
   uint64_t flushes, flushed;                             /* jobs submitted, and given back                  */
   bool pumping, pump_posted, ended, closing, cancelling, planning;
@@ -377,6 +387,20 @@ bool ln_run_flush(ln_run *r);                            /* hands pending to the
 bool ln_run_flush_with(ln_run *r, ln_apply_fn apply, ln_done_fn done, void *arg);
 bool ln_job_gone(const ln_err *err);
 void ln_run_drop_pending(ln_run *r);
+/* spans.c: quiet where nobody traces. */
+bool ln_spans_given(ln_run *r, ln_str traceparent);      /* that is the span above it; false: it is none    */
+void ln_spans_begin(ln_run *r);                          /* its id is known: so is its trace                */
+/* An entry is about to be put down: of a step, of a stage. */
+void ln_spans_step(const ln_effect *e, const ln_entry *entry);
+void ln_spans_stage(ln_run *r, const ln_entry *e);
+void ln_spans_ended(ln_run *r);                          /* the run has, and that is durable                */
+/* Its journal was loaded; again: what it did last is told again. */
+void ln_spans_loaded(ln_run *r, bool again);
+void ln_spans_tell(ln_engine *g, ln_span_draft *d);      /* those are durable now; frees them               */
+void ln_spans_drop(ln_span_draft *d);
+void ln_spans_free(ln_run *r);
+/* The context of a step, for what it begins. */
+void ln_effect_traceparent(const ln_effect *e, char out[LN_TRACEPARENT + 1]);
 /* note.c */
 /* a note or stage entry, once */
 void ln_note_print(ln_vm *vm, ln_str line);              /* what a VM's print does                          */
@@ -477,8 +501,9 @@ void ln_park_describe(const ln_run *r, ln_buf *out);     /* what it waits for, s
 void ln_park_tell_signals(ln_run *r);                    /* whoever watches hears of each once              */
 bool ln_park_wake(ln_run *r); /* one in memory; r->woken is called; false: no memory */
 /* open.c */
-/* As its row has them, or that of a run which it begins: that one is a playbook's, whatever r is. */
-void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b);
+/* As its row has them, or (child) that of the run which that step begins: that one is a playbook's,
+** whatever r is. */
+void ln_run_put_options(const ln_run *r, const ln_effect *child, ln_buf *b);
 /* An entry about the whole run, which no step waits for. */
 bool ln_run_log_fact(ln_tx *tx, int64_t run, ln_str name, int64_t at_ms, ln_str data, ln_err *err);
 /* The journal's first entry: the versions that it is made for. */

@@ -34,6 +34,7 @@ bool ln_note_put(ln_branch *b, ln_entry_kind kind, const char *what, ln_str data
     r->partial += strcmp(what, "not_done") == 0;
     r->notes += strcmp(what, "found") == 0;
     if (r->replay) ln_replay_noted(r, &e);
+    if (kind == LN_E_STAGE) ln_spans_stage(r, &e);
     ln_run_put(r, &e);
   }
   free(name);

@@ -21,6 +21,7 @@ static void free_vm(ln_run *r) {
 void ln_run_free(ln_run *r) {
   free_vm(r);
   ln_run_drop_pending(r);
+  ln_spans_free(r);
   ln_effect_spare_free(r);
   ln_journal_free(r->past);
   ln_snapshot_drop(r->scripts);
@@ -51,7 +52,8 @@ ln_run *ln_run_new(ln_engine *g, const ln_run_options *o, ln_err *err) {
   }
   r->engine = g;
   r->options = *o;
-  r->options.assume = (ln_str){NULL, 0};
+  r->options.assume = r->options.trace = (ln_str){NULL, 0};
+  ln_spans_given(r, o->trace);
   r->planning = o->plan;
   ln_buf_init(&r->input, (size_t)64 << 20);
   ln_buf_init(&r->site, (size_t)16 << 20);
@@ -67,9 +69,10 @@ static void run_abandon(ln_run *r);
 
 /* ------------------------------------------------------------------ its options, in its row */
 
-void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b) {
-  bool assume = r->options.assume.n > 0, session = r->is_session && !of_child;
-  size_t more = assume + session + (r->site.n > 0) + (r->timed_ms > 0);
+void ln_run_put_options(const ln_run *r, const ln_effect *child, ln_buf *b) {
+  char trace[LN_TRACEPARENT + 1];
+  bool assume = r->options.assume.n > 0, session = r->is_session && !child, traced = r->trace_given || child;
+  size_t more = assume + session + (r->site.n > 0) + (r->timed_ms > 0) + traced;
   size_t mark = ln_v_begin(b, 'O', 5 + more);
   ln_v_key(b, LN_STR("approve"));
   ln_v_int(b, r->options.approve);
@@ -78,7 +81,7 @@ void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b) {
     ln_v_raw(b, r->options.assume);
   }
   ln_v_key(b, LN_STR("call"));
-  ln_v_bool(b, r->is_call && !of_child);
+  ln_v_bool(b, r->is_call && !child);
   ln_v_key(b, LN_STR("despite_freeze"));
   ln_v_bool(b, r->options.despite_freeze);
   ln_v_key(b, LN_STR("plan"));
@@ -91,6 +94,9 @@ void ln_run_put_options(const ln_run *r, bool of_child, ln_buf *b) {
     ln_v_raw(b, ln_buf_view(&r->site));
   }
   if (r->timed_ms) ln_v_key(b, LN_STR("timed")), ln_v_int(b, r->timed_ms);
+  if (child) ln_effect_traceparent(child, trace);
+  else if (traced) ln_trace_write(&r->trace, trace);
+  if (traced) ln_v_key(b, LN_STR("trace")), ln_v_str(b, ln_str_of(trace));
   ln_v_end(b, mark);
 }
 
@@ -183,7 +189,7 @@ static bool create(ln_run *r, ln_err *err) {
   r->epoch = ++r->engine->epochs;
   r->creating = true;
   ln_buf_init(&c->options, (size_t)64 << 20);
-  ln_run_put_options(r, false, &c->options);
+  ln_run_put_options(r, NULL, &c->options);
   ln_buf_init(&c->audit, 256);
   ln_buf_init(&c->detail, 1 << 20);
   ln_buf_init(&c->key, 1024);
@@ -438,6 +444,7 @@ static bool prepare(ln_run *r, ln_str started_by, ln_err *err) {
     return ln_fail(err, "memory", LN_AGAIN, "no memory for a run");
   if (!g->rand->bytes(g->rand, r->seed, sizeof r->seed, err)) return false;
   ln_ulid(g->rand, r->created_ms, r->ulid);
+  ln_spans_begin(r);
   return (r->past = ln_journal_empty(err)) != NULL;
 }
 
@@ -526,6 +533,8 @@ bool ln_run_read_row(ln_run *r, const ln_run_row *row) {
   r->options.despite_freeze = ln_v_get_bool(row->options, "despite_freeze", false);
   r->is_call = ln_v_get_bool(row->options, "call", false);
   r->is_session = ln_v_get_bool(row->options, "session", false);
+  ln_spans_given(r, ln_v_get_str(row->options, "trace"));
+  ln_spans_begin(r);
   if (ln_v_get_int(row->options, "timed", 0)) ln_timing_due(r, ln_v_get_int(row->options, "timed", 0));
   ln_vitem assume, site;
   ln_buf_cut(&r->site, 0);
@@ -542,6 +551,7 @@ static bool copy_row(void *arg, const ln_run_row *row) {
   f->approve = ln_v_get_int(row->options, "approve", LN_APPROVE_WAIT);
   f->deaths = row->deaths;
   f->ok = ln_run_read_row(f->run, row);
+  f->run->orphan = !ln_str_eq(row->state, LN_STR("waiting"));
   if (ln_str_eq(row->state, LN_STR("cancelling"))) {
     f->run->cancel_wanted = true;                        /* whoever ran it died before it heard of that */
     snprintf(f->run->cancel_why, sizeof f->run->cancel_why, "cancelled by lunette cancel");
@@ -623,6 +633,7 @@ static bool load_past(ln_run *r, ln_err *err) {
   r->partial = (int)ln_journal_notes(r->past, "not_done");
   r->asked_people = true; /* perhaps */
   r->restored_ms = ln_journal_restored(r->past);
+  ln_spans_loaded(r, r->orphan);
   return (r->scripts = ln_snapshot_load(g, ln_str_of(r->snapshot), err)) && ln_run_begin(r, err);
 }
 

@@ -5,18 +5,18 @@
 #include "engine/library.h"
 
 /* Of one that the clock started the writes wait until the clock is believed. */
-static bool put_options(ln_engine *g, int64_t due_ms, ln_buf *out, ln_err *err) {
-  ln_run_options none = {.approve = LN_APPROVE_WAIT};
+static bool put_options(ln_engine *g, int64_t due_ms, ln_str trace, ln_buf *out, ln_err *err) {
+  ln_run_options none = {.approve = LN_APPROVE_WAIT, .trace = trace};
   ln_run *r = ln_run_new(g, &none, err);
   if (!r) return false;
   if (due_ms) ln_timing_due(r, due_ms);
-  ln_run_put_options(r, false, out);
+  ln_run_put_options(r, NULL, out);
   ln_run_free(r);
   return ln_buf_ok(out, err);
 }
 
 bool ln_queued_make(ln_queued *q, ln_engine *g, ln_snapshot *scripts, ln_str module, ln_str input, ln_str by,
-                    int64_t due_ms, ln_err *err) {
+                    int64_t due_ms, ln_str trace, ln_err *err) {
   int64_t now = ln_now_ms(g->loop->clock);
   *q = (ln_queued){.scripts = ln_snapshot_keep(scripts)};
   q->row = (ln_run_row){.epoch = ++g->epochs,
@@ -29,7 +29,7 @@ bool ln_queued_make(ln_queued *q, ln_engine *g, ln_snapshot *scripts, ln_str mod
   ln_buf_init(&q->options, (size_t)64 << 20);
   if (!g->rand->bytes(g->rand, q->row.seed, sizeof q->row.seed, err)) return false;
   ln_ulid(g->rand, now, q->row.ulid);
-  if (!put_options(g, due_ms, &q->options, err)) return false;
+  if (!put_options(g, due_ms, trace, &q->options, err)) return false;
   q->row.options = ln_buf_view(&q->options);
   return true;
 }

@@ -14,7 +14,7 @@ typedef struct ln_queued {
 /* On the loop's thread.  module, input (coerced) and by are lent until it is freed.  due_ms: the time that
 ** started it; 0: none did. */
 bool ln_queued_make(ln_queued *q, ln_engine *g, struct ln_snapshot *scripts, ln_str module, ln_str input,
-                    ln_str by, int64_t due_ms, ln_err *err);
+                    ln_str by, int64_t due_ms, ln_str trace, ln_err *err);
 bool ln_queued_put(ln_tx *tx, ln_queued *q, ln_err *err); /* sets row.id                                    */
 void ln_queued_stored(ln_queued *q);                     /* that was committed                              */
 void ln_queued_free(ln_queued *q);                       /* a zeroed one is welcome                         */

@@ -444,6 +444,7 @@ static void ending_done(void *arg, const ln_err *err) {
   r->ended = true;
   ln_child_ended(r);
   ln_sched_stopped(r);
+  ln_spans_ended(r);
   ln_run_event(r, "end", NULL, ln_str_of(ln_run_state(r)), (ln_str){NULL, 0});
 }
 

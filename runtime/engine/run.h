@@ -31,6 +31,7 @@ typedef struct ln_run_options {
   bool attended; /* a session: somebody is there to send it lines; one that nobody attends ends             */
   /* at its start: who asks with that key again is to be told of this run; digest: of what was asked */
   ln_str key, key_digest;
+  ln_str trace; /* at its start: the W3C traceparent of what began it; what is none counts as empty */
   ln_str audit, audit_detail; /* at its start: a record of that name, with that JSON; empty: none           */
 } ln_run_options;
 

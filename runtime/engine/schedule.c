@@ -120,7 +120,8 @@ static void prepare_run(change *c, size_t i, int64_t due_ms) {
   ln_schedules *s = c->s;
   c->starts = ln_trigger_input(s->triggers, i, &c->input, &c->why) && ln_buf_ok(&c->input, &c->why) &&
               ln_queued_make(&c->run, s->g, ln_triggers_snapshot(s->triggers), c->row.playbook,
-                             ln_buf_view(&c->input), LN_STR("schedule"), due_ms, &c->why);
+                             ln_buf_view(&c->input), LN_STR("schedule"), due_ms, (ln_str){NULL, 0},
+                             &c->why);
 }
 
 static void start_due(looking *l, const ln_schedule *row, size_t i) {

@@ -96,7 +96,7 @@ static ln_hold hold_of(const ln_effect *e, const char *status) {
 
 static bool begin_hold(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_hold h = hold_of(e, "pending");
-  return !wants_hold(e) || (ln_tx_hold_may(tx, &h, e->seen_ms, err) && ln_tx_hold_begin(tx, &h, err) &&
+  return !wants_hold(e) || (ln_tx_hold_may(tx, &h, &e->seen, err) && ln_tx_hold_begin(tx, &h, err) &&
                             ln_alias_put_in(tx, e, err));
 }
 
@@ -145,7 +145,7 @@ static bool find_so(ln_tx *tx, write_job *j, ln_err *err) {
   ln_hold h = hold_of(e, e->op->move != LN_FREE ? "foreign" : "");
   h.before = e->w.to;
   h.undo = (ln_str){"", 0};
-  if (holds && !ln_tx_hold_may(tx, &h, e->seen_ms, err)) return false;
+  if (holds && !ln_tx_hold_may(tx, &h, &e->seen, err)) return false;
   if (holds && e->lift.is) ok = ln_tx_hold_drop(tx, h.run, h.step, err);
   else if (holds) ok = ln_tx_hold_so(tx, &h, e->waited, &joined, err) && ln_alias_put_in(tx, e, err);
   e->state = joined ? "joined" : "unchanged";
@@ -346,7 +346,7 @@ static void job_refused(ln_effect *e, bool intent, const ln_err *err) {
   else if (ln_err_is(err, "kept")) let_go(e);
   else if (ln_err_is(err, "busy")) wait_for_turn(e);
   else if (ln_err_is(err, "rival")) wait_for_rival(e);
-  else if (ln_err_is(err, "moved") && e->perhaps) ask_whether(e, err); /* only a new look sees how it is now */
+  else if (ln_err_is(err, "moved") && e->perhaps) ask_whether(e, err); /* it needs a new look */
   else if (ln_err_is(err, "moved")) go_on(e);
   else if (ln_err_is(err, "last")) e->lift.end = LN_LIFT_REACHED, go_on(e);
   else if (intent) refuse(e, err);
@@ -1043,12 +1043,22 @@ void ln_write_looked(ln_effect *e, const ln_look *l, const ln_err *err) {
   else after_look(e);
 }
 
+/* What cannot be read now is taken for changed: then it is looked at once more. */
+static void note_seen(ln_effect *e) {
+  ln_hold h = hold_of(e, "");
+  ln_err quiet;
+  e->seen_ms = now_of(e);
+  if (!e->w.entity.n || !ln_store_hold_seen(e->run->engine->store, &h, &e->seen, &quiet))
+    e->seen = (ln_seen){.looked = e->w.entity.n > 0, .ids = -1};
+}
+
 static void look(ln_effect *e) {
   static const ln_look none = {.resolved = false};
   e->stand = LN_W_LOOKING;
   e->state = "running";
-  e->seen_ms = e->op->write->look ? now_of(e) : 0;
-  if (e->op->write->look) e->op->write->look(e);
+  e->seen_ms = 0;
+  e->seen.looked = false;
+  if (e->op->write->look) note_seen(e), e->op->write->look(e);
   else ln_write_looked(e, &none, NULL);
 }
 

@@ -26,7 +26,6 @@ int64_t ln_backoff_ms(ln_rand *r, int n, int64_t base_ms, int64_t cap_ms) {
   return (int64_t)(ln_rand_unit(r) * (double)(most + 1));
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that is still written. */
 static bool http_date(const char *z, int64_t *ms) {
   static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   char month[4];
@@ -42,6 +41,14 @@ static bool http_date(const char *z, int64_t *ms) {
   time_t s = timegm(&t);
   *ms = (int64_t)s * 1000;
   return true;
+}
+
+bool ln_http_date(ln_str value, int64_t *ms) {
+  char z[64];
+  if (value.n == 0 || value.n >= sizeof z) return false;
+  memcpy(z, value.p, value.n);
+  z[value.n] = '\0';
+  return http_date(z, ms);
 }
 
 int64_t ln_retry_after_ms(ln_str value, int64_t wall_ms) {

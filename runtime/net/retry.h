@@ -16,6 +16,8 @@ void ln_budget_earn(ln_budget *b);
 /* A back-off in ms before try n (1 is the first repeat): anywhere between 0 and base * 2^(n-1), at most
 ** cap. */
 int64_t ln_backoff_ms(ln_rand *r, int n, int64_t base_ms, int64_t cap_ms);
+/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that is still written, as milliseconds since 1970. */
+bool ln_http_date(ln_str value, int64_t *ms);
 /* Retry-After: seconds, or an HTTP date against `wall_ms`.  -1: neither. */
 int64_t ln_retry_after_ms(ln_str value, int64_t wall_ms);
 

@@ -378,7 +378,7 @@ static void on_answer(void *arg, const ln_answer *a) {
 /* --- calls come and go --- */
 
 static size_t text_size(const ln_call *c) {
-  size_t n = c->method.n + c->path.n + c->body.n + c->limit.n + c->who.n;
+  size_t n = c->method.n + c->path.n + c->body.n + c->limit.n + c->who.n + c->trace.n;
   for (size_t i = 0; i < c->n_headers; i++) n += c->headers[i].name.n + c->headers[i].value.n;
   return n;
 }
@@ -390,8 +390,14 @@ static ln_str copy(char **at, ln_str s) {
   return out;
 }
 
+static bool has_header(const ln_call *c, ln_str name) {
+  for (size_t i = 0; i < c->n_headers; i++)
+    if (ln_str_ieq(c->headers[i].name, name)) return true;
+  return false;
+}
+
 static ln_calling *new_call(ln_vendor *v, const ln_call *c) {
-  size_t headers = (c->n_headers + 2) * sizeof(ln_header);
+  size_t headers = (c->n_headers + 3) * sizeof(ln_header);
   ln_calling *x = malloc(sizeof *x + headers + text_size(c));
   if (!x) return NULL;
   memset(x, 0, sizeof *x);
@@ -409,6 +415,8 @@ static ln_calling *new_call(ln_vendor *v, const ln_call *c) {
   for (size_t i = 0; i < c->n_headers; i++)
     h[i + 1] = (ln_header){copy(&at, c->headers[i].name), copy(&at, c->headers[i].value)};
   x->c.n_headers++;
+  if (c->trace.n && !has_header(c, LN_STR("traceparent")))
+    h[x->c.n_headers++] = (ln_header){LN_STR("traceparent"), copy(&at, c->trace)};
   return x;
 }
 

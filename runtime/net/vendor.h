@@ -67,6 +67,7 @@ typedef struct ln_call {                                 /* borrowed until ln_ve
   ln_str body;
   ln_str limit;                                          /* the name under which it is counted */
   ln_str who;                                            /* as in ln_request; copied */
+  ln_str trace;                                          /* its `traceparent`, or ""; copied */
   bool write;                                            /* never sent again once it was perhaps sent */
   bool apart;                                            /* as in ln_request */
   int64_t timeout_ms;                                    /* one attempt; 0: 60 s, of a write 30 */

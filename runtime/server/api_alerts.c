@@ -73,7 +73,7 @@ bool ln_api_alerts_take(ln_api *a, ln_err *err) {
     if (s->challenge.n) ln_api_status(a, 200);           /* such senders take no other for a yes */
   }
   ln_alert_from from = {.by = ln_str_of(by), .source = source, .mark = ln_str_of(w.mark),
-                        .mark_until_ms = w.until_ms};
+                        .mark_until_ms = w.until_ms, .trace = ln_api_header(a, "traceparent")};
   return ln_alerts_take(ln_service_alerts(ln_api_service(a)), body, &from, taken, a, err);
 }
 

@@ -2,6 +2,8 @@
 ** the counters, for those who may see them. */
 #include "server/handlers.h"
 
+#include "engine/drift.h"
+#include "engine/traces.h"
 #include "net/vendor.h"
 #include "server/tallies.h"
 
@@ -159,6 +161,33 @@ static void put_vendors(ln_engine *g, ln_buf *out) {
   }
 }
 
+static void put_counter(ln_buf *out, const char *name, const char *help, uint64_t v) {
+  put_head(out, name, "counter", help);
+  ln_buf_addf(out, "%s_total %llu\n", name, (unsigned long long)v);
+}
+
+static void put_traces(const ln_engine *g, ln_buf *out) {
+  ln_traces_stats s;
+  if (!g->traces) return;
+  ln_traces_stats_get(g->traces, &s);
+  put_counter(out, "lunette_traces_sent", "Spans that the collector took.", s.sent);
+  put_counter(out, "lunette_traces_dropped", "Spans that it never got: it was away, or too slow.", s.dropped);
+  put_gauge(out, "lunette_traces_waiting", "Spans that are to be sent.", (int64_t)s.waiting);
+}
+
+static void put_one_drift(void *arg, const ln_drift *d) {
+  ln_buf *out = arg;
+  ln_buf_addz(out, "lunette_vendor_drift_total{operation=\"");
+  ln_tallies_label(out, ln_str_of(d->op));
+  ln_buf_addf(out, "\",kind=\"%s\"} %lld\n", d->what[0] ? "shape" : "deprecated", (long long)d->count);
+}
+
+static void put_drift(const ln_engine *g, ln_buf *out) {
+  put_head(out, "lunette_vendor_drift", "counter",
+           "Answers that call their operation deprecated, or are not as the connector expects.");
+  ln_drift_each(g, put_one_drift, out);
+}
+
 static void count_stale(void *arg, const ln_stale *s) {
   (void)s;
   ++*(int64_t *)arg;
@@ -177,6 +206,8 @@ bool ln_api_metrics(ln_api *a, ln_err *err) {
   ln_tallies_put(ln_service_tallies(s), &b);
   put_writer(g, &b);
   put_vendors(g, &b);
+  put_drift(g, &b);
+  put_traces(g, &b);
   put_gauge(&b, "lunette_frozen", "1 while anything is frozen.", h.frozen);
   put_gauge(&b, "lunette_scripts_stale", "Scripts that are not used as they are on the disk.", stale);
   bool ok = put_runs(g, ln_service_sched(s), &b, err) && ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);

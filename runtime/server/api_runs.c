@@ -67,7 +67,7 @@ bool ln_api_run_start(ln_api *a, ln_err *err) {
   if (!key_of(a, &key, err)) return false;
   bool has_input = ln_v_get(body, LN_STR("input"), &input);
   ln_buf_init(&b, (size_t)70 << 20);
-  size_t mark = ln_v_begin(&b, 'O', 5);
+  size_t mark = ln_v_begin(&b, 'O', 6);
   put(&b, "do", LN_STR("run"));
   ln_v_key(&b, LN_STR("input"));
   if (has_input) ln_v_raw(&b, input.whole);
@@ -75,6 +75,7 @@ bool ln_api_run_start(ln_api *a, ln_err *err) {
   put(&b, "key", key);
   put_flag(&b, "plan", ln_v_get_bool(body, "plan", false));
   put(&b, "playbook", playbook);
+  put(&b, "trace", ln_api_header(a, "traceparent"));
   ln_v_end(&b, mark);
   bool ok = ln_buf_ok(&b, err) && ln_api_do(a, ln_buf_view(&b));
   ln_buf_free(&b);

@@ -1,6 +1,6 @@
 /* serve.c: what commands may ask of the process that serves a store:
 **
-**   run      { playbook, input?, assume?, plan?, approve?, key?, source? }
+**   run      { playbook, input?, assume?, plan?, approve?, key?, trace?, source? }
 **                                                    → { run }   the one that the key has begun
 **   call     { op, args?, plan?, approve? }                        → { run }
 **   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
@@ -224,6 +224,7 @@ static bool do_run(asked *a, ln_err *err) {
   if (!options_of(a, &o, err)) return false;
   if (a->d->key) o.key = ln_str_of(a->d->key), o.key_digest = ln_str_of(a->d->digest);
   o.despite_freeze = false;                              /* that is for taking back */
+  o.trace = ln_v_get_str(a->what, "trace");
   return begin(a, ln_run_start(a->s->g, playbook, part(a, "input"), &o, a->who, err), playbook);
 }
 

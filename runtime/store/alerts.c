@@ -5,6 +5,8 @@
 ** end of its being new are one transaction, so that a crash loses none of it and does none of it twice. */
 #include "store/inside.h"
 
+#include <stdio.h>
+
 #define COLUMNS "SELECT a.id, a.ms, a.source, a.name, a.state, a.by, a.title, a.severity, a.why, a.sha256 "
 
 static void decode(const ln_cell *c, ln_alert_row *a) {
@@ -43,6 +45,14 @@ static bool content_of(ln_str bytes, ln_content *c, ln_err *err) {
   return true;
 }
 
+/* A trace is only to connect things: it is no column, but kept beside, as what may be lost is. */
+enum { TRACE_KEY = 40 };
+
+static ln_str trace_key(int64_t alert, char out[TRACE_KEY]) {
+  int n = snprintf(out, TRACE_KEY, "trace/alert/%lld", (long long)alert);
+  return (ln_str){out, (size_t)n};
+}
+
 bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err) {
   ln_content c;
   bool there;
@@ -59,7 +69,19 @@ bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_e
                     ln_str_of(c.sha256)))
     return false;
   a->id = sqlite3_last_insert_rowid(tx->c->db);
-  return true;
+  if (!a->trace.n) return true;
+  char key[TRACE_KEY];
+  return ln_tx_hint_put(tx, trace_key(a->id, key), a->trace, err);
+}
+
+bool ln_store_alert_trace(ln_store *s, int64_t alert, ln_buf *out, ln_err *err) {
+  char key[TRACE_KEY];
+  return ln_store_hint(s, trace_key(alert, key), out, err);
+}
+
+bool ln_tx_alert_traced(ln_tx *tx, int64_t alert, ln_err *err) {
+  char key[TRACE_KEY];
+  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM hint WHERE key = ?", "t", trace_key(alert, key));
 }
 
 bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
@@ -321,7 +343,8 @@ bool ln_tx_alerts_forget(ln_tx *tx, int64_t before_ms, int64_t *after, int64_t *
   for (int i = 0; ok && i < rows.n; i++) {
     last = rows.row[i][0].i;
     ok = ln_conn_exec(tx->c, NULL, err, "DELETE FROM content WHERE sha256 = ? AND kind = 'alert'", "t",
-                      rows.row[i][1].s);
+                      rows.row[i][1].s) &&
+         ln_tx_alert_traced(tx, last, err);
     *n += 1;
   }
   if (ok) *after = last;

@@ -94,22 +94,33 @@ static bool turn_is_free(ln_tx *tx, const ln_hold *h, ln_err *err) {
                  LN_STR_ARG(h->entity), who.doubt ? "in doubt" : "under way");
 }
 
-/* What ended there since then ended without the one who asks knowing.  What is said to come from the future
-** was written before the clock went back; where that was since the look, nobody can tell what came after. */
-static bool is_as_seen(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err) {
-  int64_t later = seen_ms > h->since_ms;
-  if (seen_ms && !later &&
-      !ln_conn_ints(tx->c, &later, 1, NULL, err,
-                    "SELECT count(*) FROM hold WHERE entity = ? AND facet = ? AND NOT (run = ? AND step = ?)"
-                    " AND since_ms > ? AND since_ms <= ?",
-                    "ttitii", h->entity, h->facet, h->run, h->step, seen_ms, h->since_ms))
-    return false;
-  return later == 0 || ln_fail(err, "moved", LN_AGAIN, LN_STR_FMT " was changed meanwhile",
-                               LN_STR_ARG(h->entity));
+/* Sums that any change of the rows changes: of times alone nothing can be told, for a clock may go back. */
+static bool seen(ln_conn *c, const ln_hold *h, ln_seen *out, ln_err *err) {
+  int64_t n[3] = {0};
+  bool ok = ln_conn_ints(c, n, 3, NULL, err,
+                         "SELECT coalesce(sum(id), 0), coalesce(sum(since_ms), 0),"
+                         " coalesce(sum(id * unicode(status)), 0)"
+                         " FROM hold WHERE entity = ? AND facet = ? AND NOT (run = ? AND step = ?)",
+                         "ttit", h->entity, h->facet, h->run, h->step);
+  *out = (ln_seen){.looked = true, .ids = n[0], .times = n[1], .states = n[2]};
+  return ok;
 }
 
-bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err) {
-  return turn_is_free(tx, h, err) && is_as_seen(tx, h, seen_ms, err);
+bool ln_store_hold_seen(ln_store *s, const ln_hold *h, ln_seen *out, ln_err *err) {
+  ln_store_lock(s);
+  return ln_store_unlock(s, seen(s->reader, h, out, err));
+}
+
+static bool is_as_seen(ln_tx *tx, const ln_hold *h, const ln_seen *then, ln_err *err) {
+  ln_seen now;
+  if (!then->looked) return true;
+  if (!seen(tx->c, h, &now, err)) return false;
+  bool same = now.ids == then->ids && now.times == then->times && now.states == then->states;
+  return same || ln_fail(err, "moved", LN_AGAIN, LN_STR_FMT " was changed meanwhile", LN_STR_ARG(h->entity));
+}
+
+bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, const ln_seen *then, ln_err *err) {
+  return turn_is_free(tx, h, err) && is_as_seen(tx, h, then, err);
 }
 
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err) {
@@ -147,16 +158,16 @@ bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str b
          (changed == 1 || no_hold(run, step, err));
 }
 
+/* What is said to come from the future was written before the clock went back: it says nothing. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
                        ln_err *err) {
   int64_t n[2] = {0};
   bool ok = ln_conn_ints(
       tx->c, n, 2, NULL, err,
-      "SELECT coalesce(sum(status IN ('pending', 'left', 'doubt')), 0), coalesce(sum(status = 'held' AND "
-      "since_ms >= "
-      "?1), 0)"
+      "SELECT coalesce(sum(status IN ('pending', 'left', 'doubt')), 0),"
+      " coalesce(sum(status = 'held' AND since_ms BETWEEN ?1 AND ?6), 0)"
       " FROM hold WHERE status <> 'released' AND op = ?2 AND facet = ?3 AND state = ?4 AND entity <> ?5",
-      "itttt", since_ms, h->op, h->facet, h->state, h->entity);
+      "itttti", since_ms, h->op, h->facet, h->state, h->entity, h->since_ms);
   *under_way = n[0];
   *since = n[1];
   return ok;

@@ -202,9 +202,12 @@ bool ln_tx_turn(ln_tx *tx, const ln_hold *h, ln_turn *who, ln_err *err);
 bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
 /* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
 void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
-/* May h begin, as the one write there?  "busy": another has the turn; "moved": one has ended there after
-** seen_ms, when h began to look (0: it did not), or the clock went back since. */
-bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, int64_t seen_ms, ln_err *err);
+/* What others than h's (run, step) have of h's entity and facet, for whoever looks there first and acts then. */
+typedef struct ln_seen { bool looked; int64_t ids, times, states; } ln_seen;
+bool ln_store_hold_seen(ln_store *s, const ln_hold *h, ln_seen *out, ln_err *err);
+/* May h begin, as the one write there?  "busy": another has the turn; "moved": it is not as it was seen when h
+** began to look (if it did). */
+bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, const ln_seen *then, ln_err *err);
 /* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
 /* h's entity is in h's state already.  *joined: a write of ours made it so, and h is a holder beside it, with
@@ -215,7 +218,7 @@ bool ln_tx_hold_so(ln_tx *tx, const ln_hold *h, bool waited, bool *joined, ln_er
 bool ln_tx_hold_set(ln_tx *tx, int64_t run, ln_str step, ln_str status, ln_str before, ln_str undo,
                     int64_t since_ms, int64_t until_ms, ln_err *err);
 /* Of other entities' open holds by h's op, with its facet and state: how many are pending or in doubt, and
-** how many were taken since. */
+** how many were taken from since_ms to h's since_ms. */
 bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *under_way, int64_t *since,
                        ln_err *err);
 /* now's write (run, step, entity, facet, state and before are looked at) has reached its state: what held
@@ -360,12 +363,16 @@ typedef struct ln_alert_row {
   ln_str state;
   ln_str by, title, severity, why;                       /* by: who, or what, handed it in */
   ln_str sha256;                                         /* of what it said, as content of kind "alert" */
+  ln_str trace;                                          /* to be added: its traceparent, or "" */
 } ln_alert_row;
 typedef bool (*ln_alert_row_fn)(void *arg, const ln_alert_row *a); /* lent; false stops */
 /* Sets a->id.  *fresh: it was not there; else nothing was written. */
 bool ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
 /* *was: it was "new".  What came first decides. */
 bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+/* The trace that it came with, as long as its runs may have to be begun; "": none. */
+bool ln_store_alert_trace(ln_store *s, int64_t alert, ln_buf *out, ln_err *err);
+bool ln_tx_alert_traced(ln_tx *tx, int64_t alert, ln_err *err); /* they have begun: it is in theirs        */
 typedef struct ln_alert_query {
   ln_str state;                                          /* {NULL, 0}: any */
   bool missed;                                           /* only where a trigger was missed */

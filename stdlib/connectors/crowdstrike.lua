@@ -276,7 +276,7 @@ operations.submissions = {
   method = "GET", path = "/falconx/queries/submissions/v1",
   query = function(a) return { filter = sandbox_filter(a), sort = "desc", limit = "50" } end,
   page = listing(SUBMISSIONS),
-  item = submission_of,
+  item = submission_of, needs = { id = "string", state = "string" },
 }
 
 operations.analysis_status = {
@@ -286,6 +286,7 @@ operations.analysis_status = {
   params = { id = "string" },
   method = "GET", path = SUBMISSIONS, query = { ids = "{id}" },
   result = function(body, a) return submission_of(first_of(body, "submission " .. a.id)) end,
+  needs = { id = "string", state = "string" },
 }
 
 operations.sandbox_quota = {
@@ -563,7 +564,7 @@ operations.hosts = {
     local after = paging_of(answer).next
     return resources(answer.body), after and after ~= "" and { query = { offset = after } } or nil
   end,
-  item = host_of,
+  item = host_of, needs = { id = "string", status = "string" },
 }
 
 operations.endpoint_count = {
@@ -586,6 +587,7 @@ operations.host_details = {
   query = function(a) return { ids = host_id(a.host) } end,
   fault = absent_is_good,
   result = function(body, a) return host_of(first_of(body, "host " .. host_id(a.host))) end,
+  needs = { id = "string", status = "string" },
 }
 
 operations.host_states = {

@@ -39,6 +39,10 @@ local function group(g)
            last_updated = g.lastUpdated, last_membership_updated = g.lastMembershipUpdated, profile = p }
 end
 
+-- What has to be there, for guards and states go by it.
+local USER  = { id = "string", login = "string", status = "string" }
+local GROUP = { id = "string", name = "string", type = "string" }
+
 -- Requests ------------------------------------------------------------------------------------------------
 
 -- A value as Okta's search wants it: a JSON string, with quotes and backslashes escaped, so that nothing in
@@ -364,6 +368,7 @@ return connector {
       params = { login = "string?", email = "string?", id = "string?", status = "string?", name = "string?",
                  search = "string?" },
       method = "GET", path = "/api/v1/users", query = users_query, expect = { 200 }, page = page, item = user,
+      needs = USER,
     },
 
     user = {
@@ -381,6 +386,7 @@ return connector {
         if #body > 1 then fail("ambiguous", ("%d users have the login %s"):format(#body, a.id)) end
         return user(body[1])
       end,
+      needs = USER,
     },
 
     user_groups = {
@@ -394,7 +400,7 @@ return connector {
         end
         return "/api/v1/users/{user}/groups"
       end,
-      expect = { 200 }, page = page, item = group,
+      expect = { 200 }, page = page, item = group, needs = GROUP,
     },
 
     groups = {
@@ -404,7 +410,7 @@ return connector {
       params = { name = "string?", id = "string?", prefix = "string?", search = "string?",
                  type = "one of OKTA_GROUP APP_GROUP BUILT_IN ?" },
       method = "GET", path = "/api/v1/groups", query = groups_query, expect = { 200 }, page = page,
-      item = group,
+      item = group, needs = GROUP,
     },
 
     group = {
@@ -412,6 +418,7 @@ return connector {
       source = "Okta Management API, GET /api/v1/groups/{groupId} (getGroup)",
       class = "read", params = { id = "string" },
       method = "GET", path = "/api/v1/groups/{id}", expect = { 200 }, result = group,
+      needs = GROUP,
     },
 
     members = {
@@ -419,7 +426,7 @@ return connector {
       source = "Okta Management API, GET /api/v1/groups/{groupId}/users (listGroupUsers)",
       class = "read", list = true, params = { group = "string" },
       method = "GET", path = "/api/v1/groups/{group}/users", query = { limit = 200 }, expect = { 200 },
-      page = page, item = user,
+      page = page, item = user, needs = USER,
     },
 
     first_members = {

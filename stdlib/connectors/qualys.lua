@@ -656,6 +656,7 @@ return connector {
                  os_pattern = "string?" },
       method = "POST", path = HOSTS, form = host_form, expect = { 200 },
       page = paged("HOST_LIST_OUTPUT", "HOST_LIST", "HOST"), item = host,
+      needs = { id = "string" },
     },
 
     host_detections = {
@@ -707,7 +708,7 @@ return connector {
       class = "read", list = true, params = { ref = "string" },
       method = "POST", path = SCAN_LIST, expect = { 200 },
       form = { action = "list", scan_ref = "{ref}", launched_after_datetime = "2000-01-01T00:00:00Z" },
-      page = scans, item = scan,
+      page = scans, item = scan, needs = { ref = "string", state = "string" },
     },
 
     scan_status = {

@@ -209,7 +209,7 @@ operations.endpoints = {
     -- The vendor demands a query; this one matches all.
     return { ["TMV1-Query"] = #terms > 0 and table.concat(terms, " and ") or "not (agentGuid eq '')" }
   end,
-  page = page, item = endpoint_of,
+  page = page, item = endpoint_of, needs = { id = "string", hostname = "string" },
 }
 
 operations.endpoint_count = {
@@ -233,7 +233,7 @@ operations.alerts = {
     return { startDateTime = stamp(a.since), endDateTime = a.before and stamp(a.before),
              dateTimeTarget = "createdDateTime" }
   end,
-  page = page,
+  page = page, needs = { id = "string", createdDateTime = "string" },
 }
 
 operations.isolation = {
@@ -276,7 +276,7 @@ operations.task = {
   class = "read", expect = { 200 },
   params = { id = "string" },
   method = "GET", path = "/v3.0/response/tasks/{id}",
-  result = task_shape,
+  result = task_shape, needs = { id = "string", status = "string" },
 }
 
 operations.tasks = {
@@ -292,7 +292,7 @@ operations.tasks = {
     return { top = "200", startDateTime = a.since and stamp(a.since) or nil,
              filter = #terms > 0 and table.concat(terms, " and ") or nil }
   end,
-  page = page, item = task_shape,
+  page = page, item = task_shape, needs = { id = "string", status = "string" },
 }
 
 -- Of a task's status: is it over?  Words that are not known today mean that it is not.

@@ -51,6 +51,7 @@
 --   partial      as the vendor half-succeeds           twice      done twice, the second answer arrives
 --   html[:STATUS] not done, a gateway's page (503)     empty      done, the body is missing
 --   huge[:MIB]   done, the body is MIB MiB (1024)
+--   deprecate[:DAYS] done; the answer calls its operation deprecated, and says that it ends in DAYS (30)
 -- `faults = { ["429"] = function(req, state, arg, answer) … end }` is a vendor's own spelling: it returns a
 -- response, or nil for "this fault means nothing here"; `answer()` does the request as usual and returns its
 -- response.
@@ -305,7 +306,7 @@ end
 
 -- Faults --------------------------------------------------------------------------------------------------
 
-local FAULTS = "429 409 5xx reset-before reset-after truncate slow expire partial twice html empty huge"
+local FAULTS = "429 409 5xx reset-before reset-after truncate slow expire partial twice html empty huge deprecate"
 local KNOWN = {}
 for name in FAULTS:gmatch "%S+" do KNOWN[name] = true end
 
@@ -418,6 +419,16 @@ local plain = {
     r.body, r.times = (" "):rep(65536), math.floor((arg or 1024) * 16)
     return r
   end,
+  deprecate = function(arg, answer, now)
+    local r = answer()
+    if r.cut then return r end
+    for _, h in ipairs { { "Deprecation", ("@%d"):format(math.floor(now) - 86400) },
+                         { "Sunset", kit.http_date(now + (arg or 30) * 86400) },
+                         { "Link", '<https://vendor.example/changes>; rel="deprecation"; type="text/html"' } } do
+      r.headers[#r.headers + 1] = h
+    end
+    return r
+  end,
 }
 
 -- Replies -------------------------------------------------------------------------------------------------
@@ -478,7 +489,7 @@ function instance:handle(raw)
   local out
   if rule then
     local own = (self.definition.faults or {})[rule.fault]
-    if own then out = own(req, self.state, rule.arg, usual) else out = plain[rule.fault](rule.arg, usual) end
+    if own then out = own(req, self.state, rule.arg, usual) else out = plain[rule.fault](rule.arg, usual, req.now) end
     if out and not out.op then out = reply_of(out, req) end
   end
   out = out or usual()

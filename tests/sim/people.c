@@ -5,16 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUESTIONS = 64, FORGETFUL = 8 };                  /* of a hundred questions nobody answers so many   */
+/* Of a hundred questions nobody answers so many; but what is asked again after so long somebody does. */
+enum { QUESTIONS = 64, FORGETFUL = 8, LONG_MS = 7 * 24 * 3600 * 1000 };
 
-typedef struct asked { int64_t id, quorum; char kind[12]; uint64_t who; } asked;
+typedef struct asked { int64_t id, quorum, created_ms; char kind[12]; uint64_t who; } asked;
 typedef struct questions { asked v[QUESTIONS]; size_t n; } questions;
 
 static bool note(void *arg, const ln_approval *a) {
   questions *q = arg;
   asked *x = &q->v[q->n++];
   *x = (asked){
-      .id = a->id, .quorum = a->quorum, .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step)};
+      .id = a->id, .quorum = a->quorum, .created_ms = a->created_ms,
+      .who = sim_hash(sim_hash(here->seed, ln_str_of(a->ulid)), a->step)};
   snprintf(x->kind, sizeof x->kind, "%.*s", LN_STR_ARG(a->kind));
   return q->n < QUESTIONS;
 }
@@ -32,13 +34,17 @@ static void answer(const asked *a) {
     sim_fail("an answer is refused: %s", err.message);
 }
 
+static bool forgotten(const asked *a) {
+  return a->created_ms - here->begin_ms < LONG_MS && a->who / 100 % 100 < FORGETFUL;
+}
+
 /* Everybody looks now and then, and some questions are never answered. */
 static void answer_some(void) {
   questions q = {.n = 0};
   ln_err err;
   if (!ln_store_approvals(here->g->store, 0, true, note, &q, &err)) return;
   for (size_t i = 0; i < q.n; i++)
-    if (sim_pick(&here->people, 3) && q.v[i].who / 100 % 100 >= FORGETFUL) answer(&q.v[i]);
+    if (sim_pick(&here->people, 3) && !forgotten(&q.v[i])) answer(&q.v[i]);
 }
 
 /* ------------------------------------------------------------------ doubt */

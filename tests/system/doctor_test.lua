@@ -1,6 +1,7 @@
 -- doctor_test.lua: lunette doctor: what it says of a site that is in order, and of one that is not; and that it only
 -- reads.
 local sys = dofile "tests/system/harness.lua"
+local kit = dofile "tests/system/http_kit.lua" (sys)
 local eq, has, hasnt = sys.eq, sys.has, sys.hasnt
 
 local SCOPES = { { "per_minute = 6000", 'per_minute = 6000, scopes = { ["devices:read"] = true, ["devices:write"] = true, '
@@ -82,6 +83,75 @@ sys.test("scripts that are broken, a store that is frozen or in doubt, no config
   t:write("lunette.conf.lua", "return { conectors = {} }\n")
   has(t:expect(4, { "doctor" }).err, "connectors")
   has(t:expect(2, { "doctor", "okta", "--config", t:write("none.lua", "return {}\n") }).err, "no connector okta")
+end)
+
+local OKTA = 'local okta = require "connectors.okta" '
+
+sys.test("operations that end: told once in the log, counted, and known to doctor, also by another process", function(t)
+  t:sim { "okta", "--faults", "okta.users=deprecate:20,okta.groups=deprecate:400" }
+  t:playbook("asks", OKTA .. 'okta.users { login = "x@acme.example" } okta.users { login = "y@acme.example" }',
+             'uses = { "okta.users" },')
+  t:playbook("other", OKTA .. 'okta.groups { name = "x" }', 'uses = { "okta" },')
+  local conf = t:read "sim.conf.lua"
+  t:write("sim.conf.lua", (conf:gsub("return {", 'return { listen = "127.0.0.1:0", scripts = { "scripts" },', 1)))
+  hasnt(t:run { "doctor", "okta" }.out, "deprecated")
+  local job, http = kit.serve(t, { keep = true })
+  for _ = 1, 2 do t:expect(0, { "run", "asks" }) end
+  local _, said = job.seen "err":gsub("vendor.deprecated", "")
+  eq(said, 1, "lines of the log")
+  has(job.seen "err", "link=https://vendor.example/changes")
+  has(http:call("GET", "/metrics", { as = "viewer" }).body,
+      'lunette_vendor_drift_total{operation="okta.users",kind="deprecated"} 4\n')
+  job.stop()
+  t:expect(0, { "run", "other" })
+  local list = findings(t:run { "doctor", "okta", "--json" })
+  local users, groups = find(list, "okta", "okta.users: its vendor calls it deprecated since"), find(list, "okta", "okta.groups: its")
+  eq(users.state, "todo")                                 -- within 90 days
+  eq(groups.state, "note")
+  has(users.text, "and ends on " .. os.date("!%Y-%m-%d", os.time() + 20 * 86400))
+  has(users.text, "see https://vendor.example/changes")
+  t:write("scripts/asks.lua", "return { }")               -- nobody needs it any more
+  t:write("scripts/other.lua", "return { }")
+  eq(find(findings(t:run { "doctor", "okta", "--json" }), "okta", "okta.users: its").state, "note")
+end)
+
+sys.test("answers that differ from what the connector expects", function(t)
+  t:record { okta = { { "status = u.status", "condition = u.status" } } }
+  t:sim { "okta" }
+  t:playbook("asks", OKTA .. 'okta.users { search = [[created gt "2000-01-01T00:00:00.000Z"]] }', 'uses = { "okta.users" },')
+  t:write("sim.conf.lua", (t:read "sim.conf.lua":gsub("return {", 'return { scripts = { "scripts" },', 1)))
+  for _ = 1, 3 do t:expect(0, { "run", "asks" }) end
+  local found = find(findings(t:run { "doctor", "okta", "--json" }), "okta", "okta.users: answers are not as")
+  eq(found.state, "todo")
+  has(found.text, "status is absent (3 or more")
+end)
+
+sys.test("an answer that a connector cannot read, and one in which an object stands for a list", function(t)
+  t:write("own/odd.lua", [[return { name = "odd", summary = "an odd one", auth = { kind = "none" }, config = {}, operations = {
+    items = { summary = "x", class = "read", list = true, params = {}, select = {}, method = "GET", path = "/v1/traces",
+              page = function(answer) return answer.body end },
+    depth = { summary = "x", class = "read", params = {}, method = "GET", path = "/v1/traces",
+              result = function(body) return { id = body.inner.id } end },
+    typed = { summary = "x", class = "read", params = {}, method = "GET", path = "/v1/traces",
+              result = function(body) return body end, needs = { ["partial.n"] = "number", other = "string" } } } }
+  ]])
+  t:write("odd_sim/sim/odd.lua", [[local kit = require "sim.kit"
+    return kit.sim { vendor = "odd", new = function() return {} end, none = function() return { status = 404 } end, routes = {
+      { "GET", "/v1/traces", "all", function() return { status = 200, json = { partial = { n = "1" } } } end } } }]])
+  local conf = t:write("odd.lua", ("return { connectors_path = { %q }, stdlib = { %q, %q } }")
+                                  :format(t.dir .. "/own", t.dir .. "/odd_sim", sys.root .. "/stdlib"))
+  local job = t:start { "sim", "odd", "--config", conf, "--write", "odd.conf.lua", conf = true }
+  assert(t:until_true(function() return t:read "odd.conf.lua" end), job.seen "err")
+  t.conf = t:write("site.lua", (t:read "odd.conf.lua":gsub("return {", ("return { scripts = { \"scripts\" }, connectors_path = { %q },")
+                                                                      :format(t.dir .. "/own"), 1)))
+  t:playbook("asks", [[local odd = require "connectors.odd"
+    try(odd.items, { all = true }) try(odd.depth, {}) return odd.typed {} ]], 'uses = { "odd" },')
+  t:expect(0, { "run", "asks" })
+  local list = findings(t:run { "doctor", "odd", "--json" })
+  find(list, "odd", "odd.items: page must return a list, not an object")
+  find(list, "odd", "attempt to index a nil value (field 'inner')")
+  find(list, "odd", "odd.typed: answers are not as the connector expects: partial.n is a string, not a number")
+  find(list, "odd", "other is absent")
 end)
 
 sys.done()

@@ -60,6 +60,7 @@ const ln_op *ln_effect_op(const ln_effect *e) { return e->op; }
 ln_engine *ln_effect_engine(const ln_effect *e) { return e->engine; }
 ln_str ln_effect_args(const ln_effect *e) { return ln_buf_view(&e->args); }
 static char fake_tag[64] = "lunette 01TEST/step#1";
+ln_str ln_effect_trace(const ln_effect *e) { (void)e; return (ln_str){NULL, 0}; }
 ln_str ln_effect_tag(const ln_effect *e) { (void)e; return ln_str_of(fake_tag); }
 ln_str ln_effect_name(const ln_effect *e) { (void)e; return LN_STR("step#1"); }
 void *ln_effect_work(const ln_effect *e) { return e->work; }

@@ -558,7 +558,7 @@ static void test_values_listed(void **state) {
 /* --- the ledger --- */
 
 static bool begin(ln_tx *tx, void *arg, ln_err *err) {
-  return ln_tx_hold_may(tx, arg, 0, err) && ln_tx_hold_begin(tx, arg, err);
+  return ln_tx_hold_may(tx, arg, &(ln_seen){.looked = false}, err) && ln_tx_hold_begin(tx, arg, err);
 }
 
 typedef struct hold_job {
@@ -738,28 +738,40 @@ static void test_joining(void **state) {
   ln_store_close(s);
 }
 
+typedef struct beginning { ln_hold h; ln_seen then; } beginning;
+
 static bool may_begin(ln_tx *tx, void *arg, ln_err *err) {
-  const ln_hold *h = arg;
-  return ln_tx_hold_may(tx, h, h->until_ms, err);        /* here: when it looked */
+  const beginning *b = arg;
+  return ln_tx_hold_may(tx, &b->h, &b->then, err);
 }
 
-/* A look that is older than what ended there is none; what is said to come from the future says nothing. */
+static void look(ln_store *s, beginning *b) {
+  ln_err err;
+  assert_true(ln_store_hold_seen(s, &b->h, &b->then, &err));
+}
+
+/* A look that is older than what began or ended there is none, whatever the clock said meanwhile. */
 static void test_an_old_look(void **state) {
   (void)state;
   ln_store *s = open_store();
-  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x");
-  a.since_ms = 100;
+  ln_hold a = a_hold(1, "a", "v:host:x"), other = a_hold(3, "o", "v:host:y");
+  beginning b = {.h = a_hold(2, "b", "v:host:x")};
+  b.h.since_ms = 200;
+  run_job(s, may_begin, &b);                             /* it did not look */
+  look(s, &b);
+  run_job(s, may_begin, &b);
+  put_hold(s, &other, "isolated", "connected", "held");  /* that is elsewhere */
+  run_job(s, may_begin, &b);
+  a.since_ms = 900;                                      /* as of a time to come: the clock went back since */
   put_hold(s, &a, "isolated", "connected", "held");
-  b.since_ms = 200, b.until_ms = 99;
   run_job_fails(s, may_begin, &b, "moved");
-  b.until_ms = 100;
+  look(s, &b);
   run_job(s, may_begin, &b);
-  b.until_ms = 0;
-  run_job(s, may_begin, &b);
-  b.since_ms = 50, b.until_ms = 40;
-  run_job(s, may_begin, &b);
-  b.until_ms = 60;                                       /* the clock went back after the look */
+  run_job(s, hold_set, &(hold_job){.run = 1, .step = "a", .status = "released", .until = -1});
   run_job_fails(s, may_begin, &b, "moved");
+  look(s, &b);
+  put_hold(s, &b.h, "isolated", "connected", "held");    /* its own is nobody else's */
+  run_job(s, may_begin, &b);
   ln_store_close(s);
 }
 
