@@ -28,6 +28,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The console's files are put into the program.
+$(BUILD)/runtime/server/api_console.o: $(wildcard runtime/server/console/*)
+
 $(BUILD)/liblunette.a: $(CORE)
 	@rm -f $@
 	ar rcs $@ $^
@@ -44,13 +47,13 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 SIM_WRAP = ln_writer_submit ln_writer_submit_unwaited ln_writer_run ln_batch_commit ln_tx_log ln_tx_run_create ln_tx_run_change ln_tx_run_check ln_tx_run_own \
            ln_tx_approval_add ln_tx_approval_vote ln_tx_approval_set ln_tx_content_put ln_tx_hold_begin ln_tx_hold_set \
            ln_tx_hold_alone ln_store_hold_alone ln_tx_hold_so ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided ln_config_pace ln_journal_delivery \
-           ln_act_audit
+           ln_act_audit ln_tx_alert_add ln_tx_alert_run_put ln_tx_alert_decided ln_tx_key_run
 $(BUILD)/tests/simulate_test: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(LIBS) $(SIM_WRAP:%=-Wl,--wrap=%)
 # The crashes share the simulation's checker, and its breakages: those of what one process does.
 MUTANT_WRAP = ln_tx_log ln_tx_run_check ln_tx_run_own ln_tx_hold_begin ln_tx_hold_set ln_tx_hold_alone ln_store_hold_alone ln_tx_hold_so ln_run_flush_with ln_write_sent ln_write_probed ln_write_decided \
-              ln_config_pace ln_journal_delivery ln_act_audit
+              ln_config_pace ln_journal_delivery ln_act_audit ln_tx_alert_decided ln_tx_key_run
 $(BUILD)/tests/mutant_lunette: $(patsubst %,$(BUILD)/%.o,runtime/cli/main tests/crash/mutant/lives tests/sim/mutants tests/sim/common) $(BUILD)/liblunette.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -pie -o $@ $^ $(LIBS) $(MUTANT_WRAP:%=-Wl,--wrap=%)
@@ -86,6 +89,11 @@ sanitize:                     ## the tests under ASan and UBSan
 	@tests/run $(BUILD)/sanitize
 tested: $(BIN) $(UNIT) $(BENCHES) $(BUILD)/tests/simulate_test $(BUILD)/tests/crash_test $(BUILD)/tests/mutant_lunette $(BUILD)/tests/faults_test
 
+console-test:                 ## the console in a real browser, which it installs
+	@tests/deps build test browser
+	@$(MAKE) $(QUIETLY) $(BIN)
+	@tests/run $(BUILD) console
+
 SEEDS   ?= 10000
 simulate:                     ## SEEDS=N histories with crashes, power cuts and vendors that misbehave
 	@tests/deps build test
@@ -118,6 +126,12 @@ bench-peers:                  ## the same work on Restate and on DBOS, from npm,
 	@tests/deps build test
 	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
 	@tests/bench/peers/run $(BUILD)
+
+ALERTS  ?= 50000
+alerts:                       ## ALERTS=N alerts posted by wrk, autocannon and curl, with kill -9 in between: none lost, none twice
+	@tests/deps build test alerts
+	@$(MAKE) $(QUIETLY) $(BIN) $(BENCHES)
+	@LUNETTE=$(abspath $(BIN)) tests/crash/alerts/run $(BUILD) $(ALERTS)
 
 lint:                         ## dependency directions, clang-tidy, cppcheck, luacheck
 	@tests/deps build test lint
@@ -158,6 +172,6 @@ clean:                        ## removes build/
 help:                         ## lists the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z][a-z-]*\):.*## /  \1  /p' Makefile
 
-.PHONY: all deps demo test simulate faults fuzz fuzzers sanitize tested bench bench-peers lint reference man install deb clean help
+.PHONY: all deps demo test console-test simulate faults fuzz fuzzers sanitize tested bench bench-peers alerts lint reference man install deb clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -2,7 +2,7 @@
 -- takes as they are:
 --
 --   a write, or one that a guard refused      Remediation Activity (7001), with D3FEND's tactic and technique
---   a sign-in that was refused                Authentication (3002)
+--   a sign-in, refused or not, a sign-out     Authentication (3002)
 --   anything else                             Entity Management (3004), of what was decided about
 --
 -- OCSF's remediations know the tactics Isolate, Evict, Restore and Harden; those of others (Model, Detect, Deceive) are
@@ -100,12 +100,16 @@ local function remediation(r, d)
   return e
 end
 
+local SIGNING = { ["sign-in"] = { 1, "Logon" }, ["sign-in refused"] = { 1, "Logon" }, ["sign-out"] = { 2, "Logoff" } }
+
 local function sign_in(r, d)
-  local e = base(r, 3002, "Authentication", 3, "Identity & Access Management", 1, "Logon")
-  e.user = { name = r.who ~= "" and r.who or "unknown" }
-  e.auth_protocol_id, e.auth_protocol, e.service = 99, "Bearer token", { name = "lunette" }
-  set_status(e, FAILURE, d.why)
-  set_severity(e, LOW)
+  local e = base(r, 3002, "Authentication", 3, "Identity & Access Management", table.unpack(SIGNING[r.what]))
+  e.user = { name = r.who ~= "" and r.who or "unknown", uid = d.sub }
+  e.service = { name = "lunette" }
+  e.auth_protocol_id, e.auth_protocol = 99, "Bearer token"
+  if d.how == "oidc" then e.auth_protocol_id, e.auth_protocol = 4, "OpenID" end
+  set_status(e, r.what == "sign-in refused" and FAILURE or SUCCESS, d.why)
+  if e.status_id == FAILURE then set_severity(e, LOW) end
   return e
 end
 
@@ -130,7 +134,7 @@ function ocsf.event(r)
   if not ok or type(d) ~= "table" then d = { text = r.detail } end
   local e
   if (r.what == "write" or r.what == "refused") and d.step then e = remediation(r, d)
-  elseif r.what == "sign-in refused" then e = sign_in(r, d)
+  elseif SIGNING[r.what] then e = sign_in(r, d)
   else e = management(r, d) end
   if r.what == "write" or r.what == "refused" then e.actor = actor(r) end
   e.unmapped = { what = r.what, detail = d, run = r.run ~= "" and r.run or nil }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPT_LISTEN = 256, OPT_STORE };
@@ -41,36 +40,11 @@ static int parse(int argc, char **argv, ln_app_opts *o, const char **listen_on) 
 
 /* ------------------------------------------------------------------ a socket */
 
-static bool no_socket(ln_err *err, const char *path) {
-  return ln_fail(err, "usage", LN_FINAL, "%s cannot be listened on: %s", path, strerror(errno));
-}
-
-/* One that was left there, and that nobody listens on, is replaced; nothing else is. */
-static bool make_way(const char *path, const struct sockaddr_un *at, ln_err *err) {
-  struct stat st;
-  if (lstat(path, &st) != 0) return true;
-  int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
-  bool left = fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 && errno == ECONNREFUSED;
-  if (fd >= 0) close(fd);
-  if (left) return unlink(path) == 0 || no_socket(err, path);
-  return ln_fail(err, "usage", LN_FINAL, "%s is there already: name another socket, or end who listens on it",
-                 path);
-}
-
-/* Only its owner can reach it, from its first moment on. */
+/* Only its owner can reach it. */
 static int listen_on_path(const char *path, ln_err *err) {
-  struct sockaddr_un at;
-  int folder = -1, fd = -1;
-  if (!ln_local_address(path, &at, &folder)) return no_socket(err, path), -1;
-  if (make_way(path, &at, err)) {
-    mode_t was = umask(0177);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 4) == 0;
-    if (!ok) no_socket(err, path);
-    umask(was);
-    if (!ok && fd >= 0) close(fd), fd = -1;
-  }
-  close(folder);
+  ln_err why = {0};
+  int fd = ln_local_socket(path, 0600, 4, &why);
+  if (fd < 0) ln_fail(err, "usage", LN_FINAL, "%s", why.message);
   return fd;
 }
 
@@ -86,7 +60,7 @@ static int serve_socket(ln_app *app, const char *path) {
     if (!ln_dap_serve(&app->g, peer, peer, &err)) ln_app_fail(&err);
     close(peer);
   }
-  no_socket(&err, path);
+  ln_fail(&err, "usage", LN_FINAL, "%s cannot be listened on: %s", path, strerror(errno));
   close(fd);
   return ln_app_fail(&err);
 }

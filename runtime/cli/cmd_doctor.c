@@ -4,6 +4,7 @@
 #include "cli/doctor.h"
 
 #include "engine/library.h"
+#include "engine/silence.h"
 #include "modules/connector.h"
 #include "server/seal.h"
 
@@ -90,19 +91,13 @@ static bool look_at_playbook(ln_doctor *d, ln_str module) {
   return ok;
 }
 
-static bool is_script(const ln_config *c, const char *path) {
-  for (size_t i = 0; i < c->scripts.n; i++)
-    if (ln_str_starts(ln_str_of(path), c->scripts.v[i])) return true;
-  return false;
-}
-
 static void look_at_scripts(ln_doctor *d) {
   ln_err err = {0};
   size_t playbooks = 0;
   ln_snapshot *s = ln_snapshot_take(&d->app.g, (ln_str){NULL, 0}, &err);
   if (!s) ln_doctor_say(d, LN_HEALTH_BAD, "scripts", "%s", err.message);
   for (size_t i = 0; s && i < ln_snapshot_count(s); i++)
-    if (is_script(d->app.config, ln_snapshot_path(s, i)))
+    if (ln_config_is_script(d->app.config, ln_str_of(ln_snapshot_path(s, i))))
       playbooks += look_at_playbook(d, ln_snapshot_name(s, i));
   ln_snapshot_drop(s);
   ln_doctor_say(d, playbooks ? LN_HEALTH_OK : LN_HEALTH_TODO, "scripts", "%zu playbooks%s", playbooks,
@@ -182,6 +177,25 @@ static void look_at_seal(ln_doctor *d) {
   else ln_doctor_say(d, LN_HEALTH_OK, "seal", "Landlock and seccomp are there: lunette serve seals itself");
 }
 
+static void say_heard(void *arg, const ln_intake_heard *h) {
+  ln_doctor *d = arg;
+  long long minutes = (ln_now_ms(d->app.g.loop->clock) - h->at_ms) / 60000;
+  const char *what = !h->silent            ? ""
+                     : h->name[0] == 'p' ? ": `poll.failed` in the log of lunette serve says why"
+                                         : ": does it still hand in alerts?";
+  if (!h->at_ms)
+    ln_doctor_say(d, LN_HEALTH_NOTE, "intake", "%s: nobody has served yet with this configuration", h->name);
+  else
+    ln_doctor_say(d, h->silent ? LN_HEALTH_TODO : LN_HEALTH_OK, "intake", "%s: nothing for %lld minutes%s",
+                  h->name, minutes, what);
+}
+
+static void look_at_intake(ln_doctor *d) {
+  ln_err err = {0};
+  if (!ln_silence_each(&d->app.g, say_heard, d, &err))
+    ln_doctor_say(d, LN_HEALTH_BAD, "intake", "%s", err.message);
+}
+
 /* Timers, signatures and journals go by it. */
 static void look_at_clock(ln_doctor *d) {
   struct timex t = {0};
@@ -202,6 +216,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_config(d);
   look_at_scripts(d);
   look_at_store(d);
+  look_at_intake(d);
   look_at_clock(d);
   look_at_seal(d);
   ln_doctor_connectors(d, only);

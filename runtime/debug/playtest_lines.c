@@ -58,14 +58,6 @@ static bool add(ln_coverage *c, ln_engine *g, ln_str source, ln_str path, ln_err
   return ln_host_run(g, l_look, &j, name, err);
 }
 
-static bool is_script(const ln_config *c, ln_str path) {
-  for (size_t i = 0; i < c->scripts.n; i++) {
-    ln_str root = c->scripts.v[i];
-    if (ln_str_starts(path, root) && path.n > root.n && path.p[root.n] == '/') return true;
-  }
-  return false;
-}
-
 bool ln_coverage_new(ln_coverage *c, ln_simset *s, ln_err *err) {
   ln_engine *g = &s->slot[0];
   size_t all = ln_snapshot_count(g->library);
@@ -76,7 +68,7 @@ bool ln_coverage_new(ln_coverage *c, ln_simset *s, ln_err *err) {
   for (size_t i = 0; i < all; i++) {
     ln_str source, path;
     if (!ln_snapshot_source(g->library, ln_snapshot_name(g->library, i), &source, &path, err)) return false;
-    if (is_script(s->config, path) && !add(c, g, source, path, err)) return false;
+    if (ln_config_is_script(s->config, path) && !add(c, g, source, path, err)) return false;
   }
   return true;
 }

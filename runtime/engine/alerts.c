@@ -201,18 +201,29 @@ static bool take_apply(ln_tx *tx, void *arg, ln_err *err) {
                                                  now, err));
 }
 
+/* How many are still to be decided.  What is committed may be seen, and its triggers asked, before we hear of
+** the commit. */
+static size_t undecided(taking *t) {
+  size_t n = 0;
+  for (size_t i = 0; i < t->n; i++) {
+    taken *d = &t->v[i];
+    if (!d->known || !d->fresh) continue;
+    d->decided = ln_deciding_is_over(t->a->deciding, d->id);
+    n += !d->decided;
+  }
+  return n;
+}
+
 static void taken_down(void *arg, const ln_err *err) {
   taking *t = arg;
   ln_alerts *a = t->a;
   ln_loop *l = a->g->loop;
-  size_t fresh = 0;
   a->with_writer--;
   a->bytes -= t->values.n;
   ln_buf_free(&t->values);
-  for (size_t i = 0; !err && i < t->n; i++) fresh += t->v[i].known && t->v[i].fresh;
-  t->undecided = fresh;
-  if (fresh) ln_deciding_soon(a->deciding);
-  if (err || !fresh || a->stopping) {
+  t->undecided = err ? 0 : undecided(t);
+  if (t->undecided) ln_deciding_soon(a->deciding);
+  if (!t->undecided || a->stopping) {
     answer(t, err);
     return;
   }

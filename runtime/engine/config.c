@@ -212,6 +212,21 @@ static bool read_tls(loaded *l, ln_str top, ln_err *err) {
          ln_fail(err, "config", LN_FINAL, "tls: both `cert` and `key` are wanted: the paths of PEM files");
 }
 
+/* As chmod has it: "0660". */
+static bool read_mode(loaded *l, ln_str top, ln_err *err) {
+  ln_vitem v;
+  int mode = 0;
+  if (!ln_v_get(top, LN_STR("listen_mode"), &v)) return true;
+  bool ok = v.tag == 'S' && v.s.n >= 3 && v.s.n <= 4;
+  for (size_t i = 0; ok && i < v.s.n; i++) {
+    ok = v.s.p[i] >= '0' && v.s.p[i] <= '7';
+    mode = 8 * mode + (v.s.p[i] - '0');
+  }
+  l->c.listen_mode = mode;
+  return (ok && mode <= 0777) ||
+         ln_fail(err, "config", LN_FINAL, "listen_mode is a socket's mode as chmod has it, such as \"0660\"");
+}
+
 /* Whether it listens beyond this machine is looked at where it listens. */
 static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   ln_vitem v;
@@ -220,7 +235,7 @@ static bool read_doors(loaded *l, ln_str top, ln_err *err) {
   l->c.metrics_open = ln_str_eq(metrics, LN_STR("open"));
   if (ln_v_get(top, LN_STR("metrics"), &v) && !l->c.metrics_open && !ln_str_eq(metrics, LN_STR("viewer")))
     return ln_fail(err, "config", LN_FINAL, "metrics is \"viewer\" or \"open\"");
-  return want_text(l, top, "listen", &l->c.listen, err) && read_tls(l, top, err);
+  return want_text(l, top, "listen", &l->c.listen, err) && read_mode(l, top, err) && read_tls(l, top, err);
 }
 
 static bool read_approvals(loaded *l, ln_str top, ln_err *err) {
@@ -308,6 +323,13 @@ static bool is_loopback(ln_str host) {
   return inet_pton(AF_INET6, z, v6) == 1 && memcmp(v6, one, sizeof one) == 0;
 }
 
+bool ln_config_is_url(ln_str url, bool *loopback) {
+  ln_str host = ln_config_host(url);
+  *loopback = host.n && is_loopback(host);
+  return host.n &&
+         (ln_str_starts(url, LN_STR("https://")) || (ln_str_starts(url, LN_STR("http://")) && *loopback));
+}
+
 /* The members that only the connector itself knows. */
 static bool own_further(loaded *l, ln_str object, ln_str *out) {
   static const char *const ours[] = {"pace", "url", "writes"};
@@ -339,8 +361,7 @@ static bool read_connector(loaded *l, ln_str name, ln_str value, ln_err *err) {
   if (!ln_config_host(k.url).n)
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: `url` must be https://HOST, without names, blanks or #", k.name.p);
-  k.loopback = is_loopback(ln_config_host(k.url));
-  if (!ln_str_starts(url, LN_STR("https://")) && !(ln_str_starts(url, LN_STR("http://")) && k.loopback))
+  if (!ln_config_is_url(k.url, &k.loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "connectors.%s: the address must be https:// (http:// only on loopback)", k.name.p);
   k.writes = k.loopback ? LN_WRITES_ALLOW : LN_WRITES_NEVER;
@@ -416,18 +437,20 @@ static bool each_member(loaded *l, ln_str top, const char *key,
 /* One of `secret` (it signs) and `token`, with the header that carries it. */
 static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *err) {
   static const char *const known[] = {"secret", "token",  "header",    "prefix", "time",
-                                      "signs",  "window", "challenge", NULL};
+                                      "signs",  "window", "challenge", "silent", NULL};
   char where[100];
   ln_str signs = ln_v_get_str(part(value, "secret"), "secret");
   ln_str token = ln_v_get_str(part(value, "token"), "secret");
-  int64_t us = s->window_ms * 1000;
+  int64_t us = s->window_ms * 1000, silent_us = s->silent_ms * 1000;
   snprintf(where, sizeof where, "intake.sources.%.60s", s->name.p);
   if (!known_only(value, where, known, err) || !want_text(l, value, "header", &s->header, err) ||
       !want_text(l, value, "prefix", &s->prefix, err) || !want_text(l, value, "time", &s->time, err) ||
       !want_text(l, value, "signs", &s->signs, err) ||
-      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err))
+      !want_text(l, value, "challenge", &s->challenge, err) || !want_us(value, "window", &us, err) ||
+      !want_us(value, "silent", &silent_us, err))
     return false;
   s->window_ms = us / 1000;
+  s->silent_ms = silent_us / 1000;
   s->token = token.n > 0;
   s->secret = own_str(l, token.n ? token : signs);
   if ((signs.n > 0) == (token.n > 0) || !s->header.n)
@@ -441,7 +464,8 @@ static bool fill_source(loaded *l, ln_source_config *s, ln_str value, ln_err *er
 
 static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
   enum { WINDOW_MS = 300000 };
-  ln_source_config s = {.name = own_str(l, name), .window_ms = WINDOW_MS};
+  ln_source_config s = {
+      .name = own_str(l, name), .window_ms = WINDOW_MS, .silent_ms = l->c.intake_silent_ms};
   if (!fill_source(l, &s, value, err)) return false;
   ln_source_config *v = realloc(l->c.sources, (l->c.n_sources + 1) * sizeof *v);
   if (!v) return ln_fail(err, "memory", LN_AGAIN, "no memory for the configuration");
@@ -451,10 +475,13 @@ static bool read_source(loaded *l, ln_str name, ln_str value, ln_err *err) {
 }
 
 static bool read_intake(loaded *l, ln_str top, ln_err *err) {
-  static const char *const known[] = {"folder", "poll", "sources", NULL};
+  static const char *const known[] = {"folder", "poll", "silent", "sources", NULL};
   ln_str i = part(top, "intake");
+  int64_t silent_us = 0;
   if (!i.n) return true;
-  return known_only(i, "intake", known, err) && want_text(l, i, "folder", &l->c.intake_folder, err) &&
+  if (!known_only(i, "intake", known, err) || !want_us(i, "silent", &silent_us, err)) return false;
+  l->c.intake_silent_ms = silent_us / 1000;
+  return want_text(l, i, "folder", &l->c.intake_folder, err) &&
          want_list(l, i, "poll", &l->c.intake_poll, err) && each_member(l, i, "sources", read_source, err);
 }
 
@@ -471,9 +498,7 @@ static bool check_traces(loaded *l, ln_err *err) {
   ln_traces_config *t = &l->c.traces;
   ln_str host = ln_config_host(t->url);
   const ln_credential *k = ln_config_credential(&l->c, t->auth);
-  t->loopback = is_loopback(host);
-  if (!host.n || (!ln_str_starts(t->url, LN_STR("https://")) &&
-                  !(ln_str_starts(t->url, LN_STR("http://")) && t->loopback)))
+  if (!host.n || !ln_config_is_url(t->url, &t->loopback))
     return ln_fail(err, "config", LN_FINAL,
                    "traces: `url` must be https://HOST/v1/traces (http:// only on loopback)");
   if (!t->auth.n) return true;
@@ -501,12 +526,78 @@ static bool read_traces(loaded *l, ln_str top, ln_err *err) {
   return check_traces(l, err);
 }
 
+/* ------------------------------------------------------------------ where people sign in */
+
+static bool read_roles(loaded *l, ln_str oidc, ln_err *err) {
+  static const char *const known[] = {"claim", "viewer", "operator", "approver", "admin", NULL};
+  ln_oidc_config *o = &l->c.oidc;
+  ln_str r = part(oidc, "roles");
+  o->roles_claim = LN_STR("groups");
+  if (r.n &&
+      (!known_only(r, "oidc.roles", known, err) || !want_text(l, r, "claim", &o->roles_claim, err) ||
+       !want_list(l, r, "viewer", &o->viewer, err) || !want_list(l, r, "operator", &o->operators, err) ||
+       !want_list(l, r, "approver", &o->approver, err) || !want_list(l, r, "admin", &o->admin, err)))
+    return false;
+  return o->viewer.n + o->operators.n + o->approver.n + o->admin.n ||
+         ln_fail(err, "config", LN_FINAL,
+                 "oidc.roles: nobody could sign in: say which groups make which role, "
+                 "such as operator = { \"soc\" }");
+}
+
+/* It is what the provider leads browsers back to, so it has nothing behind the port. */
+static bool read_public(loaded *l, ln_str object, const char *where, ln_err *err) {
+  bool near;
+  ln_str p;
+  if (!want_text(l, object, "public", &l->c.public_url, err)) return false;
+  p = l->c.public_url;
+  ptrdiff_t at = ln_str_find(p, LN_STR("://"));
+  bool ok = !p.n || (ln_config_is_url(p, &near) && !memchr(p.p + at + 3, '/', p.n - (size_t)at - 3) &&
+                     !memchr(p.p, '?', p.n));
+  return ok ||
+         ln_fail(err, "config", LN_FINAL,
+                 "%s.public is where browsers find Lunette: https://HOST[:PORT], without a path", where);
+}
+
+static bool check_scopes(const ln_list *scopes, ln_err *err) {
+  for (size_t i = 0; i < scopes->n; i++)
+    for (size_t k = 0; k <= scopes->v[i].n; k++)
+      if (!scopes->v[i].n || (k < scopes->v[i].n && (unsigned char)scopes->v[i].p[k] <= ' '))
+        return ln_fail(err, "config", LN_FINAL, "oidc.scopes: each is one word");
+  return true;
+}
+
+static bool read_oidc(loaded *l, ln_str top, ln_err *err) {
+  static const char *const known[] = {"issuer", "client_id", "client_secret", "scopes", "claim",
+                                      "domain", "roles",     "name",          "public", NULL};
+  ln_oidc_config *o = &l->c.oidc;
+  ln_str s = part(top, "oidc");
+  ln_vitem v;
+  if (!s.n) return true;
+  o->claim = LN_STR("preferred_username");
+  if (!known_only(s, "oidc", known, err) || !want_text(l, s, "issuer", &o->issuer, err) ||
+      !want_text(l, s, "client_id", &o->client_id, err) || !want_text(l, s, "claim", &o->claim, err) ||
+      !want_text(l, s, "domain", &o->domain, err) || !want_text(l, s, "name", &o->name, err) ||
+      !want_list(l, s, "scopes", &o->scopes, err) || !check_scopes(&o->scopes, err) ||
+      !read_public(l, s, "oidc", err) || !read_roles(l, s, err))
+    return false;
+  o->secret = own_str(l, ln_v_get_str(part(s, "client_secret"), "secret"));
+  if (ln_v_get(s, LN_STR("client_secret"), &v) && !o->secret.n)
+    return ln_fail(err, "config", LN_FINAL, "oidc.client_secret = secret \"NAME\" is wanted: it is no text");
+  if (!ln_config_is_url(o->issuer, &o->loopback) || memchr(o->issuer.p, '?', o->issuer.n) || !o->client_id.n)
+    return ln_fail(
+        err, "config", LN_FINAL,
+        "oidc: issuer = \"https://…\" (exactly as the provider spells it) and client_id are wanted");
+  if (!o->name.n) o->name = own_str(l, ln_config_host(o->issuer));
+  return true;
+}
+
 static bool read_all(loaded *l, ln_err *err) {
   static const char *const known[] = {"store",           "scripts",   "listen", "connectors",  "playbooks",
+                                      "listen_mode",
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      "traces",          "seal",      NULL};
+                                      "traces",          "oidc",      "seal",    NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -519,7 +610,7 @@ static bool read_all(loaded *l, ln_err *err) {
          read_secrets(l, top, err) && read_seal(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
-         read_traces(l, top, err);
+         read_traces(l, top, err) && read_oidc(l, top, err);
 }
 
 /* ------------------------------------------------------------------ running the file */
@@ -624,6 +715,7 @@ static void find_shipped(loaded *l, const char *what, ln_list *list) {
 static void set_defaults(loaded *l) {
   l->c.store = LN_STR("sqlite:lunette.db");
   l->c.listen = LN_STR("127.0.0.1:7059");
+  l->c.listen_mode = 0660;
   l->c.memory = (size_t)64 << 20;
   l->c.response = (size_t)16 << 20;
   l->c.slice_us = 5000;
@@ -670,7 +762,8 @@ void ln_config_free(ln_config *c) {
   if (!l) return;
   ln_list *lists[] = {&c->scripts, &c->stdlib, &c->connectors_path, &c->egress, &c->files, &c->allow_sha256,
                       &c->allow_path, &c->protect_host, &c->protect_user, &c->unasked, &c->intake_poll,
-                      &c->secrets_helper};
+                      &c->secrets_helper, &c->oidc.scopes, &c->oidc.viewer, &c->oidc.operators,
+                      &c->oidc.approver, &c->oidc.admin};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]->v);
   for (size_t i = 0; i < c->n_credentials; i++) free(c->credentials[i].hosts.v);
   for (size_t i = 0; i < l->n_texts; i++) free(l->texts[i]);
@@ -699,6 +792,21 @@ const ln_credential *ln_config_credential(const ln_config *c, ln_str name) {
   for (size_t i = 0; i < c->n_credentials; i++)
     if (ln_str_eq(c->credentials[i].name, name)) return &c->credentials[i];
   return NULL;
+}
+
+static bool is_below(const ln_list *roots, ln_str path) {
+  for (size_t i = 0; i < roots->n; i++) {
+    ln_str root = roots->v[i];
+    while (root.n && root.p[root.n - 1] == '/') root.n--;
+    if (ln_str_starts(path, root) && path.n > root.n && path.p[root.n] == '/') return true;
+  }
+  return false;
+}
+
+bool ln_config_is_script(const ln_config *c, ln_str path) { return is_below(&c->scripts, path); }
+
+bool ln_config_is_library(const ln_config *c, ln_str path) {
+  return !is_below(&c->scripts, path) && (is_below(&c->stdlib, path) || is_below(&c->connectors_path, path));
 }
 
 bool ln_config_all_near(const ln_config *c) {

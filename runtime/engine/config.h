@@ -33,6 +33,7 @@ typedef struct ln_source_config {
   ln_str time, signs;                                    /* the header with the time; "{time}.{body}"       */
   ln_str challenge;                                      /* the header by which it asks whether it may      */
   int64_t window_ms;
+  int64_t silent_ms;                                     /* so long nothing may come of it; 0: ever         */
 } ln_source_config;
 
 typedef enum ln_seal_want { LN_SEAL_BEST, LN_SEAL_REQUIRED, LN_SEAL_OFF } ln_seal_want;
@@ -48,10 +49,24 @@ typedef struct ln_traces_config {
   ln_tell tell;
 } ln_traces_config;
 
+/* Where people sign in: an OpenID provider, and what its claims make of them. */
+typedef struct ln_oidc_config {
+  ln_str issuer, client_id;                              /* issuer "": nowhere                              */
+  ln_str secret;                                         /* its name; "": the client has none               */
+  bool loopback;                                         /* the issuer is on this machine                   */
+  ln_str name;                                           /* for the page that offers it                     */
+  ln_list scopes;                                        /* besides "openid"                                */
+  ln_str claim, domain;                                  /* which one is the name; less "@" and domain      */
+  ln_str roles_claim;
+  ln_list viewer, operators, approver, admin;            /* which values of that one make which role        */
+} ln_oidc_config;
+
 typedef struct ln_config {
   ln_str file;                                           /* "" : defaults                                   */
-  ln_str store, listen;                                  /* listen "": no HTTP                              */
+  ln_str store, listen;                                  /* listen "": no HTTP; "unix:PATH": a Unix socket  */
   bool listens;                                          /* it says where; else that is the usual address   */
+  ln_str public_url;                                     /* "https://ir.example", as browsers know it; ""   */
+  int listen_mode;                                       /* of a Unix socket                                */
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
@@ -74,8 +89,10 @@ typedef struct ln_config {
   ln_str secrets_key;                                    /* the vault's key file; "": see engine/secret.h   */
   ln_str audit_checkpoints, audit_key;                   /* files; "": none, and beside the store           */
   ln_source_config *sources; size_t n_sources;
+  ln_oidc_config oidc;
   ln_str intake_folder;                                  /* "": none is watched                             */
   ln_list intake_poll;                                   /* connectors whose alerts are asked for           */
+  int64_t intake_silent_ms;                              /* of the folder, and where a source says nothing  */
   ln_traces_config traces;
 } ln_config;
 
@@ -86,11 +103,15 @@ void ln_config_free(ln_config *c);
 const ln_connector_config *ln_config_connector(const ln_config *c, ln_str name); /* NULL: none              */
 /* How many times faster the vendor of a dotted name ("okta.users") lives: its `pace`; 1: no connector's. */
 int64_t ln_config_pace(const ln_config *c, ln_str name);
+bool ln_config_is_script(const ln_config *c, ln_str path); /* a file below one of the folders of `scripts`  */
+bool ln_config_is_library(const ln_config *c, ln_str path); /* below `stdlib`, `connectors_path`; no script */
 bool ln_config_all_near(const ln_config *c);             /* every connector is on loopback, or simulated    */
 bool ln_config_is_near(const ln_config *c, ln_str connector); /* it is, or it is not configured            */
 /* Is every connector of a playbook's `uses` (an encoded list)?  A playbook in there may use any. */
 bool ln_config_uses_near(const ln_config *c, ln_str uses);
 ln_str ln_config_host(ln_str url);                       /* of a configured address: "127.0.0.1"           */
+/* Plainly scheme, host, port and path: https, or http on loopback (*loopback: that it is). */
+bool ln_config_is_url(ln_str url, bool *loopback);
 const ln_credential *ln_config_credential(const ln_config *c, ln_str name);
 /* For run --sim: forgets the configured connectors, then one at a time adds a simulated one at
 ** "https://NAME.sim", with the keys that reach it; writes allowed, as on loopback. */

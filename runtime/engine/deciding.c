@@ -30,6 +30,8 @@ struct ln_deciding {
   void (*decided)(void *arg, int64_t alert);
   void *arg;
   int64_t at;                                            /* alerts up to this one are with the writer       */
+  int64_t asked;                                         /* the newest whose triggers were asked            */
+  struct decision *with_writer;
   size_t under_way;
   bool posted, stopping, failed;
   ln_timer again;
@@ -46,6 +48,7 @@ typedef struct wanted {
 
 typedef struct decision {
   ln_deciding *d;
+  struct decision *next;                                 /* of those with the writer                        */
   int64_t alert, now_ms;
   ln_buf value, by, rule, trace;
   wanted *v;
@@ -210,12 +213,19 @@ static void log_one(const decision *x, const wanted *w) {
   else if (!w->joined) ln_log(LN_WARN, "trigger.paused", "alert=%lld playbook=%s", alert, of);
 }
 
+static void leave(decision *x) {
+  decision **at = &x->d->with_writer;
+  while (*at != x) at = &(*at)->next;
+  *at = x->next;
+  x->d->under_way--;
+}
+
 static void look(void *arg);
 
 static void decided(void *arg, const ln_err *err) {
   decision *x = arg;
   ln_deciding *d = x->d;
-  d->under_way--;
+  leave(x);
   if (err) {
     ln_log(LN_ERROR, "trigger.store", "alert=%lld error=%s", (long long)x->alert, err->message);
     ln_snapshot_forget(d->g);
@@ -227,7 +237,7 @@ static void decided(void *arg, const ln_err *err) {
     if (w->joined) tell_run(d->g, w);
     log_one(x, w);
   }
-  if (!err && !d->stopping) ln_sched_nudge(d->g->sched), d->decided(d->arg, x->alert);
+  if (!err && x->n && !d->stopping) ln_sched_nudge(d->g->sched), d->decided(d->arg, x->alert);
   decision_free(x);
   if (d->under_way == 0) d->at = 0;                      /* what failed, or was released, comes again */
   if (!d->failed) ln_deciding_soon(d);
@@ -342,6 +352,7 @@ static bool decide_one(void *arg, const ln_alert_row *row) {
   n->found = true;
   n->x = decision_new(n->d, row, n->err);
   n->d->at = row->id;
+  if (n->d->asked < row->id) n->d->asked = row->id;
   return false;
 }
 
@@ -353,9 +364,15 @@ static bool decide_next(ln_deciding *d, bool *found, ln_err *err) {
   *found = n.found;
   if (!n.found) return true;
   if (!n.x) return false;
-  if (ln_writer_submit(d->g->store, d->g->loop, decide_apply, decided, n.x)) return d->under_way++, true;
-  decision_free(n.x);
-  return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
+  if (!ln_writer_submit(d->g->store, d->g->loop, decide_apply, decided, n.x)) {
+    decision_free(n.x);
+    return ln_fail(err, "memory", LN_AGAIN, "no memory for a job of the writer");
+  }
+  n.x->next = d->with_writer;
+  d->with_writer = n.x;
+  d->under_way++;
+  if (!n.x->n) d->decided(d->arg, n.x->alert);           /* nobody wants it: there is nothing to wait for   */
+  return true;
 }
 
 /* One alert a turn of the loop: `on` may take long, and others want the loop, too. */
@@ -384,6 +401,13 @@ static void again(void *arg) {
 
 void ln_deciding_soon(ln_deciding *d) {
   if (d && !d->posted && !d->stopping && !d->failed) d->posted = ln_post(d->g->loop, look, d);
+}
+
+/* They are asked in the order in which they are committed. */
+bool ln_deciding_is_over(const ln_deciding *d, int64_t alert) {
+  for (const decision *x = d->with_writer; x; x = x->next)
+    if (x->alert == alert) return x->n == 0;
+  return alert <= d->asked;
 }
 
 ln_deciding *ln_deciding_start(ln_engine *g, void (*fn)(void *arg, int64_t alert), void *arg, ln_err *err) {

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/watch.h"
+#include "engine/silence.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -142,7 +143,10 @@ static bool read_file(int fd, ln_buf *out, ln_err *err) {
 }
 
 static bool hand_in(ln_dropbox *d, const char *name, ln_str text, ln_err *err) {
-  const ln_alert_from from = {.by = LN_STR("folder"), .source = LN_STR("folder")};
+  char cursor[LN_INTAKE_NAME];
+  ln_alert_from from = {.by = LN_STR("folder"), .source = LN_STR("folder")};
+  ln_intake_cursor("folder", (ln_str){NULL, 0}, cursor);
+  if (d->g->config->intake_silent_ms) from.cursor = ln_str_of(cursor);
   dropped *f = calloc(1, sizeof *f);
   if (!f) return ln_fail(err, "memory", LN_AGAIN, "no memory for a file");
   f->d = d;

@@ -169,9 +169,9 @@ static int64_t cursor_of(const poll *p) {
   char name[80];
   snprintf(name, sizeof name, "poll:%s", p->name);
   ln_buf_init(&b, 64);
-  int64_t at = ln_store_cursor(p->all->g->store, ln_str_of(name), &b, &quiet) && b.n && ln_buf_addc(&b, '\0')
-                   ? strtoll(b.p, NULL, 10)
-                   : now_of(p);                          /* from the first look on                          */
+  bool read = ln_store_cursor(p->all->g->store, ln_str_of(name), &b, NULL, &quiet) && b.n;
+  int64_t at = now_of(p);                                /* from the first look on                          */
+  if (read && ln_buf_addc(&b, '\0')) at = strtoll(b.p, NULL, 10);
   ln_buf_free(&b);
   return at;
 }

@@ -40,6 +40,11 @@ ln_str ln_run_true_state(const ln_store *s, const ln_run_row *row) {
   return dead ? LN_STR("waiting") : LN_STR("running");
 }
 
+ln_str ln_run_waits_for(const ln_store *s, const ln_run_row *row) {
+  if (!ln_str_eq(ln_run_true_state(s, row), LN_STR("waiting"))) return (ln_str){NULL, 0};
+  return is_under_way(row->state) ? LN_STR("interrupted") : ln_v_get_str(row->waiting, "for");
+}
+
 bool ln_run_is_state(ln_str word) {
   static const char *const states[] = {"running", "waiting", "completed", "failed", "cancelled"};
   for (size_t i = 0; i < sizeof states / sizeof *states; i++)
@@ -58,6 +63,7 @@ void ln_run_row_json(const ln_store *s, const ln_run_row *row, ln_json *j) {
   text(j, "playbook", row->playbook);
   text(j, "state", ln_run_true_state(s, row));
   text_or_null(j, "outcome", row->outcome);
+  text_or_null(j, "for", ln_run_waits_for(s, row));
   moment(j, "started", row->created_ms);
   text(j, "started_by", row->started_by);
   moment(j, "finished", row->finished_ms);

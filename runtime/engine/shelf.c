@@ -9,14 +9,6 @@
 
 enum { MOST = 64 << 20 };
 
-static bool is_script(const ln_config *c, const char *path) {
-  for (size_t i = 0; i < c->scripts.n; i++) {
-    ln_str folder = c->scripts.v[i];
-    if (ln_str_starts(ln_str_of(path), folder) && path[folder.n] == '/') return true;
-  }
-  return false;
-}
-
 static bool put_declared(ln_engine *g, ln_str module, ln_buf *out) {
   ln_declared d;
   ln_err quiet = {0};
@@ -32,7 +24,8 @@ bool ln_shelf_playbooks(ln_engine *g, ln_buf *encoded, ln_err *err) {
   if (!s) return false;
   ln_buf_init(&items, MOST);
   for (size_t i = 0; i < ln_snapshot_count(s); i++)
-    if (is_script(g->config, ln_snapshot_path(s, i))) n += put_declared(g, ln_snapshot_name(s, i), &items);
+    if (ln_config_is_script(g->config, ln_str_of(ln_snapshot_path(s, i))))
+      n += put_declared(g, ln_snapshot_name(s, i), &items);
   size_t mark = ln_v_begin(encoded, 'A', n);
   ln_buf_add(encoded, ln_buf_view(&items));
   ln_v_end(encoded, mark);

@@ -126,13 +126,12 @@ static int l_ask(lua_State *L) {
 /* ------------------------------------------------------------------ which there are */
 
 /* Does a module's text speak of a trigger at all?  Loading every library to find out would cost more. */
-static bool may_trigger(ln_snapshot *s, ln_str module) {
+static bool may_trigger(const ln_config *c, ln_snapshot *s, ln_str module) {
   ln_str source, at;
   ln_err quiet = {0};
   if (!ln_snapshot_source(s, module, &source, &at, &quiet)) return false;
-  return ln_str_find(source, LN_STR("playbook")) >= 0 &&
-         (ln_str_find(source, LN_STR("on")) >= 0 || ln_str_find(source, LN_STR("every")) >= 0) &&
-         ln_str_find(at, LN_STR("/stdlib/")) < 0;
+  return !ln_config_is_library(c, at) && ln_str_find(source, LN_STR("playbook")) >= 0 &&
+         (ln_str_find(source, LN_STR("on")) >= 0 || ln_str_find(source, LN_STR("every")) >= 0);
 }
 
 /* Appends the module, if it is a playbook that something starts, or if that cannot be told. */
@@ -157,7 +156,7 @@ ln_triggers *ln_triggers_new(ln_engine *g, ln_err *err) {
   ok = ok && (t->run = ln_scratch_new(g, true, err));
   for (size_t i = 0; ok && i < ln_snapshot_count(t->run->scripts); i++) {
     ln_str module = ln_snapshot_name(t->run->scripts, i);
-    if (may_trigger(t->run->scripts, module)) ok = add(t, module, err);
+    if (may_trigger(g->config, t->run->scripts, module)) ok = add(t, module, err);
   }
   if (ok) return t;
   ln_triggers_free(t);

@@ -14,7 +14,8 @@ typedef struct ln_api ln_api;                            /* until it is answered
 typedef bool (*ln_api_fn)(ln_api *a, ln_err *err);
 
 typedef struct ln_field {                                /* of a query, or of a body                        */
-  const char *name;                                      /* NULL ends a list                                */
+  const char *name;                                      /* NULL ends a list; "*" in a query: others are
+                                                            passed over, not refused                        */
   const char *type;                                      /* "string" "integer" "boolean" "object" "array"
                                                             "any", or the words that may be: "yes|no"      */
   bool required;
@@ -48,6 +49,10 @@ ln_str ln_api_query(const ln_api *a, const char *name);  /* decoded; {NULL,0}: n
 ln_str ln_api_header(const ln_api *a, const char *name); /* {NULL,0}: not sent, or sent twice               */
 ln_str ln_api_body(const ln_api *a);                     /* an encoded object; "" where there was none      */
 
+bool ln_api_secure(const ln_api *a);                     /* do browsers reach us by https?                  */
+struct ln_oidc *ln_api_oidc(const ln_api *a);            /* NULL: people do not sign in at a provider       */
+ln_str ln_api_public(const ln_api *a);                   /* the address that they know; "": not configured  */
+
 /* --- answering, once --- */
 /* A header of the answer to come; copied.  Quiet when there is no room: there are eight. */
 void ln_api_say(ln_api *a, const char *name, ln_str value);
@@ -62,13 +67,15 @@ bool ln_api_do(ln_api *a, ln_str request);
 void ln_api_status(ln_api *a, int status);
 /* An error as RFC 9457 has it; for handlers that answer later. */
 void ln_api_problem(ln_api *a, const ln_err *err);
+/* For handlers that answer later: calls gone(arg) should the server end before the answer; NULL: no more. */
+void ln_api_on_gone(ln_api *a, void (*gone)(void *arg), void *arg);
 /* Becomes a stream of the media type: NULL when it cannot be (then nothing was answered). */
 ln_stream *ln_api_stream(ln_api *a, const char *type, size_t most, void (*gone)(void *arg), void *arg);
 
 /* Which HTTP status an error's code is. */
 int ln_api_status_of(const ln_err *err);
 
-/* openapi.c: the description, made from the table; appended to out. */
-void ln_openapi(ln_json *j);
+/* openapi.c: the description, made from the table.  cookie: what a session's is called. */
+void ln_openapi(ln_json *j, const char *cookie);
 
 #endif

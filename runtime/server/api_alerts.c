@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/alerts.h"
 #include "engine/rows.h"
+#include "engine/silence.h"
 #include "engine/webhook.h"
 
 #include <stdio.h>
@@ -63,7 +64,7 @@ bool ln_api_alerts_take(ln_api *a, ln_err *err) {
   const ln_source_config *s = NULL;
   ln_webhook w = {.until_ms = 0};
   ln_err why = {0};
-  char by[160];
+  char by[160], cursor[LN_INTAKE_NAME];
   snprintf(by, sizeof by, "%s", ln_api_caller(a)->name);
   if (ln_api_caller(a)->role == LN_ROLE_NONE) {
     if (!(s = source_of(a)))
@@ -74,6 +75,10 @@ bool ln_api_alerts_take(ln_api *a, ln_err *err) {
   }
   ln_alert_from from = {.by = ln_str_of(by), .source = source, .mark = ln_str_of(w.mark),
                         .mark_until_ms = w.until_ms, .trace = ln_api_header(a, "traceparent")};
+  if (s && s->silent_ms) {                               /* it is heard of */
+    ln_intake_cursor("source", s->name, cursor);
+    from.cursor = ln_str_of(cursor);
+  }
   return ln_alerts_take(ln_service_alerts(ln_api_service(a)), body, &from, taken, a, err);
 }
 

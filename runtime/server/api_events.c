@@ -10,7 +10,7 @@ bool ln_api_events(ln_api *a, ln_err *err) {
     return ln_api_text(a, "text/event-stream", (ln_str){NULL, 0});
   if (last.n && last.n < sizeof id) memcpy(id, last.p, last.n);
   bool given = last.n > 0; /* one that is too long is one that is not known */
-  ln_listener *l = ln_listener_new(e, err);
+  ln_listener *l = ln_listener_new(e, ln_api_caller(a), err);
   if (!l) return false;
   ln_stream *t = ln_api_stream(a, "text/event-stream", LN_EVENTS_MOST, ln_listener_gone, l);
   if (!t) {

@@ -3,15 +3,17 @@
 #include "server/handlers.h"
 
 #include "engine/drift.h"
+#include "engine/silence.h"
 #include "engine/traces.h"
 #include "net/vendor.h"
 #include "server/tallies.h"
 
 #include <stdio.h>
 
-typedef struct health {
+typedef struct health { /* what is wrong */
   bool store, frozen, scripts, stopping;
-} health; /* what is wrong                  */
+  ln_buf silent;                                         /* names, a line each; not to be freed when empty  */
+} health;
 
 static bool is_frozen(void *arg, const ln_freeze *f) {
   (void)f;
@@ -24,10 +26,17 @@ static void is_stale(void *arg, const ln_stale *s) {
   ((health *)arg)->scripts = true;
 }
 
+static void is_silent(void *arg, const ln_intake_heard *i) {
+  if (i->silent) ln_buf_addf(&((health *)arg)->silent, "silent: %s\n", i->name);
+}
+
+/* silent is the caller's to free. */
 static health look(const ln_api *a) {
   health h = {.store = false};
   ln_err quiet = {0};
-  h.store = !ln_store_freezes(ln_api_engine(a)->store, is_frozen, &h, &quiet);
+  ln_buf_init(&h.silent, 1 << 16);
+  h.store = !ln_store_freezes(ln_api_engine(a)->store, is_frozen, &h, &quiet) ||
+            !ln_silence_each(ln_api_engine(a), is_silent, &h, &quiet);
   ln_reload_stale(ln_service_scripts(ln_api_service(a)), (ln_str){NULL, 0}, is_stale, &h);
   return h;
 }
@@ -37,7 +46,8 @@ static bool answer(ln_api *a, const health *h, ln_err *err) {
     const char *name;
     bool wrong;
   } all[] = {{"store", h->store}, {"frozen", h->frozen}, {"scripts", h->scripts}, {"stopping", h->stopping}};
-  bool wrong = false;
+  bool wrong = h->silent.n > 0;
+  ln_str line, rest = ln_buf_view(&h->silent);
   ln_buf b;
   ln_json j;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) wrong |= all[i].wrong;
@@ -50,6 +60,10 @@ static bool answer(ln_api *a, const health *h, ln_err *err) {
   ln_json_open(&j, '[');
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i].wrong) ln_json_strz(&j, all[i].name);
+  while (rest.n) {
+    ln_str_cut(rest, '\n', &line, &rest);
+    ln_json_str(&j, line);
+  }
   ln_json_close(&j, ']');
   ln_json_close(&j, '}');
   bool ok = ln_buf_ok(&b, err);
@@ -61,13 +75,17 @@ static bool answer(ln_api *a, const health *h, ln_err *err) {
 
 bool ln_api_health(ln_api *a, ln_err *err) {
   health h = look(a);
-  return answer(a, &h, err);
+  bool ok = answer(a, &h, err);
+  ln_buf_free(&h.silent);
+  return ok;
 }
 
 bool ln_api_ready(ln_api *a, ln_err *err) {
   health h = look(a);
   h.stopping = ln_service_is_draining(ln_api_service(a));
-  return answer(a, &h, err);
+  bool ok = answer(a, &h, err);
+  ln_buf_free(&h.silent);
+  return ok;
 }
 
 /* ------------------------------------------------------------------ metrics */
@@ -161,6 +179,26 @@ static void put_vendors(ln_engine *g, ln_buf *out) {
   }
 }
 
+typedef struct gauging { ln_buf *out; int64_t now_ms; bool silent; } gauging;
+
+static void gauge_intake(void *arg, const ln_intake_heard *i) {
+  const gauging *g = arg;
+  ln_buf_addf(g->out, "lunette_intake_%s{intake=\"", g->silent ? "silent" : "quiet_seconds");
+  ln_tallies_label(g->out, ln_str_of(i->name));
+  ln_buf_addf(g->out, "\"} %lld\n",
+              (long long)(g->silent ? i->silent : i->at_ms ? (g->now_ms - i->at_ms) / 1000 : 0));
+}
+
+static bool put_intake(ln_engine *g, ln_buf *out, ln_err *err) {
+  gauging v = {.out = out, .now_ms = ln_now_ms(g->loop->clock)};
+  put_head(out, "lunette_intake_quiet_seconds", "gauge",
+           "For how long nothing has come by a way in that can be silent.");
+  if (!ln_silence_each(g, gauge_intake, &v, err)) return false;
+  v.silent = true;
+  put_head(out, "lunette_intake_silent", "gauge", "1 while that is for too long.");
+  return ln_silence_each(g, gauge_intake, &v, err);
+}
+
 static void put_counter(ln_buf *out, const char *name, const char *help, uint64_t v) {
   put_head(out, name, "counter", help);
   ln_buf_addf(out, "%s_total %llu\n", name, (unsigned long long)v);
@@ -196,11 +234,11 @@ static void count_stale(void *arg, const ln_stale *s) {
 bool ln_api_metrics(ln_api *a, ln_err *err) {
   ln_engine *g = ln_api_engine(a);
   ln_service *s = ln_api_service(a);
-  health h = look(a);
   int64_t stale = 0;
   ln_buf b;
   if (!g->config->metrics_open && !ln_role_may(ln_api_caller(a)->role, LN_ROLE_VIEWER))
     return ln_fail(err, "unauthorised", LN_FINAL, "Authorization: Bearer TOKEN is wanted: lunette token add");
+  health h = look(a);
   ln_reload_stale(ln_service_scripts(s), (ln_str){NULL, 0}, count_stale, &stale);
   ln_buf_init(&b, (size_t)1 << 20);
   ln_tallies_put(ln_service_tallies(s), &b);
@@ -210,7 +248,9 @@ bool ln_api_metrics(ln_api *a, ln_err *err) {
   put_traces(g, &b);
   put_gauge(&b, "lunette_frozen", "1 while anything is frozen.", h.frozen);
   put_gauge(&b, "lunette_scripts_stale", "Scripts that are not used as they are on the disk.", stale);
-  bool ok = put_runs(g, ln_service_sched(s), &b, err) && ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
+  ln_buf_free(&h.silent);
+  bool ok = put_intake(g, &b, err) && put_runs(g, ln_service_sched(s), &b, err) &&
+            ln_buf_addz(&b, "# EOF\n") && ln_buf_ok(&b, err);
   if (ok) ln_api_text(a, "application/openmetrics-text; version=1.0.0; charset=utf-8", ln_buf_view(&b));
   ln_buf_free(&b);
   return ok;

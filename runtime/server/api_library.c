@@ -1,6 +1,7 @@
 /* api_library.c: the scripts that are loaded: playbooks, what D3FEND says of them; and the API's description.
 ** Looking at every script takes a while: what came of it is kept for as long as the snapshot is the same. */
 #include "server/handlers.h"
+#include "server/session.h"
 
 #include "base/units.h"
 #include "engine/library.h"
@@ -82,7 +83,7 @@ bool ln_api_openapi(ln_api *a, ln_err *err) {
   ln_json j;
   ln_buf_init(&b, (size_t)1 << 20);
   ln_json_init(&j, &b);
-  ln_openapi(&j);
+  ln_openapi(&j, ln_session_cookie(ln_api_secure(a)));
   bool ok = ln_buf_ok(&b, err);
   if (ok) ln_api_answer(a, ln_buf_view(&b));
   ln_buf_free(&b);

@@ -81,6 +81,19 @@ static bool is_id(ln_str v) {
   return v.n > 0 && v.n <= 18 && number(v) > 0;
 }
 
+bool ln_api_approval(ln_api *a, ln_err *err) {
+  ln_str id = ln_api_part(a, 0);
+  ln_buf b;
+  ln_json j;
+  if (!is_id(id)) return ln_fail(err, "not_found", LN_FINAL, "there is no such approval");
+  ln_buf_init(&b, (size_t)32 << 20);
+  ln_json_init(&j, &b);
+  bool ok = ln_store_approval(ln_api_engine(a)->store, number(id), put_answer, &j, err) && ln_buf_ok(&b, err);
+  if (ok) ln_api_answer(a, ln_buf_view(&b));
+  ln_buf_free(&b);
+  return ok;
+}
+
 static void put(ln_buf *b, const char *key, ln_str v) {
   ln_v_key(b, ln_str_of(key));
   ln_v_str(b, v);

@@ -166,7 +166,7 @@ void ln_api_link(ln_api *a, const char *path, const char *const *keep, const cha
 
 typedef struct listing {
   const ln_store *s;
-  ln_str state;
+  ln_str state, waits_for;
   ln_json j;
   int64_t left, looked;
   bool more;
@@ -174,6 +174,16 @@ typedef struct listing {
 } listing;
 
 enum { LOOKED_MOST = 20000 };
+
+/* One of the words of a list with commas. */
+static bool is_among(ln_str words, ln_str v) {
+  ln_str one;
+  for (bool more = true; more;) {
+    more = ln_str_cut(words, ',', &one, &words);
+    if (one.n && ln_str_eq(one, v)) return true;
+  }
+  return false;
+}
 
 /* A page ends where it is full, or where enough was looked at without finding any. */
 static bool put_row(void *arg, const ln_run_row *row) {
@@ -184,6 +194,7 @@ static bool put_row(void *arg, const ln_run_row *row) {
   }
   memcpy(l->last, row->ulid, sizeof l->last);
   if (l->state.n && !ln_str_eq(l->state, ln_run_true_state(l->s, row))) return true;
+  if (l->waits_for.n && !is_among(l->waits_for, ln_run_waits_for(l->s, row))) return true;
   ln_run_row_json(l->s, row, &l->j);
   l->left--;
   return true;
@@ -195,12 +206,14 @@ static bool take_id(void *arg, const ln_run_row *row) {
 }
 
 bool ln_api_run_list(ln_api *a, ln_err *err) {
-  static const char *const keep[] = {"state", "playbook", "limit", NULL};
+  static const char *const keep[] = {"state", "playbook", "for", "limit", NULL};
   ln_store *s = ln_api_engine(a)->store;
   ln_run_query q = {.playbook = ln_api_query(a, "playbook")};
   ln_str before = ln_api_query(a, "before");
-  listing l = {.s = s, .state = ln_api_query(a, "state"), .left = ln_api_limit(a)};
+  listing l = {.s = s, .state = ln_api_query(a, "state"),
+               .waits_for = ln_api_query(a, "for"), .left = ln_api_limit(a)};
   ln_buf b;
+  if (l.waits_for.n && !l.state.n) l.state = LN_STR("waiting");
   if (l.state.n) ln_run_query_state(&q, l.state);
   if (before.n && !ln_store_run_find(s, before, take_id, &q.before_id, err)) return false;
   ln_buf_init(&b, (size_t)8 << 20);

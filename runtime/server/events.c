@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEPT = 4096, KEPT_BYTES = 2 << 20, QUIET_MS = 15000 };
+enum { KEPT = 4096, KEPT_BYTES = 2 << 20, QUIET_MS = 15000, LOOK_MS = 1000 };
 
 typedef struct kept {
   char *text;
@@ -21,6 +21,8 @@ typedef struct kept {
 struct ln_listener {
   ln_events *e;
   ln_stream *stream;
+  ln_caller who;
+  int64_t looked_ms; /* when it was last looked whether they still may */
   ln_listener *next;
 };
 
@@ -51,13 +53,25 @@ void ln_listener_gone(void *listener) {
   free(listener);
 }
 
+/* A stream goes on for hours: it ends with the token or the session by which it began. */
+static bool may_hear(ln_listener *l) {
+  ln_engine *g = l->e->g;
+  int64_t now = ln_mono_us(g->loop->clock) / 1000;
+  if (now - l->looked_ms < LOOK_MS) return true;
+  l->looked_ms = now;
+  return ln_auth_still(g, &l->who, ln_now_ms(g->loop->clock));
+}
+
 static void send_all(ln_events *e, ln_str text) {
   static const char slow[] = "event: dropped\ndata: {\"why\":\"too much waited for this reader: come back "
                              "with Last-Event-ID\"}\n\n";
+  static const char over[] = "event: bye\ndata: {\"why\":\"the session, or the token, is over\"}\n\n";
   for (ln_listener *l = e->listeners, *next; l; l = next) {
     next = l->next;
-    if (!l->stream || ln_stream_send(l->stream, text)) continue;
-    ln_stream_end(l->stream, LN_STR(slow));
+    if (!l->stream) continue;
+    bool may = may_hear(l);
+    if (may && ln_stream_send(l->stream, text)) continue;
+    ln_stream_end(l->stream, may ? LN_STR(slow) : LN_STR(over));
     ln_listener_gone(l);
   }
 }
@@ -68,10 +82,10 @@ static void on_quiet(void *arg) {
   if (e->listeners) e->g->loop->timer(e->g->loop, &e->quiet, QUIET_MS);
 }
 
-ln_listener *ln_listener_new(ln_events *e, ln_err *err) {
+ln_listener *ln_listener_new(ln_events *e, const ln_caller *who, ln_err *err) {
   ln_listener *l = e->n_listeners < LN_LISTENERS_MOST ? calloc(1, sizeof *l) : NULL;
   if (!l) return ln_fail(err, "unavailable", LN_AGAIN, "too many are listening already"), NULL;
-  *l = (ln_listener){.e = e, .next = e->listeners};
+  *l = (ln_listener){.e = e, .who = *who, .next = e->listeners};
   e->listeners = l;
   e->n_listeners++;
   return l;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "engine/run.h"
 #include "net/server.h"
+#include "server/auth.h"
 #include "server/serve.h"
 
 ln_events *ln_events_new(ln_engine *g, ln_err *err);
@@ -22,7 +23,8 @@ void ln_events_of_run(ln_events *e, ln_run *r, const ln_event *ev);
 ** known any more, a `reset`; and then everything, until it is dropped for not keeping up. */
 enum { LN_EVENTS_MOST = 3 << 20 /* bytes that may wait for a reader */, LN_LISTENERS_MOST = 64 };
 typedef struct ln_listener ln_listener;
-ln_listener *ln_listener_new(ln_events *e, ln_err *err); /* "unavailable": there are too many               */
+/* who: their stream ends when they may no more.  NULL: "unavailable", there are too many. */
+ln_listener *ln_listener_new(ln_events *e, const ln_caller *who, ln_err *err);
 void ln_listener_gone(void *listener);                   /* for ln_exchange_stream: frees it                */
 void ln_listener_begin(ln_listener *l, ln_stream *t, ln_str last);
 

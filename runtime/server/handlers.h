@@ -19,8 +19,17 @@ bool ln_api_run_show(ln_api *a, ln_err *err);
 bool ln_api_run_cancel(ln_api *a, ln_err *err);
 bool ln_api_run_undo(ln_api *a, ln_err *err);
 bool ln_api_run_signal(ln_api *a, ln_err *err);
+/* api_session.c */
+bool ln_api_session_show(ln_api *a, ln_err *err);
+bool ln_api_session_begin(ln_api *a, ln_err *err);
+bool ln_api_session_end(ln_api *a, ln_err *err);
+/* api_signin.c */
+bool ln_api_signin(ln_api *a, ln_err *err);
+bool ln_api_signin_begin(ln_api *a, ln_err *err);
+bool ln_api_signin_end(ln_api *a, ln_err *err);
 /* api_people.c */
 bool ln_api_approvals(ln_api *a, ln_err *err);
+bool ln_api_approval(ln_api *a, ln_err *err);
 bool ln_api_decide(ln_api *a, ln_err *err);
 bool ln_api_freezes(ln_api *a, ln_err *err);
 bool ln_api_freeze(ln_api *a, ln_err *err);
@@ -36,6 +45,9 @@ bool ln_api_openapi(ln_api *a, ln_err *err);
 bool ln_api_events(ln_api *a, ln_err *err);
 /* api_audit.c */
 bool ln_api_audit(ln_api *a, ln_err *err);
+/* api_console.c */
+bool ln_api_console(ln_api *a, ln_err *err);
+bool ln_api_console_file(ln_api *a, ln_err *err);
 /* api_health.c */
 bool ln_api_health(ln_api *a, ln_err *err);
 bool ln_api_ready(ln_api *a, ln_err *err);

@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "net/addr.h"
+#include "net/local_path.h"
+#include "server/oidc.h"
+#include "server/session.h"
 #include "server/tallies.h"
 
 #include <stdio.h>
@@ -31,8 +34,10 @@ struct ln_http {
   ln_server *server;
   ln_server_tls *tls;
   ln_rate *rate;
+  ln_oidc *oidc;
   ln_api *under_way;
   char address[64];
+  const char *path;                                      /* of a Unix socket, instead; lent                 */
 };
 
 struct ln_api {
@@ -54,6 +59,8 @@ struct ln_api {
   } said[SAID_MOST];
   size_t n_said;
   int status;
+  void (*gone)(void *arg);
+  void *gone_arg;
   ln_api *next;
 };
 
@@ -66,6 +73,15 @@ const ln_server_request *ln_api_request(const ln_api *a) { return a->r; }
 ln_str ln_api_part(const ln_api *a, size_t i) { return a->m.part[i]; }
 ln_str ln_api_body(const ln_api *a) { return ln_buf_view(&a->body); }
 void ln_api_status(ln_api *a, int status) { a->status = status; }
+
+struct ln_oidc *ln_api_oidc(const ln_api *a) {
+  return a->h->oidc;
+}
+ln_str ln_api_public(const ln_api *a) { return a->h->g->config->public_url; }
+
+bool ln_api_secure(const ln_api *a) {
+  return a->h->tls != NULL || ln_str_starts(ln_api_public(a), LN_STR("https://"));
+}
 
 ln_str ln_api_query(const ln_api *a, const char *name) {
   for (size_t i = 0; i < a->n_asked; i++)
@@ -102,6 +118,11 @@ static void api_free(ln_api *a) {
   free(a);
 }
 
+void ln_api_on_gone(ln_api *a, void (*gone)(void *arg), void *arg) {
+  a->gone = gone;
+  a->gone_arg = arg;
+}
+
 void ln_api_say(ln_api *a, const char *name, ln_str value) {
   char *copy = a->n_said < SAID_MOST ? ln_str_dup(value) : NULL;
   if (!copy) return;
@@ -111,15 +132,26 @@ void ln_api_say(ln_api *a, const char *name, ln_str value) {
 
 enum { HEADERS_MOST = SAID_MOST + 6 };
 
-/* An answer is data for programs: no browser is to run, frame, keep or guess at it. */
+static bool is_said(const ln_api *a, const char *name) {
+  for (size_t i = 0; i < a->n_said; i++)
+    if (strcmp(a->said[i].name, name) == 0) return true;
+  return false;
+}
+
+/* An answer is data for programs: no browser is to run, frame, keep or guess at it, where its handler does
+** not say otherwise. */
 static size_t headers_of(const ln_api *a, const char *type, ln_header out[HEADERS_MOST]) {
+  static const struct {
+    const char *name, *value;
+  } always[] = {{"Cache-Control", "no-store"},
+                {"X-Content-Type-Options", "nosniff"},
+                {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+                {"Referrer-Policy", "no-referrer"}};
   size_t n = 0;
   out[n++] = (ln_header){LN_STR("Content-Type"), ln_str_of(type)};
-  out[n++] = (ln_header){LN_STR("Cache-Control"), LN_STR("no-store")};
-  out[n++] = (ln_header){LN_STR("X-Content-Type-Options"), LN_STR("nosniff")};
-  out[n++] =
-      (ln_header){LN_STR("Content-Security-Policy"), LN_STR("default-src 'none'; frame-ancestors 'none'")};
-  out[n++] = (ln_header){LN_STR("Referrer-Policy"), LN_STR("no-referrer")};
+  for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+    if (!is_said(a, always[i].name))
+      out[n++] = (ln_header){ln_str_of(always[i].name), ln_str_of(always[i].value)};
   if (a->h->tls) out[n++] = (ln_header){LN_STR("Strict-Transport-Security"), LN_STR("max-age=31536000")};
   for (size_t i = 0; i < a->n_said; i++)
     out[n++] = (ln_header){ln_str_of(a->said[i].name), ln_str_of(a->said[i].value)};
@@ -152,8 +184,8 @@ static const struct {
   const char *title;
 } codes[] = {{"bad_argument", 400, "the request is not as it has to be"},
              {"usage", 400, "the request is not as it has to be"},
-             {"unauthorised", 401, "a token is wanted"},
-             {"forbidden", 403, "the token's role does not allow it"},
+             {"unauthorised", 401, "a token or a session is wanted"},
+             {"forbidden", 403, "it is not allowed"},
              {"denied", 403, "it was refused"},
              {"refused", 403, "it was refused"},
              {"not_found", 404, "there is no such thing"},
@@ -202,11 +234,8 @@ void ln_api_problem(ln_api *a, const ln_err *err) {
   ln_json_key(&j, LN_STR("code"));
   ln_json_strz(&j, err->code[0] ? err->code : "failed");
   ln_json_close(&j, '}');
-  if (status == 503 || status == 429) {
-    bool told = false;
-    for (size_t k = 0; k < a->n_said; k++) told |= strcmp(a->said[k].name, "Retry-After") == 0;
-    if (!told) ln_api_say(a, "Retry-After", LN_STR("2"));
-  }
+  if ((status == 503 || status == 429) && !is_said(a, "Retry-After"))
+    ln_api_say(a, "Retry-After", LN_STR("2"));
   reply(a, status, "application/problem+json", ln_buf_view(&b));
   ln_buf_free(&b);
 }
@@ -269,7 +298,8 @@ static bool read_query(ln_api *a, ln_err *err) {
     name = (ln_str){a->query.p + from, mid - from};
     value = (ln_str){a->query.p + mid, a->query.n - mid};
     const ln_field *f = a->m.route->query;
-    while (f && f->name && !ln_str_eq(ln_str_of(f->name), name)) f++;
+    while (f && f->name && !ln_str_eq(ln_str_of(f->name), name) && f->name[0] != '*') f++;
+    if (f && f->name && f->name[0] == '*') continue;
     if (!f || !f->name)
       return ln_fail(err, "bad_argument", LN_FINAL, "there is no parameter \"%.*s\" here",
                      name.n > 40 ? 40 : (int)name.n, name.p);
@@ -346,25 +376,52 @@ static ln_str token_of(const ln_server_request *r) {
   return memchr(token.p, ' ', token.n) ? (ln_str){NULL, 0} : token;
 }
 
-static bool wants_no_token(const ln_api *a) {
-  const ln_route *r = a->m.route;
-  return r->role == LN_ROLE_NONE || (r->own && !token_of(a->r).n);
+/* The bearer counts, if there is one; two are none, and then a cookie is none either. */
+static ln_str session_of(const ln_api *a) {
+  size_t n;
+  ln_str v = header_of(a->r, "Authorization", &n);
+  bool other = !n || (n == 1 && !ln_str_starts(v, LN_STR("Bearer")));
+  return other ? ln_session_shown(a->r, ln_api_secure(a)) : (ln_str){NULL, 0};
+}
+
+static bool changes_nothing(const ln_api *a) { return strcmp(a->m.route->method, "GET") == 0; }
+
+/* A browser sends its cookie whoever's page makes it ask: what changes something has to be our own's. */
+static bool is_meant(const ln_api *a, ln_err *err) {
+  if (changes_nothing(a) || (ln_from_own_page(a->r, ln_api_public(a), ln_api_secure(a)) &&
+                             ln_str_eq(ln_api_header(a, "X-Lunette"), LN_STR("1"))))
+    return true;
+  return ln_fail(err, "forbidden", LN_FINAL,
+                 "with a session a change has to come from Lunette's own page: Origin, and X-Lunette: 1");
+}
+
+static bool by_session(ln_api *a, ln_str id, ln_err *err) {
+  return ln_auth_session(a->h->g, id, ln_now_ms(a->h->g->loop->clock), &a->who, err) && is_meant(a, err);
+}
+
+static bool by_token(ln_api *a, ln_str token, ln_err *err) {
+  if (ln_auth_bearer(a->h->g, token, ln_now_ms(a->h->g->loop->clock), &a->who, err)) return true;
+  if (ln_err_is(err, "unauthorised"))
+    ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\", error=\"invalid_token\""));
+  return false;
 }
 
 static bool let_in(ln_api *a, ln_err *err) {
-  ln_str token = token_of(a->r);
-  if (wants_no_token(a)) return true;
-  if (!token.n) {
+  const ln_route *r = a->m.route;
+  ln_str token = token_of(a->r), session = session_of(a);
+  if (r->role == LN_ROLE_NONE || (r->own && !token.n && !session.n)) return true;
+  if (!token.n && !session.n) {
     ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\""));
-    return ln_fail(err, "unauthorised", LN_FINAL, "Authorization: Bearer TOKEN is wanted: lunette token add");
+    return ln_fail(err, "unauthorised", LN_FINAL,
+                   "Authorization: Bearer TOKEN is wanted (lunette token add), or a session: sign in");
   }
-  if (!ln_auth_bearer(a->h->g, token, ln_now_ms(a->h->g->loop->clock), &a->who, err)) {
-    if (ln_err_is(err, "unauthorised"))
-      ln_api_say(a, "WWW-Authenticate", LN_STR("Bearer realm=\"lunette\", error=\"invalid_token\""));
-    return false;
+  if (!(token.n ? by_token(a, token, err) : by_session(a, session, err))) {
+    bool nobody = r->own && !token.n && ln_err_is(err, "unauthorised"); /* a cookie that is over is none */
+    if (nobody) ln_err_clear(err);
+    return nobody;
   }
-  if (ln_role_may(a->who.role, a->m.route->role)) return true;
-  return ln_fail(err, "forbidden", LN_FINAL, "the role of this token may not do that");
+  if (ln_role_may(a->who.role, r->role)) return true;
+  return ln_fail(err, "forbidden", LN_FINAL, "your role may not do that");
 }
 
 /* ------------------------------------------------------------------ one request */
@@ -449,17 +506,35 @@ static ln_addr_kind kind_of(const ln_server_door *door) {
 
 /* A token that goes over the network in the clear is everybody's. */
 static bool is_safe(const ln_config *c, const ln_server_door *door, ln_err *err) {
+  if (c->oidc.issuer.n && !c->public_url.n && kind_of(door) != LN_ADDR_LOOPBACK)
+    return ln_fail(
+        err, "config", LN_FINAL,
+        "oidc.public is wanted: where browsers find Lunette, such as \"https://lunette.example.com\"");
   if (c->tls_cert.n || kind_of(door) == LN_ADDR_LOOPBACK) return true;
   return ln_fail(err, "config", LN_FINAL,
                  "listen: beyond this machine tokens need TLS: set tls = { cert = …, key = … }, or listen on "
                  "127.0.0.1 behind a proxy that has it");
 }
 
+/* Of "unix:PATH" the path; NULL: it is an address. */
+static const char *path_of(const ln_config *c) {
+  return ln_str_starts(c->listen, LN_STR("unix:")) ? c->listen.p + 5 : NULL;
+}
+
+static bool find_door(const ln_config *c, ln_http *h, ln_server_door *door, ln_err *err) {
+  enum { BACKLOG = 511 };
+  if (door->fd > 0) return true;
+  if (!path_of(c)) return split(c->listen, h->address, &door->port, err);
+  door->fd = ln_local_socket(path_of(c), c->listen_mode, BACKLOG, err);
+  h->path = path_of(c);
+  return door->fd > 0;
+}
+
 static bool listen_at(ln_http *h, int fd, ln_err *err) {
   const ln_config *c = h->g->config;
   ln_server_door door = {.address = h->address, .fd = fd};
-  if ((fd <= 0 && !split(c->listen, h->address, &door.port, err)) || !is_safe(c, &door, err)) return false;
   if (c->tls_cert.n && !(h->tls = ln_server_tls_load(c->tls_cert.p, c->tls_key.p, err))) return false;
+  if (!find_door(c, h, &door, err) || !is_safe(c, &door, err)) return false;
   door.tls = h->tls;
   return (h->server = ln_server_open(h->g->loop, &door, &limits, handle, h, err)) != NULL;
 }
@@ -474,7 +549,8 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
   }
   h->s = s;
   h->g = g;
-  if (listen_at(h, fd, err)) return *out = h, true;
+  bool ready = !g->config->oidc.issuer.n || (h->oidc = ln_oidc_new(g, err));
+  if (ready && listen_at(h, fd, err)) return *out = h, true;
   ln_http_stop(h);
   if (g->config->listens || fd > 0 || !ln_err_is(err, "unavailable")) return false;
   ln_log(LN_WARN, "http.none", "error=%s", err->message);
@@ -484,8 +560,10 @@ bool ln_http_start(ln_service *s, ln_engine *g, int fd, ln_http **out, ln_err *e
 
 void ln_http_stop(ln_http *h) {
   if (!h) return;
+  ln_oidc_free(h->oidc);
   for (ln_api *a = h->under_way, *next; a; a = next) {
     next = a->next;
+    if (a->gone) a->gone(a->gone_arg);
     api_free(a);
   }
   ln_server_free(h->server);
@@ -505,6 +583,10 @@ bool ln_http_reload(ln_http *h, ln_err *err) { return !h || !h->tls || ln_server
 
 void ln_http_where(const ln_http *h, ln_buf *out) {
   bool six = strchr(h->address, ':') != NULL;
+  if (h->path) {
+    ln_buf_addf(out, "unix:%s", h->path);
+    return;
+  }
   ln_buf_addf(out, "%s://%s%s%s:%u", h->tls ? "https" : "http", six ? "[" : "",
               h->address[0] ? h->address : "handed-over", six ? "]" : "", ln_server_port(h->server));
 }

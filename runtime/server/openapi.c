@@ -23,7 +23,7 @@ SHAPE(problem, {"type", "string"}, {"title", "string"}, {"status", "integer"}, {
       {"code", "string"});
 SHAPE(started, {"run", "string"});
 SHAPE(run_row, {"run", "string"}, {"playbook", "string"}, {"state", "string"}, {"outcome", "string?"},
-      {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
+      {"for", "string?"}, {"started", "string"}, {"started_by", "string"}, {"finished", "string?"});
 SHAPE(taken, {"alerts", "[object]"}, {"unknown", "[object]"});
 SHAPE(alert, {"alert", "integer"}, {"source", "string"}, {"id", "string"}, {"state", "string"},
       {"received", "string"}, {"by*", "string"}, {"severity*", "string"}, {"title*", "string"},
@@ -55,15 +55,35 @@ SHAPE(coverage, {"ontology", "any"}, {"attack", "any"}, {"countermeasures", "[ob
 SHAPE(record, {"seq", "integer"}, {"time", "string"}, {"ms", "integer"}, {"what", "string"},
       {"who", "string"}, {"run", "string"}, {"run_id", "integer"}, {"detail", "string"}, {"hash", "string"});
 SHAPE(audit, {"audit", "[@Record]"});
+SHAPE(session, {"who", "string"}, {"role", "string"}, {"expires", "string?"}, {"how", "string"});
+SHAPE(sign_in, {"name", "string"}, {"oidc", "boolean"});
+SHAPE(signed_out, {"signed_out", "boolean"});
 SHAPE(health, {"status", "string"}, {"why", "[string]"});
 
-static const schema schemas[] = {{"Problem", problem},     {"Started", started},   {"RunRow", run_row},
-                                 {"Runs", runs},           {"Run", run},           {"Hold", hold},
-                                 {"Holds", holds},         {"Approval", approval}, {"Approvals", approvals},
-                                 {"Freeze", freeze},       {"Freezes", freezes},   {"Stale", stale},
-                                 {"Playbooks", playbooks}, {"Coverage", coverage}, {"Health", health},
-                                 {"Taken", taken},         {"Alert", alert},       {"Alerts", alerts},
-                                 {"Record", record},       {"Audit", audit},       {"Description", NULL}};
+static const schema schemas[] = {{"Problem", problem},
+                                 {"Started", started},
+                                 {"RunRow", run_row},
+                                 {"Runs", runs},
+                                 {"Run", run},
+                                 {"Hold", hold},
+                                 {"Holds", holds},
+                                 {"Approval", approval},
+                                 {"Approvals", approvals},
+                                 {"Freeze", freeze},
+                                 {"Freezes", freezes},
+                                 {"Stale", stale},
+                                 {"Playbooks", playbooks},
+                                 {"Coverage", coverage},
+                                 {"Health", health},
+                                 {"Taken", taken},
+                                 {"Alert", alert},
+                                 {"Alerts", alerts},
+                                 {"Record", record},
+                                 {"Audit", audit},
+                                 {"Session", session},
+                                 {"SignedOut", signed_out},
+                                 {"SignIn", sign_in},
+                                 {"Description", NULL}};
 
 /* ------------------------------------------------------------------ schemas */
 
@@ -172,7 +192,7 @@ static void put_parameters(ln_json *j, const ln_route *r) {
   for (const char *p = strchr(r->path, '{'); p; p = strchr(p + 1, '{'))
     put_parameter(j, "path", (ln_str){p + 1, strcspn(p + 1, "}")}, true, NULL);
   for (const ln_field *f = r->query; f && f->name; f++)
-    put_parameter(j, "query", ln_str_of(f->name), f->required, f);
+    if (f->name[0] != '*') put_parameter(j, "query", ln_str_of(f->name), f->required, f);
   ln_json_close(j, ']');
 }
 
@@ -213,15 +233,19 @@ static void put_body(ln_json *j, const ln_route *r) {
 
 /* ------------------------------------------------------------------ what is answered */
 
-static void put_content(ln_json *j, const char *type, const char *name) {
-  key(j, "content");
-  ln_json_open(j, '{');
+static void put_media(ln_json *j, const char *type, const char *name) {
   key(j, type);
   ln_json_open(j, '{');
   key(j, "schema");
   if (name) put_ref(j, ln_str_of(name));
   else put_type(j, LN_STR("string"));
   ln_json_close(j, '}');
+}
+
+static void put_content(ln_json *j, const char *type, const char *name) {
+  key(j, "content");
+  ln_json_open(j, '{');
+  put_media(j, type, name);
   ln_json_close(j, '}');
 }
 
@@ -245,12 +269,18 @@ static void put_answers(ln_json *j, const ln_route *r) {
   key(j, "default");
   ln_json_open(j, '{');
   text(j, "description", "a refusal, as RFC 9457 has it");
-  put_content(j, "application/problem+json", "Problem");
+  key(j, "content");
+  ln_json_open(j, '{');
+  put_media(j, "application/problem+json", "Problem");
+  if (r->type && ln_str_starts(ln_str_of(r->type), LN_STR("text/html"))) put_media(j, r->type, NULL);
+  ln_json_close(j, '}');
   ln_json_close(j, '}');
   ln_json_close(j, '}');
 }
 
 static const char *const role_names[] = {"none", "viewer", "operator", "approver", "admin"};
+
+static const char *const ways[] = {"token", "session"}; /* any of them will do                           */
 
 static void put_route(ln_json *j, const ln_route *r) {
   char method[16] = "";
@@ -264,9 +294,9 @@ static void put_route(ln_json *j, const ln_route *r) {
   key(j, "security");
   ln_json_open(j, '[');
   if (r->role == LN_ROLE_NONE || r->own) ln_json_open(j, '{'), ln_json_close(j, '}');
-  if (r->role != LN_ROLE_NONE) {
+  for (size_t i = 0; r->role != LN_ROLE_NONE && i < sizeof ways / sizeof *ways; i++) {
     ln_json_open(j, '{');
-    key(j, "token");
+    key(j, ways[i]);
     ln_json_open(j, '[');
     ln_json_close(j, ']');
     ln_json_close(j, '}');
@@ -298,7 +328,28 @@ static void put_paths(ln_json *j) {
   ln_json_close(j, '}');
 }
 
-void ln_openapi(ln_json *j) {
+static void put_ways(ln_json *j, const char *cookie) {
+  key(j, "securitySchemes");
+  ln_json_open(j, '{');
+  key(j, "token");
+  ln_json_open(j, '{');
+  text(j, "type", "http");
+  text(j, "scheme", "bearer");
+  ln_json_close(j, '}');
+  key(j, "session");
+  ln_json_open(j, '{');
+  text(j, "type", "apiKey");
+  text(j, "in", "cookie");
+  text(j, "name", cookie);
+  text(j, "description",
+       "set by POST /v1/session, or by signing in; what is not GET or HEAD also wants X-Lunette: 1, and "
+       "Origin "
+       "or Sec-Fetch-Site to say that a page of this server sends it");
+  ln_json_close(j, '}');
+  ln_json_close(j, '}');
+}
+
+void ln_openapi(ln_json *j, const char *cookie) {
   ln_json_open(j, '{');
   text(j, "openapi", "3.1.0");
   key(j, "info");
@@ -309,14 +360,7 @@ void ln_openapi(ln_json *j) {
   put_paths(j);
   key(j, "components");
   ln_json_open(j, '{');
-  key(j, "securitySchemes");
-  ln_json_open(j, '{');
-  key(j, "token");
-  ln_json_open(j, '{');
-  text(j, "type", "http");
-  text(j, "scheme", "bearer");
-  ln_json_close(j, '}');
-  ln_json_close(j, '}');
+  put_ways(j, cookie);
   key(j, "schemas");
   ln_json_open(j, '{');
   for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) put_schema(j, &schemas[i]);

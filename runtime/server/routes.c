@@ -14,6 +14,7 @@ static const ln_field start_body[] = {
 static const ln_field list_query[] = {
     {"state", "running|waiting|completed|failed|cancelled", false, "only runs in that state"},
     {"playbook", "string", false, "only runs of that playbook"},
+    {"for", "string", false, "only runs that wait for one of these, with commas between: doubt,interrupted"},
     {"before", "string", false, "only runs that began before this one: the link to the next page has it"},
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL},
@@ -66,6 +67,20 @@ static const ln_field audit_query[] = {
     {"limit", "integer", false, "how many at most: 1 to 500, else 100"},
     {NULL, NULL, false, NULL}};
 
+static const ln_field session_body[] = {{"token", "string", true, "an API token"}, {NULL, NULL, false, NULL}};
+
+static const ln_field signin_query[] = {
+    {"return", "string", false, "the path on this server that the browser comes back to, else /"},
+    {NULL, NULL, false, NULL}};
+static const ln_field callback_query[] = {
+    {"code", "string", false, "the provider's, for the tokens"},
+    {"state", "string", false, "of the sign-in that this browser began"},
+    {"iss", "string", false, "which provider it is (RFC 9207)"},
+    {"error", "string", false, "why there is no code"},
+    {"*", "string", false, "what else providers send"},
+    {NULL, NULL, false, NULL}};
+
+#define PAGE "text/html; charset=utf-8"
 #define EVENTS "text/event-stream"
 #define METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -105,6 +120,8 @@ const ln_route ln_routes[] = {
      "starts a run that lifts what is held of an entity", NULL, release_body, false, 202, "Started", NULL},
     {"GET", "/v1/approvals", LN_ROLE_APPROVER, false, ln_api_approvals, "what waits for a person",
      approvals_query, NULL, false, 200, "Approvals", NULL},
+    {"GET", "/v1/approvals/{id}", LN_ROLE_APPROVER, false, ln_api_approval,
+     "one question, also when it was answered", NULL, NULL, false, 200, "Approval", NULL},
     {"POST", "/v1/approvals/{id}", LN_ROLE_APPROVER, false, ln_api_decide,
      "answers a question; never of a run that one has started", NULL, decide_body, false, 200, "Approval",
      NULL},
@@ -114,6 +131,19 @@ const ln_route ln_routes[] = {
      freeze_body, false, 200, "Freezes", NULL},
     {"DELETE", "/v1/freeze", LN_ROLE_ADMIN, false, ln_api_thaw, "ends a freeze; without a query every one",
      thaw_query, NULL, false, 200, "Freezes", NULL},
+    {"POST", "/v1/session", LN_ROLE_NONE, false, ln_api_session_begin,
+     "a token becomes a session, whose cookie comes with the answer", NULL, session_body, false, 200,
+     "Session", NULL},
+    {"GET", "/v1/session", LN_ROLE_VIEWER, false, ln_api_session_show, "who asks, and what they may", NULL,
+     NULL, false, 200, "Session", NULL},
+    {"DELETE", "/v1/session", LN_ROLE_VIEWER, false, ln_api_session_end, "signs out", NULL, NULL, false, 200,
+     "SignedOut", NULL},
+    {"GET", "/v1/signin", LN_ROLE_NONE, false, ln_api_signin, "how people may sign in", NULL, NULL, false,
+     200, "SignIn", NULL},
+    {"GET", "/v1/signin/oidc", LN_ROLE_NONE, false, ln_api_signin_begin,
+     "leads a browser to the provider, where people sign in", signin_query, NULL, false, 303, NULL, PAGE},
+    {"GET", "/v1/signin/oidc/callback", LN_ROLE_NONE, false, ln_api_signin_end,
+     "takes it back from there, with a session", callback_query, NULL, false, 303, NULL, PAGE},
     {"GET", "/v1/playbooks", LN_ROLE_VIEWER, false, ln_api_playbooks,
      "the playbooks that are loaded, and the scripts that are not as they are on the disk", NULL, NULL, false,
      200, "Playbooks", NULL},
@@ -135,6 +165,10 @@ const ln_route ln_routes[] = {
      false, 200, "Health", NULL},
     {"GET", "/metrics", LN_ROLE_VIEWER, true, ln_api_metrics,
      "OpenMetrics; without a token where the configuration opens it", NULL, NULL, false, 200, NULL, METRICS},
+    {"GET", "/", LN_ROLE_NONE, false, ln_api_console, "the console, for a browser", NULL, NULL, false, 200,
+     NULL, "text/html; charset=utf-8"},
+    {"GET", "/console/{file}", LN_ROLE_NONE, false, ln_api_console_file, "what the console's page is made of",
+     NULL, NULL, false, 200, NULL, "*/*"},
     {NULL, NULL, LN_ROLE_NONE, false, NULL, NULL, NULL, NULL, false, 0, NULL, NULL},
 };
 

@@ -39,6 +39,7 @@
 #include "engine/run.h"
 #include "engine/sched.h"
 #include "engine/schedule.h"
+#include "engine/silence.h"
 #include "engine/webhook.h"
 #include "net/local.h"
 #include "net/vendor.h"
@@ -586,7 +587,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&
-       (s->polls = ln_polls_start(g, s->alerts, err)) &&
+       (s->polls = ln_polls_start(g, s->alerts, err)) && ln_silence_begin(g, err) &&
        ln_http_start(s, g, o->fd, &s->http, err);
   free(path);
   if (ok) return s;

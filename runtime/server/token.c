@@ -78,11 +78,15 @@ static bool make(ln_buf *out, ln_err *err) {
 
 /* ------------------------------------------------------------------ made and taken away */
 
-static bool check_name(ln_str name, ln_err *err) {
+bool ln_token_name_ok(ln_str name) {
   bool ok = name.n >= 1 && name.n <= NAME_MOST;
   for (size_t i = 0; ok && i < name.n; i++)
     ok = isalnum((unsigned char)name.p[i]) || memchr("_.@-", name.p[i], 4);
-  return ok || ln_fail(err, "bad_argument", LN_FINAL,
+  return ok;
+}
+
+static bool check_name(ln_str name, ln_err *err) {
+  return ln_token_name_ok(name) || ln_fail(err, "bad_argument", LN_FINAL,
                        "a token's name is 1 to 64 letters, digits, '_', '.', '@' and '-'");
 }
 
@@ -190,7 +194,7 @@ static bool tell_refusal(int64_t now_ms, int64_t *before) {
   return tell;
 }
 
-static bool refuse(ln_engine *g, const char *name, const char *why, int64_t now_ms, ln_err *err) {
+void ln_auth_refused(ln_engine *g, const char *name, const char *why, int64_t now_ms) {
   int64_t before;
   note n = {.refused = true, .ms = now_ms};
   if (tell_refusal(now_ms, &before)) {
@@ -198,6 +202,10 @@ static bool refuse(ln_engine *g, const char *name, const char *why, int64_t now_
     snprintf(n.detail, sizeof n.detail, "{\"untold\":%lld,\"why\":\"%s\"}", (long long)before, why);
     submit(g->store, &n);
   }
+}
+
+static bool refuse(ln_engine *g, const char *name, const char *why, int64_t now_ms, ln_err *err) {
+  ln_auth_refused(g, name, why, now_ms);
   return ln_fail(err, "unauthorised", LN_FINAL,
                  "no such token, or it is over: `lunette token list` says which there are");
 }
@@ -230,8 +238,9 @@ bool ln_auth_bearer(ln_engine *g, ln_str token, int64_t now_ms, ln_caller *out, 
   if (!ln_store_token(g->store, (ln_str){used.sha256, HEX}, copy_token, &k, err)) return false;
   if (!k.found) return refuse(g, "", "unknown", now_ms, err);
   if (k.expires_ms && now_ms >= k.expires_ms) return refuse(g, k.name, "expired", now_ms, err);
-  out->role = k.role;
+  *out = (ln_caller){.role = k.role, .how = "token", .expires_ms = k.expires_ms};
   snprintf(out->name, sizeof out->name, "%s", k.name);
+  snprintf(out->token, sizeof out->token, "%s", used.sha256);
   if (now_ms - k.used_ms >= TOLD_MS) submit(g->store, &used);
   return true;
 }

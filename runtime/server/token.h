@@ -9,6 +9,7 @@ enum { LN_TOKEN_TEXT = 52 };
 
 const char *ln_role_name(ln_role r);                     /* "viewer" …; static                              */
 ln_role ln_role_of(ln_str name);                         /* LN_ROLE_NONE: there is no such role             */
+bool ln_token_name_ok(ln_str name);                      /* 1 to 64 letters, digits and "_.@-"              */
 bool ln_token_well_formed(ln_str token);                 /* is it spelt as one, with the right checksum?    */
 /* Makes one for `name` (1 to 64 letters, digits and "_.@-"), and appends it to out: nobody can get it a
 ** second time; wipe it.  expires_ms 0: never.  by: who makes it, for the audit.  Fails "bad_argument",

@@ -92,7 +92,12 @@ bool ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
   return ok;
 }
 
+/* What is new is spelt out: SQLite plans anew whenever a value is bound that a partial index goes by. */
 static bool page_up(ln_store *s, const ln_alert_query *q, int64_t after, ln_rows *rows, ln_err *err) {
+  if (ln_str_eq(q->state, LN_STR("new")))
+    return ln_store_rows(s, rows, err,
+                         COLUMNS "FROM alert a WHERE a.id > ? AND a.state = 'new' ORDER BY a.id LIMIT ?",
+                         "ii", after, q->limit ? q->limit : INT64_MAX);
   return ln_store_rows(s, rows, err,
                        COLUMNS "FROM alert a WHERE a.id > ? AND a.state = ? ORDER BY a.id LIMIT ?", "iti",
                        after, q->state, q->limit ? q->limit : INT64_MAX);
@@ -316,11 +321,19 @@ bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *
                       "tbi", name, value, ms);
 }
 
-bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err) {
+bool ln_tx_cursor_begin(ln_tx *tx, ln_str name, int64_t ms, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "INSERT OR IGNORE INTO cursor(name, value, ms) VALUES(?, x'', ?)",
+                      "ti", name, ms);
+}
+
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, int64_t *ms, ln_err *err) {
   bool found;
   ln_store_lock(s);
-  return ln_store_unlock(s, ln_conn_bytes(s->reader, value, &found, err,
-                                          "SELECT value FROM cursor WHERE name = ?", "t", name));
+  bool ok = !value || ln_conn_bytes(s->reader, value, &found, err, "SELECT value FROM cursor WHERE name = ?",
+                                    "t", name);
+  ok = ok && (!ms || ln_conn_ints(s->reader, ms, 1, &found, err, "SELECT ms FROM cursor WHERE name = ?", "t",
+                                  name));
+  return ln_store_unlock(s, ok);
 }
 
 /* --- retention --- */

@@ -106,6 +106,11 @@ static bool age_approvals(ln_tx *tx, ln_err *err) {
                       "");
 }
 
+/* Whoever has signed out since would be signed in again. */
+static bool end_sessions(ln_tx *tx, ln_err *err) {
+  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM session", "");
+}
+
 static bool put_mark(ln_tx *tx, const char *name, ln_str value, ln_err *err) {
   return ln_conn_exec(
       tx->c, NULL, err,
@@ -124,8 +129,8 @@ static bool clear_mark(ln_tx *tx, int64_t ms, ln_err *err) {
 
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err) {
   if (!why_copied(tx->store, tx->c, why, err)) return false;
-  return why->n == 0 ||
-         (age_approvals(tx, err) && put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
+  return why->n == 0 || (age_approvals(tx, err) && end_sessions(tx, err) &&
+                         put_runs_away(tx, waiting, err) && clear_mark(tx, ms, err));
 }
 
 bool ln_tx_run_restored(ln_tx *tx, int64_t run, int64_t *ms, ln_err *err) {

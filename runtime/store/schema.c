@@ -173,6 +173,17 @@ static const char tables7[] =
     "CREATE INDEX request_ms ON request(ms);"
     "PRAGMA user_version = 7;";
 
+/* What version 8 has beyond those before it. */
+static const char tables8[] =
+    "CREATE TABLE session(" /* handle: the first 16 digits of sha256; origin: what it rests on: the SHA-256 */
+    " id INTEGER PRIMARY KEY AUTOINCREMENT," /* of the token, or of what the configuration says of sign-in */
+    " handle TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL,"
+    " how TEXT NOT NULL, origin TEXT NOT NULL, made_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL,"
+    " ends_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX session_who ON session(who);"
+    "CREATE INDEX session_origin ON session(origin);"
+    "PRAGMA user_version = 8;";
+
 static bool pragma(ln_conn *c, const char *sql, int64_t *value, ln_err *err) {
   return ln_conn_ints(c, value, 1, NULL, err, sql, "");
 }
@@ -213,6 +224,7 @@ static bool make(ln_conn *c, ln_err *err) {
     ok = ln_conn_script(c, tables5, err) && ln_schema_chain(c, err) && ln_conn_script(c, end5, err);
   if (ok && has < 6) ok = ln_conn_script(c, tables6, err);
   if (ok && has < 7) ok = ln_conn_script(c, tables7, err);
+  if (ok && has < 8) ok = ln_conn_script(c, tables8, err);
   if (ok) ok = ln_conn_script(c, "COMMIT", err);
   if (!ok) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
   return ok;

@@ -6,7 +6,7 @@
 
 enum {
   LN_STORE_MARK = 0x4C754E31, /* application_id: "LuN1"                           */
-  LN_STORE_VERSION = 7,       /* user_version: of the tables below */
+  LN_STORE_VERSION = 8,       /* user_version: of the tables below */
   LN_STORE_PAGE = 4096
 };
 

@@ -348,8 +348,9 @@ bool ln_tx_frozen(ln_tx *tx, const ln_str scopes[3], ln_freeze_fn fn, void *arg,
 bool ln_store_backup(ln_store *s, const char *file, ln_err *err);
 /* Appends why the store is one of another moment (a backup, or a copy); nothing: it is the one it was. */
 bool ln_store_copied(ln_store *s, ln_buf *why, ln_err *err);
-/* Makes such a store the one of now, once: its live runs are nobody's, wait (`waiting`: as their rows have
-** it), and have the key "restored" in `wait`.  why as above: empty when there was nothing to do. */
+/* Makes such a store the one of now, once: its sessions are over, its live runs are nobody's, wait
+** (`waiting`: as their rows have it), and have the key "restored" in `wait`.  why as above: empty when there
+** was nothing to do. */
 bool ln_tx_restore(ln_tx *tx, ln_str waiting, int64_t ms, ln_buf *why, ln_err *err);
 /* When the run came to wait for that; 0: it does not.  Whoever takes it over takes those that it began along:
 ** they are due. */
@@ -424,9 +425,11 @@ bool ln_tx_schedule_drop(ln_tx *tx, ln_str playbook, ln_err *err);
 /* A signature that was used until its window is over.  "conflict": it was seen already. */
 bool ln_tx_delivery_put(ln_tx *tx, ln_str source, ln_str mark, int64_t now_ms, int64_t until_ms,
                         ln_err *err);
-/* How far something was read; nothing is appended when it was not begun. */
+/* How far something was read, and when; begin: only where there is none, without a value. */
 bool ln_tx_cursor_put(ln_tx *tx, ln_str name, ln_str value, int64_t ms, ln_err *err);
-bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, ln_err *err);
+bool ln_tx_cursor_begin(ln_tx *tx, ln_str name, int64_t ms, ln_err *err);
+/* value, and *ms, are appended and set when there is one; either may be NULL. */
+bool ln_store_cursor(ln_store *s, ln_str name, ln_buf *value, int64_t *ms, ln_err *err);
 
 /* --- retention (prune.c): a run, and all that it began, go together --- */
 typedef enum ln_kept_for { /* why a tree of runs has to stay */
@@ -505,12 +508,29 @@ typedef struct ln_token_row {
 typedef bool (*ln_token_row_fn)(void *arg, const ln_token_row *t); /* lent; false stops */
 /* "conflict" when there is one of that name. */
 bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err);
-bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err);
+bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err); /* the sessions that it made end, too */
 /* Notes a use, unless one was noted less than a minute before. */
 bool ln_tx_token_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
 /* Calls fn once, when there is one; compared in constant time. */
 bool ln_store_token(ln_store *s, ln_str sha256, ln_token_row_fn fn, void *arg, ln_err *err);
 bool ln_store_tokens(ln_store *s, ln_token_row_fn fn, void *arg, ln_err *err); /* by name */
+
+/* --- sessions of people (sessions.c): of each only its id's SHA-256 is kept --- */
+typedef struct ln_session_row {
+  ln_str sha256, who, role;                              /* role: a word; "": what it rested on is gone     */
+  ln_str how, origin;                                    /* "token": origin is its SHA-256; "oidc": that of
+                                                            what the configuration said                     */
+  int64_t made_ms, used_ms, ends_ms;
+} ln_session_row;
+typedef void (*ln_session_row_fn)(void *arg, const ln_session_row *s); /* lent */
+/* Those that are over go, and where a person has 16, or all together 1,024, the least used make room. */
+bool ln_tx_session_add(ln_tx *tx, const ln_session_row *s, int64_t idle_ms, ln_err *err);
+bool ln_tx_session_end(ln_tx *tx, ln_str sha256, bool *was, ln_err *err);
+/* Notes a use, unless one was noted less than a minute before. */
+bool ln_tx_session_used(ln_tx *tx, ln_str sha256, int64_t ms, ln_err *err);
+/* Calls fn once, when there is one; compared in constant time.  Role and end are those of the token that made
+** it, where one did. */
+bool ln_store_session(ln_store *s, ln_str sha256, ln_session_row_fn fn, void *arg, ln_err *err);
 
 /* --- ownership: an exclusive flock on STORE.owner/ID for life (owner.c) --- */
 typedef struct ln_owner ln_owner;

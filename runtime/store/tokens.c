@@ -27,7 +27,11 @@ bool ln_tx_token_add(ln_tx *tx, const ln_token_row *t, ln_err *err) {
 
 bool ln_tx_token_rm(ln_tx *tx, ln_str name, bool *was, ln_err *err) {
   int64_t changed = 0;
-  bool ok = ln_conn_exec(tx->c, &changed, err, "DELETE FROM token WHERE name = ?", "t", name);
+  bool ok = ln_conn_exec(tx->c, NULL, err,
+                         "DELETE FROM session WHERE how = 'token' AND origin IN"
+                         " (SELECT sha256 FROM token WHERE name = ?)",
+                         "t", name) &&
+            ln_conn_exec(tx->c, &changed, err, "DELETE FROM token WHERE name = ?", "t", name);
   *was = ok && changed > 0;
   return ok;
 }

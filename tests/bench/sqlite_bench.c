@@ -1,7 +1,10 @@
 /* sqlite_bench.c: what bare SQLite does where a store would, and what a store has done.
 **
-**   sqlite_bench append FILE BYTES GROUP SECONDS   appends rows of so many bytes, so many a transaction with
-**                                                  its sync, to a fresh file that it removes afterwards
+**   sqlite_bench append FILE BYTES GROUP SECONDS [RATE]
+**                                                  appends rows of so many bytes, so many a transaction with
+**                                                  its sync, to a fresh file that it removes afterwards;
+**                                                  p50_ms and p99_ms are of transactions: one after the
+**                                                  other, or, with RATE, so many due a second, from then on
 **   sqlite_bench look STORE                        how many transactions a store has seen; bytes: of its
 **                                                  runs' journals; inputs: of what they were given
 **
@@ -45,6 +48,26 @@ static void remove_files(const char *file) {
   }
 }
 
+/* ------------------------------------------------------------------ how long transactions took */
+
+static double *took_ms;
+static size_t n_took, took_room;
+
+static void note(double ms) {
+  if (n_took == took_room) {
+    took_room = took_room ? 2 * took_room : 4096;
+    if (!(took_ms = realloc(took_ms, took_room * sizeof *took_ms))) die("no memory");
+  }
+  took_ms[n_took++] = ms;
+}
+
+static int by_time(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double part_ms(double p) { return took_ms[(size_t)(p * (double)(n_took - 1))]; }
+
 static void append_group(sqlite3_stmt *q, const char *entry, int bytes, long group) {
   exec("BEGIN IMMEDIATE");
   for (long i = 0; i < group; i++) {
@@ -56,7 +79,14 @@ static void append_group(sqlite3_stmt *q, const char *entry, int bytes, long gro
   exec("COMMIT");
 }
 
-static void append(const char *file, int bytes, long group, double seconds) {
+static void sleep_until(double at) {
+  double left = at - now(CLOCK_MONOTONIC);
+  struct timespec t = {.tv_sec = (time_t)left, .tv_nsec = (long)(1e9 * (left - (double)(time_t)left))};
+  if (left > 0) nanosleep(&t, NULL);
+}
+
+/* per_s > 0: transactions are due by that schedule, and each one's time counts from then. */
+static void append(const char *file, int bytes, long group, double seconds, double per_s) {
   char *entry = calloc(1, (size_t)bytes);
   long rows = 0;
   if (!entry || group < 1) die("append FILE BYTES GROUP SECONDS");
@@ -65,19 +95,24 @@ static void append(const char *file, int bytes, long group, double seconds) {
   exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
        "CREATE TABLE log(id INTEGER PRIMARY KEY, run INTEGER, entries BLOB)");
   sqlite3_stmt *q = prepare("INSERT INTO log(run, entries) VALUES(?, ?)");
-  double start = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID), took;
+  double start = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID), took = 0;
   do {
+    double due = per_s > 0 ? (double)(rows / group) / per_s : took;
+    if (due > took) sleep_until(start + due);
     append_group(q, entry, bytes, group);
     rows += group;
     took = now(CLOCK_MONOTONIC) - start;
+    note(1000 * (took - due));
   } while (took < seconds);
   cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f}\n", bytes, group,
-         (double)rows / took, 1e6 * cpu / (double)rows);
+  qsort(took_ms, n_took, sizeof *took_ms, by_time);
+  printf("{\"bytes\":%d,\"group\":%ld,\"rows_per_s\":%.0f,\"cpu_us\":%.3f,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
+         bytes, group, (double)rows / took, 1e6 * cpu / (double)rows, part_ms(0.5), part_ms(0.99));
   sqlite3_finalize(q);
   sqlite3_close(db);
   remove_files(file);
   free(entry);
+  free(took_ms);
 }
 
 static sqlite3_int64 number(const char *sql) {
@@ -97,9 +132,10 @@ static void look(const char *store) {
 }
 
 int main(int argc, char **argv) {
-  if (argc == 6 && strcmp(argv[1], "append") == 0)
-    append(argv[2], (int)strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10), strtod(argv[5], NULL));
+  if ((argc == 6 || argc == 7) && strcmp(argv[1], "append") == 0)
+    append(argv[2], (int)strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10), strtod(argv[5], NULL),
+           argc == 7 ? strtod(argv[6], NULL) : 0);
   else if (argc == 3 && strcmp(argv[1], "look") == 0) look(argv[2]);
-  else die("usage: sqlite_bench append FILE BYTES GROUP SECONDS | look STORE");
+  else die("usage: sqlite_bench append FILE BYTES GROUP SECONDS [RATE] | look STORE");
   return 0;
 }

@@ -12,7 +12,8 @@
 
 static const char *const job_names[JOBS] = {"create",   "own",     "entries", "local",    "intent", "result",
                                             "accepted", "withdrawn", "doubt", "settled",  "question", "vote",
-                                            "expiry",   "park",    "end",     "content",  "other"};
+                                            "expiry",   "park",    "end",     "content",  "alert",
+                                            "decided",  "other"};
 static const char *const phase_names[PHASES] = {"not committed", "power lost within the commit",
                                                 "committed, nobody told", "committed, told in part"};
 static const char *const ask_names[ASKS] = {"read", "write", "token"};
@@ -48,6 +49,9 @@ void sim_arm(void) {
   }
   here->armed = aim ? (int)sim_pick(&here->plan, SIM_POINTS) : -1;
   here->countdown = (int)sim_pick(&here->plan, aim ? 4 : 90);
+  bool nowhere = !here->n_texts && here->armed >= sim_job_point(JOB_ALERT, AT_LOST) &&
+                 here->armed < sim_job_point(JOB_OTHER, AT_LOST);
+  if (nowhere) here->armed = -1;
 }
 
 static void count_stands(const ln_engine *g) {
@@ -190,6 +194,20 @@ bool __wrap_ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, 
 bool __wrap_ln_tx_approval_set(ln_tx *tx, int64_t id, ln_str state, int64_t ms, ln_err *err) {
   if (ln_str_eq(state, LN_STR("expired"))) wrote_a(JOB_EXPIRY);
   return __real_ln_tx_approval_set(tx, id, state, ms, err);
+}
+
+bool __real_ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
+bool __wrap_ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err);
+bool __wrap_ln_tx_alert_add(ln_tx *tx, ln_alert_row *a, ln_str bytes, bool *fresh, ln_err *err) {
+  wrote_a(JOB_ALERT);
+  return __real_ln_tx_alert_add(tx, a, bytes, fresh, err);
+}
+
+bool __real_ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err);
+bool __wrap_ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err);
+bool __wrap_ln_tx_alert_run_put(ln_tx *tx, const ln_alert_run *r, ln_err *err) {
+  wrote_a(JOB_DECIDED);
+  return __real_ln_tx_alert_run_put(tx, r, err);
 }
 
 bool __real_ln_tx_content_put(ln_tx *tx, const ln_content *c, ln_err *err);

@@ -126,6 +126,7 @@ static void plan(void) {
   int n = 3 + (int)sim_pick(&here->plan, 6);
   if (sim_chance(&here->plan, 0.2)) plan_sharers();
   while (here->n_planned < n) plan_run(0);
+  sim_alerts_plan();
   sim_arm();
 }
 
@@ -165,6 +166,7 @@ static bool all_over(void) {
   ln_err err;
   for (int i = 0; i < here->n_planned; i++)
     if (!here->runs[i].over) return false;
+  if (!sim_alerts_over()) return false;
   for (size_t i = 0; i < 3 && !any; i++) {
     ln_run_query q = {.state = ln_str_of(open[i]), .limit = 1};
     if (!ln_store_runs(here->g->store, &q, one_open, &any, &err)) return false;
@@ -409,6 +411,7 @@ static void tend(void *arg) {
     else if (!r->over && (strcmp(r->told, "broken") == 0 || is_gone(r))) go_on(r);
     if (planned) cancel(r);
   }
+  sim_alerts_some();
   sim_people();
   if (!here->sched) look_around(here->g), take_up_left();
   look_around(here->rival);
@@ -445,6 +448,7 @@ static void be_born(void) {
   /* and try again */
   if (here->served && !(here->sched = ln_sched_start(g, &so, &err)) && here->disk_full) make_room();
   if (here->served && !here->sched) need((here->sched = ln_sched_start(g, &so, &err)) != NULL, &err);
+  need(sim_alerts_begin(&err), &err);
 }
 
 typedef struct search { bool found, ended; char state[16]; } search;
@@ -544,6 +548,7 @@ static void live(void) {
 static void end_well(void) {
   ln_engine *g = here->g;
   here->in_life = false;
+  sim_alerts_end();
   ln_sched_stop(here->sched);
   here->sched = NULL;
   if (here->rival) while (here->rival->state) ln_run_close(here->rival->state);
@@ -570,6 +575,7 @@ void sim_history(sim *s) {
   if (!ln_simhost_again(s->w->vendors, s->seed, NULL, &err)) sim_fail("%s", err.message);
   if (!s->failed && setjmp(s->give_up) == 0) {
     live_all(s);
+    sim_alerts_check();
     sim_check();
   }
   s->out->lives = s->life + 1;

@@ -96,10 +96,10 @@ static void remove_folder(const char *folder) {
 static void add(totals *t, const sim_result *r) {
   int *to[] = {&t->sum.runs,     &t->sum.effects, &t->sum.crashes, &t->sum.power_cuts, &t->sum.full_disks,
                &t->sum.requests, &t->sum.writes,  &t->sum.faults,  &t->sum.doubts,     &t->sum.approvals,
-               &t->sum.cancels,  &t->sum.lives,   &t->sum.replayed, &t->sum.moves};
+               &t->sum.cancels,  &t->sum.lives,   &t->sum.replayed, &t->sum.moves, &t->sum.alerts};
   const int from[] = {r->runs, r->effects, r->crashes, r->power_cuts, r->full_disks, r->requests,
                       r->writes, r->faults, r->doubts, r->approvals, r->cancels, r->lives, r->replayed,
-                      r->moves};
+                      r->moves, r->alerts};
   for (size_t i = 0; i < sizeof to / sizeof *to; i++) *to[i] += from[i];
   for (int i = 0; i < 3; i++) t->sum.states[i] += r->states[i];
   for (int i = 0; i < JOBS; i++) t->sum.jobs[i] += r->jobs[i];
@@ -207,8 +207,9 @@ static void tell(const totals *t, double seconds) {
          s->runs, s->states[0], s->states[1], s->states[2], s->effects, s->lives, s->crashes, s->power_cuts,
          s->full_disks);
   printf("%d requests (%d writes), %d faults, %d doubts for a person, %d answers of people, %d cancels, %d "
-         "moves to edited scripts, %d replays\n",
-         s->requests, s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->moves, s->replayed);
+         "moves to edited scripts, %d alerts that came in, %d replays\n",
+         s->requests, s->writes, s->faults, s->doubts, s->approvals, s->cancels, s->moves, s->alerts,
+         s->replayed);
   tell_points(t);
 }
 

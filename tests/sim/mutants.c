@@ -20,6 +20,9 @@ const char *const sim_mutant_names[MUTANTS] = {
     "who takes back does not look who else holds it",
     "who joins gets no row in the ledger",
     "a write is left out of the audit",
+    "an alert is answered before it is on disk",
+    "that an alert is decided is written apart from what it starts",
+    "who has a key is not looked for",
 };
 
 static bool is_on(sim_mutant m) { return here && here->mutant == m; }
@@ -216,6 +219,37 @@ int64_t __real_ln_config_pace(const ln_config *c, ln_str name);
 int64_t __wrap_ln_config_pace(const ln_config *c, ln_str name);
 int64_t __wrap_ln_config_pace(const ln_config *c, ln_str name) {
   return is_on(MUTANT_HASTY_PROBE) ? 1000 : __real_ln_config_pace(c, name);
+}
+
+/* ------------------------------------------------------------------ alerts */
+
+bool __real_ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+bool __wrap_ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err);
+
+static bool decide_late(ln_tx *tx, void *arg, ln_err *err) {
+  bool was;
+  return __real_ln_tx_alert_decided(tx, *(int64_t *)arg, &was, err);
+}
+
+static void decided_late(void *arg, const ln_err *err) {
+  (void)err;
+  free(arg);
+}
+
+bool __wrap_ln_tx_alert_decided(ln_tx *tx, int64_t alert, bool *was, ln_err *err) {
+  if (!is_on(MUTANT_DECIDE_APART)) return __real_ln_tx_alert_decided(tx, alert, was, err);
+  int64_t *id = malloc(sizeof *id);
+  if (!id) return false;
+  *id = alert;
+  *was = true;
+  return ln_writer_submit(here->g->store, here->g->loop, decide_late, decided_late, id);
+}
+
+bool __real_ln_tx_key_run(ln_tx *tx, ln_str playbook, ln_str key, int64_t *run, ln_buf *ulid, ln_err *err);
+bool __wrap_ln_tx_key_run(ln_tx *tx, ln_str playbook, ln_str key, int64_t *run, ln_buf *ulid, ln_err *err);
+bool __wrap_ln_tx_key_run(ln_tx *tx, ln_str playbook, ln_str key, int64_t *run, ln_buf *ulid, ln_err *err) {
+  *run = 0;
+  return is_on(MUTANT_NO_KEY) || __real_ln_tx_key_run(tx, playbook, key, run, ulid, err);
 }
 
 /* ------------------------------------------------------------------ the past, and people */

@@ -25,6 +25,7 @@ enum {
   SIM_SLOTS,
   SIM_TEXT = 6000,
   SIM_STEP = 256,
+  SIM_SENT = 12,
   SIM_INPUTS = 4
 };
 
@@ -48,6 +49,8 @@ typedef enum sim_job {
   JOB_PARK,
   JOB_END,
   JOB_CONTENT,
+  JOB_ALERT,
+  JOB_DECIDED,
   JOB_OTHER,
   JOBS
 } sim_job;
@@ -86,6 +89,9 @@ typedef enum sim_mutant {
   MUTANT_ALONE,
   MUTANT_NO_JOINER,
   MUTANT_NO_AUDIT,
+  MUTANT_ANSWER_FIRST,
+  MUTANT_DECIDE_APART,
+  MUTANT_NO_KEY,
   MUTANTS
 } sim_mutant;
 extern const char *const sim_mutant_names[MUTANTS];
@@ -120,7 +126,7 @@ typedef struct sim_result {                              /* what it tells its pa
   bool finished, ok;
   char why[SIM_TEXT];                                    /* what is wrong                                   */
   int runs, effects, crashes, power_cuts, full_disks, requests, writes, faults, doubts, approvals, cancels,
-      lives, clock_steps, moves;
+      lives, clock_steps, moves, alerts;
   int replayed, states[3];                               /* runs by how they ended                          */
   int jobs[JOBS];                                        /* of the writer, committed or not                 */
   int points[SIM_POINTS], stands[SIM_STANDS];            /* deaths there                                    */
@@ -148,6 +154,9 @@ typedef struct sim_run { /* the planned ones first; then those that they began *
   char ended_as[16];                                     /* as its event said                               */
 } sim_run;
 
+/* What a sender hands in: of each alert which one it is. */
+typedef struct sim_sent { int id[3], n; bool taken, sending, again; } sim_sent;
+
 /* What the writer has acknowledged of one run: the hashes of its entries, and in which order they were
 ** applied. */
 typedef struct sim_entry { uint64_t hash, turn; } sim_entry;
@@ -159,7 +168,7 @@ typedef struct sim {
   bool verbose;
   sim_world *w;
   sim_result *out;
-  ln_rand plan, luck, people;                            /* streams of chance, one a concern                */
+  ln_rand plan, luck, people, senders;                   /* streams of chance, one a concern                */
   /* the plan */
   sim_run runs[SIM_ALL];
   int n_runs, n_planned, want_crashes;
@@ -170,8 +179,11 @@ typedef struct sim {
   int steps;                                             /* so often somebody sets the clock                */
   int64_t stepped_ms;                                    /* by which it is to be set back                   */
   int grumpy;                                            /* of a hundred questions so many are denied       */
+  sim_sent texts[SIM_SENT];                              /* alerts that come in                             */
+  int n_texts;
   /* a life */
   ln_engine *g;
+  struct ln_alerts *alerts;                              /* NULL: none come in                              */
   ln_sched *sched;                                       /* NULL: runs are carried in the foreground        */
   int life;
   int64_t begin_ms, now_ms;
@@ -231,6 +243,14 @@ void sim_edit_some(void);
 
 /* people.c: what people do */
 void sim_people(void);
+
+/* alerts.c: alerts that come in, in a served history; begin: in a life */
+void sim_alerts_plan(void);
+bool sim_alerts_begin(ln_err *err);
+void sim_alerts_some(void);
+void sim_alerts_end(void);
+bool sim_alerts_over(void);                              /* all were taken, and none is undecided           */
+void sim_alerts_check(void);
 
 /* check.c */
 typedef struct sim_row {                                 /* a run's, copied                                 */

@@ -30,6 +30,17 @@ local function all_end(t, n)
   eq(#runs(t), n)
 end
 
+sys.test("what lies below the folders of scripts is asked, and nothing else, whatever they are called", function(t)
+  t:write("lib/helper.lua", "error 'no playbook, whatever depends on it'\n")
+  t:write("stdlib/mine/wants.lua", 'return playbook { name = "wants", summary = "s", uses = {}, input = { alert = "alert" }, '
+                                   .. "on = function() return true end, run = function() end }\n")
+  t:write("lunette.conf.lua", ("return { scripts = { 'stdlib/mine' }, stdlib = { 'lib', %q } }\n"):format(sys.root .. "/stdlib"))
+  local job = t:serve()
+  eq(#objects(submit(t, falco(1)))[1].runs, 1)
+  eq(#listed(t, "--missed"), 0)
+  job.stop()
+end)
+
 sys.test("an alert starts the playbooks that want it, and the same again starts nothing", function(t)
   trigger(t, "wants", "on = function(a) return a.title == 'Shell 1' end,")
   trigger(t, "not_this", "on = function(a) return false end,")

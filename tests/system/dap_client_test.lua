@@ -3,24 +3,8 @@
 -- nothing (dap_test.lua speaks the protocol by itself).
 local sys = dofile "tests/system/harness.lua"
 
-local here = sys.root .. "/tests/system/dap_client"
-local kept = sys.binary:match "^(.*)/[^/]*$" .. "/dap_client"
-
-local function can(command) return os.execute("( " .. command .. " ) >/dev/null 2>&1") end
-
--- The client, where it is; nil and what is missing.
-local function client()
-  local made = kept .. "/node_modules/@vscode/debugadapter-testsupport/package.json"
-  if not can "node --version" then return nil, "it needs Node.js (nodejs)" end
-  if can(("test -f '%s'"):format(made)) then return kept end
-  if not can "npm --version" then return nil, "it needs npm" end
-  can(("mkdir -p '%s' && cp '%s/package.json' '%s' && cd '%s' && timeout 120 npm install --no-audit --no-fund")
-      :format(kept, here, kept, kept))
-  if can(("test -f '%s'"):format(made)) then return kept end
-  return nil, "npm could not install @vscode/debugadapter-testsupport"
-end
-
-local modules, missing = client()
+local npm = dofile "tests/system/npm_kit.lua" (sys)
+local modules, missing = npm.kept("dap_client", "@vscode/debugadapter-testsupport")
 
 sys.test("a client of VS Code's steps through a run" .. (missing and " # SKIP " .. missing or ""), function(t)
   if not modules then return end
@@ -39,7 +23,8 @@ sys.test("a client of VS Code's steps through a run" .. (missing and " # SKIP " 
     store.set("sum", sum)
     return { sum = sum }]], "uses = { \"store\" }, input = { n = \"integer\" },")
   t:expect(0, { "run", "p", "--set", "n=7" })
-  local p = io.popen(("timeout 60 node '%s/client.mjs' '%s' '%s' '%s' 2>&1"):format(here, sys.binary, t.dir, modules))
+  local p = io.popen(("timeout 60 node '%s/tests/system/dap_client/client.mjs' '%s' '%s' '%s' 2>&1")
+                     :format(sys.root, sys.binary, t.dir, modules))
   local out = p:read "a"
   assert(p:close(), out)
   sys.has(out, "breakpoint\nstepBack\nreverseContinue\ncondition and logpoint\nend\n")

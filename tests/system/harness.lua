@@ -148,7 +148,7 @@ function test:start(args)
   local base = ("%s/.%d"):format(self.dir, self.turns)
   args.exec, args.seconds = true, args.seconds or false
   -- The status is written by the shell that waits, so that it can be read later.
-  local p = io.popen(("{ ( %s ) >%s.out 2>%s.err </dev/null & p=$!; echo $p; wait $p; echo $? >%s.rc; }")
+  local p = io.popen(("{ ( %s ) >%s.out 2>%s.err </dev/null & p=$!; echo $p; wait $p; echo $? >%s.rc; } 2>/dev/null")
                      :format(self:command(args), base, base, base))
   local job = { pid = p:read "l" }
   function job.kill(signal) os.execute(("kill -%s %s 2>/dev/null"):format(signal, job.pid)) end

@@ -4,6 +4,7 @@
 --   local job, http = api.serve(t, { conf = "further lines of the configuration" })
 --     http.url, http.token.viewer …                 a token a role, and "second": another approver
 --   http:call("GET", "/v1/runs", { as = "viewer", body = "{}", json = table, headers = { ["X-A"] = "1" }, cacert = FILE })
+--     with session = "NAME=ID" as a page of the server's own would send it
 --     → { status, headers (names in lower case), body, doc() }
 --   http:many { { "GET", "/v1/runs", as = "viewer" }, … } → the statuses, over few connections
 
@@ -32,6 +33,11 @@ return function(sys)
     return r
   end
 
+  -- What a browser sends from a page of the server's own.
+  local function of_session(self, cookie)
+    return { "Cookie: " .. cookie, "Origin: " .. self.url, "X-Lunette: 1" }
+  end
+
   function client:call(method, path, o)
     o = o or {}
     local words = { "curl -sSi -m", o.seconds or 20, "--path-as-is" }
@@ -39,6 +45,7 @@ return function(sys)
     words[#words + 1] = method == "HEAD" and "-I" or "-X " .. quoted(method)
     local token = o.token or self.token[o.as]
     if token then words[#words + 1] = "-H " .. quoted("Authorization: Bearer " .. token) end
+    for _, header in ipairs(o.session and of_session(self, o.session) or {}) do words[#words + 1] = "-H " .. quoted(header) end
     local body = o.json and cjson.encode(o.json) or o.body
     if body then
       words[#words + 1] = "-H 'Content-Type: application/json' --data-binary @-"
@@ -62,6 +69,9 @@ return function(sys)
       lines[#lines + 1] = c[1] == "HEAD" and "head" or ('request = "%s"'):format(c[1])
       local token = c.token or self.token[c.as]
       if token then lines[#lines + 1] = ('header = "Authorization: Bearer %s"'):format(token) end
+      for _, header in ipairs(c.session and of_session(self, c.session) or {}) do
+        lines[#lines + 1] = ('header = "%s"'):format(header)
+      end
       if c.brief then lines[#lines + 1] = "max-time = 1" end
     end
     self.t:write("calls", table.concat(lines, "\n") .. "\n")
@@ -72,11 +82,19 @@ return function(sys)
     return out
   end
 
+  ---Exchanges the token of a role for a session: "NAME=ID", as the Cookie header has it.
+  function client:sign_in(as)
+    local r = self:call("POST", "/v1/session", { json = { token = self.token[as] } })
+    assert(r.status == 200, r.body)
+    return (r.headers["set-cookie"]:match "^[^;]+")
+  end
+
   ---Listens to the events in the background; stop() ends that, and returns what came.
   function client:listen(as, headers, cacert)
-    local file = self.t.dir .. "/events." .. tostring(headers or "")
-    local p = io.popen(("curl -sN -m 60 -H 'Authorization: Bearer %s' %s %s %s >%s 2>/dev/null & echo $!")
-                       :format(self.token[as], headers and "-H " .. quoted(headers) or "",
+    local file = self.t.dir .. "/events." .. as .. (headers or "")
+    local token = self.token[as] and "-H " .. quoted("Authorization: Bearer " .. self.token[as]) or ""
+    local p = io.popen(("curl -sN -m 60 %s %s %s %s >%s 2>/dev/null & echo $!")
+                       :format(token, headers and "-H " .. quoted(headers) or "",
                                cacert and "--cacert " .. quoted(cacert) or "", quoted(self.url .. "/v1/events"),
                                quoted(file)))
     local pid = p:read "l"

@@ -14,6 +14,9 @@ local RULES = {
   ["DELETE /v1/freeze"] = "admin", ["GET /v1/playbooks"] = "viewer", ["GET /v1/coverage"] = "viewer",
   ["GET /v1/events"] = "viewer", ["GET /v1/openapi.json"] = "viewer", ["GET /healthz"] = "none",
   ["GET /readyz"] = "none", ["GET /metrics"] = "viewer", ["GET /v1/audit"] = "admin",
+  ["GET /v1/approvals/{id}"] = "approver", ["GET /"] = "none", ["GET /console/{file}"] = "none",
+  ["POST /v1/session"] = "none", ["GET /v1/session"] = "viewer", ["DELETE /v1/session"] = "viewer",
+  ["GET /v1/signin"] = "none", ["GET /v1/signin/oidc"] = "none", ["GET /v1/signin/oidc/callback"] = "none",
 }
 local INCLUDES = {
   viewer = { viewer = true }, operator = { viewer = true, operator = true },
@@ -37,10 +40,14 @@ sys.test("every route × role × method: only who may, may", function(t)
   for name in pairs(RULES) do assert(known[name], name .. " is not there") end
 
   local calls, wanted = {}, {}
-  local function add(path, method, as, token)
+  local sessions, forged = {}, "lunette=" .. ("A"):rep(43)
+  local function add(path, method, as, o)
     local rule = RULES[(method == "HEAD" and "GET" or method) .. " " .. path]
     local place = path:gsub("{id}", "999"):gsub("{%w+}", "nothing")
-    calls[#calls + 1] = { method, place, as = as, token = token, brief = path == "/v1/events" and method == "GET" }
+    o = o or {}
+    if o.session and path == "/v1/session" and method == "DELETE" then return end -- it would be over: session_test.lua
+    calls[#calls + 1] = { method, place, as = not o.session and as or nil, token = o.token, session = o.session, who = as,
+                          brief = path == "/v1/events" and method == "GET" }
     local want
     if not rule then want = 405
     elseif rule ~= "none" and not INCLUDES[as or ""] then want = 401
@@ -49,21 +56,27 @@ sys.test("every route × role × method: only who may, may", function(t)
   end
   for path in pairs(paths) do
     for _, method in ipairs(METHODS) do
-      for _, as in ipairs { "viewer", "operator", "approver", "admin" } do add(path, method, as) end
+      for _, as in ipairs { "viewer", "operator", "approver", "admin" } do
+        sessions[as] = sessions[as] or http:sign_in(as)
+        add(path, method, as)
+        add(path, method, as, { session = sessions[as] })
+      end
       add(path, method)
-      add(path, method, nil, "lnt_" .. ("A"):rep(48))
+      add(path, method, nil, { token = "lnt_" .. ("A"):rep(48) })
+      add(path, method, nil, { session = forged })
     end
   end
   local got = http:many(calls)
   eq(#got, #calls, "answers")
   for i, c in ipairs(calls) do
-    local what = ("%s %s as %s"):format(c[1], c[2], c.as or c.token or "nobody")
+    local what = ("%s %s as %s with %s"):format(c[1], c[2], c.who or "nobody", c.session or c.token or c.as or "nothing")
     if wanted[i] then eq(got[i], wanted[i], what)
     else assert(got[i] > 0 and got[i] ~= 401 and got[i] ~= 403 and got[i] ~= 405 and got[i] < 500,
                 what .. " is " .. got[i]) end
   end
   eq(job.stop().code, 0)
   for _, token in pairs(http.token) do hasnt(job.seen "err", token) end
+  for _, cookie in pairs(sessions) do hasnt(job.seen "err", cookie:match "=(.*)") end
 end)
 
 sys.test("a token that is removed is refused at once", function(t)
@@ -249,6 +262,28 @@ sys.test("cancel, signals, and lists page by page", function(t)
   job.stop()
 end)
 
+sys.test("what each run waits for is in the list, and can be asked for", function(t)
+  t:playbook("naps", 'sleep "1d"')
+  t:playbook("asks", 'return approve { title = "go on?" }.by')
+  local job, http = kit.serve(t)
+  for _, name in ipairs { "naps", "asks" } do http:call("POST", "/v1/runs", { as = "operator", json = { playbook = name } }) end
+  local function waiting(query) return http:call("GET", "/v1/runs" .. query, { as = "viewer" }).doc().runs end
+  assert(t:until_true(function() return #waiting "?for=timer,approval" == 2 end))
+  for _, name in ipairs { "naps", "asks" } do
+    local rows = waiting("?for=" .. (name == "naps" and "timer" or "doubt,approval"))
+    eq(#rows, 1)
+    eq(rows[1].playbook, name)
+    eq(rows[1]["for"], name == "naps" and "timer" or "approval")
+  end
+  for _, query in ipairs { "?for=doubt", "?for=time", "?for=,", "?for=approval&state=completed" } do eq(#waiting(query), 0, query) end
+  local id = http:call("GET", "/v1/approvals", { as = "approver" }).doc().approvals[1].id
+  eq(http:call("GET", "/v1/approvals/" .. id, { as = "approver" }).doc().state, "waiting")
+  http:call("POST", "/v1/approvals/" .. id, { as = "approver", json = { decision = "deny" } })
+  eq(http:call("GET", "/v1/approvals/" .. id, { as = "approver" }).doc().state, "denied")
+  for _, none in ipairs { "999", "0", "x", "1x" } do eq(http:call("GET", "/v1/approvals/" .. none, { as = "approver" }).status, 404) end
+  job.stop()
+end)
+
 sys.test("freeze: an operator stops writes, an admin lets them go on, and health is red meanwhile", function(t)
   local job, http = kit.serve(t)
   eq(http:call("GET", "/healthz").status, 200)
@@ -341,6 +376,52 @@ sys.test("events go on where the reader was; what is not known any more is said"
   assert(t:until_true(function() return later.seen():find "event: reset" end))
   eq(job.stop().code, 0)
   has(later.stop(), "event: bye")                         -- the end is said, and held up by no reader
+end)
+
+sys.test("a Unix socket is a door like any: its mode, tokens, and no bound for one address", function(t)
+  local path = t.dir .. "/http.sock"
+  local function configure(more)
+    t:write("lunette.conf.lua", ("return { scripts = {}, listen = %q, %s }"):format("unix:" .. path, more or ""))
+  end
+  local function curl(words)
+    local p = io.popen(("curl -s -m 20 -o /dev/null -w '%%{http_code}\\n' --unix-socket '%s' %s"):format(path, words))
+    return p:read "a", p:close()
+  end
+  local function mode() return io.popen(("stat -c %%a '%s'"):format(path)):read "l" end
+  local function listens(job)
+    return t:until_true(function() return job.seen "err":find("listening on unix:" .. path, 1, true) end)
+  end
+  configure()
+  local token = t:expect(0, { "token", "add", "ann", "--role", "viewer" }).out:match "%S+"
+  local job = t:serve()
+  assert(listens(job))
+  eq(mode(), "660")
+  eq(curl "http://lunette/v1/runs", "401\n")
+  eq(curl(("-H 'Authorization: Bearer %s' http://lunette/v1/runs"):format(token)), "200\n")
+  eq(curl(("-H 'Authorization: Bearer %s' -d '{}' http://lunette/v1/freeze"):format(token)), "403\n")
+  hasnt(curl "'http://lunette/none/[1-3000]'", "429")
+  -- another daemon does not take it away; one that comes after a death does
+  t:write("other.conf.lua", ("return { store = 'sqlite:other.db', scripts = {}, listen = %q }"):format("unix:" .. path))
+  local r = t:run { "serve", "--config", "other.conf.lua" }
+  assert(r.code ~= 0)
+  has(r.err, "is there already")
+  eq(curl "http://lunette/healthz", "200\n")
+  job.kill "KILL"
+  job.wait()
+  configure 'listen_mode = "0600",'
+  job = t:serve()
+  assert(listens(job))
+  eq(mode(), "600")
+  eq(curl "http://lunette/healthz", "200\n")
+  job.stop()
+  -- what is no socket is nobody's to remove
+  os.remove(path)
+  t:write("http.sock", "a file")
+  r = t:run { "serve" }
+  assert(r.code ~= 0)
+  eq(t:read "http.sock", "a file")
+  configure 'listen_mode = "rw",'
+  has(t:expect(4, { "runs" }).err, "listen_mode")
 end)
 
 sys.test("metrics are counted, and are for everybody only where the configuration says so", function(t)

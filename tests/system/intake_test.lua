@@ -139,53 +139,29 @@ sys.test("a source with a token, and its question whether it may", function(t)
   job.stop()
 end)
 
-sys.test("kill -9 under posts: every 202 is there once, and its run was begun once", function(t)
+sys.test("a source that is silent for too long makes it red, by name, until it is heard of", function(t)
   trigger(t)
-  local taken, n = {}, 0
-  local job, http
-  for round = 1, 3 do
-    job, http = serve(t, http)
-    -- curl posts on in the background; the process dies somewhere in between
-    local lines = {}
-    for _ = 1, 60 do
-      n = n + 1
-      lines[#lines + 1] = ("curl -s -m 5 -o /dev/null -w '%%{http_code} %d\\n' -H 'Authorization: Bearer %s' "
-        .. "--data-binary '%s' %s/v1/alerts"):format(n, http.token.operator, alert("u" .. n, "R" .. ("x"):rep(n)),
-                                                       http.url)
-    end
-    t:write("posts.sh", table.concat(lines, "\n") .. "\n")
-    os.execute(("sh '%s/posts.sh' >'%s/codes.%d' 2>/dev/null &"):format(t.dir, t.dir, round))
-    t:until_true(function() return select(2, (t:read("codes." .. round) or ""):gsub("\n", "")) >= 10 * round end)
-    job.kill "KILL"
-    job.wait()
-    t:until_true(function() return select(2, (t:read("codes." .. round) or ""):gsub("\n", "")) >= 60 end)
-    for code, id in t:read("codes." .. round):gmatch "(%d+) (%d+)\n" do
-      if code == "202" then taken["u" .. id] = true end
-    end
-  end
-  job, http = serve(t, http)
-  local all = {}
-  t:until_true(function()
-    all = listed(http, "?limit=500")
-    for _, a in ipairs(all) do if a.state ~= "decided" then return false end end
-    return true
-  end)
-  local seen = {}
-  for _, a in ipairs(all) do
-    assert(not seen[a.id], a.id .. " is there twice")
-    seen[a.id] = true
-    eq(#a.runs, 1)
-  end
-  local least = 0
-  for id in pairs(taken) do
-    least = least + 1
-    assert(seen[id], id .. " was answered 202 and is lost")
-  end
-  assert(least >= 30, "only " .. least .. " were taken")
-  t:until_true(function()
-    return #http:call("GET", "/v1/runs?state=completed&limit=500", { as = "viewer" }).doc().runs == #all
-  end)
-  eq(#http:call("GET", "/v1/runs?limit=500", { as = "viewer" }).doc().runs, #all)
+  t:write("lunette.conf.lua", "return { }")
+  t:expect(0, { "secret", "set", "hooks", stdin = "a word" })
+  local job, http = kit.serve(t, { conf = [[ intake = { sources = {
+    hooks = { token = secret "hooks", header = "Authorization", silent = "2s" },
+    other = { token = secret "hooks", header = "Authorization" } } }, ]] })
+  local function ready() return http:call("GET", "/readyz") end
+  assert(t:until_true(function() return ready().status == 503 end), "it stays green")
+  eq(ready().doc().why[1], "silent: source hooks")
+  eq(#ready().doc().why, 1)
+  eq(http:call("GET", "/healthz").status, 503)
+  has(http:call("GET", "/metrics", { as = "viewer" }).body, 'lunette_intake_silent{intake="source hooks"} 1\n')
+  has(t:expect(1, { "doctor" }).out, "source hooks: nothing for 0 minutes: does it still hand in alerts?")
+  job.kill "KILL"
+  job.wait()
+  job, http = kit.serve(t, { keep = true, tokens = http.token })
+  eq(ready().status, 503)                                 -- it is no better for a new process
+  assert(t:until_true(function()
+    eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = { Authorization = "wrong" } }).status, 401)
+    eq(http:call("POST", "/v1/alerts?source=hooks", { body = alert "a", headers = { Authorization = "a word" } }).status, 202)
+    return ready().status == 200
+  end), "it stays red")
   job.stop()
 end)
 

@@ -344,7 +344,8 @@ static void test_of_an_older(void **state) {
       "INSERT INTO old SELECT seq * 2, ms, what, who, run, detail FROM audit; DROP TABLE audit;");
   sql("ALTER TABLE old RENAME TO audit; DROP TABLE token; DROP TABLE checkpoint; DROP TABLE alert;"
       "DROP TABLE alert_run; DROP TABLE run_key; DROP TABLE trigger_rule; DROP TABLE schedule;"
-      "DROP TABLE delivery; DROP TABLE cursor; DROP TABLE request; PRAGMA user_version = 4");
+      "DROP TABLE delivery; DROP TABLE cursor; DROP TABLE request; DROP TABLE session; PRAGMA user_version = "
+      "4");
   engine.store = open_store();
   ln_audit_state s = verify_with((ln_str){NULL, 0}, NULL);
   assert_int_equal(s.faults, 0);

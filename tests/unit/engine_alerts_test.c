@@ -5,6 +5,7 @@
 #include "engine/alerts.h"
 
 #include "engine/inside.h"
+#include "engine/silence.h"
 
 enum { HOUR = 3600 * 1000 };
 
@@ -119,6 +120,40 @@ static void test_answered_with_runs(void **state) {
   assert_int_equal(rig_runs(r, "completed"), 2);
   ln_alerts_stop(a);
   rig_free(r);
+}
+
+typedef struct timed { heard h; rig *r; int64_t from_ms, ms; } timed;
+
+static void hear_timed(void *arg, ln_str answer, const ln_err *err) {
+  timed *t = arg;
+  hear(&t->h, answer, err);
+  t->ms = ln_now_ms(t->r->g.loop->clock) - t->from_ms;
+}
+
+/* Whoever looks for new alerts may see one before the commit is heard of.  Here nothing takes time but
+** waiting, so nobody waits who has nothing to wait for. */
+static void test_answered_as_soon_as_decided(void **state) {
+  (void)state;
+  enum { TEXTS = 12 };
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    rig *r = set_up(seed, ON, "return 1");
+    ln_alerts *a = begin(r);
+    timed all[TEXTS];
+    for (int i = 0; i < TEXTS; i++) {
+      char text[64];
+      all[i] = (timed){.r = r, .from_ms = ln_now_ms(r->g.loop->clock)};
+      snprintf(text, sizeof text, "{\"id\":\"%d\",\"title\":\"%s\"}", i, i % 3 ? "no" : "one");
+      assert_true(ln_alerts_take(a, ln_str_of(text), &by_ann, hear_timed, &all[i], &rig_err));
+    }
+    rig_pass(r, 10000);
+    for (int i = 0; i < TEXTS; i++) {
+      assert_true(all[i].h.called);
+      assert_int_equal(all[i].h.runs, i % 3 == 0);
+      assert_true(all[i].ms < LN_ALERTS_ANSWER_MS);
+    }
+    ln_alerts_stop(a);
+    rig_free(r);
+  }
 }
 
 /* Whatever is lost with the process was not answered; what was answered is decided by the next one. */
@@ -249,7 +284,7 @@ static void test_a_storm_asks(void **state) {
 static bool one_cursor(rig *r, const char *value) {
   ln_buf b;
   ln_buf_init(&b, 100);
-  assert_true(ln_store_cursor(r->g.store, LN_STR("poll"), &b, &rig_err));
+  assert_true(ln_store_cursor(r->g.store, LN_STR("poll"), &b, NULL, &rig_err));
   bool same = ln_str_eq(ln_buf_view(&b), ln_str_of(value));
   ln_buf_free(&b);
   return same;
@@ -288,6 +323,84 @@ static void test_marks_and_cursors(void **state) {
 }
 
 /* What is too much is refused, before memory is: the first ones are taken all the same. */
+typedef struct ways { size_t n, silent; char name[64]; } ways;
+
+static void see_way(void *arg, const ln_intake_heard *h) {
+  ways *w = arg;
+  w->n++;
+  if (!h->silent) return;
+  w->silent++;
+  snprintf(w->name, sizeof w->name, "%s", h->name);
+}
+
+static ways ways_of(rig *r) {
+  ways w = {.n = 0};
+  assert_true(ln_silence_each(&r->g, see_way, &w, &rig_err));
+  return w;
+}
+
+/* A source is silent when its time is over since it last handed in something, be it known already, or since
+** it was first waited for; whoever served meanwhile. */
+static void test_silence(void **state) {
+  (void)state;
+  rig *r = set_up(9, ON, "return 1");
+  rig_conf(r, "guards = { approve = \"never\" }, intake = { silent = '3h', folder = '/srv/in', sources = {"
+              " edr = { token = secret 'edr', header = 'X', silent = '1h' },"
+              " chat = { token = secret 'chat', header = 'X' } } },");
+  ln_alerts *a = begin(r);
+  char edr[LN_INTAKE_NAME];
+  heard h = {.called = false}, again = {.called = false};
+  ln_intake_cursor("source", LN_STR("edr"), edr);
+  const ln_alert_from from = {.by = LN_STR("source edr"), .cursor = ln_str_of(edr)};
+  assert_int_equal(ways_of(r).n, 3);
+  rig_pass(r, 5 * HOUR);
+  assert_int_equal(ways_of(r).silent, 0);                /* nobody has waited for them yet */
+  assert_true(ln_silence_begin(&r->g, &rig_err));
+  rig_pass(r, HOUR - 1000);
+  assert_int_equal(ways_of(r).silent, 0);
+  rig_pass(r, 2000);
+  assert_int_equal(ways_of(r).silent, 1);
+  assert_string_equal(ways_of(r).name, "source edr");
+  assert_true(ln_alerts_take(a, LN_STR("{\"id\":\"x\"}"), &from, hear, &h, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(ways_of(r).silent, 0);
+  ln_alerts_stop(a);
+  rig_crash(r);
+  a = begin(r);
+  assert_true(ln_silence_begin(&r->g, &rig_err));       /* which begins nothing anew */
+  rig_pass(r, HOUR);
+  assert_int_equal(ways_of(r).silent, 1);
+  assert_true(ln_alerts_take(a, LN_STR("{\"id\":\"x\"}"), &from, hear, &again, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(ways_of(r).silent, 0);
+  rig_pass(r, 2 * HOUR);
+  assert_int_equal(ways_of(r).silent, 3);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
+/* A vendor that is asked is silent when no look has succeeded for a quarter of an hour; one that found
+** nothing has. */
+static void test_silent_poll(void **state) {
+  (void)state;
+  rig *r = set_up(10, ON, "return 1");
+  rig_conf(r, "intake = { silent = '1m', poll = { 'fake' } },");
+  ln_alerts *a = begin(r);
+  heard h = {.called = false};
+  const ln_alert_from from = {
+      .by = LN_STR("poll"), .cursor = LN_STR("poll:fake"), .cursor_value = LN_STR("7")};
+  assert_true(ln_silence_begin(&r->g, &rig_err));
+  rig_pass(r, HOUR / 4);
+  assert_int_equal(ways_of(r).silent, 0);
+  rig_pass(r, 1000);
+  assert_string_equal(ways_of(r).name, "poll fake");
+  assert_true(ln_alerts_take(a, LN_STR("[]"), &from, hear, &h, &rig_err));
+  rig_pass(r, 1000);
+  assert_int_equal(ways_of(r).silent, 0);
+  ln_alerts_stop(a);
+  rig_free(r);
+}
+
 static void test_overload(void **state) {
   (void)state;
   enum { MOST = 6, BIG = 15 << 20 };
@@ -316,9 +429,11 @@ static void test_overload(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_death_at_each_job),
+      cmocka_unit_test(test_answered_with_runs), cmocka_unit_test(test_answered_as_soon_as_decided),
+      cmocka_unit_test(test_death_at_each_job),
       cmocka_unit_test(test_decided_once),       cmocka_unit_test(test_key_joins),
       cmocka_unit_test(test_a_storm_asks),       cmocka_unit_test(test_overload),
-      cmocka_unit_test(test_marks_and_cursors)};
+      cmocka_unit_test(test_marks_and_cursors),  cmocka_unit_test(test_silence),
+      cmocka_unit_test(test_silent_poll)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

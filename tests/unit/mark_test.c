@@ -111,10 +111,24 @@ static bool ask(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_run_restored(tx, a->run, &a->ms, err);
 }
 
+static bool sign_in(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_session_add(tx, arg, 1000, err); }
+static void seen(void *arg, const ln_session_row *row) { (void)row, *(bool *)arg = true; }
+
+static bool is_signed_in(ln_store *s) {
+  ln_err err = {.code = ""};
+  bool found = false;
+  assert_true(ln_store_session(s, LN_STR("0123456789abcdef"), seen, &found, &err));
+  return found;
+}
+
 static void test_restore_once(void **state) {
   (void)state;
   ln_err err = {.code = ""};
   ln_store *s = open_store();
+  ln_session_row session = {.sha256 = LN_STR("0123456789abcdef"), .who = LN_STR("ann"), .how = LN_STR("oidc"),
+                            .used_ms = 1, .ends_ms = 1000};
+  run_job(s, sign_in, &session);
+  assert_true(is_signed_in(s));
   int64_t live = put_run(s, "01BBBBBBBBBBBBBBBBBBBBBBBB", "running", 0);
   int64_t over = put_run(s, "01CCCCCCCCCCCCCCCCCCCCCCCC", "completed", 5);
   assert_true(ln_store_backup(s, copy, &err));
@@ -124,6 +138,7 @@ static void test_restore_once(void **state) {
   ln_buf_init(&r.why, 4096);
   run_job(s, restore, &r);
   assert_true(r.why.n > 0);
+  assert_false(is_signed_in(s));
   run_job(s, restore, &r); /* another process was as fast */
   assert_int_equal(r.why.n, 0);
   assert_string_equal(why_of(s), "");

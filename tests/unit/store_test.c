@@ -53,7 +53,7 @@ static void test_created(void **state) {
   assert_int_equal(stat(path, &st), 0);
   assert_int_equal(st.st_mode & 0777, 0600);
   assert_int_equal(number("PRAGMA application_id"), 0x4C754E31);
-  assert_int_equal(number("PRAGMA user_version"), 7);
+  assert_int_equal(number("PRAGMA user_version"), 8);
   assert_int_equal(number("PRAGMA auto_vacuum"), 2);
   assert_int_equal(number("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
   ln_store *s = open_store();
@@ -93,7 +93,7 @@ static void test_of_others(void **state) {
 static void test_of_a_newer(void **state) {
   (void)state;
   ln_store_close(open_store());
-  sql("PRAGMA user_version = 8");
+  sql("PRAGMA user_version = 9");
   open_fails(uri, false, "made by a newer Lunette");
   open_fails(uri, false, "upgrade");
 }
@@ -668,13 +668,13 @@ static void test_of_an_older(void **state) {
       "TEXT NOT NULL, run INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"
       "DROP TABLE alert; DROP TABLE alert_run; DROP TABLE run_key; DROP TABLE trigger_rule;"
       "DROP TABLE schedule; DROP TABLE delivery; DROP TABLE cursor; DROP TABLE request;"
-      "PRAGMA user_version = 2");
+      "DROP TABLE session; PRAGMA user_version = 2");
   s = open_store();
   held h = holds(s, (ln_hold_query){.entity = LN_STR("ws-042")});
   assert_int_equal(h.n, 1);
   assert_string_equal(h.status, "pending");
   ln_store_close(s);
-  assert_int_equal(number("PRAGMA user_version"), 7);
+  assert_int_equal(number("PRAGMA user_version"), 8);
 }
 
 static bool hold_reached(ln_tx *tx, void *arg, ln_err *err) { return ln_tx_hold_reached(tx, arg, err); }
