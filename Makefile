@@ -2,7 +2,7 @@
 BUILD   ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
-PKGS     = lua5.4 libuv libcurl libmicrohttpd gnutls sqlite3 expat libzip libcrypto libedit zlib
+PKGS     = lua5.4 libuv libcurl libmicrohttpd gnutls sqlite3 expat libzip libcrypto libedit libseccomp zlib
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2
 HARDEN   = -fstack-protector-strong -fno-strict-aliasing -fPIE
@@ -40,6 +40,7 @@ $(BUILD)/liblunette.a: $(CORE)
 ENGINE_UNIT = $(filter $(BUILD)/tests/engine_%,$(UNIT))
 $(ENGINE_UNIT): $(BUILD)/tests/unit/engine_rig.o
 $(ENGINE_UNIT): TEST_LIBS = -Wl,--wrap=ln_writer_submit,--wrap=ln_writer_submit_unwaited,--wrap=ln_writer_run
+$(BUILD)/tests/secret_test: TEST_LIBS = -Wl,--wrap=ln_buf_more
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblunette.a
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -lcmocka $(TEST_LIBS)
 # The simulation sees every job of the writer, and puts its breakages in the way of the product.

@@ -64,7 +64,7 @@ bool lnL_blob_put(ln_engine *engine, ln_tx *tx, ln_str name, ln_str bytes, ln_bu
                    bytes.n, LN_BLOB_MAX);
   if (!ln_digests_of(bytes, &d, err) || !address_of(ln_str_of(d.sha256), c.sha256, err)) return false;
   ln_buf_init(&sealed, (size_t)LN_BLOB_MAX + 4096);
-  bool ok = ln_seal(engine->vault, bytes, ln_str_of(d.sha256), &sealed, err) &&
+  bool ok = ln_seal(engine->vault, tx, bytes, ln_str_of(d.sha256), &sealed, err) &&
             handle_value(name, bytes.n, &d, value, err);
   c.bytes = ln_buf_view(&sealed);
   ok = ok && ln_tx_content_put(tx, &c, err);

@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
-bool ln_sync_folder(const char *file); /* the folder that file lies in; false: see errno */
+int ln_open_folder(const char *file);  /* the folder that file lies in; -1: see errno     */
+bool ln_sync_folder(const char *file); /* false: see errno                                */
+/* What the superuser makes for others is theirs: fd comes to belong to whoever has the file `beside`, else
+** its folder.  For anybody else it does nothing.  False: see errno. */
+bool ln_give_away(int fd, const char *beside);
 
 #endif

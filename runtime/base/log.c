@@ -102,7 +102,7 @@ static void add_pairs(line *l, ln_str text) {
 }
 
 static void begin(line *l, ln_level level, const char *event) {
-  static const char *const names[] = {"debug", "info", "warn", "error"};
+  static const char *const names[] = {"debug", "info", "warn", "error", "info"};
   char time[LN_TIME_TEXT];
   l->json = atomic_load(&as_json);
   ln_buf_init(&l->out, 8 * TEXT);

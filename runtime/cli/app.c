@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/units.h"
 
+#include "engine/command.h"
 #include "engine/drift.h"
 #include "engine/library.h"
 #include "engine/simhost.h"
@@ -15,6 +16,7 @@
 #include "modules/connector.h"
 #include "modules/modules.h"
 #include "modules/words.h"
+#include "server/seal.h"
 #include "server/serve.h"
 
 #include <errno.h>
@@ -132,6 +134,7 @@ static bool open_vault(ln_app *a, const ln_app_opts *o, ln_err *err) {
   const ln_vault_opts vo = {.key = a->config->secrets_key,
                             .helper = a->config->secrets_helper.v,
                             .n_helper = a->config->secrets_helper.n,
+                            .launcher = a->launcher,
                             .ask = ln_app_passphrase};
   return (a->g.vault = ln_vault_open(a->g.store, &vo, err)) &&
          (!o->runs || o->sim || a->served || ln_vault_ready(a->g.vault, err));
@@ -159,12 +162,23 @@ static bool open_store(ln_app *a, const ln_app_opts *o, ln_err *err) {
 ** command that it serves, a peer. */
 static void set_up_process(const ln_app_opts *o) {
   const struct rlimit none = {0, 0};
-  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
   setrlimit(RLIMIT_CORE, &none);
 #ifndef __SANITIZE_ADDRESS__
   prctl(PR_SET_DUMPABLE, 0);
 #endif
+  sigaction(SIGCHLD, &usual, NULL); /* whoever ignores it hands that on, and nobody could be waited for */
   if (o->runs) sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Before there is a second thread, or anything that is nobody else's business.  What libuv would hand to the
+** kernel's rings no filter sees. */
+static bool seal(ln_app *a, ln_err *err) {
+  const ln_list *helper = &a->config->secrets_helper;
+  if (a->config->seal == LN_SEAL_OFF) return true;
+  setenv("UV_USE_IO_URING", "0", 1);
+  return (!helper->n || (a->launcher = ln_launcher_start(helper->v, helper->n, err))) &&
+         ln_seal_files(a->config, err);
 }
 
 bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
@@ -172,6 +186,7 @@ bool ln_app_open(ln_app *a, const ln_app_opts *o, ln_err *err) {
   a->sim = o->sim;
   set_up_process(o);
   if (!(a->config = ln_config_load(o->config, err))) return false;
+  if (o->seals && !seal(a, err)) return false;
   ln_log_json(a->config->log_json);
   if (a->config->log_level >= 0) ln_log_level((ln_level)a->config->log_level);
   a->g.config = a->config;
@@ -195,6 +210,7 @@ void ln_app_close(ln_app *a) {
   if (a->g.connectors) ln_connectors_close(&a->g);
   if (a->g.transport) a->g.transport->free(a->g.transport);
   ln_vault_free(a->g.vault);
+  ln_launcher_stop(a->launcher);
   ln_store_close(a->g.store);
   ln_drift_free(&a->g);
   ln_owner_drop(a->g.owner);

@@ -29,6 +29,7 @@ typedef struct ln_app_opts {
   bool alone;                                            /* not where another process serves the store */
   bool must_exist;                                       /* the store must be there already */
   bool looks;                                            /* the store is only looked at: nothing is written */
+  bool seals;                                            /* it reaches only what its configuration names */
   bool no_store;
 } ln_app_opts;
 
@@ -37,6 +38,7 @@ typedef struct ln_app {
   ln_config *config;
   ln_rand seeded;
   void *simhost;
+  struct ln_launcher *launcher; /* what may start the helper of secrets for us     */
   bool sim;
   bool served;                                           /* another process carries the store's runs */
 } ln_app;

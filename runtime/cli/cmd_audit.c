@@ -93,9 +93,18 @@ static bool add_file(asked *a, const char *path, ln_err *err) {
   return ok;
 }
 
+/* One that is misspelt would pin nobody. */
+static bool take_signer(asked *a, const char *text, ln_err *err) {
+  a->key = text;
+  a->verify = true;
+  return (strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64) ||
+         ln_fail(err, "usage", LN_FINAL,
+                 "--key: 64 hexadecimal digits are wanted, the `signer` of a checkpoint");
+}
+
 static bool take(asked *a, int opt, ln_err *err) {
   if (opt == OPT_CHECKPOINT) a->verify = true;
-  if (opt == OPT_KEY) a->key = optarg, a->verify = true;
+  if (opt == OPT_KEY) return take_signer(a, optarg, err);
   if (opt == OPT_SINCE) a->since = optarg, a->export = true;
   if (opt == OPT_RAW) a->raw = a->export = true;
   return opt != OPT_CHECKPOINT || add_file(a, optarg, err);

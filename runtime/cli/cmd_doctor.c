@@ -7,6 +7,7 @@
 #include "engine/notices.h"
 #include "engine/silence.h"
 #include "modules/connector.h"
+#include "server/seal.h"
 
 #include <stdlib.h>
 #include <sys/timex.h>
@@ -188,6 +189,18 @@ static void look_at_notify(ln_doctor *d) {
     ln_doctor_say(d, LN_HEALTH_NOTE, "notify", "messages have no links: notify.public is not set");
 }
 
+static void look_at_seal(ln_doctor *d) {
+  const char *lacks = ln_seal_lacks();
+  ln_seal_want want = d->app.config->seal;
+  if (want == LN_SEAL_OFF)
+    ln_doctor_say(d, LN_HEALTH_NOTE, "seal",
+                  "seal = \"off\": whoever takes over lunette serve has all of its rights");
+  else if (lacks)
+    ln_doctor_say(d, want == LN_SEAL_REQUIRED ? LN_HEALTH_BAD : LN_HEALTH_NOTE, "seal",
+                  "this kernel lacks %s: lunette serve cannot seal itself as it would", lacks);
+  else ln_doctor_say(d, LN_HEALTH_OK, "seal", "Landlock and seccomp are there: lunette serve seals itself");
+}
+
 static void say_heard(void *arg, const ln_intake_heard *h) {
   ln_doctor *d = arg;
   long long minutes = (ln_now_ms(d->app.g.loop->clock) - h->at_ms) / 60000;
@@ -230,6 +243,7 @@ static int look(ln_doctor *d, ln_str only) {
   look_at_notify(d);
   look_at_intake(d);
   look_at_clock(d);
+  look_at_seal(d);
   ln_doctor_connectors(d, only);
   ln_doctor_drift(d, only);
   ln_buf_free(&d->needs);

@@ -69,13 +69,39 @@ static void show(tally *t, ln_str doc, bool json) {
 
 /* ------------------------------------------------------------------ one, and many */
 
+typedef struct finding {
+  ln_app *app;
+  ln_buf path;
+} finding;
+
+static bool find_path(void *arg, const ln_run_row *row) {
+  finding *f = arg;
+  ln_migrate_path(&f->app->g, row, &f->path);
+  return false;
+}
+
+/* Where its playbook was given by a path that is as it is there now. */
+static void read_script(ln_app *app, const char *run, finding *f, ln_buf *text) {
+  ln_err quiet;
+  *f = (finding){.app = app};
+  ln_buf_init(&f->path, 1 << 14);
+  ln_store_run_find(app->g.store, ln_str_of(run), find_path, f, &quiet);
+  ln_buf_addc(&f->path, '\0');
+  if (!ln_remote_script(ln_str_of(f->path.p), text, &quiet)) f->path.p[0] = '\0';
+}
+
 static bool ask(ln_app *app, const char *run, ln_buf *doc, ln_err *err) {
-  ln_buf b;
-  ln_buf_init(&b, 4096);
-  size_t mark = ln_v_begin(&b, 'O', 2);
+  finding f;
+  ln_buf b, text;
+  read_script(app, run, &f, &text);
+  ln_buf_init(&b, 4096 + f.path.n + text.n);
+  size_t mark = ln_v_begin(&b, 'O', 3);
   ln_remote_text(&b, "do", LN_STR("migrate"));
   ln_remote_text(&b, "run", ln_str_of(run));
+  ln_remote_source(&b, ln_str_of(f.path.p), &text);
   ln_v_end(&b, mark);
+  ln_buf_free(&f.path);
+  ln_buf_free(&text);
   bool ok = ln_buf_ok(&b, err) && ln_service_ask(app->g.store, ln_buf_view(&b), doc, err);
   ln_buf_free(&b);
   return ok;

@@ -16,6 +16,8 @@ typedef struct run_args {
   size_t n_sets, n_assumes;
   bool plan, json, quiet, act, detach;
   ln_approve approve;
+  char path[PATH_MAX]; /* where another process serves: what, as that is to find it, */
+  ln_buf script;       /* and its text, where it is a file                           */
 } run_args;
 
 enum {
@@ -231,23 +233,24 @@ static int follow(ln_app *app, const run_args *a, ln_buf *request, bool plan) {
   return LN_EXIT_DONE;
 }
 
-/* A path means the same to the process that is asked. */
-static ln_str whole_path(const char *what, char *out) {
-  bool file = ln_str_ends(ln_str_of(what), LN_STR(".lua"));
-  return ln_str_of(file && realpath(what, out) ? out : what);
+/* A path means the same to the process that is asked, and its file is read by us. */
+static bool read_script(run_args *a, ln_err *err) {
+  bool file = ln_str_ends(ln_str_of(a->what), LN_STR(".lua"));
+  if (!file || !realpath(a->what, a->path)) snprintf(a->path, sizeof a->path, "%s", a->what);
+  return ln_remote_script(ln_str_of(a->path), &a->script, err);
 }
 
 static int ask_to_run(ln_app *app, const run_args *a, ln_str input, ln_str assume) {
-  char path[PATH_MAX];
   ln_buf b;
   ln_buf_init(&b, (size_t)256 << 20);
-  size_t mark = ln_v_begin(&b, 'O', 6);
+  size_t mark = ln_v_begin(&b, 'O', 7);
   ln_remote_text(&b, "approve", ln_str_of(ln_remote_approve(a->approve)));
   ln_remote_value(&b, "assume", a->n_assumes ? assume : (ln_str){NULL, 0});
   ln_remote_text(&b, "do", LN_STR("run"));
   ln_remote_value(&b, "input", input);
   ln_remote_flag(&b, "plan", a->plan);
-  ln_remote_text(&b, "playbook", whole_path(a->what, path));
+  ln_remote_text(&b, "playbook", ln_str_of(a->path));
+  ln_remote_source(&b, ln_str_of(a->path), &a->script);
   ln_v_end(&b, mark);
   return follow(app, a, &b, a->plan);
 }
@@ -303,9 +306,10 @@ static int start_here(ln_app *app, const run_args *a, ln_str input, ln_str assum
   return carry_it(&c, r, &err);
 }
 
-static bool declared(ln_app *app, const run_args *a, ln_declared *d, ln_err *err) {
-  char path[PATH_MAX];
-  if (app->served) return ln_remote_declared(app, whole_path(a->what, path), d, err);
+static bool declared(ln_app *app, run_args *a, ln_declared *d, ln_err *err) {
+  memset(d, 0, sizeof *d);
+  if (app->served)
+    return read_script(a, err) && ln_remote_declared(app, ln_str_of(a->path), &a->script, d, err);
   return ln_playbook_declared(&app->g, ln_str_of(a->what), d, err);
 }
 
@@ -324,6 +328,7 @@ static int start_run(ln_app *app, run_args *a) {
   else if (app->served) code = ask_to_run(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   else code = start_here(app, a, ln_buf_view(&input), ln_buf_view(&assume));
   ln_declared_free(&d);
+  ln_buf_free(&a->script);
   ln_buf_free(&input);
   ln_buf_free(&assume);
   return code;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/audit.h"
 #include "server/notify.h"
+#include "server/seal.h"
 #include "server/serve.h"
 
 #include <signal.h>
@@ -83,8 +84,8 @@ static int serve(ln_app *app, const ln_service_opts *o) {
   ln_audit_watch *audit = NULL;
   v.s = ln_service_start(&app->g, o, &err);
   if (v.s && (!ln_audit_configured(&app->g, ln_str_of(ln_app_user()), &err) ||
-              !(audit = ln_audit_watch_start(&app->g, &err))))
-    ln_service_stop(v.s), v.s = NULL;
+              !(audit = ln_audit_watch_start(&app->g, &err)) || !ln_seal_calls(app->config, &err)))
+    ln_audit_watch_stop(audit), ln_service_stop(v.s), v.s = NULL;
   if (!v.s)
     return ln_err_is(&err, "conflict") ? (ln_app_fail(&err), LN_EXIT_UNUSABLE) : ln_app_fail(&err);
   say_where(&v);
@@ -114,7 +115,7 @@ static int parse(int argc, char **argv, const struct option *options, const char
 }
 
 int ln_cmd_serve(int argc, char **argv) {
-  ln_app_opts o = {.runs = true, .alone = true};
+  ln_app_opts o = {.runs = true, .alone = true, .seals = true};
   ln_app app;
   ln_err err = {0};
   int code = parse(argc, argv, serve_options, serve_help, &o, NULL);

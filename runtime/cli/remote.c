@@ -33,6 +33,19 @@ void ln_remote_value(ln_buf *b, const char *key, ln_str encoded) {
   else ln_v_nil(b);
 }
 
+bool ln_remote_script(ln_str path, ln_buf *text, ln_err *err) {
+  ln_buf_init(text, 1);
+  return !ln_str_ends(path, LN_STR(".lua")) || ln_app_read(path.p, text, err);
+}
+
+void ln_remote_source(ln_buf *b, ln_str path, const ln_buf *text) {
+  ln_v_key(b, LN_STR("source"));
+  size_t mark = ln_v_begin(b, 'O', 2);
+  ln_remote_text(b, "path", path);
+  ln_remote_text(b, "text", ln_buf_view(text));
+  ln_v_end(b, mark);
+}
+
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err) {
   ln_buf answer;
   ln_buf_init(&answer, 64 << 20);
@@ -68,16 +81,17 @@ static void say_stale(ln_str answer, int64_t *since) {
   *since = newest;
 }
 
-bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err) {
+bool ln_remote_declared(ln_app *app, ln_str playbook, const ln_buf *text, ln_declared *d, ln_err *err) {
   ln_buf b, answer;
   ln_vitem value;
   memset(d, 0, sizeof *d);
   ln_buf_init(&d->value, 1 << 20);
-  ln_buf_init(&b, 1 << 16);
+  ln_buf_init(&b, (1 << 16) + text->n);
   ln_buf_init(&answer, 64 << 20);
-  size_t mark = ln_v_begin(&b, 'O', 2);
+  size_t mark = ln_v_begin(&b, 'O', 3);
   ln_remote_text(&b, "do", LN_STR("declared"));
   ln_remote_text(&b, "playbook", playbook);
+  ln_remote_source(&b, playbook, text);
   ln_v_end(&b, mark);
   bool ok = ln_buf_ok(&b, err) && ln_service_ask(app->g.store, ln_buf_view(&b), &answer, err);
   ln_str a = ln_buf_view(&answer);

@@ -24,11 +24,16 @@ bool ln_remote_event(const ln_entry *e, ln_event *out);
 bool ln_remote_entries(ln_app *app, int64_t run, size_t *seen, void (*fn)(void *arg, const ln_entry *e),
                        void *arg, ln_err *err);
 
+/* A playbook that is named by its path, for the process that serves, which may have no right to read it: its
+** text.  ln_remote_script reads it ("", and true, where it is a name), ln_remote_source puts it into a
+** request. */
+bool ln_remote_script(ln_str path, ln_buf *text, ln_err *err);
+void ln_remote_source(ln_buf *b, ln_str path, const ln_buf *text);
 /* Asks for one thing (an encoded object) and takes the run that is answered; empty: none.  False: err. */
 bool ln_remote(ln_app *app, ln_str request, char ulid[LN_ULID + 1], ln_err *err);
 /* What a playbook declares, as the process that serves the store has it: its scripts may be others than those
 ** on the disk.  That some of them are, is said on standard error.  Free d by ln_declared_free in any case. */
-bool ln_remote_declared(ln_app *app, ln_str playbook, ln_declared *d, ln_err *err);
+bool ln_remote_declared(ln_app *app, ln_str playbook, const ln_buf *text, ln_declared *d, ln_err *err);
 /* A script that is not used as it is on the disk, on standard error. */
 void ln_app_say_stale(const ln_stale *s);
 enum { LN_SNAPSHOT_TEXT = 80 };

@@ -5,10 +5,12 @@
 
 #include "base/plain.h"
 #include "debug/travel.h"
+#include "engine/library.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { DOC_MAX = 64 << 20 };
 
@@ -527,18 +529,28 @@ static void carry_fork(ln_repl *r, const char *ulid) {
   ln_app_interrupt_taken();
 }
 
-/* The folder means the same to the process that is asked. */
+static bool put_scripts(ln_tx *tx, void *s, ln_err *err) { return ln_snapshot_put(tx, s, err); }
+
+/* We read the folder, and the process that is asked finds its scripts in the store. */
+static bool keep_with(ln_repl *r, const char *folder, ln_str *hash, ln_snapshot **s, ln_err *err) {
+  if (access(folder, R_OK | X_OK) != 0)
+    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", folder,
+                   strerror(errno));
+  if (!(*s = ln_snapshot_with(&r->app->g, folder, err))) return false;
+  *hash = ln_str_of(ln_snapshot_hash(*s));
+  return ln_writer_run(r->app->g.store, put_scripts, *s, err);
+}
+
 static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID + 1], ln_err *err) {
-  char path[PATH_MAX];
+  ln_snapshot *scripts = NULL;
+  ln_str with = {NULL, 0};
   ln_buf b, about;
   ln_standing s;
   ln_travel_where(r->travel, &s);
   ln_buf_init(&b, (1 << 16) + o->assume.n);
   ln_buf_init(&about, DOC_MAX);
-  if (o->with && !realpath(o->with, path))
-    return ln_fail(err, "not_found", LN_FINAL, "the folder of scripts %s cannot be read: %s", o->with,
-                   strerror(errno));
-  bool ok = ln_travel_about(r->travel, &about, err);
+  bool ok =
+      (!o->with || keep_with(r, o->with, &with, &scripts, err)) && ln_travel_about(r->travel, &about, err);
   size_t mark = ln_v_begin(&b, 'O', 5 + (o->assume.n > 0) + (o->with != NULL));
   ln_remote_flag(&b, "act", o->act);
   if (o->assume.n) ln_remote_value(&b, "assume", o->assume);
@@ -548,9 +560,10 @@ static bool ask_to_fork(ln_repl *r, const ln_fork_options *o, char ulid[LN_ULID 
   ln_remote_text(&b, "run", ln_v_get_str(ln_buf_view(&about), "run"));
   ln_v_key(&b, LN_STR("step"));
   ln_v_int(&b, s.step);
-  if (o->with) ln_remote_text(&b, "with", ln_str_of(path));
+  if (o->with) ln_remote_text(&b, "with", with);
   ln_v_end(&b, mark);
   ok = ok && ln_buf_ok(&b, err) && ln_remote(r->app, ln_buf_view(&b), ulid, err);
+  ln_snapshot_drop(scripts);
   ln_buf_free(&about);
   ln_buf_free(&b);
   return ok;

@@ -146,6 +146,7 @@ bool ln_travel_sources(ln_travel *t, ln_buf *doc, ln_err *err); /* all: an array
 
 typedef struct ln_fork_options {
   const char *with; /* a folder whose scripts win over the run's own; NULL: its own snapshot */
+  ln_str snapshot;  /* or what was taken with it, by its hash, in the store; "": with says */
   bool act;         /* it is no plan: what it writes is written */
   ln_str assume;    /* what answers in a plan, as of ln_run_options; "" none */
   ln_str by;        /* who wants it, for the audit record */

@@ -199,12 +199,11 @@ static bool may_act(const forking *f) {
 
 static bool scripts_of(forking *f) {
   const char *with = f->o->with;
+  ln_str pinned = f->o->snapshot.n ? f->o->snapshot : f->past->row.snapshot;
   char module[256];
-  f->scripts =
-      with ? ln_snapshot_with(f->w, with, f->err) : ln_snapshot_load(f->w, f->past->row.snapshot, f->err);
-  return f->scripts &&
-         (!with || ln_v_get_bool(f->past->row.options, "call", false) ||
-          ln_snapshot_module(f->scripts, f->past->row.playbook, module, sizeof module, f->err));
+  f->scripts = with ? ln_snapshot_with(f->w, with, f->err) : ln_snapshot_load(f->w, pinned, f->err);
+  return f->scripts && ((!with && !f->o->snapshot.n) || ln_v_get_bool(f->past->row.options, "call", false) ||
+                        ln_snapshot_module(f->scripts, f->past->row.playbook, module, sizeof module, f->err));
 }
 
 static bool fork_it(forking *f, char ulid[LN_ULID + 1]) {

@@ -3,10 +3,12 @@
 ** A checkpoint is an Ed25519 signature of "lunette audit checkpoint 1", the number and the hash of the last
 ** record and the time, each on a line.  It leaves the machine as one line of text, in the log and in a file
 ** that somebody carries away: what was signed there can be neither changed nor cut off afterwards, whoever
-** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint
-** (or is JSON), so that a log with other things around is as good as the file. */
+** has got hold of the store and of the key.  The line has key=value pairs after the word audit.checkpoint (or
+** is JSON), so that a log with other things around is as good as the file.  Other lines of a log have texts
+** of strangers in them, so the word counts only where the line's own event is. */
 #include "engine/audit.h"
 
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/sign.h"
 #include "base/units.h"
@@ -50,10 +52,11 @@ static bool simulated_key(const ln_engine *g, uint8_t key[LN_KEY], ln_err *err) 
          ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do SHA-256");
 }
 
-static bool make_key(const char *path, const char *what, ln_buf *text, ln_err *err) {
+static bool make_key(const ln_engine *g, const char *path, const char *what, ln_buf *text, ln_err *err) {
   uint8_t key[LN_KEY];
   bool made, missing;
-  bool ok = ln_key_new(key, text, err) && ln_keyfile_make(path, what, ln_buf_view(text), &made, err);
+  bool ok = ln_key_new(key, text, err) &&
+            ln_keyfile_make(path, ln_store_path(g->store), what, ln_buf_view(text), &made, err);
   OPENSSL_cleanse(key, sizeof key);
   if (!ok || made) return ok;
   ln_buf_cut(text, 0); /* another process was first */
@@ -68,7 +71,7 @@ static bool get_key(const ln_engine *g, bool make, uint8_t key[LN_KEY], bool *mi
   if (ln_store_simulated(g->store)) return simulated_key(g, key, err);
   ln_buf_init(&text, LINE_BYTES + 1);
   bool ok = key_path(g, &path, err) && (ln_keyfile_read(path.p, what, false, &text, missing, err) ||
-                                        (*missing && make && make_key(path.p, what, &text, err)));
+                                        (*missing && make && make_key(g, path.p, what, &text, err)));
   if (ok && !ln_key_of(ln_buf_view(&text), key))
     ok = ln_fail(err, "store", LN_FINAL, "%s %s does not hold 64 hexadecimal digits: put the right one back",
                  what, path.p);
@@ -124,12 +127,27 @@ static ln_str member(ln_str line, const char *name) {
   return (ln_str){NULL, 0};
 }
 
+/* What follows the word, where the line is of that event: at its start, or behind the first "event" of it, as
+** the log writes it (in a text that it quotes a quote has a backslash before it).  NULL: it is of another. */
+static ln_str after_word(ln_str line) {
+  static const char *const forms[] = {" event=", "\"event\":\""};
+  ln_str event = line;
+  for (int i = 0; i < 2 && !ln_str_starts(line, WORD); i++) {
+    ptrdiff_t at = ln_str_find(line, ln_str_of(forms[i]));
+    size_t from = (size_t)at + strlen(forms[i]);
+    if (at >= 0 && (event.p == line.p || line.p + from < event.p))
+      event = (ln_str){line.p + from, line.n - from};
+  }
+  if (!ln_str_starts(event, WORD)) return (ln_str){NULL, 0};
+  ln_str rest = {event.p + WORD.n, event.n - WORD.n};
+  return !rest.n || rest.p[0] == ' ' || rest.p[0] == '"' ? rest : (ln_str){NULL, 0};
+}
+
 /* False: the line has none, or something that looks like one and is none (*damaged). */
 static bool read_line(ln_str line, ln_checkpoint *c, bool *damaged) {
-  ptrdiff_t at = ln_str_find(line, WORD);
+  ln_str rest = after_word(line);
   *damaged = false;
-  if (at < 0) return false;
-  ln_str rest = {line.p + at + WORD.n, line.n - (size_t)at - WORD.n};
+  if (!rest.p) return false;
   *c = (ln_checkpoint){.hash = member(rest, "hash"),
                        .signer = member(rest, "signer"),
                        .signature = member(rest, "signature")};
@@ -176,13 +194,30 @@ static bool apply_kept(ln_tx *tx, void *arg, ln_err *err) {
   return ln_tx_checkpoint_put(tx, &m->c, err);
 }
 
-/* Only ever added to, and on disk when this returns. */
-static bool append(ln_str file, ln_str line, ln_err *err) {
+/* Is there something that nobody ended, since the disk was full or the power went? */
+static bool is_torn(int fd) {
+  char last;
+  off_t n = lseek(fd, 0, SEEK_END);
+  return n > 0 && pread(fd, &last, 1, n - 1) == 1 && last != '\n';
+}
+
+/* Makes it, where it is not there yet: then it is the store's owner's. */
+static int open_checkpoints(const char *file, const char *store) {
+  int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY, fd = open(file, flags | O_CREAT | O_EXCL, 0644);
+  if (fd < 0) return errno == EEXIST ? open(file, flags) : -1;
+  if (ln_give_away(fd, store)) return fd;
+  close(fd);
+  return -1;
+}
+
+/* Only ever added to, and on disk when this returns.  A line begins as one whatever is before it. */
+static bool append(const ln_engine *g, ln_str file, ln_str line, ln_err *err) {
   ln_buf b;
-  ln_buf_init(&b, LINE_BYTES + 2);
-  bool whole = ln_buf_add(&b, line) && ln_buf_addc(&b, '\n');
-  int fd = whole ? open(file.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644) : -1;
-  bool ok = fd >= 0 && write(fd, b.p, b.n) == (ssize_t)b.n && fsync(fd) == 0;
+  ln_buf_init(&b, LINE_BYTES + 3);
+  int fd = open_checkpoints(file.p, ln_store_path(g->store));
+  bool whole =
+      (fd < 0 || !is_torn(fd) || ln_buf_addc(&b, '\n')) && ln_buf_add(&b, line) && ln_buf_addc(&b, '\n');
+  bool ok = fd >= 0 && whole && write(fd, b.p, b.n) == (ssize_t)b.n && fsync(fd) == 0;
   int why = errno;
   if (fd >= 0) close(fd);
   ln_buf_free(&b);
@@ -191,17 +226,17 @@ static bool append(ln_str file, ln_str line, ln_err *err) {
 }
 
 /* It leaves before it is kept: one that was kept alone would never leave. */
-static bool publish(ln_engine *g, making *m, ln_buf *line, ln_err *err) {
+static bool publish(ln_engine *g, ln_level level, making *m, ln_buf *line, ln_err *err) {
   ln_str file = g->config ? g->config->audit_checkpoints : (ln_str){NULL, 0};
   put_line(&m->c, line);
   if (!ln_buf_ok(line, err)) return false;
-  ln_log(LN_INFO, "audit.checkpoint", "seq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s",
+  ln_log(level, "audit.checkpoint", "seq=%lld hash=%.*s ms=%lld signer=%.*s signature=%.*s",
          (long long)m->c.seq, LN_STR_ARG(m->c.hash), (long long)m->c.ms, LN_STR_ARG(m->c.signer),
          LN_STR_ARG(m->c.signature));
-  return (!file.n || append(file, ln_buf_view(line), err)) && ln_writer_run(g->store, apply_kept, m, err);
+  return (!file.n || append(g, file, ln_buf_view(line), err)) && ln_writer_run(g->store, apply_kept, m, err);
 }
 
-bool ln_audit_checkpoint(ln_engine *g, ln_buf *line, bool *made, ln_err *err) {
+static bool make(ln_engine *g, ln_level level, ln_buf *line, bool *made, ln_err *err) {
   uint8_t key[LN_KEY];
   bool missing;
   ln_audit_head head;
@@ -216,8 +251,12 @@ bool ln_audit_checkpoint(ln_engine *g, ln_buf *line, bool *made, ln_err *err) {
   OPENSSL_cleanse(key, sizeof key);
   m.c.signer = (ln_str){m.signer, HEX};
   m.c.signature = (ln_str){m.signature, 2 * SIGNATURE};
-  *made = ok && publish(g, &m, line, err);
+  *made = ok && publish(g, level, &m, line, err);
   return *made;
+}
+
+bool ln_audit_checkpoint(ln_engine *g, ln_buf *line, bool *made, ln_err *err) {
+  return make(g, LN_INFO, line, made, err);
 }
 
 /* ------------------------------------------------------------------ while a store is served */
@@ -232,8 +271,7 @@ static void make_one(ln_engine *g) {
   ln_buf line;
   bool made;
   ln_buf_init(&line, LINE_BYTES);
-  if (!ln_audit_checkpoint(g, &line, &made, &err))
-    ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
+  if (!make(g, LN_PROOF, &line, &made, &err)) ln_log(LN_ERROR, "audit.unsigned", "error=%s", err.message);
   ln_buf_free(&line);
 }
 
@@ -314,7 +352,7 @@ static bool expect(verifying *v, const ln_checkpoint *c, bool outside) {
 static bool take_checkpoint(verifying *v, const ln_checkpoint *c, bool outside) {
   v->out->checkpoints++;
   if (!v->signer[0]) snprintf(v->signer, sizeof v->signer, "%.*s", LN_STR_ARG(c->signer));
-  if (!ln_str_eq(c->signer, ln_str_of(v->signer)))
+  if (!ln_str_ieq(c->signer, ln_str_of(v->signer)))
     fault(v, "the checkpoint of record %lld was signed by %.*s, not by %s", (long long)c->seq,
           c->signer.n > HEX ? HEX : (int)c->signer.n, c->signer.p, v->signer);
   else if (!is_signed(c))
@@ -378,8 +416,11 @@ static bool take_record(void *arg, const ln_audit_row *r) {
 static bool our_signer(ln_engine *g, verifying *v, ln_err *err) {
   uint8_t key[LN_KEY];
   bool missing;
-  if (v->how->signer.n)
-    return snprintf(v->signer, sizeof v->signer, "%.*s", LN_STR_ARG(v->how->signer)), true;
+  if (v->how->signer.n) {
+    snprintf(v->signer, sizeof v->signer, "%.*s", LN_STR_ARG(v->how->signer));
+    for (char *c = v->signer; *c; c++) *c = (char)tolower((unsigned char)*c);
+    return true;
+  }
   bool ok = get_key(g, false, key, &missing, err);
   if (!ok && missing) return true; /* then whoever signed first */
   ok = ok && signer_of(key, v->signer, err);

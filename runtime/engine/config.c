@@ -266,6 +266,15 @@ static bool read_log(loaded *l, ln_str top, ln_err *err) {
          ln_fail(err, "config", LN_FINAL, "log.level is one of debug, info, warn, error");
 }
 
+static bool read_seal(loaded *l, ln_str top, ln_err *err) {
+  static const char *const wants[] = {"best", "required", "off"};
+  ln_str want = LN_STR("best");
+  if (!want_text(l, top, "seal", &want, err)) return false;
+  for (int i = 0; i < 3; i++)
+    if (ln_str_eq(want, ln_str_of(wants[i]))) return l->c.seal = (ln_seal_want)i, true;
+  return ln_fail(err, "config", LN_FINAL, "seal is one of best, required, off");
+}
+
 static bool read_audit(loaded *l, ln_str top, ln_err *err) {
   static const char *const known[] = {"checkpoints", "key", NULL};
   ln_str a = part(top, "audit");
@@ -670,7 +679,7 @@ static bool read_all(loaded *l, ln_err *err) {
                                       "limits",          "egress",    "files",  "credentials", "allow",
                                       "connectors_path", "approvals", "guards", "stdlib",      "audit",
                                       "intake",          "tls",       "metrics", "secrets",   "log",
-                                      "notify",          "traces",    "oidc",   NULL};
+                                      "notify",          "traces",    "oidc",   "seal",        NULL};
   ln_str top = ln_buf_view(&l->value);
   if (!known_only(top, "the configuration", known, err)) return false;
   l->c.playbooks = part(top, "playbooks");
@@ -680,7 +689,7 @@ static bool read_all(loaded *l, ln_err *err) {
          want_list(l, top, "egress", &l->c.egress, err) && want_list(l, top, "files", &l->c.files, err) &&
          read_limits(l, top, err) && read_allow(l, top, err) && read_approvals(l, top, err) &&
          read_guards(l, top, err) && read_log(l, top, err) && read_audit(l, top, err) &&
-         read_secrets(l, top, err) &&
+         read_secrets(l, top, err) && read_seal(l, top, err) &&
          each_member(l, top, "connectors", read_connector, err) &&
          each_member(l, top, "credentials", read_credential, err) && read_intake(l, top, err) &&
          read_notify(l, top, err) && read_traces(l, top, err) && read_oidc(l, top, err);

@@ -46,6 +46,8 @@ typedef struct ln_notify_config {
 } ln_notify_config;
 
 extern const char *const ln_notice_events[];             /* "approval" …; NULL ends it                      */
+typedef enum ln_seal_want { LN_SEAL_BEST, LN_SEAL_REQUIRED, LN_SEAL_OFF } ln_seal_want;
+
 /* Which requests say what trace they belong to: none; those to connectors and to hosts that a credential is
 ** bound to; all. */
 typedef enum ln_tell { LN_TELL_KNOWN, LN_TELL_ANY, LN_TELL_NONE } ln_tell;
@@ -78,6 +80,7 @@ typedef struct ln_config {
   ln_str tls_cert, tls_key;                              /* PEM files; "": no TLS                           */
   bool log_json;                                         /* log.format = "json"                             */
   int log_level;                                         /* of log.level, as ln_level; -1: not said         */
+  ln_seal_want seal;                                     /* of a process that serves                        */
   bool metrics_open;                                     /* /metrics is for everybody                       */
   ln_list scripts, stdlib, connectors_path, egress, files;
   ln_connector_config *connectors; size_t n_connectors;

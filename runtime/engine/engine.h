@@ -38,6 +38,9 @@ struct ln_engine {
   void *connectors;                                      /* modules/connector.c's registry                  */
   struct ln_snapshot *library;                           /* the last snapshot (engine/library.h)            */
   struct ln_snapshot *beside;                            /* the last one with a file given by its path      */
+  struct {
+    ln_str path, text;
+  } lent;                                                /* a script that whoever asks has read for us      */
   struct ln_snapshot *snapshots;                         /* all that somebody keeps, the latest first       */
   void *state;                                           /* engine/open.c: the runs under way               */
   void *drift;                                           /* engine/drift.c: what vendors' answers told     */

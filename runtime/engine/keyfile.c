@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,15 +44,31 @@ bool ln_keyfile_read(const char *path, const char *what, bool shared, ln_buf *te
   return ok;
 }
 
-bool ln_keyfile_make(const char *path, const char *what, ln_str text, bool *made, ln_err *err) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  bool other = fd < 0 && errno == EEXIST;
-  *made = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0 && ln_sync_folder(path);
-  if (!*made && !other)
-    ln_fail(err, "store", LN_FINAL, "%s %s cannot be made: %s", what, path, strerror(errno));
-  if (fd >= 0 && !*made) unlink(path);
-  if (fd >= 0) close(fd);
-  return *made || other;
+/* Whole, on disk, and its owner's, before it has the name that others look for. */
+static bool make_whole(const char *path, char *temp, const char *store, ln_str text, bool *made) {
+  int fd = mkostemp(temp, O_CLOEXEC); /* of mode 0600 */
+  if (fd < 0) return false;
+  bool ok = write(fd, text.p, text.n) == (ssize_t)text.n && ln_give_away(fd, store) && fsync(fd) == 0;
+  *made = ok && link(temp, path) == 0;
+  ok = *made || (ok && errno == EEXIST);
+  int why = errno;
+  unlink(temp);
+  close(fd);
+  errno = why;
+  return ok;
+}
+
+bool ln_keyfile_make(const char *path, const char *store, const char *what, ln_str text, bool *made,
+                     ln_err *err) {
+  ln_buf temp;
+  *made = false;
+  ln_buf_init(&temp, 1 << 14);
+  ln_buf_addf(&temp, "%s.XXXXXX", path);
+  if (!ln_buf_addc(&temp, '\0')) return ln_buf_ok(&temp, err);
+  bool ok = make_whole(path, temp.p, store, text, made) && (!*made || ln_sync_folder(path));
+  if (!ok) ln_fail(err, "store", LN_FINAL, "%s %s cannot be made: %s", what, path, strerror(errno));
+  ln_buf_free(&temp);
+  return ok;
 }
 
 bool ln_key_of(ln_str text, uint8_t key[LN_KEY]) {

@@ -481,11 +481,14 @@ static bool walk_root(ln_snapshot *s, const char *root, visit_fn visit, ln_err *
   return walk(s, root, "", 0, visit, err);
 }
 
+/* A process that has sealed itself reads no file that somebody names; they read it, and hand it over. */
+static bool is_lent(const ln_engine *g, ln_str path) { return path.n && ln_str_eq(path, g->lent.path); }
+
 static bool unchanged(ln_snapshot *s, ln_str extra) {
   struct stat st;
   ln_err quiet = {0};
   int64_t now = ln_mono_us(ln_clock_real());
-  if (!ln_str_eq(ln_str_of(s->extra), extra)) return false;
+  if (!ln_str_eq(ln_str_of(s->extra), extra) || is_lent(s->engine, extra)) return false;
   if (now - s->looked_us < FRESH_US) return true;
   s->seen = 0;
   if (extra.n && (stat(s->extra, &st) != 0 || !still_same(s, s->extra, base_of(s->extra), &st, &quiet)))
@@ -495,10 +498,24 @@ static bool unchanged(ln_snapshot *s, ln_str extra) {
   return s->seen >= s->n;
 }
 
+static bool add_lent(ln_snapshot *s, ln_err *err) {
+  char *module = module_name(base_of(s->extra));
+  ln_place p = {.size = -1};
+  ln_buf text;
+  ln_buf_init(&text, LN_SCRIPT_MAX);
+  ln_buf_add(&text, s->engine->lent.text);
+  if (module && ln_buf_ok(&text, err)) p.script = script_of_text(s, ln_str_of(module), s->extra, &text, err);
+  ln_buf_free(&text);
+  free(module);
+  s->news = true;
+  return p.script && ln_snapshot_add(s, &p, err);
+}
+
 static bool add_extra(ln_snapshot *s, ln_str extra, ln_err *err) {
   struct stat st = {0};
   if (!extra.n) return true;
   snprintf(s->extra, sizeof s->extra, "%.*s", LN_STR_ARG(extra));
+  if (is_lent(s->engine, extra)) return add_lent(s, err);
   if (stat(s->extra, &st) != 0)
     return ln_fail(err, "not_found", LN_FINAL, "%s cannot be read: %s", s->extra, strerror(errno));
   return add_file(s, s->extra, base_of(s->extra), &st, err);
@@ -558,7 +575,8 @@ static bool same_beside(ln_engine *g, ln_str extra) {
   ln_snapshot *s = g->beside;
   struct stat st;
   const ln_place *p;
-  if (!s || !ln_str_eq(ln_str_of(s->extra), extra) || stat(s->extra, &st) != 0) return false;
+  if (!s || !ln_str_eq(ln_str_of(s->extra), extra) || is_lent(g, extra) || stat(s->extra, &st) != 0)
+    return false;
   char *module = module_name(base_of(s->extra));
   bool same = module && (p = ln_snapshot_place(s, ln_str_of(module))) && same_file(p, s->extra, &st) &&
               p->changed.tv_sec + SOON_S < s->taken_s;

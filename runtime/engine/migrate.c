@@ -40,6 +40,14 @@ static bool may_move(const moving *m, ln_err *err) {
   return true;
 }
 
+void ln_migrate_path(ln_engine *g, const ln_run_row *row, ln_buf *path) {
+  ln_str source, from;
+  ln_err quiet;
+  ln_snapshot *own = ln_snapshot_load(g, row->snapshot, &quiet);
+  if (own && ln_snapshot_source(own, row->playbook, &source, &from, &quiet)) ln_buf_add(path, from);
+  ln_snapshot_drop(own);
+}
+
 /* A playbook that was given by its path is looked for there. */
 static ln_snapshot *newest(const moving *m, ln_err *err) {
   ln_str source, path;
@@ -48,10 +56,11 @@ static ln_snapshot *newest(const moving *m, ln_err *err) {
   ln_snapshot *s = ln_snapshot_take(m->g, (ln_str){NULL, 0}, err);
   if (!s || ln_v_get_bool(row->options, "call", false)) return s;
   if (ln_snapshot_source(s, row->playbook, &source, &path, &quiet)) return s;
-  ln_snapshot *own = ln_snapshot_load(m->g, row->snapshot, &quiet), *beside = NULL;
-  if (own && ln_snapshot_source(own, row->playbook, &source, &path, &quiet))
-    beside = ln_snapshot_take(m->g, path, &quiet);
-  ln_snapshot_drop(own);
+  ln_buf file;
+  ln_buf_init(&file, 1 << 14);
+  ln_migrate_path(m->g, row, &file);
+  ln_snapshot *beside = file.n ? ln_snapshot_take(m->g, ln_buf_view(&file), &quiet) : NULL;
+  ln_buf_free(&file);
   if (!beside) return s;
   ln_snapshot_drop(s);
   return beside;

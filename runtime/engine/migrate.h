@@ -13,5 +13,7 @@
 ** nil is what is not known.  by: who wants it.  False: "not_found", "ambiguous"; "conflict": it has ended, is
 ** being cancelled, or was made against simulators; "store". */
 bool ln_migrate(ln_engine *g, ln_str which, ln_str by, ln_buf *doc, ln_err *err);
+/* The file that a run's playbook was read from, appended; nothing: it is not known. */
+void ln_migrate_path(ln_engine *g, const ln_run_row *row, ln_buf *path);
 
 #endif

@@ -14,7 +14,7 @@
 
 enum { SEALED_MORE = 64 };                              /* more than a sealed value is longer than its text */
 
-static bool check_name(ln_str name, ln_err *err) {
+bool ln_secret_name(ln_str name, ln_err *err) {
   bool ok = name.n >= 1 && name.n <= LN_SECRET_NAME, dots = true;
   for (size_t i = 0; ok && i < name.n; i++) {
     ok = isalnum((unsigned char)name.p[i]) || memchr("_.-", name.p[i], 3);
@@ -103,24 +103,32 @@ static bool open_value(ln_vault *v, ln_str name, bool sure, ln_buf *out, ln_err 
   return ok;
 }
 
-static bool from_vault(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
+static bool from_vault(ln_vault *v, ln_str name, bool wait, ln_buf *out, ln_err *err) {
   if (open_value(v, name, false, out, err)) return true;
   if (ln_err_is(err, "sealed") && open_value(v, name, true, out, err)) return true;
   if (ln_err_is(err, "not_found"))
-    return v->o.n_helper ? ln_helper_get(v, name, out, err) : nowhere(name, err);
+    return v->o.n_helper ? ln_helper_get(v, name, wait, out, err) : nowhere(name, err);
   if (ln_err_is(err, "sealed")) memcpy(err->code, "store", sizeof "store");
   return ln_err_prefix(err, "secret '" LN_STR_FMT "'", LN_STR_ARG(name));
 }
 
-bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
+static bool look_for(ln_vault *v, ln_str name, bool wait, ln_buf *out, ln_err *err) {
   bool found = false;
   ln_err own;
   if (!err) err = &own;
   ln_buf_secret(out);
-  if (!check_name(name, err) || !from_env(name, out, &found, err)) return false;
+  if (!ln_secret_name(name, err) || !from_env(name, out, &found, err)) return false;
   if (found) return true;
   if (!from_credentials(name, out, &found, err)) return false;
-  return found || from_vault(v, name, out, err);
+  return found || from_vault(v, name, wait, out, err);
+}
+
+bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
+  return look_for(v, name, true, out, err);
+}
+
+bool ln_secret_at_hand(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
+  return look_for(v, name, false, out, err);
 }
 
 typedef struct put_job {
@@ -155,7 +163,7 @@ bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, ln_str by, const char
   uint8_t key[LN_KEY];
   bool made = false;
   *made_key = NULL;
-  if (!check_name(name, err)) return false;
+  if (!ln_secret_name(name, err)) return false;
   if (value.n > LN_SECRET_MAX) return ln_fail(err, "too_big", LN_FINAL, "a secret is at most 64 KiB");
   ln_buf sealed, check;
   ln_buf_init(&sealed, LN_SECRET_MAX + SEALED_MORE);
@@ -186,7 +194,7 @@ static bool apply_rm(ln_tx *tx, void *arg, ln_err *err) {
 
 bool ln_secret_rm(ln_vault *v, ln_str name, ln_str by, bool *was, ln_err *err) {
   rm_job r = {.name = name, .by = by};
-  if (!check_name(name, err)) return false;
+  if (!ln_secret_name(name, err)) return false;
   bool ok = ln_writer_run(v->store, apply_rm, &r, err);
   *was = r.was;
   return ok;

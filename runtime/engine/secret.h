@@ -16,6 +16,7 @@ typedef struct ln_vault_opts {                           /* lent as long as the 
   ln_str key;                                            /* the key's file; "": beside the store            */
   const ln_str *helper;                                 /* argv, where "{name}" is the secret's; NULL: none */
   size_t n_helper;
+  struct ln_launcher *launcher;                          /* command.h: starts it; NULL: we do               */
   ln_passphrase_fn ask;                                  /* NULL: nobody can be asked                       */
   void *arg;
 } ln_vault_opts;
@@ -24,16 +25,21 @@ typedef struct ln_vault_opts {                           /* lent as long as the 
 ** credential lunette.key, else STORE.key.  o NULL: nothing. */
 ln_vault *ln_vault_open(ln_store *s, const ln_vault_opts *o, ln_err *err);
 void ln_vault_free(ln_vault *v);
-/* For who is about to serve: if the key is a passphrase it is asked for now. */
+/* For who is about to serve: if the key is a passphrase it is asked for now, and never afterwards. */
 bool ln_vault_ready(ln_vault *v, ln_err *err);
 
 bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out,
                    ln_err *err); /* wipe out with ln_buf_wipe; "not_found" names where it was looked for */
+/* The same for whoever is not known yet: where the helper command would have to be waited for it is begun,
+** and this fails "unavailable". */
+bool ln_secret_at_hand(ln_vault *v, ln_str name, ln_buf *out, ln_err *err);
+bool ln_secret_name(ln_str name, ln_err *err); /* can a secret have it?                           */
 /* *made_key: path of a key file made just now, or NULL.  by: for the audit.  "conflict": the key was changed
 ** meanwhile. */
 bool ln_secret_set(ln_vault *v, ln_str name, ln_str value, ln_str by, const char **made_key, ln_err *err);
 bool ln_secret_rm(ln_vault *v, ln_str name, ln_str by, bool *was, ln_err *err);
-bool ln_seal(ln_vault *v, ln_str plain, ln_str aad, ln_buf *out, ln_err *err);  /* for blobs */
+/* For blobs; in the transaction that keeps it. */
+bool ln_seal(ln_vault *v, ln_tx *tx, ln_str plain, ln_str aad, ln_buf *out, ln_err *err);
 bool ln_unseal(ln_vault *v, ln_str sealed, ln_str aad, ln_buf *out, ln_err *err);
 
 typedef enum ln_key_kind { LN_KEY_AS_IT_IS, LN_KEY_RANDOM, LN_KEY_PASSPHRASE } ln_key_kind;

@@ -13,7 +13,9 @@
 **
 ** A rotation puts the new key's file beside the old one, seals everything anew in one transaction, and
 ** renames the file over the old one.  Whoever finds that the key does not fit looks at the file beside: if
-** that fits, whoever rotated died before the rename, which is done now. */
+** that fits, whoever rotated died before the rename, which is done now.  From before the file is made until
+** it is renamed the key's folder is locked (flock), and nobody looks at the file beside without that lock: a
+** second rotation would put its own in that place, and the first one's key would be nowhere. */
 #include "engine/vault.h"
 
 #include "base/folder.h"
@@ -28,6 +30,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum {
@@ -41,7 +44,9 @@ enum {
   SCRYPT_N_MOST = 20,
   SCRYPT_R = 8,
   SCRYPT_MEMORY = 1100 << 20,
-  DATA_KEYS = 1024
+  DATA_KEYS = 1024,
+  LOCK_MS = 2000, /* nobody has the lock for longer than a transaction takes */
+  LOOK_MS = 5
 };
 
 static const char WHAT[] = "the vault's key file";
@@ -80,6 +85,8 @@ ln_vault *ln_vault_open(ln_store *s, const ln_vault_opts *o, ln_err *err) {
     v->store = s;
     if (o) v->o = *o;
     pthread_mutex_init(&v->mx, NULL);
+    pthread_mutex_init(&v->helper_mx, NULL);
+    pthread_cond_init(&v->told, NULL);
     if ((v->key_path = find_key(v)) && (v->new_path = join(v->key_path, ".new"))) return v;
   }
   ln_vault_free(v);
@@ -92,6 +99,8 @@ void ln_vault_free(ln_vault *v) {
   ln_helper_forget(v);
   OPENSSL_cleanse(v->key, sizeof v->key);
   pthread_mutex_destroy(&v->mx);
+  pthread_mutex_destroy(&v->helper_mx);
+  pthread_cond_destroy(&v->told);
   free(v->key_path);
   free(v->new_path);
   free(v->into);
@@ -161,8 +170,16 @@ static bool stretch(const scrypt *s, ln_str passphrase, uint8_t key[LN_KEY], ln_
          ln_fail(err, "memory", LN_AGAIN, "no memory to stretch a passphrase (scrypt, 2^%d)", (int)s->n);
 }
 
+static bool late(ln_err *err) {
+  return ln_fail(
+      err, "store", LN_FINAL,
+      "the vault's key was changed meanwhile, and is a passphrase, which nobody is asked for once the "
+      "work has begun: start this process again");
+}
+
 static bool ask(ln_vault *v, bool anew, const scrypt *s, uint8_t key[LN_KEY], ln_err *err) {
   ln_buf passphrase;
+  if (v->ready) return v->unasked = true, late(err);
   if (!v->o.ask)
     return ln_fail(err, "store", LN_FINAL, "the vault's key is a passphrase, and nobody can be asked for it");
   ln_buf_init(&passphrase, PASSPHRASE_MAX);
@@ -194,14 +211,20 @@ static bool simulated_key(ln_vault *v, uint8_t key[LN_KEY], ln_err *err) {
          ln_fail(err, "store", LN_FINAL, "OpenSSL cannot do SHA-256");
 }
 
-/* *missing: there is no such file, which err says as well. */
-static bool read_key(ln_vault *v, const char *path, uint8_t key[LN_KEY], bool *missing, ln_err *err) {
+/* *missing: there is no such file, which err says as well.  again: only where it is another text than the
+** last one was, for a passphrase is asked for once. */
+static bool read_key(ln_vault *v, const char *path, bool again, uint8_t key[LN_KEY], bool *missing,
+                     ln_err *err) {
   ln_buf text;
+  uint8_t sum[LN_SHA256] = {0};
   *missing = false;
   if (ln_store_simulated(v->store)) return simulated_key(v, key, err);
   ln_buf_init(&text, 2 * TEXT_BYTES);
   bool ok = ln_keyfile_read(path, WHAT, v->credential, &text, missing, err) &&
-            key_of(v, path, ln_buf_view(&text), key, err);
+            (ln_sha256(ln_buf_view(&text), sum) || ln_fail(err, "store", LN_FINAL, "no SHA-256")) &&
+            !(again && memcmp(sum, v->tried, sizeof sum) == 0);
+  if (ok) memcpy(v->tried, sum, sizeof sum);
+  ok = ok && key_of(v, path, ln_buf_view(&text), key, err);
   if (*missing)
     ln_fail(err, "store", LN_FINAL, "%s %s is missing: put it back, or set LUNETTE_KEY to where it is", WHAT,
             path);
@@ -212,8 +235,8 @@ static bool read_key(ln_vault *v, const char *path, uint8_t key[LN_KEY], bool *m
 static bool make_key(ln_vault *v, bool *made, ln_err *err) {
   ln_buf text;
   ln_buf_init(&text, TEXT_BYTES);
-  bool ok =
-      ln_key_new(v->key, &text, err) && ln_keyfile_make(v->key_path, WHAT, ln_buf_view(&text), made, err);
+  bool ok = ln_key_new(v->key, &text, err) &&
+            ln_keyfile_make(v->key_path, ln_store_path(v->store), WHAT, ln_buf_view(&text), made, err);
   ln_buf_wipe(&text);
   return ok;
 }
@@ -237,6 +260,7 @@ static bool opens(const uint8_t key[LN_KEY], ln_str check, ln_err *err) {
 }
 
 static bool wrong_key(const ln_vault *v, ln_err *err) {
+  if (v->unasked) return late(err);
   if (v->is_passphrase)
     return ln_fail(err, "store", LN_FINAL, "that is not the passphrase of this vault; nothing was changed");
   return ln_fail(
@@ -245,22 +269,69 @@ static bool wrong_key(const ln_vault *v, ln_err *err) {
       v->key_path);
 }
 
-/* Does the file that a rotation left beside fit?  Then it takes its place. */
-static bool take_new(ln_vault *v, ln_str check) {
+/* -1: somebody has it, or it cannot be had here. */
+static int lock_folder(const ln_vault *v, int how) {
+  int fd = ln_open_folder(v->key_path), rc;
+  if (fd < 0) return -1;
+  while ((rc = flock(fd, how)) < 0 && errno == EINTR) continue;
+  if (rc == 0) return fd;
+  int why = errno;
+  close(fd);
+  errno = why;
+  return -1;
+}
+
+/* The key of a file, if it fits. */
+static bool take_key(ln_vault *v, const char *path, ln_str check) {
   uint8_t key[LN_KEY];
   bool missing, was = v->is_passphrase;
   ln_err quiet = {0};
-  bool fits = !ln_store_simulated(v->store) && read_key(v, v->new_path, key, &missing, &quiet) &&
-              opens(key, check, &quiet);
+  bool fits = read_key(v, path, true, key, &missing, &quiet) && opens(key, check, &quiet);
   if (fits) memcpy(v->key, key, LN_KEY);
   else v->is_passphrase = was;
   OPENSSL_cleanse(key, sizeof key);
-  return fits && rename(v->new_path, v->key_path) == 0 && ln_sync_folder(v->key_path);
+  return fits;
+}
+
+/* Does the file that a rotation left beside fit?  Then it takes its place; where we may not do that, the next
+** one does. */
+static bool take_new(ln_vault *v, ln_str check) {
+  if (!take_key(v, v->new_path, check)) return false;
+  if (rename(v->new_path, v->key_path) == 0) ln_sync_folder(v->key_path);
+  return true;
+}
+
+/* What the store says now, and the files do. */
+static bool look_again(ln_vault *v, bool locked) {
+  ln_buf check;
+  bool used,
+      ok = read_own(v, LN_VAULT_CHECK, &check, &used, NULL) && used &&
+           (opens(v->key, ln_buf_view(&check), NULL) || take_key(v, v->key_path, ln_buf_view(&check)) ||
+            (locked && take_new(v, ln_buf_view(&check))));
+  ln_buf_free(&check);
+  return ok;
+}
+
+/* Whoever rotates has the lock, and has put the right key in place before it lets go.  It is not waited for
+** by flock: we may be within a transaction, and it be waiting for the end of that. */
+static bool find_changed(ln_vault *v) {
+  int64_t until = ln_mono_us(ln_clock_real()) / 1000 + LOCK_MS;
+  if (ln_store_simulated(v->store)) return false;
+  if (v->locked) return look_again(v, true);
+  for (;;) {
+    int fd = lock_folder(v, LOCK_EX | LOCK_NB);
+    bool held = fd < 0 && errno == EWOULDBLOCK, ok = look_again(v, fd >= 0);
+    bool over = !held || ln_mono_us(ln_clock_real()) / 1000 >= until;
+    if (fd >= 0) close(fd);
+    if (ok || over) return ok;
+    usleep(LOOK_MS * 1000);
+  }
 }
 
 static bool fits(ln_vault *v, ln_str check, ln_err *err) {
   ln_err why = {0};
-  if (opens(v->key, check, &why) || take_new(v, check)) return true;
+  v->unasked = false;
+  if (opens(v->key, check, &why) || find_changed(v)) return true;
   if (ln_err_is(&why, "sealed")) return wrong_key(v, err);
   if (err) *err = why;
   return false;
@@ -275,9 +346,9 @@ static bool need_key(ln_vault *v, bool make, bool *made, ln_err *err) {
   bool ok = read_own(v, LN_VAULT_CHECK, &check, &used, err);
   if (ok && known && used && !opens(v->key, ln_buf_view(&check), NULL)) known = false;
   if (ok && !known) {
-    ok = read_key(v, v->key_path, v->key, &missing, err);
+    ok = read_key(v, v->key_path, false, v->key, &missing, err);
     if (!ok && missing && !used && make && !v->credential)
-      ok = make_key(v, made, err) && (*made || read_key(v, v->key_path, v->key, &missing, err));
+      ok = make_key(v, made, err) && (*made || read_key(v, v->key_path, false, v->key, &missing, err));
   }
   if (ok && used) ok = fits(v, ln_buf_view(&check), err);
   v->have_key = ok;
@@ -314,6 +385,7 @@ bool ln_vault_ready(ln_vault *v, ln_err *err) {
   ln_buf_wipe(&text);
   bool ok = !asks || ln_vault_key(v, false, true, NULL, key, err);
   if (asks) OPENSSL_cleanse(key, sizeof key);
+  v->ready = ok;
   return ok;
 }
 
@@ -340,10 +412,29 @@ static void init_keys(ln_buf *keys) {
   ln_buf_secret(keys);
 }
 
-bool ln_seal(ln_vault *v, ln_str plain, ln_str aad, ln_buf *out, ln_err *err) {
+/* What tells the vault's key from another is there before anything that was sealed is, else a lost key would
+** be made anew, and nobody would notice. */
+static bool put_check(ln_vault *v, ln_tx *tx, ln_err *err) {
+  uint8_t key[LN_KEY];
+  ln_buf check;
+  bool found;
+  ln_buf_init(&check, LN_SECRET_MAX + OVERHEAD);
+  bool ok = ln_tx_secret_get(tx, LN_VAULT_CHECK, &check, &found, err);
+  if (ok && !found) {
+    ok = ln_vault_key(v, true, true, NULL, key, err) &&
+         ln_vault_seal(key, LN_STR("lunette"), LN_VAULT_CHECK, &check, err) &&
+         ln_tx_secret_put(tx, LN_VAULT_CHECK, ln_buf_view(&check), ln_now_ms(ln_clock_real()), err);
+    OPENSSL_cleanse(key, sizeof key);
+  }
+  ln_buf_free(&check);
+  return ok;
+}
+
+bool ln_seal(ln_vault *v, ln_tx *tx, ln_str plain, ln_str aad, ln_buf *out, ln_err *err) {
   ln_buf keys;
   init_keys(&keys);
-  bool ok = data_keys(v, true, &keys, err) && ln_vault_seal((const uint8_t *)keys.p, plain, aad, out, err);
+  bool ok = put_check(v, tx, err) && data_keys(v, true, &keys, err) &&
+            ln_vault_seal((const uint8_t *)keys.p, plain, aad, out, err);
   ln_buf_wipe(&keys);
   return ok;
 }
@@ -374,6 +465,8 @@ typedef struct rotating {
   ln_vault *v;
   ln_rotation *r;
   uint8_t old[LN_KEY], fresh[LN_KEY];
+  ln_buf text; /* the fresh one's, for its file */
+  bool passphrase;
   resealed *first;
   bool had_check, had_data;
   ln_buf old_data; /* the keys of what is not sealed anew             */
@@ -465,19 +558,19 @@ static bool new_passphrase(ln_vault *v, uint8_t key[LN_KEY], ln_buf *text, ln_er
           ln_buf_ok(text, err));
 }
 
-/* The new key's file, on disk under a name of its own. */
+/* The new key and its text.  A passphrase is asked for before anything is locked. */
+static bool new_key(rotating *x, ln_err *err) {
+  x->passphrase = x->r->to == LN_KEY_PASSPHRASE || (x->r->to == LN_KEY_AS_IT_IS && x->v->is_passphrase);
+  return x->passphrase ? new_passphrase(x->v, x->fresh, &x->text, err) : ln_key_new(x->fresh, &x->text, err);
+}
+
+/* Its file, on disk under a name of its own. */
 static bool put_new(rotating *x, const char *path, ln_err *err) {
   ln_vault *v = x->v;
-  ln_buf text;
-  bool made, passphrase = x->r->to == LN_KEY_PASSPHRASE || (x->r->to == LN_KEY_AS_IT_IS && v->is_passphrase);
-  ln_buf_init(&text, TEXT_BYTES);
+  bool made;
   if (path == v->new_path) unlink(path); /* of a rotation that came to nothing */
-  bool ok = (passphrase ? new_passphrase(v, x->fresh, &text, err) : ln_key_new(x->fresh, &text, err)) &&
-            ln_keyfile_make(path, WHAT, ln_buf_view(&text), &made, err) &&
-            (made || ln_fail(err, "usage", LN_FINAL, "%s is there already: name another file", path));
-  ln_buf_wipe(&text);
-  if (ok) v->is_passphrase = passphrase;
-  return ok;
+  return ln_keyfile_make(path, ln_store_path(v->store), WHAT, ln_buf_view(&x->text), &made, err) &&
+         (made || ln_fail(err, "usage", LN_FINAL, "%s is there already: name another file", path));
 }
 
 static bool rename_new(ln_vault *v, ln_err *err) {
@@ -497,8 +590,26 @@ static bool rotate(rotating *x, ln_err *err) {
   }
   memcpy(v->key, x->fresh, LN_KEY);
   v->have_key = true;
+  v->is_passphrase = x->passphrase;
   x->r->path = x->r->into ? v->into : v->key_path;
   return x->r->into || rename_new(v, err);
+}
+
+/* The key is looked at again once nobody else can change it. */
+static bool rotate_locked(rotating *x, ln_err *err) {
+  ln_vault *v = x->v;
+  bool made;
+  int fd = lock_folder(v, LOCK_EX);
+  if (fd < 0)
+    return ln_fail(err, "store", LN_FINAL, "the folder of %s %s cannot be locked: %s", WHAT, v->key_path,
+                   strerror(errno));
+  v->locked = true;
+  bool ok = need_key(v, false, &made, err);
+  if (ok) memcpy(x->old, v->key, LN_KEY);
+  ok = ok && rotate(x, err);
+  v->locked = false;
+  close(fd);
+  return ok;
 }
 
 bool ln_vault_rotate(ln_vault *v, ln_rotation *r, ln_err *err) {
@@ -513,9 +624,9 @@ bool ln_vault_rotate(ln_vault *v, ln_rotation *r, ln_err *err) {
   free(v->into);
   v->into = r->into ? ln_str_dup(ln_str_of(r->into)) : NULL;
   bool ok = (!r->into || v->into) || ln_fail(err, "memory", LN_AGAIN, "no memory for a name");
-  ok = ok && need_key(v, true, &made, err);
-  if (ok) memcpy(x.old, v->key, LN_KEY);
-  ok = ok && rotate(&x, err);
+  ln_buf_init(&x.text, TEXT_BYTES);
+  ok = ok && need_key(v, true, &made, err) && new_key(&x, err) && rotate_locked(&x, err);
+  ln_buf_wipe(&x.text);
   OPENSSL_cleanse(x.old, sizeof x.old);
   OPENSSL_cleanse(x.fresh, sizeof x.fresh);
   pthread_mutex_unlock(&v->mx);

@@ -22,7 +22,13 @@ struct ln_vault {
   bool credential;                                       /* the service manager's: it cannot be replaced    */
   pthread_mutex_t mx; /* for what follows */
   bool have_key, is_passphrase;
-  uint8_t key[LN_KEY];
+  bool ready;                            /* nobody is asked for a passphrase any more       */
+  bool unasked;                          /* which is why the key that was found does not fit */
+  bool locked;                           /* by us: the key's folder                         */
+  uint8_t key[LN_KEY], tried[LN_SHA256]; /* tried: the hash of the last key file's text     */
+  pthread_mutex_t helper_mx;             /* for what follows */
+  pthread_cond_t told;
+  int asking; /* how many threads ask the helper                 */
   ln_kept_answer *answers;
 };
 
@@ -35,8 +41,9 @@ void ln_vault_forget(ln_vault *v);                       /* the key: it is looke
 bool ln_vault_seal(const uint8_t key[LN_KEY], ln_str plain, ln_str aad, ln_buf *out, ln_err *err);
 bool ln_vault_unseal(const uint8_t key[LN_KEY], ln_str sealed, ln_str aad, ln_buf *out, ln_err *err);
 
-/* helper.c: what the site's command says.  "not_found", "unavailable", "too_big"; never what it wrote. */
-bool ln_helper_get(ln_vault *v, ln_str name, ln_buf *out, ln_err *err);
-void ln_helper_forget(ln_vault *v);                      /* wipes what is kept of it                        */
+/* helper.c: what the site's command says.  "not_found", "unavailable", "too_big"; never what it wrote.
+** Unless wait, "unavailable" also says that nothing is known yet, and that it is being asked. */
+bool ln_helper_get(ln_vault *v, ln_str name, bool wait, ln_buf *out, ln_err *err);
+void ln_helper_forget(ln_vault *v); /* wipes what is kept of it, once nobody asks      */
 
 #endif

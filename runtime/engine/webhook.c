@@ -78,11 +78,11 @@ static bool read_signature(ln_engine *g, const ln_source_config *s, ln_header_fn
   return !d->timed || check_time(g, s, d->time, &out->until_ms, err);
 }
 
-/* What is empty anybody knows. */
+/* What is empty anybody knows.  Anybody may send anything: nothing is waited for. */
 static bool read_key(ln_engine *g, const ln_source_config *s, ln_buf *key, ln_err *err) {
   ln_buf_init(key, 1 << 16);
-  if (!ln_secret_get(g->vault, s->secret, key, err))
-    return ln_fail(err, "config", LN_FINAL, "the secret of source %.*s cannot be read", LN_STR_ARG(s->name));
+  if (!ln_secret_at_hand(g->vault, s->secret, key, err))
+    return ln_err_prefix(err, "the secret of source %.*s", LN_STR_ARG(s->name));
   return key->n ||
          ln_fail(err, "config", LN_FINAL, "the secret of source %.*s is empty", LN_STR_ARG(s->name));
 }
@@ -119,6 +119,16 @@ bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn head
   ln_buf_free(&text);
   ln_buf_wipe(&key);
   return ok;
+}
+
+void ln_webhook_prepare(ln_engine *g) {
+  ln_buf quiet;
+  ln_err none;
+  for (size_t i = 0; i < g->config->n_sources; i++) {
+    ln_buf_init(&quiet, 1 << 16);
+    ln_secret_at_hand(g->vault, g->config->sources[i].secret, &quiet, &none);
+    ln_buf_wipe(&quiet);
+  }
 }
 
 ln_str ln_webhook_challenge(const ln_source_config *s, ln_header_fn header, void *arg) {

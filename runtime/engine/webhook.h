@@ -16,11 +16,13 @@ typedef struct ln_webhook {                              /* for ln_alert_from   
 
 const ln_source_config *ln_config_source(const ln_config *c, ln_str name); /* NULL: none                    */
 /* All that can be told of a delivery without its body: false: "unauthorised" (and why is for our log alone),
-** or the secret is empty, or cannot be read: "config". */
+** or the secret is empty, or cannot be read: "config", or is not to be had yet. */
 bool ln_webhook_look(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_err *err);
 /* The rest, of one that passed that; false: as there. */
 bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn header, void *arg, ln_str body,
                       ln_webhook *out, ln_err *err);
+/* Has the helper of secrets asked for all that deliveries are checked with, before the first one comes. */
+void ln_webhook_prepare(ln_engine *g);
 /* The challenge by which a sender asks whether we want its deliveries; {NULL, 0}: it asks nothing. */
 ln_str ln_webhook_challenge(const ln_source_config *s, ln_header_fn header, void *arg);
 

@@ -1,21 +1,25 @@
 /* serve.c: what commands may ask of the process that serves a store:
 **
-**   run      { playbook, input?, assume?, plan?, approve?, key?, trace? }  → { run }   the one of the key
+**   run      { playbook, input?, assume?, plan?, approve?, key?, trace?, source? }
+**                                                    → { run }   the one that the key has begun
 **   call     { op, args?, plan?, approve? }                        → { run }
 **   undo     { run, line?, plan?, approve?, despite_freeze? }      → { run }
 **   release  { entities, why, plan?, approve?, despite_freeze? }   → { run }
 **   resume   { run, step?, did?, result? }                         → { run }
 **   cancel   { run }                                               → { run }
 **   signal   { run, name, value? }                                 → { run }
-**   migrate  { run }                                               → as ln_migrate has it
+**   migrate  { run, source? }                                      → as ln_migrate has it
 **   session  {}                                                    → { run }   a prompt's
 **   line     { run, text?, plan?, assume?, reload? }               → { run }   with none of these: its end
 **   stop     { run }                                               → {}        the line under way
 **   fork     { run, step, at, act?, assume?, with? }               → { run }   from a point of it
 **   alert    { text, source? }                 → as alerts.h has it, once durable
 **   decide   { id, yes, comment?, answer?, interactive? }          → {}
-**   declared { playbook }                            → { alert, name, stale, value }: as ln_declared has it
+**   declared { playbook, source? }                   → { alert, name, stale, value }: as ln_declared has it
 **   library  {}                                      → { snapshot, stale }
+**
+** source: { path, text } of a playbook that is named by its path.  with: the snapshot of a folder's scripts,
+** in the store.  Whoever asks has read both: this process may have no right to.
 **
 ** stale: of what goes on with its last good version, or has none: an array of
 ** { at, last, module, since, why }.
@@ -37,6 +41,7 @@
 #include "engine/sched.h"
 #include "engine/schedule.h"
 #include "engine/silence.h"
+#include "engine/webhook.h"
 #include "net/local.h"
 #include "net/vendor.h"
 #include "server/events.h"
@@ -310,12 +315,11 @@ static bool do_stop(asked *a, ln_err *err) {
 }
 
 static bool do_fork(asked *a, ln_err *err) {
-  char ulid[LN_ULID + 1], with[4096];
-  ln_str folder = ln_v_get_str(a->what, "with");
-  ln_fork_options o = {
-      .act = ln_v_get_bool(a->what, "act", false), .assume = part(a, "assume"), .by = a->who};
-  snprintf(with, sizeof with, "%.*s", LN_STR_ARG(folder));
-  if (folder.n) o.with = with;
+  char ulid[LN_ULID + 1];
+  ln_fork_options o = {.act = ln_v_get_bool(a->what, "act", false),
+                       .assume = part(a, "assume"),
+                       .snapshot = ln_v_get_str(a->what, "with"),
+                       .by = a->who};
   ln_fork_point p = {.step = ln_v_get_int(a->what, "step", 0), .at = ln_v_get_int(a->what, "at", 0)};
   bool ok = ln_fork_at(a->s->g, ln_v_get_str(a->what, "run"), &p, &o, ulid, err) &&
             ln_sched_want(a->s->sched, ln_str_of(ulid), LN_NOBODY, ulid, err);
@@ -424,9 +428,16 @@ static const struct { const char *name; bool (*fn)(asked *a, ln_err *err); } doi
     {"session", do_session}, {"line", do_line}, {"stop", do_stop}, {"fork", do_fork}};
 
 static bool act(asked *a, ln_err *err) {
-  ln_str what = ln_v_get_str(a->what, "do");
-  for (size_t i = 0; i < sizeof doings / sizeof *doings; i++)
-    if (ln_str_eq(what, ln_str_of(doings[i].name))) return doings[i].fn(a, err);
+  ln_str what = ln_v_get_str(a->what, "do"), source = part(a, "source");
+  ln_engine *g = a->s->g;
+  for (size_t i = 0; i < sizeof doings / sizeof *doings; i++) {
+    if (!ln_str_eq(what, ln_str_of(doings[i].name))) continue;
+    g->lent.path = ln_v_get_str(source, "path");
+    g->lent.text = ln_v_get_str(source, "text");
+    bool ok = doings[i].fn(a, err);
+    g->lent.path = g->lent.text = (ln_str){NULL, 0};
+    return ok;
+  }
   return ln_fail(err, "usage", LN_FINAL,
                  "the process that serves this store knows no \"%.*s\": is it another version?",
                  what.n > 40 ? 40 : (int)what.n, what.p);
@@ -574,7 +585,7 @@ ln_service *ln_service_start(ln_engine *g, const ln_service_opts *o, ln_err *err
   if (ok) s->g = g, ln_buf_init(&s->shelf.playbooks, (size_t)64 << 20);
   ok = ok && (s->served = ln_serve_take(g->store, err)) && (s->events = ln_events_new(g, err)) &&
        (s->tallies = ln_tallies_new(err));
-  if (ok) watch_scripts(s);
+  if (ok) watch_scripts(s), ln_webhook_prepare(g);
   ok = ok && (s->local = ln_local_listen(g->loop, path, on_message, s, err)) &&
        (s->sched = ln_sched_start(g, &so, err)) && (s->alerts = ln_alerts_start(g, err)) &&
        (s->schedules = ln_schedules_start(g, err)) && watch_folder(s, err) &&

@@ -4,6 +4,7 @@
 ** script is running: the one to blame, should the process not come back from it.
 **
 ** A store on a simulated disk has its owners in a list of this process instead. */
+#include "base/folder.h"
 #include "store/inside.h"
 
 #include <dirent.h>
@@ -90,14 +91,15 @@ static void map_blame(ln_owner *o) {
 }
 
 /* Made under another name, locked, and only then given its own. */
-static bool make_file(ln_owner *o, const char *folder, ln_err *err) {
+static bool make_file(ln_owner *o, const char *folder, const char *store, ln_err *err) {
   char *unlocked = text(folder, "/.", o->id);
   o->file = text(folder, "/", o->id);
   bool ok = unlocked && o->file;
   if (!ok) ln_fail(err, "memory", LN_AGAIN, "no memory for the owner's file");
   if (ok) {
     o->fd = open(unlocked, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    ok = o->fd >= 0 && flock(o->fd, LOCK_EX | LOCK_NB) == 0 && rename(unlocked, o->file) == 0;
+    ok = o->fd >= 0 && ln_give_away(o->fd, store) && flock(o->fd, LOCK_EX | LOCK_NB) == 0 &&
+         rename(unlocked, o->file) == 0;
     if (!ok)
       ln_fail(err, "store", LN_FINAL, "%s cannot be made and locked (%s): look at its folder", o->file,
               strerror(errno));
@@ -107,13 +109,22 @@ static bool make_file(ln_owner *o, const char *folder, ln_err *err) {
   return ok;
 }
 
+/* With the superuser's folder nobody else could carry runs any more. */
+static bool make_folder(const char *folder, const char *store) {
+  if (mkdir(folder, 0700) != 0) return errno == EEXIST;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool ok = fd >= 0 && ln_give_away(fd, store);
+  if (fd >= 0) close(fd);
+  return ok;
+}
+
 static bool take_file(ln_owner *o, const ln_store *s, ln_err *err) {
   char *folder = text(ln_store_path(s), ".owner", "");
   if (!folder) return ln_fail(err, "memory", LN_AGAIN, "no memory for the owner's file");
-  bool ok = mkdir(folder, 0700) == 0 || errno == EEXIST;
+  bool ok = make_folder(folder, ln_store_path(s));
   if (!ok)
     ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", folder, strerror(errno));
-  ok = ok && make_file(o, folder, err);
+  ok = ok && make_file(o, folder, ln_store_path(s), err);
   if (ok) map_blame(o);
   if (ok) sweep(folder);
   free(folder);
@@ -225,9 +236,9 @@ struct ln_served {
   int fd;
 };
 
-static bool lock_served(ln_served *d, const char *path, ln_err *err) {
+static bool lock_served(ln_served *d, const char *path, const char *store, ln_err *err) {
   d->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (d->fd >= 0 && flock(d->fd, LOCK_EX | LOCK_NB) == 0) return true;
+  if (d->fd >= 0 && ln_give_away(d->fd, store) && flock(d->fd, LOCK_EX | LOCK_NB) == 0) return true;
   if (d->fd >= 0 && errno == EWOULDBLOCK)
     return ln_fail(err, "conflict", LN_FINAL,
                    "another `lunette serve` has this store: one is enough, the commands go through it");
@@ -240,7 +251,7 @@ ln_served *ln_serve_take(const ln_store *s, ln_err *err) {
   char *path = text(ln_store_path(s), ".owner/", "daemon");
   if (d) d->fd = -1;
   bool ok = (d && path) || ln_fail(err, "memory", LN_AGAIN, "no memory to serve");
-  ok = ok && lock_served(d, path, err);
+  ok = ok && lock_served(d, path, ln_store_path(s), err);
   free(path);
   if (ok) return d;
   ln_serve_drop(d);

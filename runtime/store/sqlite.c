@@ -4,6 +4,7 @@
 **
 ** data_version tells that somebody committed, but counts our own writer among the others; so every commit
 ** counts itself in meta, and what is not ours is somebody else's. */
+#include "base/folder.h"
 #include "store/inside.h"
 #include "store/schema.h"
 
@@ -42,8 +43,11 @@ static char *full_path(ln_str path, const char *vfs) {
 ** let go of the locks that this process may hold on it. */
 static bool create_file(const char *path, ln_err *err) {
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd >= 0) return close(fd), true;
-  if (errno == EEXIST) return true;
+  bool ours = fd >= 0 && ln_give_away(fd, path);
+  int why = errno;
+  if (fd >= 0) close(fd);
+  errno = why;
+  if (ours || errno == EEXIST) return true;
   return ln_fail(err, "store", LN_FINAL, "%s cannot be made (%s): look at its folder", path, strerror(errno));
 }
 

@@ -150,7 +150,21 @@ sys.test("whoever serves signs what was recorded, and the lines leave", function
   local signer = left[1]:match "signer=(%x+)"
   t:expect(0, { "audit", "verify", "--checkpoint", "checkpoints.log", "--key", signer })
   t:expect(1, { "audit", "verify", "--checkpoint", "checkpoints.log", "--key", ("0"):rep(64) })
+  t:expect(0, { "audit", "verify", "--checkpoint", "checkpoints.log", "--key", signer:upper() })
+  for _, odd in ipairs { "", signer:sub(2), signer .. "0", "x" .. signer:sub(2) } do
+    has(t:expect(2, { "audit", "verify", "--key", odd }).err, "64 hexadecimal digits")
+  end
   assert(t:read "signing.key", "there is no key where the configuration names one")
+end)
+
+sys.test("checkpoints leave by the log, whatever its level", function(t)
+  t:write("lunette.conf.lua", 'return { log = { level = "error" } }')
+  local serving = t:serve()
+  local log = serving.stop().err
+  has(log, "level=info event=audit.checkpoint seq=1 ")
+  hasnt(log, "level=info event=serve")
+  t:write("log", log)
+  t:expect(0, { "audit", "verify", "--checkpoint", "log" })
 end)
 
 sys.test("a token is printed once, listed without it, and taken away", function(t)

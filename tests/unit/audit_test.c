@@ -5,6 +5,7 @@
 
 #include "engine/audit.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -227,9 +228,63 @@ static void test_a_checkpoint_is_signed(void **state) {
   assert_non_null(strstr(told, "no checkpoint"));
   /* somebody else's */
   assert_int_equal(verify_with(ln_buf_view(&line), "00").faults, 2);
+  /* the key's case is nobody's matter */
+  snprintf(text, sizeof text, "%s", verify_with(ln_buf_view(&line), NULL).signer);
+  for (char *c = text; *c; c++) *c = (char)toupper((unsigned char)*c);
+  assert_int_equal(verify_with(ln_buf_view(&line), text).faults, 0);
   sql("UPDATE checkpoint SET ms = ms + 1");
   found("not what its signer signed");
   ln_buf_free(&line);
+}
+
+/* What strangers have us log is no checkpoint, whatever it says. */
+static void test_texts_of_strangers(void **state) {
+  (void)state;
+  static const char *const lines[] = {
+      "time=x level=warn event=intake.refused error=\"audit.checkpoint seq=9\"",
+      "time=x level=warn event=intake.refused error=\"a event=audit.checkpoint seq=9 hash=00\"",
+      "{\"time\":\"x\",\"event\":\"intake.refused\",\"error\":\"\\\"event\\\":\\\"audit.checkpoint\\\"\"}",
+      "{\"event\":\"a\",\"error\":\" event=audit.checkpoint seq=9\"}",
+      "it is called audit.checkpoint",
+      "event=audit.checkpoints of=others"};
+  ln_buf line;
+  char text[1200];
+  checkpoint(&line);
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+    snprintf(text, sizeof text, "%s\nNov 24 10:00:00 host lunette[7]: time=x level=info event=%.*s\n",
+             lines[i], LN_STR_ARG(ln_buf_view(&line)));
+    ln_audit_state s = verify_with(ln_str_of(text), NULL);
+    if (s.faults) print_message("%s: %s", lines[i], told);
+    assert_int_equal(s.faults, 0);
+    assert_int_equal(s.checkpoints, 2);
+  }
+  ln_buf_free(&line);
+}
+
+/* A line that was cut off (the disk was full) is one by itself: what comes next is read. */
+static void test_torn(void **state) {
+  (void)state;
+  char into[200], text[2000];
+  struct stat st;
+  ln_buf line;
+  snprintf(into, sizeof into, "%s/checkpoints", folder);
+  config.audit_checkpoints = ln_str_of(into);
+  if (geteuid() == 0) assert_int_equal(chown(folder, 65534, 65534), 0);
+  checkpoint(&line);
+  assert_int_equal(stat(into, &st), 0);
+  assert_int_equal(st.st_uid, geteuid() == 0 ? 65534 : geteuid()); /* the service goes on with it */
+  ln_buf_free(&line);
+  assert_int_equal(truncate(into, st.st_size - 40), 0);
+  record(SEEN + 1, 1);
+  checkpoint(&line);
+  ln_buf_free(&line);
+  FILE *f = fopen(into, "r");
+  size_t n = fread(text, 1, sizeof text, f);
+  fclose(f);
+  ln_audit_state s = verify_with((ln_str){text, n}, NULL);
+  assert_int_equal(s.faults, 1);
+  assert_non_null(strstr(told, "line 1 of the checkpoints is damaged"));
+  assert_int_equal(s.checkpoints, 3); /* two kept, and the second line */
 }
 
 static void test_the_key(void **state) {
@@ -326,6 +381,8 @@ int main(void) {
                                      T(test_cut_off),
                                      T(test_made_anew),
                                      T(test_a_checkpoint_is_signed),
+                                     T(test_texts_of_strangers),
+                                     T(test_torn),
                                      T(test_the_key),
                                      T(test_it_cannot_leave),
                                      T(test_of_an_older),

@@ -40,6 +40,32 @@ static void test_take_and_drop(void **state) {
   ln_store_close(s);
 }
 
+/* What the superuser does with a service's store does not shut that out. */
+static void test_whose_it_is(void **state) {
+  (void)state;
+  enum { SOMEBODY = 65534 };
+  ln_err err;
+  struct stat st;
+  if (geteuid() != 0) skip();
+  assert_int_equal(chown(folder, SOMEBODY, SOMEBODY), 0);
+  ln_store *s = open_store();
+  ln_owner *o = ln_owner_take(s, ln_rand_real(), 1000, &err);
+  ln_served *served = ln_serve_take(s, &err);
+  assert_non_null(o);
+  assert_non_null(served);
+  char names[4][260];
+  snprintf(names[0], sizeof names[0], "%s", path);
+  snprintf(names[1], sizeof names[1], "%s.owner", path);
+  snprintf(names[2], sizeof names[2], "%s.owner/%s", path, ln_owner_id(o));
+  snprintf(names[3], sizeof names[3], "%s.owner/daemon", path);
+  for (int i = 0; i < 4; i++) {
+    if (stat(names[i], &st) != 0 || st.st_uid != SOMEBODY) fail_msg("%s is not theirs", names[i]);
+  }
+  ln_serve_drop(served);
+  ln_owner_drop(o);
+  ln_store_close(s);
+}
+
 static void test_no_paths(void **state) {
   (void)state;
   ln_store *s = open_store();
@@ -113,7 +139,7 @@ static void test_simulated(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_no_paths), T(test_killed),
-                                     T(test_no_folder), T(test_simulated)};
+  const struct CMUnitTest tests[] = {T(test_take_and_drop), T(test_whose_it_is), T(test_no_paths),
+                                     T(test_killed), T(test_no_folder), T(test_simulated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

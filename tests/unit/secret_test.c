@@ -2,11 +2,13 @@
 ** one, and never keeps a value in the clear. */
 #include "tests/unit/store_help.h"
 
+#include "engine/command.h"
 #include "engine/secret.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -264,6 +266,23 @@ static void test_tampering(void **state) {
   ln_store_close(s);
 }
 
+typedef struct sealing {
+  ln_vault *v;
+  ln_str plain;
+  ln_buf *out;
+  ln_err *err;
+} sealing;
+
+static bool apply_seal(ln_tx *tx, void *arg, ln_err *err) {
+  sealing *x = arg;
+  return ln_seal(x->v, tx, x->plain, LN_STR("sha"), x->out, err);
+}
+
+static bool seal(ln_store *s, ln_vault *v, ln_str plain, ln_buf *out, ln_err *err) {
+  sealing x = {v, plain, out, err};
+  return ln_writer_run(s, apply_seal, &x, err);
+}
+
 static void test_blobs(void **state) {
   (void)state;
   ln_store *s = open_store();
@@ -276,8 +295,8 @@ static void test_blobs(void **state) {
   char *big = malloc(1 << 20);
   memset(big, 'x', 1 << 20);
   ln_str text = {big, 1 << 20};
-  assert_true(ln_seal(v, text, LN_STR("sha"), &sealed, &err)); /* makes the key, too */
-  assert_true(ln_seal(v, text, LN_STR("sha"), &again, &err));
+  assert_true(seal(s, v, text, &sealed, &err)); /* makes the key, too */
+  assert_true(seal(s, v, text, &again, &err));
   assert_int_equal(sealed.n, text.n + 29);
   assert_int_equal(sealed.p[0], 1);
   assert_false(ln_str_eq(ln_buf_view(&sealed), ln_buf_view(&again))); /* never the same nonce */
@@ -287,12 +306,12 @@ static void test_blobs(void **state) {
   assert_false(ln_unseal(v, ln_buf_view(&sealed), LN_STR("other"), &plain, &err));
   assert_int_equal(plain.n, 0);
   ln_buf_cut(&again, 0);
-  assert_true(ln_seal(v, LN_STR(""), LN_STR(""), &again, &err));
-  assert_true(ln_unseal(v, ln_buf_view(&again), LN_STR(""), &plain, &err));
+  assert_true(seal(s, v, LN_STR(""), &again, &err));
+  assert_true(ln_unseal(v, ln_buf_view(&again), LN_STR("sha"), &plain, &err));
   assert_int_equal(plain.n, 0);
   ln_buf tiny;
   ln_buf_init(&tiny, 10);
-  assert_false(ln_seal(v, text, LN_STR("sha"), &tiny, &err));
+  assert_false(seal(s, v, text, &tiny, &err));
   assert_string_equal(err.code, "too_big");
   assert_int_equal(tiny.n, 0);
   set(v, "a", "one"); /* the vault takes to the key that is there */
@@ -302,6 +321,75 @@ static void test_blobs(void **state) {
   ln_buf_free(&again);
   ln_buf_free(&plain);
   ln_buf_free(&tiny);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* What was sealed for a blob alone ties the vault to its key as well. */
+static void test_a_blob_ties_the_key(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  ln_err err = {.code = ""};
+  ln_buf out;
+  ln_buf_init(&out, 1000);
+  assert_true(seal(s, v, LN_STR("a blob"), &out, &err));
+  ln_vault_free(v);
+  assert_int_equal(unlink(key_path()), 0);
+  v = open_vault(s);
+  assert_false(seal(s, v, LN_STR("another"), &out, &err));
+  assert_non_null(strstr(err.message, "missing"));
+  set_fails(v, "a", "store", "missing");
+  assert_int_equal(access(key_path(), F_OK), -1);
+  ln_buf_free(&out);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* What the superuser makes, the service can read. */
+static void test_whose_the_key_is(void **state) {
+  (void)state;
+  enum { SOMEBODY = 65534 };
+  struct stat st;
+  if (geteuid() != 0) skip();
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  assert_int_equal(chown(folder, SOMEBODY, SOMEBODY), 0);
+  set(v, "a", "one");
+  assert_int_equal(stat(key_path(), &st), 0);
+  assert_int_equal(st.st_uid, SOMEBODY); /* the folder's, as the store is the superuser's own */
+  ln_rotation r = {.by = LN_STR("jo")};
+  ln_err err;
+  assert_int_equal(chown(path, SOMEBODY - 1, SOMEBODY - 1), 0);
+  assert_true(ln_vault_rotate(v, &r, &err));
+  assert_int_equal(stat(key_path(), &st), 0);
+  assert_int_equal(st.st_uid, SOMEBODY - 1);
+  assert_int_equal(st.st_mode & 0777, 0600);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* Nobody finds a key file that somebody is still writing. */
+static void test_a_key_file_is_whole(void **state) {
+  (void)state;
+  char events[4096];
+  int seen = 0, fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  assert_true(fd >= 0 && inotify_add_watch(fd, folder, IN_CREATE | IN_MOVED_TO | IN_MODIFY) >= 0);
+  set(v, "a", "one");
+  for (ssize_t n; (n = read(fd, events, sizeof events)) > 0;)
+    for (char *p = events; p < events + n;) {
+      struct inotify_event e;
+      memcpy(&e, p, sizeof e);
+      if (e.len && strcmp(p + sizeof e, "a.db.key") == 0) {
+        seen++;
+        assert_int_equal(e.mask & IN_MODIFY, 0);
+      }
+      p += sizeof e + e.len;
+    }
+  assert_int_equal(seen, 1);
+  close(fd);
   ln_vault_free(v);
   ln_store_close(s);
 }
@@ -368,10 +456,10 @@ static const char *new_path(void) {
   return name;
 }
 
-static void seal_blob(ln_vault *v, const char *text, ln_buf *sealed) {
+static void seal_blob(ln_store *s, ln_vault *v, const char *text, ln_buf *sealed) {
   ln_err err = {.code = ""};
   ln_buf_init(sealed, 1000);
-  assert_true(ln_seal(v, ln_str_of(text), LN_STR("sha"), sealed, &err));
+  assert_true(seal(s, v, ln_str_of(text), sealed, &err));
 }
 
 static void blob_is(ln_vault *v, const ln_buf *sealed, const char *text) {
@@ -394,13 +482,13 @@ static void test_rotation(void **state) {
   set(v, "a", "one");
   set(v, "b", "two");
   is(other, "a", "one");
-  seal_blob(other, "a blob", &before);
+  seal_blob(s, other, "a blob", &before);
   read_text(key_path(), was);
   rotate_to(v, LN_KEY_AS_IT_IS, 2);
   read_text(key_path(), is_now);
   assert_string_not_equal(was, is_now);
   assert_int_equal(access(new_path(), F_OK), -1);
-  seal_blob(other, "with what it knows", &between); /* it has not looked since */
+  seal_blob(s, other, "with what it knows", &between); /* it has not looked since */
   ln_vault *all[] = {v, other, open_vault(s)};
   for (int i = 0; i < 3; i++) {
     is(all[i], "a", "one");
@@ -411,7 +499,7 @@ static void test_rotation(void **state) {
   set(other, "c", "three");
   rotate_to(other, LN_KEY_RANDOM, 3);
   set(v, "a", "renewed"); /* who knew the one before */
-  seal_blob(v, "new", &after);
+  seal_blob(s, v, "new", &after);
   for (int i = 0; i < 3; i++) {
     is(all[i], "c", "three");
     is(all[i], "a", "renewed");
@@ -464,7 +552,7 @@ static void test_rotation_killed(void **state) {
   unsigned seed = 7;
   set(v, "a", "one");
   set(v, "b", "two");
-  seal_blob(v, "a blob", &blob);
+  seal_blob(s, v, "a blob", &blob);
   ln_vault_free(v);
   ln_store_close(s);
   for (int i = 0; i < 60; i++) {
@@ -491,6 +579,39 @@ static void test_rotation_killed(void **state) {
   }
   assert_true(number("SELECT count(*) FROM audit WHERE what = 'secrets rotated'") > 0);
   ln_buf_free(&blob);
+}
+
+static void rotate_again_and_again(int times) {
+  ln_err err = {.code = ""};
+  ln_rotation r = {.by = LN_STR("jo")};
+  ln_store *s = ln_store_open(ln_str_of(uri), NULL, &err);
+  ln_vault *v = s ? ln_vault_open(s, NULL, &err) : NULL;
+  while (v && times-- && ln_vault_rotate(v, &r, &err)) continue;
+  if (times >= 0) fprintf(stderr, "%s\n", err.message);
+  _exit(times >= 0);
+}
+
+/* Neither takes the other's new key away. */
+static void test_rotations_at_once(void **state) {
+  (void)state;
+  enum { BOTH = 2, TIMES = 25 };
+  ln_store *s = open_store();
+  ln_vault *v = open_vault(s);
+  set(v, "a", "one");
+  ln_vault_free(v);
+  ln_store_close(s);
+  for (int i = 0; i < BOTH; i++)
+    if (fork() == 0) rotate_again_and_again(TIMES);
+  for (int i = 0, status; i < BOTH; i++) {
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
+  }
+  s = open_store();
+  v = open_vault(s);
+  is(v, "a", "one");
+  assert_int_equal(number("SELECT count(*) FROM audit WHERE what = 'secrets rotated'"), BOTH * TIMES);
+  ln_vault_free(v);
+  ln_store_close(s);
 }
 
 static void test_rotation_refused(void **state) {
@@ -580,6 +701,27 @@ static void test_passphrase(void **state) {
   ln_store_close(s);
 }
 
+/* Who is at work asks nobody, whoever changes the key meanwhile. */
+static void test_nobody_is_asked_at_work(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = vault_that_asks(s), *other = vault_that_asks(s);
+  ln_err err = {.code = ""};
+  typed = "correct horse";
+  set(v, "a", "one");
+  assert_true(ln_vault_ready(v, &err));
+  rotate_to(other, LN_KEY_PASSPHRASE, 1);
+  asked = 0;
+  get_fails(v, "a", "store", "start this process again");
+  set_fails(v, "b", "store", "start this process again");
+  assert_int_equal(asked, 0);
+  rotate_to(other, LN_KEY_RANDOM, 1);
+  is(v, "a", "one");
+  ln_vault_free(other);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
 static void test_passphrase_parameters(void **state) {
   (void)state;
   static const char *const bad[] = {"scrypt n=31 r=8 p=1 salt=00112233445566778899aabbccddeeff\n",
@@ -637,18 +779,19 @@ static void test_key_as_credential(void **state) {
 
 /* --- the helper --- */
 
+static ln_vault_opts v_opts;
+
 static ln_vault *vault_with_helper(ln_store *s, const char *script) {
   static char name[200];
   static ln_str argv[3];
-  static ln_vault_opts o;
   ln_err err;
   snprintf(name, sizeof name, "%s/helper", folder);
   write_file(name, script, 0700);
   argv[0] = ln_str_of(name);
   argv[1] = LN_STR("for");
   argv[2] = LN_STR("secret/{name}/{name}");
-  o = (ln_vault_opts){.helper = argv, .n_helper = 3};
-  ln_vault *v = ln_vault_open(s, &o, &err);
+  v_opts = (ln_vault_opts){.helper = argv, .n_helper = 3};
+  ln_vault *v = ln_vault_open(s, &v_opts, &err);
   assert_non_null(v);
   return v;
 }
@@ -686,7 +829,9 @@ static void test_helper_fails(void **state) {
                {"#!/bin/sh\nexit 0\n", "not_found", "printed nothing"},
                {"#!/nowhere/at/all\n", "unavailable", "cannot be started"},
                {"#!/bin/sh\nwhile :; do echo sEcret-sEcret-sEcret; done\n", "too_big", "more than 64 KiB"},
-               {"#!/bin/sh\necho sEcret; exec 1>&-; sleep 1000 & wait\n", "unavailable", "did not end"},
+               {"#!/bin/sh\n(sleep 7.5; touch \"$0.alive\") >/dev/null &\necho sEcret; sleep 3; exec 1>&-; "
+                "sleep 1000\n",
+                "unavailable", "did not end"}, /* the time is for all of it */
                {"#!/bin/sh\nkill -9 $$\n", "not_found", "status 137"}};
   ln_store *s = open_store();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -702,6 +847,103 @@ static void test_helper_fails(void **state) {
     ln_buf_wipe(&out);
     ln_vault_free(v);
   }
+  char alive[210];
+  snprintf(alive, sizeof alive, "%s/helper.alive", folder);
+  assert_int_equal(access(alive, F_OK), -1);
+  ln_store_close(s);
+}
+
+/* A failure is kept for a while as well. */
+static void test_helper_is_not_asked_again(void **state) {
+  (void)state;
+  char text[200], name[210];
+  ln_store *s = open_store();
+  ln_vault *v = vault_with_helper(s, "#!/bin/sh\necho asked >>\"$0.told\"; exit 3\n");
+  for (int i = 0; i < 3; i++) get_fails(v, "x", "not_found", "ended with status 3");
+  snprintf(name, sizeof name, "%s/helper.told", folder);
+  read_text(name, text);
+  assert_string_equal(text, "asked\n");
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* Whoever is not known yet does not have us wait; what they began is there for whoever does. */
+static void test_helper_beside(void **state) {
+  (void)state;
+  char text[200], name[210], fifo[210];
+  ln_store *s = open_store();
+  ln_err err = {.code = ""};
+  ln_buf out;
+  ln_vault *v = vault_with_helper(s, "#!/bin/sh\necho asked >>\"$0.told\"; cat \"$0.fifo\"\n");
+  snprintf(fifo, sizeof fifo, "%s/helper.fifo", folder);
+  assert_int_equal(mkfifo(fifo, 0600), 0);
+  ln_buf_init(&out, 1000);
+  for (int i = 0; i < 3; i++) {
+    assert_false(ln_secret_at_hand(v, LN_STR("x"), &out, &err));
+    assert_string_equal(err.code, "unavailable");
+    assert_non_null(strstr(err.message, "being asked"));
+  }
+  int fd = open(fifo, O_WRONLY); /* waits until it reads */
+  assert_true(fd >= 0 && write(fd, "the value\n", 10) == 10);
+  close(fd);
+  is(v, "x", "the value");
+  assert_true(ln_secret_at_hand(v, LN_STR("x"), &out, &err));
+  assert_str(ln_buf_view(&out), "the value");
+  snprintf(name, sizeof name, "%s/helper.told", folder);
+  read_text(name, text);
+  assert_string_equal(text, "asked\n");
+  ln_buf_wipe(&out);
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+static bool no_memory; /* for what is kept of the helper */
+char *__real_ln_buf_more(ln_buf *b, size_t n);
+char *__wrap_ln_buf_more(ln_buf *b, size_t n);
+char *__wrap_ln_buf_more(ln_buf *b, size_t n) {
+  if (!no_memory || b->max != (64 << 10) + 1) return __real_ln_buf_more(b, n);
+  b->failed = true;
+  return NULL;
+}
+
+/* A value that could not be kept is no empty one. */
+static void test_helper_without_memory(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_vault *v = vault_with_helper(s, "#!/bin/sh\necho the value\n");
+  no_memory = true;
+  get_fails(v, "x", "memory", "no memory");
+  no_memory = false;
+  is(v, "x", "the value");
+  ln_vault_free(v);
+  ln_store_close(s);
+}
+
+/* By the process that is there for it, which starts nothing else. */
+static void test_launcher(void **state) {
+  (void)state;
+  char script[] = "#!/bin/sh\ncase $2 in *bad*) exit 7;; esac\necho \"for $2\"\n", text[200];
+  ln_store *s = open_store();
+  ln_vault *v = vault_with_helper(s, script);
+  ln_err err = {.code = ""};
+  int status = 0;
+  ln_buf value;
+  ln_vault_opts o = v_opts;
+  ln_vault_free(v);
+  o.launcher = ln_launcher_start(o.helper, o.n_helper, &err);
+  assert_non_null(o.launcher);
+  assert_non_null(v = ln_vault_open(s, &o, &err));
+  is(v, "far-away", "for secret/far-away/far-away");
+  get_fails(v, "bad", "not_found", "ended with status 7");
+  ln_buf_init(&value, 1000);
+  snprintf(text, sizeof text, "../%s", "etc");
+  assert_int_equal(ln_launcher_run(o.launcher, ln_str_of(text), &value, &status), LN_NOT_STARTED);
+  assert_int_equal(ln_launcher_run(o.launcher, LN_STR("good"), &value, &status), LN_ENDED);
+  assert_str(ln_buf_view(&value), "for secret/good/good\n");
+  ln_buf_wipe(&value);
+  ln_vault_free(v);
+  ln_launcher_stop(o.launcher);
+  assert_int_equal(waitpid(-1, &status, WNOHANG), -1); /* it is gone */
   ln_store_close(s);
 }
 
@@ -716,16 +958,25 @@ int main(void) {
                                      T(test_keys),
                                      T(test_tampering),
                                      T(test_blobs),
+                                     T(test_a_blob_ties_the_key),
+                                     T(test_whose_the_key_is),
+                                     T(test_a_key_file_is_whole),
                                      T(test_too_big),
                                      T(test_simulated),
                                      T(test_rotation),
                                      T(test_rotation_cut_short),
                                      T(test_rotation_killed),
+                                     T(test_rotations_at_once),
                                      T(test_rotation_refused),
                                      T(test_passphrase),
+                                     T(test_nobody_is_asked_at_work),
                                      T(test_passphrase_parameters),
                                      T(test_key_as_credential),
                                      T(test_helper),
-                                     T(test_helper_fails)};
+                                     T(test_helper_fails),
+                                     T(test_helper_is_not_asked_again),
+                                     T(test_helper_beside),
+                                     T(test_helper_without_memory),
+                                     T(test_launcher)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,7 +312,7 @@ static void test_broken_ones(void **s) {
 }
 
 int main(void) {
-  ln_log_level((ln_level)(LN_ERROR + 1)); /* what broken simulators raise is meant */
+  ln_log_level(LN_NOTHING); /* what broken simulators raise is meant */
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
   const struct CMUnitTest tests[] = {TEST(test_answer), TEST(test_faults), TEST(test_did_and_truth),
                                      TEST(test_slow), TEST(test_speed),

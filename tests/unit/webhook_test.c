@@ -5,6 +5,8 @@
 #include "base/signature.h"
 #include "tests/unit/store_help.h"
 
+#include <sys/stat.h>
+
 /* ------------------------------------------------------------------ headers */
 
 #define HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -233,10 +235,47 @@ static void test_token(void **state) {
   assert_false(ln_webhook_challenge(&signs, header_of, &right).n);
 }
 
+/* Whoever sends something has us wait for nothing, as long as it is not known who that is. */
+static void test_secret_of_a_slow_helper(void **state) {
+  (void)state;
+  char helper[200], fifo[210];
+  ln_str argv[] = {{helper, 0}, LN_STR("{name}")};
+  ln_vault_opts o = {.helper = argv, .n_helper = 2};
+  ln_vault *was = engine.vault;
+  ln_source_config s = signs;
+  ln_webhook w;
+  ln_err err = {.code = ""};
+  ln_buf out;
+  snprintf(helper, sizeof helper, "%s/helper", folder);
+  snprintf(fifo, sizeof fifo, "%s.fifo", helper);
+  FILE *f = fopen(helper, "w");
+  fputs("#!/bin/sh\ncat \"$0.fifo\"\n", f);
+  fclose(f);
+  assert_int_equal(chmod(helper, 0700) + mkfifo(fifo, 0600), 0);
+  argv[0].n = strlen(helper);
+  s.secret = LN_STR("slow");
+  s.time = (ln_str){NULL, 0};
+  sent h = {{"X-Sign"}, {sign(BODY)}};
+  assert_non_null(engine.vault = ln_vault_open(engine.store, &o, &err));
+  assert_false(ln_webhook_check(&engine, &s, header_of, &h, LN_STR(BODY), &w, &err));
+  assert_string_equal(err.code, "unavailable");
+  assert_non_null(strstr(err.message, "being asked"));
+  f = fopen(fifo, "w"); /* waits until it reads */
+  fputs(KEY, f);
+  fclose(f);
+  ln_buf_init(&out, 1000);
+  assert_true(ln_secret_get(engine.vault, LN_STR("slow"), &out, &err)); /* waits for the answer */
+  ln_buf_wipe(&out);
+  assert_true(ln_webhook_check(&engine, &s, header_of, &h, LN_STR(BODY), &w, &err));
+  ln_vault_free(engine.vault);
+  engine.vault = was;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_headers), cmocka_unit_test(test_times),
                                      cmocka_unit_test(test_signed), cmocka_unit_test(test_forms),
                                      cmocka_unit_test(test_token), cmocka_unit_test(test_unsigned_time),
-                                     cmocka_unit_test(test_empty)};
+                                     cmocka_unit_test(test_empty),
+                                     cmocka_unit_test(test_secret_of_a_slow_helper)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
