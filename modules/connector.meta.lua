@@ -79,6 +79,7 @@
 ---@field one_by? string
 ---@field secrets? string[]
 ---@field timeout? number
+---@field needs? table<string, "string"|"number"|"boolean"|"table">  what the value, or each item, has to have
 
 ---A flow: playbook code that comes with a connector.
 ---@class Flow

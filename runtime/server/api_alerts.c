@@ -69,12 +69,13 @@ bool ln_api_alerts_known(ln_api *a, ln_err *err) {
 
 bool ln_api_alerts_take(ln_api *a, ln_err *err) {
   ln_str source = ln_api_query(a, "source"), body = ln_api_request(a)->body;
+  const ln_source_config *s = NULL;
   ln_webhook w = {.until_ms = 0};
   ln_err why = {0};
   char by[160], cursor[LN_INTAKE_NAME];
   snprintf(by, sizeof by, "%s", ln_api_caller(a)->name);
   if (ln_api_caller(a)->role == LN_ROLE_NONE) {
-    const ln_source_config *s = source_of(a);            /* it is there: ln_api_alerts_known                */
+    s = source_of(a);                                    /* it is there: ln_api_alerts_known                */
     if (!ln_webhook_check(ln_api_engine(a), s, header, a, body, &w, &why)) return refuse(&why, err);
     snprintf(by, sizeof by, "source %.*s", LN_STR_ARG(s->name));
     if (s->challenge.n) ln_api_status(a, 200);           /* such senders take no other for a yes */

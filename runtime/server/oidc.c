@@ -404,7 +404,8 @@ static void add_word(ln_err *err, ln_str word) {
   for (size_t i = 0; is_word && i < word.n; i++)
     is_word = (word.p[i] >= 'a' && word.p[i] <= 'z') || word.p[i] == '_';
   if (!is_word) word = LN_STR("it did not say why");
-  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (" LN_STR_FMT ")", LN_STR_ARG(word));
+  ln_fail(err, "unauthorised", LN_FINAL, "the provider did not let you in (" LN_STR_FMT ")",
+          LN_STR_ARG(word));
 }
 
 static void on_tokens(void *arg, const ln_answer *a) {

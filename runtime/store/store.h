@@ -202,11 +202,11 @@ bool ln_tx_turn(ln_tx *tx, const ln_hold *h, ln_turn *who, ln_err *err);
 bool ln_store_turn(ln_store *s, const ln_hold *h, ln_turn *who, ln_err *err);
 /* What whoever waits for its turn waits for: to be called when a write there has ended, or is in doubt. */
 void ln_hold_key(ln_str entity, ln_str facet, ln_buf *out);
-/* What others than h's (run, step) have of h's entity and facet, for whoever looks there first and acts then. */
+/* What others than h's (run, step) have of h's entity and facet, for whoever looks there first, then acts. */
 typedef struct ln_seen { bool looked; int64_t ids, times, states; } ln_seen;
 bool ln_store_hold_seen(ln_store *s, const ln_hold *h, ln_seen *out, ln_err *err);
-/* May h begin, as the one write there?  "busy": another has the turn; "moved": it is not as it was seen when h
-** began to look (if it did). */
+/* May h begin, as the one write there?  "busy": another has the turn; "moved": it is not as it was seen when
+** h began to look (if it did). */
 bool ln_tx_hold_may(ln_tx *tx, const ln_hold *h, const ln_seen *then, ln_err *err);
 /* Puts the row of (run, step): pending, unless h says more. */
 bool ln_tx_hold_begin(ln_tx *tx, const ln_hold *h, ln_err *err);
