@@ -364,16 +364,19 @@ static void skip(ln_deciding *d, int64_t alert, const ln_err *why) {
   d->skipped[d->n_skipped++ % SKIPPED_MOST] = alert;
 }
 
-typedef struct next { ln_deciding *d; decision *x; bool found; } next;
+/* A store that cannot be read now, or no memory, is no fault of the alert's. */
+static bool passes_by(const ln_err *err) { return ln_err_is(err, "store") || ln_err_is(err, "memory"); }
+
+typedef struct next { ln_deciding *d; decision *x; bool found; ln_err err; } next;
 
 static bool decide_one(void *arg, const ln_alert_row *row) {
   next *n = arg;
-  ln_err err = {0};
   n->d->at = row->id;
-  if (n->d->asked < row->id) n->d->asked = row->id;
   if (is_skipped(n->d, row->id)) return true;
   n->found = true;
-  if (!(n->x = decision_new(n->d, row, &err))) skip(n->d, row->id, &err);
+  n->x = decision_new(n->d, row, &n->err);
+  if (!n->x && !passes_by(&n->err)) skip(n->d, row->id, &n->err);
+  else if (n->x && n->d->asked < row->id) n->d->asked = row->id;
   return false;
 }
 
@@ -385,6 +388,7 @@ static bool decide_next(ln_deciding *d, bool *found, ln_err *err) {
   *found = false;
   if (!renew_triggers(d, err) || !ln_store_alerts(d->g->store, &q, decide_one, &n, err)) return false;
   *found = n.found;
+  if (passes_by(&n.err)) return *err = n.err, false;
   if (!n.x) return true;
   if (!ln_writer_submit(d->g->store, d->g->loop, decide_apply, decided, n.x)) {
     decision_free(n.x);
@@ -430,7 +434,7 @@ void ln_deciding_soon(ln_deciding *d) {
 bool ln_deciding_is_over(const ln_deciding *d, int64_t alert) {
   for (const decision *x = d->with_writer; x; x = x->next)
     if (x->alert == alert) return x->n == 0;
-  return alert <= d->asked;
+  return alert <= d->asked && !is_skipped(d, alert);
 }
 
 ln_deciding *ln_deciding_start(ln_engine *g, void (*fn)(void *arg, int64_t alert), void *arg, ln_err *err) {

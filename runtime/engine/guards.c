@@ -198,14 +198,18 @@ bool ln_guard_count(ln_tx *tx, const ln_effect *e, ln_err *err) {
 }
 
 /* Who is the last one of a group was counted when the write was looked at.  Of two members that are taken
-** out at the same time each was one of two: they take turns, and who comes second looks again. */
+** out at the same time each was one of two: they take turns, and who comes second looks again.  The clock may
+** have stepped meanwhile: what was done since the look is dated by the one before, or the one after. */
 bool ln_guard_rivals(ln_tx *tx, const ln_effect *e, ln_err *err) {
   ln_vitem counted;
-  int64_t under_way = 0, since = 0;
+  ln_clock *clock = e->run->engine->loop->clock;
+  int64_t under_way = 0, since = 0, now = ln_now_ms(clock);
+  int64_t passed = (ln_mono_us(clock) - e->seen_us) / 1000 + 1;
+  int64_t from = now - passed < e->seen_ms ? now - passed : e->seen_ms;
   ln_hold h = {.op = ln_str_of(e->op->name), .entity = e->w.entity, .facet = e->w.facet, .state = e->w.to,
-               .since_ms = ln_now_ms(e->run->engine->loop->clock)};
+               .since_ms = now > e->seen_ms + passed ? now : e->seen_ms + passed};
   if (!ln_v_get(ln_buf_view(&e->names), LN_STR("last_member"), &counted)) return true;
-  if (!ln_tx_hold_rivals(tx, &h, e->seen_ms + 1, &under_way, &since, err)) return false;
+  if (!ln_tx_hold_rivals(tx, &h, from + 1, &under_way, &since, err)) return false;
   if (!under_way && !since) return true;
   return ln_fail(err, under_way ? "rival" : "moved", LN_AGAIN,
                  "%s of another member is under way, or was done meanwhile", e->op->name);

@@ -185,6 +185,7 @@ struct ln_effect {
   bool noted;                                            /* an entry says what it is about                  */
   bool signal_told;                                      /* whoever watches knows that it waits for one     */
   int64_t seen_ms;                                       /* when its last look began; 0: it had none        */
+  int64_t seen_us;                                       /* that, by what never steps                       */
   ln_seen seen;                                          /* and what others had there                       */
   bool frozen;                                           /* it waited for a thaw                            */
   bool blocked;                                          /* by a write that only a person can end           */

@@ -741,6 +741,7 @@ static void refuse_never(ln_effect *e) {
 static void take_turn(ln_effect *e) {
   e->stand = LN_W_INTENT;
   e->attempts++;
+  if (e->record) e->record->asked_since = false;         /* what was asked was asked before this attempt    */
   write_job *j = job_new(e, LN_E_INTENT, send_now);
   if (!j) return;
   j->intent = true;
@@ -883,7 +884,8 @@ static void ask_anew(ln_effect *e) {
 /* It did not happen, that is certain now.  It begins again with a look; what was approved too long ago is
 ** asked anew. */
 static void begin_again(ln_effect *e) {
-  if (now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) ask_anew(e);
+  bool asked = e->record && e->record->asked_since;
+  if (asked || now_of(e) - e->first_sent_ms > HORIZON_MS || e->run->restored_ms) ask_anew(e);
   e->recovered = e->perhaps = false;
   e->first_sent_ms = 0;
   e->probes = 0;
@@ -1050,6 +1052,7 @@ static void note_seen(ln_effect *e) {
   ln_hold h = hold_of(e, "");
   ln_err quiet;
   e->seen_ms = now_of(e);
+  e->seen_us = ln_mono_us(e->run->engine->loop->clock);
   if (!e->w.entity.n || !ln_store_hold_seen(e->run->engine->store, &h, &e->seen, &quiet))
     e->seen = (ln_seen){.looked = e->w.entity.n > 0, .ids = -1};
 }

@@ -513,6 +513,7 @@ static void handle(void *arg, ln_exchange *x, const ln_server_request *r) {
 
 /* "127.0.0.1:7059", "[::1]:7059" */
 static bool split(ln_str listen, char address[64], uint16_t *port, ln_err *err) {
+  if (!listen.p) listen = LN_STR("");
   size_t n = listen.n;
   while (n && listen.p[n - 1] != ':') n--;
   ln_str host = {listen.p, n ? n - 1 : 0}, digits = {listen.p + n, listen.n - n};

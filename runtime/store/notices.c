@@ -60,15 +60,15 @@ bool ln_tx_notice_end(ln_tx *tx, int64_t id, ln_err *err) {
 }
 
 bool ln_tx_notices_sweep(ln_tx *tx, int64_t now_ms, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM notice WHERE until_ms < ?", "i", now_ms - WEEK_MS);
+  return ln_conn_exec(tx->c, NULL, err, "DELETE FROM notice WHERE until_ms < ?", "i", now_ms - WEEK_MS) &&
+         ln_conn_exec(tx->c, NULL, err,
+                      "DELETE FROM link WHERE NOT EXISTS(SELECT 1 FROM approval a WHERE a.id = link.approval"
+                      " AND a.state = 'waiting')",
+                      "");
 }
 
 bool ln_tx_link_put(ln_tx *tx, ln_str sha256_hex, int64_t approval, ln_err *err) {
-  return ln_conn_exec(tx->c, NULL, err,
-                      "DELETE FROM link WHERE NOT EXISTS(SELECT 1 FROM approval a WHERE a.id = link.approval"
-                      " AND a.state = 'waiting')",
-                      "") &&
-         ln_conn_exec(tx->c, NULL, err, "INSERT OR IGNORE INTO link(sha256, approval) VALUES(?, ?)", "ti",
+  return ln_conn_exec(tx->c, NULL, err, "INSERT OR IGNORE INTO link(sha256, approval) VALUES(?, ?)", "ti",
                       sha256_hex, approval);
 }
 

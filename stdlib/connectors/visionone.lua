@@ -281,6 +281,12 @@ local ALERT = { op = "alert", args = function(a) return { id = one(a.alerts) } e
 
 local function alert_entity(a) return "visionone:alert:" .. workbench_id(one(a.alerts)) end
 
+---How far it is, for one who wants that status and that finding: with another finding it is not there yet.
+local function alert_state(x, a)
+  if a.finding and x.finding ~= a.finding and x.status == a.status then return "otherwise" end
+  return x.status
+end
+
 operations.set_alert_status = {
   summary = "Says of Workbench alerts how far the work on them is, and what was found, if that is given.",
   source = "Trend Vision One API v3.0, 10.3",
@@ -294,7 +300,7 @@ operations.set_alert_status = {
   end,
   json = function(a, ctx)
     local seen = (ctx.first or {}).alert
-    if seen and ctx.before and seen.status ~= ctx.before then
+    if seen and ctx.before and alert_state(seen, a) ~= ctx.before then
       fail("stale", ("somebody set the alert to %s meanwhile"):format(seen.status))
     end
     return { status = ALERT_STATUS[a.status], investigationResult = a.finding }
@@ -302,10 +308,7 @@ operations.set_alert_status = {
   expect = { 204 }, fault = changed_meanwhile,
   entity = alert_entity, facet = "status", to = "{status}",
   state = { op = "alert", args = ALERT.args,
-            of = function(x, a)
-              if a.finding and x.finding ~= a.finding and x.status == a.status then return "otherwise" end
-              return x.status
-            end,
+            of = alert_state,
             unchanged = function(_, a) return { alert = one(a.alerts), status = a.status, unchanged = true } end },
   result = function(_, a) return { alert = one(a.alerts), status = a.status } end,
   undo_why = "a status says how far the work is: who goes on sets it anew",

@@ -278,17 +278,19 @@ end
 
 sys.test("a finished response, back from its end to the verdict, changed, compared, forked", function(t)
   t:run { "run", "t1059.respond", "--sim", "--approve", "all", "--quiet", "--set", "confirmed_by=alice", "--input", ALERT }
+  local script = sys.slurp(sys.root .. "/scripts/t1059/respond.lua")
+  local before = script:match("^(.-)host%(a%.device, seen%)")
+  local line = "t1059/respond.lua:" .. select(2, before:gsub("\n", "")) + 1
   local steps = out_of(t, { ":steps" }, { "--run", "last", "--sim" })
   local verdict = step_named(steps, "host/detect/store.set#1")
-  local out = out_of(t, { ":where", ":back", ":break t1059/respond.lua:112", ":reverse-continue", ":locals", "seen.verdict",
+  local out = out_of(t, { ":where", ":back", ":break " .. line, ":reverse-continue", ":locals", "seen.verdict",
                           ":up", ":goto " .. verdict, ":where", ":up", ":diff 0 " .. verdict }, { "--run", "last", "--sim" })
   has(out, "the end: completed")
-  has(out, "scripts/t1059/respond.lua:112: host(a.device, seen)  (breakpoint 1)")
+  has(out, "scripts/" .. line .. ": host(a.device, seen)  (breakpoint 1)")
   has(out, "\n\"malicious\"\n")
   has(out, "  seen = { ")
   assert(out:find("step " .. verdict .. "/%d+  host/detect  scripts/t1059/detect.lua:%d+"), out)
 
-  local script = sys.slurp(sys.root .. "/scripts/t1059/respond.lua")
   local from = "if is \"malicious\" or is \"benign\" then return true end"
   local at, upto = script:find(from, 1, true)
   t:write("edited/t1059/respond.lua", script:sub(1, at - 1) .. "if is \"benign\" then return true end" .. script:sub(upto + 1))

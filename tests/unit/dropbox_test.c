@@ -14,7 +14,8 @@
 
 enum { TEXTS = 8 };
 
-static ln_engine engine;
+static ln_config config;
+static ln_engine engine = {.config = &config};
 static ln_dropbox *box;
 static ln_timer guard;
 static struct { char text[64]; ln_alerts_fn fn; void *arg; } given[TEXTS]; /* what was handed in, in order */

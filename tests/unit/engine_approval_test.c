@@ -494,6 +494,36 @@ static void test_asked_anew_once(void **state) {
   }
 }
 
+static void otherwise(rig *r, ln_effect *e) {
+  (void)e;
+  r->on_send = NULL;
+  rig_thing_set(r, "a", "otherwise");
+}
+
+/* So it is when the next process is there at once: a no to it is one. */
+static void test_asked_anew_at_once(void **state) {
+  (void)state;
+  for (int yes = 0; yes < 2; yes++) {
+    rig *r = set_up("", "local v, e = try(fake.set, { id = 'a' }); return e and e.code");
+    rig_say_(r, "fake.set#1", "send", "die-");
+    r->on_send = otherwise;
+    r->gap_ms = 1000;
+    assert_string_equal(rig_live(r, "t.main", NULL), "waiting");
+    assert_true(rig_approve(r, 1, true, "bob"));
+    assert_string_equal(rig_live(r, NULL, NULL), "waiting"); /* it did not happen, and is another thing now */
+    assert_int_equal(questions(r).n, 2);
+    assert_true(rig_approve(r, 2, yes, "bob"));
+    rig_down(r);
+    rig_thing_set(r, "a", yes ? "otherwise" : "absent");
+    rig_up(r);
+    assert_non_null(rig_resume(r, NULL));
+    assert_string_equal(rig_live(r, NULL, NULL), yes ? "end" : "waiting");
+    assert_int_equal(questions(r).n, yes ? 2 : 3);
+    assert_int_equal(rig_acted(r, NULL), yes);
+    rig_free(r);
+  }
+}
+
 static void test_questions_lapse_with_the_run(void **state) {
   (void)state;
   rig *r = set_up("", "parallel { a = function() fake.set { id = 'a' } end, b = function() sleep '1s'; "
@@ -534,6 +564,7 @@ int main(void) {
       cmocka_unit_test(test_a_crash_between_approval_and_intent),
       cmocka_unit_test(test_too_old_after_a_crash),
       cmocka_unit_test(test_asked_anew_once),
+      cmocka_unit_test(test_asked_anew_at_once),
       cmocka_unit_test(test_questions_lapse_with_the_run)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #define LN_TEST_FAKE_ENGINE_H
 
 #include "base/units.h"
+#include "engine/drift.h"
 #include "engine/simhost.h"
 #include "modules/connector.h"
 #include "engine/instrument.h"
@@ -205,6 +206,7 @@ HELPER void fake_free(fake *f) {
   ln_simhost_free(f->sims);
   ln_host_free(f->engine.host);
   fake_store_free(&f->engine);
+  ln_drift_free(&f->engine);
   f->engine.loop->free(f->engine.loop);
   for (size_t i = 0; i < f->config.n_connectors; i++) ln_buf_free(&f->keys[i]);
   free(f);

@@ -151,6 +151,9 @@ static void test_links(void **state) {
   assert_int_equal(leads_to(s, "c", 50), 0);
   run_job(s, deny, &a.id);
   assert_int_equal(leads_to(s, "aa", 50), 0);
+  run_job(s, sweep, &(change){0, 1, NULL});             /* what leads nowhere any more goes                */
+  run_job(s, add_link, &(change){b.id, 0, "aa"});
+  assert_int_equal(leads_to(s, "aa", 50), b.id);
   ln_store_close(s);
 }
 

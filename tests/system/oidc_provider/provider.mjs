@@ -40,7 +40,11 @@ server.listen(0, "127.0.0.1", () => {
     enabledJWA: { idTokenSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"] },
     findAccount: (_, id) => ({
       accountId: id,
-      claims: () => ({ sub: `id-of-${id}`, preferred_username: id === "strange" ? "a b" : `${id}@acme.example`, groups: groups[id] }),
+      claims: () => ({
+        sub: `id-of-${id}`,
+        preferred_username: id === "strange" ? "a b" : `${id}@acme.example`,
+        groups: groups[id],
+      }),
     }),
   });
   server.on("request", provider.callback());
