@@ -116,7 +116,7 @@ bool lnH_allowed(const ln_engine *g, const lnH_url *u, bool *loopback, ln_err *e
 
 bool lnH_credential(ln_engine *g, ln_str name, const lnH_url *u, ln_str body, ln_str *header, ln_buf *value,
                     ln_err *err) {
-  return ln_credential_show(g, name, u->host, body, header, value, err);
+  return ln_credential_show(g, name, u->host, body, true, header, value, err);
 }
 
 /* --- one vendor object an origin: retries, limits and a breaker of its own --- */

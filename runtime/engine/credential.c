@@ -14,9 +14,9 @@ bool ln_credential_is_for(const ln_credential *c, ln_str host) {
   return false;
 }
 
-static bool secret_of(ln_engine *g, const ln_credential *c, ln_buf *out, ln_err *err) {
+static bool secret_of(ln_engine *g, const ln_credential *c, bool wait, ln_buf *out, ln_err *err) {
   if (!g->vault) return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here");
-  if (!ln_secret_get(g->vault, c->secret, out, err)) return false;
+  if (!(wait ? ln_secret_get : ln_secret_at_hand)(g->vault, c->secret, out, err)) return false;
   while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
     out->n--; /* a file's last line end */
   return true;
@@ -59,8 +59,8 @@ static bool put_value(const ln_credential *c, ln_str secret, ln_str body, ln_str
                  "the credential " LN_STR_FMT " is a key for crypto, not for http", LN_STR_ARG(c->name));
 }
 
-bool ln_credential_show(ln_engine *g, ln_str name, ln_str host, ln_str body, ln_str *header, ln_buf *value,
-                        ln_err *err) {
+bool ln_credential_show(ln_engine *g, ln_str name, ln_str host, ln_str body, bool wait, ln_str *header,
+                        ln_buf *value, ln_err *err) {
   const ln_credential *c = ln_config_credential(g->config, name);
   if (!c)
     return ln_fail(err, "bad_argument", LN_FINAL, "there is no credential \"%.*s\" in the configuration",
@@ -74,7 +74,7 @@ bool ln_credential_show(ln_engine *g, ln_str name, ln_str host, ln_str body, ln_
   ln_buf secret;
   ln_buf_init(&secret, SECRET_MAX);
   ln_buf_secret(value);
-  bool ok = secret_of(g, c, &secret, err) && put_value(c, ln_buf_view(&secret), body, header, value, err);
+  bool ok = secret_of(g, c, wait, &secret, err) && put_value(c, ln_buf_view(&secret), body, header, value, err);
   ln_buf_wipe(&secret);
   if (!ok && !err->code[0]) ln_fail(err, "memory", LN_AGAIN, "no memory for a credential");
   return ok;

@@ -44,9 +44,14 @@ static void note(ln_buf *b, ln_str s) {
   if (n < s.n) ln_buf_addz(b, "…");
 }
 
+/* The same, as a member. */
 static void put_text(ln_buf *b, const char *key, ln_str v) {
+  ln_buf cut;
+  ln_buf_init(&cut, 2 * TEXT_MOST);
+  note(&cut, v);
   ln_v_key(b, ln_str_of(key));
-  ln_v_str(b, v);
+  ln_v_str(b, ln_buf_view(&cut));
+  ln_buf_free(&cut);
 }
 
 /* The names of a kind that an entity was resolved to. */

@@ -152,7 +152,7 @@ static bool address(const ln_engine *g, const ln_notify_config *c, ln_buf *url, 
   ln_buf_secret(url);
   if (!c->secret.n) ln_buf_add(url, c->url);
   else if (!g->vault) return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here");
-  else if (!ln_secret_get(g->vault, c->secret, url, err)) return false;
+  else if (!ln_secret_at_hand(g->vault, c->secret, url, err)) return false;
   while (url->n && (url->p[url->n - 1] == '\n' || url->p[url->n - 1] == '\r')) url->n--;
   return (ln_buf_ok(url, err) && ln_config_is_url(ln_buf_view(url), loopback)) || err->code[0] ||
          ln_fail(err, "config", LN_FINAL, "the secret %s holds no https:// address", c->secret.p);
@@ -179,7 +179,7 @@ static void answered(void *arg, const ln_answer *a) {
 static bool sign(target *t, ln_str url, ln_str *header, ln_buf *value, ln_err *err) {
   ln_buf_init(value, 64 << 10);
   return !t->c->auth.n || ln_credential_show(t->all->g, t->c->auth, ln_config_host(url),
-                                             ln_buf_view(&t->text.message), header, value, err);
+                                             ln_buf_view(&t->text.message), false, header, value, err);
 }
 
 static bool post(target *t, ln_str url, bool loopback, ln_str auth, ln_str value) {

@@ -138,7 +138,7 @@ static bool transmit(ln_traces *t, ln_err *err) {
   ln_str body = ln_buf_view(&t->body);
   ln_str host = ln_config_host(c->traces.url);
   bool ok = !c->traces.auth.n ||
-            ln_credential_show(t->g, c->traces.auth, host, body, &h[n].name, &secret, err);
+            ln_credential_show(t->g, c->traces.auth, host, body, false, &h[n].name, &secret, err);
   if (c->traces.auth.n) h[n++].value = ln_buf_view(&secret);
   ln_request r = {.method = LN_STR("POST"), .url = c->traces.url, .headers = h, .n_headers = n, .body = body,
                   .timeout_ms = TIMEOUT_MS, .max_response = ANSWER_MOST, .loopback_ok = c->traces.loopback};

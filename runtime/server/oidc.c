@@ -95,6 +95,15 @@ static flow *flow_new(ln_oidc *o, ln_api *a, ln_err *err) {
   return f;
 }
 
+/* Has the helper of secrets asked before the first one signs in. */
+static void prepare(const ln_oidc *o) {
+  ln_buf secret;
+  ln_err none;
+  ln_buf_init(&secret, 1 << 16);
+  if (o->c->secret.n) ln_secret_at_hand(o->g->vault, o->c->secret, &secret, &none);
+  ln_buf_wipe(&secret);
+}
+
 ln_oidc *ln_oidc_new(ln_engine *g, ln_err *err) {
   ln_oidc *o = calloc(1, sizeof *o);
   if (!o) return ln_fail(err, "memory", LN_AGAIN, "no memory for signing in"), NULL;
@@ -103,7 +112,7 @@ ln_oidc *ln_oidc_new(ln_engine *g, ln_err *err) {
   if ((o->provider = ln_provider_new(g, err)) && (o->detours = ln_detours_new(err)) &&
       ((o->rate = ln_rate_new(A_SECOND, AT_ONCE)) ||
        ln_fail(err, "memory", LN_AGAIN, "no memory for signing in")))
-    return o;
+    return prepare(o), o;
   ln_oidc_free(o);
   return NULL;
 }
@@ -431,10 +440,11 @@ static void on_tokens(void *arg, const ln_answer *a) {
 
 /* ------------------------------------------------------------------ and back: the code */
 
-/* A file's last line end is no part of a secret. */
+/* A file's last line end is no part of a secret.  Whoever comes back from the provider may be anybody: nothing is
+** waited for. */
 static bool secret_of(const ln_oidc *o, ln_buf *out, ln_err *err) {
   if (!o->c->secret.n) return true;
-  if (!ln_secret_get(o->g->vault, o->c->secret, out, err)) return false;
+  if (!ln_secret_at_hand(o->g->vault, o->c->secret, out, err)) return false;
   while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r')) out->n--;
   return true;
 }

@@ -237,8 +237,9 @@ bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err) {
              "ttt", now->entity, now->facet, now->state) &&
          ln_conn_exec(
              tx->c, NULL, err,
-             "UPDATE hold SET status = 'released' WHERE entity = ?1 AND facet = ?2 AND status IN ('held',"
-             " 'left', 'foreign') AND (state <> ?3 OR (?4 AND NOT (run = ?5 AND step = ?6)))",
+             "UPDATE hold SET status = iif(status = 'left' AND state = ?3, 'held', 'released')"
+             " WHERE entity = ?1 AND facet = ?2 AND status IN ('held', 'left', 'foreign')"
+             " AND (state <> ?3 OR ((?4 OR status = 'left') AND NOT (run = ?5 AND step = ?6)))",
              "tttiit", now->entity, now->facet, now->state, was_other, now->run, now->step);
 }
 

@@ -30,11 +30,13 @@ local FEET = {
 local STATES = { approved = "Approved", denied = "Denied", expired = "Nobody answered, so nothing is done",
                  lapsed = "Not needed any more" }
 
--- U+202A to U+202E, U+2066 to U+2069, U+200E and U+200F.
-local TURNS = { "\226\128[\170-\174]", "\226\129[\166-\169]", "\226\128[\142\143]" }
+-- U+202A to U+202E, U+2066 to U+2069, U+200E, U+200F and U+061C; and what ends a line: U+2028, U+2029 and U+0085.
+local TURNS = { "\226\128[\170-\174]", "\226\129[\166-\169]", "\226\128[\142\143]", "\216\156" }
+local ENDS = { "\226\128[\168\169]", "\194\133" }
 
 local function line(text)
   text = text:gsub("[%c]+", " ")
+  for _, ending in ipairs(ENDS) do text = text:gsub(ending, " ") end
   for _, turn in ipairs(TURNS) do text = text:gsub(turn, "") end
   return text
 end

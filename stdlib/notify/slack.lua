@@ -3,11 +3,19 @@
 -- links of what only looks like one.  A section takes 3,000 characters.
 local say = require "notify.say"
 
+local SECTION = 2900                                       -- bytes, with room for what ends it
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 
 local function escaped(text) return (text:gsub("[&<>]", ESCAPES)) end
 
+-- Neither half a character nor half an escape is left at the end.
+local function cut(text)
+  if #text <= SECTION then return text end
+  return (text:sub(1, SECTION):gsub("[\192-\255][\128-\191]*$", ""):gsub("&%a*$", "")) .. "…"
+end
+
 local function section(text)
+  text = cut(text)
   return { type = "section", text = { type = "mrkdwn", text = text, verbatim = true } }
 end
 

@@ -75,6 +75,23 @@ test("Slack gets no markup that is not ours: neither links nor mentions", functi
   eq(#slack(question { link = false }).blocks, #slack(question()).blocks - 1)
 end)
 
+test("what ends a line or turns it round elsewhere is taken out, too", function()
+  local m = say(question { title = "a\u{2028}b\u{2029}c\u{85}d\u{61c}e" })
+  eq(m.head, "Approval wanted: a b c de")
+end)
+
+test("Slack gets no section longer than it takes, and none that ends in the middle of something", function()
+  for i = 0, 4 do
+    local title = ("x"):rep(i) .. ("é&"):rep(900)
+    local message = slack(question { title = title, effects = { { op = "o", entity = title, label = title } } })
+    for _, block in ipairs(message.blocks) do
+      local text = (block.text or {}).text or ""
+      assert(#text <= 3000 and utf8.len(text), #text)
+      assert(not text:gsub("&amp;", ""):find "&", text:sub(-20))
+    end
+  end
+end)
+
 test("a card of Teams has no text that is read as Markdown", function()
   local card = teams(question { title = "[Approve](https://evil.example) <at>all</at> **x**" }).attachments[1].content
   for _, block in ipairs(card.body) do

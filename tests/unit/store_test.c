@@ -853,6 +853,21 @@ static void test_a_state_ends_the_others(void **state) {
   ln_store_close(s);
 }
 
+/* A run ended while its write was on its way to a state; another's write to the same one says that it is there. */
+static void test_a_state_is_reached_for_all(void **state) {
+  (void)state;
+  ln_store *s = open_store();
+  ln_hold a = a_hold(1, "a", "v:host:x"), b = a_hold(2, "b", "v:host:x"), c = a_hold(3, "c", "v:host:x");
+  put_hold(s, &a, "isolated", "connected", "left");
+  put_hold(s, &c, "watched", "connected", "left");
+  put_hold(s, &b, "isolated", "connected", "held");
+  run_job(s, hold_reached, &b);
+  assert_string_equal(holds(s, (ln_hold_query){.run = 1}).status, "held");
+  assert_int_equal(holds(s, (ln_hold_query){.run = 2}).n, 1);
+  assert_int_equal(holds(s, (ln_hold_query){.run = 3}).n, 0);
+  ln_store_close(s);
+}
+
 static void test_holds_found(void **state) {
   (void)state;
   ln_store *s = open_store();
@@ -1247,7 +1262,7 @@ int main(void) {
                                      T(test_values),
                                      T(test_values_listed),
                                      T(test_turns),
-                                     T(test_a_state_ends_the_others),
+                                     T(test_a_state_ends_the_others), T(test_a_state_is_reached_for_all),
                                      T(test_joining),
                                      T(test_an_old_look),
                                      T(test_leases),
