@@ -27,7 +27,7 @@ struct ln_reading {
   ln_document_fn fn;
   void *arg;
   ln_err *err;
-  char at[64];                                           /* of the document under way                       */
+  char at[80];                                           /* of the document under way                       */
 };
 
 /* ------------------------------------------------------------------ normalising */
