@@ -87,7 +87,7 @@ local function host(device, seen)
   stage("evict", { subject = s, device = device }, { when = function()
     if is "benign" then return false, "the verdict is benign" end
     if s.kind == "command" or s.kind == "interpreter" then
-      return false, "there is no file: " .. s.name .. " is a " .. s.kind
+      return false, "there is no file: " .. s.name .. (s.kind == "interpreter" and " is an " or " is a ") .. s.kind
     end
     if is "malicious" then return true end
     return undecided("remove " .. s.name)
