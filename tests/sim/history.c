@@ -224,7 +224,10 @@ static void begin(sim_run *r) {
     return;
   }
   if (!run) {
-    sim_fail("%s does not start: %s", r->playbook, err.message);
+    char input[101];
+    ln_str said = ln_buf_view(&r->input);
+    ln_hex((const uint8_t *)said.p, said.n < 50 ? said.n : 50, input);
+    sim_fail("%s does not start: %s (input of %zu bytes: %s)", r->playbook, err.message, said.n, input);
     r->over = true;
     return;
   }
