@@ -74,7 +74,8 @@ bool ln_credential_show(ln_engine *g, ln_str name, ln_str host, ln_str body, boo
   ln_buf secret;
   ln_buf_init(&secret, SECRET_MAX);
   ln_buf_secret(value);
-  bool ok = secret_of(g, c, wait, &secret, err) && put_value(c, ln_buf_view(&secret), body, header, value, err);
+  bool ok = secret_of(g, c, wait, &secret, err) &&
+            put_value(c, ln_buf_view(&secret), body, header, value, err);
   ln_buf_wipe(&secret);
   if (!ok && !err->code[0]) ln_fail(err, "memory", LN_AGAIN, "no memory for a credential");
   return ok;

@@ -440,8 +440,8 @@ static void on_tokens(void *arg, const ln_answer *a) {
 
 /* ------------------------------------------------------------------ and back: the code */
 
-/* A file's last line end is no part of a secret.  Whoever comes back from the provider may be anybody: nothing is
-** waited for. */
+/* A file's last line end is no part of a secret.  Whoever comes back from the provider may be anybody:
+** nothing is waited for. */
 static bool secret_of(const ln_oidc *o, ln_buf *out, ln_err *err) {
   if (!o->c->secret.n) return true;
   if (!ln_secret_at_hand(o->g->vault, o->c->secret, out, err)) return false;

@@ -223,7 +223,7 @@ bool ln_tx_hold_rivals(ln_tx *tx, const ln_hold *h, int64_t since_ms, int64_t *u
                        ln_err *err);
 /* now's write (run, step, entity, facet, state and before are looked at) has reached its state: what held
 ** another state there is released, and, where it was another before, all that held this one; so is what only
-** gave back what was so before such a hold.  What was left pending on its way to that state has reached it. */
+** gave back what was so before such a hold.  What was left pending on its way there has reached it. */
 bool ln_tx_hold_reached(ln_tx *tx, const ln_hold *now, ln_err *err);
 bool ln_tx_hold_drop(ln_tx *tx, int64_t run, ln_str step, ln_err *err);
 /* Is (run, step) still held, and how many other holds have its entity, facet and state?  "not_found". */

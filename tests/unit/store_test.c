@@ -853,7 +853,7 @@ static void test_a_state_ends_the_others(void **state) {
   ln_store_close(s);
 }
 
-/* A run ended while its write was on its way to a state; another's write to the same one says that it is there. */
+/* A run ended while its write was on its way to a state; another's write to the same one says it is there. */
 static void test_a_state_is_reached_for_all(void **state) {
   (void)state;
   ln_store *s = open_store();
