@@ -47,6 +47,12 @@ void ln_buf_cut(ln_buf *b, size_t n) {
   b->n = n;
 }
 
+void ln_buf_chomp(ln_buf *b) {
+  size_t n = b->n;
+  while (n && (b->p[n - 1] == '\n' || b->p[n - 1] == '\r')) n--;
+  ln_buf_cut(b, n);
+}
+
 bool ln_buf_addz(ln_buf *b, const char *z) { return ln_buf_add(b, ln_str_of(z)); }
 
 bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) {

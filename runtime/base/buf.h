@@ -34,6 +34,7 @@ bool ln_buf_addz(ln_buf *b, const char *z);              /* the same of a NUL-en
 bool ln_buf_addf(ln_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool ln_buf_addv(ln_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void ln_buf_cut(ln_buf *b, size_t n);                    /* shortens to n bytes                         */
+void ln_buf_chomp(ln_buf *b);                            /* without the line ends at its end            */
 static inline ln_str ln_buf_view(const ln_buf *b) { return (ln_str){b->p, b->n}; } /* until b changes   */
 static inline bool ln_buf_failed(const ln_buf *b) { return b->failed; }
 bool ln_buf_ok(const ln_buf *b, ln_err *err);            /* false and "too_big"/"memory" if it failed   */

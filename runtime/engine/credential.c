@@ -17,8 +17,7 @@ bool ln_credential_is_for(const ln_credential *c, ln_str host) {
 static bool secret_of(ln_engine *g, const ln_credential *c, bool wait, ln_buf *out, ln_err *err) {
   if (!g->vault) return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here");
   if (!(wait ? ln_secret_get : ln_secret_at_hand)(g->vault, c->secret, out, err)) return false;
-  while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
-    out->n--; /* a file's last line end */
+  ln_buf_chomp(out);                                     /* a file's last line end                          */
   return true;
 }
 

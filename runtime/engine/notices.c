@@ -153,7 +153,7 @@ static bool address(const ln_engine *g, const ln_notify_config *c, ln_buf *url, 
   if (!c->secret.n) ln_buf_add(url, c->url);
   else if (!g->vault) return ln_fail(err, "unauthorised", LN_FINAL, "no secrets can be read here");
   else if (!ln_secret_at_hand(g->vault, c->secret, url, err)) return false;
-  while (url->n && (url->p[url->n - 1] == '\n' || url->p[url->n - 1] == '\r')) url->n--;
+  ln_buf_chomp(url);
   return (ln_buf_ok(url, err) && ln_config_is_url(ln_buf_view(url), loopback)) || err->code[0] ||
          ln_fail(err, "config", LN_FINAL, "the secret %s holds no https:// address", c->secret.p);
 }

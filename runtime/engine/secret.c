@@ -131,6 +131,14 @@ bool ln_secret_at_hand(ln_vault *v, ln_str name, ln_buf *out, ln_err *err) {
   return look_for(v, name, false, out, err);
 }
 
+void ln_secret_prepare(ln_vault *v, ln_str name) {
+  ln_buf unused;
+  ln_err none;
+  ln_buf_init(&unused, LN_SECRET_MAX);
+  ln_secret_at_hand(v, name, &unused, &none);
+  ln_buf_wipe(&unused);
+}
+
 typedef struct put_job {
   const uint8_t *key;
   ln_str name, sealed, check, by;

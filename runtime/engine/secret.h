@@ -33,6 +33,8 @@ bool ln_secret_get(ln_vault *v, ln_str name, ln_buf *out,
 /* The same for whoever is not known yet: where the helper command would have to be waited for it is begun,
 ** and this fails "unavailable". */
 bool ln_secret_at_hand(ln_vault *v, ln_str name, ln_buf *out, ln_err *err);
+/* Begins to ask for one that will be wanted at hand. */
+void ln_secret_prepare(ln_vault *v, ln_str name);
 bool ln_secret_name(ln_str name, ln_err *err); /* can a secret have it?                           */
 /* *made_key: path of a key file made just now, or NULL.  by: for the audit.  "conflict": the key was changed
 ** meanwhile. */

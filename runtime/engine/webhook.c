@@ -122,13 +122,7 @@ bool ln_webhook_check(ln_engine *g, const ln_source_config *s, ln_header_fn head
 }
 
 void ln_webhook_prepare(ln_engine *g) {
-  ln_buf quiet;
-  ln_err none;
-  for (size_t i = 0; i < g->config->n_sources; i++) {
-    ln_buf_init(&quiet, 1 << 16);
-    ln_secret_at_hand(g->vault, g->config->sources[i].secret, &quiet, &none);
-    ln_buf_wipe(&quiet);
-  }
+  for (size_t i = 0; i < g->config->n_sources; i++) ln_secret_prepare(g->vault, g->config->sources[i].secret);
 }
 
 ln_str ln_webhook_challenge(const ln_source_config *s, ln_header_fn header, void *arg) {

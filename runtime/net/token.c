@@ -51,7 +51,7 @@ static bool header_basic(ln_vendor *v, ln_buf *out, ln_err *err) {
 
 /* A header's value holds no line ends: a secret file's last newline is not part of the secret. */
 static bool one_line(ln_buf *value, ln_err *err) {
-  while (value->n && (value->p[value->n - 1] == '\n' || value->p[value->n - 1] == '\r')) value->n--;
+  ln_buf_chomp(value);
   for (size_t i = 0; i < value->n; i++)
     if ((unsigned char)value->p[i] < ' ')
       return ln_fail(err, "unauthorised", LN_FINAL, "the configured secret holds a control character");

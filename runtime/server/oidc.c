@@ -95,15 +95,6 @@ static flow *flow_new(ln_oidc *o, ln_api *a, ln_err *err) {
   return f;
 }
 
-/* Has the helper of secrets asked before the first one signs in. */
-static void prepare(const ln_oidc *o) {
-  ln_buf secret;
-  ln_err none;
-  ln_buf_init(&secret, 1 << 16);
-  if (o->c->secret.n) ln_secret_at_hand(o->g->vault, o->c->secret, &secret, &none);
-  ln_buf_wipe(&secret);
-}
-
 ln_oidc *ln_oidc_new(ln_engine *g, ln_err *err) {
   ln_oidc *o = calloc(1, sizeof *o);
   if (!o) return ln_fail(err, "memory", LN_AGAIN, "no memory for signing in"), NULL;
@@ -111,8 +102,10 @@ ln_oidc *ln_oidc_new(ln_engine *g, ln_err *err) {
   o->c = &g->config->oidc;
   if ((o->provider = ln_provider_new(g, err)) && (o->detours = ln_detours_new(err)) &&
       ((o->rate = ln_rate_new(A_SECOND, AT_ONCE)) ||
-       ln_fail(err, "memory", LN_AGAIN, "no memory for signing in")))
-    return prepare(o), o;
+       ln_fail(err, "memory", LN_AGAIN, "no memory for signing in"))) {
+    if (o->c->secret.n) ln_secret_prepare(g->vault, o->c->secret);
+    return o;
+  }
   ln_oidc_free(o);
   return NULL;
 }
@@ -445,7 +438,7 @@ static void on_tokens(void *arg, const ln_answer *a) {
 static bool secret_of(const ln_oidc *o, ln_buf *out, ln_err *err) {
   if (!o->c->secret.n) return true;
   if (!ln_secret_at_hand(o->g->vault, o->c->secret, out, err)) return false;
-  while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r')) out->n--;
+  ln_buf_chomp(out);
   return true;
 }
 

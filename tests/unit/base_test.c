@@ -589,9 +589,25 @@ static void test_clock(void **s) {
   assert_true(ln_now_ms(c) > 1700000000000);
 }
 
+static void test_chomp(void **state) {
+  (void)state;
+  ln_buf b;
+  ln_buf_init(&b, 64);
+  ln_buf_chomp(&b);
+  assert_int_equal(b.n, 0);
+  ln_buf_addz(&b, "a\nb\r\n\n");
+  ln_buf_chomp(&b);
+  assert_true(ln_str_eq(ln_buf_view(&b), LN_STR("a\nb")));
+  ln_buf_cut(&b, 0);
+  ln_buf_addz(&b, "\n\r");
+  ln_buf_chomp(&b);
+  assert_int_equal(b.n, 0);
+  ln_buf_free(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_compare),   cmocka_unit_test(test_pieces),
+      cmocka_unit_test(test_chomp), cmocka_unit_test(test_compare),   cmocka_unit_test(test_pieces),
       cmocka_unit_test(test_glob),      cmocka_unit_test(test_utf8),
       cmocka_unit_test(test_buf),       cmocka_unit_test(test_buf_grows),
       cmocka_unit_test(test_err),       cmocka_unit_test(test_err_cut),
